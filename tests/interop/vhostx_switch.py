@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""vhostx-switch as a test drives it: started on ports, listened to through its JSON lines, ended with a summary."""
+
+import json
+import signal
+
+from processes import Failure, open_fds, wait_until
+
+STATS_INTERVAL_S = "0.1"
+
+
+class VhostSwitch:
+    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]."""
+
+    def __init__(self, bench, binary, ports, mode="switch", extra=(), name="vhostx-switch", wait_ready=True):
+        argv = [binary]
+        for port in ports:
+            argv += ["--port", port]
+        argv += ["--mode", mode, "--stats", STATS_INTERVAL_S, "--json", *extra]
+        self.events = []
+        self.read_to = 0
+        errors = open(bench.path(name + ".errors.log"), "ab")
+        bench.keep_log(errors.name)
+        with errors:
+            self.process = bench.start(name, argv, stderr=errors)
+        self.read_to = self.process.seen
+        if wait_ready:
+            self.wait_event("ready")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def open_fds(self):
+        return open_fds(self.pid)
+
+    def _read(self):
+        """Appends the whole lines that came since the last call."""
+        text = self.process.log(self.read_to)
+        whole = text[: text.rfind("\n") + 1]
+        self.read_to += len(whole.encode())
+        for line in whole.splitlines():
+            try:
+                self.events.append(json.loads(line))
+            except json.JSONDecodeError:
+                raise Failure(f"vhostx-switch --json printed a line that is not JSON: {line!r}") from None
+
+    def wait_event(self, kind, since=0, port=None, timeout_s=60.0):
+        """The first event of this kind (of this port) at or after position `since` of self.events."""
+
+        def look():
+            alive = self.process.alive()
+            self._read()
+            for event in self.events[since:]:
+                if event.get("event") == kind and port in (None, event.get("port")):
+                    return event
+            if not alive:
+                raise Failure(f"vhostx-switch ended ({self.process.popen.returncode}) before its event {kind!r}")
+            return None
+
+        return wait_until(look, f"vhostx-switch's event {kind!r}", timeout_s)
+
+    def mark(self):
+        """A position in the events: wait_event(since=mark) sees only what comes after."""
+        self._read()
+        return len(self.events)
+
+    def stats(self):
+        """Statistics that were taken after this call began."""
+        mark = self.mark()
+        first = self.wait_event("stats", mark)
+        # The first line may have been on its way already when the call began; the second was not.
+        return self.wait_event("stats", self.events.index(first, mark) + 1)
+
+    def wait_stats(self, condition, what, timeout_s=60.0):
+        return wait_until(lambda: (lambda now: now if condition(now) else None)(self.stats()), what, timeout_s)
+
+    def connected(self, index=0):
+        return self.stats()["ports"][index]["connected"]
+
+    def finish(self):
+        """Ends it as Ctrl-C does and returns its summary."""
+        mark = self.mark()
+        status = self.process.end(signal.SIGINT)
+        if status != 0:
+            raise Failure(f"vhostx-switch ended with status {status} on Ctrl-C")
+        return self.wait_event("summary", mark)
+
+    def kill(self):
+        self.process.kill()
+
+
+def drops(direction):
+    """All drops of one direction of one port, whatever the cause."""
+    return sum(direction.get("drops", {}).values())
+
+
+def describe(stats):
+    """The ports' counters, one line each."""
+    lines = []
+    for port in stats["ports"]:
+        taken, given = port["from_guest"], port["to_guest"]
+        lines.append(
+            f"  {port['name'].rsplit('/', 1)[-1]}: from guest {taken['packets']} packets {taken['bytes']} bytes"
+            f" {taken.get('drops', {})}, to guest {given['packets']} packets {given['bytes']} bytes {given.get('drops', {})},"
+            f" features {port.get('features')}"
+        )
+    return "\n".join(lines)
+
