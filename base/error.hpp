@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Makers of Error values: a formatted text, and errno where there is one.
+#pragma once
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <vhostx/result.hpp>
+
+namespace vhostx {
+
+template <typename... Args>
+Error make_error(ErrorCode code, fmt::format_string<Args...> text, Args&&... args) {
+  return Error{code, fmt::format(text, std::forward<Args>(args)...), 0};
+}
+
+/// "<text>: <strerror>"; `system_errno` is the errno given.
+template <typename... Args>
+Error make_system_error(int system_errno, fmt::format_string<Args...> text, Args&&... args) {
+  return Error{ErrorCode::system,
+               fmt::format(text, std::forward<Args>(args)...) + ": " + std::generic_category().message(system_errno),
+               system_errno};
+}
+
+}  // namespace vhostx

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/event_fd.hpp"
+
+#include <cstdint>
+#include <fcntl.h>
+
+#include <sys/eventfd.h>
+
+#include "base/error.hpp"
+#include "base/file_kind.hpp"
+
+namespace vhostx {
+
+Result<EventFd> EventFd::create() {
+  UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) return make_system_error(errno, "eventfd");
+  return EventFd(std::move(fd));
+}
+
+Result<EventFd> EventFd::adopt(UniqueFd fd, const char* what) {
+  const FileKind kind = file_kind(fd.get());
+  if (kind != FileKind::event_fd)
+    return make_error(ErrorCode::protocol_violation, "{} is a {}, expected an eventfd", what, to_string(kind));
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0)
+    return make_system_error(errno, "fcntl on {}", what);
+  return EventFd(std::move(fd));
+}
+
+void EventFd::signal() const noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+}
+
+bool EventFd::drain() const noexcept {
+  std::uint64_t count = 0;
+  return ::read(fd_.get(), &count, sizeof count) == sizeof count && count != 0;
+}
+
+}  // namespace vhostx

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Logger: formats a line only when somebody wants it, and survives a sink that throws.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <vhostx/log.hpp>
+
+namespace vhostx {
+
+class Logger {
+ public:
+  Logger() = default;
+  Logger(LogSink sink, LogLevel lowest) : sink_(std::move(sink)), lowest_(lowest) {}
+
+  /// The same sink, with "<prefix>: " before each line.
+  Logger with_prefix(std::string_view prefix) const;
+
+  template <typename... Args>
+  void debug(fmt::format_string<Args...> text, Args&&... args) const {
+    log(LogLevel::debug, text, std::forward<Args>(args)...);
+  }
+  template <typename... Args>
+  void info(fmt::format_string<Args...> text, Args&&... args) const {
+    log(LogLevel::info, text, std::forward<Args>(args)...);
+  }
+  template <typename... Args>
+  void warning(fmt::format_string<Args...> text, Args&&... args) const {
+    log(LogLevel::warning, text, std::forward<Args>(args)...);
+  }
+  template <typename... Args>
+  void error(fmt::format_string<Args...> text, Args&&... args) const {
+    log(LogLevel::error, text, std::forward<Args>(args)...);
+  }
+
+ private:
+  template <typename... Args>
+  void log(LogLevel level, fmt::format_string<Args...> text, Args&&... args) const {
+    if (sink_ && level >= lowest_) write(level, fmt::format(text, std::forward<Args>(args)...));
+  }
+  void write(LogLevel level, std::string_view line) const noexcept;
+
+  LogSink sink_;
+  LogLevel lowest_ = LogLevel::info;
+  std::string prefix_;
+};
+
+}  // namespace vhostx

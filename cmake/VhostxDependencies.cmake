@@ -1,0 +1,22 @@
+# What vhostx stands on. Of DPDK: EAL, mempool and mbuf, each by name, because `pkg-config --libs libdpdk` names every
+# library that DPDK has.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+pkg_check_modules(DPDK REQUIRED libdpdk>=22.11)
+
+add_library(vhostx_dpdk INTERFACE)
+# System headers: DPDK's inline functions do not pass the warnings that our own code does.
+target_include_directories(vhostx_dpdk SYSTEM INTERFACE ${DPDK_INCLUDE_DIRS})
+target_compile_options(vhostx_dpdk INTERFACE ${DPDK_CFLAGS_OTHER})
+foreach(name IN ITEMS eal mempool mbuf ring)
+  find_library(VHOSTX_RTE_${name} rte_${name} HINTS ${DPDK_LIBRARY_DIRS} REQUIRED)
+endforeach()
+target_link_libraries(vhostx_dpdk INTERFACE ${VHOSTX_RTE_eal} ${VHOSTX_RTE_mempool} ${VHOSTX_RTE_mbuf})
+
+# Asio, standalone and header-only.
+find_path(VHOSTX_ASIO_INCLUDE asio.hpp REQUIRED)
+add_library(vhostx_asio INTERFACE)
+target_include_directories(vhostx_asio SYSTEM INTERFACE ${VHOSTX_ASIO_INCLUDE})
+target_compile_definitions(vhostx_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_link_libraries(vhostx_asio INTERFACE Threads::Threads)

@@ -1,0 +1,28 @@
+# vhostx_layer(NAME sources... [LINK targets...]): one static library a layer, so that the table of layers in
+# ARCHITECTURE.md is visible in the build and a layer's tests link that layer and what lies below it, nothing else.
+
+add_library(vhostx_flags INTERFACE)
+target_include_directories(vhostx_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(vhostx_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor)
+if(VHOSTX_WERROR)
+  target_compile_options(vhostx_flags INTERFACE -Werror)
+endif()
+if(VHOSTX_SANITIZE STREQUAL "address")
+  set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(VHOSTX_SANITIZE STREQUAL "thread")
+  set(flags -fsanitize=thread)
+elseif(VHOSTX_SANITIZE)
+  message(FATAL_ERROR "VHOSTX_SANITIZE is '${VHOSTX_SANITIZE}': expected 'address', 'thread' or nothing")
+endif()
+target_compile_options(vhostx_flags INTERFACE ${flags})
+target_link_options(vhostx_flags INTERFACE ${flags})
+if(VHOSTX_FUZZ)
+  target_compile_options(vhostx_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+function(vhostx_layer name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_library(vhostx_${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(vhostx_${name} PUBLIC vhostx_flags ${ARG_LINK})
+  set_property(GLOBAL APPEND PROPERTY VHOSTX_LAYERS vhostx_${name})
+endfunction()

@@ -1,0 +1,30 @@
+# libvhostx.so from the layers, and its installation: headers, CMake package, pkg-config file.
+get_property(layers GLOBAL PROPERTY VHOSTX_LAYERS)
+set(objects)
+foreach(layer IN LISTS layers)
+  list(APPEND objects $<TARGET_OBJECTS:${layer}>)
+endforeach()
+
+add_library(vhostx SHARED ${objects})
+add_library(vhostx::vhostx ALIAS vhostx)
+set_target_properties(vhostx PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX)
+target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_features(vhostx INTERFACE cxx_std_20)
+target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk> Threads::Threads)
+target_link_options(vhostx PRIVATE -Wl,--as-needed -Wl,--no-undefined)
+if(VHOSTX_SANITIZE)
+  target_link_options(vhostx PRIVATE -Wl,--undefined) # the sanitizer's run time is in the executable
+endif()
+
+include(CMakePackageConfigHelpers)
+install(TARGETS vhostx EXPORT vhostx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vhostx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT vhostx NAMESPACE vhostx:: FILE vhostxTargets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vhostxConfig.cmake.in ${PROJECT_BINARY_DIR}/vhostxConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/vhostx.pc.in ${PROJECT_BINARY_DIR}/vhostx.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/vhostxConfig.cmake ${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
+install(FILES ${PROJECT_BINARY_DIR}/vhostx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What happens to a Port, as typed values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+
+#include <vhostx/export.hpp>
+#include <vhostx/result.hpp>
+#include <vhostx/vring_fault.hpp>
+
+namespace vhostx {
+
+class Port;
+
+/// A front-end is connected; nothing is negotiated yet.
+struct FrontEndConnected {};
+/// The connection is over; every vring was stopped before. `reason.code` is `closed` when the front-end simply left.
+struct FrontEndDisconnected {
+  Error reason;
+};
+/// SET_FEATURES: the virtio feature bits in force from now on.
+struct FeaturesNegotiated {
+  std::uint64_t features = 0;
+};
+/// The guest memory changed as a whole.
+struct MemoryChanged {
+  std::uint32_t regions = 0;
+  std::uint64_t bytes = 0;
+};
+/// The ring started: its first kick came, or it resumes one that was in use before.
+struct VringStarted {
+  std::uint16_t index = 0;
+};
+/// The ring stopped. No burst is running on it and its kick fd is about to be closed.
+struct VringStopped {
+  std::uint16_t index = 0;
+};
+/// The ring was enabled or disabled while the connection lives.
+struct VringEnabled {
+  std::uint16_t index = 0;
+  bool enabled = false;
+};
+/// The driver lied: the ring does nothing more until it is stopped and started again.
+struct VringBroken {
+  std::uint16_t index = 0;
+  VringFault fault;
+};
+/// NET_SET_MTU: the guest's MTU in bytes.
+struct MtuSet {
+  std::uint16_t mtu = 0;
+};
+/// SEND_RARP: the guest moved here. The library answers by itself with a RARP frame in the next dequeue burst of
+/// vring 1.
+struct RarpRequested {
+  std::array<std::uint8_t, 6> mac{};
+};
+/// SET_STATUS: the VIRTIO device status field (VIRTIO 1.2, 2.1).
+struct StatusSet {
+  std::uint8_t status = 0;
+};
+
+using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
+                               VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet>;
+
+/// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
+/// library lock held. It may call anything of the public interface, and may destroy the Port. While it runs, no
+/// other port's messages are served: keep it short. Exceptions that leave it are swallowed and logged.
+using EventHandler = std::function<void(Port&, const PortEvent&)>;
+
+/// The event's name as it stands in logs and JSON, e.g. "vring_started".
+VHOSTX_EXPORT const char* event_name(const PortEvent& event) noexcept;
+/// The event as one line for people, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 64)".
+VHOSTX_EXPORT std::string describe(const PortEvent& event);
+
+}  // namespace vhostx

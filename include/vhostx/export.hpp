@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What libvhostx.so shows: everything else in it is hidden.
+#pragma once
+
+#define VHOSTX_EXPORT __attribute__((visibility("default")))

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where log lines go. There is no global sink: each Backend has the one that its options name.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+namespace vhostx {
+
+enum class LogLevel { debug, info, warning, error };
+
+/// Name of a level as it stands in logs, e.g. "warning".
+constexpr const char* to_string(LogLevel level) noexcept {
+  switch (level) {
+    case LogLevel::debug:
+      return "debug";
+    case LogLevel::info:
+      return "info";
+    case LogLevel::warning:
+      return "warning";
+    case LogLevel::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+/// Takes one line without its newline. Called on the control thread only, never on the data path, with no library lock
+/// held. An empty sink is silence. Exceptions that leave it are swallowed.
+using LogSink = std::function<void(LogLevel, std::string_view line)>;
+
+}  // namespace vhostx

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Port: one vhost-user socket, and the device behind it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <vhostx/events.hpp>
+#include <vhostx/export.hpp>
+#include <vhostx/result.hpp>
+#include <vhostx/vring.hpp>
+
+namespace vhostx {
+
+namespace backend {
+class PortCore;
+}
+
+/// Who listens on the socket.
+enum class Role {
+  server,  ///< The library creates the socket; front-ends connect, one at a time. A stale file is replaced, a live one
+           ///< is not.
+  client,  ///< The front-end listens; the library connects, and again after each loss, with growing pauses.
+};
+
+struct PortOptions {
+  std::string socket_path;  ///< 1 to 107 bytes. Required.
+  Role role = Role::server;
+  std::uint16_t queue_pairs_max = 1;     ///< 1 to 128.
+  std::uint64_t features_masked = 0;     ///< Virtio feature bits not to offer, though the library could.
+  std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
+  std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, bytes.
+  std::chrono::milliseconds message_timeout{
+      5000};  ///< For a message that has begun to arrive; an idle peer has no limit.
+  std::chrono::milliseconds reconnect_delay_min{100};   ///< Client role: the first pause; doubled each time.
+  std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause.
+};
+
+/// What the library knows of the front-end now.
+struct PortInfo {
+  bool connected = false;
+  std::uint64_t features_offered = 0;
+  std::uint64_t features = 0;  ///< Negotiated; 0 before SET_FEATURES.
+  std::uint64_t protocol_features_offered = 0;
+  std::uint64_t protocol_features = 0;
+  std::uint32_t memory_regions = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint16_t mtu = 0;          ///< From NET_SET_MTU; 0: not set.
+  std::uint8_t status = 0;        ///< From SET_STATUS.
+  std::uint64_t connections = 0;  ///< Front-ends served since the Port was opened.
+};
+
+/// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and
+/// removes the socket file; the application must have stopped calling its vrings. Allowed from its own event handler.
+class VHOSTX_EXPORT Port {
+ public:
+  explicit Port(std::shared_ptr<backend::PortCore> core) noexcept;
+  ~Port();
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  const PortOptions& options() const noexcept;
+  const std::string& socket_path() const noexcept { return options().socket_path; }
+
+  /// 2 * queue_pairs_max of them exist from the start, whatever is negotiated.
+  std::uint16_t vring_count() const noexcept;
+  /// `index` below vring_count() (asserted). The reference is good for the Port's life.
+  Vring& vring(std::uint16_t index) noexcept;
+  /// The vring that carries packets to the guest in queue pair `pair`.
+  Vring& to_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair)); }
+  /// The vring that carries packets from the guest in queue pair `pair`.
+  Vring& from_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair + 1)); }
+
+  /// Any thread.
+  PortInfo info() const;
+
+ private:
+  std::shared_ptr<backend::PortCore> core_;
+};
+
+}  // namespace vhostx

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Result<T>: a value or an Error. The control side of vhostx answers with it; nothing throws across the library's
+// boundary. (std::expected is C++23.)
+#pragma once
+
+#include <cassert>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace vhostx {
+
+/// What kind of thing went wrong; the text beside it says what exactly, and what was expected.
+enum class ErrorCode {
+  invalid_argument,    ///< The caller's value is out of range or contradicts another one.
+  unsupported,         ///< The library, the build or the machine cannot do this.
+  busy,                ///< Someone else holds it, e.g. a live socket at the same path.
+  limit,               ///< A configured or built-in bound would be exceeded.
+  out_of_memory,       ///< An allocation failed.
+  system,              ///< A system call failed: see `system_errno`.
+  protocol_violation,  ///< The peer broke the vhost-user or VIRTIO specification.
+  closed,              ///< The peer is gone.
+  timed_out,           ///< The peer did not answer in time.
+};
+
+/// Name of a code as it stands in logs and JSON, e.g. "protocol_violation".
+constexpr const char* to_string(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::busy:
+      return "busy";
+    case ErrorCode::limit:
+      return "limit";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::system:
+      return "system";
+    case ErrorCode::protocol_violation:
+      return "protocol_violation";
+    case ErrorCode::closed:
+      return "closed";
+    case ErrorCode::timed_out:
+      return "timed_out";
+  }
+  return "unknown";
+}
+
+/// An error that can be read: code for programs, text for people.
+struct Error {
+  ErrorCode code = ErrorCode::invalid_argument;
+  std::string message;   ///< What was wrong and what was expected; no trailing full stop.
+  int system_errno = 0;  ///< errno where code is `system`, else 0.
+};
+
+/// A value of type T, or why there is none. Reading the side that is not there is a programming error (asserted).
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+  bool ok() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+
+  T& value() & noexcept { return *checked<0>(&state_); }
+  const T& value() const& noexcept { return *checked<0>(&state_); }
+  T&& value() && noexcept { return std::move(*checked<0>(&state_)); }
+  T* operator->() noexcept { return &value(); }
+  const T* operator->() const noexcept { return &value(); }
+  T& operator*() & noexcept { return value(); }
+  const T& operator*() const& noexcept { return value(); }
+  T&& operator*() && noexcept { return std::move(*this).value(); }
+
+  const Error& error() const& noexcept { return *checked<1>(&state_); }
+  Error&& error() && noexcept { return std::move(*checked<1>(&state_)); }
+
+ private:
+  template <std::size_t I, typename V>
+  static auto* checked(V* state) noexcept {
+    auto* held = std::get_if<I>(state);
+    assert(held != nullptr);
+    return held;
+  }
+
+  std::variant<T, Error> state_;
+};
+
+/// Success without a value, or why not.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : state_(std::move(error)) {}
+
+  bool ok() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+  const Error& error() const& noexcept {
+    assert(!ok());
+    return *std::get_if<Error>(&state_);
+  }
+  Error&& error() && noexcept {
+    assert(!ok());
+    return std::move(*std::get_if<Error>(&state_));
+  }
+
+ private:
+  std::variant<std::monostate, Error> state_;
+};
+
+}  // namespace vhostx

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All of vhostx's public interface.
+#pragma once
+
+#include <vhostx/backend.hpp>
+#include <vhostx/events.hpp>
+#include <vhostx/log.hpp>
+#include <vhostx/offload.hpp>
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+#include <vhostx/vring.hpp>
+#include <vhostx/vring_fault.hpp>
+#include <vhostx/vring_stats.hpp>
+#include <vhostx/waiter.hpp>

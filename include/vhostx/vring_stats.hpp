@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a vring counted, by cause. The table below is the only list: tools print and export it as it stands.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace vhostx {
+
+/// Counters of one vring since its Port was opened; they survive reconnection.
+enum class VringCounter : std::uint8_t {
+  packets,           // moved between guest and application
+  bytes,             // of those packets, without the virtio-net header
+  bursts,            // calls that moved at least one packet
+  calls,             // notifications sent to the driver
+  drop_disabled,     // transmit ring started but disabled: consumed and dropped (vhost-user "Ring states")
+  drop_bad_head,     // head index outside the descriptor table
+  drop_bad_header,   // net header that contradicts the packet or what was negotiated
+  drop_short_chain,  // chain shorter than the net header or than an Ethernet header
+  drop_too_large,    // larger than 64 KiB, the MTU, or the buffers that this driver posts
+  drop_bad_offload,  // mbuf whose offload request its own headers contradict
+  stall_no_mbuf,     // bursts cut short because the mempool was empty; the packets stay in the guest's ring
+  stall_no_buffer,   // bursts cut short because the driver has no receive buffers posted
+  segmented,         // packets cut in software because the driver takes no such segmentation offload
+  checksummed,       // checksums completed in software because the driver takes no partial ones
+  broken,            // times this vring was declared broken
+  count_
+};
+
+inline constexpr std::size_t vring_counter_count = static_cast<std::size_t>(VringCounter::count_);
+
+struct VringCounterInfo {
+  VringCounter id;
+  const char* name;  ///< Stable; used in JSON.
+  bool is_drop;      ///< Packets that were lost here.
+};
+
+/// One row a counter, in the order of the enumeration.
+inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counters{{
+    {VringCounter::packets, "packets", false},
+    {VringCounter::bytes, "bytes", false},
+    {VringCounter::bursts, "bursts", false},
+    {VringCounter::calls, "calls", false},
+    {VringCounter::drop_disabled, "drop_disabled", true},
+    {VringCounter::drop_bad_head, "drop_bad_head", true},
+    {VringCounter::drop_bad_header, "drop_bad_header", true},
+    {VringCounter::drop_short_chain, "drop_short_chain", true},
+    {VringCounter::drop_too_large, "drop_too_large", true},
+    {VringCounter::drop_bad_offload, "drop_bad_offload", true},
+    {VringCounter::stall_no_mbuf, "stall_no_mbuf", false},
+    {VringCounter::stall_no_buffer, "stall_no_buffer", false},
+    {VringCounter::segmented, "segmented", false},
+    {VringCounter::checksummed, "checksummed", false},
+    {VringCounter::broken, "broken", false},
+}};
+
+/// A copy of a vring's counters. Each value is exact; values of one copy may be a burst apart.
+struct VringStats {
+  std::array<std::uint64_t, vring_counter_count> values{};
+
+  std::uint64_t operator[](VringCounter id) const noexcept { return values[static_cast<std::size_t>(id)]; }
+  std::uint64_t dropped() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& row : vring_counters)
+      if (row.is_drop) sum += (*this)[row.id];
+    return sum;
+  }
+};
+
+}  // namespace vhostx
