@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Host to guest: an mbuf's offload flags become a net header, or are completed in software for a guest that did not
+// negotiate them.
+#pragma once
+
+#include <cstdint>
+
+#include <rte_mbuf_core.h>
+
+#include "net/packet_view.hpp"
+
+namespace vhostx::net {
+
+enum class OffloadVerdict : std::uint8_t {
+  ready,              ///< The view is the packet to deliver.
+  ready_checksummed,  ///< The same, and a checksum was completed in software (VringCounter::checksummed).
+  segment,            ///< Deliver what Segmenter makes of the view (VringCounter::segmented).
+  bad_offload,        ///< The request contradicts the packet: drop it (VringCounter::drop_bad_offload).
+};
+
+/// Whether a packet must go through prepare_for_guest: something was asked on transmit, or was left open by whoever
+/// received it. Everything else is delivered with plain_header().
+inline bool needs_offload(const rte_mbuf& packet) noexcept {
+  constexpr std::uint64_t asked = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG |
+                                  RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM |
+                                  RTE_MBUF_F_RX_LRO;
+  const std::uint64_t flags = packet.ol_flags;
+  return (flags & asked) != 0 || (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+}
+
+/// The header of a packet without offload: all zero, or DATA_VALID when a NIC has checked it and the driver takes that
+/// word (VIRTIO 1.2, 5.1.6.4.1).
+inline VirtioNetHeader plain_header(const rte_mbuf& packet, std::uint64_t features) noexcept {
+  VirtioNetHeader header;
+  if ((features & feature_guest_csum) != 0 &&
+      (packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+    header.flags = header_data_valid;
+  return header;
+}
+
+/// The view of a packet without offload.
+inline void plain_view(const rte_mbuf& packet, std::uint64_t features, PacketView& view) noexcept {
+  view.header = plain_header(packet, features);
+  view.prefix_length = 0;
+  view.network_offset = 0;
+  view.offset = 0;
+  view.length = packet.pkt_len;
+  view.mbuf = &packet;
+}
+
+/// Fills `view` for any packet, with or without offload. Takes transmit flags (with l2_len, l3_len and l4_len, which
+/// are checked against the packet) or, where there are none, the receive flags that apply_guest_offload() and NICs set.
+/// The packet is not changed: it may be shared, or be sent to other ports next.
+OffloadVerdict prepare_for_guest(const rte_mbuf* packet, std::uint64_t features, PacketView& view) noexcept;
+
+}  // namespace vhostx::net
