@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Messages from bytes and to bytes, for both roles. Pure: no socket, no clock, no state.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "protocol/message.hpp"
+#include "protocol/request_table.hpp"
+
+namespace vhostx::protocol {
+
+/// What arrives at one end of one socket.
+enum class Incoming : std::uint8_t {
+  front_end_requests,    ///< The back-end reads the main socket.
+  replies_to_front_end,  ///< The front-end reads the main socket.
+  back_end_requests,     ///< The front-end reads the socket of SET_BACKEND_REQ_FD.
+  replies_to_back_end,   ///< The back-end reads the socket of SET_BACKEND_REQ_FD.
+};
+
+constexpr bool is_reply(Incoming incoming) noexcept {
+  return incoming == Incoming::replies_to_front_end || incoming == Incoming::replies_to_back_end;
+}
+/// Null for a request that the table does not have.
+const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept;
+/// "SET_MEM_TABLE", or "request 77" for one without a row.
+std::string request_name(Incoming incoming, std::uint32_t id);
+
+Header decode_header(std::span<const std::byte, header_bytes> bytes) noexcept;
+std::array<std::byte, header_bytes> encode_header(const Header& header) noexcept;
+
+/// What can be said before a byte of payload is read: version, reply flag, and the size against the row's lengths.
+/// A request without a row passes with up to payload_bytes_max, so that the session can refuse it with an
+/// acknowledgement; a reply without a row does not.
+Result<void> check_header(Incoming incoming, const Header& header);
+/// The rest, after check_header(): descriptors against the row and against what the payload says of them, counts and
+/// sizes inside the payload against its length.
+Result<void> check_message(Incoming incoming, const Message& message);
+
+/// Both checks over a whole message; `fds` are owned by what is returned, or closed.
+Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds);
+/// Header and payload as they go over the socket.
+std::vector<std::byte> encode(const Message& message);
+
+/// A request without payload; `need_reply` asks for an acknowledgement.
+Message make_request(FrontEndRequest request, bool need_reply = false);
+Message make_request(BackEndRequest request, bool need_reply = false);
+/// A message with this payload, at most payload_bytes_max (asserted).
+Message make_message(Header header, std::span<const std::byte> payload);
+
+template <typename Request, typename T>
+Message make_request(Request request, const T& payload, bool need_reply = false) {
+  static_assert(is_payload<T>);
+  return make_message(make_request(request, need_reply).header(), std::as_bytes(std::span(&payload, 1)));
+}
+
+/// A reply to `request`: its number, the reply flag, this payload.
+Message make_reply(const Header& request, std::span<const std::byte> payload);
+template <typename T>
+Message make_reply(const Header& request, const T& payload) {
+  static_assert(is_payload<T>);
+  return make_reply(request, std::as_bytes(std::span(&payload, 1)));
+}
+/// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": 0 for success.
+inline Message make_ack(const Header& request, std::uint64_t status) { return make_reply(request, U64{status}); }
+
+/// Payloads with a tail of their own length.
+Message make_memory_table(std::span<const MemoryRegion> regions, bool need_reply = false);
+Message make_config_request(FrontEndRequest request, const ConfigHeader& header, std::span<const std::byte> bytes,
+                            bool need_reply = false);
+Message make_config_reply(const Header& request, const ConfigHeader& header, std::span<const std::byte> bytes);
+
+}  // namespace vhostx::protocol

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Moving a Message moves its descriptors and copies only the bytes that are there.
+#include "protocol/message.hpp"
+
+namespace vhostx::protocol {
+
+Message::Message(const Header& header) noexcept : header_(header) {
+  assert(header.size <= payload_bytes_max);
+  std::memset(payload_.data(), 0, header_.size);
+}
+
+Message::Message(Message&& other) noexcept { *this = std::move(other); }
+
+Message& Message::operator=(Message&& other) noexcept {
+  if (this == &other) return *this;
+  header_ = std::exchange(other.header_, Header{});
+  fd_count_ = std::exchange(other.fd_count_, 0);
+  fds_ = std::move(other.fds_);
+  std::memcpy(payload_.data(), other.payload_.data(), header_.size);
+  return *this;
+}
+
+bool Message::add_fd(UniqueFd fd) noexcept {
+  if (fd_count_ == fds_max) return false;
+  fds_[fd_count_++] = std::move(fd);
+  return true;
+}
+
+Error Message::size_error(std::size_t expected) const {
+  return make_error(ErrorCode::protocol_violation, "payload of request {} has {} bytes, expected {}", header_.request,
+                    header_.size, expected);
+}
+
+}  // namespace vhostx::protocol

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Message: one vhost-user message with its payload and the descriptors that came with it. It owns both and allocates
+// nothing; the payload ends where the header's size says, so that no byte of an earlier message can be read.
+#pragma once
+
+#include <array>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include <vhostx/result.hpp>
+
+#include "base/error.hpp"
+#include "base/unique_fd.hpp"
+#include "protocol/payloads.hpp"
+#include "protocol/requests.hpp"
+
+namespace vhostx::protocol {
+
+/// "Header".
+struct Header {
+  std::uint32_t request = 0;
+  std::uint32_t flags = 0;
+  std::uint32_t size = 0;  ///< Bytes of payload.
+
+  static constexpr std::uint32_t version_mask = 0x3;
+  static constexpr std::uint32_t version_1 = 0x1;
+  static constexpr std::uint32_t reply = 1u << 2;
+  static constexpr std::uint32_t need_reply = 1u << 3;
+
+  constexpr bool is_reply() const noexcept { return (flags & reply) != 0; }
+  constexpr bool needs_reply() const noexcept { return (flags & need_reply) != 0; }
+  friend constexpr bool operator==(const Header&, const Header&) noexcept = default;
+};
+static_assert(sizeof(Header) == 12);
+
+inline constexpr std::size_t header_bytes = sizeof(Header);
+/// Bound for the payload of any message, known or not.
+inline constexpr std::size_t payload_bytes_max = 4096 + 12;
+/// vhost-user: SET_MEM_TABLE brings the most, one a region.
+inline constexpr std::size_t fds_max = 8;
+
+class Message {
+ public:
+  Message() noexcept = default;
+  /// `header.size` at most payload_bytes_max (asserted). The payload's bytes are zero.
+  explicit Message(const Header& header) noexcept;
+  Message(Message&& other) noexcept;
+  Message& operator=(Message&& other) noexcept;
+  ~Message() = default;
+
+  const Header& header() const noexcept { return header_; }
+  std::uint32_t request() const noexcept { return header_.request; }
+  FrontEndRequest front_end_request() const noexcept { return static_cast<FrontEndRequest>(header_.request); }
+  BackEndRequest back_end_request() const noexcept { return static_cast<BackEndRequest>(header_.request); }
+  bool needs_reply() const noexcept { return header_.needs_reply(); }
+
+  std::span<const std::byte> payload() const noexcept { return {payload_.data(), header_.size}; }
+  std::span<std::byte> payload() noexcept { return {payload_.data(), header_.size}; }
+
+  /// The payload as T, which is as long as the payload.
+  template <typename T>
+  Result<T> payload_as() const {
+    static_assert(is_payload<T>);
+    if (header_.size != sizeof(T)) return size_error(sizeof(T));
+    T value;
+    std::memcpy(&value, payload_.data(), sizeof(T));
+    return value;
+  }
+  /// The first bytes of the payload as T; where the payload is shorter, the rest of T is zero. For the payloads that
+  /// peers send in two lengths (Inflight, IotlbMessage) or that have a variable tail (MemoryTable, Config): their
+  /// checks in codec.hpp come first.
+  template <typename T>
+  T payload_padded_as() const noexcept {
+    static_assert(is_payload<T>);
+    T value{};
+    std::memcpy(&value, payload_.data(), header_.size < sizeof(T) ? header_.size : sizeof(T));
+    return value;
+  }
+
+  std::size_t fd_count() const noexcept { return fd_count_; }
+  /// The descriptor at `index` (below fd_count(), asserted); still the Message's.
+  int fd(std::size_t index) const noexcept {
+    assert(index < fd_count_);
+    return fds_[index].get();
+  }
+  /// The descriptor at `index`, now the caller's; empty where there is none or it was taken.
+  UniqueFd take_fd(std::size_t index = 0) noexcept { return index < fd_count_ ? std::move(fds_[index]) : UniqueFd(); }
+  /// False, and `fd` closed, when there are fds_max already.
+  bool add_fd(UniqueFd fd) noexcept;
+
+ private:
+  Error size_error(std::size_t expected) const;
+
+  Header header_;
+  std::size_t fd_count_ = 0;
+  std::array<UniqueFd, fds_max> fds_;
+  std::array<std::byte, payload_bytes_max> payload_;  // only the first header_.size bytes have a value
+};
+
+}  // namespace vhostx::protocol

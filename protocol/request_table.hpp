@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one table of messages: what each is called, how long it is, which descriptors it brings, how it is answered,
+// what must have been negotiated and when it is legal. Decoder, session, printing and the fuzzers' dictionary read it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include <vhostx/result.hpp>
+
+#include "protocol/features.hpp"
+#include "protocol/requests.hpp"
+
+namespace vhostx::protocol {
+
+/// Lengths that a payload may have: min, min + step, ... max. A step of 1 with min == max is one length.
+struct PayloadSize {
+  std::uint32_t min = 0;
+  std::uint32_t max = 0;
+  std::uint32_t step = 1;
+
+  constexpr bool allows(std::uint32_t size) const noexcept {
+    return size >= min && size <= max && (size - min) % step == 0;
+  }
+};
+
+/// How many descriptors come with it. What the payload says of them (memory table, no-fd bit) codec.hpp checks.
+struct FdCount {
+  std::uint8_t min = 0;
+  std::uint8_t max = 0;
+
+  constexpr bool allows(std::size_t count) const noexcept { return count >= min && count <= max; }
+};
+
+enum class ReplyKind : std::uint8_t {
+  ack,     ///< A u64 (0: success), and that only with REPLY_ACK negotiated and NEED_REPLY set.
+  always,  ///< A reply of its own, whatever the flags say.
+};
+
+/// What a session can know of itself; a row names those that must hold and those that must not.
+/// "The ring" is the one that the message's payload names.
+enum class Fact : std::uint8_t {
+  owner_set = 1 << 0,        ///< SET_OWNER came.
+  features_set = 1 << 1,     ///< SET_FEATURES came.
+  memory_set = 1 << 2,       ///< There is guest memory.
+  ring_configured = 1 << 3,  ///< The ring has its size and its addresses.
+  ring_started = 1 << 4,     ///< The ring was started and not stopped since.
+  backend_socket = 1 << 5,   ///< SET_BACKEND_REQ_FD came.
+};
+
+/// A set of Facts.
+struct Facts {
+  std::uint8_t bits = 0;
+
+  constexpr Facts() noexcept = default;
+  constexpr Facts(Fact fact) noexcept : bits(static_cast<std::uint8_t>(fact)) {}
+  constexpr bool has(Fact fact) const noexcept { return (bits & static_cast<std::uint8_t>(fact)) != 0; }
+  constexpr void set(Fact fact, bool holds = true) noexcept {
+    const auto bit = static_cast<std::uint8_t>(fact);
+    bits = static_cast<std::uint8_t>(holds ? bits | bit : bits & ~bit);
+  }
+  friend constexpr Facts operator|(Facts a, Facts b) noexcept {
+    Facts both;
+    both.bits = static_cast<std::uint8_t>(a.bits | b.bits);
+    return both;
+  }
+};
+
+struct RequestRow {
+  std::uint32_t id = 0;
+  std::string_view name;  ///< As the specification has it, e.g. "SET_MEM_TABLE".
+  PayloadSize payload;
+  FdCount fds;
+  ReplyKind reply = ReplyKind::ack;
+  PayloadSize reply_payload{8, 8, 1};
+  FdCount reply_fds;
+  std::optional<ProtocolFeature> protocol_feature;  ///< Must be negotiated.
+  std::optional<VirtioFeature> virtio_feature;      ///< Must be offered by the back-end: see check_legal().
+  Facts needs;                                      ///< All of these must hold.
+  Facts forbids;                                    ///< None of these may hold.
+  std::string_view payload_name;                    ///< What the payload is, e.g. "vring state"; empty: nothing.
+};
+
+/// By id, ascending, without gaps from 1.
+std::span<const RequestRow> front_end_rows() noexcept;
+std::span<const RequestRow> back_end_rows() noexcept;
+
+/// Null for a number that the table does not have.
+const RequestRow* find_front_end_row(std::uint32_t id) noexcept;
+const RequestRow* find_back_end_row(std::uint32_t id) noexcept;
+
+inline const RequestRow& row_of(FrontEndRequest request) noexcept {
+  return *find_front_end_row(static_cast<std::uint32_t>(request));
+}
+inline const RequestRow& row_of(BackEndRequest request) noexcept {
+  return *find_back_end_row(static_cast<std::uint32_t>(request));
+}
+
+/// What was agreed so far, for check_legal().
+struct Agreement {
+  FeatureSet features_offered;           ///< What GET_FEATURES answers.
+  ProtocolFeatureSet protocol_features;  ///< From SET_PROTOCOL_FEATURES.
+  Facts facts;
+};
+
+/// Whether the request may come now: its features, then its facts. The error names the request and what is missing.
+/// Virtio features count once offered, because QEMU sends SET_VRING_ENABLE and NET_SET_MTU before SET_FEATURES.
+Result<void> check_legal(const RequestRow& row, const Agreement& agreement);
+
+}  // namespace vhostx::protocol
