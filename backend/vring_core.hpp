@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// VringCore: what stands behind a public Vring. The data side is reached through Vring, the control side by PortCore.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <vhostx/vring.hpp>
+#include <vhostx/vring_fault.hpp>
+#include <vhostx/vring_stats.hpp>
+#include <vhostx/waiter.hpp>
+
+#include "backend/running_vring.hpp"
+#include "backend/vring_gate.hpp"
+#include "base/event_fd.hpp"
+#include "net/ring_counters.hpp"
+#include "virtqueue/split_queue.hpp"
+
+namespace vhostx::backend {
+
+/// What only the data thread writes, on pages of its own, so that NUMA placement can move them (design, promise 20).
+struct VringDataState {
+  virtqueue::VringCursor cursor;
+  net::RingCounters counters;
+};
+
+class VringCore {
+ public:
+  /// What the data thread asks of the control thread, once `attention` is signalled.
+  struct Wishes {
+    bool broken = false;        ///< fault() says why.
+    bool call_in_band = false;  ///< Send VRING_CALL.
+  };
+
+  /// `attention` is the port's, and outlives this. Error: system (no memory for the state's pages).
+  static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const EventFd& attention);
+  ~VringCore();
+  VringCore(const VringCore&) = delete;
+  VringCore& operator=(const VringCore&) = delete;
+
+  Vring& handle() noexcept { return handle_; }
+  std::uint16_t index() const noexcept { return index_; }
+
+  // ---- data thread (see Vring) ----
+  std::uint16_t dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept;
+  std::uint16_t enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept;
+  bool set_notifications(bool on) noexcept;
+
+  // ---- any thread ----
+  int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
+  VringState state() const noexcept;
+  VringStats stats() const noexcept;
+  void watch(std::shared_ptr<Waiter::State> waiter) noexcept;
+  void unwatch(const Waiter::State& waiter) noexcept;
+
+  // ---- control thread ----
+  /// Starts a stopped vring: from `avail_next`, on with what used->idx says; any fault is forgotten. `kick` is the
+  /// eventfd to expose. The waiter is woken.
+  void start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next, std::shared_ptr<const EventFd> kick);
+  /// Swaps the snapshot of a started vring; its position stays.
+  void replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
+  /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
+  std::uint16_t stop();
+  bool started() const noexcept { return gate_.current() != nullptr; }
+  /// The snapshot in force, null while stopped.
+  const RunningVring* running() const noexcept { return gate_.current(); }
+  void set_enabled(bool enabled) noexcept { enabled_.store(enabled, std::memory_order_relaxed); }
+  /// What has been asked since the last look.
+  Wishes take_wishes() noexcept;
+  /// Written before `broken` was wished; stays until the next start.
+  const VringFault& fault() const noexcept { return data_->cursor.fault; }
+  /// The next dequeue burst delivers a RARP frame for `mac` first.
+  void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
+
+ private:
+  VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept;
+
+  void finish_burst(const RunningVring& running, bool published, bool needs_call) noexcept;
+  void declare_broken(const RunningVring& running) noexcept;
+  void wish(std::uint8_t bit) noexcept;
+  void expose_kick(std::shared_ptr<const EventFd> kick);
+  std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
+
+  VringGate gate_;
+  VringDataState* const data_;  // own pages
+  const EventFd& attention_;
+  const std::uint16_t index_;
+  Vring handle_;
+  std::uint64_t serial_ = 0;  // control thread
+
+  // Seldom written; on a line apart from the gate's.
+  alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
+  std::atomic<bool> broken_{false};
+  std::atomic<bool> enabled_{false};
+  std::atomic<bool> started_{false};
+  std::atomic<int> kick_fd_{-1};
+  std::atomic<std::uint8_t> wishes_{0};
+
+  std::mutex waiter_lock_;  // control thread and watch(); never the data path
+  std::shared_ptr<Waiter::State> waiter_;
+  std::shared_ptr<const EventFd> kick_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The three address spaces of a vhost-user back-end, as three types that do not convert into each other.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+namespace vhostx::memory {
+
+/// Guest physical address: what descriptors hold.
+struct GuestAddress {
+  std::uint64_t value = 0;
+  friend auto operator<=>(GuestAddress, GuestAddress) = default;
+};
+
+/// Address in the front-end's process ("user address" in the specification): what SET_VRING_ADDR holds.
+struct FrontEndAddress {
+  std::uint64_t value = 0;
+  friend auto operator<=>(FrontEndAddress, FrontEndAddress) = default;
+};
+
+/// Bytes of guest memory in our own address space. Only GuestMemory makes one from a number that a peer wrote.
+struct HostSpan {
+  std::uint8_t* data = nullptr;
+  std::size_t size = 0;
+
+  explicit operator bool() const noexcept { return data != nullptr; }
+};
+
+}  // namespace vhostx::memory

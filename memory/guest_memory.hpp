@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// GuestMemory: an immutable table of mapped regions, and the one bridge from a peer's numbers to pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "memory/address.hpp"
+#include "memory/mapped_region.hpp"
+
+namespace vhostx::memory {
+
+struct MemoryLimits {
+  std::size_t regions_max = 512;
+  std::uint64_t bytes_max = std::uint64_t{1} << 46;
+};
+
+/// A table is never changed: a new one is built aside and published whole; the old one lives until its last user (a
+/// burst, a loan) lets go of it. All functions may be called from any thread.
+class GuestMemory {
+ public:
+  /// Where translations hit last. Each thread has its own, for one table; a neighbour in address is likely next.
+  struct Hint {
+    std::uint64_t guest = 0;
+    std::uint64_t size = 0;
+    std::uint8_t* host = nullptr;
+  };
+
+  GuestMemory() = default;
+
+  /// A table of these regions. Errors: protocol_violation (overlap in guest or in front-end addresses, with both
+  /// regions), limit (too many regions or bytes, with the bound).
+  static Result<std::shared_ptr<const GuestMemory>> create(std::vector<std::shared_ptr<const MappedRegion>> regions,
+                                                           const MemoryLimits& limits);
+
+  /// The bytes from `address`, as many as lie in one region, at most `length`: shorter where the region ends (the
+  /// rest may lie in a neighbouring region), empty where `address` is in no region or `length` is 0.
+  HostSpan translate_prefix(GuestAddress address, std::size_t length, Hint& hint) const noexcept {
+    std::uint64_t offset = address.value - hint.guest;  // wraps to something huge when below
+    if (offset >= hint.size) [[unlikely]] {
+      if (!find(address, hint)) return {};
+      offset = address.value - hint.guest;
+    }
+    const std::uint64_t left = hint.size - offset;
+    return {hint.host + offset, length < left ? length : static_cast<std::size_t>(left)};
+  }
+
+  /// All of [address, address + length) in one region, or nothing.
+  HostSpan translate(GuestAddress address, std::size_t length, Hint& hint) const noexcept {
+    const HostSpan span = translate_prefix(address, length, hint);
+    return span.size == length && length != 0 ? span : HostSpan{};
+  }
+  HostSpan translate(GuestAddress address, std::size_t length) const noexcept {
+    Hint hint;
+    return translate(address, length, hint);
+  }
+
+  /// The same for addresses of the front-end's process (SET_VRING_ADDR). Control thread.
+  HostSpan translate(FrontEndAddress address, std::size_t length) const noexcept;
+
+  const std::vector<std::shared_ptr<const MappedRegion>>& regions() const noexcept { return regions_; }
+  std::uint64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  bool find(GuestAddress address, Hint& hint) const noexcept;
+
+  std::vector<std::shared_ptr<const MappedRegion>> regions_;  // by guest address
+  std::vector<std::uint64_t> starts_;  // their guest addresses again, dense: a search touches few cache lines
+  std::vector<Hint> entries_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace vhostx::memory

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/mapped_region.hpp"
+
+#include <limits>
+
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/error.hpp"
+#include "base/file_kind.hpp"
+
+namespace vhostx::memory {
+namespace {
+
+constexpr std::uint64_t address_max = std::numeric_limits<std::uint64_t>::max();
+
+// On hugetlbfs mappings are made of huge pages: length and offset of mmap must be multiples of that size.
+Result<std::size_t> page_size_of(int fd) {
+  struct statfs fs {};
+  if (::fstatfs(fd, &fs) != 0) return make_system_error(errno, "fstatfs on a memory region's file");
+  if (fs.f_type == HUGETLBFS_MAGIC) return static_cast<std::size_t>(fs.f_bsize);
+  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+Result<void> check_numbers(const RegionDescription& region) {
+  const auto violation = [&region](const char* what) {
+    return make_error(
+        ErrorCode::protocol_violation,
+        "memory region at guest address {:#x}, size {:#x}, front-end address {:#x}, file offset {:#x}: {}",
+        region.guest.value, region.size, region.front_end.value, region.mmap_offset, what);
+  };
+  if (region.size == 0) return violation("size is 0");
+  if (region.size - 1 > address_max - region.guest.value) return violation("guest address + size exceeds 2^64");
+  if (region.size - 1 > address_max - region.front_end.value) return violation("front-end address + size exceeds 2^64");
+  if (region.size > address_max - region.mmap_offset) return violation("file offset + size exceeds 2^64");
+  return {};
+}
+
+// Touching pages beyond a file's end raises SIGBUS (CVE-2026-86561): what the file does not hold is not mapped.
+Result<void> check_file(const RegionDescription& region, int fd) {
+  const FileKind kind = file_kind(fd);
+  if (kind != FileKind::regular)
+    return make_error(ErrorCode::protocol_violation,
+                      "descriptor of the memory region at guest address {:#x} is a {}, expected a file or memfd",
+                      region.guest.value, to_string(kind));
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return make_system_error(errno, "fstat on a memory region's file");
+  if (region.mmap_offset + region.size > static_cast<std::uint64_t>(status.st_size))
+    return make_error(ErrorCode::protocol_violation,
+                      "memory region at guest address {:#x} wants {:#x} bytes from offset {:#x}, its file has {:#x}",
+                      region.guest.value, region.size, region.mmap_offset, status.st_size);
+  return {};
+}
+
+std::size_t round_up(std::size_t value, std::size_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+
+}  // namespace
+
+Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescription& description, UniqueFd file) {
+  if (auto numbers = check_numbers(description); !numbers) return std::move(numbers).error();
+  if (auto regular = check_file(description, file.get()); !regular) return std::move(regular).error();
+  const auto page = page_size_of(file.get());
+  if (!page) return page.error();
+
+  // mmap starts at a page of the file; what stands before the region's own offset is mapped and never handed out.
+  const std::size_t lead = description.mmap_offset % *page;
+  const std::size_t length = round_up(description.size + lead, *page);
+  const auto offset = static_cast<off_t>(description.mmap_offset - lead);
+
+  // Guards of one page each side, and one more page to find an aligned start in.
+  std::shared_ptr<MappedRegion> region(new MappedRegion(description, *page));
+  const std::size_t reserve = length + 3 * *page;
+  void* reservation = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reservation == MAP_FAILED) return make_system_error(errno, "reserving {:#x} bytes for guest memory", reserve);
+  region->reservation_ = static_cast<std::uint8_t*>(reservation);
+  region->reservation_size_ = reserve;
+
+  const auto begin = round_up(reinterpret_cast<std::uintptr_t>(reservation) + *page, *page);
+  void* mapped = ::mmap(reinterpret_cast<void*>(begin), length, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(), offset);
+  if (mapped == MAP_FAILED)
+    return make_system_error(errno, "mapping {:#x} bytes at file offset {:#x} (page size {:#x})", length, offset,
+                             *page);
+  // A core dump of the application need not hold all its guests; a child of fork() has no business with them.
+  ::madvise(mapped, length, MADV_DONTDUMP);
+  ::madvise(mapped, length, MADV_DONTFORK);
+  region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
+  return std::shared_ptr<const MappedRegion>(std::move(region));
+}
+
+MappedRegion::~MappedRegion() {
+  if (reservation_ != nullptr) ::munmap(reservation_, reservation_size_);
+}
+
+}  // namespace vhostx::memory

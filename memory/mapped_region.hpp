@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// MappedRegion: one region of guest memory, mapped between guard pages.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <vhostx/result.hpp>
+
+#include "base/unique_fd.hpp"
+#include "memory/address.hpp"
+
+namespace vhostx::memory {
+
+/// A region as the front-end describes it (vhost-user, "Memory region description").
+struct RegionDescription {
+  GuestAddress guest;
+  FrontEndAddress front_end;
+  std::uint64_t size = 0;         ///< Bytes, not 0.
+  std::uint64_t mmap_offset = 0;  ///< Where the region begins in the file.
+};
+
+/// Unmapped when the last GuestMemory that holds it is gone. Immutable.
+class MappedRegion {
+ public:
+  /// Maps `description` from `file`, which must be a regular file (memfd, hugetlbfs, tmpfs) that is large enough. The
+  /// file is closed afterwards: the mapping keeps it alive.
+  /// Errors: protocol_violation (a number that cannot be: which, and its bound), system (fstat, mmap).
+  static Result<std::shared_ptr<const MappedRegion>> map(const RegionDescription& description, UniqueFd file);
+
+  ~MappedRegion();
+  MappedRegion(const MappedRegion&) = delete;
+  MappedRegion& operator=(const MappedRegion&) = delete;
+
+  const RegionDescription& description() const noexcept { return description_; }
+  std::uint8_t* host() const noexcept { return host_; }
+  std::size_t page_size() const noexcept { return page_size_; }
+
+ private:
+  MappedRegion(const RegionDescription& description, std::size_t page_size) noexcept
+      : description_(description), page_size_(page_size) {}
+
+  RegionDescription description_;
+  std::size_t page_size_;
+  std::uint8_t* reservation_ = nullptr;  // guard page, mapping, guard page
+  std::size_t reservation_size_ = 0;
+  std::uint8_t* host_ = nullptr;  // where description_.guest is
+};
+
+}  // namespace vhostx::memory

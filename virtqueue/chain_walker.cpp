@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "virtqueue/chain_walker.hpp"
+
+#include <array>
+#include <cstring>
+
+namespace vhostx::virtqueue {
+
+using memory::GuestAddress;
+using memory::HostSpan;
+
+ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
+  for (;;) {
+    if (!opened_) {
+      if (!open_descriptor()) return Step::lying;
+      opened_ = true;
+    }
+    if (current_.length != 0) {
+      span = memory_.translate_prefix(GuestAddress{current_.address}, current_.length, hint_);
+      if (!span) {
+        fail(VringFaultCause::outside_memory, current_.address, current_.length);
+        return Step::lying;
+      }
+      current_.address += span.size;
+      current_.length -= static_cast<std::uint32_t>(span.size);
+      return Step::buffer;
+    }
+    if ((current_.flags & Descriptor::next_flag) == 0) return Step::end;
+    if (!follow_next()) return Step::lying;
+    opened_ = false;
+  }
+}
+
+// Checks what current_ says of itself; steps into an indirect table.
+bool ChainWalker::open_descriptor() noexcept {
+  if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
+  if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
+  const bool writable = (current_.flags & Descriptor::write_flag) != 0;
+  if (writable != (direction_ == Direction::writable))
+    return fail(VringFaultCause::wrong_direction, current_.address, current_.flags);
+  return true;
+}
+
+// VIRTIO 1.2, 2.7.5.3: no nesting, no NEXT beside INDIRECT (so a table is always last), a whole number of descriptors.
+bool ChainWalker::open_indirect() noexcept {
+  if (!layout_.features.indirect) return fail(VringFaultCause::indirect_unsupported, current_.address, current_.length);
+  const bool whole = current_.length != 0 && current_.length % sizeof(Descriptor) == 0;
+  if (in_table_ || !whole || (current_.flags & Descriptor::next_flag) != 0)
+    return fail(VringFaultCause::bad_indirect, current_.length, current_.flags);
+  in_table_ = true;
+  table_ = current_.address;
+  table_length_ = current_.length / static_cast<std::uint32_t>(sizeof(Descriptor));
+  if (!load_from_table(0)) return false;
+  if ((current_.flags & Descriptor::indirect_flag) != 0)
+    return fail(VringFaultCause::bad_indirect, current_.length, current_.flags);
+  return true;
+}
+
+bool ChainWalker::follow_next() noexcept {
+  const std::uint16_t next = current_.next;
+  const std::uint32_t bound = in_table_ ? table_length_ : layout_.size;
+  if (next >= bound) return fail(VringFaultCause::bad_next, next, bound);
+  if (in_table_) return load_from_table(next);
+  current_ = layout_.descriptor(next);
+  return true;
+}
+
+// A table may lie across a border of regions, and so may one of its descriptors.
+bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
+  const std::uint64_t address = table_ + entry * sizeof(Descriptor);
+  HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
+  if (span.size == sizeof(Descriptor)) [[likely]] {
+    current_ = load_descriptor(span.data);
+    return true;
+  }
+  std::array<std::uint8_t, sizeof(Descriptor)> gathered{};
+  for (std::size_t have = 0; have < gathered.size(); have += span.size) {
+    span = memory_.translate_prefix(GuestAddress{address + have}, gathered.size() - have, table_hint_);
+    if (!span) return fail(VringFaultCause::outside_memory, address, sizeof(Descriptor));
+    std::memcpy(gathered.data() + have, span.data, span.size);
+  }
+  current_ = load_descriptor(gathered.data());
+  return true;
+}
+
+bool ChainWalker::fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept {
+  fault_.cause = cause;
+  fault_.a = a;
+  fault_.b = b;
+  return false;
+}
+
+}  // namespace vhostx::virtqueue

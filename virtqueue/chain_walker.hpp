@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ChainWalker: one descriptor chain, buffer by buffer (VIRTIO 1.2, 2.7.5).
+#pragma once
+
+#include <cstdint>
+
+#include <vhostx/vring_fault.hpp>
+
+#include "memory/guest_memory.hpp"
+#include "virtqueue/ring_layout.hpp"
+
+namespace vhostx::virtqueue {
+
+/// Which chains a ring takes. A net transmitq holds readable buffers only, a receiveq writable ones only (5.1.6), so
+/// that order within a chain never has to be looked at.
+enum class Direction { readable, writable };
+
+/// Streams a chain: each descriptor is loaded once, when its turn comes, and checked before its buffer is handed out.
+/// Bounded by the ring's size, so that a loop ends. A descriptor that lies is an error, and never a shorter chain.
+class ChainWalker {
+ public:
+  enum class Step {
+    buffer,  ///< `span` holds the next piece of the chain.
+    end,     ///< There is no more.
+    lying,   ///< fault() says why.
+  };
+
+  /// Starts at `head`, which is inside the table, with its descriptor already loaded.
+  ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
+              Direction direction, std::uint16_t head, const Descriptor& first) noexcept
+      : layout_(layout), memory_(memory), hint_(hint), direction_(direction), current_(first) {
+    fault_.head = head;
+  }
+
+  /// The next piece: not empty, inside one region. A buffer over a border of regions comes in two pieces; buffers of
+  /// length 0 are passed over.
+  Step next(memory::HostSpan& span) noexcept;
+
+  const VringFault& fault() const noexcept { return fault_; }
+
+ private:
+  bool open_descriptor() noexcept;
+  bool open_indirect() noexcept;
+  bool follow_next() noexcept;
+  bool load_from_table(std::uint64_t entry) noexcept;
+  bool fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept;
+
+  const RingLayout& layout_;
+  const memory::GuestMemory& memory_;
+  memory::GuestMemory::Hint& hint_;
+  memory::GuestMemory::Hint table_hint_;
+  Direction direction_;
+  bool opened_ = false;    // current_ was checked, its buffer is being handed out
+  bool in_table_ = false;  // current_ comes from an indirect table
+  std::uint32_t walked_ = 0;
+  std::uint32_t table_length_ = 0;
+  std::uint64_t table_ = 0;  // guest address
+  Descriptor current_;       // address and length: what is left of its buffer
+  VringFault fault_;
+};
+
+}  // namespace vhostx::virtqueue

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The split virtqueue's shared memory (VIRTIO 1.2, 2.7). This is the only file that touches it: every load and store of
+// descriptor table, avail ring and used ring is here, each fence names its partner in the driver.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+namespace vhostx::virtqueue {
+
+static_assert(std::endian::native == std::endian::little,
+              "rings are little-endian (VERSION_1) or guest-endian (legacy): both are read as they stand");
+
+inline constexpr std::uint32_t ring_size_max = 32768;  // VIRTIO 1.2, 2.7
+
+/// VIRTIO 1.2, 2.7.5.
+struct Descriptor {
+  static constexpr std::uint16_t next_flag = 1;
+  static constexpr std::uint16_t write_flag = 2;  // device-writable
+  static constexpr std::uint16_t indirect_flag = 4;
+
+  std::uint64_t address = 0;  // guest physical
+  std::uint32_t length = 0;
+  std::uint16_t flags = 0;
+  std::uint16_t next = 0;
+};
+static_assert(sizeof(Descriptor) == 16);
+
+/// Copies a descriptor out of shared memory, each byte read once: the copy is checked and the copy is used. Indirect
+/// tables have no alignment, hence the packed words.
+inline Descriptor load_descriptor(const std::uint8_t* shared) noexcept {
+  struct __attribute__((packed, may_alias)) Word {
+    std::uint64_t value;
+  };
+  const auto* words = reinterpret_cast<const volatile Word*>(shared);
+  const std::uint64_t high = words[1].value;
+  return {words[0].value, static_cast<std::uint32_t>(high), static_cast<std::uint16_t>(high >> 32),
+          static_cast<std::uint16_t>(high >> 48)};
+}
+
+/// struct virtq_avail (2.7.6): flags, idx, ring[size], used_event. Written by the driver.
+class AvailRing {
+ public:
+  static constexpr std::uint16_t no_interrupt_flag = 1;
+  static constexpr std::size_t extent(std::uint32_t size, bool event_idx) noexcept {
+    return 4 + 2 * std::size_t{size} + (event_idx ? 2 : 0);
+  }
+
+  AvailRing() = default;
+  AvailRing(std::uint8_t* shared, std::uint32_t size) noexcept
+      : words_(reinterpret_cast<std::uint16_t*>(shared)), size_(size) {}
+
+  /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3).
+  std::uint16_t index_acquire() const noexcept { return __atomic_load_n(words_ + 1, __ATOMIC_ACQUIRE); }
+  std::uint16_t entry(std::uint32_t slot) const noexcept {
+    return __atomic_load_n(words_ + 2 + slot, __ATOMIC_RELAXED);
+  }
+  std::uint16_t flags() const noexcept { return __atomic_load_n(words_, __ATOMIC_RELAXED); }
+  std::uint16_t used_event() const noexcept { return __atomic_load_n(words_ + 2 + size_, __ATOMIC_RELAXED); }
+
+ private:
+  std::uint16_t* words_ = nullptr;
+  std::uint32_t size_ = 0;
+};
+
+/// struct virtq_used (2.7.8): flags, idx, ring[size] of {id u32, len u32}, avail_event. Written by us.
+class UsedRing {
+ public:
+  static constexpr std::uint16_t no_notify_flag = 1;
+  static constexpr std::size_t extent(std::uint32_t size, bool event_idx) noexcept {
+    return 4 + 8 * std::size_t{size} + (event_idx ? 2 : 0);
+  }
+
+  UsedRing() = default;
+  UsedRing(std::uint8_t* shared, std::uint32_t size) noexcept : shared_(shared), size_(size) {}
+
+  void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
+    struct __attribute__((packed, may_alias)) Element {
+      std::uint64_t value;
+    };
+    auto* element = reinterpret_cast<volatile Element*>(shared_ + 4 + 8 * std::size_t{slot});
+    element->value = std::uint64_t{length} << 32 | head;
+  }
+  /// Pairs with the driver's read barrier between idx and the entries (2.7.14).
+  void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
+  std::uint16_t index() const noexcept { return __atomic_load_n(word(2), __ATOMIC_RELAXED); }
+  std::uint16_t flags() const noexcept { return __atomic_load_n(word(0), __ATOMIC_RELAXED); }
+  void set_flags(std::uint16_t flags) noexcept { __atomic_store_n(word(0), flags, __ATOMIC_RELAXED); }
+  std::uint16_t avail_event() const noexcept { return __atomic_load_n(avail_event_word(), __ATOMIC_RELAXED); }
+  void set_avail_event(std::uint16_t index) noexcept { __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED); }
+
+ private:
+  std::uint16_t* word(std::size_t offset) const noexcept { return reinterpret_cast<std::uint16_t*>(shared_ + offset); }
+  std::uint16_t* avail_event_word() const noexcept { return word(4 + 8 * std::size_t{size_}); }
+
+  std::uint8_t* shared_ = nullptr;
+  std::uint32_t size_ = 0;
+};
+
+/// Our store of used->idx (or of the wish to be kicked) must be visible before we read what the driver wrote last; the
+/// driver has the same fence between its store of avail->idx and its look at used->flags or avail_event (2.7.13.4.1,
+/// Linux: virtio_mb() in virtqueue_kick_prepare and virtqueue_enable_cb).
+inline void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+/// Whether index `event` was passed on the way from `before` to `now` (2.7.10.1: vring_need_event).
+constexpr bool event_passed(std::uint16_t event, std::uint16_t now, std::uint16_t before) noexcept {
+  return static_cast<std::uint16_t>(now - event - 1) < static_cast<std::uint16_t>(now - before);
+}
+
+}  // namespace vhostx::virtqueue

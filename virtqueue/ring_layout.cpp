@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "virtqueue/ring_layout.hpp"
+
+#include <array>
+
+#include "base/error.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+using memory::FrontEndAddress;
+using memory::HostSpan;
+
+struct Area {
+  const char* name;
+  FrontEndAddress address;
+  std::size_t size;
+  std::uint64_t alignment;
+};
+
+Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& area) {
+  if (area.address.value % area.alignment != 0)
+    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: not aligned to {} bytes",
+                      area.name, area.address.value, area.alignment);
+  const HostSpan span = memory.translate(area.address, area.size);
+  if (!span)
+    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}, {:#x} bytes: in no memory region",
+                      area.name, area.address.value, area.size);
+  // Regions may be mapped at odd file offsets: what counts in the end is where we read.
+  if (reinterpret_cast<std::uintptr_t>(span.data) % area.alignment != 0)
+    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: its region is not page-aligned",
+                      area.name, area.address.value);
+  return span;
+}
+
+bool overlap(const Area& a, const Area& b) noexcept {
+  return a.address.value - b.address.value < b.size || b.address.value - a.address.value < a.size;
+}
+
+}  // namespace
+
+Result<void> check_ring_size(std::uint32_t size) {
+  if (size == 0 || size > ring_size_max || (size & (size - 1)) != 0)
+    return make_error(ErrorCode::protocol_violation, "ring size {}: expected a power of two from 1 to {}", size,
+                      ring_size_max);
+  return {};
+}
+
+Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAddresses& addresses, std::uint32_t size,
+                                RingFeatures features) {
+  if (auto good = check_ring_size(size); !good) return good.error();
+  const std::array<Area, 3> areas{{
+      {"descriptor table", addresses.descriptors, std::size_t{size} * sizeof(Descriptor), 16},
+      {"avail ring", addresses.avail, AvailRing::extent(size, features.event_idx), 2},
+      {"used ring", addresses.used, UsedRing::extent(size, features.event_idx), 4},
+  }};
+  std::array<HostSpan, 3> spans;
+  for (std::size_t i = 0; i < areas.size(); ++i) {
+    const auto span = translate_area(memory, areas[i]);
+    if (!span) return span.error();
+    spans[i] = *span;
+    for (std::size_t j = 0; j < i; ++j)
+      if (overlap(areas[i], areas[j]))
+        return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x} overlaps the {} at {:#x}",
+                          areas[i].name, areas[i].address.value, areas[j].name, areas[j].address.value);
+  }
+  return RingLayout{spans[0].data, AvailRing(spans[1].data, size), UsedRing(spans[2].data, size), size, features};
+}
+
+}  // namespace vhostx::virtqueue
