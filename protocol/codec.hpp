@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ Result<void> check_header(Incoming incoming, const Header& header);
 /// The rest, after check_header(): descriptors against the row and against what the payload says of them, counts and
 /// sizes inside the payload against its length.
 Result<void> check_message(Incoming incoming, const Message& message);
+
+/// The vring that the message names; none where its row's payload has no index. After check_message().
+std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& message);
 
 /// Both checks over a whole message; `fds` are owned by what is returned, or closed.
 Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds);

@@ -16,8 +16,34 @@
 
 namespace vhostx::protocol {
 
-/// Lengths that a payload may have: min, min + step, ... max. A step of 1 with min == max is one length.
-struct PayloadSize {
+/// What lies in a payload; payloads.hpp has the types.
+enum class PayloadKind : std::uint8_t {
+  none,
+  u64,
+  status,             ///< u64; of an acknowledgement: 0 is success.
+  features,           ///< u64
+  protocol_features,  ///< u64
+  mac,                ///< u64 whose first six bytes are an Ethernet address.
+  vring_fd,           ///< u64: a vring's index and vring_no_fd.
+  vring_state,
+  vring_address,
+  memory_table,
+  memory_region,
+  log_base,
+  iotlb,
+  config,
+  inflight,
+  shared_object,
+  device_state,
+  vring_area,
+  shared_memory_config,
+  shared_memory_map,
+  opaque,  ///< Bytes that this library does not look into.
+};
+
+/// What is in a payload and how long it may be: min, min + step, ... max bytes.
+struct PayloadShape {
+  PayloadKind kind = PayloadKind::none;
   std::uint32_t min = 0;
   std::uint32_t max = 0;
   std::uint32_t step = 1;
@@ -71,17 +97,17 @@ struct Facts {
 
 struct RequestRow {
   std::uint32_t id = 0;
-  std::string_view name;  ///< As the specification has it, e.g. "SET_MEM_TABLE".
-  PayloadSize payload;
-  FdCount fds;
+  std::string_view name{};  ///< As the specification has it, e.g. "SET_MEM_TABLE".
+  PayloadShape payload{};
+  FdCount fds{};
   ReplyKind reply = ReplyKind::ack;
-  PayloadSize reply_payload{8, 8, 1};
-  FdCount reply_fds;
-  std::optional<ProtocolFeature> protocol_feature;  ///< Must be negotiated.
-  std::optional<VirtioFeature> virtio_feature;      ///< Must be offered by the back-end: see check_legal().
-  Facts needs;                                      ///< All of these must hold.
-  Facts forbids;                                    ///< None of these may hold.
-  std::string_view payload_name;                    ///< What the payload is, e.g. "vring state"; empty: nothing.
+  PayloadShape reply_payload{PayloadKind::status, 8, 8, 1};
+  FdCount reply_fds{};
+  std::optional<ProtocolFeature> protocol_feature{};  ///< Must be negotiated, or
+  bool offer_suffices = false;                        ///< ... it is enough that the back-end offered it.
+  std::optional<VirtioFeature> virtio_feature{};      ///< Must be offered by the back-end: see check_legal().
+  Facts needs{};                                      ///< All of these must hold.
+  Facts forbids{};                                    ///< None of these may hold.
 };
 
 /// By id, ascending, without gaps from 1.
@@ -101,8 +127,9 @@ inline const RequestRow& row_of(BackEndRequest request) noexcept {
 
 /// What was agreed so far, for check_legal().
 struct Agreement {
-  FeatureSet features_offered;           ///< What GET_FEATURES answers.
-  ProtocolFeatureSet protocol_features;  ///< From SET_PROTOCOL_FEATURES.
+  FeatureSet features_offered;                   ///< What GET_FEATURES answers.
+  ProtocolFeatureSet protocol_features_offered;  ///< What GET_PROTOCOL_FEATURES answers.
+  ProtocolFeatureSet protocol_features;          ///< From SET_PROTOCOL_FEATURES.
   Facts facts;
 };
 

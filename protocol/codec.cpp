@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Checks of messages against their rows, and their making.
+#include "protocol/codec.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace vhostx::protocol {
+namespace {
+
+template <typename... Args>
+Error violation(Incoming incoming, std::uint32_t id, fmt::format_string<Args...> text, Args&&... args) {
+  return make_error(ErrorCode::protocol_violation, "{}{}: {}", request_name(incoming, id),
+                    is_reply(incoming) ? " reply" : "", fmt::format(text, std::forward<Args>(args)...));
+}
+
+std::string lengths(const PayloadShape& shape) {
+  if (shape.min == shape.max) return fmt::format("{}", shape.min);
+  if (shape.step == 1) return fmt::format("{} to {}", shape.min, shape.max);
+  return fmt::format("{} to {} in steps of {}", shape.min, shape.max, shape.step);
+}
+
+std::string counts(const FdCount& fds) {
+  return fds.min == fds.max ? fmt::format("{}", fds.min) : fmt::format("{} to {}", fds.min, fds.max);
+}
+
+const PayloadShape& shape_of(Incoming incoming, const RequestRow& row) noexcept {
+  return is_reply(incoming) ? row.reply_payload : row.payload;
+}
+
+// The table says how many regions it has; a count that its bytes do not bear out would make a reader take what lay
+// behind them for regions.
+Result<void> check_memory_table(Incoming incoming, const Message& message) {
+  const Header& header = message.header();
+  if (is_reply(incoming) && header.size == sizeof(U64)) return {};  // an acknowledgement
+  const auto table = message.payload_padded_as<MemoryTableHeader>();
+  if (table.count > memory_table_regions_max) {
+    return violation(incoming, header.request, "{} regions, expected at most {}", table.count,
+                     memory_table_regions_max);
+  }
+  const std::size_t expected = sizeof(MemoryTableHeader) + table.count * sizeof(MemoryRegion);
+  if (header.size != expected) {
+    return violation(incoming, header.request, "{} bytes of payload for {} regions, expected {}", header.size,
+                     table.count, expected);
+  }
+  if (!is_reply(incoming) && message.fd_count() != table.count) {
+    return violation(incoming, header.request, "{} descriptors for {} regions, expected one a region",
+                     message.fd_count(), table.count);
+  }
+  return {};
+}
+
+// vhost-user "SET_VRING_KICK": bits 0 to 7 index, bit 8 "no descriptor", the others mean nothing yet.
+Result<void> check_vring_fd(Incoming incoming, const Message& message) {
+  const auto value = message.payload_padded_as<U64>().value;
+  if ((value & ~(vring_index_mask | vring_no_fd)) != 0) {
+    return violation(incoming, message.request(), "vring {:#x}, expected an index in bits 0 to 7 and a flag in bit 8",
+                     value);
+  }
+  const std::size_t expected = (value & vring_no_fd) != 0 ? 0 : 1;
+  if (message.fd_count() != expected) {
+    return violation(incoming, message.request(), "{} descriptors, expected {} because bit 8 is {}", message.fd_count(),
+                     expected, 1 - expected);
+  }
+  return {};
+}
+
+Result<void> check_config(Incoming incoming, const Message& message) {
+  const Header& header = message.header();
+  if (header.size < sizeof(ConfigHeader)) {  // only replies pass their row so short
+    if (header.size == 0) return {};
+    return violation(incoming, header.request, "{} bytes of payload, expected 0 or at least {}", header.size,
+                     sizeof(ConfigHeader));
+  }
+  const std::size_t bytes = header.size - sizeof(ConfigHeader);
+  const auto config = message.payload_padded_as<ConfigHeader>();
+  // Some back-ends refuse by a size of 0 and still send the request's bytes back.
+  if (config.size == bytes || (is_reply(incoming) && config.size == 0)) return {};
+  return violation(incoming, header.request, "size field {} with {} bytes behind it, expected them to be equal",
+                   config.size, bytes);
+}
+
+}  // namespace
+
+const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept {
+  const bool front_end = incoming == Incoming::front_end_requests || incoming == Incoming::replies_to_front_end;
+  return front_end ? find_front_end_row(id) : find_back_end_row(id);
+}
+
+std::string request_name(Incoming incoming, std::uint32_t id) {
+  const RequestRow* row = find_row(incoming, id);
+  return row != nullptr ? std::string(row->name) : fmt::format("request {}", id);
+}
+
+Header decode_header(std::span<const std::byte, header_bytes> bytes) noexcept {
+  Header header;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  return header;
+}
+
+std::array<std::byte, header_bytes> encode_header(const Header& header) noexcept {
+  std::array<std::byte, header_bytes> bytes;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  return bytes;
+}
+
+Result<void> check_header(Incoming incoming, const Header& header) {
+  if ((header.flags & Header::version_mask) != Header::version_1) {
+    return violation(incoming, header.request, "version {}, expected 1", header.flags & Header::version_mask);
+  }
+  if (header.is_reply() != is_reply(incoming)) {
+    return violation(incoming, header.request, "reply flag {}, expected {}", header.is_reply() ? 1 : 0,
+                     is_reply(incoming) ? 1 : 0);
+  }
+  const RequestRow* row = find_row(incoming, header.request);
+  if (row == nullptr) {
+    if (is_reply(incoming)) return violation(incoming, header.request, "unknown, expected a reply to a request");
+    if (header.size <= payload_bytes_max) return {};
+    return violation(incoming, header.request, "{} bytes of payload, expected at most {}", header.size,
+                     payload_bytes_max);
+  }
+  const PayloadShape& shape = shape_of(incoming, *row);
+  if (shape.allows(header.size)) return {};
+  return violation(incoming, header.request, "{} bytes of payload, expected {}", header.size, lengths(shape));
+}
+
+Result<void> check_message(Incoming incoming, const Message& message) {
+  const RequestRow* row = find_row(incoming, message.request());
+  if (row == nullptr) return {};  // the session refuses it
+  const FdCount& fds = is_reply(incoming) ? row->reply_fds : row->fds;
+  if (!fds.allows(message.fd_count())) {
+    return violation(incoming, message.request(), "{} descriptors, expected {}", message.fd_count(), counts(fds));
+  }
+  switch (shape_of(incoming, *row).kind) {
+    case PayloadKind::memory_table:
+      return check_memory_table(incoming, message);
+    case PayloadKind::vring_fd:
+    case PayloadKind::vring_area:
+      return check_vring_fd(incoming, message);
+    case PayloadKind::config:
+      return check_config(incoming, message);
+    default:
+      return {};
+  }
+}
+
+std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& message) {
+  const RequestRow* row = find_row(incoming, message.request());
+  if (row == nullptr) return std::nullopt;
+  switch (shape_of(incoming, *row).kind) {
+    case PayloadKind::vring_fd:
+    case PayloadKind::vring_area:
+      return static_cast<std::uint32_t>(message.payload_padded_as<U64>().value & vring_index_mask);
+    case PayloadKind::vring_state:
+    case PayloadKind::vring_address:
+      return message.payload_padded_as<VringState>().index;
+    default:
+      return std::nullopt;
+  }
+}
+
+Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds) {
+  if (bytes.size() < header_bytes) {
+    return make_error(ErrorCode::protocol_violation, "message of {} bytes, expected a header of {}", bytes.size(),
+                      header_bytes);
+  }
+  const Header header = decode_header(bytes.first<header_bytes>());
+  if (auto checked = check_header(incoming, header); !checked) return checked.error();
+  if (bytes.size() != header_bytes + header.size) {
+    return violation(incoming, header.request, "{} bytes behind the header, expected {}", bytes.size() - header_bytes,
+                     header.size);
+  }
+  Message message = make_message(header, bytes.subspan(header_bytes));
+  for (UniqueFd& fd : fds) {
+    if (!message.add_fd(std::move(fd))) {
+      return violation(incoming, header.request, "{} descriptors, expected at most {}", fds.size(), fds_max);
+    }
+  }
+  if (auto checked = check_message(incoming, message); !checked) return checked.error();
+  return message;
+}
+
+std::vector<std::byte> encode(const Message& message) {
+  const auto header = encode_header(message.header());
+  const auto payload = message.payload();
+  std::vector<std::byte> bytes(header_bytes + payload.size());
+  std::copy(header.begin(), header.end(), bytes.begin());
+  std::copy(payload.begin(), payload.end(), bytes.begin() + header_bytes);
+  return bytes;
+}
+
+Message make_request(FrontEndRequest request, bool need_reply) {
+  return Message(
+      Header{static_cast<std::uint32_t>(request), Header::version_1 | (need_reply ? Header::need_reply : 0), 0});
+}
+
+Message make_request(BackEndRequest request, bool need_reply) {
+  return make_request(static_cast<FrontEndRequest>(request), need_reply);  // headers do not differ
+}
+
+Message make_message(Header header, std::span<const std::byte> payload) {
+  header.size = static_cast<std::uint32_t>(payload.size());
+  Message message(header);
+  std::copy(payload.begin(), payload.end(), message.payload().begin());
+  return message;
+}
+
+Message make_reply(const Header& request, std::span<const std::byte> payload) {
+  return make_message(Header{request.request, Header::version_1 | Header::reply, 0}, payload);
+}
+
+Message make_memory_table(std::span<const MemoryRegion> regions, bool need_reply) {
+  assert(regions.size() <= memory_table_regions_max);
+  MemoryTable table;
+  table.header.count = static_cast<std::uint32_t>(regions.size());
+  std::copy(regions.begin(), regions.end(), table.regions.begin());
+  const auto bytes = std::as_bytes(std::span(&table, 1));
+  return make_message(make_request(FrontEndRequest::set_mem_table, need_reply).header(),
+                      bytes.first(sizeof(MemoryTableHeader) + regions.size() * sizeof(MemoryRegion)));
+}
+
+namespace {
+
+Message with_config(const Header& header, ConfigHeader config, std::span<const std::byte> bytes) {
+  assert(bytes.size() <= config_bytes_max);
+  config.size = static_cast<std::uint32_t>(bytes.size());
+  Config payload{config, {}};
+  if (!bytes.empty()) std::memcpy(payload.bytes.data(), bytes.data(), bytes.size());
+  return make_message(header, std::as_bytes(std::span(&payload, 1)).first(sizeof(ConfigHeader) + bytes.size()));
+}
+
+}  // namespace
+
+Message make_config_request(FrontEndRequest request, const ConfigHeader& header, std::span<const std::byte> bytes,
+                            bool need_reply) {
+  return with_config(make_request(request, need_reply).header(), header, bytes);
+}
+
+Message make_config_reply(const Header& request, const ConfigHeader& header, std::span<const std::byte> bytes) {
+  return with_config(make_reply(request, std::span<const std::byte>()).header(), header, bytes);
+}
+
+}  // namespace vhostx::protocol
