@@ -19,6 +19,7 @@ import traceback
 
 SKIPPED = 77  # CTest's SKIP_RETURN_CODE, see CMakeLists.txt
 POLL_S = 0.01
+LOG_SHOWN_BYTES = 4000
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -75,10 +76,10 @@ class Process:
     def __init__(self, directory, name, argv, **popen):
         self.name = name
         self.log_path = os.path.join(directory, name + ".log")
-        self.seen = 0  # offset in the log up to which wait_for has looked
         with open(self.log_path, "ab") as log:
-            # A restarted process adds to the log of the one before: wait only for its own lines.
-            self.seen = os.path.getsize(self.log_path)
+            # A restarted process adds to the log of the one before: its own lines begin here, and wait_for has
+            # looked up to `seen`.
+            self.seen = self.begin = os.path.getsize(self.log_path)
             popen.setdefault("stdin", subprocess.DEVNULL)
             popen.setdefault("stderr", subprocess.STDOUT)
             self.popen = subprocess.Popen(argv, stdout=log, preexec_fn=die_with_parent, start_new_session=True, **popen)
@@ -186,7 +187,7 @@ class Bench:
         for path in logs:
             if os.path.exists(path):
                 with open(path, "rb") as log:
-                    text = log.read()[-6000:].decode(errors="replace")
+                    text = log.read()[-LOG_SHOWN_BYTES:].decode(errors="replace")
                 print(f"---- the end of {os.path.basename(path)}\n{text}\n----", file=sys.stderr)
 
 

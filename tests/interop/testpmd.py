@@ -2,6 +2,7 @@
 """dpdk-testpmd with a virtio-user port: a poll-mode guest that this project did not write."""
 
 import os
+import re
 import signal
 import subprocess
 from collections import namedtuple
@@ -34,6 +35,7 @@ class Testpmd:
         vdev = "net_virtio_user0," + ",".join(f"{key}={value}" for key, value in settings.items())
         argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", *memory]
         argv += ["--file-prefix", f"{os.path.basename(bench.directory)}-{name}", "-m", "64", "--vdev", vdev]
+        argv += ["--log-level", "pmd.net.virtio.*:info"]  # it then says which receive and transmit functions it chose
         argv += ["--", "-i", "--total-num-mbufs=4096", *options]
         self.process = bench.start(name, argv, stdin=subprocess.PIPE)
 
@@ -42,6 +44,10 @@ class Testpmd:
         self.process.wait_for(r"^Checking link statuses|^Port 0: ([0-9A-F]{2}:){5}", timeout_s)
         self.port_stats()
         return self
+
+    def datapath(self):
+        """The receive and transmit functions that the driver chose."""
+        return re.findall(r"virtio: using (.+?) path", self.process.log(self.process.begin))
 
     def command(self, line, answer):
         self.process.say(line)

@@ -6,7 +6,7 @@ import signal
 
 from processes import Failure, open_fds, wait_until
 
-STATS_INTERVAL_S = "0.1"
+STATS_INTERVAL_S = "0.05"
 
 
 class VhostSwitch:
@@ -59,6 +59,16 @@ class VhostSwitch:
             return None
 
         return wait_until(look, f"vhostx-switch's event {kind!r}", timeout_s)
+
+    def wait_started(self, ports, rings=2, since=0):
+        """Waits until the rings of these ports run: what is sent to a ring before that is rightly dropped."""
+
+        def started():
+            self._read()
+            events = [event for event in self.events[since:] if event.get("event") == "vring_started"]
+            return all(sum(event["port"] == port for event in events) >= rings for port in ports)
+
+        wait_until(started, f"{rings} rings of {len(ports)} ports to start")
 
     def mark(self):
         """A position in the events: wait_event(since=mark) sees only what comes after."""

@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Either side is killed under traffic and started again, fifty times; the other side carries on and leaks nothing.
+
+SIGKILL, so that nobody says goodbye. testpmd's virtio-user is the front-end: as a client of vhostx-switch's socket, or
+(server=1) as the owner of the socket that vhostx-switch connects to. Traffic is two bursts that circulate (see
+test_testpmd_modes.py); it has to be seen moving before each kill and again after each restart. The surviving
+vhostx-switch must have as many descriptors open at the end as it had after the first time round.
+
+Server role with the back-end killed needs a front-end that reconnects as a client: tests/lab/test_guest_reconnects.py.
+"""
+
+import argparse
+import os
+
+from processes import check_equal, run_test, wait_until
+from testpmd import Testpmd
+from vhostx_switch import VhostSwitch
+
+TIMES = 50
+PACKETS_MOVED = 200
+
+
+def start_switch(bench, binary, role, wait_ready=True):
+    port = f"{bench.path('vhost')},role={role}"
+    return VhostSwitch(bench, binary, [port], mode="io", extra=["--topology", "loop"], wait_ready=wait_ready)
+
+
+def start_guest(bench, server):
+    if server and os.path.exists(bench.path("vhost")):
+        os.unlink(bench.path("vhost"))  # a killed testpmd leaves its socket file, and a new one does not replace it
+    return Testpmd(bench, bench.path("vhost"), server=int(server))
+
+
+def wait_traffic(switch):
+    """Packets move in both directions, counted from now."""
+    first = switch.stats()["ports"][0]
+
+    def moved(now):
+        port = now["ports"][0]
+        return all(
+            port[direction]["packets"] >= first[direction]["packets"] + PACKETS_MOVED
+            for direction in ("from_guest", "to_guest")
+        )
+
+    switch.wait_stats(moved, "packets to circulate")
+
+
+def front_end_killed(bench, binary, switch_role):
+    """The front-end dies and comes back; the back-end is one process throughout."""
+    switch = start_switch(bench, binary, switch_role, wait_ready=switch_role == "server")
+    idle, busy = set(), set()
+    for turn in range(TIMES + 1):
+        guest = start_guest(bench, server=switch_role == "client").ready()
+        guest.start("io", first_bursts=2)
+        wait_traffic(switch)
+        fds_busy = switch.open_fds()
+        mark = switch.mark()
+        guest.kill()
+        switch.wait_event("disconnected", mark, port=bench.path("vhost"))
+        fds_idle = settled_fds(switch)
+        if turn > 0:
+            # The first connection may leave something behind that is kept for all (a timer, say).
+            busy.add(fds_busy)
+            idle.add(fds_idle)
+    print(f"role={switch_role}: {TIMES} front-ends killed; descriptors: {idle} without one, {busy} with one")
+    check_equal((len(idle), len(busy)), (1, 1), f"descriptor counts that were seen: {idle} idle, {busy} busy")
+    switch.finish()
+
+
+def settled_fds(switch):
+    """The count after the event: once two looks, one round of statistics apart, agree."""
+
+    def look():
+        before = switch.open_fds()
+        switch.stats()
+        return before if switch.open_fds() == before else None
+
+    return wait_until(look, "the number of descriptors to settle")
+
+
+def back_end_killed(bench, binary):
+    """The back-end dies and comes back, in the client role; the front-end owns the socket and is one process."""
+    guest = start_guest(bench, server=True)
+    switch = start_switch(bench, binary, "client", wait_ready=False)
+    guest.ready()
+    for _ in range(TIMES):
+        guest.start("io", first_bursts=2)
+        wait_traffic(switch)
+        switch.kill()
+        guest.stop()
+        switch = start_switch(bench, binary, "client", wait_ready=False)
+        switch.wait_event("connected")
+        switch.wait_started([bench.path("vhost")])
+    guest.start("io", first_bursts=2)
+    wait_traffic(switch)
+    print(f"role=client: {TIMES} back-ends killed, the traffic went on {TIMES} times")
+    guest.end()
+    switch.finish()
+
+
+SCENARIOS = {
+    "front-end-of-server": lambda bench, binary: front_end_killed(bench, binary, "server"),
+    "front-end-of-client": lambda bench, binary: front_end_killed(bench, binary, "client"),
+    "back-end-as-client": back_end_killed,
+}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("vhostx_switch", help="the program under test")
+    parser.add_argument("scenario", choices=SCENARIOS)
+    arguments = parser.parse_args()
+    run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch)
