@@ -18,14 +18,17 @@ enum class OffloadVerdict : std::uint8_t {
   bad_offload,        ///< The request contradicts the packet: drop it (VringCounter::drop_bad_offload).
 };
 
+/// Transmit flags that ask for something which the net header or this library has to do.
+inline constexpr std::uint64_t transmit_requests = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM |
+                                                   RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG |
+                                                   RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM;
+
 /// Whether a packet must go through prepare_for_guest: something was asked on transmit, or was left open by whoever
 /// received it. Everything else is delivered with plain_header().
 inline bool needs_offload(const rte_mbuf& packet) noexcept {
-  constexpr std::uint64_t asked = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG |
-                                  RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_OUTER_IP_CKSUM | RTE_MBUF_F_TX_OUTER_UDP_CKSUM |
-                                  RTE_MBUF_F_RX_LRO;
   const std::uint64_t flags = packet.ol_flags;
-  return (flags & asked) != 0 || (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  return (flags & (transmit_requests | RTE_MBUF_F_RX_LRO)) != 0 ||
+         (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
 /// The header of a packet without offload: all zero, or DATA_VALID when a NIC has checked it and the driver takes that

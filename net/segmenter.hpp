@@ -34,6 +34,7 @@ class Segmenter {
  private:
   void edit_ip(PacketView& segment) const noexcept;
   void edit_l4(PacketView& segment) const noexcept;
+  void write_checksum(PacketView& segment) const noexcept;
   void advance(std::uint32_t bytes) noexcept;
 
   const PacketView& whole_;
