@@ -26,6 +26,7 @@ struct ChannelOptions {
 };
 
 /// Called on the executor, one at a time, never from inside a call into the Channel. Either may destroy the Channel.
+/// The next message is handed on after on_message has returned.
 struct ChannelHandlers {
   std::function<void(Message&&)> on_message;
   /// Once at most: the peer left, broke the protocol or was too slow, or the socket failed. The socket is closed by
@@ -52,8 +53,8 @@ class Channel {
   void close() noexcept;
   bool is_open() const noexcept;
 
-  /// Whether the peer has closed its end and nothing it sent is left to read: a new connection may arrive while the end
-  /// of the old one is still unread. True for a closed channel.
+  /// Whether the peer has closed its end, even while messages of its are still unread: a new connection may arrive
+  /// before the end of the old one is seen. True for a closed channel.
   bool peer_is_gone() const noexcept;
 
  private:

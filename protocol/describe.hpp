@@ -9,7 +9,7 @@
 
 namespace vhostx::protocol {
 
-/// E.g. "SET_VRING_NUM index 0 num 256", "GET_FEATURES reply 0x140000000 (...)"; any message, checked or not.
+/// E.g. "SET_VRING_NUM vring 0 num 256", "GET_FEATURES reply 0x140000000 (...)"; any message, checked or not.
 std::string describe(Incoming incoming, const Message& message);
 
 }  // namespace vhostx::protocol

@@ -14,16 +14,9 @@ Message::Message(Message&& other) noexcept { *this = std::move(other); }
 Message& Message::operator=(Message&& other) noexcept {
   if (this == &other) return *this;
   header_ = std::exchange(other.header_, Header{});
-  fd_count_ = std::exchange(other.fd_count_, 0);
   fds_ = std::move(other.fds_);
   std::memcpy(payload_.data(), other.payload_.data(), header_.size);
   return *this;
-}
-
-bool Message::add_fd(UniqueFd fd) noexcept {
-  if (fd_count_ == fds_max) return false;
-  fds_[fd_count_++] = std::move(fd);
-  return true;
 }
 
 Error Message::size_error(std::size_t expected) const {

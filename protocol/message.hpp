@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
+#include "protocol/fd_list.hpp"
 #include "protocol/payloads.hpp"
 #include "protocol/requests.hpp"
 
@@ -40,8 +41,6 @@ static_assert(sizeof(Header) == 12);
 inline constexpr std::size_t header_bytes = sizeof(Header);
 /// Bound for the payload of any message, known or not.
 inline constexpr std::size_t payload_bytes_max = 4096 + 12;
-/// vhost-user: SET_MEM_TABLE brings the most, one a region.
-inline constexpr std::size_t fds_max = 8;
 
 class Message {
  public:
@@ -81,23 +80,23 @@ class Message {
     return value;
   }
 
-  std::size_t fd_count() const noexcept { return fd_count_; }
+  std::size_t fd_count() const noexcept { return fds_.size(); }
   /// The descriptor at `index` (below fd_count(), asserted); still the Message's.
-  int fd(std::size_t index) const noexcept {
-    assert(index < fd_count_);
-    return fds_[index].get();
-  }
+  int fd(std::size_t index) const noexcept { return fds_.get(index); }
   /// The descriptor at `index`, now the caller's; empty where there is none or it was taken.
-  UniqueFd take_fd(std::size_t index = 0) noexcept { return index < fd_count_ ? std::move(fds_[index]) : UniqueFd(); }
+  UniqueFd take_fd(std::size_t index = 0) noexcept { return fds_.take(index); }
   /// False, and `fd` closed, when there are fds_max already.
-  bool add_fd(UniqueFd fd) noexcept;
+  bool add_fd(UniqueFd fd) noexcept { return fds_.add(std::move(fd)); }
+  /// All of them at once, in place of those it has.
+  void set_fds(FdList fds) noexcept { fds_ = std::move(fds); }
+  const FdList& fds() const noexcept { return fds_; }
+  FdList take_fds() noexcept { return std::move(fds_); }
 
  private:
   Error size_error(std::size_t expected) const;
 
   Header header_;
-  std::size_t fd_count_ = 0;
-  std::array<UniqueFd, fds_max> fds_;
+  FdList fds_;
   std::array<std::byte, payload_bytes_max> payload_;  // only the first header_.size bytes have a value
 };
 

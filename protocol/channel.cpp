@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The channel's state machine. Whatever waits on the executor holds the State, so that a Channel can be destroyed while
+// something waits, or from inside a handler.
+#include "protocol/channel.hpp"
+
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <new>
+#include <optional>
+#include <poll.h>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <sys/socket.h>
+
+#include "base/error.hpp"
+#include "protocol/socket_io.hpp"
+
+namespace vhostx::protocol {
+namespace {
+
+// The front-end chooses what descriptor it sends with SET_BACKEND_REQ_FD.
+Result<void> check_socket(int fd) {
+  const auto option = [fd](int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+  };
+  if (option(SO_DOMAIN) == AF_UNIX && option(SO_TYPE) == SOCK_STREAM) return {};
+  return make_error(ErrorCode::protocol_violation, "the channel's descriptor is no Unix stream socket");
+}
+
+struct Outgoing {
+  std::vector<std::byte> bytes;
+  std::size_t sent = 0;
+  FdList fds;  // empty once the first byte is sent
+
+  std::size_t left() const noexcept { return bytes.size() - sent; }
+};
+
+}  // namespace
+
+class Channel::State : public std::enable_shared_from_this<Channel::State> {
+ public:
+  State(asio::any_io_executor executor, Incoming incoming, ChannelHandlers handlers, ChannelOptions options)
+      : socket_(executor), deadline_(executor), incoming_(incoming), handlers_(std::move(handlers)), options_(options) {
+    assert(options_.messages_per_turn > 0);
+  }
+
+  void start(UniqueFd fd);
+  Result<void> send(Message message);
+  void close() noexcept;
+  bool is_open() const noexcept { return open_; }
+  bool peer_is_gone() const noexcept;
+
+ private:
+  enum class Step { message, would_block, failed };
+
+  void wait_readable();
+  void read_turn();
+  Step read_step();
+  Step header_is_complete();
+  Step after(const Transfer& transfer, bool first_bytes);
+  void deliver();
+
+  // A message has begun when its first byte is here.
+  bool message_has_begun() const noexcept { return header_bytes_read_ > 0; }
+  void start_deadline();
+  void forget_message() noexcept;
+
+  bool flush();
+  void wait_writable();
+
+  void fail(Error error);
+  void report(const Error& error);
+  void release() noexcept;
+  void drop_handlers() noexcept;
+
+  asio::local::stream_protocol::socket socket_;
+  asio::steady_timer deadline_;
+  const Incoming incoming_;
+  ChannelHandlers handlers_;
+  const ChannelOptions options_;
+  bool open_ = true;
+  bool owner_is_gone_ = false;  // close() was called: no handler any more
+  bool in_handler_ = false;
+
+  // The message that is arriving.
+  std::array<std::byte, header_bytes> header_{};
+  std::size_t header_bytes_read_ = 0;
+  std::size_t payload_bytes_read_ = 0;
+  FdList fds_;
+  std::optional<Message> message_;  // from the moment its header is complete
+  bool deadline_is_set_ = false;
+  std::uint64_t messages_read_ = 0;  // tells a late deadline from the present message's
+  bool read_is_scheduled_ = false;
+
+  std::deque<Outgoing> output_;
+  std::size_t output_bytes_ = 0;
+  bool write_is_scheduled_ = false;
+};
+
+void Channel::State::start(UniqueFd fd) {
+  if (auto checked = check_socket(fd.get()); !checked) return fail(checked.error());
+  std::error_code error;
+  socket_.assign(asio::local::stream_protocol(), fd.get(), error);
+  if (error) return fail(make_system_error(error.value(), "cannot watch the channel's socket"));
+  static_cast<void>(fd.release());
+  wait_readable();
+}
+
+// ---- reading
+
+void Channel::State::wait_readable() {
+  if (read_is_scheduled_) return;
+  read_is_scheduled_ = true;
+  socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const std::error_code& error) {
+    self->read_is_scheduled_ = false;
+    if (!self->open_) return;
+    if (error) return self->fail(make_system_error(error.value(), "waiting for the peer"));
+    self->read_turn();
+  });
+}
+
+void Channel::State::read_turn() {
+  for (unsigned count = 0; count < options_.messages_per_turn; ++count) {
+    // A peer that does not take its answers gets no new ones; a message that has begun is read to its end, so that
+    // its deadline is the peer's doing alone.
+    if (!output_.empty() && !message_has_begun()) return;
+    Step step = read_step();
+    if (step == Step::would_block) {
+      start_deadline();
+      return wait_readable();
+    }
+    if (step == Step::failed) return;
+    deliver();
+    if (!open_) return;
+  }
+  if (read_is_scheduled_) return;
+  read_is_scheduled_ = true;  // the others on this executor first
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->read_is_scheduled_ = false;
+    if (self->open_) self->read_turn();
+  });
+}
+
+// Reads until a message is whole. Header and payload are read apart and to the byte, so that no read can take
+// descriptors of the next message.
+Channel::State::Step Channel::State::read_step() {
+  while (header_bytes_read_ < header_bytes) {
+    const bool first = header_bytes_read_ == 0;
+    const auto got =
+        receive(socket_.native_handle(), std::span(header_).subspan(header_bytes_read_), fds_, Blocking::no);
+    if (const Step step = after(got, first); step != Step::message) return step;
+    header_bytes_read_ += got.bytes;
+  }
+  if (!message_) {
+    if (header_is_complete() == Step::failed) return Step::failed;
+  }
+  while (payload_bytes_read_ < message_->payload().size()) {
+    const auto got =
+        receive(socket_.native_handle(), message_->payload().subspan(payload_bytes_read_), fds_, Blocking::no);
+    if (const Step step = after(got, false); step != Step::message) return step;
+    payload_bytes_read_ += got.bytes;
+  }
+  return Step::message;
+}
+
+// What one read says: Step::message here means that bytes came.
+Channel::State::Step Channel::State::after(const Transfer& got, bool first_bytes) {
+  if (got.error == EAGAIN || got.error == EWOULDBLOCK) return Step::would_block;
+  if (got.error == ECONNRESET) {
+    fail(make_error(ErrorCode::closed, "the peer closed the connection with messages unread"));
+  } else if (got.error != 0) {
+    fail(make_system_error(got.error, "reading from the peer"));
+  } else if (got.fds_lost) {
+    fail(make_error(ErrorCode::protocol_violation,
+                    "more descriptors than expected ({} a message), or none free in this process", fds_max));
+  } else if (got.bytes == 0) {
+    fail(message_has_begun() ? make_error(ErrorCode::closed, "the peer closed the connection {} bytes into a message",
+                                          header_bytes_read_ + payload_bytes_read_)
+                             : make_error(ErrorCode::closed, "the peer closed the connection"));
+  } else if (!first_bytes && !fds_.empty()) {
+    // vhost-user "Communication": "file descriptors will only be received in the first recvmsg operation".
+    fail(make_error(ErrorCode::protocol_violation,
+                    "descriptors in the middle of a message, expected them with its first byte"));
+  } else {
+    return Step::message;
+  }
+  return Step::failed;
+}
+
+Channel::State::Step Channel::State::header_is_complete() {
+  const Header header = decode_header(header_);
+  if (auto checked = check_header(incoming_, header); !checked) {
+    fail(checked.error());
+    return Step::failed;
+  }
+  message_.emplace(header);
+  message_->set_fds(std::move(fds_));
+  return Step::message;
+}
+
+void Channel::State::deliver() {
+  Message message = std::move(*message_);
+  forget_message();
+  if (auto checked = check_message(incoming_, message); !checked) return fail(checked.error());
+  in_handler_ = true;
+  if (handlers_.on_message) handlers_.on_message(std::move(message));
+  in_handler_ = false;
+  if (owner_is_gone_) drop_handlers();
+}
+
+void Channel::State::forget_message() noexcept {
+  message_.reset();
+  fds_.clear();
+  header_bytes_read_ = 0;
+  payload_bytes_read_ = 0;
+  ++messages_read_;
+  if (!deadline_is_set_) return;
+  deadline_is_set_ = false;
+  deadline_.cancel();
+}
+
+void Channel::State::start_deadline() {
+  if (deadline_is_set_ || !message_has_begun()) return;
+  deadline_is_set_ = true;
+  deadline_.expires_after(options_.message_timeout);
+  deadline_.async_wait([self = shared_from_this(), message = messages_read_](const std::error_code& error) {
+    if (error || !self->open_ || message != self->messages_read_) return;
+    self->fail(make_error(ErrorCode::timed_out, "a message stopped after {} bytes for {} ms",
+                          self->header_bytes_read_ + self->payload_bytes_read_,
+                          self->options_.message_timeout.count()));
+  });
+}
+
+// ---- writing
+
+Result<void> Channel::State::send(Message message) {
+  if (!open_) return make_error(ErrorCode::closed, "the channel is closed");
+  const std::size_t bytes = header_bytes + message.payload().size();
+  if (output_bytes_ + bytes > options_.output_bytes_max) {
+    return make_error(ErrorCode::limit, "{}: {} bytes wait to be read by the peer, expected at most {}",
+                      request_name(incoming_, message.request()), output_bytes_ + bytes, options_.output_bytes_max);
+  }
+  try {
+    FdList fds = message.take_fds();
+    output_.push_back(Outgoing{encode(message), 0, std::move(fds)});
+  } catch (const std::bad_alloc&) {
+    return make_error(ErrorCode::out_of_memory, "no memory for an answer of {} bytes", bytes);
+  }
+  output_bytes_ += bytes;
+  if (output_.size() == 1 && !flush()) return make_error(ErrorCode::closed, "the peer closed the connection");
+  return {};
+}
+
+// False: the channel failed.
+bool Channel::State::flush() {
+  while (!output_.empty()) {
+    Outgoing& next = output_.front();
+    const auto put =
+        transmit(socket_.native_handle(), std::span(next.bytes).subspan(next.sent), next.fds, Blocking::no);
+    if (put.error == EAGAIN || put.error == EWOULDBLOCK) {
+      wait_writable();
+      return true;
+    }
+    if (put.error != 0) {
+      fail(put.error == EPIPE || put.error == ECONNRESET
+               ? make_error(ErrorCode::closed, "the peer closed the connection")
+               : make_system_error(put.error, "writing to the peer"));
+      return false;
+    }
+    next.fds.clear();  // they travel with the first byte
+    next.sent += put.bytes;
+    output_bytes_ -= put.bytes;
+    if (next.left() == 0) output_.pop_front();
+  }
+  return true;
+}
+
+void Channel::State::wait_writable() {
+  if (write_is_scheduled_) return;
+  write_is_scheduled_ = true;
+  socket_.async_wait(asio::socket_base::wait_write, [self = shared_from_this()](const std::error_code& error) {
+    self->write_is_scheduled_ = false;
+    if (!self->open_) return;
+    if (error) return self->fail(make_system_error(error.value(), "waiting for the peer to read"));
+    if (self->flush() && self->output_.empty()) self->wait_readable();
+  });
+}
+
+bool Channel::State::peer_is_gone() const noexcept {
+  if (!open_) return true;
+  pollfd watched{};
+  // POLLHUP is always watched. Linux sets it on a Unix stream socket once the peer's end is closed, unread data or not.
+  watched.fd = const_cast<State*>(this)->socket_.native_handle();
+  return ::poll(&watched, 1, 0) == 1 && (watched.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+// ---- the end
+
+void Channel::State::close() noexcept {
+  open_ = false;
+  owner_is_gone_ = true;
+  release();
+  drop_handlers();
+}
+
+void Channel::State::fail(Error error) {
+  if (!open_) return;
+  open_ = false;
+  release();
+  asio::post(socket_.get_executor(), [self = shared_from_this(), error = std::move(error)] { self->report(error); });
+}
+
+void Channel::State::report(const Error& error) {
+  // Taken out first: the handler may destroy the Channel, and nobody is told twice.
+  const auto on_closed = std::exchange(handlers_.on_closed, nullptr);
+  drop_handlers();
+  if (on_closed) on_closed(error);
+}
+
+// All that the peer made us hold.
+void Channel::State::release() noexcept {
+  std::error_code ignored;
+  socket_.close(ignored);
+  forget_message();
+  output_.clear();
+  output_bytes_ = 0;
+}
+
+// What the handlers hold may hold the Channel's owner. One that runs must outlive its own return.
+void Channel::State::drop_handlers() noexcept {
+  if (!in_handler_) handlers_ = {};
+}
+
+// ---- Channel
+
+Channel::Channel(asio::any_io_executor executor, UniqueFd socket, Incoming incoming, ChannelHandlers handlers,
+                 ChannelOptions options)
+    : state_(std::make_shared<State>(std::move(executor), incoming, std::move(handlers), options)) {
+  state_->start(std::move(socket));
+}
+
+Channel::~Channel() { state_->close(); }
+
+Result<void> Channel::send(Message message) { return state_->send(std::move(message)); }
+
+void Channel::close() noexcept { state_->close(); }
+
+bool Channel::is_open() const noexcept { return state_->is_open(); }
+
+bool Channel::peer_is_gone() const noexcept { return state_->peer_is_gone(); }
+
+}  // namespace vhostx::protocol

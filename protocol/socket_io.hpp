@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// recvmsg and sendmsg as vhost-user needs them: descriptors are owned from the moment they arrive.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "protocol/fd_list.hpp"
+
+namespace vhostx::protocol {
+
+struct Transfer {
+  std::size_t bytes = 0;  ///< 0 with no error, when receiving: the peer has closed its end.
+  int error = 0;          ///< errno, or 0. EAGAIN: nothing to do now. Never EINTR.
+  bool fds_lost = false;  ///< Receiving: more than fds_max came, or this process has no free descriptor. Those that
+                          ///< did arrive are in the list.
+};
+
+enum class Blocking : bool { no, yes };
+
+/// Bytes and descriptors (close-on-exec) from a Unix stream socket; the latter are added to `fds`. `into` not empty.
+Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept;
+
+/// `bytes` not empty, with all of `fds`, which stay the caller's. Raises no SIGPIPE.
+Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept;
+
+}  // namespace vhostx::protocol
