@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 
+#include <vhostx/result.hpp>
 #include <vhostx/vring.hpp>
 #include <vhostx/vring_fault.hpp>
 #include <vhostx/vring_stats.hpp>
@@ -43,6 +44,7 @@ class VringCore {
   VringCore& operator=(const VringCore&) = delete;
 
   Vring& handle() noexcept { return handle_; }
+  static VringCore& of(Vring& handle) noexcept { return handle.core_; }
   std::uint16_t index() const noexcept { return index_; }
 
   // ---- data thread (see Vring) ----
@@ -54,15 +56,17 @@ class VringCore {
   int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
   VringState state() const noexcept;
   VringStats stats() const noexcept;
-  void watch(std::shared_ptr<Waiter::State> waiter) noexcept;
+  Result<void> watch(std::shared_ptr<Waiter::State> waiter);
   void unwatch(const Waiter::State& waiter) noexcept;
 
   // ---- control thread ----
   /// Starts a stopped vring: from `avail_next`, on with what used->idx says; any fault is forgotten. `kick` is the
-  /// eventfd to expose. The waiter is woken.
-  void start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next, std::shared_ptr<const EventFd> kick);
-  /// Swaps the snapshot of a started vring; its position stays.
-  void replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
+  /// eventfd to expose. The waiter is woken. An error says that the waiter cannot watch the kick; the vring runs all
+  /// the same.
+  Result<void> start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
+                     std::shared_ptr<const EventFd> kick);
+  /// Swaps the snapshot of a started vring; its position stays. Errors as start().
+  Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
   std::uint16_t stop();
   bool started() const noexcept { return gate_.current() != nullptr; }
@@ -79,10 +83,11 @@ class VringCore {
  private:
   VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept;
 
-  void finish_burst(const RunningVring& running, bool published, bool needs_call) noexcept;
+  void finish_burst(const RunningVring& running, bool needs_call) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
   void wish(std::uint8_t bit) noexcept;
-  void expose_kick(std::shared_ptr<const EventFd> kick);
+  Result<void> expose_kick(std::shared_ptr<const EventFd> kick);
+  Result<void> watch_kick();
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
 
   VringGate gate_;
@@ -94,6 +99,7 @@ class VringCore {
 
   // Seldom written; on a line apart from the gate's.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
+  std::atomic<bool> notifications_wanted_{false};           // while stopped
   std::atomic<bool> broken_{false};
   std::atomic<bool> enabled_{false};
   std::atomic<bool> started_{false};

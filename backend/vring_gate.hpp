@@ -18,13 +18,13 @@ class VringGate {
   /// A burst's pass through the gate. `running` is null while the vring is stopped, and good until the pass ends.
   class Pass {
    public:
-    explicit Pass(VringGate& gate) noexcept : gate_(gate) {
+    explicit Pass(VringGate& gate) noexcept : gate_(gate), turn_(gate.turn_.load(std::memory_order_relaxed) + 1) {
       // Pairs with swap(): either we see the new snapshot, or swap() sees us inside. Both sides store, then load.
-      [[maybe_unused]] const bool was_inside = gate.inside_.exchange(true, std::memory_order_seq_cst);
-      assert(!was_inside && "two threads use one vring at the same time");
+      [[maybe_unused]] const std::uint32_t before = gate.turn_.exchange(turn_, std::memory_order_seq_cst);
+      assert(before + 1 == turn_ && turn_ % 2 == 1 && "two threads use one vring at the same time");
       running = gate.running_.load(std::memory_order_seq_cst);
     }
-    ~Pass() { gate_.inside_.store(false, std::memory_order_release); }
+    ~Pass() { gate_.turn_.store(turn_ + 1, std::memory_order_release); }
     Pass(const Pass&) = delete;
     Pass& operator=(const Pass&) = delete;
 
@@ -32,6 +32,7 @@ class VringGate {
 
    private:
     VringGate& gate_;
+    const std::uint32_t turn_;
   };
 
   VringGate() = default;
@@ -42,8 +43,10 @@ class VringGate {
   /// Control thread. The snapshot before is returned when no burst uses it any more.
   std::unique_ptr<const RunningVring> swap(std::unique_ptr<const RunningVring> next) noexcept {
     std::unique_ptr<const RunningVring> before(running_.exchange(next.release(), std::memory_order_seq_cst));
-    // A burst that begins from here on sees `next`; seeing one end is enough.
-    while (inside_.load(std::memory_order_seq_cst) && before != nullptr) std::this_thread::yield();
+    if (before == nullptr) return before;
+    // Odd: a burst is inside, perhaps with `before`. Any burst after that one sees `next`.
+    const std::uint32_t turn = turn_.load(std::memory_order_seq_cst);
+    while (turn % 2 == 1 && turn_.load(std::memory_order_acquire) == turn) std::this_thread::yield();
     return before;
   }
 
@@ -52,7 +55,7 @@ class VringGate {
 
  private:
   // Written by the data thread each burst; what the control thread writes is on another line.
-  alignas(64) std::atomic<bool> inside_{false};
+  alignas(64) std::atomic<std::uint32_t> turn_{0};
   alignas(64) std::atomic<const RunningVring*> running_{nullptr};
 };
 

@@ -6,7 +6,8 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <type_traits>
+
+#include "memory/load_once.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -21,23 +22,21 @@ struct Descriptor {
   static constexpr std::uint16_t write_flag = 2;  // device-writable
   static constexpr std::uint16_t indirect_flag = 4;
 
-  std::uint64_t address = 0;  // guest physical
-  std::uint32_t length = 0;
-  std::uint16_t flags = 0;
-  std::uint16_t next = 0;
+  // No initial values: arrays of these live on the data path's stack.
+  std::uint64_t address;  // guest physical
+  std::uint32_t length;
+  std::uint16_t flags;
+  std::uint16_t next;
 };
 static_assert(sizeof(Descriptor) == 16);
 
 /// Copies a descriptor out of shared memory, each byte read once: the copy is checked and the copy is used. Indirect
 /// tables have no alignment, hence the packed words.
 inline Descriptor load_descriptor(const std::uint8_t* shared) noexcept {
-  struct __attribute__((packed, may_alias)) Word {
-    std::uint64_t value;
-  };
-  const auto* words = reinterpret_cast<const volatile Word*>(shared);
-  const std::uint64_t high = words[1].value;
-  return {words[0].value, static_cast<std::uint32_t>(high), static_cast<std::uint16_t>(high >> 32),
-          static_cast<std::uint16_t>(high >> 48)};
+  const auto address = memory::load_once<std::uint64_t>(shared);
+  const auto rest = memory::load_once<std::uint64_t>(shared + 8);
+  return {address, static_cast<std::uint32_t>(rest), static_cast<std::uint16_t>(rest >> 32),
+          static_cast<std::uint16_t>(rest >> 48)};
 }
 
 /// struct virtq_avail (2.7.6): flags, idx, ring[size], used_event. Written by the driver.

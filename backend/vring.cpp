@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The public Vring: each call is VringCore's.
+#include <vhostx/vring.hpp>
+
+#include "backend/vring_core.hpp"
+
+namespace vhostx {
+
+std::uint16_t Vring::index() const noexcept { return core_.index(); }
+
+std::uint16_t Vring::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
+  return core_.dequeue_burst(pool, packets, count);
+}
+
+std::uint16_t Vring::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  return core_.enqueue_burst(packets, count);
+}
+
+bool Vring::set_notifications(bool on) noexcept { return core_.set_notifications(on); }
+int Vring::kick_fd() const noexcept { return core_.kick_fd(); }
+VringState Vring::state() const noexcept { return core_.state(); }
+VringStats Vring::stats() const noexcept { return core_.stats(); }
+
+}  // namespace vhostx

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/vring_core.hpp"
+
+#include <new>
+#include <utility>
+
+#include <sys/mman.h>
+
+#include "backend/waiter_state.hpp"
+#include "base/error.hpp"
+#include "net/dequeue.hpp"
+#include "net/enqueue.hpp"
+#include "net/rarp.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+constexpr std::uint8_t wish_broken = 1;
+constexpr std::uint8_t wish_call = 2;
+constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
+
+net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
+  // Where translations hit last belongs to one memory table; another one starts anew.
+  if (data.cursor.hint_serial != running.serial) {
+    data.cursor.hint = {};
+    data.cursor.hint_serial = running.serial;
+  }
+  return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const EventFd& attention) {
+  void* pages = ::mmap(nullptr, sizeof(VringDataState), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return make_system_error(errno, "memory for vring {}", index);
+  auto* data = new (pages) VringDataState;
+  return std::unique_ptr<VringCore>(new VringCore(index, attention, data));
+}
+
+VringCore::VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept
+    : data_(data), attention_(attention), index_(index), handle_(*this) {}
+
+VringCore::~VringCore() {
+  static_cast<void>(expose_kick(nullptr));
+  ::munmap(data_, sizeof(VringDataState));
+}
+
+// ---- data thread ----
+
+std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
+  VringGate::Pass pass(gate_);
+  const RunningVring* running = pass.running;
+  if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  const net::RingContext context = context_of(*running, *data_);
+  if (!running->enabled) [[unlikely]] {
+    finish_burst(*running, net::drain(context).needs_call);
+    return 0;
+  }
+  std::uint16_t announced = 0;
+  if (announcement_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    announced = count == 0 ? 0 : take_announcement(pool, packets);
+  const auto result = net::dequeue(context, pool, packets + announced, static_cast<std::uint16_t>(count - announced));
+  finish_burst(*running, result.needs_call);
+  return static_cast<std::uint16_t>(result.packets + announced);
+}
+
+std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  VringGate::Pass pass(gate_);
+  const RunningVring* running = pass.running;
+  if (running == nullptr || !running->enabled || (index_ & 1) != 0 || count == 0 ||
+      data_->cursor.fault.cause != VringFaultCause::none)
+    return 0;
+  const auto result = net::enqueue(context_of(*running, *data_), packets, count);
+  finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+bool VringCore::set_notifications(bool on) noexcept {
+  VringGate::Pass pass(gate_);
+  if (pass.running != nullptr) return virtqueue::set_notifications(pass.running->layout, data_->cursor, on);
+  notifications_wanted_.store(on, std::memory_order_relaxed);
+  return false;
+}
+
+void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {
+  if (needs_call) {
+    data_->counters.add(VringCounter::calls, 1);
+    if (running.call != nullptr)
+      running.call->signal();
+    else if (running.call_in_band)
+      wish(wish_call);
+  }
+  if (data_->cursor.fault.cause != VringFaultCause::none) [[unlikely]]
+    declare_broken(running);
+}
+
+void VringCore::declare_broken(const RunningVring& running) noexcept {
+  data_->counters.add(VringCounter::broken, 1);
+  broken_.store(true, std::memory_order_relaxed);
+  if (running.err != nullptr) running.err->signal();
+  wish(wish_broken);
+}
+
+// Asking twice before the control thread has looked is asking once: no second system call.
+void VringCore::wish(std::uint8_t bit) noexcept {
+  if ((wishes_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
+}
+
+std::uint16_t VringCore::take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept {
+  const std::uint64_t value = announcement_.exchange(0, std::memory_order_relaxed);
+  std::array<std::uint8_t, 6> mac;
+  for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  packets[0] = net::make_rarp(pool, mac);
+  if (packets[0] != nullptr) return 1;
+  announcement_.store(value, std::memory_order_relaxed);  // the pool is empty: later
+  return 0;
+}
+
+// ---- any thread ----
+
+VringState VringCore::state() const noexcept {
+  return {started_.load(std::memory_order_relaxed), enabled_.load(std::memory_order_relaxed),
+          broken_.load(std::memory_order_relaxed)};
+}
+
+VringStats VringCore::stats() const noexcept { return data_->counters.snapshot(); }
+
+Result<void> VringCore::watch(std::shared_ptr<Waiter::State> waiter) {
+  const std::lock_guard lock(waiter_lock_);
+  if (waiter_ != nullptr && kick_ != nullptr) waiter_->remove(kick_->get());
+  waiter_ = std::move(waiter);
+  return watch_kick();
+}
+
+void VringCore::unwatch(const Waiter::State& waiter) noexcept {
+  const std::lock_guard lock(waiter_lock_);
+  if (waiter_.get() != &waiter) return;
+  if (kick_ != nullptr) waiter_->remove(kick_->get());
+  waiter_ = nullptr;
+}
+
+// ---- control thread ----
+
+Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
+                              std::shared_ptr<const EventFd> kick) {
+  auto& cursor = data_->cursor;  // nobody else looks while the gate is shut
+  const bool notifications = notifications_wanted_.load(std::memory_order_relaxed);
+  cursor = {};
+  cursor.avail_next = avail_next;
+  cursor.used_next = running->layout.used.index();
+  virtqueue::set_notifications(running->layout, cursor, notifications);
+  running->serial = ++serial_;
+  broken_.store(false, std::memory_order_relaxed);
+  wishes_.store(0, std::memory_order_relaxed);
+  gate_.swap(std::move(running));
+  started_.store(true, std::memory_order_relaxed);
+  return expose_kick(std::move(kick));
+}
+
+Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
+  running->serial = ++serial_;
+  gate_.swap(std::move(running));
+  return expose_kick(std::move(kick));
+}
+
+std::uint16_t VringCore::stop() {
+  gate_.swap(nullptr);
+  started_.store(false, std::memory_order_relaxed);
+  notifications_wanted_.store(data_->cursor.notifications, std::memory_order_relaxed);
+  static_cast<void>(expose_kick(nullptr));
+  return data_->cursor.avail_next;
+}
+
+VringCore::Wishes VringCore::take_wishes() noexcept {
+  const std::uint8_t bits = wishes_.exchange(0, std::memory_order_acquire);
+  return {.broken = (bits & wish_broken) != 0, .call_in_band = (bits & wish_call) != 0};
+}
+
+void VringCore::announce(const std::array<std::uint8_t, 6>& mac) noexcept {
+  std::uint64_t value = announcement_set;
+  for (std::size_t i = 0; i < mac.size(); ++i) value |= std::uint64_t{mac[i]} << (8 * i);
+  announcement_.store(value, std::memory_order_relaxed);
+}
+
+// The waiter lets go of the old descriptor before it is closed: its number may be another file's the next moment.
+Result<void> VringCore::expose_kick(std::shared_ptr<const EventFd> kick) {
+  const std::lock_guard lock(waiter_lock_);
+  if (kick == kick_) return {};
+  if (waiter_ != nullptr && kick_ != nullptr) waiter_->remove(kick_->get());
+  kick_fd_.store(kick != nullptr ? kick->get() : -1, std::memory_order_relaxed);
+  kick_ = std::move(kick);
+  return watch_kick();
+}
+
+// A worker that sleeps must look at a ring that has just started, whatever its notifications were.
+Result<void> VringCore::watch_kick() {
+  if (waiter_ == nullptr || kick_ == nullptr) return {};
+  auto added = waiter_->add(kick_->get());
+  waiter_->wake();
+  return added;
+}
+
+}  // namespace vhostx::backend

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The frame that tells a network where a guest has moved to.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+struct rte_mbuf;
+struct rte_mempool;
+
+namespace vhostx::net {
+
+/// A broadcast RARP request (RFC 903) with `mac` as sender and target, padded to 60 bytes. Null when the pool is empty
+/// or its mbufs are too small.
+rte_mbuf* make_rarp(rte_mempool* pool, const std::array<std::uint8_t, 6>& mac) noexcept;
+
+}  // namespace vhostx::net

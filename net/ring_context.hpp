@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a burst works on, gathered by the vring for its length.
+#pragma once
+
+#include <cstdint>
+
+#include "memory/guest_memory.hpp"
+#include "net/ring_counters.hpp"
+#include "virtqueue/split_queue.hpp"
+
+namespace vhostx::net {
+
+struct RingContext {
+  const virtqueue::RingLayout& layout;
+  const memory::GuestMemory& memory;
+  virtqueue::VringCursor& cursor;
+  RingCounters& counters;
+  std::uint64_t features;   ///< Negotiated virtio features.
+  std::uint32_t frame_max;  ///< Largest frame to the guest without segmentation offload, bytes.
+};
+
+struct BurstResult {
+  std::uint16_t packets = 0;
+  bool needs_call = false;  ///< Used buffers were published and the driver wants to know.
+};
+
+/// Packets taken through the stages of the fast path together; arrays of this size live on the stack.
+inline constexpr std::uint16_t batch_max = 32;
+
+/// Largest packet taken from a guest: an IPv6 packet of 65,535 bytes of payload, Ethernet and two VLAN tags.
+inline constexpr std::uint32_t packet_bytes_max = 65535 + 40 + 14 + 8;
+
+inline constexpr std::uint32_t ethernet_header_bytes = 14;
+
+}  // namespace vhostx::net

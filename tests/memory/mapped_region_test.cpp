@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a front-end may say of a region, and what it may not.
+#include "memory/mapped_region.hpp"
+
+#include <array>
+#include <cstring>
+#include <fcntl.h>
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+namespace vhostx::memory {
+namespace {
+
+constexpr std::uint64_t top = std::numeric_limits<std::uint64_t>::max();
+
+UniqueFd file_of(std::size_t size) {
+  UniqueFd file(::memfd_create("test", MFD_CLOEXEC));
+  EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(size)), 0);
+  return file;
+}
+
+std::string refusal(const RegionDescription& description, UniqueFd file) {
+  auto region = MappedRegion::map(description, std::move(file));
+  return region ? "mapped" : region.error().message;
+}
+
+TEST(MappedRegion, ShowsTheFileFromItsOffset) {
+  UniqueFd file = file_of(16384);
+  ASSERT_EQ(::pwrite(file.get(), "here", 4, 4096 + 128), 4);
+  auto region =
+      MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 8192, .mmap_offset = 4096 + 128}, std::move(file));
+  ASSERT_TRUE(region) << region.error().message;
+  EXPECT_EQ(std::memcmp((*region)->host(), "here", 4), 0);
+}
+
+TEST(MappedRegion, OwnsTheFileInEveryCase) {
+  UniqueFd good = file_of(4096);
+  const int good_number = good.get();
+  auto region = MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 4096}, std::move(good));
+  ASSERT_TRUE(region);
+  EXPECT_EQ(::fcntl(good_number, F_GETFD), -1);
+
+  UniqueFd bad = file_of(4096);
+  const int bad_number = bad.get();
+  EXPECT_FALSE(MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 0}, std::move(bad)));
+  EXPECT_EQ(::fcntl(bad_number, F_GETFD), -1);
+}
+
+TEST(MappedRegion, LiesBetweenGuardPages) {
+  auto region = MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 8192}, file_of(8192));
+  ASSERT_TRUE(region);
+  // The kernel says EFAULT instead of SIGSEGV when it is asked to read there.
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  EXPECT_EQ(::write(ends[1], (*region)->host() + 8191, 1), 1);
+  EXPECT_EQ(::write(ends[1], (*region)->host() + 8192, 1), -1);
+  EXPECT_EQ(::write(ends[1], (*region)->host() - 1, 1), -1);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST(MappedRegion, RefusesNumbersThatCannotBe) {
+  EXPECT_NE(refusal({.size = 0}, file_of(4096)).find("size is 0"), std::string::npos);
+  EXPECT_NE(refusal({.guest = {top - 4094}, .size = 4096}, file_of(4096)).find("guest address"), std::string::npos);
+  EXPECT_NE(refusal({.front_end = {top - 4094}, .size = 4096}, file_of(4096)).find("front-end"), std::string::npos);
+  EXPECT_NE(refusal({.size = 4096, .mmap_offset = top - 4094}, file_of(4096)).find("offset"), std::string::npos);
+  EXPECT_NE(refusal({.size = std::uint64_t{1} << 63}, file_of(4096)).find("its file has 0x1000"), std::string::npos);
+  // The last byte of the address space is a legal one.
+  EXPECT_EQ(refusal({.guest = {top - 4095}, .size = 4096}, file_of(4096)), "mapped");
+}
+
+TEST(MappedRegion, RefusesAFileThatIsTooSmall) {
+  EXPECT_EQ(refusal({.size = 8192}, file_of(8192)), "mapped");
+  EXPECT_NE(refusal({.size = 8192}, file_of(8191)).find("its file has 0x1fff"), std::string::npos);
+  EXPECT_NE(refusal({.size = 8192, .mmap_offset = 4096}, file_of(8192)), "mapped");
+}
+
+TEST(MappedRegion, RefusesWhatIsNoMemory) {
+  const RegionDescription page{.size = 4096};
+  std::array<int, 2> pipe_ends{};
+  ASSERT_EQ(::pipe(pipe_ends.data()), 0);
+  ::close(pipe_ends[1]);
+  EXPECT_NE(refusal(page, UniqueFd(pipe_ends[0])).find("is a pipe, expected a file"), std::string::npos);
+  EXPECT_NE(refusal(page, UniqueFd(::open("/dev/zero", O_RDWR))).find("character device"), std::string::npos);
+  EXPECT_NE(refusal(page, UniqueFd(::open("/", O_RDONLY | O_DIRECTORY))).find("directory"), std::string::npos);
+  EXPECT_NE(refusal(page, UniqueFd(::eventfd(0, 0))).find("eventfd"), std::string::npos);
+  EXPECT_NE(refusal(page, UniqueFd(::socket(AF_UNIX, SOCK_STREAM, 0))).find("socket"), std::string::npos);
+  EXPECT_NE(refusal(page, UniqueFd()).find("closed"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace vhostx::memory

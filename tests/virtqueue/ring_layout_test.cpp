@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// VIRTIO 1.2, 2.7: sizes, alignment and extents, checked whenever a ring starts.
+#include "virtqueue/ring_layout.hpp"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_driver.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+using memory::FrontEndAddress;
+using testing::FakeDriver;
+using testing::FakeGuest;
+
+constexpr std::uint64_t base = 0x4000'0000;
+
+class RingLayoutTest : public ::testing::Test {
+ protected:
+  /// Lays a ring of `size` out at these offsets into guest memory of 1 MiB.
+  std::string lay_out(std::uint64_t descriptors, std::uint64_t avail, std::uint64_t used, std::uint32_t size,
+                      RingFeatures features = {}) {
+    const auto at = [this](std::uint64_t offset) { return FrontEndAddress{guest_.front_end(base).value + offset}; };
+    auto layout = lay_out_ring(*memory_, {at(descriptors), at(avail), at(used)}, size, features);
+    return layout ? "good" : layout.error().message;
+  }
+  static bool says(const std::string& message, const char* part) { return message.find(part) != std::string::npos; }
+
+  FakeGuest guest_{{{base, 1 << 20}}};
+  std::shared_ptr<const memory::GuestMemory> memory_ = guest_.map();
+};
+
+TEST_F(RingLayoutTest, TakesEveryPowerOfTwo) {
+  FakeGuest guest({{base, 4 << 20}});
+  for (std::uint32_t size = 1; size <= 32768; size *= 2) {
+    EXPECT_TRUE(check_ring_size(size)) << size;
+    FakeDriver driver(guest, static_cast<std::uint16_t>(size));
+    EXPECT_TRUE(driver.lay_out(*guest.map())) << size;
+  }
+}
+
+TEST_F(RingLayoutTest, RefusesOtherSizes) {
+  for (std::uint32_t size : {0U, 3U, 255U, 257U, 32767U, 32769U, 65536U, 0x8000'0000U, 0xffff'ffffU}) {
+    const auto checked = check_ring_size(size);
+    ASSERT_FALSE(checked) << size;
+    EXPECT_TRUE(says(checked.error().message, std::to_string(size).c_str()));
+  }
+}
+
+TEST_F(RingLayoutTest, ChecksAlignment) {
+  EXPECT_EQ(lay_out(0, 0x1000, 0x2000, 16), "good");
+  EXPECT_TRUE(says(lay_out(8, 0x1000, 0x2000, 16), "descriptor table"));
+  EXPECT_TRUE(says(lay_out(0, 0x1001, 0x2000, 16), "avail ring"));
+  EXPECT_TRUE(says(lay_out(0, 0x1000, 0x2002, 16), "used ring"));
+}
+
+TEST_F(RingLayoutTest, ChecksWholeExtents) {
+  const std::uint64_t end = 1 << 20;
+  EXPECT_EQ(lay_out(end - 256, 0x1000, 0x2000, 16), "good");
+  EXPECT_TRUE(says(lay_out(end - 240, 0x1000, 0x2000, 16), "descriptor table"));
+  EXPECT_EQ(lay_out(0, end - 36, 0x2000, 16), "good");
+  EXPECT_TRUE(says(lay_out(0, end - 36, 0x2000, 16, {.event_idx = true}), "avail ring"));  // used_event
+  EXPECT_EQ(lay_out(0, 0x1000, end - 132, 16), "good");
+  EXPECT_TRUE(says(lay_out(0, 0x1000, end - 132, 16, {.event_idx = true}), "used ring"));  // avail_event
+  EXPECT_TRUE(says(lay_out(0, 0x1000, end, 16), "in no memory region"));
+  EXPECT_TRUE(says(lay_out(0 - guest_.front_end(base).value, 0x1000, 0x2000, 16), "in no memory region"));
+}
+
+TEST_F(RingLayoutTest, ChecksOverlap) {
+  EXPECT_TRUE(says(lay_out(0, 0xfe, 0x2000, 16), "overlaps"));
+  EXPECT_TRUE(says(lay_out(0, 0x1000, 0x1020, 16), "overlaps"));
+  EXPECT_TRUE(says(lay_out(0, 0x1000, 0, 16), "overlaps"));
+}
+
+}  // namespace
+}  // namespace vhostx::virtqueue

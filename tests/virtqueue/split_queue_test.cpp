@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The device's side of a split virtqueue against a driver (VIRTIO 1.2, 2.7).
+#include "virtqueue/split_queue.hpp"
+
+#include <array>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_driver.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+using testing::FakeDriver;
+using testing::FakeGuest;
+
+struct Ring {
+  explicit Ring(std::uint16_t size, RingFeatures features = {})
+      : driver(guest, size, features), memory(guest.map()), layout(*driver.lay_out(*memory)) {}
+
+  /// Takes everything, gives it back, publishes. The heads taken.
+  std::vector<std::uint16_t> turn() {
+    SplitQueue queue(layout, cursor);
+    std::vector<std::uint16_t> heads;
+    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) {
+      heads.push_back(head);
+      queue.add_used(head, 1);
+    }
+    called = queue.publish() && queue.needs_call();
+    return heads;
+  }
+  void post() { driver.chain().writable(1).publish(); }
+
+  FakeGuest guest;
+  FakeDriver driver;
+  std::shared_ptr<const memory::GuestMemory> memory;
+  RingLayout layout;
+  VringCursor cursor;
+  bool called = false;
+};
+
+TEST(SplitQueue, IsEmptyAtFirst) {
+  Ring ring(4);
+  SplitQueue queue(ring.layout, ring.cursor);
+  std::uint16_t head = 0;
+  EXPECT_EQ(queue.pop(head), Pop::empty);
+  EXPECT_FALSE(queue.publish());
+}
+
+TEST(SplitQueue, ReturnsChainsInOrderThroughManyWraps) {
+  for (const std::uint16_t size : std::array<std::uint16_t, 4>{1, 2, 4, 256}) {
+    Ring ring(size);
+    ring.driver.start_at(65530);  // over the end of the 16-bit index as well
+    ring.cursor.avail_next = ring.cursor.used_next = 65530;
+    for (int round = 0; round < 50; ++round) {
+      std::vector<std::uint16_t> posted;
+      for (int i = 0; i < size; ++i) posted.push_back(ring.driver.chain().writable(1).publish());
+      EXPECT_EQ(ring.turn(), posted);
+      const auto used = ring.driver.reap();
+      ASSERT_EQ(used.size(), posted.size());
+      for (std::size_t i = 0; i < used.size(); ++i) EXPECT_EQ(used[i].head, posted[i]);
+    }
+  }
+}
+
+TEST(SplitQueue, NothingIsVisibleBeforePublish) {
+  Ring ring(4);
+  ring.post();
+  SplitQueue queue(ring.layout, ring.cursor);
+  std::uint16_t head = 0;
+  ASSERT_EQ(queue.pop(head), Pop::chain);
+  queue.add_used(head, 1);
+  EXPECT_TRUE(ring.driver.reap().empty());
+  EXPECT_TRUE(queue.publish());
+  EXPECT_EQ(ring.driver.reap().size(), 1U);
+}
+
+TEST(SplitQueue, RewindTakesBackWhatWasNotPublished) {
+  Ring ring(4);
+  ring.post();
+  ring.post();
+  SplitQueue queue(ring.layout, ring.cursor);
+  std::uint16_t first = 0;
+  std::uint16_t again = 0;
+  const auto mark = queue.mark();
+  ASSERT_EQ(queue.pop(first), Pop::chain);
+  queue.add_used(first, 1);
+  queue.rewind(mark);
+  EXPECT_EQ(queue.ready(), 2);
+  ASSERT_EQ(queue.pop(again), Pop::chain);
+  EXPECT_EQ(first, again);
+}
+
+TEST(SplitQueue, AnIndexThatRunsAheadIsALie) {
+  for (const std::uint16_t size : std::array<std::uint16_t, 4>{1, 2, 4, 256}) {
+    Ring good(size);
+    good.driver.set_avail_index(size);
+    EXPECT_EQ(SplitQueue(good.layout, good.cursor).ready(), size);
+
+    for (int ahead : {size + 1, 65535}) {  // too far, and backwards
+      Ring bad(size);
+      bad.driver.set_avail_index(static_cast<std::uint16_t>(ahead));
+      SplitQueue queue(bad.layout, bad.cursor);
+      std::uint16_t head = 0;
+      EXPECT_EQ(queue.ready(), 0);
+      EXPECT_EQ(queue.pop(head), Pop::lying);
+      EXPECT_EQ(bad.cursor.fault.cause, VringFaultCause::avail_index_jump);
+      EXPECT_EQ(bad.cursor.fault.a, static_cast<std::uint64_t>(ahead));
+    }
+  }
+}
+
+TEST(SplitQueue, BadHeadsArePassedOverAndThenTooMany) {
+  Ring ring(16);
+  ring.driver.publish_head(16);
+  ring.driver.publish_head(65535);
+  const std::uint16_t good = ring.driver.chain().writable(1).publish();
+  EXPECT_EQ(ring.turn(), std::vector<std::uint16_t>{good});
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::none);
+  for (int i = 2; i < bad_heads_max; ++i) ring.driver.publish_head(99);
+  EXPECT_TRUE(ring.turn().empty());
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::bad_head);
+  EXPECT_EQ(ring.cursor.fault.a, 99U);
+}
+
+// 2.7.7: without EVENT_IDX the driver's flag decides.
+TEST(Notifications, FollowTheFlag) {
+  Ring ring(4);
+  ring.post();
+  ring.turn();
+  EXPECT_TRUE(ring.called);
+  ring.driver.avail_flags() = AvailRing::no_interrupt_flag;
+  ring.post();
+  ring.turn();
+  EXPECT_FALSE(ring.called);
+}
+
+// 2.7.10: with EVENT_IDX a call is due when the used index passes used_event, in either lap of the 16-bit index.
+TEST(Notifications, FollowTheEventIndex) {
+  Ring ring(8, {.event_idx = true});
+  ring.driver.avail_flags() = AvailRing::no_interrupt_flag;  // without meaning now
+  ring.driver.start_at(65534);
+  ring.cursor.avail_next = ring.cursor.used_next = 65534;
+  ring.driver.set_used_event(65534);
+  ring.post();
+  ring.turn();
+  EXPECT_TRUE(ring.called);
+  ring.driver.set_used_event(1);  // wants to know of the one at index 1: 65535 and 0 come first
+  for (bool expected : {false, false, true, false}) {
+    ring.driver.reap();
+    ring.post();
+    ring.turn();
+    EXPECT_EQ(ring.called, expected);
+  }
+}
+
+TEST(Notifications, TheFirstDecisionAfterAStartIsToCall) {
+  Ring ring(8, {.event_idx = true});
+  ring.driver.set_used_event(100);
+  ring.post();
+  ring.turn();
+  EXPECT_TRUE(ring.called);
+}
+
+TEST(Notifications, KicksAreAskedForAndDeclined) {
+  Ring ring(8, {.event_idx = true});
+  EXPECT_FALSE(set_notifications(ring.layout, ring.cursor, false));
+  EXPECT_EQ(ring.driver.used_flags(), UsedRing::no_notify_flag);
+  ring.post();
+  EXPECT_TRUE(set_notifications(ring.layout, ring.cursor, true));  // it came before: no kick will
+  EXPECT_EQ(ring.driver.used_flags(), 0);
+  ring.turn();
+  EXPECT_EQ(ring.driver.avail_event(), 1);  // the next one shall kick
+  EXPECT_FALSE(set_notifications(ring.layout, ring.cursor, true));
+}
+
+}  // namespace
+}  // namespace vhostx::virtqueue
