@@ -10,10 +10,11 @@ STATS_INTERVAL_S = "0.05"
 
 
 class VhostSwitch:
-    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]."""
+    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]; prefix a program that execs it."""
 
-    def __init__(self, bench, binary, ports, mode="switch", extra=(), name="vhostx-switch", wait_ready=True):
-        argv = [binary]
+    def __init__(self, bench, binary, ports, mode="switch", extra=(), prefix=(), wait_ready=True):
+        name = "vhostx-switch"
+        argv = [*prefix, binary]
         for port in ports:
             argv += ["--port", port]
         argv += ["--mode", mode, "--stats", STATS_INTERVAL_S, "--json", *extra]

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Linux guest under QEMU: boots in seconds, has one vhost-user-net device, and does what it is told.
+
+Its first serial port is the kernel's console and goes to a file, which a failed test shows. Its second is how
+commands reach it (see guest-init), so that a test reads as a person's session would.
+"""
+
+import os
+import re
+import socket
+
+from initramfs import build_initramfs, newest_kernel
+from processes import Failure, need_program, wait_until
+
+MEMORY_MIB = 256
+
+
+def accelerator():
+    # Software emulation runs everywhere. Set VHOSTX_LAB_ACCEL=kvm where KVM works; it is not tried unasked, because
+    # a host may have a /dev/kvm on which a stock kernel hangs.
+    return os.environ.get("VHOSTX_LAB_ACCEL", "tcg")
+
+
+def vhost_user_arguments(port_socket, mac, device="", queues=1, server=False):
+    """QEMU's arguments that put a guest with shared memory on a vhost-user port.
+
+    vectors=0: Debian 12's QEMU 7.2 crashes when a vhost-user-net device uses MSI-X without KVM.
+    """
+    chardev = f"socket,id=c0,path={port_socket}" + (",server=on,wait=off" if server else ",reconnect=1")
+    return [
+        *("-object", f"memory-backend-memfd,id=m0,size={MEMORY_MIB}M,share=on", "-numa", "node,memdev=m0"),
+        *("-chardev", chardev, "-netdev", f"vhost-user,chardev=c0,id=n0,queues={queues}"),
+        *("-device", f"virtio-net-pci,netdev=n0,mac={mac},romfile=,vectors=0" + ("," + device if device else "")),
+    ]
+
+
+class Guest:
+    """number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER."""
+
+    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None):
+        self.name = f"guest{number}"
+        self.address = f"10.0.0.{number}"
+        self.mac = f"52:54:00:00:00:{number:02x}"
+        self.console = bench.path(self.name + ".console")
+        self.agent_path = bench.path(self.name + ".agent")
+        self.commands = 0
+        self.agent = None
+        self.received = ""
+        bench.keep_log(self.console)
+        release, kernel = newest_kernel()
+        initramfs = bench.path("initramfs")
+        if not os.path.exists(initramfs):
+            build_initramfs(initramfs, release)
+        append = f"console=ttyS0 quiet panic=-1 lab.address={self.address}/24"
+        argv = [need_program("qemu-system-x86_64", "qemu-system-x86"), "-accel", accelerator(), "-cpu", "max"]
+        argv += ["-smp", cpus, "-m", MEMORY_MIB, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        argv += ["-kernel", kernel, "-initrd", initramfs, "-append", append]
+        argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]
+        argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent"]
+        argv += vhost_user_arguments(port_socket, self.mac, device, queues, server)
+        if drive:
+            argv += ["-drive", f"file={drive},format=raw,readonly=on,if=virtio,cache=unsafe"]
+        self.process = bench.start(self.name, argv)
+        self._connect()
+        bench.at_end(self.agent.close)
+
+    def _connect(self):
+        def attempt():
+            if not self.process.alive():
+                raise Failure(f"QEMU of {self.name} ended with {self.process.popen.returncode}")
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(self.agent_path)
+                return connection
+            except (FileNotFoundError, ConnectionRefusedError):
+                connection.close()
+                return None
+
+        self.agent = wait_until(attempt, f"QEMU's socket for {self.name}")
+        self.agent.settimeout(0.05)
+
+    def _receive_until(self, pattern, what, timeout_s):
+        def look():
+            match = re.search(pattern, self.received, re.DOTALL)
+            if match:
+                self.received = self.received[match.end() :]
+                return match
+            try:
+                chunk = self.agent.recv(65536)
+            except TimeoutError:
+                return None
+            if not chunk:
+                raise Failure(f"{self.name} went away: {what}")
+            self.received += chunk.decode(errors="replace")
+            return None
+
+        return wait_until(look, f"{self.name}: {what}", timeout_s)
+
+    def booted(self, timeout_s=120.0):
+        self._receive_until(r"agent ready\r?\n", "to boot", timeout_s)
+        return self
+
+    def begin(self, command):
+        """Sends a command without waiting for it; answer() collects what it said."""
+        self.commands += 1
+        self.agent.sendall(f"{self.commands} {command}\n".encode())
+
+    def answer(self, timeout_s=120.0):
+        """(exit status, output) of the command begun last."""
+        number = self.commands
+        pattern = rf"<<{number}\r?\n(.*?)>>{number} (\d+)\r?\n"
+        match = self._receive_until(pattern, "the answer to a command", timeout_s)
+        return int(match[2]), match[1].replace("\r", "")
+
+    def try_run(self, command, timeout_s=120.0):
+        self.begin(command)
+        return self.answer(timeout_s)
+
+    def run(self, command, timeout_s=120.0):
+        """The command's output; a failure if its status is not 0."""
+        status, output = self.try_run(command, timeout_s)
+        if status != 0:
+            raise Failure(f"{self.name}: `{command}` ended with {status}:\n{output}")
+        return output
+
+    def virtio_features(self):
+        """What its driver negotiated, as numbers of feature bits."""
+        bits = self.run("cat /sys/class/net/eth0/device/features").strip()
+        return {number for number, bit in enumerate(bits) if bit == "1"}
+
+    def power_off(self):
+        self.agent.sendall(b"0 poweroff -f\n")
+        self.process.popen.wait(60)

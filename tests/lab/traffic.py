@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What two guests are made to do, and what it showed: pings, and files whose checksums are compared."""
+
+import hashlib
+import os
+import re
+import time
+from collections import namedtuple
+
+import interop_path  # noqa: F401
+from processes import check_equal
+
+MIB = 1 << 20
+PAYLOAD_MIB = 64
+
+Transfer = namedtuple("Transfer", "mebibytes seconds sha256")
+
+
+def make_payload(bench, mebibytes=PAYLOAD_MIB):
+    """A file of random bytes, for a guest's drive."""
+    path = bench.path("payload")
+    with open(path, "wb") as file:
+        for _ in range(mebibytes):
+            file.write(os.urandom(MIB))
+    return path
+
+
+def sha256(path, begin=0, length=-1):
+    with open(path, "rb") as file:
+        file.seek(begin)
+        return hashlib.sha256(file.read(length)).hexdigest()
+
+
+def ping(guest, address, count=10):
+    """The round-trip times in ms; every ping must be answered."""
+    output = guest.run(f"ping -c {count} -i 0.1 -W 10 {address}")
+    answered = re.search(r"(\d+) packets received", output)
+    check_equal(int(answered[1]) if answered else 0, count, f"pings of {address} that were answered")
+    return [float(word) for word in re.findall(r"time=([\d.]+)", output)]
+
+
+def serve_drive(guest, size, parts=1):
+    """Copies the guest's drive of that many bytes to files that its HTTP server offers: part0, part1 ..."""
+    each = size // parts // MIB
+    for part in range(parts):
+        guest.run(f"dd if=/dev/vda of=/srv/part{part} bs=1M skip={part * each} count={each}")
+    guest.run("httpd -p 80 -h /srv")
+
+
+def fetch(guest, address, payload, mebibytes=None):
+    """Fetches the served file over TCP; the checksum that the receiver computes must be the payload's own."""
+    size = (mebibytes or os.path.getsize(payload) // MIB) * MIB
+    begun = time.monotonic()
+    guest.run(f"wget -q -O /tmp/fetched http://{address}/part0", timeout_s=180)
+    seconds = time.monotonic() - begun
+    said = guest.run("sha256sum /tmp/fetched && rm /tmp/fetched", timeout_s=180).split()[0]
+    check_equal(said, sha256(payload, 0, size), f"checksum of the {size // MIB} MiB that {guest.name} received")
+    return Transfer(size // MIB, seconds, said)
+
+
+def fetch_in_flows(guest, address, payload, flows, cpus):
+    """The same in several TCP connections at once, begun on all CPUs in turn; each part has its own checksum."""
+    each = os.path.getsize(payload) // flows
+    command = "; ".join(
+        f"taskset {1 << flow % cpus:x} wget -q -O - http://{address}/part{flow} | sha256sum >/tmp/sum{flow} &"
+        for flow in range(flows)
+    )
+    guest.run(command.replace("&;", "&") + " wait", timeout_s=180)
+    for flow in range(flows):
+        said = guest.run(f"cat /tmp/sum{flow}").split()[0]
+        check_equal(said, sha256(payload, flow * each, each), f"checksum of the part in flow {flow}")
