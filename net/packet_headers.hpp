@@ -47,6 +47,8 @@ struct PacketHeaders {
   bool is_ipv6() const noexcept { return l3_len != 0 && ether_type == ether_type_ipv6; }
   bool is_tcp() const noexcept { return l4_len != 0 && l4_protocol == protocol_tcp; }
   bool is_udp() const noexcept { return l4_len != 0 && l4_protocol == protocol_udp; }
+
+  friend bool operator==(const PacketHeaders&, const PacketHeaders&) = default;
 };
 
 /// Parses from the Ethernet header on. False: a header is truncated, contradicts itself or lies beyond the bytes
