@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <exception>
+#include <utility>
+
+#include <vhostx/backend.hpp>
+
+#include "backend/control_loop.hpp"
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+
+namespace vhostx {
+namespace {
+
+// No exception crosses the library's boundary; what can throw below is out of memory, or Asio out of descriptors.
+template <typename Make>
+auto guarded(Make make) noexcept -> decltype(make()) {
+  try {
+    return make();
+  } catch (const std::system_error& error) {
+    return Error{ErrorCode::system, error.what(), error.code().value()};
+  } catch (const std::exception&) {
+    return Error{ErrorCode::out_of_memory, {}, 0};
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcept {
+  return guarded([&]() -> Result<std::unique_ptr<Backend>> {
+    auto loop = backend::ControlLoop::create(options);
+    if (!loop) return std::move(loop).error();
+    return std::make_unique<Backend>(std::move(loop).value());
+  });
+}
+
+Backend::Backend(std::shared_ptr<backend::ControlLoop> loop) noexcept : loop_(std::move(loop)) {}
+
+Backend::~Backend() { loop_->shut_down(); }
+
+Result<std::unique_ptr<Port>> Backend::open_port(PortOptions options, EventHandler on_event) noexcept {
+  return guarded([&]() -> Result<std::unique_ptr<Port>> {
+    auto core = backend::PortCore::create(loop_, std::move(options), std::move(on_event));
+    if (!core) return std::move(core).error();
+    auto port = std::make_unique<Port>(*core);
+    Result<void> opened;
+    loop_->post_and_wait([&] { opened = (*core)->open(); });
+    if (!opened) return std::move(opened).error();
+    return port;
+  });
+}
+
+std::size_t Backend::run_control(std::chrono::milliseconds wait) noexcept { return loop_->run_for(wait); }
+
+}  // namespace vhostx

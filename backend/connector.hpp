@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Connector: the client role. Connects, and again after each loss, with growing pauses.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include <asio/any_io_executor.hpp>
+
+#include <vhostx/port.hpp>
+
+#include "backend/one_shot_timer.hpp"
+#include "base/logger.hpp"
+#include "base/unique_fd.hpp"
+
+namespace vhostx::backend {
+
+/// Control thread.
+class Connector {
+ public:
+  /// `on_socket`, which may destroy the Connector, gets the connection; the next attempt follows lost().
+  Connector(asio::any_io_executor executor, const PortOptions& options, Logger log,
+            std::function<void(UniqueFd)> on_socket);
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+
+  /// The connection is over: tries again after a pause.
+  void lost() { retry(); }
+  /// The peer speaks: the next pause is the shortest again.
+  void peer_is_good() noexcept { delay_ = delay_min_; }
+
+ private:
+  void attempt();
+  void retry();
+
+  const std::string path_;
+  const std::chrono::milliseconds delay_min_;
+  const std::chrono::milliseconds delay_max_;
+  std::chrono::milliseconds delay_;
+  Logger log_;
+  std::function<void(UniqueFd)> on_socket_;
+  int last_error_ = 0;
+  OneShotTimer timer_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/control_loop.hpp"
+
+#include <cassert>
+#include <csignal>
+#include <exception>
+#include <future>
+#include <pthread.h>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/post.hpp>
+
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+/// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, fault);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& options) {
+  try {
+    auto loop = std::make_shared<ControlLoop>(options);
+    if (options.control_thread == ControlThread::own)
+      if (auto started = loop->start_thread(); !started) return std::move(started).error();
+    return loop;
+  } catch (const std::system_error& error) {  // the loop's epoll, eventfd or timerfd
+    return make_system_error(error.code().value(), "the control loop");
+  }
+}
+
+ControlLoop::ControlLoop(const BackendOptions& options)
+    : mode_(options.control_thread),
+      log_(options.log, options.log_level),
+      debugs_(options.log && options.log_level == LogLevel::debug) {}
+
+ControlLoop::~ControlLoop() { shut_down(); }
+
+Result<void> ControlLoop::start_thread() {
+  try {
+    const SignalsBlocked blocked;  // inherited by the thread
+    thread_ = std::thread([this] { run_thread(); });
+    return {};
+  } catch (const std::system_error& error) {
+    return make_system_error(error.code().value(), "starting the control thread");
+  }
+}
+
+void ControlLoop::run_thread() noexcept {
+  ::pthread_setname_np(::pthread_self(), "vhostx-control");  // 15 characters at most: 14
+  while (!io_.stopped()) {
+    try {
+      io_.run();
+    } catch (const std::exception& error) {  // out of memory, most likely: that handler is lost, the rest goes on
+      log_.error("control thread: {}", error.what());
+    }
+  }
+}
+
+std::size_t ControlLoop::run_for(std::chrono::milliseconds wait) noexcept {
+  if (mode_ == ControlThread::own || delivering()) return 0;
+  std::size_t count = 0;
+  try {
+    count = io_.run_one_for(wait);
+    if (count != 0) count += io_.poll();
+  } catch (const std::exception& error) {
+    log_.error("control side: {}", error.what());
+    ++count;
+  }
+  return count;
+}
+
+void ControlLoop::shut_down() {
+  {
+    const std::lock_guard guard(lock_);
+    if (std::exchange(stopped_, true)) return;
+    // The last work that is posted: what comes from now on runs where it is called.
+    if (thread_.joinable())
+      asio::post(io_, [this] {
+        close_ports();
+        io_.stop();
+      });
+  }
+  if (thread_.joinable()) {
+    assert(thread_.get_id() != std::this_thread::get_id() && "a Backend cannot be destroyed from an event handler");
+    thread_.join();
+  } else {
+    close_ports();
+  }
+  // Cancelled waits still hold what they would have called.
+  work_.reset();
+  io_.restart();
+  while (io_.poll() != 0) {
+  }
+}
+
+void ControlLoop::close_ports() {
+  const auto ports = std::exchange(ports_, {});
+  for (const auto& [address, port] : ports)
+    if (const auto alive = port.lock()) alive->close(PortCore::Farewell::events);
+}
+
+bool ControlLoop::runs_here() const noexcept {
+  return mode_ == ControlThread::application || thread_.get_id() == std::this_thread::get_id();
+}
+
+bool ControlLoop::post(std::function<void()> work) {
+  const std::lock_guard guard(lock_);
+  if (stopped_) return false;
+  asio::post(io_, std::move(work));
+  return true;
+}
+
+void ControlLoop::post_and_wait(const std::function<void()>& work) {
+  std::promise<void> done;
+  const auto task = [&work, &done] {
+    try {
+      work();
+      done.set_value();
+    } catch (...) {
+      done.set_exception(std::current_exception());
+    }
+  };
+  if (runs_here() || !post(task)) return work();
+  done.get_future().get();
+}
+
+void ControlLoop::add(const std::shared_ptr<PortCore>& port) { ports_.emplace(port.get(), port); }
+
+void ControlLoop::remove(const PortCore& port) noexcept { ports_.erase(&port); }
+
+}  // namespace vhostx::backend

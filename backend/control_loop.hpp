@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ControlLoop: where everything but the data path runs: one Asio loop a Backend, on a thread of its own or on the
+// application's.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+
+#include <vhostx/backend.hpp>
+#include <vhostx/result.hpp>
+
+#include "base/logger.hpp"
+
+namespace vhostx::backend {
+
+class PortCore;
+
+class ControlLoop {
+ public:
+  /// Error: system (no thread).
+  static Result<std::shared_ptr<ControlLoop>> create(const BackendOptions& options);
+  explicit ControlLoop(const BackendOptions& options);
+  ~ControlLoop();
+  ControlLoop(const ControlLoop&) = delete;
+  ControlLoop& operator=(const ControlLoop&) = delete;
+
+  /// Closes the ports that are still there and ends the thread. Not on the control thread (asserted).
+  void shut_down();
+
+  asio::any_io_executor executor() noexcept { return io_.get_executor(); }
+  const Logger& log() const noexcept { return log_; }
+  /// Whether lines of level debug are wanted.
+  bool debugs() const noexcept { return debugs_; }
+
+  /// Runs `work` on the control thread and returns when it is done: at once when this is that thread, when the
+  /// application runs the loop, or after shut_down().
+  void post_and_wait(const std::function<void()>& work);
+
+  /// See Backend::run_control.
+  std::size_t run_for(std::chrono::milliseconds wait) noexcept;
+
+  /// The ports to close at shut_down(). Control thread.
+  void add(const std::shared_ptr<PortCore>& port);
+  void remove(const PortCore& port) noexcept;
+
+  /// Guards delivery of an event: while it is on the stack no other event is delivered.
+  class Delivery {
+   public:
+    explicit Delivery(ControlLoop& loop) noexcept : loop_(loop) { ++loop_.deliveries_; }
+    ~Delivery() { --loop_.deliveries_; }
+    Delivery(const Delivery&) = delete;
+    Delivery& operator=(const Delivery&) = delete;
+
+   private:
+    ControlLoop& loop_;
+  };
+  bool delivering() const noexcept { return deliveries_ != 0; }
+
+ private:
+  Result<void> start_thread();
+  void run_thread() noexcept;
+  void close_ports();
+  bool runs_here() const noexcept;
+  bool post(std::function<void()> work);
+
+  const ControlThread mode_;
+  Logger log_;
+  const bool debugs_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  std::unordered_map<const PortCore*, std::weak_ptr<PortCore>> ports_;
+  int deliveries_ = 0;
+
+  std::mutex lock_;  // stopped_: post() against the end of the thread
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+}  // namespace vhostx::backend

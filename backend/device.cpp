@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/device.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "backend/features.hpp"
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+#include "base/file_kind.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+using protocol::Fact;
+using protocol::FeatureSet;
+using protocol::ProtocolFeature;
+using protocol::ProtocolFeatureSet;
+using protocol::VirtioFeature;
+
+constexpr std::uint64_t mtu_min = 68;  // VIRTIO 1.2, 5.1.4.1
+constexpr std::uint64_t mtu_max = 65535;
+constexpr std::uint8_t status_features_ok = 8;  // VIRTIO 1.2, 2.1
+
+}  // namespace
+
+Device::Device(PortCore& port)
+    : port_(port),
+      features_offered_(offered_features(port.options())),
+      protocol_offered_(offered_protocol_features(port.options())),
+      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max}) {
+  rings_.reserve(port.vring_count());
+  for (std::uint16_t i = 0; i < port.vring_count(); ++i)
+    rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port.vring(i)));
+}
+
+Device::~Device() = default;
+
+protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
+  protocol::Agreement agreement;
+  agreement.features_offered = features_offered_;
+  agreement.protocol_features_offered = protocol_offered_;
+  agreement.protocol_features = protocol_features_;
+  agreement.facts.set(Fact::owner_set, owner_set_);
+  agreement.facts.set(Fact::features_set, features_set_);
+  agreement.facts.set(Fact::memory_set, memory_.current() != nullptr);
+  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr);
+  if (ring != nullptr) {
+    agreement.facts.set(Fact::ring_configured, ring->config().configured());
+    agreement.facts.set(Fact::ring_started, ring->started());
+  }
+  return agreement;
+}
+
+Result<RingControl*> Device::ring(std::uint64_t index) {
+  if (index < rings_.size()) return rings_[static_cast<std::size_t>(index)].get();
+  return make_error(ErrorCode::protocol_violation, "vring {}: expected 0 to {}", index, rings_.size() - 1);
+}
+
+// QEMU sends the same features again for each queue pair, while the first pairs run already.
+Result<void> Device::set_features(FeatureSet features) {
+  if (auto good = check_features(features, features_offered_); !good) return good;
+  const bool same = features_set_ && features == features_;
+  if (!same && any_ring_started())
+    return make_error(ErrorCode::protocol_violation,
+                      "SET_FEATURES {:#x} while rings run with {:#x}, expected GET_VRING_BASE first", features.bits(),
+                      features_.bits());
+  features_ = features;
+  features_set_ = true;
+  if (!same) emit(FeaturesNegotiated{features.bits()});
+  // vhost-user "Ring states": a front-end that does not take bit 30 knows no SET_VRING_ENABLE. One that does is not
+  // disabled by it: the rings began disabled, and QEMU enables them before SET_FEATURES.
+  if (!features.has(VirtioFeature::vhost_user_protocol_features))
+    for (const auto& ring : rings_) ring->enable(true);
+  if (!same) environment_changed();
+  return {};
+}
+
+Result<void> Device::set_protocol_features(ProtocolFeatureSet features) {
+  if (auto good = check_protocol_features(features, protocol_offered_); !good) return good;
+  if (features != protocol_features_ && any_ring_started())
+    return make_error(ErrorCode::protocol_violation, "SET_PROTOCOL_FEATURES {:#x} while rings run with {:#x}",
+                      features.bits(), protocol_features_.bits());
+  protocol_features_ = features;
+  return {};
+}
+
+Result<void> Device::set_memory(protocol::Message& message) {
+  if (auto done = memory_.set(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+Result<void> Device::add_memory(protocol::Message& message) {
+  if (auto done = memory_.add(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+Result<void> Device::remove_memory(const protocol::Message& message) {
+  if (auto done = memory_.remove(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+void Device::memory_changed() {
+  const auto& memory = memory_.current();
+  MemoryChanged event;
+  if (memory != nullptr) event = {static_cast<std::uint32_t>(memory->regions().size()), memory->bytes()};
+  emit(event);
+  environment_changed();
+}
+
+void Device::environment_changed() {
+  for (const auto& ring : rings_) ring->environment_changed();
+}
+
+Result<void> Device::set_mtu(std::uint64_t mtu) {
+  if (mtu < mtu_min || mtu > mtu_max)
+    return make_error(ErrorCode::protocol_violation, "NET_SET_MTU {}: expected {} to {}", mtu, mtu_min, mtu_max);
+  mtu_ = static_cast<std::uint16_t>(mtu);
+  emit(MtuSet{mtu_});
+  environment_changed();
+  return {};
+}
+
+Result<void> Device::set_status(std::uint64_t status) {
+  if (status > 0xff) return make_error(ErrorCode::protocol_violation, "SET_STATUS {:#x}: expected 0 to 0xff", status);
+  if (status == 0) reset();
+  status_ = static_cast<std::uint8_t>(status);
+  // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
+  if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
+  emit(StatusSet{status_});
+  return {};
+}
+
+Result<void> Device::set_backend_socket(UniqueFd socket) {
+  const FileKind kind = file_kind(socket.get());
+  if (kind != FileKind::socket)
+    return make_error(ErrorCode::protocol_violation, "SET_BACKEND_REQ_FD: the descriptor is a {}, expected a socket",
+                      to_string(kind));
+  backend_channel_.reset();
+  backend_channel_ =
+      std::make_unique<BackendChannel>(executor(), std::move(socket), port_.options().message_timeout, log());
+  return {};
+}
+
+void Device::announce(std::uint64_t mac) {
+  RarpRequested event;
+  for (std::size_t i = 0; i < event.mac.size(); ++i) event.mac[i] = static_cast<std::uint8_t>(mac >> (8 * i));
+  port_.vring(1).announce(event.mac);
+  emit(event);
+}
+
+void Device::reset() {
+  for (const auto& ring : rings_) ring->reset();
+  features_ = {};
+  features_set_ = false;
+  mtu_ = 0;
+  status_ = 0;
+}
+
+void Device::disable_rings() {
+  for (const auto& ring : rings_) ring->enable(false);
+}
+
+void Device::stop_rings() {
+  for (const auto& ring : rings_) ring->stop();
+  for (std::uint16_t i = 0; i < port_.vring_count(); ++i) port_.vring(i).set_enabled(false);
+}
+
+void Device::serve_wishes() {
+  for (const auto& ring : rings_) ring->serve_wishes();
+}
+
+std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
+
+std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }
+
+void Device::describe_to(PortInfo& info) const noexcept {
+  info.features = features_.bits();
+  info.protocol_features = protocol_features_.bits();
+  const auto& memory = memory_.current();
+  info.memory_regions = memory == nullptr ? 0 : static_cast<std::uint32_t>(memory->regions().size());
+  info.memory_bytes = memory == nullptr ? 0 : memory->bytes();
+  info.mtu = mtu_;
+  info.status = status_;
+}
+
+bool Device::any_ring_started() const noexcept {
+  return std::any_of(rings_.begin(), rings_.end(), [](const auto& ring) { return ring->started(); });
+}
+
+std::optional<RingEnvironment> Device::ring_environment() const {
+  if (!features_set_ || memory_.current() == nullptr) return std::nullopt;
+  return RingEnvironment{
+      .memory = memory_.current(), .features = features_, .mtu = mtu_, .call_in_band = notifies_in_band()};
+}
+
+bool Device::notifies_in_band() const noexcept { return protocol_features_.has(ProtocolFeature::inband_notifications); }
+
+void Device::send_call(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->call(index);
+}
+
+void Device::send_error(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->error(index);
+}
+
+void Device::forget_requests(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->forget(index);
+}
+
+void Device::emit(PortEvent event, std::shared_ptr<const void> keep) { port_.emit(std::move(event), std::move(keep)); }
+
+void Device::run_turn(const std::function<void()>& change) { port_.run_turn(change); }
+
+asio::any_io_executor Device::executor() { return port_.executor(); }
+
+const Logger& Device::log() const noexcept { return port_.log(); }
+
+}  // namespace vhostx::backend

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <vhostx/events.hpp>
+
+namespace vhostx {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::string describe_fault(const VringBroken& event) {
+  return fmt::format("vring {} broken: {} (head {}, {:#x}, {:#x})", event.index, to_string(event.fault.cause),
+                     event.fault.head, event.fault.a, event.fault.b);
+}
+
+std::string describe_mac(const std::array<std::uint8_t, 6>& mac) {
+  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+}  // namespace
+
+const char* event_name(const PortEvent& event) noexcept {
+  return std::visit(Overloaded{
+                        [](const FrontEndConnected&) { return "connected"; },
+                        [](const FrontEndDisconnected&) { return "disconnected"; },
+                        [](const FeaturesNegotiated&) { return "features_negotiated"; },
+                        [](const MemoryChanged&) { return "memory_changed"; },
+                        [](const VringStarted&) { return "vring_started"; },
+                        [](const VringStopped&) { return "vring_stopped"; },
+                        [](const VringEnabled&) { return "vring_enabled"; },
+                        [](const VringBroken&) { return "vring_broken"; },
+                        [](const MtuSet&) { return "mtu_set"; },
+                        [](const RarpRequested&) { return "rarp_requested"; },
+                        [](const StatusSet&) { return "status_set"; },
+                    },
+                    event);
+}
+
+std::string describe(const PortEvent& event) {
+  return std::visit(
+      Overloaded{
+          [](const FrontEndConnected&) { return std::string("front-end connected"); },
+          [](const FrontEndDisconnected& e) { return fmt::format("front-end disconnected: {}", e.reason.message); },
+          [](const FeaturesNegotiated& e) { return fmt::format("features {:#x} negotiated", e.features); },
+          [](const MemoryChanged& e) { return fmt::format("guest memory: {} regions, {} bytes", e.regions, e.bytes); },
+          [](const VringStarted& e) { return fmt::format("vring {} started", e.index); },
+          [](const VringStopped& e) { return fmt::format("vring {} stopped", e.index); },
+          [](const VringEnabled& e) { return fmt::format("vring {} {}", e.index, e.enabled ? "enabled" : "disabled"); },
+          [](const VringBroken& e) { return describe_fault(e); },
+          [](const MtuSet& e) { return fmt::format("MTU {}", e.mtu); },
+          [](const RarpRequested& e) { return fmt::format("RARP requested for {}", describe_mac(e.mac)); },
+          [](const StatusSet& e) { return fmt::format("device status {:#04x}", e.status); },
+      },
+      event);
+}
+
+}  // namespace vhostx

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Listener: the server role's socket.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <asio/any_io_executor.hpp>
+#include <sys/types.h>
+
+#include <vhostx/result.hpp>
+
+#include "backend/fd_watch.hpp"
+#include "backend/one_shot_timer.hpp"
+#include "base/logger.hpp"
+#include "base/unique_fd.hpp"
+
+namespace vhostx::backend {
+
+/// Control thread.
+class Listener {
+ public:
+  /// Listens at `path`. A socket file that nobody listens on any more is replaced. `on_socket`, which may destroy the
+  /// Listener, gets each connection. Errors: busy (somebody listens there, or it is no socket), system (with the path).
+  static Result<std::unique_ptr<Listener>> open(asio::any_io_executor executor, const std::string& path, Logger log,
+                                                std::function<void(UniqueFd)> on_socket);
+  /// Removes the socket file if it is still this Listener's.
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+ private:
+  struct FileId {
+    dev_t device = 0;
+    ino_t inode = 0;
+  };
+
+  Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, FileId file, Logger log,
+           std::function<void(UniqueFd)> on_socket);
+  void accept_some();
+  void pause_after(int error);
+
+  std::string path_;
+  UniqueFd socket_;
+  FileId file_;
+  Logger log_;
+  std::function<void(UniqueFd)> on_socket_;
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
+  bool short_of_fds_ = false;
+  OneShotTimer timer_;
+  FdWatch watch_;  // last: it lets go of socket_ before that is closed
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// MemoryTable: the regions a front-end has given. Each change is a new GuestMemory, built aside: all or nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "base/unique_fd.hpp"
+#include "memory/guest_memory.hpp"
+#include "protocol/message.hpp"
+#include "protocol/payloads.hpp"
+
+namespace vhostx::backend {
+
+class MemoryTable {
+ public:
+  explicit MemoryTable(memory::MemoryLimits limits) noexcept : limits_(limits) {}
+
+  /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
+  Result<void> set(protocol::Message& message);
+  /// ADD_MEM_REG. Errors likewise.
+  Result<void> add(protocol::Message& message);
+  /// REM_MEM_REG: the region of this guest address, front-end address and size. Error: protocol_violation (no such).
+  Result<void> remove(const protocol::Message& message);
+
+  /// Null while there are no regions.
+  const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }
+
+ private:
+  using Regions = std::vector<std::shared_ptr<const memory::MappedRegion>>;
+
+  Result<void> publish(Regions regions);
+
+  memory::MemoryLimits limits_;
+  std::shared_ptr<const memory::GuestMemory> current_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/one_shot_timer.hpp"
+
+#include <cstdint>
+#include <utility>
+
+#include <asio/steady_timer.hpp>
+
+namespace vhostx::backend {
+
+struct OneShotTimer::State {
+  explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
+
+  asio::steady_timer timer;
+  std::uint64_t round = 0;  // a wait that was cancelled too late finds another round
+};
+
+OneShotTimer::OneShotTimer(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+
+OneShotTimer::~OneShotTimer() { cancel(); }
+
+void OneShotTimer::start(std::chrono::milliseconds delay, std::function<void()> on_expiry) {
+  cancel();
+  state_->timer.expires_after(delay);
+  state_->timer.async_wait(
+      [state = state_, round = state_->round, callback = std::move(on_expiry)](const asio::error_code& error) {
+        if (!error && round == state->round) callback();
+      });
+}
+
+void OneShotTimer::cancel() noexcept {
+  ++state_->round;
+  try {
+    state_->timer.cancel();
+  } catch (...) {  // the round says enough
+  }
+}
+
+}  // namespace vhostx::backend

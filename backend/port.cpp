@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The public Port: each call is PortCore's.
+#include <cassert>
+#include <utility>
+
+#include <vhostx/port.hpp>
+
+#include "backend/port_core.hpp"
+
+namespace vhostx {
+
+Port::Port(std::shared_ptr<backend::PortCore> core) noexcept : core_(std::move(core)) { core_->set_handle(*this); }
+
+Port::~Port() {
+  core_->loop().post_and_wait([this] { core_->close(backend::PortCore::Farewell::silent); });
+}
+
+const PortOptions& Port::options() const noexcept { return core_->options(); }
+
+std::uint16_t Port::vring_count() const noexcept { return core_->vring_count(); }
+
+Vring& Port::vring(std::uint16_t index) noexcept {
+  assert(index < vring_count());
+  return core_->vring(index).handle();
+}
+
+PortInfo Port::info() const { return core_->info(); }
+
+}  // namespace vhostx

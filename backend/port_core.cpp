@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/port_core.hpp"
+
+#include <exception>
+#include <utility>
+
+#include "backend/features.hpp"
+#include "backend/port_options.hpp"
+#include "base/error.hpp"
+
+namespace vhostx::backend {
+
+Result<std::shared_ptr<PortCore>> PortCore::create(std::shared_ptr<ControlLoop> loop, PortOptions options,
+                                                   EventHandler on_event) {
+  if (auto good = check_options(options); !good) return std::move(good).error();
+  auto attention = EventFd::create();
+  if (!attention) return std::move(attention).error();
+  auto core = std::make_shared<PortCore>(std::move(loop), std::move(options), std::move(on_event),
+                                         std::move(attention).value());
+  if (auto made = core->make_vrings(); !made) return std::move(made).error();
+  return core;
+}
+
+PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event, EventFd attention)
+    : loop_(std::move(loop)),
+      options_(std::move(options)),
+      log_(loop_->log().with_prefix(options_.socket_path)),
+      handler_(std::move(on_event)),
+      attention_(std::move(attention)) {}
+
+PortCore::~PortCore() = default;
+
+Result<void> PortCore::make_vrings() {
+  const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
+  vrings_.reserve(count);
+  for (std::uint16_t i = 0; i < count; ++i) {
+    auto vring = VringCore::create(i, attention_);
+    if (!vring) return std::move(vring).error();
+    vrings_.push_back(std::move(vring).value());
+  }
+  publish_info();
+  return {};
+}
+
+Result<void> PortCore::open() {
+  watch_attention();
+  auto take = [this](UniqueFd socket) { take_socket(std::move(socket)); };
+  if (options_.role == Role::client) {
+    connector_ = std::make_unique<Connector>(executor(), options_, log_, take);
+  } else {
+    auto listener = Listener::open(executor(), options_.socket_path, log_, take);
+    if (!listener) return std::move(listener).error();
+    listener_ = std::move(listener).value();
+    log_.info("listening");
+  }
+  loop_->add(shared_from_this());
+  return {};
+}
+
+void PortCore::close(Farewell farewell) {
+  if (closed_) return;
+  const auto self = shared_from_this();
+  listener_.reset();
+  connector_.reset();
+  attention_watch_.reset();
+  if (farewell == Farewell::silent) {
+    closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
+    drop_session();
+    events_.clear();
+  } else if (session_ != nullptr) {
+    end_session(make_error(ErrorCode::closed, "the port was closed"));
+  }
+  closed_ = true;
+  loop_->remove(*this);
+}
+
+void PortCore::watch_attention() {
+  attention_watch_ = std::make_unique<FdWatch>(executor(), attention_.get(), [this] {
+    attention_.drain();  // before the wishes are taken: one that comes later is signalled again
+    attention_watch_->arm();
+    if (session_ != nullptr) run_turn([this] { session_->device().serve_wishes(); });
+  });
+  attention_watch_->arm();
+}
+
+void PortCore::take_socket(UniqueFd socket) {
+  const auto self = shared_from_this();
+  if (!make_room()) return;
+  try {
+    session_ = std::make_unique<Session>(*this, std::move(socket));
+  } catch (const std::exception& error) {
+    log_.error("connection dropped: {}", error.what());
+    if (connector_ != nullptr) connector_->lost();
+    return;
+  }
+  ++connections_;
+  log_.info("front-end connected");
+  publish_info();
+  emit(FrontEndConnected{}, {});
+  deliver();
+}
+
+// A front-end that was killed and comes back may be here before the end of its old connection has been read.
+bool PortCore::make_room() {
+  if (session_ == nullptr) return true;
+  if (!session_->peer_is_gone()) {
+    log_.warning("a second front-end was turned away: one at a time");
+    return false;
+  }
+  end_session(make_error(ErrorCode::closed, "the front-end is gone, and another one is here"));
+  return !closed_;
+}
+
+void PortCore::end_session(Error reason) {
+  if (session_ == nullptr) return;
+  const auto self = shared_from_this();
+  if (reason.code == ErrorCode::closed)
+    log_.info("front-end disconnected: {}", reason.message);
+  else
+    log_.warning("front-end disconnected: {}", reason.message);
+  drop_session();
+  publish_info();
+  if (connector_ != nullptr) connector_->lost();
+  emit(FrontEndDisconnected{std::move(reason)}, {});
+  deliver();
+}
+
+void PortCore::drop_session() {
+  if (session_ == nullptr) return;
+  session_->device().stop_rings();
+  session_.reset();
+}
+
+void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {
+  if (!closed_ && handler_) events_.push_back({std::move(event), std::move(keep)});
+}
+
+void PortCore::turn_done() {
+  if (connector_ != nullptr) connector_->peer_is_good();
+  publish_info();
+  deliver();
+}
+
+void PortCore::run_turn(const std::function<void()>& change) {
+  const auto self = shared_from_this();
+  try {
+    change();
+  } catch (const std::exception& error) {
+    return end_session(make_error(ErrorCode::out_of_memory, "{}", error.what()));
+  }
+  turn_done();
+}
+
+// The handler may destroy the Port: this, and the caller's frames below, must then touch nothing of it but `self`.
+void PortCore::deliver() {
+  if (loop_->delivering() || events_.empty()) return;
+  const auto self = shared_from_this();
+  while (!events_.empty() && !closed_) {
+    const Queued next = std::move(events_.front());
+    events_.pop_front();
+    call_handler(next.event);
+  }
+}
+
+void PortCore::call_handler(const PortEvent& event) noexcept {
+  const ControlLoop::Delivery delivery(*loop_);
+  try {
+    handler_(*handle_, event);
+  } catch (const std::exception& error) {
+    log_.error("the handler of event {} threw: {}", event_name(event), error.what());
+  } catch (...) {
+    log_.error("the handler of event {} threw", event_name(event));
+  }
+}
+
+void PortCore::publish_info() {
+  PortInfo info;
+  info.connected = session_ != nullptr;
+  info.features_offered = offered_features(options_).bits();
+  info.protocol_features_offered = offered_protocol_features(options_).bits();
+  info.connections = connections_;
+  if (session_ != nullptr) session_->device().describe_to(info);
+  const std::lock_guard guard(info_lock_);
+  info_ = info;
+}
+
+PortInfo PortCore::info() const {
+  const std::lock_guard guard(info_lock_);
+  return info_;
+}
+
+}  // namespace vhostx::backend

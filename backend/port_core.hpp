@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortCore: what stands behind a public Port: its vrings, its socket, the connection of the moment, its events.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <vhostx/events.hpp>
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+
+#include "backend/connector.hpp"
+#include "backend/control_loop.hpp"
+#include "backend/fd_watch.hpp"
+#include "backend/listener.hpp"
+#include "backend/session.hpp"
+#include "backend/vring_core.hpp"
+#include "base/event_fd.hpp"
+#include "base/logger.hpp"
+
+namespace vhostx::backend {
+
+class PortCore : public std::enable_shared_from_this<PortCore> {
+ public:
+  /// Errors: invalid_argument (an option), system (no fd, no memory). Any thread.
+  static Result<std::shared_ptr<PortCore>> create(std::shared_ptr<ControlLoop> loop, PortOptions options,
+                                                  EventHandler on_event);
+  PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event, EventFd attention);
+  ~PortCore();
+  PortCore(const PortCore&) = delete;
+  PortCore& operator=(const PortCore&) = delete;
+
+  const PortOptions& options() const noexcept { return options_; }
+  std::uint16_t vring_count() const noexcept { return static_cast<std::uint16_t>(vrings_.size()); }
+  VringCore& vring(std::uint16_t index) noexcept { return *vrings_[index]; }
+  ControlLoop& loop() noexcept { return *loop_; }
+  PortInfo info() const;
+
+  /// The Port that events name; before open().
+  void set_handle(Port& handle) noexcept { handle_ = &handle; }
+
+  // ---- control thread ----
+  Result<void> open();
+  enum class Farewell {
+    events,  ///< The application hears of what stops.
+    silent,  ///< The Port is being destroyed: there is nobody to name in an event.
+  };
+  void close(Farewell farewell);
+
+  asio::any_io_executor executor() { return loop_->executor(); }
+  const Logger& log() const noexcept { return log_; }
+  bool logs_messages() const noexcept { return loop_->debugs(); }
+
+  /// Queues an event; `keep` lives until it has been delivered.
+  void emit(PortEvent event, std::shared_ptr<const void> keep);
+  /// The session took a message: what it emitted is delivered. The session may be gone afterwards.
+  void turn_done();
+  /// `change`, then turn_done(), for what happens outside of messages.
+  void run_turn(const std::function<void()>& change);
+  /// Stops the vrings and drops the session, with which the call may come.
+  void end_session(Error reason);
+
+ private:
+  struct Queued {
+    PortEvent event;
+    std::shared_ptr<const void> keep;
+  };
+
+  Result<void> make_vrings();
+  void take_socket(UniqueFd socket);
+  bool make_room();
+  void watch_attention();
+  void drop_session();
+  void publish_info();
+  void deliver();
+  void call_handler(const PortEvent& event) noexcept;
+
+  const std::shared_ptr<ControlLoop> loop_;
+  const PortOptions options_;
+  Logger log_;
+  EventHandler handler_;
+  Port* handle_ = nullptr;
+  const EventFd attention_;  // data threads write it
+  std::vector<std::unique_ptr<VringCore>> vrings_;
+  std::unique_ptr<FdWatch> attention_watch_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Connector> connector_;
+  std::unique_ptr<Session> session_;
+  std::deque<Queued> events_;
+  std::uint64_t connections_ = 0;
+  bool closed_ = false;
+
+  mutable std::mutex info_lock_;  // info() against the control thread
+  PortInfo info_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/port_options.hpp"
+
+#include <cstdint>
+
+#include "backend/unix_socket.hpp"
+#include "base/error.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+Result<void> in_range(const char* option, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
+  if (value >= min && value <= max) return {};
+  return make_error(ErrorCode::invalid_argument, "{} is {}, expected {} to {}", option, value, min, max);
+}
+
+Result<void> check_path(const std::string& path) {
+  if (path.find('\0') != std::string::npos)
+    return make_error(ErrorCode::invalid_argument, "socket_path has a zero byte in it");
+  if (path.empty() || path.size() > socket_path_max)
+    return make_error(ErrorCode::invalid_argument, "socket_path '{}' has {} bytes, expected 1 to {}", path, path.size(),
+                      socket_path_max);
+  return {};
+}
+
+Result<void> in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
+  constexpr std::chrono::milliseconds max = std::chrono::hours(24);
+  if (value >= min && value <= max) return {};
+  return make_error(ErrorCode::invalid_argument, "{} is {} ms, expected {} to {} ms", option, value.count(),
+                    min.count(), max.count());
+}
+
+}  // namespace
+
+Result<void> check_options(const PortOptions& options) {
+  using std::chrono::milliseconds;
+  if (auto good = check_path(options.socket_path); !good) return good;
+  if (auto good = in_range("queue_pairs_max", options.queue_pairs_max, 1, 128); !good) return good;
+  if (auto good = in_range("memory_slots_max", options.memory_slots_max, 8, 4096); !good) return good;
+  if (auto good = in_range("memory_bytes_max", options.memory_bytes_max, 1, std::uint64_t{1} << 63); !good) return good;
+  if (auto good = in_range("message_timeout", options.message_timeout, milliseconds(1)); !good) return good;
+  if (auto good = in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)); !good) return good;
+  return in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min);
+}
+
+}  // namespace vhostx::backend

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/ring_control.hpp"
+
+#include <utility>
+
+#include "base/error.hpp"
+#include "virtqueue/ring_layout.hpp"
+
+namespace vhostx::backend {
+
+Result<void> RingControl::set_size(std::uint32_t size) {
+  if (auto good = virtqueue::check_ring_size(size); !good) return good;
+  config_.size = size;
+  return {};
+}
+
+Result<void> RingControl::set_base(std::uint32_t base) {
+  if (base > 0xffff)
+    return make_error(ErrorCode::protocol_violation, "base {:#x}: expected 0 to 0xffff on a split ring", base);
+  config_.base = static_cast<std::uint16_t>(base);
+  return {};
+}
+
+// On a running ring the same addresses may come again with other flags: QEMU does so when it starts to log.
+Result<void> RingControl::set_addresses(const protocol::VringAddress& addresses) {
+  const virtqueue::RingAddresses wanted{
+      .descriptors = {addresses.descriptor}, .avail = {addresses.available}, .used = {addresses.used}};
+  const bool same = config_.addresses && config_.addresses->descriptors == wanted.descriptors &&
+                    config_.addresses->avail == wanted.avail && config_.addresses->used == wanted.used;
+  if (started() && !same)
+    return make_error(ErrorCode::protocol_violation,
+                      "other addresses for a ring that runs, expected GET_VRING_BASE first");
+  config_.addresses = wanted;
+  return {};
+}
+
+Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
+  bool due = false;
+  if (kick == nullptr && host_.notifies_in_band()) {
+    kick = in_band_kick();
+    if (kick == nullptr) return make_error(ErrorCode::system, "SET_VRING_KICK: no eventfd for in-band kicks");
+  } else if (kick == nullptr) {
+    due = true;  // polled: no kick will ever come
+  }
+  if (started()) {
+    check(core_.replace(std::make_unique<RunningVring>(*core_.running()), kick));
+    config_.kick = std::move(kick);
+    return {};
+  }
+  if (const auto environment = host_.ring_environment()) {
+    const auto layout = lay_out(config_, *environment);
+    if (!layout) return layout.error();
+    due = due || was_in_use(config_, *layout);
+  }
+  arm(std::move(kick), due);
+  return {};
+}
+
+void RingControl::arm(std::shared_ptr<const EventFd> kick, bool due) {
+  watch_.reset();  // before the descriptor that it watches may be closed
+  config_.kick = std::move(kick);
+  config_.armed = true;
+  config_.kicked = due;
+  if (!due) watch_kick();
+  start_if_due();
+}
+
+std::shared_ptr<const EventFd> RingControl::in_band_kick() {
+  auto own = EventFd::create();
+  if (own) return std::make_shared<const EventFd>(std::move(own).value());
+  host_.log().warning("vring {}: {}", core_.index(), own.error().message);
+  return nullptr;
+}
+
+// The kick is seen and not read: the eventfd stays readable, so that a back-end that comes after this one, should this
+// one die before it has used a buffer, sees that the driver has kicked.
+void RingControl::watch_kick() {
+  watch_ = std::make_unique<FdWatch>(host_.executor(), config_.kick->get(), [this] {
+    host_.run_turn([this] {
+      watch_.reset();
+      config_.kicked = true;
+      start_if_due();
+    });
+  });
+  watch_->arm();
+}
+
+Result<void> RingControl::kick_in_band() {
+  if (config_.kick == nullptr) config_.kick = in_band_kick();
+  if (config_.kick != nullptr) config_.kick->signal();  // for a worker that sleeps
+  config_.armed = true;
+  config_.kicked = true;
+  watch_.reset();
+  start_if_due();
+  return {};
+}
+
+void RingControl::start_if_due() {
+  if (started() || !config_.armed || !config_.kicked || !config_.configured()) return;
+  const auto environment = host_.ring_environment();
+  if (!environment) return;
+  auto running = build_running(config_, *environment);
+  if (!running) return fail(running.error());
+  start(std::move(running).value());
+}
+
+void RingControl::start(std::unique_ptr<RunningVring> running) {
+  const std::uint16_t index = resume_index(running->layout);
+  if (index != config_.base)
+    host_.log().debug("vring {}: base {} with used->idx {}: goes on from the latter", core_.index(), config_.base,
+                      index);
+  core_.set_enabled(config_.enabled);
+  check(core_.start(std::move(running), index, config_.kick));
+  host_.emit(VringStarted{core_.index()});
+}
+
+// QEMU sends the kick before the call, and swaps calls when interrupts are masked: what was used meanwhile was
+// signalled nowhere, or to the descriptor before.
+void RingControl::set_call(std::shared_ptr<const EventFd> call) {
+  config_.call = std::move(call);
+  if (!started()) return;
+  change_running([this](RunningVring& next) {
+    next.call = config_.call;
+    next.call_in_band = host_.notifies_in_band() && config_.call == nullptr;
+  });
+  if (config_.call != nullptr) config_.call->signal();
+}
+
+void RingControl::set_err(std::shared_ptr<const EventFd> err) {
+  config_.err = std::move(err);
+  change_running([this](RunningVring& next) { next.err = config_.err; });
+}
+
+void RingControl::enable(bool enabled) {
+  const bool changes = config_.enabled != enabled;
+  config_.enabled = enabled;
+  core_.set_enabled(enabled);
+  change_running([enabled](RunningVring& next) { next.enabled = enabled; });
+  if (changes) host_.emit(VringEnabled{core_.index(), enabled});
+}
+
+template <typename Change>
+void RingControl::change_running(Change change) {
+  if (!started()) return;
+  auto next = std::make_unique<RunningVring>(*core_.running());
+  change(*next);
+  check(core_.replace(std::move(next), config_.kick));
+}
+
+std::uint16_t RingControl::stop() {
+  watch_.reset();
+  config_.armed = false;
+  config_.kicked = false;
+  const std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
+  if (started()) {
+    config_.base = core_.stop();
+    host_.forget_requests(core_.index());
+    host_.emit(VringStopped{core_.index()}, kick);  // open until that is delivered, as Vring::kick_fd() promises
+  }
+  return config_.base;
+}
+
+void RingControl::reset() {
+  stop();
+  enable(false);
+  config_ = VringConfig{.call = config_.call, .err = config_.err};
+}
+
+void RingControl::environment_changed() {
+  if (!started()) return start_if_due();
+  const auto environment = host_.ring_environment();
+  if (!environment) return fail(make_error(ErrorCode::protocol_violation, "the guest memory is gone"));
+  auto running = build_running(config_, *environment);
+  if (!running) return fail(running.error());
+  check(core_.replace(std::move(running).value(), config_.kick));
+}
+
+// This ring alone: it starts again with the next SET_VRING_KICK.
+void RingControl::fail(const Error& reason) {
+  host_.log().warning("vring {} stopped: {}", core_.index(), reason.message);
+  if (config_.err != nullptr)
+    config_.err->signal();
+  else if (host_.notifies_in_band())
+    host_.send_error(core_.index());
+  const VringFault fault{.cause = VringFaultCause::outside_memory,
+                         .a = config_.addresses ? config_.addresses->descriptors.value : 0,
+                         .b = config_.size * sizeof(virtqueue::Descriptor)};
+  host_.emit(VringBroken{core_.index(), fault});
+  stop();
+}
+
+void RingControl::serve_wishes() {
+  const VringCore::Wishes wishes = core_.take_wishes();
+  if (!started()) return;
+  if (wishes.call_in_band) host_.send_call(core_.index());
+  if (!wishes.broken) return;
+  const VringBroken event{core_.index(), core_.fault()};
+  host_.log().warning("{}", describe(event));
+  if (config_.err == nullptr && host_.notifies_in_band()) host_.send_error(core_.index());
+  host_.emit(event);
+}
+
+void RingControl::check(Result<void> watched) {
+  if (!watched) host_.log().warning("vring {}: kicks wake nobody: {}", core_.index(), watched.error().message);
+}
+
+}  // namespace vhostx::backend

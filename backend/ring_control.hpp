@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RingControl: the control side of one ring for one connection: its states, from configuration to start and stop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include <asio/any_io_executor.hpp>
+
+#include <vhostx/events.hpp>
+#include <vhostx/result.hpp>
+
+#include "backend/fd_watch.hpp"
+#include "backend/vring_config.hpp"
+#include "backend/vring_core.hpp"
+#include "base/event_fd.hpp"
+#include "base/logger.hpp"
+#include "protocol/payloads.hpp"
+
+namespace vhostx::backend {
+
+/// What a ring wants of the device that it belongs to.
+class RingHost {
+ public:
+  /// Nothing while something that a start needs is missing (SET_FEATURES, memory).
+  virtual std::optional<RingEnvironment> ring_environment() const = 0;
+  virtual bool notifies_in_band() const noexcept = 0;
+  virtual void send_call(std::uint16_t index) = 0;
+  virtual void send_error(std::uint16_t index) = 0;
+  virtual void forget_requests(std::uint16_t index) = 0;
+  /// Queued; `keep` lives until the event has been delivered.
+  virtual void emit(PortEvent event, std::shared_ptr<const void> keep = {}) = 0;
+  /// Runs `change` on a turn of its own, delivers what it emitted. Neither ring nor host may be touched afterwards.
+  virtual void run_turn(const std::function<void()>& change) = 0;
+  virtual asio::any_io_executor executor() = 0;
+  virtual const Logger& log() const noexcept = 0;
+
+ protected:
+  ~RingHost() = default;
+};
+
+/// Control thread.
+class RingControl {
+ public:
+  RingControl(RingHost& host, VringCore& core) noexcept : host_(host), core_(core) {}
+  RingControl(const RingControl&) = delete;
+  RingControl& operator=(const RingControl&) = delete;
+
+  const VringConfig& config() const noexcept { return config_; }
+  bool started() const noexcept { return core_.started(); }
+
+  /// The request table refuses size and base while the ring runs. Errors: protocol_violation.
+  Result<void> set_size(std::uint32_t size);
+  Result<void> set_base(std::uint32_t base);
+  Result<void> set_addresses(const protocol::VringAddress& addresses);
+  /// Null: no descriptor comes; the driver kicks in-band, or is polled.
+  Result<void> set_kick(std::shared_ptr<const EventFd> kick);
+  void set_call(std::shared_ptr<const EventFd> call);
+  void set_err(std::shared_ptr<const EventFd> err);
+  void enable(bool enabled);
+  /// VRING_KICK.
+  Result<void> kick_in_band();
+
+  /// GET_VRING_BASE, or the end of the connection. Answers the next avail index.
+  std::uint16_t stop();
+  /// Back to what it was before the first message. The call and err descriptors stay: QEMU sends the one for masked
+  /// interrupts once a connection, not once a start.
+  void reset();
+
+  /// Memory, features or MTU changed: a running ring is built again, or stops; one that only waited for them starts.
+  void environment_changed();
+  /// Answers what the data thread asked for.
+  void serve_wishes();
+
+ private:
+  std::shared_ptr<const EventFd> in_band_kick();
+  void arm(std::shared_ptr<const EventFd> kick, bool due);
+  void watch_kick();
+  void start_if_due();
+  void start(std::unique_ptr<RunningVring> running);
+  void fail(const Error& reason);
+  template <typename Change>
+  void change_running(Change change);
+  void check(Result<void> watched);
+
+  RingHost& host_;
+  VringCore& core_;
+  VringConfig config_;
+  std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_: it lets go of the kick before that is closed
+};
+
+}  // namespace vhostx::backend

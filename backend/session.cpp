@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/session.hpp"
+
+#include <exception>
+#include <utility>
+
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+#include "protocol/codec.hpp"
+#include "protocol/describe.hpp"
+#include "protocol/request_table.hpp"
+
+namespace vhostx::backend {
+
+using protocol::Header;
+using protocol::Incoming;
+using protocol::Message;
+using protocol::ReplyKind;
+
+Session::Session(PortCore& port, UniqueFd socket)
+    : port_(port),
+      device_(port),
+      channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
+               {.on_message = [this](Message&& message) { handle(std::move(message)); },
+                .on_closed = [this](const Error& reason) { port_.end_session(reason); }},
+               {.message_timeout = port.options().message_timeout}) {}
+
+void Session::handle(Message&& message) {
+  if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
+  const Header request = message.header();
+  auto answered = answer(request, try_dispatch(message));
+  // Either may destroy this session.
+  if (answered)
+    port_.turn_done();
+  else
+    port_.end_session(answered.error());
+}
+
+// What throws here is the standard library out of memory, or Asio out of descriptors: that costs this request.
+Result<Reply> Session::try_dispatch(Message& message) {
+  try {
+    return dispatch(message);
+  } catch (const std::exception& error) {
+    return make_error(ErrorCode::out_of_memory, "{}: {}",
+                      protocol::request_name(Incoming::front_end_requests, message.request()), error.what());
+  }
+}
+
+Result<Reply> Session::dispatch(Message& message) {
+  const auto* row = protocol::find_front_end_row(message.request());
+  if (row == nullptr)
+    return make_error(ErrorCode::protocol_violation, "request {}: unknown, expected 1 to {}", message.request(),
+                      protocol::front_end_rows().size());
+  const RingControl* ring = nullptr;
+  if (const auto index = ring_index(message)) {
+    const auto found = device_.ring(*index);
+    if (!found) return make_error(ErrorCode::protocol_violation, "{}: {}", row->name, found.error().message);
+    ring = *found;
+  }
+  if (auto legal = protocol::check_legal(*row, device_.agreement(ring)); !legal) return std::move(legal).error();
+  const Handler handler = find_handler(message.request());
+  if (handler == nullptr) return make_error(ErrorCode::unsupported, "{}: not served by a network back-end", row->name);
+  return handler(device_, message);
+}
+
+// A refused request has changed nothing: the connection lives on if the front-end can be told. An error ends it.
+Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
+  const bool ack = wants_ack(request);
+  if (!outcome) {
+    if (!ack) return std::move(outcome).error();
+    port_.log().warning("refused: {}", outcome.error().message);
+    return channel_.send(protocol::make_ack(request, 1));
+  }
+  if (*outcome) return channel_.send(std::move(**outcome));
+  if (ack) return channel_.send(protocol::make_ack(request, 0));
+  return {};
+}
+
+// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own is answered by that alone.
+bool Session::wants_ack(const Header& request) const noexcept {
+  if (!request.needs_reply() || !device_.protocol_features().has(protocol::ProtocolFeature::reply_ack)) return false;
+  const auto* row = protocol::find_front_end_row(request.request);
+  return row == nullptr || row->reply == ReplyKind::ack;
+}
+
+}  // namespace vhostx::backend

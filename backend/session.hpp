@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Session: one connection. Takes messages from the channel, asks the row whether each may come, has its handler make
+// the change, answers, and only then takes the next one (design, section 4).
+#pragma once
+
+#include <vhostx/result.hpp>
+
+#include "backend/device.hpp"
+#include "backend/handlers.hpp"
+#include "base/unique_fd.hpp"
+#include "protocol/channel.hpp"
+#include "protocol/message.hpp"
+
+namespace vhostx::backend {
+
+class PortCore;
+
+/// Control thread. Owned by its PortCore, which it may cause to destroy it.
+class Session {
+ public:
+  Session(PortCore& port, UniqueFd socket);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Device& device() noexcept { return device_; }
+  bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
+
+ private:
+  void handle(protocol::Message&& message);
+  Result<Reply> dispatch(protocol::Message& message);
+  Result<Reply> try_dispatch(protocol::Message& message);
+  Result<void> answer(const protocol::Header& request, Result<Reply> outcome);
+  bool wants_ack(const protocol::Header& request) const noexcept;
+
+  PortCore& port_;
+  Device device_;
+  protocol::Channel channel_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// AF_UNIX stream sockets at a path.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <vhostx/result.hpp>
+
+#include "base/unique_fd.hpp"
+
+namespace vhostx::backend {
+
+inline constexpr std::size_t socket_path_max = 107;  // sun_path without its 0
+
+/// Non-blocking, close-on-exec. Error: system.
+Result<UniqueFd> make_unix_socket();
+
+/// 0 or the errno of connect(). Never waits: a full backlog is EAGAIN.
+int connect_unix(int socket, const std::string& path) noexcept;
+/// 0 or the errno of bind().
+int bind_unix(int socket, const std::string& path) noexcept;
+
+}  // namespace vhostx::backend
