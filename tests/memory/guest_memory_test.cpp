@@ -14,7 +14,7 @@
 namespace vhostx::memory {
 namespace {
 
-using testing::FakeGuest;
+using test::FakeGuest;
 
 constexpr std::uint64_t top = std::numeric_limits<std::uint64_t>::max();
 

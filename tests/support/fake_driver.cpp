@@ -8,7 +8,7 @@
 
 #include "virtqueue/ring.hpp"
 
-namespace vhostx::testing {
+namespace vhostx::test {
 
 using virtqueue::AvailRing;
 using virtqueue::Descriptor;
@@ -152,4 +152,4 @@ std::span<const std::uint8_t> bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-}  // namespace vhostx::testing
+}  // namespace vhostx::test

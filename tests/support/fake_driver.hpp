@@ -13,7 +13,7 @@
 #include "tests/support/fake_guest.hpp"
 #include "virtqueue/ring_layout.hpp"
 
-namespace vhostx::testing {
+namespace vhostx::test {
 
 /// A descriptor as the driver writes it.
 struct GuestDescriptor {
@@ -99,4 +99,4 @@ class FakeDriver {
 
 std::span<const std::uint8_t> bytes(std::string_view text);
 
-}  // namespace vhostx::testing
+}  // namespace vhostx::test

@@ -7,7 +7,7 @@
 
 #include <sys/mman.h>
 
-namespace vhostx::testing {
+namespace vhostx::test {
 namespace {
 
 [[noreturn]] void die(const char* what) {
@@ -74,4 +74,4 @@ memory::FrontEndAddress FakeGuest::front_end(std::uint64_t guest) const {
   return {reinterpret_cast<std::uint64_t>(at(guest))};
 }
 
-}  // namespace vhostx::testing
+}  // namespace vhostx::test

@@ -10,7 +10,7 @@
 #include "base/unique_fd.hpp"
 #include "memory/guest_memory.hpp"
 
-namespace vhostx::testing {
+namespace vhostx::test {
 
 class FakeGuest {
  public:
@@ -55,4 +55,4 @@ class FakeGuest {
   std::vector<Part> parts_;
 };
 
-}  // namespace vhostx::testing
+}  // namespace vhostx::test

@@ -12,10 +12,10 @@ namespace vhostx::virtqueue {
 namespace {
 
 using memory::HostSpan;
-using testing::bytes;
-using testing::FakeDriver;
-using testing::FakeGuest;
-using testing::GuestDescriptor;
+using test::bytes;
+using test::FakeDriver;
+using test::FakeGuest;
+using test::GuestDescriptor;
 
 constexpr std::uint64_t low = 0x4000'0000;
 constexpr std::uint64_t region_size = 1 << 20;

@@ -12,8 +12,8 @@ namespace vhostx::virtqueue {
 namespace {
 
 using memory::FrontEndAddress;
-using testing::FakeDriver;
-using testing::FakeGuest;
+using test::FakeDriver;
+using test::FakeGuest;
 
 constexpr std::uint64_t base = 0x4000'0000;
 

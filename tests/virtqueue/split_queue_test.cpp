@@ -12,8 +12,8 @@
 namespace vhostx::virtqueue {
 namespace {
 
-using testing::FakeDriver;
-using testing::FakeGuest;
+using test::FakeDriver;
+using test::FakeGuest;
 
 struct Ring {
   explicit Ring(std::uint16_t size, RingFeatures features = {})

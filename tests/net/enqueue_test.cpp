@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Host to guest: into whatever buffers a driver posts.
+#include <gtest/gtest.h>
+
+#include "tests/net/ring_fixture.hpp"
+#include "virtqueue/ring.hpp"
+
+namespace vhostx::net {
+namespace {
+
+using test::Bytes;
+using test::join;
+using test::make_packet;
+using test::pattern;
+using test::RingFixture;
+using test::test_pool;
+
+constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
+constexpr std::uint64_t plain = feature_version_1;
+constexpr std::uint64_t legacy = 0;
+
+/// What the driver received in one packet.
+struct Received {
+  VirtioNetHeader header;
+  Bytes packet;
+};
+
+class Enqueue : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  ~Enqueue() override {
+    for (rte_mbuf* packet : packets_) rte_pktmbuf_free(packet);
+    EXPECT_EQ(rte_mempool_in_use_count(test_pool()), 0U);
+  }
+
+  rte_mbuf* packet(const Bytes& bytes, std::size_t segment = 65535) {
+    packets_.push_back(make_packet(test_pool(), bytes, segment));
+    return packets_.back();
+  }
+
+  /// Takes the used buffers and puts packets together as a driver does.
+  std::vector<Received> receive(RingFixture& ring) {
+    std::vector<Received> received;
+    const auto used = ring.driver.reap();
+    for (std::size_t i = 0; i < used.size();) {
+      Bytes bytes = ring.driver.bytes_of(used[i++]);
+      Received one;
+      const std::size_t length = header_length(ring.features);
+      EXPECT_GE(bytes.size(), length);
+      std::copy_n(bytes.begin(), length, reinterpret_cast<std::uint8_t*>(&one.header));
+      one.packet.assign(bytes.begin() + static_cast<std::ptrdiff_t>(length), bytes.end());
+      for (int more = length == header_length_full ? one.header.num_buffers : 1; more > 1 && i < used.size(); --more)
+        one.packet = join(one.packet, ring.driver.bytes_of(used[i++]));
+      received.push_back(one);
+    }
+    return received;
+  }
+
+  std::vector<rte_mbuf*> packets_;
+};
+INSTANTIATE_TEST_SUITE_P(Headers, Enqueue, ::testing::Values(mergeable, plain, legacy));
+
+TEST_P(Enqueue, IntoOneDescriptor) {
+  RingFixture ring(GetParam());
+  ring.driver.chain().writable(2000).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(64))}), 1);
+  const auto got = receive(ring);
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].packet, pattern(64));
+  EXPECT_EQ(got[0].header.flags, 0);
+  EXPECT_EQ(got[0].header.gso_type, gso_none);
+  if (GetParam() != legacy) {
+    EXPECT_EQ(got[0].header.num_buffers, 1);
+  }
+  EXPECT_EQ(ring.count(VringCounter::packets), 1U);
+  EXPECT_EQ(ring.count(VringCounter::bytes), 64U);
+}
+
+TEST_P(Enqueue, HeaderAndDataApartAndIndirect) {
+  RingFixture ring(GetParam());
+  ring.driver.chain().writable(header_length(GetParam())).writable(2000).publish();
+  ring.driver.chain().indirect().writable(5).writable(5).writable(2000).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(64, 1)), packet(pattern(65, 2))}), 2);
+  const auto got = receive(ring);
+  ASSERT_EQ(got.size(), 2U);
+  EXPECT_EQ(got[0].packet, pattern(64, 1));
+  EXPECT_EQ(got[1].packet, pattern(65, 2));
+}
+
+TEST_P(Enqueue, MbufChains) {
+  RingFixture ring(GetParam());
+  const Bytes bytes = pattern(1500);
+  for (const std::size_t segment : {3U, 7U, 100U, 1499U, 1500U}) {
+    ring.driver.chain().writable(2000).publish();
+    ASSERT_EQ(ring.enqueue({packet(bytes, segment)}), 1);
+    const auto got = receive(ring);
+    ASSERT_EQ(got.size(), 1U);
+    EXPECT_EQ(got[0].packet, bytes) << segment;
+    rte_pktmbuf_free(packets_.back());
+    packets_.pop_back();
+  }
+}
+
+TEST_P(Enqueue, AFullRingTakesNoMoreAndLosesNothing) {
+  RingFixture ring(GetParam(), 4);
+  for (int i = 0; i < 3; ++i) ring.driver.chain().writable(2000).publish();
+  std::vector<rte_mbuf*> burst;
+  for (std::uint8_t i = 0; i < 5; ++i) burst.push_back(packet(pattern(60, i)));
+  EXPECT_EQ(ring.enqueue(burst), 3);
+  EXPECT_EQ(ring.count(VringCounter::stall_no_buffer), 1U);
+  EXPECT_EQ(receive(ring).size(), 3U);
+  for (int i = 0; i < 2; ++i) ring.driver.chain().writable(2000).publish();
+  EXPECT_EQ(ring.enqueue({burst.begin() + 3, burst.end()}), 2);
+  const auto got = receive(ring);
+  ASSERT_EQ(got.size(), 2U);
+  EXPECT_EQ(got[1].packet, pattern(60, 4));
+}
+
+TEST_P(Enqueue, LongBurstsKeepTheirOrder) {
+  RingFixture ring(GetParam(), 128);
+  std::vector<rte_mbuf*> burst;
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    auto chain = ring.driver.chain();
+    if (i % 7 == 3) chain.indirect();
+    chain.writable(500).publish();
+    burst.push_back(packet(pattern(60U + i, i), i % 5 == 2 ? 33 : 65535));
+  }
+  EXPECT_EQ(ring.enqueue(burst), 100);
+  const auto got = receive(ring);
+  ASSERT_EQ(got.size(), 100U);
+  for (std::uint8_t i = 0; i < 100; ++i) EXPECT_EQ(got[i].packet, pattern(60U + i, i)) << int{i};
+}
+
+TEST_P(Enqueue, TheMtuHolds) {
+  RingFixture ring(GetParam());
+  ring.frame_max = 1522;
+  for (int i = 0; i < 2; ++i) ring.driver.chain().writable(4000).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(1523)), packet(pattern(1522)), packet(pattern(1523), 100)}), 3);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 2U);
+  EXPECT_EQ(receive(ring).size(), 1U);
+}
+
+TEST_P(Enqueue, ReadableBuffersAreNeverWritten) {
+  RingFixture ring(GetParam());
+  ring.driver.chain().readable(pattern(200)).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(60))}), 0);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::wrong_direction);
+}
+
+TEST_P(Enqueue, BuffersOutsideMemory) {
+  RingFixture ring(GetParam());
+  ring.driver.chain().writable(200).publish();
+  ring.driver.chain().raw(0, 200, virtqueue::Descriptor::write_flag).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(60)), packet(pattern(60))}), 1);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::outside_memory);
+  EXPECT_EQ(receive(ring).size(), 1U);
+}
+
+// CVE-2026-86566: receive buffers that cannot even hold the header.
+TEST_P(Enqueue, BuffersOfOneByteAreGivenBack) {
+  RingFixture ring(GetParam());
+  for (int i = 0; i < 8; ++i) ring.driver.chain().writable(1).publish();
+  ring.driver.chain().writable(200).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(60))}), 1);
+  EXPECT_EQ(ring.count(VringCounter::drop_short_chain), 8U);
+  const auto used = ring.driver.reap();
+  ASSERT_EQ(used.size(), 9U);
+  EXPECT_EQ(used[0].length, 0U);
+  EXPECT_EQ(used[8].length, 60U + header_length(GetParam()));
+}
+
+TEST_P(Enqueue, ARingFullOfUselessBuffersDropsWhatItCannotTake) {
+  RingFixture ring(GetParam(), 4);
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(1).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(60)), packet(pattern(60))}), 2);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 2U);
+}
+
+TEST_P(Enqueue, BadHeadsArePassedOver) {
+  RingFixture ring(GetParam());
+  ring.driver.publish_head(64);
+  ring.driver.chain().writable(200).publish();
+  EXPECT_EQ(ring.enqueue({packet(pattern(60))}), 1);
+  EXPECT_EQ(ring.count(VringCounter::drop_bad_head), 1U);
+}
+
+TEST_P(Enqueue, AnMbufChainShorterThanItSaysIsDropped) {
+  RingFixture ring(GetParam());
+  ring.driver.chain().writable(500).publish();
+  rte_mbuf* liar = packet(pattern(60), 30);
+  liar->pkt_len += 10;
+  EXPECT_EQ(ring.enqueue({liar}), 1);
+  EXPECT_EQ(ring.count(VringCounter::drop_bad_offload), 1U);
+  EXPECT_TRUE(receive(ring).empty());
+  liar->pkt_len -= 10;
+}
+
+TEST_P(Enqueue, ABufferOverABorderOfRegions) {
+  RingFixture ring(GetParam(), 8, {{0x1'0000, 0x1'0000}, {0x2'0000, 0x1'0000}});
+  const Bytes bytes = pattern(100);
+  for (std::uint64_t before = 1; before < 112; ++before) {
+    ring.driver.chain().raw(0x2'0000 - before, 200, virtqueue::Descriptor::write_flag).publish();
+    ASSERT_EQ(ring.enqueue({packet(bytes)}), 1);
+    const auto used = ring.driver.reap();
+    ASSERT_EQ(used.size(), 1U);
+    Bytes got;
+    for (std::uint64_t i = 0; i < bytes.size(); ++i)
+      got.push_back(*ring.guest.at(0x2'0000 - before + header_length(GetParam()) + i));
+    ASSERT_EQ(got, bytes) << before;
+    if (header_length(GetParam()) == header_length_full) {
+      EXPECT_EQ(*ring.guest.at(0x2'0000 - before + 10), 1);
+      EXPECT_EQ(*ring.guest.at(0x2'0000 - before + 11), 0);
+    }
+  }
+}
+
+TEST(EnqueuePlain, WhatABufferCannotHoldIsDropped) {
+  for (const std::uint64_t features : {plain, legacy}) {
+    RingFixture ring(features);
+    rte_mbuf* large = make_packet(test_pool(), pattern(500));
+    rte_mbuf* small = make_packet(test_pool(), pattern(60));
+    ring.driver.chain().writable(100).publish();
+    EXPECT_EQ(ring.enqueue({large, small}), 2);
+    EXPECT_EQ(ring.count(VringCounter::drop_too_large), 1U);
+    const auto used = ring.driver.reap();
+    ASSERT_EQ(used.size(), 1U);
+    EXPECT_EQ(used[0].length, 60U + header_length(features));
+    rte_pktmbuf_free(large);
+    rte_pktmbuf_free(small);
+  }
+}
+
+TEST(EnqueueMergeable, APacketOverManyBuffers) {
+  RingFixture ring(mergeable, 256);
+  const Bytes bytes = pattern(65535);
+  rte_mbuf* packet = make_packet(test_pool(), bytes);
+  for (int i = 0; i < 60; ++i) ring.driver.chain().writable(1500).publish();
+  EXPECT_EQ(ring.enqueue({packet}), 1);
+  const auto used = ring.driver.reap();
+  ASSERT_EQ(used.size(), 44U);  // (12 + 65535) / 1500, rounded up
+  Bytes all;
+  for (const auto& one : used) all = join(all, ring.driver.bytes_of(one));
+  EXPECT_EQ(all[10], 44);
+  EXPECT_EQ(Bytes(all.begin() + 12, all.end()), bytes);
+  rte_pktmbuf_free(packet);
+}
+
+TEST(EnqueueMergeable, AllOrNothing) {
+  RingFixture ring(mergeable, 64);
+  rte_mbuf* packet = make_packet(test_pool(), pattern(3000));
+  for (int i = 0; i < 2; ++i) ring.driver.chain().writable(1500).publish();
+  EXPECT_EQ(ring.enqueue({packet}), 0);
+  EXPECT_TRUE(ring.driver.reap().empty());
+  ring.driver.chain().writable(1500).publish();
+  EXPECT_EQ(ring.enqueue({packet}), 1);
+  EXPECT_EQ(ring.driver.reap().size(), 3U);
+  rte_pktmbuf_free(packet);
+}
+
+TEST(EnqueueMergeable, WhatAFullRingCannotHoldIsDropped) {
+  RingFixture ring(mergeable, 4);
+  rte_mbuf* packet = make_packet(test_pool(), pattern(3000));
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(100).publish();
+  EXPECT_EQ(ring.enqueue({packet}), 1);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 1U);
+  EXPECT_TRUE(ring.driver.reap().empty());
+  rte_pktmbuf_free(packet);
+}
+
+}  // namespace
+}  // namespace vhostx::net
