@@ -185,6 +185,11 @@ TEST(PacketHeaders, Ipv6ExtensionHeadersAreBounded) {
   TestPacket endless = with_extensions(8);  // longer than the packet, and than what is copied
   endless.bytes[endless.l3 + 41] = 255;
   EXPECT_FALSE(parse(endless.bytes, headers));
+  TestPacket beyond = with_extensions(2);  // 16 bytes of header in an IP payload of 8; what follows is padding
+  beyond.bytes[beyond.l3 + 41] = 1;
+  beyond.bytes[beyond.l3 + 40] = 59;
+  test::put_word(beyond.bytes, beyond.l3 + 4, 8);
+  EXPECT_FALSE(parse(beyond.bytes, headers));
   TestPacket large = test::make_packet({.ipv6 = true, .ip_extra = 240, .payload = 100});
   EXPECT_FALSE(parse(large.bytes, headers));  // TCP begins behind the copied bytes
 }

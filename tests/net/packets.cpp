@@ -114,8 +114,8 @@ std::vector<PacketShape> all_shapes(std::size_t payload) {
   for (const std::uint8_t protocol : {tcp, udp})
     for (const bool ipv6 : {false, true})
       for (const int tags : {0, 1, 2})
-        for (const std::size_t extra : {0, 8, 40})
-          for (const std::size_t options : {0, 12, 40}) {
+        for (const std::size_t extra : std::initializer_list<std::size_t>{0, 8, 40})
+          for (const std::size_t options : std::initializer_list<std::size_t>{0, 12, 40}) {
             if (protocol == udp && options != 0) continue;
             shapes.push_back({protocol, ipv6, tags, extra, options, 0x18, payload});
           }

@@ -65,7 +65,7 @@ void expect_segments(const TestPacket& packet, std::size_t size, std::uint64_t f
 }
 
 TEST(Segmenter, EverySegmentOfEveryShape) {
-  for (const std::size_t payload : {101, 200, 300, 301, 399})
+  for (const std::size_t payload : std::initializer_list<std::size_t>{101, 200, 300, 301, 399})
     for (const int flags : {0x18, 0x99})
       for (auto shape : test::all_shapes(payload)) {
         shape.tcp_flags = static_cast<std::uint8_t>(flags);
@@ -78,7 +78,7 @@ TEST(Segmenter, EverySegmentOfEveryShape) {
 TEST(Segmenter, PayloadSplitAtEveryOffset) {
   const TestPacket packet = test::make_packet({.payload = 70});
   for (std::size_t first = 0; first <= packet.bytes.size(); ++first)
-    for (const std::size_t second : {0, 1, 7})
+    for (const std::size_t second : std::initializer_list<std::size_t>{0, 1, 7})
       ASSERT_NO_FATAL_FAILURE(expect_segments(packet, 9, 0, segment(packet, 9, 0, first, second)));
 }
 
