@@ -8,7 +8,7 @@
 
 namespace vhostx::net {
 
-/// Most segments of one packet: 64 KiB in pieces of 32 bytes, less than any TCP in use sends in one piece. A packet
+/// Most segments of one packet: 64 KiB in pieces of 32 bytes, where TCP sends hundreds in each. A packet
 /// that would make more is refused where it enters.
 inline constexpr std::uint32_t segments_max = 2048;
 
