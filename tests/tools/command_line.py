@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""vhostx-switch from outside: exit codes, messages, sockets that come and go, signals, JSON.
+
+No guest is needed: what happens with guests is tests/interop's and tests/lab's.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BINARY = sys.argv.pop(1)
+DEADLINE_S = 60
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="vhostx-")
+        self.addCleanup(self.folder.cleanup)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def run_to_end(self, *arguments):
+        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=DEADLINE_S)
+        return done.returncode, done.stdout, done.stderr
+
+    def start(self, *arguments):
+        process = subprocess.Popen([BINARY, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def read_until(self, process, kind):
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == kind:
+                return event
+        self.fail(f"no {kind!r} before the end: {process.stderr.read()}")
+
+    def test_bad_input_ends_with_2_and_says_what_was_expected(self):
+        for arguments, expected in (
+            ([], "at least one --port PATH"),
+            (["--port", self.path("a"), "--mode", "hub"], "txonly"),
+            (["--port", self.path("a") + ",role=x"], "server or client"),
+            (["--no-such-eal-option", "--", "--port", self.path("a")], "EAL refused"),
+            (["--no-huge", "-m", "128", "--lcores", "0@0", "--no-pci", "--in-memory", "--", "--port", self.path("a")],
+             "worker lcore"),
+        ):
+            status, _, errors = self.run_to_end(*arguments)
+            self.assertEqual(status, 2, errors)
+            self.assertIn(expected, errors)
+            self.assertFalse(os.path.exists(self.path("a")))
+
+    def test_help_and_version(self):
+        status, out, errors = self.run_to_end("--help")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("--topology", out)
+        self.assertEqual(self.run_to_end("--version")[0], 0)
+
+    def test_what_cannot_be_opened_ends_with_1_and_leaves_nothing(self):
+        live = socket.socket(socket.AF_UNIX)
+        live.bind(self.path("live"))
+        live.listen()
+        self.addCleanup(live.close)
+        status, _, errors = self.run_to_end("--port", self.path("a"), "--port", self.path("live"))
+        self.assertEqual(status, 1, errors)
+        self.assertIn("live", errors)
+        self.assertFalse(os.path.exists(self.path("a")))
+        self.assertTrue(os.path.exists(self.path("live")))
+
+    def test_each_signal_ends_it_cleanly(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("--port", self.path("a"), "--port", self.path("b,queues=2"), "--json")
+            ready = self.read_until(process, "ready")
+            self.assertEqual(ready["sockets"], [self.path("a"), self.path("b")])
+            self.assertTrue(os.path.exists(self.path("a")) and os.path.exists(self.path("b")))
+            process.send_signal(number)
+            summary = self.read_until(process, "summary")
+            self.assertEqual([port["connected"] for port in summary["ports"]], [False, False])
+            self.assertGreater(summary["process"]["open_fds"], 2)
+            self.assertEqual(process.wait(DEADLINE_S), 0)
+            self.assertEqual(process.stderr.read(), "")
+            self.assertEqual(os.listdir(self.folder.name), [])
+
+    def test_duration_and_live_statistics(self):
+        status, out, errors = self.run_to_end("--port", self.path("a"), "--duration", "0.5", "--stats", "0.1", "--json")
+        self.assertEqual((status, errors), (0, ""))
+        events = [json.loads(line)["event"] for line in out.splitlines()]
+        self.assertEqual(events[0], "ready")
+        self.assertEqual(events[-1], "summary")
+        self.assertIn("stats", events)
+
+    def test_text_for_people(self):
+        status, out, errors = self.run_to_end("--port", self.path("a"), "--duration", "0.3", "--stats", "0.1")
+        self.assertEqual((status, errors), (0, ""))
+        for expected in ("memory:", "ready, 1 port", "waiting", "Summary after", "dropped: nothing"):
+            self.assertIn(expected, out)
+
+    def test_it_runs_without_huge_pages_and_on_one_cpu(self):
+        cpu = min(os.sched_getaffinity(0))
+        own = self.run_to_end("--no-huge", "-m", "256", "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--in-memory",
+                              "--no-telemetry", "--", "--port", self.path("a"), "--duration", "0.1", "--workers", "1")
+        self.assertEqual(own[0], 0, own[2])
+
+    def test_several_workers(self):
+        status, out, errors = self.run_to_end("--port", self.path("a,queues=8"), "--workers", "3", "--duration", "0.2",
+                                              "--json")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(json.loads(out.splitlines()[-1])["event"], "summary")
+
+    def test_a_reader_that_goes_away_ends_it(self):
+        process = self.start("--port", self.path("a"), "--stats", "0.05", "--json")
+        self.read_until(process, "stats")
+        process.stdout.close()
+        self.assertEqual(process.wait(DEADLINE_S), 0)
+        self.assertEqual(os.listdir(self.folder.name), [])
+        process.stdout = None
+
+    def test_a_tap_without_permission_or_device_says_so(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to give root up")
+        done = subprocess.run(["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", BINARY, "--port",
+                               self.path("a"), "--tap", "vhostxtest0"], capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("--tap vhostxtest0", done.stderr)
+        self.assertEqual(os.listdir(self.folder.name), [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which EAL options the switch chooses for itself.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "tools/switch/eal_setup.hpp"
+
+namespace vhostx::tools {
+namespace {
+
+constexpr std::uint64_t gibibyte = 1u << 30;
+
+Options two_ports() {
+  Options options;
+  options.ports.resize(2);
+  return options;
+}
+
+std::string after(const EalPlan& plan, const std::string& word) {
+  const auto at = std::find(plan.arguments.begin(), plan.arguments.end(), word);
+  return at == plan.arguments.end() || at + 1 == plan.arguments.end() ? "" : *(at + 1);
+}
+bool has(const EalPlan& plan, const std::string& word) {
+  return std::find(plan.arguments.begin(), plan.arguments.end(), word) != plan.arguments.end();
+}
+
+TEST(EalPlan, TakesHugePagesWhereEnoughAreFree) {
+  const auto plan = plan_eal(two_ports(), {{0, 1}, gibibyte, 2u << 20});
+  EXPECT_FALSE(has(plan, "--no-huge"));
+  EXPECT_TRUE(has(plan, "--in-memory") && has(plan, "--no-pci") && has(plan, "--no-telemetry"));
+  EXPECT_NE(plan.memory.find("huge pages of 2 MiB"), std::string::npos) << plan.memory;
+}
+
+TEST(EalPlan, DoesWithoutHugePages) {
+  for (const std::uint64_t free : {std::uint64_t{0}, std::uint64_t{16} << 20}) {
+    const auto plan = plan_eal(two_ports(), {{0, 1}, free, 2u << 20});
+    EXPECT_TRUE(has(plan, "--no-huge"));
+    EXPECT_GE(std::stoul(after(plan, "-m")) << 20, plan_pool(2, 1).bytes);
+    EXPECT_NE(plan.memory.find("--no-huge"), std::string::npos) << plan.memory;
+  }
+}
+
+TEST(EalPlan, PutsWorkersOnTheLastCpus) {
+  auto options = two_ports();
+  EXPECT_EQ(after(plan_eal(options, {{0, 1}, 0, 0}), "--lcores"), "0@0,1@1");
+  EXPECT_EQ(after(plan_eal(options, {{5}, 0, 0}), "--lcores"), "0@5,1@5");
+  options.workers = 3;
+  EXPECT_EQ(after(plan_eal(options, {{2, 4, 8, 9}, 0, 0}), "--lcores"), "0@2,1@9,2@8,3@4");
+  EXPECT_EQ(after(plan_eal(options, {{2, 4}, 0, 0}), "--lcores"), "0@2,1@4,2@2,3@4");
+}
+
+TEST(EalPlan, LeavesTheUsersOptionsAlone) {
+  auto options = two_ports();
+  options.eal_arguments = {"-l", "0-1"};
+  EXPECT_EQ(plan_eal(options, {{0}, 0, 0}).arguments, options.eal_arguments);
+}
+
+TEST(PoolPlan, FullBacklogsLeaveHalfOfThePool) {
+  for (const std::size_t ports : {1u, 2u, 16u, 64u, 256u})
+    for (const unsigned workers : {1u, 2u, 64u}) {
+      const auto plan = plan_pool(ports, workers);
+      EXPECT_LE(ports * plan.backlog_segments, plan.mbufs / 2);
+      EXPECT_GE(plan.backlog_segments, 64u);            // more than one packet of 64 KiB
+      EXPECT_LE(plan.bytes, std::uint64_t{768} << 20);  // bounded
+    }
+}
+
+TEST(MachineFacts, ThisMachineHasCpus) { EXPECT_FALSE(read_machine().cpus.empty()); }
+
+}  // namespace
+}  // namespace vhostx::tools

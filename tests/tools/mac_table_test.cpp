@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The MAC table: learning, ageing, and what a flooding guest can not do.
+#include "tools/switch/mac_table.hpp"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace vhostx::tools {
+namespace {
+
+using Learned = MacTable::Learned;
+
+constexpr std::uint64_t secret = 0x9e37'79b9'7f4a'7c15u;
+constexpr std::uint64_t station_a = 0x0a0000000002;  // byte 0 of the wire is the lowest
+constexpr std::uint64_t station_b = 0x0b0000000002;
+
+TEST(MacTable, ReadsAddressesFromFrames) {
+  const unsigned char frame[14] = {0x02, 0, 0, 0, 0, 0x0a, 0x02, 0, 0, 0, 0, 0x0b, 0x08, 0};
+  EXPECT_EQ(destination_of(frame), station_a);
+  EXPECT_EQ(source_of(frame), station_b);
+  EXPECT_FALSE(is_group(station_a));
+  EXPECT_TRUE(is_group(0xffffffffffff));
+  EXPECT_TRUE(is_group(0x010000005e01 & 0xff));  // 01:00:5e:...
+}
+
+TEST(MacTable, LearnsAndFinds) {
+  MacTable table(4, secret);
+  EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
+  EXPECT_EQ(table.learn(station_a, 3), Learned::added);
+  EXPECT_EQ(table.learn(station_a, 3), Learned::known);
+  EXPECT_EQ(table.lookup(station_a), 3);
+  EXPECT_EQ(table.lookup(station_b), MacTable::no_port);
+  EXPECT_EQ(table.entries_of(3), 1u);
+}
+
+TEST(MacTable, AStationMoves) {
+  MacTable table(4, secret);
+  table.learn(station_a, 0);
+  EXPECT_EQ(table.learn(station_a, 1), Learned::moved);
+  EXPECT_EQ(table.lookup(station_a), 1);
+  EXPECT_EQ(table.entries_of(0), 0u);
+  EXPECT_EQ(table.entries_of(1), 1u);
+}
+
+TEST(MacTable, GroupAddressesAndZeroAreNoStations) {
+  MacTable table(2, secret);
+  EXPECT_EQ(table.learn(0, 0), Learned::refused);
+  EXPECT_EQ(table.learn(0xffffffffffff, 0), Learned::refused);
+  EXPECT_EQ(table.learn(station_a | 1, 0), Learned::refused);
+  EXPECT_EQ(table.entries_of(0), 0u);
+}
+
+TEST(MacTable, EntriesAgeWhenUnused) {
+  MacTable table(2, secret);
+  table.learn(station_a, 0);
+  table.learn(station_b, 1);
+  // Many times around the epoch's 7 bits: one station speaks every minute, the other is silent.
+  for (unsigned tick = 1; tick <= 1000; ++tick) {
+    table.tick();
+    if (tick % 15 == 0) table.learn(station_a, 0);
+    EXPECT_EQ(table.lookup(station_a), 0) << tick;
+    EXPECT_EQ(table.lookup(station_b), tick <= MacTable::age_ticks_max ? 1 : MacTable::no_port) << tick;
+  }
+  EXPECT_EQ(table.entries_of(0), 1u);
+  EXPECT_EQ(table.entries_of(1), 0u);
+}
+
+TEST(MacTable, ForgetsAPortAlone) {
+  MacTable table(2, secret);
+  table.learn(station_a, 0);
+  table.learn(station_b, 1);
+  table.forget_port(0);
+  EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
+  EXPECT_EQ(table.lookup(station_b), 1);
+  EXPECT_EQ(table.entries_of(0), 0u);
+}
+
+/// Guests that make up source addresses: at most their share, and nobody else's entry is lost.
+TEST(MacTable, AFloodTakesItsShareAndEvictsNobody) {
+  constexpr unsigned ports = 8;
+  MacTable table(ports, secret);
+  std::mt19937_64 random(1);
+  std::vector<std::uint64_t> honest;
+  for (int i = 0; i < 100; ++i) {
+    honest.push_back((random() & 0xffff'ffff'fffeu) | 2);
+    ASSERT_EQ(table.learn(honest.back(), 0), Learned::added);
+  }
+  for (int i = 0; i < 1'000'000; ++i)
+    table.learn((random() & 0xffff'ffff'fffeu) | 2, static_cast<std::uint16_t>(1 + random() % (ports - 1)));
+  for (const auto station : honest) EXPECT_EQ(table.lookup(station), 0);
+  for (std::uint16_t port = 1; port < ports; ++port) {
+    EXPECT_LE(table.entries_of(port), table.entries_per_port_max());
+    EXPECT_GT(table.entries_of(port), table.entries_per_port_max() * 9 / 10);
+  }
+  // And there is room for the honest port's next stations.
+  int added = 0;
+  for (int i = 0; i < 1000; ++i) added += table.learn((random() & 0xffff'ffff'fffeu) | 2, 0) == Learned::added ? 1 : 0;
+  EXPECT_GT(added, 980);
+}
+
+TEST(MacTable, APortAtItsShareCannotTakeOverStationsEither) {
+  MacTable table(MacTable::ports_max, secret);
+  std::uint64_t mac = 2;
+  while (table.entries_of(1) < table.entries_per_port_max()) table.learn(mac += 0x100, 1);
+  table.learn(station_a, 0);
+  EXPECT_EQ(table.learn(station_a, 1), Learned::refused);
+  EXPECT_EQ(table.lookup(station_a), 0);
+}
+
+}  // namespace
+}  // namespace vhostx::tools

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What vhostx-switch makes of its command line.
+#include "tools/switch/options.hpp"
+
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace vhostx::tools {
+namespace {
+
+using Parsed = std::variant<Options, EarlyExit>;
+
+Parsed parse(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return parse_options(words);
+}
+
+Options good(const std::string& line) {
+  auto parsed = parse(line);
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
+    ADD_FAILURE() << line << ": " << exit->text;
+    return {};
+  }
+  return std::get<Options>(parsed);
+}
+
+/// The message of a line that is refused with exit code 2.
+std::string refusal(const std::string& line) {
+  auto parsed = parse(line);
+  const auto* exit = std::get_if<EarlyExit>(&parsed);
+  if (exit == nullptr) {
+    ADD_FAILURE() << line << ": accepted";
+    return {};
+  }
+  EXPECT_EQ(exit->code, 2) << line;
+  return exit->text;
+}
+
+void expect_refused(const std::string& line, const std::string& wrong, const std::string& expected) {
+  const auto text = refusal(line);
+  EXPECT_NE(text.find(wrong), std::string::npos) << text;
+  EXPECT_NE(text.find(expected), std::string::npos) << text;
+}
+
+TEST(Options, Defaults) {
+  const auto options = good("--port /tmp/a.sock");
+  ASSERT_EQ(options.ports.size(), 1u);
+  EXPECT_EQ(options.ports[0].path, "/tmp/a.sock");
+  EXPECT_EQ(options.ports[0].role, Role::server);
+  EXPECT_EQ(options.ports[0].queue_pairs, 1);
+  EXPECT_EQ(options.mode, Mode::learning);
+  EXPECT_EQ(options.topology, Topology::paired);
+  EXPECT_EQ(options.packet_size, 64);
+  EXPECT_FALSE(options.duration_s || options.stats_s || options.workers || options.json || options.busy_poll);
+  EXPECT_TRUE(options.eal_arguments.empty() && options.tap.empty());
+  EXPECT_EQ(options.port_count(), 1u);
+}
+
+TEST(Options, Everything) {
+  const auto options = good(
+      "--port a,role=client,queues=4 --port b,queues=128 --mode mac --topology loop --packet-size 1500 --duration 2.5 "
+      "--stats 0.5 --json --tap tap7 --busy-poll --workers 3");
+  ASSERT_EQ(options.ports.size(), 2u);
+  EXPECT_EQ(options.ports[0].role, Role::client);
+  EXPECT_EQ(options.ports[0].queue_pairs, 4);
+  EXPECT_EQ(options.ports[1].queue_pairs, 128);
+  EXPECT_EQ(options.mode, Mode::mac);
+  EXPECT_EQ(options.topology, Topology::loop);
+  EXPECT_EQ(options.packet_size, 1500);
+  EXPECT_DOUBLE_EQ(options.duration_s.value(), 2.5);
+  EXPECT_DOUBLE_EQ(options.stats_s.value(), 0.5);
+  EXPECT_TRUE(options.json && options.busy_poll);
+  EXPECT_EQ(options.tap, "tap7");
+  EXPECT_EQ(options.workers.value(), 3u);
+  EXPECT_EQ(options.port_count(), 3u);
+}
+
+TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
+  const auto options = good("-l 0-1 --no-pci -- --port a");
+  EXPECT_EQ(options.eal_arguments, (std::vector<std::string>{"-l", "0-1", "--no-pci"}));
+  EXPECT_EQ(options.ports.size(), 1u);
+  EXPECT_TRUE(good("-- --port a").eal_arguments.empty());
+}
+
+TEST(Options, EachModeHasItsName) {
+  for (const auto* name : {"switch", "io", "mac", "rxonly", "txonly"})
+    EXPECT_STREQ(to_string(good(std::string("--port a --mode ") + name).mode), name);
+}
+
+TEST(Options, RefusalsSayWhatWasExpected) {
+  expect_refused("", "no port", "--port PATH");
+  expect_refused("--port a --port a", "given twice", "a");
+  expect_refused("--port a,role=master", "role is 'master'", "server or client");
+  expect_refused("--port a,queues=0", "queues is '0'", "1 to 128");
+  expect_refused("--port a,queues=129", "queues is '129'", "1 to 128");
+  expect_refused("--port a,queues=2x", "queues is '2x'", "1 to 128");
+  expect_refused("--port a,queues=", "queues is ''", "1 to 128");
+  expect_refused("--port a,speed=1", "'speed=1' is not known", "queues=N");
+  expect_refused("--port a,", "'' is not known", "queues=N");
+  expect_refused("--port ,queues=1", "0 bytes", "1 to 107");
+  expect_refused("--port " + std::string(108, 'x'), "108 bytes", "1 to 107");
+  expect_refused("--port a --mode hub", "hub", "txonly");
+  expect_refused("--port a --topology ring", "ring", "paired");
+  expect_refused("--port a --packet-size 59", "59", "60");
+  expect_refused("--port a --packet-size 65536", "65536", "65535");
+  expect_refused("--port a --duration 0", "--duration is 0", "0.01");
+  expect_refused("--port a --duration nan", "--duration is nan", "seconds");
+  expect_refused("--port a --stats -1", "--stats", "--help");
+  expect_refused("--port a --workers 0", "--workers", "64");
+  expect_refused("--port a --tap much-too-long-name", "much-too-long-name", "1 to 15");
+  expect_refused("--port a --tap a/b", "a/b", "'/'");
+  expect_refused("--port a --colour", "--colour", "--help");
+  expect_refused("--port a b", "b", "--help");
+}
+
+TEST(Options, TooManyPortsAreRefused) {
+  std::string line;
+  for (std::size_t i = 0; i < ports_max; ++i) line += " --port p" + std::to_string(i);
+  EXPECT_EQ(good(line).ports.size(), ports_max);
+  expect_refused(line + " --tap t", "257 ports", "256");
+}
+
+TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(107, 'x')).ports.size(), 1u); }
+
+TEST(Options, HelpAndVersionEndWell) {
+  for (const auto* word : {"--help", "-h", "--version"}) {
+    auto parsed = parse(word);
+    const auto* exit = std::get_if<EarlyExit>(&parsed);
+    ASSERT_NE(exit, nullptr);
+    EXPECT_EQ(exit->code, 0);
+    EXPECT_NE(exit->text.find("vhostx-switch"), std::string::npos);
+  }
+  auto help = std::get<EarlyExit>(parse("--help")).text;
+  EXPECT_NE(help.find("[EAL options --] --port PATH"), std::string::npos) << help;
+}
+
+}  // namespace
+}  // namespace vhostx::tools

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Forwarders: the inner loops.
+#include "tools/switch/forwarders.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+#include <rte_prefetch.h>
+
+#include "tools/switch/flow_hash.hpp"
+
+namespace vhostx::tools {
+namespace {
+
+constexpr std::uint16_t ethernet_header_length = 14;
+constexpr std::uint16_t prefetch_ahead = 4;
+
+std::byte* frame_of(rte_mbuf* packet) noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }
+
+void prefetch_first(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  for (std::uint16_t i = 0; i < count && i < prefetch_ahead; ++i) rte_prefetch0(frame_of(packets[i]));
+}
+void prefetch_next(rte_mbuf* const* packets, std::uint16_t i, std::uint16_t count) noexcept {
+  if (i + prefetch_ahead < count) rte_prefetch0(frame_of(packets[i + prefetch_ahead]));
+}
+
+void swap_addresses(rte_mbuf* packet) noexcept {
+  if (packet->data_len < ethernet_header_length) return;
+  std::byte* const frame = frame_of(packet);
+  std::swap_ranges(frame, frame + 6, frame + 6);
+}
+
+/// The queue of `port` for this packet: flows are spread when the guest uses several.
+TxQueue* queue_for(const SwitchPort& port, const rte_mbuf* packet) noexcept {
+  return port.pick(port.ready.count() > 1 ? flow_hash(packet) : 0);
+}
+
+}  // namespace
+
+std::uint32_t LearningForwarder::operator()(RxLane& lane) noexcept {
+  std::array<rte_mbuf*, burst_max> packets;
+  const auto count = lane.receive(fabric_.pool, packets.data());
+  if (count == 0) return 0;
+  source_ = 0;
+  destination_ = 0;
+  prefetch_first(packets.data(), count);
+  for (std::uint16_t i = 0; i < count; ++i) {
+    prefetch_next(packets.data(), i, count);
+    forward(lane, packets[i]);
+  }
+  out_.send_all();
+  return count;
+}
+
+void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet) noexcept {
+  if (packet->data_len < ethernet_header_length) [[unlikely]] {
+    drops_[lane.port].malformed.add(1);
+    rte_pktmbuf_free(packet);
+    return;
+  }
+  const void* const frame = frame_of(packet);
+  const auto source = source_of(frame);
+  if (source != source_) {
+    fabric_.macs->learn(source, lane.port);
+    source_ = source;
+  }
+  const auto destination = destination_of(frame);
+  if (is_group(destination)) return flood(lane, packet);
+  if (destination != destination_) {
+    destination_port_ = fabric_.macs->lookup(destination);
+    destination_ = destination;
+  }
+  if (destination_port_ == MacTable::no_port) return flood(lane, packet);
+  unicast(lane, packet, destination_port_);
+}
+
+void LearningForwarder::unicast(const RxLane& lane, rte_mbuf* packet, std::uint16_t port) noexcept {
+  if (port == lane.port) [[unlikely]] {
+    drops_[port].same_port.add(1);
+    rte_pktmbuf_free(packet);
+    return;
+  }
+  if (TxQueue* const queue = queue_for(*fabric_.ports[port], packet)) [[likely]]
+    return out_.add(*queue, packet);
+  drops_[port].not_ready.add(1);
+  rte_pktmbuf_free(packet);
+}
+
+/// One more reference for each port that takes packets; ports without a guest are no loss.
+void LearningForwarder::flood(const RxLane& lane, rte_mbuf* packet) noexcept {
+  for (const auto& port : fabric_.ports) {
+    if (port->id == lane.port) continue;
+    TxQueue* const queue = queue_for(*port, packet);
+    if (queue == nullptr) continue;
+    rte_pktmbuf_refcnt_update(packet, 1);
+    out_.add(*queue, packet);
+  }
+  rte_pktmbuf_free(packet);
+}
+
+template <bool SwapAddresses>
+std::uint32_t PairForwarder<SwapAddresses>::operator()(RxLane& lane) noexcept {
+  std::array<rte_mbuf*, burst_max> packets;
+  const auto count = lane.receive(fabric_.pool, packets.data());
+  if (count == 0) return 0;
+  if constexpr (SwapAddresses) {
+    prefetch_first(packets.data(), count);
+    for (std::uint16_t i = 0; i < count; ++i) {
+      prefetch_next(packets.data(), i, count);
+      swap_addresses(packets[i]);
+    }
+  }
+  const auto peer = fabric_.peer_of(lane.port);
+  if (TxQueue* const queue = fabric_.ports[peer]->pick(lane.pair)) [[likely]] {
+    queue->send(packets.data(), count);
+  } else {
+    drops_[peer].not_ready.add(count);
+    release_burst(packets.data(), count);
+  }
+  return count;
+}
+
+std::uint32_t DiscardForwarder::operator()(RxLane& lane) noexcept {
+  std::array<rte_mbuf*, burst_max> packets;
+  const auto count = lane.receive(fabric_.pool, packets.data());
+  release_burst(packets.data(), count);
+  return count;
+}
+
+template class PairForwarder<false>;
+template class PairForwarder<true>;
+
+}  // namespace vhostx::tools

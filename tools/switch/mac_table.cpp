@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// MacTable: learning and ageing.
+#include "tools/switch/mac_table.hpp"
+
+#include <algorithm>
+
+namespace vhostx::tools {
+
+namespace {
+constexpr std::uint32_t share_max = 4096;
+}
+
+MacTable::MacTable(unsigned ports, std::uint64_t secret)
+    : multiplier_(secret | 1u),
+      entries_per_port_max_(
+          std::min<std::uint32_t>(share_max, static_cast<std::uint32_t>(entries_usable / std::max(1u, ports)))),
+      buckets_(std::size_t{1} << bucket_bits) {}
+
+MacTable::Learned MacTable::learn(std::uint64_t mac, std::uint16_t port) noexcept {
+  if (mac == 0 || is_group(mac)) return Learned::refused;
+  Bucket& bucket = buckets_[bucket_of(mac)];
+  for (auto& entry : bucket.entries) {
+    const auto word = entry.load(std::memory_order_relaxed);
+    if (word >> mac_shift == mac) return update(entry, word, mac, port);
+  }
+  return insert(bucket, mac, port);
+}
+
+MacTable::Learned MacTable::update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t mac,
+                                   std::uint16_t port) noexcept {
+  const auto wanted = word_for(mac, port);
+  if (seen == wanted) return Learned::known;
+  const auto before = port_in(seen);
+  if (before != port && entries_of(port) >= entries_per_port_max_) return Learned::refused;
+  // Somebody else may have changed it meanwhile: the next frame tries again.
+  if (!entry.compare_exchange_strong(seen, wanted, std::memory_order_relaxed)) return Learned::known;
+  if (before == port) return Learned::known;
+  held_[before].fetch_sub(1, std::memory_order_relaxed);
+  held_[port].fetch_add(1, std::memory_order_relaxed);
+  return Learned::moved;
+}
+
+MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t mac, std::uint16_t port) noexcept {
+  const bool may_grow = entries_of(port) < entries_per_port_max_;
+  std::atomic<std::uint64_t>* place = nullptr;
+  std::uint64_t seen = 0;
+  for (auto& entry : bucket.entries) {
+    const auto word = entry.load(std::memory_order_relaxed);
+    if (word == 0 && may_grow) {
+      place = &entry;
+      seen = 0;
+      break;
+    }
+    // A port at its share, or in a full bucket, gives up the oldest of its own.
+    if (word != 0 && port_in(word) == port && (place == nullptr || age_of(word) > age_of(seen))) {
+      place = &entry;
+      seen = word;
+    }
+  }
+  if (place == nullptr) return Learned::refused;
+  const bool grows = seen == 0;
+  if (!place->compare_exchange_strong(seen, word_for(mac, port), std::memory_order_relaxed)) return Learned::refused;
+  if (grows) held_[port].fetch_add(1, std::memory_order_relaxed);
+  return Learned::added;
+}
+
+void MacTable::release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept {
+  if (entry.compare_exchange_strong(seen, 0, std::memory_order_relaxed))
+    held_[port_in(seen)].fetch_sub(1, std::memory_order_relaxed);
+}
+
+void MacTable::tick() noexcept {
+  epoch_.store((epoch_.load(std::memory_order_relaxed) + 1) & epoch_mask, std::memory_order_relaxed);
+  for (auto& bucket : buckets_)
+    for (auto& entry : bucket.entries) {
+      const auto word = entry.load(std::memory_order_relaxed);
+      if (word != 0 && age_of(word) > age_ticks_max) release(entry, word);
+    }
+}
+
+void MacTable::forget_port(std::uint16_t port) noexcept {
+  for (auto& bucket : buckets_)
+    for (auto& entry : bucket.entries) {
+      const auto word = entry.load(std::memory_order_relaxed);
+      if (word != 0 && port_in(word) == port) release(entry, word);
+    }
+}
+
+}  // namespace vhostx::tools

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// vhostx-switch: a learning Ethernet switch between virtual machines.
+#include <cstdio>
+#include <exception>
+
+#include <fmt/format.h>
+
+#include "tools/switch/options.hpp"
+#include "tools/switch/signals.hpp"
+#include "tools/switch/switch_app.hpp"
+
+namespace {
+
+// Exit codes: 0 it ran and ended as asked, 1 it could not run, 2 it was asked for something that is not possible.
+int run(const vhostx::tools::Options& options) {
+  using namespace vhostx::tools;
+  auto app = SwitchApp::start(options, catch_end_signals());
+  if (!app) {
+    fmt::print(stderr, "vhostx-switch: {}\n", app.error().message);
+    return app.error().code == vhostx::ErrorCode::invalid_argument ? 2 : 1;
+  }
+  if ((*app)->run()) return 0;
+  fmt::print(stderr, "vhostx-switch: a worker gave up: the mbuf pool is too small for packets of {} bytes\n",
+             options.packet_size);
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto parsed = vhostx::tools::parse_options({argv + 1, argv + argc});
+  if (const auto* exit = std::get_if<vhostx::tools::EarlyExit>(&parsed)) {
+    std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
+    return exit->code;
+  }
+  return run(std::get<vhostx::tools::Options>(parsed));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "vhostx-switch: {}\n", error.what());
+  return 1;
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of vhostx-switch: CLI11 does the words, the rules are here.
+#include "tools/switch/options.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <net/if.h>
+#include <set>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace vhostx::tools {
+namespace {
+
+constexpr std::size_t path_length_max = 107;  // sun_path, with its terminating zero
+
+const std::map<std::string, Mode> mode_names{{"switch", Mode::learning},
+                                             {"io", Mode::io},
+                                             {"mac", Mode::mac},
+                                             {"rxonly", Mode::rxonly},
+                                             {"txonly", Mode::txonly}};
+const std::map<std::string, Topology> topology_names{{"paired", Topology::paired}, {"loop", Topology::loop}};
+
+Error bad(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
+
+/// What CLI11 fills in before the rules are looked at.
+struct Raw {
+  std::vector<std::string> ports;
+  std::string mode = "switch";
+  std::string topology = "paired";
+  double duration_s = 0;
+  double stats_s = 0;
+  unsigned workers = 0;
+};
+
+void declare(CLI::App& app, Raw& raw, Options& options) {
+  app.add_option("--port", raw.ports, "A vhost-user socket: PATH[,role=server|client][,queues=N]; again for each port")
+      ->allow_extra_args(false)
+      ->type_name("PORT");
+  app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
+      ->type_name("MODE")
+      ->check(CLI::IsMember(std::vector<std::string>{"switch", "io", "mac", "rxonly", "txonly"}));
+  app.add_option("--topology", raw.topology, "io and mac: paired (0-1, 2-3, ...; default) or loop (each on itself)")
+      ->type_name("HOW")
+      ->check(CLI::IsMember(std::vector<std::string>{"paired", "loop"}));
+  app.add_option("--packet-size", options.packet_size, "txonly: bytes of a packet without FCS, 60 to 65535 (64)")
+      ->type_name("N")
+      ->check(CLI::Range(60, 65535));
+  app.add_option("--duration", raw.duration_s, "End after so many seconds")->type_name("S");
+  app.add_option("--stats", raw.stats_s, "Print statistics every so many seconds")->type_name("S");
+  app.add_flag("--json", options.json, "One JSON object a line on standard output, for programs");
+  app.add_option("--tap", options.tap, "A kernel TAP interface as one more port")->type_name("NAME");
+  app.add_flag("--busy-poll", options.busy_poll, "Workers poll for ever instead of sleeping when idle");
+  app.add_option("--workers", raw.workers, fmt::format("Worker lcores, 1 to {}", workers_max))
+      ->type_name("N")
+      ->check(CLI::Range(1u, workers_max));
+}
+
+Result<void> take_seconds(const CLI::App& app, const char* name, double value, std::optional<double>& out) {
+  if (app.count(name) == 0) return {};
+  if (!(value >= 0.01 && value <= 1e9))
+    return bad(fmt::format("{} is {}: expected seconds, 0.01 to 1000000000", name, value));
+  out = value;
+  return {};
+}
+
+Result<void> check_tap_name(const std::string& name) {
+  const bool legal = name.size() < IFNAMSIZ && name.find_first_of("/ :%") == std::string::npos;
+  if (!legal)
+    return bad(fmt::format("--tap '{}': expected an interface name of 1 to {} bytes without '/', ':', '%' or spaces",
+                           name, IFNAMSIZ - 1));
+  return {};
+}
+
+Result<void> take_ports(const Raw& raw, Options& options) {
+  std::set<std::string> seen;
+  for (const auto& text : raw.ports) {
+    auto port = parse_port(text);
+    if (!port) return port.error();
+    if (!seen.insert(port->path).second) return bad(fmt::format("--port {}: given twice", port->path));
+    options.ports.push_back(*std::move(port));
+  }
+  if (options.ports.empty()) return bad("no port given: expected at least one --port PATH");
+  if (options.port_count() > ports_max)
+    return bad(fmt::format("{} ports: expected at most {}", options.port_count(), ports_max));
+  return {};
+}
+
+Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) {
+  options.mode = mode_names.at(raw.mode);
+  options.topology = topology_names.at(raw.topology);
+  if (app.count("--workers") != 0) options.workers = raw.workers;
+  if (app.count("--tap") != 0)
+    if (auto checked = check_tap_name(options.tap.empty() ? "/" : options.tap); !checked) return checked;
+  if (auto taken = take_seconds(app, "--duration", raw.duration_s, options.duration_s); !taken) return taken;
+  if (auto taken = take_seconds(app, "--stats", raw.stats_s, options.stats_s); !taken) return taken;
+  return take_ports(raw, options);
+}
+
+/// CLI11's text with our own usage line: it knows nothing of EAL's part.
+std::string help_of(const CLI::App& app) {
+  auto text = app.help();
+  const std::string generic = "Usage: vhostx-switch [OPTIONS]";
+  if (const auto at = text.find(generic); at != std::string::npos)
+    text.replace(at, generic.size(),
+                 "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N] ... [options]");
+  return text;
+}
+
+EarlyExit refused(std::string_view message) {
+  return {2, fmt::format("vhostx-switch: {}\nSee vhostx-switch --help.\n", message)};
+}
+
+Result<std::uint16_t> parse_queues(std::string_view text, std::string_view value) {
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > 128)
+    return bad(fmt::format("--port {}: queues is '{}': expected 1 to 128", text, value));
+  return static_cast<std::uint16_t>(number);
+}
+
+Result<void> apply_port_item(std::string_view text, std::string_view item, PortSpec& port) {
+  const auto equals = item.find('=');
+  const auto key = item.substr(0, equals);
+  const auto value = equals == std::string_view::npos ? std::string_view{} : item.substr(equals + 1);
+  if (key == "queues") {
+    auto queues = parse_queues(text, value);
+    if (!queues) return queues.error();
+    port.queue_pairs = *queues;
+    return {};
+  }
+  if (key == "role" && (value == "server" || value == "client")) {
+    port.role = value == "server" ? Role::server : Role::client;
+    return {};
+  }
+  if (key == "role") return bad(fmt::format("--port {}: role is '{}': expected server or client", text, value));
+  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client or queues=N", text, item));
+}
+
+}  // namespace
+
+const char* to_string(Mode mode) noexcept {
+  for (const auto& [name, value] : mode_names)
+    if (value == mode) return name.c_str();
+  return "unknown";
+}
+
+Result<PortSpec> parse_port(std::string_view text) {
+  PortSpec port;
+  auto comma = text.find(',');
+  port.path = std::string(text.substr(0, comma));
+  if (port.path.empty() || port.path.size() > path_length_max)
+    return bad(
+        fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), path_length_max));
+  while (comma != std::string_view::npos) {
+    const auto begin = comma + 1;
+    comma = text.find(',', begin);
+    const auto item = text.substr(begin, comma == std::string_view::npos ? comma : comma - begin);
+    if (auto applied = apply_port_item(text, item, port); !applied) return applied.error();
+  }
+  return port;
+}
+
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
+  Options options;
+  Raw raw;
+  CLI::App app{"A learning Ethernet switch between vhost-user ports, kernel TAP included", "vhostx-switch"};
+  app.footer(
+      "Everything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
+      "pages where enough are free).\nCtrl-C ends it with a summary.");
+  app.set_version_flag("--version", "vhostx-switch " VHOSTX_VERSION);
+  declare(app, raw, options);
+
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  auto own = arguments;
+  if (separator != arguments.end()) {
+    options.eal_arguments.assign(arguments.begin(), separator);
+    own.assign(separator + 1, arguments.end());
+  }
+  std::reverse(own.begin(), own.end());  // CLI11 takes a vector from its end
+  try {
+    app.parse(own);
+  } catch (const CLI::CallForHelp&) {
+    return EarlyExit{0, help_of(app)};
+  } catch (const CLI::CallForVersion& version) {
+    return EarlyExit{0, std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    return refused(error.what());
+  }
+  if (auto applied = apply_rules(app, raw, options); !applied) return refused(applied.error().message);
+  return options;
+}
+
+}  // namespace vhostx::tools

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of vhostx-switch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+
+namespace vhostx::tools {
+
+enum class Mode { learning, io, mac, rxonly, txonly };
+enum class Topology { paired, loop };
+
+/// The name as it is written after --mode.
+const char* to_string(Mode mode) noexcept;
+
+struct PortSpec {
+  std::string path;
+  Role role = Role::server;
+  std::uint16_t queue_pairs = 1;
+};
+
+struct Options {
+  std::vector<std::string> eal_arguments;  ///< What stood before the first "--"; empty: choose sane ones.
+  std::vector<PortSpec> ports;
+  Mode mode = Mode::learning;
+  Topology topology = Topology::paired;
+  std::uint16_t packet_size = 64;    ///< txonly: bytes without FCS.
+  std::optional<double> duration_s;  ///< Not given: until a signal.
+  std::optional<double> stats_s;     ///< Not given: no live statistics.
+  bool json = false;                 ///< One JSON object a line instead of text.
+  bool busy_poll = false;            ///< Workers never sleep.
+  std::optional<unsigned> workers;   ///< Not given: one, or every worker lcore of the EAL options.
+  std::string tap;                   ///< Name of the TAP interface; empty: none.
+
+  /// Ports of the switch: sockets, and the TAP behind them.
+  std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }
+};
+
+/// Nothing is to be run: the text for a person, and the exit code (0: --help or --version, 2: bad input).
+struct EarlyExit {
+  int code = 0;
+  std::string text;
+};
+
+/// Ports that one switch may have; MacTable's entries have room for twice as many.
+inline constexpr std::size_t ports_max = 256;
+inline constexpr unsigned workers_max = 64;
+
+/// Pure: the same arguments (without the program's name) give the same answer.
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
+
+/// PATH[,role=server|client][,queues=N]
+Result<PortSpec> parse_port(std::string_view text);
+
+}  // namespace vhostx::tools

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortSet: opening, events, counters.
+#include "tools/switch/port_set.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace vhostx::tools {
+namespace {
+
+// Packets that may wait for a full ring. In switch mode: four rings of a Linux guest, whose receive interrupt can be
+// late under software emulation. In the measuring modes short, so that an overloaded destination does not cool the
+// caches.
+constexpr std::uint32_t backlog_switch = 1024;
+constexpr std::uint32_t backlog_measuring = 256;
+
+void log_line(LogLevel level, std::string_view line) { fmt::print(stderr, "vhostx: {}: {}\n", to_string(level), line); }
+
+bool changes_rings(const PortEvent& event) {
+  return std::holds_alternative<VringStarted>(event) || std::holds_alternative<VringStopped>(event) ||
+         std::holds_alternative<VringEnabled>(event) || std::holds_alternative<VringBroken>(event) ||
+         std::holds_alternative<FrontEndDisconnected>(event) || std::holds_alternative<FeaturesNegotiated>(event);
+}
+
+void accumulate(VringStats& sum, const VringStats& part) {
+  for (std::size_t i = 0; i < sum.values.size(); ++i) sum.values[i] += part.values[i];
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PortSet>> PortSet::open(const Parts& parts) {
+  auto set = std::make_unique<PortSet>(parts);
+  set->entries_.resize(parts.fabric.ports.size());
+  if (auto opened = set->open_sockets(); !opened) return opened.error();
+  for (std::uint16_t id = 0; id < set->entries_.size(); ++id) {
+    const bool is_tap = set->entries_[id].port == nullptr;
+    if (auto added = set->add_port(id, is_tap ? std::uint16_t{1} : parts.options.ports[id].queue_pairs); !added)
+      return added.error();
+  }
+  set->publish_all();
+  return set;
+}
+
+PortSet::~PortSet() {
+  {
+    const std::lock_guard guard(mutex_);
+    built_ = false;
+  }
+  for (auto& port : parts_.fabric.ports) port->tx.clear();
+  for (auto& entry : entries_) entry.port.reset();
+  backend_.reset();
+}
+
+Result<void> PortSet::open_sockets() {
+  BackendOptions options;
+  options.log = log_line;
+  options.log_level = LogLevel::warning;
+  auto backend = Backend::create(std::move(options));
+  if (!backend) return backend.error();
+  backend_ = *std::move(backend);
+  for (std::uint16_t id = 0; id < parts_.options.ports.size(); ++id) {
+    const auto& spec = parts_.options.ports[id];
+    PortOptions port_options;
+    port_options.socket_path = spec.path;
+    port_options.role = spec.role;
+    port_options.queue_pairs_max = spec.queue_pairs;
+    auto port = backend_->open_port(port_options,
+                                    [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
+    if (!port) return port.error();
+    entries_[id].port = *std::move(port);
+  }
+  return {};
+}
+
+Result<void> PortSet::add_port(std::uint16_t id, std::uint16_t pairs) {
+  parts_.fabric.ports[id]->budget.limit = parts_.backlog_segments;
+  for (std::uint16_t pair = 0; pair < pairs; ++pair)
+    if (auto added = add_lane(entries_[id], id, pair); !added) return added;
+  return {};
+}
+
+Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair) {
+  auto& fabric = parts_.fabric;
+  Worker& worker = *parts_.workers[next_worker_++ % parts_.workers.size()];
+  TxQueueOptions tx;
+  tx.sink = entry.port ? Sink{&entry.port->to_guest(pair), nullptr} : Sink{nullptr, parts_.tap};
+  tx.budget = &fabric.ports[id]->budget;
+  tx.owner = &worker.backlog_owner();
+  tx.backlog_max = fabric.mode == Mode::learning ? backlog_switch : backlog_measuring;
+  tx.index = fabric.tx_queues++;
+  tx.shared = parts_.workers.size() > 1;
+  fabric.ports[id]->tx.push_back(std::make_unique<TxQueue>(tx));
+
+  auto lane = std::make_unique<RxLane>();
+  lane->port = id;
+  lane->pair = pair;
+  lane->vring = entry.port ? &entry.port->from_guest(pair) : nullptr;
+  lane->device = entry.port ? nullptr : parts_.tap;
+  lane->tx = fabric.ports[id]->tx.back().get();
+  entry.lanes.push_back(lane.get());
+  entry.workers.push_back(&worker);
+  fabric.lanes.push_back(std::move(lane));
+  return worker.adopt(*entry.lanes.back());
+}
+
+/// On the control thread.
+void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
+  if (changes_rings(event)) {
+    const std::lock_guard guard(mutex_);
+    if (built_) publish(id);
+  }
+  if (std::holds_alternative<FrontEndDisconnected>(event)) parts_.fabric.macs->forget_port(id);
+  parts_.events.push(port.socket_path(), event);
+}
+
+/// Events until now found no lanes to change.
+void PortSet::publish_all() {
+  const std::lock_guard guard(mutex_);
+  built_ = true;
+  for (std::uint16_t id = 0; id < entries_.size(); ++id) publish(id);
+}
+
+/// Which rings run, for the workers. With mutex_ held.
+void PortSet::publish(std::uint16_t id) {
+  auto& entry = entries_[id];
+  std::vector<std::uint8_t> ready;
+  for (auto* lane : entry.lanes) {
+    const bool receives = lane->vring == nullptr || lane->vring->state().started;
+    const bool sends = lane->vring == nullptr || Sink{lane->tx->vring(), nullptr}.ready();
+    lane->receives.store(receives, std::memory_order_relaxed);
+    lane->sends.store(sends, std::memory_order_relaxed);
+    if (sends) ready.push_back(static_cast<std::uint8_t>(lane->pair));
+  }
+  parts_.fabric.ports[id]->ready.publish(ready);
+  parts_.fabric.lanes_version.fetch_add(1, std::memory_order_release);
+  for (auto* worker : entry.workers) worker->wake();
+}
+
+std::vector<PortSnapshot> PortSet::snapshots() const {
+  std::vector<PortSnapshot> all;
+  for (std::uint16_t id = 0; id < entries_.size(); ++id) all.push_back(snapshot_of(id));
+  return all;
+}
+
+PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
+  PortSnapshot out;
+  const auto& entry = entries_[id];
+  out.stations = parts_.fabric.macs->entries_of(id);
+  add_drops(id, out);
+  if (entry.port == nullptr) {
+    out.name = parts_.options.tap;
+    out.is_tap = true;
+    out.connected = true;
+    out.from_guest = parts_.tap->received();
+    out.to_guest = parts_.tap->sent();
+    return out;
+  }
+  const auto info = entry.port->info();
+  out.name = entry.port->socket_path();
+  out.connected = info.connected;
+  out.connections = info.connections;
+  out.features = info.features;
+  out.memory_regions = info.memory_regions;
+  out.memory_bytes = info.memory_bytes;
+  for (std::uint16_t index = 0; index < entry.port->vring_count(); ++index) {
+    const auto& vring = entry.port->vring(index);
+    accumulate(vring.is_from_guest() ? out.from_guest : out.to_guest, vring.stats());
+    const auto state = vring.state();
+    out.vrings_started = static_cast<std::uint16_t>(out.vrings_started + (state.started ? 1 : 0));
+    out.vrings_broken = static_cast<std::uint16_t>(out.vrings_broken + (state.broken ? 1 : 0));
+  }
+  return out;
+}
+
+void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
+  for (const auto& queue : parts_.fabric.ports[id]->tx) {
+    out.drops.ring_full += queue->dropped_ring_full();
+    out.drops.not_ready += queue->dropped_not_ready();
+  }
+  for (const auto& worker : parts_.workers) {
+    const auto& drops = worker->drops()[id];
+    out.drops.not_ready += drops.not_ready.value();
+    out.drops.same_port += drops.same_port.value();
+    out.drops.malformed += drops.malformed.value();
+  }
+}
+
+}  // namespace vhostx::tools

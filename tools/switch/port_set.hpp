@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortSet: the sockets of the switch, their lanes, and what their events change for the workers.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <vhostx/backend.hpp>
+
+#include "tools/switch/event_queue.hpp"
+#include "tools/switch/fabric.hpp"
+#include "tools/switch/snapshot.hpp"
+#include "tools/switch/worker.hpp"
+
+namespace vhostx::tools {
+
+/// Everything passed in outlives it.
+class PortSet {
+ public:
+  struct Parts {
+    const Options& options;
+    Fabric& fabric;  ///< Its `ports` are there, without queues.
+    const std::vector<std::unique_ptr<Worker>>& workers;
+    EventQueue& events;
+    FrameDevice* tap = nullptr;
+    std::uint32_t backlog_segments = 0;  ///< For each port.
+  };
+
+  /// Opens all sockets and hands their lanes round to the workers. Errors: those of Backend::open_port.
+  static Result<std::unique_ptr<PortSet>> open(const Parts& parts);
+
+  explicit PortSet(const Parts& parts) : parts_(parts) {}
+  /// The workers have ended.
+  ~PortSet();
+  PortSet(const PortSet&) = delete;
+  PortSet& operator=(const PortSet&) = delete;
+
+  /// Of all ports, the TAP last.
+  std::vector<PortSnapshot> snapshots() const;
+
+ private:
+  struct Entry {
+    std::unique_ptr<Port> port;  ///< None for the TAP.
+    std::vector<RxLane*> lanes;
+    std::vector<Worker*> workers;  ///< Of each lane.
+  };
+
+  Result<void> open_sockets();
+  Result<void> add_port(std::uint16_t id, std::uint16_t pairs);
+  Result<void> add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair);
+  void on_event(std::uint16_t id, Port& port, const PortEvent& event);
+  void publish_all();
+  void publish(std::uint16_t id);
+  PortSnapshot snapshot_of(std::uint16_t id) const;
+  void add_drops(std::uint16_t id, PortSnapshot& out) const;
+
+  const Parts parts_;
+  std::mutex mutex_;    // publish() against itself; never held by a worker, nor while anything is opened or closed
+  bool built_ = false;  // under mutex_: lanes are there
+  std::unique_ptr<Backend> backend_;
+  std::vector<Entry> entries_;  // as fabric.ports
+  std::size_t next_worker_ = 0;
+};
+
+}  // namespace vhostx::tools

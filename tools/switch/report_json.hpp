@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reports for programs: each is one JSON object without a newline.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/switch/event_queue.hpp"
+#include "tools/switch/snapshot.hpp"
+
+namespace vhostx::tools {
+
+/// `event` is "stats" or "summary".
+std::string json_report(const char* event, const Snapshot& snapshot);
+/// A life-cycle event: {"event":name,"port":path,"seconds":t,...}, with the event's own fields.
+std::string json_event(const TimedEvent& event);
+/// All ports are open.
+std::string json_ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
+
+}  // namespace vhostx::tools

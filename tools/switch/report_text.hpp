@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reports for people: each is some lines, the last with its newline.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/switch/event_queue.hpp"
+#include "tools/switch/snapshot.hpp"
+
+namespace vhostx::tools {
+
+/// Rates since `before`, which has the same ports, and what was dropped in that time.
+std::string text_live(const Snapshot& now, const Snapshot& before);
+/// Totals.
+std::string text_summary(const Snapshot& total);
+std::string text_event(const TimedEvent& event);
+
+/// Three or four digits and a prefix: 12, 1.23k, 45.6M.
+std::string short_number(double value);
+
+}  // namespace vhostx::tools

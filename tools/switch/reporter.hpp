@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reporter: what the main thread prints, as text or as JSON lines, and when.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/switch/event_queue.hpp"
+#include "tools/switch/options.hpp"
+#include "tools/switch/snapshot.hpp"
+
+namespace vhostx::tools {
+
+class Reporter {
+ public:
+  /// `take_snapshot` is called for each report.
+  Reporter(const Options& options, std::function<Snapshot()> take_snapshot)
+      : json_(options.json), period_s_(options.stats_s), take_snapshot_(std::move(take_snapshot)) {}
+
+  void ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
+  void events(const std::vector<TimedEvent>& events);
+  /// The live report, if it is due.
+  void live(double seconds);
+  void summary();
+
+  /// When live() is due next, seconds since the switch began.
+  std::optional<double> next_due() const;
+  /// Standard output took nothing more: nobody reads.
+  bool output_lost() const noexcept { return output_lost_; }
+
+ private:
+  void write(const std::string& text);
+
+  const bool json_;
+  const std::optional<double> period_s_;
+  const std::function<Snapshot()> take_snapshot_;
+  double live_at_ = 0;
+  Snapshot before_;
+  bool output_lost_ = false;
+};
+
+}  // namespace vhostx::tools

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Signals that end the switch, as a descriptor to wait for.
+#pragma once
+
+#include "base/unique_fd.hpp"
+
+namespace vhostx::tools {
+
+/// Blocks SIGINT and SIGTERM for the calling thread and those that it starts, ignores SIGPIPE (a reader that is gone
+/// shows at the next write), and returns a signalfd for the two; -1 in it where the kernel gives none. Call before any
+/// other thread exists.
+UniqueFd catch_end_signals();
+
+}  // namespace vhostx::tools

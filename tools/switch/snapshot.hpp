@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Snapshot: the switch's state at one moment, as the reports show it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <vhostx/vring_stats.hpp>
+
+namespace vhostx::tools {
+
+/// Packets that the switch gave up, by cause, at the port concerned. The table below is the only list.
+struct SwitchDrops {
+  std::uint64_t ring_full = 0;  // the guest's ring was full for longer than the backlog lasts
+  std::uint64_t not_ready = 0;  // no guest took packets at the destination
+  std::uint64_t same_port = 0;  // the destination is behind the port that the packet came from
+  std::uint64_t malformed = 0;  // shorter than an Ethernet header
+};
+
+struct SwitchDropInfo {
+  const char* name;  ///< Stable; used in JSON.
+  std::uint64_t SwitchDrops::*value;
+};
+inline constexpr SwitchDropInfo switch_drop_causes[]{{"ring_full", &SwitchDrops::ring_full},
+                                                     {"not_ready", &SwitchDrops::not_ready},
+                                                     {"same_port", &SwitchDrops::same_port},
+                                                     {"malformed", &SwitchDrops::malformed}};
+
+struct PortSnapshot {
+  std::string name;
+  bool is_tap = false;
+  bool connected = false;
+  std::uint64_t connections = 0;
+  std::uint64_t features = 0;
+  std::uint16_t vrings_started = 0;
+  std::uint16_t vrings_broken = 0;
+  std::uint32_t memory_regions = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t stations = 0;  ///< MAC addresses learned there.
+  VringStats from_guest;       ///< All queue pairs together.
+  VringStats to_guest;
+  SwitchDrops drops;
+};
+
+struct Snapshot {
+  double seconds = 0;  ///< Since the switch began.
+  std::vector<PortSnapshot> ports;
+  std::uint32_t open_fds = 0;
+  std::uint32_t mbufs_in_use = 0;
+  std::uint64_t events_lost = 0;
+};
+
+}  // namespace vhostx::tools

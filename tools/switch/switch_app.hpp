@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SwitchApp: the running switch: what owns what, how it starts, waits and ends.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "tools/switch/event_queue.hpp"
+#include "tools/switch/fabric.hpp"
+#include "tools/switch/options.hpp"
+#include "tools/switch/port_set.hpp"
+#include "tools/switch/reporter.hpp"
+#include "tools/switch/tap_port.hpp"
+#include "tools/switch/worker.hpp"
+
+namespace vhostx::tools {
+
+class SwitchApp {
+ public:
+  /// EAL, pool, TAP, sockets, workers, in this order. `end_signals` becomes readable when the switch shall end.
+  static Result<std::unique_ptr<SwitchApp>> start(const Options& options, UniqueFd end_signals);
+
+  SwitchApp(const Options& options, UniqueFd end_signals);
+  ~SwitchApp();
+  SwitchApp(const SwitchApp&) = delete;
+  SwitchApp& operator=(const SwitchApp&) = delete;
+
+  /// Reports until a signal, the duration's end, or until nobody reads; then the summary. False: a worker gave up.
+  bool run();
+
+ private:
+  Result<void> start_parts();
+  Result<void> make_workers(std::size_t count);
+  void launch_workers(const std::vector<unsigned>& lcores);
+  void stop_workers();
+  bool wait();
+  void age_stations();
+  bool duration_over() const;
+  Snapshot take_snapshot() const;
+
+  const Options options_;
+  UniqueFd end_signals_;
+  EventQueue events_;
+  std::string memory_;
+  std::unique_ptr<TapPort> tap_;
+  Fabric fabric_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<unsigned> running_;  ///< Lcores that run a worker.
+  std::unique_ptr<PortSet> ports_;
+  Reporter reporter_;
+  double aged_at_ = 0;
+  bool eal_started_ = false;
+  bool worker_failed_ = false;
+};
+
+}  // namespace vhostx::tools

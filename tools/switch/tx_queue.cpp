@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TxQueue: sending, and the backlog of a guest that is slow for a moment.
+#include "tools/switch/tx_queue.hpp"
+
+#include <algorithm>
+
+namespace vhostx::tools {
+
+bool Sink::ready() const noexcept {
+  if (vring == nullptr) return true;
+  const auto state = vring->state();
+  return state.started && state.enabled && !state.broken;
+}
+
+TxQueue::TxQueue(const TxQueueOptions& options) : options_(options), backlog_(options.backlog_max) {}
+
+TxQueue::~TxQueue() { discard(); }
+
+void TxQueue::send(rte_mbuf** packets, std::uint16_t count) noexcept {
+  std::uint16_t taken = 0;
+  {
+    SpinlockGuard guard(lock_, options_.shared);
+    if (backlog_.size() != 0) drain();
+    if (backlog_.size() == 0) taken = options_.sink.offer(packets, count);
+    if (taken < count) keep(packets + taken, static_cast<std::uint16_t>(count - taken));
+  }
+  release_burst(packets, taken);
+}
+
+std::uint16_t TxQueue::offer(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  SpinlockGuard guard(lock_, options_.shared);
+  return options_.sink.offer(packets, count);
+}
+
+std::uint32_t TxQueue::flush() noexcept {
+  SpinlockGuard guard(lock_, options_.shared);
+  if (backlog_.size() == 0) return 0;
+  return options_.sink.ready() ? drain() : discard();
+}
+
+bool TxQueue::set_notifications(bool on) noexcept {
+  SpinlockGuard guard(lock_, options_.shared);
+  return options_.sink.vring != nullptr && options_.sink.vring->set_notifications(on);
+}
+
+/// As many of the oldest packets as the sink takes. Ends: each round takes some out of the backlog.
+std::uint32_t TxQueue::drain() noexcept {
+  std::uint32_t moved = 0;
+  while (backlog_.size() != 0) {
+    std::uint16_t count = 0;
+    rte_mbuf** const packets = backlog_.front(burst_max, count);
+    const auto taken = options_.sink.offer(packets, count);
+    pop(taken);
+    moved += taken;
+    if (taken < count) break;
+  }
+  return moved;
+}
+
+/// The ring is stopped, disabled or broken: what waits for it is stale.
+std::uint32_t TxQueue::discard() noexcept {
+  std::uint32_t moved = 0;
+  while (backlog_.size() != 0) {
+    std::uint16_t count = 0;
+    backlog_.front(burst_max, count);
+    pop(count);
+    moved += count;
+  }
+  not_ready_.add(moved);
+  return moved;
+}
+
+void TxQueue::pop(std::uint16_t count) noexcept {
+  if (count == 0) return;
+  std::uint16_t side_by_side = 0;
+  rte_mbuf** const packets = backlog_.front(count, side_by_side);
+  std::uint32_t segments = 0;
+  for (std::uint16_t i = 0; i < side_by_side; ++i) segments += packets[i]->nb_segs;
+  release_burst(packets, side_by_side);
+  backlog_.pop(side_by_side);
+  options_.budget->give(segments);
+  if (backlog_.size() != 0) return;
+  has_backlog_.store(false, std::memory_order_relaxed);
+  options_.owner->backlog_ended();
+}
+
+void TxQueue::keep(rte_mbuf** packets, std::uint16_t count) noexcept {
+  const bool begins = backlog_.size() == 0;
+  std::uint16_t kept = 0;
+  while (kept < count && !backlog_.full() && options_.budget->take(packets[kept]->nb_segs))
+    backlog_.push(packets[kept++]);
+  ring_full_.add(static_cast<std::uint64_t>(count - kept));
+  release_burst(packets + kept, static_cast<std::uint16_t>(count - kept));
+  if (!begins || kept == 0) return;
+  has_backlog_.store(true, std::memory_order_relaxed);
+  options_.owner->backlog_began();
+}
+
+}  // namespace vhostx::tools

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TxQueue: the way to one to-guest vring (or to the TAP): lock, backlog, drops.
+#pragma once
+
+#include <cstdint>
+
+#include <vhostx/vring.hpp>
+
+#include "tools/switch/backlog.hpp"
+#include "tools/switch/backlog_owner.hpp"
+#include "tools/switch/counter.hpp"
+#include "tools/switch/frame_device.hpp"
+#include "tools/switch/mbuf_release.hpp"
+#include "tools/switch/spinlock.hpp"
+
+namespace vhostx::tools {
+
+/// Where packets go: exactly one of the two is set.
+struct Sink {
+  Vring* vring = nullptr;
+  FrameDevice* device = nullptr;
+
+  std::uint16_t offer(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+    return vring != nullptr ? vring->enqueue_burst(packets, count) : device->send(packets, count);
+  }
+  bool ready() const noexcept;
+};
+
+struct TxQueueOptions {
+  Sink sink;
+  SegmentBudget* budget = nullptr;  ///< The port's; outlives the queue.
+  BacklogOwner* owner = nullptr;    ///< Of the worker that calls flush(); outlives the queue.
+  std::uint32_t backlog_max = 0;    ///< Packets.
+  std::uint32_t index = 0;          ///< Among all queues of the switch.
+  bool shared = false;              ///< More than one worker sends here.
+};
+
+class alignas(64) TxQueue {
+ public:
+  explicit TxQueue(const TxQueueOptions& options);
+  ~TxQueue();
+  TxQueue(const TxQueue&) = delete;
+  TxQueue& operator=(const TxQueue&) = delete;
+
+  std::uint32_t index() const noexcept { return options_.index; }
+
+  /// Takes the packets over, at most burst_max: to the guest, into the backlog, or dropped and counted.
+  void send(rte_mbuf** packets, std::uint16_t count) noexcept;
+  /// Leaves the packets the caller's. Returns how many the guest took; nothing is kept back.
+  std::uint16_t offer(rte_mbuf* const* packets, std::uint16_t count) noexcept;
+  /// Owner only: brings the backlog on. Returns how many packets left it.
+  std::uint32_t flush() noexcept;
+  bool has_backlog() const noexcept { return has_backlog_.load(std::memory_order_relaxed); }
+
+  /// Owner only: whether the guest shall kick when it posts receive buffers. True: there are some already.
+  bool set_notifications(bool on) noexcept;
+  Vring* vring() const noexcept { return options_.sink.vring; }
+
+  std::uint64_t dropped_ring_full() const noexcept { return ring_full_.value(); }
+  std::uint64_t dropped_not_ready() const noexcept { return not_ready_.value(); }
+
+ private:
+  std::uint32_t drain() noexcept;
+  std::uint32_t discard() noexcept;
+  void pop(std::uint16_t count) noexcept;
+  void keep(rte_mbuf** packets, std::uint16_t count) noexcept;
+
+  TxQueueOptions options_;
+  Spinlock lock_;
+  std::atomic<bool> has_backlog_{false};
+  Backlog backlog_;
+  Counter ring_full_;
+  Counter not_ready_;
+};
+
+}  // namespace vhostx::tools

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Worker: the polling loop, and how it falls asleep without missing a packet.
+#include "tools/switch/worker.hpp"
+
+#include <chrono>
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+
+#include "tools/switch/forwarders.hpp"
+#include "tools/switch/packet_template.hpp"
+
+namespace vhostx::tools {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Below a guest's usual pause between two packets of a busy connection; a kick costs a guest more than this costs us.
+constexpr std::uint32_t idle_polls_min = 64;
+constexpr std::uint64_t idle_us = 200;
+
+constexpr auto sleep_max = 1000ms;
+// A guest whose ring is full is asked to kick; should it not, its backlog is looked at this often all the same.
+constexpr auto sleep_with_backlog = 10ms;
+// It has buffers, but too few for the packet that is next: not worth spinning.
+constexpr auto sleep_with_buffers = 1ms;
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(Fabric& fabric, const WorkerOptions& options) {
+  auto waiter = Waiter::create();
+  if (!waiter) return waiter.error();
+  return std::make_unique<Worker>(fabric, options, *std::move(waiter));
+}
+
+Worker::Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter)
+    : fabric_(fabric),
+      options_(options),
+      waiter_(std::move(waiter)),
+      owner_(waiter_.get()),
+      drops_(fabric.ports.size()),
+      lanes_version_(fabric.lanes_version.load(std::memory_order_relaxed) - 1) {}
+
+Result<void> Worker::adopt(RxLane& lane) {
+  lanes_.push_back(&lane);
+  active_.reserve(lanes_.size());
+  armed_.reserve(lanes_.size());
+  if (lane.device != nullptr) return waiter_->watch_fd(lane.device->fd());
+  if (auto watched = waiter_->watch(*lane.vring); !watched) return watched;
+  return waiter_->watch(*lane.tx->vring());
+}
+
+void Worker::stop() noexcept {
+  stopping_.store(true, std::memory_order_relaxed);
+  waiter_->wake();
+}
+
+bool Worker::run() noexcept {
+  switch (fabric_.mode) {
+    case Mode::learning:
+      poll(LearningForwarder(fabric_, drops_));
+      return true;
+    case Mode::io:
+      poll(PairForwarder<false>(fabric_, drops_));
+      return true;
+    case Mode::mac:
+      poll(PairForwarder<true>(fabric_, drops_));
+      return true;
+    case Mode::rxonly:
+      poll(DiscardForwarder(fabric_, drops_));
+      return true;
+    case Mode::txonly:
+      return generate();
+  }
+  return false;
+}
+
+bool Worker::generate() noexcept {
+  const auto packets = udp_burst(fabric_.pool, options_.packet_size);
+  if (packets[0] == nullptr) return false;
+  poll(GeneratingForwarder(packets));
+  release_burst(packets.data(), burst_max);
+  return true;
+}
+
+template <typename Forwarder>
+void Worker::poll(Forwarder&& forwarder) noexcept {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (poll_once(forwarder) != 0)
+      idle_polls_ = 0;
+    else
+      rest();
+  }
+}
+
+template <typename Forwarder>
+std::uint32_t Worker::poll_once(Forwarder& forwarder) noexcept {
+  if (fabric_.lanes_version.load(std::memory_order_acquire) != lanes_version_) [[unlikely]]
+    refresh_active();
+  std::uint32_t moved = 0;
+  for (auto* lane : active_) moved += forwarder(*lane);
+  if (owner_.backlogs() != 0) moved += flush_backlogs();
+  return moved;
+}
+
+void Worker::refresh_active() noexcept {
+  lanes_version_ = fabric_.lanes_version.load(std::memory_order_acquire);
+  active_.clear();
+  for (auto* lane : lanes_) {
+    const auto& runs = fabric_.mode == Mode::txonly ? lane->sends : lane->receives;
+    if (runs.load(std::memory_order_relaxed)) active_.push_back(lane);  // within what adopt() reserved
+  }
+}
+
+std::uint32_t Worker::flush_backlogs() noexcept {
+  std::uint32_t moved = 0;
+  for (auto* lane : lanes_)
+    if (lane->tx->has_backlog()) moved += lane->tx->flush();
+  return moved;
+}
+
+/// One empty poll: goes on polling for a while, then sleeps.
+void Worker::rest() noexcept {
+  rte_pause();
+  if (options_.busy_poll || ++idle_polls_ < idle_polls_min) return;
+  const auto now = rte_get_tsc_cycles();
+  if (idle_polls_ == idle_polls_min) idle_since_ = now;
+  if (now - idle_since_ > rte_get_tsc_hz() / 1'000'000 * idle_us) sleep();
+}
+
+/// Asks for notifications first and looks once more then: a packet that came before the asking is seen by the asking
+/// (Vring::set_notifications), one that came after it kicks.
+void Worker::sleep() noexcept {
+  auto timeout = sleep_max;
+  if (owner_.fall_asleep() != 0) timeout = sleep_with_backlog;
+  bool work = false;
+  if (fabric_.mode != Mode::txonly) work = arm_receivers(true);
+  if (arm_senders()) timeout = sleep_with_buffers;
+  if (!work) waiter_->wait(timeout);
+  owner_.wake_up();
+  disarm_senders();
+  if (fabric_.mode != Mode::txonly) arm_receivers(false);
+  idle_polls_ = 0;
+}
+
+bool Worker::arm_receivers(bool on) noexcept {
+  bool work = false;
+  for (auto* lane : active_)
+    if (lane->vring != nullptr) work |= lane->vring->set_notifications(on);
+  return work;
+}
+
+/// The guests that owe us receive buffers. Returns whether one of them has posted some already.
+bool Worker::arm_senders() noexcept {
+  bool buffers = false;
+  for (auto* lane : fabric_.mode == Mode::txonly ? active_ : lanes_) {
+    if (fabric_.mode != Mode::txonly && !lane->tx->has_backlog()) continue;
+    buffers |= lane->tx->set_notifications(true);
+    armed_.push_back(lane->tx);
+  }
+  return buffers;
+}
+
+void Worker::disarm_senders() noexcept {
+  for (auto* queue : armed_) queue->set_notifications(false);
+  armed_.clear();
+}
+
+}  // namespace vhostx::tools
