@@ -101,9 +101,14 @@ class VhostSwitch:
         self.process.kill()
 
 
-def drops(direction):
-    """All drops of one direction of one port, whatever the cause."""
-    return sum(direction.get("drops", {}).values())
+def dropped(port):
+    """{cause: packets} of all that this port lost, in its rings or in the switch."""
+    causes = {}
+    for table in (port["from_guest"]["drops"], port["to_guest"]["drops"], port.get("switch_drops", {})):
+        for cause, packets in table.items():
+            if packets:
+                causes[cause] = causes.get(cause, 0) + packets
+    return causes
 
 
 def describe(stats):
@@ -111,10 +116,9 @@ def describe(stats):
     lines = []
     for port in stats["ports"]:
         taken, given = port["from_guest"], port["to_guest"]
+        lost = ", ".join(f"{packets} {cause}" for cause, packets in dropped(port).items()) or "nothing"
         lines.append(
-            f"  {port['name'].rsplit('/', 1)[-1]}: from guest {taken['packets']} packets {taken['bytes']} bytes"
-            f" {taken.get('drops', {})}, to guest {given['packets']} packets {given['bytes']} bytes {given.get('drops', {})},"
-            f" features {port.get('features')}"
+            f"  {port['name'].rsplit('/', 1)[-1]}: {taken['packets']} packets ({taken['bytes']} bytes) from the guest,"
+            f" {given['packets']} ({given['bytes']} bytes) to it, dropped: {lost}; features {port.get('features')}"
         )
     return "\n".join(lines)
-
