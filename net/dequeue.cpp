@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
@@ -103,7 +104,7 @@ class Dequeuer {
     if (length > rte_pktmbuf_tailroom_empty(mbuf)) [[unlikely]]
       return take_chain(i);
     const auto first_word = load_once<std::uint64_t>(header);
-    rte_memcpy(rte_pktmbuf_mtod(mbuf, void*), header + header_bytes, length);
+    std::memcpy(rte_pktmbuf_mtod(mbuf, void*), header + header_bytes, length);
     if (asks_offload(first_word)) [[unlikely]]
       return offload(mbuf, first_word, load_once<std::uint16_t>(header + sizeof first_word));
     bytes_ += length;

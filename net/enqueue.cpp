@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <cstring>
 
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
@@ -109,7 +110,7 @@ class Enqueuer {
     VirtioNetHeader header = plain_header(packet, context_.features);
     header.num_buffers = 1;  // also without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1)
     std::memcpy(data_[i], &header, header_bytes);
-    rte_memcpy(data_[i] + header_bytes, rte_pktmbuf_mtod(&packet, const void*), packet.data_len);
+    std::memcpy(data_[i] + header_bytes, rte_pktmbuf_mtod(&packet, const void*), packet.data_len);
     queue_.add_used(heads_[i], header_bytes + packet.data_len);
     ++packets_;
     bytes_ += packet.data_len;

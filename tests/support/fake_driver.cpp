@@ -100,7 +100,7 @@ std::uint16_t FakeDriver::write_chain(const std::vector<GuestDescriptor>& buffer
 }
 
 void FakeDriver::publish_head(std::uint16_t head) {
-  guest_.at_as<std::uint16_t>(avail_)[2 + avail_index_ % size_] = head;
+  set_avail_entry(avail_index_, head);
   set_avail_index(static_cast<std::uint16_t>(avail_index_ + 1));
 }
 

@@ -73,6 +73,10 @@ class FakeDriver {
   /// Makes `head` available, whatever it is.
   void publish_head(std::uint16_t head);
   void set_avail_index(std::uint16_t index);
+  /// The entry that `index` falls on; invisible until set_avail_index().
+  void set_avail_entry(std::uint16_t index, std::uint16_t head) {
+    guest_.at_as<std::uint16_t>(avail_)[2 + index % size_] = head;
+  }
   /// Where the driver and the device begin; both count on from there.
   void start_at(std::uint16_t index);
   void set_used_event(std::uint16_t index) { guest_.at_as<std::uint16_t>(avail_)[2 + size_] = index; }
