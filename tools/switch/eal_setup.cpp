@@ -58,11 +58,13 @@ std::string lcore_map(const std::vector<unsigned>& cpus, unsigned workers) {
 
 void choose_memory(EalPlan& plan, const MachineFacts& machine, std::uint64_t needed) {
   if (machine.huge_bytes_free >= needed) {
+    plan.arguments.push_back("--in-memory");
     plan.memory = fmt::format("huge pages of {} MiB ({} MiB free, {} MiB needed)", machine.huge_page_bytes / mebibyte,
                               machine.huge_bytes_free / mebibyte, needed / mebibyte);
     return;
   }
-  plan.arguments.insert(plan.arguments.end(), {"--no-huge", "-m", std::to_string(needed / mebibyte)});
+  // --no-huge means legacy memory to EAL 22.11, which --in-memory refuses; what is left of it is --no-shconf.
+  plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(needed / mebibyte)});
   plan.memory = fmt::format("ordinary pages, --no-huge: {} MiB of free huge pages, {} MiB needed",
                             machine.huge_bytes_free / mebibyte, needed / mebibyte);
 }
@@ -108,8 +110,7 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine) {
     return plan;
   }
   const auto workers = options.workers.value_or(1);
-  plan.arguments = {"--lcores",         lcore_map(machine.cpus, workers), "--no-pci", "--in-memory", "--no-telemetry",
-                    "--log-level=error"};
+  plan.arguments = {"--lcores", lcore_map(machine.cpus, workers), "--no-pci", "--no-telemetry", "--log-level=error"};
   choose_memory(plan, machine, plan_pool(options.port_count(), workers).bytes + eal_bytes);
   return plan;
 }
