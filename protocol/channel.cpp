@@ -67,7 +67,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   void read_turn();
   Step read_step();
   Step header_is_complete();
-  Step after(const Transfer& transfer, bool first_bytes);
+  Step after(const Transfer& got, bool fds_in_the_middle);
   void deliver();
 
   // A message has begun when its first byte is here.
@@ -155,10 +155,11 @@ void Channel::State::read_turn() {
 // descriptors of the next message.
 Channel::State::Step Channel::State::read_step() {
   while (header_bytes_read_ < header_bytes) {
-    const bool first = header_bytes_read_ == 0;
+    const std::size_t fds_before = fds_.size();
     const auto got =
         receive(socket_.native_handle(), std::span(header_).subspan(header_bytes_read_), fds_, Blocking::no);
-    if (const Step step = after(got, first); step != Step::message) return step;
+    if (const Step step = after(got, header_bytes_read_ > 0 && fds_.size() > fds_before); step != Step::message)
+      return step;
     header_bytes_read_ += got.bytes;
   }
   if (!message_) {
@@ -167,14 +168,14 @@ Channel::State::Step Channel::State::read_step() {
   while (payload_bytes_read_ < message_->payload().size()) {
     const auto got =
         receive(socket_.native_handle(), message_->payload().subspan(payload_bytes_read_), fds_, Blocking::no);
-    if (const Step step = after(got, false); step != Step::message) return step;
+    if (const Step step = after(got, !fds_.empty()); step != Step::message) return step;
     payload_bytes_read_ += got.bytes;
   }
   return Step::message;
 }
 
 // What one read says: Step::message here means that bytes came.
-Channel::State::Step Channel::State::after(const Transfer& got, bool first_bytes) {
+Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_middle) {
   if (got.error == EAGAIN || got.error == EWOULDBLOCK) return Step::would_block;
   if (got.error == ECONNRESET) {
     fail(make_error(ErrorCode::closed, "the peer closed the connection with messages unread"));
@@ -187,7 +188,7 @@ Channel::State::Step Channel::State::after(const Transfer& got, bool first_bytes
     fail(message_has_begun() ? make_error(ErrorCode::closed, "the peer closed the connection {} bytes into a message",
                                           header_bytes_read_ + payload_bytes_read_)
                              : make_error(ErrorCode::closed, "the peer closed the connection"));
-  } else if (!first_bytes && !fds_.empty()) {
+  } else if (fds_in_the_middle) {
     // vhost-user "Communication": "file descriptors will only be received in the first recvmsg operation".
     fail(make_error(ErrorCode::protocol_violation,
                     "descriptors in the middle of a message, expected them with its first byte"));

@@ -81,6 +81,13 @@ Result<void> check_config(Incoming incoming, const Message& message) {
                    config.size, bytes);
 }
 
+// A request goes to the session, which refuses it; the reply to one can only be that refusal.
+Result<void> check_unknown_header(Incoming incoming, const Header& header) {
+  if (is_reply(incoming) ? header.size == sizeof(U64) : header.size <= payload_bytes_max) return {};
+  return violation(incoming, header.request, "{} bytes of payload, expected {} {}", header.size,
+                   is_reply(incoming) ? "exactly" : "at most", is_reply(incoming) ? sizeof(U64) : payload_bytes_max);
+}
+
 }  // namespace
 
 const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept {
@@ -115,10 +122,7 @@ Result<void> check_header(Incoming incoming, const Header& header) {
   }
   const RequestRow* row = find_row(incoming, header.request);
   if (row == nullptr) {
-    if (is_reply(incoming)) return violation(incoming, header.request, "unknown, expected a reply to a request");
-    if (header.size <= payload_bytes_max) return {};
-    return violation(incoming, header.request, "{} bytes of payload, expected at most {}", header.size,
-                     payload_bytes_max);
+    return check_unknown_header(incoming, header);
   }
   const PayloadShape& shape = shape_of(incoming, *row);
   if (shape.allows(header.size)) return {};
@@ -127,7 +131,10 @@ Result<void> check_header(Incoming incoming, const Header& header) {
 
 Result<void> check_message(Incoming incoming, const Message& message) {
   const RequestRow* row = find_row(incoming, message.request());
-  if (row == nullptr) return {};  // the session refuses it
+  if (row == nullptr) {
+    if (!is_reply(incoming) || message.fd_count() == 0) return {};
+    return violation(incoming, message.request(), "{} descriptors, expected 0", message.fd_count());
+  }
   const FdCount& fds = is_reply(incoming) ? row->reply_fds : row->fds;
   if (!fds.allows(message.fd_count())) {
     return violation(incoming, message.request(), "{} descriptors, expected {}", message.fd_count(), counts(fds));

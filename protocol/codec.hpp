@@ -39,7 +39,7 @@ std::array<std::byte, header_bytes> encode_header(const Header& header) noexcept
 
 /// What can be said before a byte of payload is read: version, reply flag, and the size against the row's lengths.
 /// A request without a row passes with up to payload_bytes_max, so that the session can refuse it with an
-/// acknowledgement; a reply without a row does not.
+/// acknowledgement; a reply without a row passes as that acknowledgement.
 Result<void> check_header(Incoming incoming, const Header& header);
 /// The rest, after check_header(): descriptors against the row and against what the payload says of them, counts and
 /// sizes inside the payload against its length.
@@ -59,17 +59,15 @@ Message make_request(BackEndRequest request, bool need_reply = false);
 /// A message with this payload, at most payload_bytes_max (asserted).
 Message make_message(Header header, std::span<const std::byte> payload);
 
-template <typename Request, typename T>
+template <typename Request, Payload T>
 Message make_request(Request request, const T& payload, bool need_reply = false) {
-  static_assert(is_payload<T>);
   return make_message(make_request(request, need_reply).header(), std::as_bytes(std::span(&payload, 1)));
 }
 
 /// A reply to `request`: its number, the reply flag, this payload.
 Message make_reply(const Header& request, std::span<const std::byte> payload);
-template <typename T>
+template <Payload T>
 Message make_reply(const Header& request, const T& payload) {
-  static_assert(is_payload<T>);
   return make_reply(request, std::as_bytes(std::span(&payload, 1)));
 }
 /// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": 0 for success.

@@ -63,7 +63,7 @@ std::string text_of_map(const SharedMemoryMap& map) {
                      map.length, map.fd_offset, map.flags);
 }
 
-template <typename T>
+template <Payload T>
 T as(const Message& message) {
   return message.payload_padded_as<T>();
 }

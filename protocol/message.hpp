@@ -61,9 +61,8 @@ class Message {
   std::span<std::byte> payload() noexcept { return {payload_.data(), header_.size}; }
 
   /// The payload as T, which is as long as the payload.
-  template <typename T>
+  template <Payload T>
   Result<T> payload_as() const {
-    static_assert(is_payload<T>);
     if (header_.size != sizeof(T)) return size_error(sizeof(T));
     T value;
     std::memcpy(&value, payload_.data(), sizeof(T));
@@ -72,9 +71,8 @@ class Message {
   /// The first bytes of the payload as T; where the payload is shorter, the rest of T is zero. For the payloads that
   /// peers send in two lengths (Inflight, IotlbMessage) or that have a variable tail (MemoryTable, Config): their
   /// checks in codec.hpp come first.
-  template <typename T>
+  template <Payload T>
   T payload_padded_as() const noexcept {
-    static_assert(is_payload<T>);
     T value{};
     std::memcpy(&value, payload_.data(), header_.size < sizeof(T) ? header_.size : sizeof(T));
     return value;

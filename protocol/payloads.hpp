@@ -138,25 +138,51 @@ struct SharedMemoryMap {
   std::uint64_t flags = 0;
 };
 
+/// The length that the specification gives a payload type; 0: T is none.
 template <typename T>
-inline constexpr bool is_payload = std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
+inline constexpr std::size_t wire_bytes = 0;
+template <>
+inline constexpr std::size_t wire_bytes<U64> = 8;
+template <>
+inline constexpr std::size_t wire_bytes<VringState> = 8;
+template <>
+inline constexpr std::size_t wire_bytes<VringAddress> = 40;
+template <>
+inline constexpr std::size_t wire_bytes<MemoryTableHeader> = 8;
+template <>
+inline constexpr std::size_t wire_bytes<MemoryTable> = 8 + 8 * 32;
+template <>
+inline constexpr std::size_t wire_bytes<SingleMemoryRegion> = 40;
+template <>
+inline constexpr std::size_t wire_bytes<LogBase> = 16;
+template <>
+inline constexpr std::size_t wire_bytes<IotlbMessage> = 32;
+template <>
+inline constexpr std::size_t wire_bytes<ConfigHeader> = 12;
+template <>
+inline constexpr std::size_t wire_bytes<Config> = 12 + 256;
+template <>
+inline constexpr std::size_t wire_bytes<Inflight> = 24;
+template <>
+inline constexpr std::size_t wire_bytes<SharedObject> = 16;
+template <>
+inline constexpr std::size_t wire_bytes<DeviceState> = 8;
+template <>
+inline constexpr std::size_t wire_bytes<VringArea> = 24;
+template <>
+inline constexpr std::size_t wire_bytes<SharedMemoryConfig> = 2056;
+template <>
+inline constexpr std::size_t wire_bytes<SharedMemoryMap> = 40;
 
-static_assert(is_payload<U64> && sizeof(U64) == 8);
-static_assert(is_payload<VringState> && sizeof(VringState) == 8);
-static_assert(is_payload<VringAddress> && sizeof(VringAddress) == 40);
-static_assert(is_payload<MemoryRegion> && sizeof(MemoryRegion) == 32);
-static_assert(is_payload<MemoryTableHeader> && sizeof(MemoryTableHeader) == 8);
-static_assert(is_payload<MemoryTable> && sizeof(MemoryTable) == 264);
-static_assert(is_payload<SingleMemoryRegion> && sizeof(SingleMemoryRegion) == 40);
-static_assert(is_payload<LogBase> && sizeof(LogBase) == 16);
-static_assert(is_payload<IotlbMessage> && sizeof(IotlbMessage) == 32);
-static_assert(is_payload<ConfigHeader> && sizeof(ConfigHeader) == 12);
-static_assert(is_payload<Config> && sizeof(Config) == 268);
-static_assert(is_payload<Inflight> && sizeof(Inflight) == 24);
-static_assert(is_payload<SharedObject> && sizeof(SharedObject) == 16);
-static_assert(is_payload<DeviceState> && sizeof(DeviceState) == 8);
-static_assert(is_payload<VringArea> && sizeof(VringArea) == 24);
-static_assert(is_payload<SharedMemoryConfig> && sizeof(SharedMemoryConfig) == 2056);
-static_assert(is_payload<SharedMemoryMap> && sizeof(SharedMemoryMap) == 40);
+/// What may be copied into and out of a message; not any span or string that happens to be trivial.
+template <typename T>
+concept Payload = wire_bytes<T>
+== sizeof(T) && std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
+
+static_assert(sizeof(MemoryRegion) == 32);
+static_assert(Payload<U64> && Payload<VringState> && Payload<VringAddress> && Payload<MemoryTableHeader> &&
+              Payload<MemoryTable> && Payload<SingleMemoryRegion> && Payload<LogBase> && Payload<IotlbMessage> &&
+              Payload<ConfigHeader> && Payload<Config> && Payload<Inflight> && Payload<SharedObject> &&
+              Payload<DeviceState> && Payload<VringArea> && Payload<SharedMemoryConfig> && Payload<SharedMemoryMap>);
 
 }  // namespace vhostx::protocol

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Counting this process's descriptors, to show that none leaked.
+#pragma once
+
+#include <filesystem>
+#include <iterator>
+
+#include <sys/eventfd.h>
+
+#include "base/unique_fd.hpp"
+
+namespace vhostx::test {
+
+inline std::ptrdiff_t open_fds() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+}
+
+inline UniqueFd any_fd() { return UniqueFd(::eventfd(0, EFD_CLOEXEC)); }
+
+}  // namespace vhostx::test
