@@ -137,7 +137,6 @@ void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {
 
 void PortCore::turn_done() {
   if (connector_ != nullptr) connector_->peer_is_good();
-  publish_info();
   deliver();
 }
 

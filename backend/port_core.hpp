@@ -59,6 +59,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   /// Queues an event; `keep` lives until it has been delivered.
   void emit(PortEvent event, std::shared_ptr<const void> keep);
+  /// What info() answers from now on.
+  void publish_info();
   /// The session took a message: what it emitted is delivered. The session may be gone afterwards.
   void turn_done();
   /// `change`, then turn_done(), for what happens outside of messages.
@@ -77,7 +79,6 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   bool make_room();
   void watch_attention();
   void drop_session();
-  void publish_info();
   void deliver();
   void call_handler(const PortEvent& event) noexcept;
 

@@ -163,7 +163,7 @@ std::uint16_t RingControl::stop() {
 void RingControl::reset() {
   stop();
   enable(false);
-  config_ = VringConfig{.call = config_.call, .err = config_.err};
+  config_ = VringConfig{.base = config_.base, .call = config_.call, .err = config_.err};
 }
 
 void RingControl::environment_changed() {

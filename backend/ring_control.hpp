@@ -65,7 +65,8 @@ class RingControl {
 
   /// GET_VRING_BASE, or the end of the connection. Answers the next avail index.
   std::uint16_t stop();
-  /// Back to what it was before the first message. The call and err descriptors stay: QEMU sends the one for masked
+  /// Back to what it was before the first message, but for two things. The base stays: when QEMU stops a machine it
+  /// sends SET_STATUS 0 first and GET_VRING_BASE then. The call and err descriptors stay: it sends the one for masked
   /// interrupts once a connection, not once a start.
   void reset();
 

@@ -28,7 +28,9 @@ Session::Session(PortCore& port, UniqueFd socket)
 void Session::handle(Message&& message) {
   if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Header request = message.header();
-  auto answered = answer(request, try_dispatch(message));
+  auto outcome = try_dispatch(message);
+  port_.publish_info();  // before the answer: who has been told may look
+  auto answered = answer(request, std::move(outcome));
   // Either may destroy this session.
   if (answered)
     port_.turn_done();

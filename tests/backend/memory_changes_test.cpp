@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Guest memory that changes while rings run: SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG.
+#include <gtest/gtest.h>
+
+#include "tests/backend/port_fixture.hpp"
+
+namespace vhostx::test {
+namespace {
+
+using namespace protocol;
+using Request = FrontEndRequest;
+
+constexpr std::size_t slice_bytes = 16384;
+
+// The guest's one memory file in slices of their own regions.
+MemoryRegion slice(const FakeMachine& machine, std::size_t index) {
+  MemoryRegion region = machine.region(0);
+  region.guest_address += index * slice_bytes;
+  region.front_end_address += index * slice_bytes;
+  region.mmap_offset += index * slice_bytes;
+  region.size = slice_bytes;
+  return region;
+}
+
+std::uint64_t add(FakeMachine& machine, const MemoryRegion& region) {
+  Message message = make_request(Request::add_mem_reg, SingleMemoryRegion{0, region}, true);
+  message.add_fd(machine.guest().file(0));
+  return must(machine.front_end().acknowledged(std::move(message)));
+}
+
+std::uint64_t remove(FakeMachine& machine, const MemoryRegion& region) {
+  return machine.status_of(Request::rem_mem_reg, SingleMemoryRegion{0, region});
+}
+
+TEST(MemoryChanges, FiveHundredTwelveSlotsAreTakenAndNoMore) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path, 2, {{0x4000'0000, 513 * slice_bytes}});
+  machine.negotiate();
+  for (std::size_t i = 0; i < 512; ++i) ASSERT_EQ(add(machine, slice(machine, i)), 0u) << i;
+  EXPECT_NE(add(machine, slice(machine, 512)), 0u);
+  EXPECT_EQ(fixture.port->info().memory_regions, 512u);
+
+  machine.configure_ring(0);  // lies in the first slice
+  machine.send_fds(0);
+  machine.kick(0);
+  fixture.events.until<VringStarted>();
+  for (std::size_t i = 511; i > 0; --i) ASSERT_EQ(remove(machine, slice(machine, i)), 0u) << i;
+  EXPECT_EQ(fixture.port->info().memory_regions, 1u);
+  EXPECT_TRUE(fixture.port->vring(0).state().started);
+}
+
+TEST(MemoryChanges, ARegionIsRemovedByAddressesAndSizeWhateverItsOffsetAndDescriptor) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  ASSERT_EQ(add(machine, slice(machine, 3)), 0u);
+  MemoryRegion region = slice(machine, 3);
+  region.size += 4096;
+  EXPECT_NE(remove(machine, region), 0u);
+  region = slice(machine, 3);
+  region.front_end_address += 4096;
+  EXPECT_NE(remove(machine, region), 0u);
+  region = slice(machine, 3);
+  region.mmap_offset = 77;
+  Message message = make_request(Request::rem_mem_reg, SingleMemoryRegion{0, region}, true);
+  message.add_fd(machine.guest().file(0));
+  EXPECT_EQ(must(machine.front_end().acknowledged(std::move(message))), 0u);
+  EXPECT_EQ(fixture.port->info().memory_regions, 0u);
+}
+
+TEST(MemoryChanges, ATableThatFailsHalfwayLeavesTheOldOne) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.bring_up();
+  fixture.events.until<VringStarted>();
+  const std::array regions{machine.region(0), machine.region(0)};  // overlap
+  Message message = make_memory_table(regions, true);
+  message.add_fd(machine.guest().file(0));
+  message.add_fd(machine.guest().file(0));
+  EXPECT_NE(must(machine.front_end().acknowledged(std::move(message))), 0u);
+  EXPECT_EQ(fixture.port->info().memory_regions, 1u);
+  EXPECT_TRUE(fixture.port->vring(0).state().started);
+}
+
+TEST(MemoryChanges, MoreThanTheOptionsAllowIsRefused) {
+  PortFixture fixture([](PortOptions& options) { options.memory_bytes_max = 2 * slice_bytes; });
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  EXPECT_EQ(add(machine, slice(machine, 0)), 0u);
+  EXPECT_EQ(add(machine, slice(machine, 1)), 0u);
+  EXPECT_NE(add(machine, slice(machine, 2)), 0u);
+}
+
+TEST(MemoryChanges, MemoryMustBeAFile) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  Message message = make_request(Request::add_mem_reg, SingleMemoryRegion{0, machine.region(0)}, true);
+  message.add_fd(duplicate(machine.ring(0).kick.get()));
+  EXPECT_NE(must(machine.front_end().acknowledged(std::move(message))), 0u);
+}
+
+TEST(MemoryChanges, ARunningRingGoesOnInANewTable) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.bring_up();
+  fixture.events.until<VringStarted>();
+  fixture.events.until<VringStarted>();
+  machine.send_memory();
+  machine.sync();
+  EXPECT_TRUE(fixture.port->vring(0).state().started);
+  EXPECT_EQ(fixture.events.rest(), "memory_changed");
+}
+
+TEST(MemoryChanges, ARingWhoseMemoryIsGoneStopsAlone) {
+  PortFixture fixture;
+  // The first region has room for one ring only: the second ring lies in the second region.
+  FakeMachine machine(fixture.options.socket_path, 2, {{0x4000'0000, 1680}, {0x5000'0000, std::size_t{4} << 20}});
+  machine.bring_up();
+  fixture.events.until<VringStarted>();
+  fixture.events.until<VringStarted>();
+  machine.ring(0).err.drain();
+  ASSERT_EQ(remove(machine, machine.region(0)), 0u);
+  const auto broken = fixture.events.until<VringBroken>();
+  EXPECT_EQ(broken.index, 0);
+  EXPECT_EQ(broken.fault.cause, VringFaultCause::outside_memory);
+  EXPECT_EQ(fixture.events.until<VringStopped>().index, 0);
+  EXPECT_TRUE(signalled(machine.ring(0).err));
+  EXPECT_FALSE(fixture.port->vring(0).state().started);
+  EXPECT_TRUE(fixture.port->vring(1).state().started);
+}
+
+}  // namespace
+}  // namespace vhostx::test
