@@ -53,7 +53,7 @@ class CommandLine(unittest.TestCase):
             (["--port", self.path("a"), "--mode", "hub"], "txonly"),
             (["--port", self.path("a") + ",role=x"], "server or client"),
             (["--no-such-eal-option", "--", "--port", self.path("a")], "EAL refused"),
-            (["--no-huge", "-m", "128", "--lcores", "0@0", "--no-pci", "--in-memory", "--", "--port", self.path("a")],
+            (["--no-huge", "-m", "128", "--lcores", "0@0", "--no-pci", "--no-shconf", "--", "--port", self.path("a")],
              "worker lcore"),
         ):
             status, _, errors = self.run_to_end(*arguments)
@@ -108,9 +108,19 @@ class CommandLine(unittest.TestCase):
 
     def test_it_runs_without_huge_pages_and_on_one_cpu(self):
         cpu = min(os.sched_getaffinity(0))
-        own = self.run_to_end("--no-huge", "-m", "256", "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--in-memory",
+        own = self.run_to_end("--no-huge", "-m", "256", "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-shconf",
                               "--no-telemetry", "--", "--port", self.path("a"), "--duration", "0.1", "--workers", "1")
         self.assertEqual(own[0], 0, own[2])
+
+    def test_it_falls_back_by_itself_where_there_are_no_huge_pages(self):
+        hide = "mount -t tmpfs none /sys/kernel/mm/hugepages && exec \"$@\""
+        if subprocess.run(["unshare", "--mount", "sh", "-c", hide, "sh", "true"], capture_output=True).returncode != 0:
+            self.skipTest("needs a mount namespace to hide the huge pages in")
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", hide, "sh", BINARY, "--port", self.path("a"), "--port",
+                               self.path("b"), "--duration", "0.1", "--json"], capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("--no-huge", json.loads(done.stdout.splitlines()[0])["memory"])
 
     def test_several_workers(self):
         status, out, errors = self.run_to_end("--port", self.path("a,queues=8"), "--workers", "3", "--duration", "0.2",

@@ -35,7 +35,8 @@ TEST(EalPlan, TakesHugePagesWhereEnoughAreFree) {
 TEST(EalPlan, DoesWithoutHugePages) {
   for (const std::uint64_t free : {std::uint64_t{0}, std::uint64_t{16} << 20}) {
     const auto plan = plan_eal(two_ports(), {{0, 1}, free, 2u << 20});
-    EXPECT_TRUE(has(plan, "--no-huge"));
+    EXPECT_TRUE(has(plan, "--no-huge") && has(plan, "--no-shconf"));
+    EXPECT_FALSE(has(plan, "--in-memory"));  // EAL takes only one of the two
     EXPECT_GE(std::stoul(after(plan, "-m")) << 20, plan_pool(2, 1).bytes);
     EXPECT_NE(plan.memory.find("--no-huge"), std::string::npos) << plan.memory;
   }

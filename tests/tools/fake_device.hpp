@@ -11,9 +11,9 @@
 
 #include "tools/switch/frame_device.hpp"
 
-namespace vhostx::tools::test {
+namespace vhostx::test {
 
-class FakeDevice final : public FrameDevice {
+class FakeDevice final : public tools::FrameDevice {
  public:
   ~FakeDevice() override {
     for (auto* packet : incoming) rte_pktmbuf_free(packet);
@@ -45,4 +45,4 @@ class FakeDevice final : public FrameDevice {
   std::size_t calls = 0;
 };
 
-}  // namespace vhostx::tools::test
+}  // namespace vhostx::test

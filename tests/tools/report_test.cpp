@@ -68,7 +68,7 @@ TEST(TextReport, ColumnsStandUnderEachOther) {
     std::istringstream stream(text);
     std::vector<std::string> lines;
     for (std::string line; std::getline(stream, line);)
-      if (line.find("from guest") != std::string::npos || line.rfind("/tmp/a.sock", 0) == 0) lines.push_back(line);
+      if (line.find("from guest  ") != std::string::npos || line.rfind("/tmp/a.sock", 0) == 0) lines.push_back(line);
     ASSERT_EQ(lines.size(), 2u) << text;
     const auto end_of_column = lines[0].find(text[0] == '\n' ? "from guest" : "pps") + (text[0] == '\n' ? 10 : 3);
     EXPECT_NE(lines[1][end_of_column - 1], ' ') << text;

@@ -56,7 +56,9 @@ TEST(BacklogOwnerThreads, NoBacklogIsSleptThrough) {
   std::atomic<int> handled{0};
   std::thread sleeper([&] {
     while (handled < rounds) {
-      if (owner.fall_asleep() == 0) EXPECT_TRUE((*waiter)->wait(std::chrono::minutes(1)));
+      if (owner.fall_asleep() == 0) {
+        EXPECT_TRUE((*waiter)->wait(std::chrono::minutes(1)));
+      }
       owner.wake_up();
       for (auto left = owner.backlogs(); left != 0; --left) {
         owner.backlog_ended();

@@ -110,7 +110,8 @@ void SwitchApp::stop_workers() {
 bool SwitchApp::run() {
   std::vector<std::string> sockets;
   for (const auto& port : options_.ports) sockets.push_back(port.path);
-  reporter_.ready(sockets, memory_, events_.seconds());
+  ready_at_ = events_.seconds();
+  reporter_.ready(sockets, memory_, ready_at_);
   while (wait() && !duration_over() && !reporter_.output_lost()) {
     reporter_.events(events_.take());
     reporter_.live(events_.seconds());
@@ -126,7 +127,7 @@ bool SwitchApp::run() {
 bool SwitchApp::wait() {
   double until = aged_at_ + MacTable::tick_seconds;
   if (const auto due = reporter_.next_due()) until = std::min(until, *due);
-  if (options_.duration_s) until = std::min(until, *options_.duration_s);
+  if (options_.duration_s) until = std::min(until, ready_at_ + *options_.duration_s);
   const double wait_ms = std::clamp((until - events_.seconds()) * 1000, 0.0, 60'000.0);
   pollfd fds[]{{end_signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
   poll(fds, std::size(fds), static_cast<int>(std::ceil(wait_ms)));
@@ -138,7 +139,9 @@ void SwitchApp::age_stations() {
     fabric_.macs->tick();
 }
 
-bool SwitchApp::duration_over() const { return options_.duration_s && events_.seconds() >= *options_.duration_s; }
+bool SwitchApp::duration_over() const {
+  return options_.duration_s && events_.seconds() >= ready_at_ + *options_.duration_s;
+}
 
 Snapshot SwitchApp::take_snapshot() const {
   Snapshot snapshot;

@@ -50,6 +50,7 @@ class SwitchApp {
   std::vector<unsigned> running_;  ///< Lcores that run a worker.
   std::unique_ptr<PortSet> ports_;
   Reporter reporter_;
+  double ready_at_ = 0;  ///< --duration counts from here: start-up may take long on a busy machine.
   double aged_at_ = 0;
   bool eal_started_ = false;
   bool worker_failed_ = false;
