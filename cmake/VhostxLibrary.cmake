@@ -24,6 +24,8 @@ install(EXPORT vhostx NAMESPACE vhostx:: FILE vhostxTargets.cmake DESTINATION ${
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vhostxConfig.cmake.in ${PROJECT_BINARY_DIR}/vhostxConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+# From where the file lies, so that `cmake --install --prefix` elsewhere gives one that is right.
+file(RELATIVE_PATH VHOSTX_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/vhostx.pc.in ${PROJECT_BINARY_DIR}/vhostx.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/vhostxConfig.cmake ${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
