@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <cstring>
 
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
@@ -147,6 +146,7 @@ class Enqueuer {
 
   Outcome put_segments(const PacketView& whole) noexcept {
     Segmenter segmenter(whole, context_.features);
+    if (segmenter.count() > context_.layout.size) return Outcome::too_large;  // each takes a chain at least
     for (PacketView segment; segmenter.next(segment);) {
       const Outcome outcome = put_view(segment);
       if (outcome != Outcome::delivered) return outcome;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <rte_eal.h>
@@ -31,8 +32,12 @@ bool huge_pages_free() {
 }  // namespace
 
 void start_bench_eal(Pages pages) {
-  std::vector<std::string> arguments{"bench", "--in-memory", "--no-pci", "--no-telemetry", "--log-level=3", "-m", "64"};
-  if (pages == Pages::normal || !huge_pages_free()) arguments.push_back("--no-huge");
+  static bool started = false;
+  if (std::exchange(started, true)) return;
+  std::vector<std::string> arguments{"bench", "--no-pci", "--no-telemetry", "--log-level=3", "-m", "64"};
+  // EAL takes --in-memory for huge pages only; --no-shconf leaves no files behind either.
+  const bool huge = pages == Pages::huge_if_any && huge_pages_free();
+  arguments.insert(arguments.end(), {huge ? "--in-memory" : "--no-huge", "--no-shconf"});
   // valgrind 3.19 knows no AVX-512; the library's calls do not use DPDK's vector paths anyway.
   arguments.push_back("--force-max-simd-bitwidth=256");
   std::vector<char*> raw;

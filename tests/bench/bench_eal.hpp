@@ -8,7 +8,7 @@ namespace vhostx::bench {
 
 enum class Pages { huge_if_any, normal };
 
-/// Ends the process with a message when it fails. valgrind wants normal pages.
+/// Once a process: later calls do nothing. Ends it with a message when it fails. valgrind wants normal pages.
 void start_bench_eal(Pages pages);
 
 /// 8191 mbufs of 2048 bytes.

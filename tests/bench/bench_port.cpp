@@ -59,7 +59,7 @@ void BenchPort::lay_out(Ring& ring, bool writable) {
   const bool indirect = options_.shape == Shape::indirect;
   const auto table_size = static_cast<std::uint16_t>(options_.ring_size);
   ring.driver = std::make_unique<test::FakeDriver>(guest_, table_size, virtqueue::RingFeatures{.indirect = true});
-  ring.driver->avail_flags() = virtqueue::AvailRing::no_interrupt_flag;
+  if (!options_.interrupts) ring.driver->avail_flags() = virtqueue::AvailRing::no_interrupt_flag;
   const std::uint16_t flags = writable ? virtqueue::Descriptor::write_flag : 0;
   const std::uint16_t chains = options_.shape == Shape::two_descriptors ? table_size / 2 : table_size;
   for (std::uint16_t i = 0; i < chains; ++i) {

@@ -27,6 +27,7 @@ struct BenchOptions {
   std::uint64_t features = (1ULL << 32) | (1ULL << 15) | (1ULL << 28);  ///< VERSION_1, MRG_RXBUF, INDIRECT_DESC
   Shape shape = Shape::one_descriptor;
   std::uint32_t regions = 1;  ///< Of guest memory; the buffers are spread over all of them.
+  bool interrupts = false;    ///< The driver wants to be called.
 };
 
 /// Ends the process with a message when anything fails: a bench has nobody to report to.

@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reads every #include against the table of layers (ARCHITECTURE.md). A violation is told with file and line."""
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Which folders of the project each may include. Public headers that are mere vocabulary belong to nobody.
+VOCABULARY = {"vhostx/result.hpp", "vhostx/log.hpp", "vhostx/vring_fault.hpp", "vhostx/vring_stats.hpp",
+              "vhostx/export.hpp"}
+LAYERS = {
+    "base": {"base"},
+    "protocol": {"protocol", "base"},
+    "memory": {"memory", "base"},
+    "virtqueue": {"virtqueue", "memory", "base"},
+    "net": {"net", "virtqueue", "memory", "base"},
+    "backend": {"backend", "net", "virtqueue", "memory", "protocol", "base"},
+}
+DPDK = {"net", "backend"}
+ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
+# Public headers that a layer implements itself.
+PUBLIC = {"net": {"vhostx/offload.hpp"}}
+# Where shared ring memory is touched: nowhere else may a pointer into it be made into a number.
+ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def includes(path: Path):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = INCLUDE.match(line)
+        if match:
+            yield number, match.group(1), match.group(2)
+
+
+def check_include(layer: str, file: str, quote: str, target: str):
+    if quote == '"':
+        folder = target.split("/")[0]
+        if "/" not in target:
+            return "includes are written from the project's root"
+        return None if folder in LAYERS[layer] else f"layer {layer} may not include {folder}/"
+    if target.startswith("vhostx/"):
+        allowed = layer == "backend" or target in VOCABULARY or target in PUBLIC.get(layer, set())
+        return None if allowed else f"layer {layer} may not include <{target}>: not vocabulary"
+    if target.startswith("rte_") and layer not in DPDK:
+        return f"layer {layer} builds without DPDK"
+    if target.startswith("asio") and layer != "backend" and file not in ASIO:
+        return "Asio belongs to protocol/channel and backend/"
+    return None
+
+
+def check_public(target: str, quote: str):
+    if quote == '"' or not (target.startswith("vhostx/") or re.fullmatch(r"[a-z_]+", target)):
+        return "public headers include the standard library and each other"
+    return None
+
+
+def sources(folder: str):
+    for path in sorted((ROOT / folder).rglob("*")):
+        if path.suffix in (".hpp", ".cpp", ".h"):
+            yield path
+
+
+def main() -> int:
+    faults = []
+    count = 0
+    for layer in LAYERS:
+        for path in sources(layer):
+            name = str(path.relative_to(ROOT))
+            count += 1
+            for number, quote, target in includes(path):
+                fault = check_include(layer, name, quote, target)
+                if fault:
+                    faults.append(f"{name}:{number}: {target}: {fault}")
+            if layer != "base" and name != "virtqueue/ring.hpp":
+                for number, line in enumerate(path.read_text().splitlines(), 1):
+                    if ATOMIC_ONLY.search(line):
+                        faults.append(f"{name}:{number}: only virtqueue/ring.hpp touches shared ring memory")
+    for path in sources("include"):
+        name = str(path.relative_to(ROOT))
+        count += 1
+        for number, quote, target in includes(path):
+            fault = check_public(target, quote)
+            if fault:
+                faults.append(f"{name}:{number}: {target}: {fault}")
+    print("\n".join(faults) if faults else f"{count} files hold to the layers")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
