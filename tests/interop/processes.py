@@ -19,7 +19,7 @@ import traceback
 
 SKIPPED = 77  # CTest's SKIP_RETURN_CODE, see CMakeLists.txt
 POLL_S = 0.01
-LOG_SHOWN_BYTES = 4000
+LOG_SHOWN_BYTES = 5000
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -149,6 +149,8 @@ class Process:
 class Bench:
     """A private directory and the processes in it."""
 
+    HIDDEN = b'{"event":"stats"'  # many, and said better by the events between them
+
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="vhostx-")  # short: socket paths end at 107 bytes
         self.processes = []
@@ -187,7 +189,8 @@ class Bench:
         for path in logs:
             if os.path.exists(path):
                 with open(path, "rb") as log:
-                    text = log.read()[-LOG_SHOWN_BYTES:].decode(errors="replace")
+                    lines = [line for line in log if not line.startswith(self.HIDDEN)]
+                    text = b"".join(lines)[-LOG_SHOWN_BYTES:].decode(errors="replace")
                 print(f"---- the end of {os.path.basename(path)}\n{text}\n----", file=sys.stderr)
 
 

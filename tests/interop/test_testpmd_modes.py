@@ -11,12 +11,14 @@ know nothing of each other.
 """
 
 import argparse
+import subprocess
 
-from processes import Skip, check, check_equal, run_test, wait_until
+from processes import Skip, check, check_equal, need_program, run_test, wait_until
 from testpmd import Testpmd, free_huge_pages
 from vhostx_switch import VhostSwitch, describe, dropped
 
 PACKETS_MIN = 20000
+LOOP = ["--topology", "loop"]
 HUGE_PAGES_NEEDED = 64 // 2
 
 # virtio-user's devargs; each line is another receive or transmit function of DPDK's driver.
@@ -67,10 +69,10 @@ def compare(stats, seen):
     check_equal((dropped(port), seen.rx_lost, seen.tx_lost), ({}, 0, 0), "packets lost at either end")
 
 
-def one_mode(bench, binary, mode, shapes, huge_pages=False):
+def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=()):
     socket = bench.path(f"vhost{len(bench.processes)}")
     queues = MODES[mode].get("queues", 1)
-    switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}"], mode="io", extra=["--topology", "loop"])
+    switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}"], mode="io", extra=LOOP, prefix=prefix)
     options = [f"--rxq={queues}", f"--txq={queues}", *(JUMBO_OPTIONS if "jumbo" in shapes else [])]
     guest = Testpmd(bench, socket, huge_pages=huge_pages, options=options, **MODES[mode]).ready()
     check(mode != "vectorised" or "vectorized Rx" in guest.datapath(), f"testpmd chose {guest.datapath()} for {mode}")
@@ -93,9 +95,24 @@ def in_huge_pages(bench, binary):
     one_mode(bench, binary, "mergeable", SHAPES, huge_pages=True)
 
 
+def hiding_huge_pages():
+    """Starts a program on what looks to it like a machine without huge pages."""
+    prefix = [need_program("unshare", "util-linux"), "--mount", "sh", "-c"]
+    prefix += ['mount -t tmpfs none /sys/kernel/mm/hugepages && exec "$@"', "sh"]
+    if subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skip("hiding huge pages needs root and a mount namespace")
+    return prefix
+
+
+def without_huge_pages(bench, binary):
+    one_mode(bench, binary, "mergeable", ["64 bytes"], prefix=hiding_huge_pages())
+
+
+SCENARIOS = {"modes": every_mode, "huge-pages": in_huge_pages, "no-huge-pages": without_huge_pages}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
-    parser.add_argument("--huge-pages", action="store_true", help="testpmd's memory in huge pages")
+    parser.add_argument("scenario", choices=SCENARIOS, help="of testpmd: all modes, or one in huge pages; of the switch: none")
     arguments = parser.parse_args()
-    run_test(in_huge_pages if arguments.huge_pages else every_mode, arguments.vhostx_switch)
+    run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch)

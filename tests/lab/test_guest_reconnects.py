@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A Linux guest keeps its network while the other side of its vhost-user socket is killed, fifty times.
 
-vhostx-switch mirrors the guest's frames (mode mac, one port looped on itself); the guest sends broadcast pings without
+vhostx-switch mirrors the guest's frames (mode mac, one port looped on itself); the guest sends pings without
 end, so that frames go both ways. Two roles:
 
   server  vhostx-switch owns the socket and is killed with SIGKILL; QEMU (reconnect=1) finds the new one, which has to
@@ -40,7 +40,7 @@ def survives(bench, binary, role, times):
     if role == "client":
         switch = start_switch(bench, binary, "client")
     guest.booted()
-    guest.run("ip neigh add 10.0.0.99 lladdr 52:54:00:00:00:63 dev eth0; ping -i 0.05 10.0.0.99 >/dev/null 2>&1 &")
+    guest.run("arp -i eth0 -s 10.0.0.99 52:54:00:00:00:63; ping -i 0.05 10.0.0.99 >/dev/null 2>&1 &")
     for _ in range(times):
         wait_frames(switch)
         switch.kill()
