@@ -41,6 +41,19 @@ TEST(FlowHash, SpreadsFlowsOverQueues) {
   }
 }
 
+TEST(FlowHash, SpreadsAServersAnswersToAClientWithEvenPorts) {
+  constexpr std::size_t destination_port = 14 + 20 + 2;
+  std::map<std::uint32_t, int> seen;
+  for (unsigned flow = 0; flow < 1000; ++flow) {
+    const unsigned port = 32768 + 2 * flow;  // as Linux gives them out to connect()
+    auto frame = udp_frame(100, 0);
+    frame[destination_port] = std::byte(port >> 8);
+    frame[destination_port + 1] = std::byte(port & 0xff);
+    ++seen[hash_of(frame) % 2];
+  }
+  EXPECT_NEAR(seen[0], 500, 175);
+}
+
 TEST(FlowHash, IsTheSameForAllPacketsOfAFlow) {
   for (std::size_t tags = 0; tags <= 2; ++tags) {
     const auto small = tagged(udp_frame(60, 7), tags);

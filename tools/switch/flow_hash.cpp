@@ -70,7 +70,9 @@ std::uint64_t hash_frame(Bytes frame) noexcept {
 
 std::uint32_t flow_hash(const rte_mbuf* packet) noexcept {
   const Bytes frame(rte_pktmbuf_mtod(packet, const std::byte*), packet->data_len);
-  return static_cast<std::uint32_t>(hash_frame(frame));
+  // Once more: a queue is picked by the lowest bits, and what came in last has reached few of them. A Linux client's
+  // ports are all even, so that without this all answers of a server go to one of two queues.
+  return static_cast<std::uint32_t>(mix(hash_frame(frame), 0));
 }
 
 }  // namespace vhostx::tools
