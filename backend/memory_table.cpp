@@ -16,6 +16,14 @@ memory::RegionDescription describe_region(const protocol::MemoryRegion& region) 
           .mmap_offset = region.mmap_offset};
 }
 
+bool same_place(const memory::RegionDescription& a, const memory::RegionDescription& b) noexcept {
+  return a.guest == b.guest && a.front_end == b.front_end && a.size == b.size;
+}
+
+// QEMU before 8.0 has one vhost device for each queue pair, and each of them adds and removes all of the guest's
+// memory.
+constexpr unsigned repeats_max = 127;
+
 }  // namespace
 
 Result<void> MemoryTable::set(protocol::Message& message) {
@@ -29,7 +37,9 @@ Result<void> MemoryTable::set(protocol::Message& message) {
     if (!region) return std::move(region).error();
     regions.push_back(std::move(region).value());
   }
-  return publish(std::move(regions));
+  if (auto published = publish(std::move(regions)); !published) return published;
+  repeats_.clear();
+  return {};
 }
 
 Result<void> MemoryTable::add(protocol::Message& message) {
@@ -37,11 +47,16 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   if (!payload) return payload.error();
   Regions regions;
   if (current_ != nullptr) regions = current_->regions();
+  const memory::RegionDescription wanted = describe_region(payload->region);
+  const auto known = std::find_if(regions.begin(), regions.end(), [&wanted](const auto& region) {
+    return same_place(region->description(), wanted) && region->description().mmap_offset == wanted.mmap_offset;
+  });
+  if (known != regions.end()) return add_again(**known);
   // Before anything is mapped: a front-end over its limit costs nothing.
   if (regions.size() >= limits_.regions_max)
     return make_error(ErrorCode::limit, "ADD_MEM_REG: {} regions there, at most {} are allowed", regions.size(),
                       limits_.regions_max);
-  auto region = memory::MappedRegion::map(describe_region(payload->region), message.take_fd());
+  auto region = memory::MappedRegion::map(wanted, message.take_fd());
   if (!region) return std::move(region).error();
   regions.push_back(std::move(region).value());
   return publish(std::move(regions));
@@ -53,15 +68,27 @@ Result<void> MemoryTable::remove(const protocol::Message& message) {
   const memory::RegionDescription wanted = describe_region(payload->region);
   Regions regions;
   if (current_ != nullptr) regions = current_->regions();
-  const auto removed = std::erase_if(regions, [&wanted](const auto& region) {
-    const auto& d = region->description();
-    return d.guest == wanted.guest && d.front_end == wanted.front_end && d.size == wanted.size;
-  });
-  if (removed == 0)
+  const auto found = std::find_if(regions.begin(), regions.end(),
+                                  [&wanted](const auto& region) { return same_place(region->description(), wanted); });
+  if (found == regions.end())
     return make_error(ErrorCode::protocol_violation,
                       "REM_MEM_REG: no region has guest address {:#x}, front-end address {:#x} and size {:#x}",
                       wanted.guest.value, wanted.front_end.value, wanted.size);
+  if (const auto repeated = repeats_.find(found->get()); repeated != repeats_.end()) {
+    if (--repeated->second == 0) repeats_.erase(repeated);
+    return {};
+  }
+  regions.erase(found);
   return publish(std::move(regions));
+}
+
+Result<void> MemoryTable::add_again(const memory::MappedRegion& region) {
+  const auto repeated = repeats_.try_emplace(&region, 0).first;
+  if (repeated->second >= repeats_max)
+    return make_error(ErrorCode::limit, "ADD_MEM_REG: the region at guest address {:#x} was added {} times already",
+                      region.description().guest.value, repeats_max + 1);
+  ++repeated->second;
+  return {};
 }
 
 Result<void> MemoryTable::publish(Regions regions) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -21,9 +22,10 @@ class MemoryTable {
 
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
   Result<void> set(protocol::Message& message);
-  /// ADD_MEM_REG. Errors likewise.
+  /// ADD_MEM_REG. Errors likewise; limit: the same region given more often than there are queue pairs.
   Result<void> add(protocol::Message& message);
-  /// REM_MEM_REG: the region of this guest address, front-end address and size. Error: protocol_violation (no such).
+  /// REM_MEM_REG: the region of this guest address, front-end address and size; it goes when it was removed as often
+  /// as it was added. Error: protocol_violation (no such).
   Result<void> remove(const protocol::Message& message);
 
   /// Null while there are no regions.
@@ -32,9 +34,11 @@ class MemoryTable {
  private:
   using Regions = std::vector<std::shared_ptr<const memory::MappedRegion>>;
 
+  Result<void> add_again(const memory::MappedRegion& region);
   Result<void> publish(Regions regions);
 
   memory::MemoryLimits limits_;
+  std::map<const memory::MappedRegion*, unsigned> repeats_;  // of current regions: how often they were added again
   std::shared_ptr<const memory::GuestMemory> current_;
 };
 

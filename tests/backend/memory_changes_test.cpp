@@ -68,6 +68,34 @@ TEST(MemoryChanges, ARegionIsRemovedByAddressesAndSizeWhateverItsOffsetAndDescri
   EXPECT_EQ(fixture.port->info().memory_regions, 0u);
 }
 
+// QEMU before 8.0 adds and removes all of the guest's memory once for each queue pair.
+TEST(MemoryChanges, ARegionAddedAgainIsThereOnceAndGoesWhenRemovedAsOften) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  for (int queue_pair = 0; queue_pair < 3; ++queue_pair) ASSERT_EQ(add(machine, slice(machine, 3)), 0u);
+  EXPECT_EQ(fixture.port->info().memory_regions, 1u);
+  for (int queue_pair = 0; queue_pair < 3; ++queue_pair) {
+    EXPECT_EQ(fixture.port->info().memory_regions, 1u);
+    ASSERT_EQ(remove(machine, slice(machine, 3)), 0u);
+  }
+  EXPECT_EQ(fixture.port->info().memory_regions, 0u);
+  EXPECT_NE(remove(machine, slice(machine, 3)), 0u);
+  // Not the same region: it overlaps the one that is there.
+  ASSERT_EQ(add(machine, slice(machine, 3)), 0u);
+  MemoryRegion other = slice(machine, 3);
+  other.mmap_offset += 4096;
+  EXPECT_NE(add(machine, other), 0u);
+}
+
+TEST(MemoryChanges, ARegionIsNotAddedWithoutEnd) {
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  for (int i = 0; i < 128; ++i) ASSERT_EQ(add(machine, slice(machine, 3)), 0u);
+  EXPECT_NE(add(machine, slice(machine, 3)), 0u);
+}
+
 TEST(MemoryChanges, ATableThatFailsHalfwayLeavesTheOldOne) {
   PortFixture fixture;
   FakeMachine machine(fixture.options.socket_path);

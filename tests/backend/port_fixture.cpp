@@ -45,7 +45,10 @@ PortEvent EventLog::next() {
 std::string EventLog::rest() {
   const std::lock_guard guard(lock_);
   std::string names;
-  for (const PortEvent& event : events_) names += (names.empty() ? "" : " ") + std::string(event_name(event));
+  for (const PortEvent& event : events_) {
+    if (!names.empty()) names += ' ';
+    names += event_name(event);
+  }
   events_.clear();
   return names;
 }
