@@ -58,7 +58,6 @@ std::string lcore_map(const std::vector<unsigned>& cpus, unsigned workers) {
 
 void choose_memory(EalPlan& plan, const MachineFacts& machine, std::uint64_t needed) {
   if (machine.huge_bytes_free >= needed) {
-    plan.arguments.emplace_back("--in-memory");
     plan.arguments.push_back("--in-memory");
     plan.memory = fmt::format("huge pages of {} MiB ({} MiB free, {} MiB needed)", machine.huge_page_bytes / mebibyte,
                               machine.huge_bytes_free / mebibyte, needed / mebibyte);
