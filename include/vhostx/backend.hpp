@@ -33,7 +33,7 @@ struct BackendOptions {
 /// Any number of Backends may live in one process. No globals.
 class VHOSTX_EXPORT Backend {
  public:
-  /// Errors: system (no thread, no fds).
+  /// Errors: system (no thread, no fds), out_of_memory.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
   explicit Backend(std::shared_ptr<backend::ControlLoop> loop) noexcept;
@@ -44,8 +44,8 @@ class VHOSTX_EXPORT Backend {
 
   /// Opens a socket and serves it at once. `on_event` may be empty.
   /// Errors: invalid_argument (an option out of range: which, its value, its range), busy (somebody listens on that
-  /// path, or it is no socket), system (errno of socket, bind or listen, with the path). In the client role the absence
-  /// of a listener is no error: it is tried again.
+  /// path, or it is no socket), system (errno of socket, bind or listen, with the path), out_of_memory. In the client
+  /// role the absence of a listener is no error: it is tried again.
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;
 

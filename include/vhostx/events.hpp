@@ -18,7 +18,8 @@ class Port;
 
 /// A front-end is connected; nothing is negotiated yet.
 struct FrontEndConnected {};
-/// The connection is over; every vring was stopped before. `reason.code` is `closed` when the front-end simply left.
+/// The connection is over; every vring was stopped before. Not delivered for a Port that is being destroyed.
+/// `reason.code` is `closed` when the front-end simply left.
 struct FrontEndDisconnected {
   Error reason;
 };
@@ -31,7 +32,8 @@ struct MemoryChanged {
   std::uint32_t regions = 0;
   std::uint64_t bytes = 0;
 };
-/// The ring started: its first kick came, or it resumes one that was in use before.
+/// The ring started: its first kick came, or it does not need one (its driver polls; it was in use before, or buffers
+/// wait in it).
 struct VringStarted {
   std::uint16_t index = 0;
 };
@@ -44,12 +46,14 @@ struct VringEnabled {
   std::uint16_t index = 0;
   bool enabled = false;
 };
-/// The driver lied: the ring does nothing more until it is stopped and started again.
+/// The driver lied: the ring does nothing more until it is stopped and started again. Or its addresses lie no longer in
+/// guest memory: then VringStopped follows at once, and the fault is outside_memory with the front-end's address of the
+/// descriptor table.
 struct VringBroken {
   std::uint16_t index = 0;
   VringFault fault;
 };
-/// NET_SET_MTU: the guest's MTU in bytes.
+/// NET_SET_MTU: the guest's MTU, 68 to 65535 bytes.
 struct MtuSet {
   std::uint16_t mtu = 0;
 };
@@ -58,7 +62,7 @@ struct MtuSet {
 struct RarpRequested {
   std::array<std::uint8_t, 6> mac{};
 };
-/// SET_STATUS: the VIRTIO device status field (VIRTIO 1.2, 2.1).
+/// SET_STATUS: the VIRTIO device status field (VIRTIO 1.2, 2.1), as GET_STATUS answers it from now on. 0: a reset.
 struct StatusSet {
   std::uint8_t status = 0;
 };
@@ -73,7 +77,7 @@ using EventHandler = std::function<void(Port&, const PortEvent&)>;
 
 /// The event's name as it stands in logs and JSON, e.g. "vring_started".
 VHOSTX_EXPORT const char* event_name(const PortEvent& event) noexcept;
-/// The event as one line for people, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 64)".
+/// The event as one line for people, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 0x40)".
 VHOSTX_EXPORT std::string describe(const PortEvent& event);
 
 }  // namespace vhostx

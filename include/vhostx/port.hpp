@@ -31,11 +31,13 @@ struct PortOptions {
   std::uint16_t queue_pairs_max = 1;     ///< 1 to 128.
   std::uint64_t features_masked = 0;     ///< Virtio feature bits not to offer, though the library could.
   std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
-  std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, bytes.
+  std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, 1 to 2^63 bytes.
   std::chrono::milliseconds message_timeout{
-      5000};  ///< For a message that has begun to arrive; an idle peer has no limit.
-  std::chrono::milliseconds reconnect_delay_min{100};   ///< Client role: the first pause; doubled each time.
-  std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause.
+      5000};  ///< 1 ms to 24 h. For a message that has begun to arrive, and for acknowledgements of the library's own
+              ///< requests; an idle peer has no limit.
+  std::chrono::milliseconds reconnect_delay_min{
+      100};  ///< Client role: the first pause, 1 ms to 24 h; doubled each time.
+  std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause, up to 24 h.
 };
 
 /// What the library knows of the front-end now.
@@ -53,7 +55,8 @@ struct PortInfo {
 };
 
 /// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and
-/// removes the socket file; the application must have stopped calling its vrings. Allowed from its own event handler.
+/// removes the socket file; the application must have stopped calling its vrings. No event is delivered any more, also
+/// none of those that this causes. Allowed from its own event handler. Threads: as Backend::open_port.
 class VHOSTX_EXPORT Port {
  public:
   explicit Port(std::shared_ptr<backend::PortCore> core) noexcept;

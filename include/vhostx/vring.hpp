@@ -18,17 +18,18 @@ class VringCore;
 
 /// A vring's two axes (vhost-user, "Ring states"), and the third that a lying driver adds.
 struct VringState {
-  bool started = false;  ///< The driver kicked it, and GET_VRING_BASE has not stopped it.
+  bool started = false;  ///< From VringStarted to VringStopped.
   bool enabled = false;  ///< SET_VRING_ENABLE 1, or VHOST_USER_F_PROTOCOL_FEATURES was not negotiated.
-  bool broken = false;   ///< The driver lied; sticky until the ring is stopped and started again.
+  bool broken = false;   ///< The driver lied; sticky until the ring is started again.
 };
 
 /// Owned by its Port, at the same address for the Port's whole life.
 ///
 /// Threads: dequeue_burst, enqueue_burst and set_notifications of one vring are called by one thread at a time
 /// (asserted in debug builds); which thread may change between calls. Different vrings are independent. The other
-/// functions may be called from any thread. None of them allocates, locks, throws or logs; the only system call is the
-/// write to the call eventfd when the driver asks for it (or to the control thread's, once, when a vring breaks).
+/// functions may be called from any thread. None of them allocates (but mbufs), locks, throws or logs; the only system
+/// call is the write to an eventfd: the call, when the driver asks for it (the control thread's, where calls go
+/// in-band); the err eventfd and the control thread's, once, when a vring breaks.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;
@@ -45,7 +46,7 @@ class VHOSTX_EXPORT Vring {
   /// checksum is partial, the data is good) and RTE_MBUF_F_RX_LRO with tso_segsz. See to_transmit_offload().
   /// Returns 0 on a vring that is stopped, broken or to the guest. On one that is started and disabled the guest's
   /// packets are consumed and dropped, and 0 is returned. An empty pool loses nothing: what did not fit stays in the
-  /// ring.
+  /// ring. After SEND_RARP one packet is the library's own RARP frame, which stats() does not count.
   std::uint16_t dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept;
 
   /// Host to guest. Copies packets into the guest's receive buffers, in order, and returns how many of them are dealt
@@ -62,8 +63,9 @@ class VHOSTX_EXPORT Vring {
   /// restarts.
   bool set_notifications(bool on) noexcept;
 
-  /// The eventfd that the driver kicks, or -1 while the ring has none. Owned by the Port: valid until VringStopped for
-  /// this vring has been delivered. Waiter watches it for those who do not want to follow that.
+  /// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. Owned by the Port:
+  /// valid until VringStopped for this vring has been delivered, or the Port is destroyed. Waiter watches it for those
+  /// who do not want to follow that.
   int kick_fd() const noexcept;
 
   VringState state() const noexcept;

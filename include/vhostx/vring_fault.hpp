@@ -15,7 +15,8 @@ enum class VringFaultCause : std::uint8_t {
   bad_indirect,          ///< Indirect table: length 0 or no multiple of 16, nested, with NEXT. a: length, b: flags.
   indirect_unsupported,  ///< Indirect descriptor although INDIRECT_DESC was not negotiated. a: address, b: length.
   wrong_direction,  ///< Writable descriptor on a transmit ring, or readable on a receive ring. a: address, b: flags.
-  outside_memory,   ///< Buffer or table that guest memory does not contain. a: guest address, b: length.
+  outside_memory,   ///< Buffer or table that guest memory does not contain. a: guest address (of the ring itself: the
+                    ///< front-end's), b: length.
 };
 
 constexpr const char* to_string(VringFaultCause cause) noexcept {

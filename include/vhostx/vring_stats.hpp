@@ -13,11 +13,11 @@ enum class VringCounter : std::uint8_t {
   packets,           // moved between guest and application
   bytes,             // of those packets, without the virtio-net header
   bursts,            // calls that moved at least one packet
-  calls,             // notifications sent to the driver
+  calls,             // bursts after which the driver wanted a notification, however it is sent
   drop_disabled,     // transmit ring started but disabled: consumed and dropped (vhost-user "Ring states")
   drop_bad_head,     // head index outside the descriptor table
   drop_bad_header,   // net header that contradicts the packet or what was negotiated
-  drop_short_chain,  // chain shorter than the net header or than an Ethernet header
+  drop_short_chain,  // chain shorter than the net header or than an Ethernet header; to the guest: given back empty
   drop_too_large,    // larger than 64 KiB, the MTU, or the buffers that this driver posts
   drop_bad_offload,  // mbuf whose offload request its own headers contradict
   stall_no_mbuf,     // bursts cut short because the mempool was empty; the packets stay in the guest's ring

@@ -28,7 +28,8 @@ class VHOSTX_EXPORT Waiter {
   Waiter& operator=(const Waiter&) = delete;
 
   /// Watches a vring, now and after each restart, until unwatch() or the Port's end. A vring has at most one Waiter; a
-  /// second one takes its place. Any thread.
+  /// second one takes its place. A driver that polls gives no eventfd: its ring neither wakes nor ends a wait. Any
+  /// thread. Errors: system (the kick cannot be watched).
   Result<void> watch(Vring& vring) noexcept;
   void unwatch(Vring& vring) noexcept;
 
