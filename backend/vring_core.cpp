@@ -77,9 +77,16 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
 
 bool VringCore::set_notifications(bool on) noexcept {
   VringGate::Pass pass(gate_);
-  if (pass.running != nullptr) return virtqueue::set_notifications(pass.running->layout, data_->cursor, on);
-  notifications_wanted_.store(on, std::memory_order_relaxed);
-  return false;
+  if (pass.running == nullptr) {
+    notifications_wanted_.store(on, std::memory_order_relaxed);
+    return false;
+  }
+  // A broken ring does nothing more: entries that wait in it for ever must not keep a worker awake.
+  if (data_->cursor.fault.cause != VringFaultCause::none) {
+    data_->cursor.notifications = on;
+    return false;
+  }
+  return virtqueue::set_notifications(pass.running->layout, data_->cursor, on);
 }
 
 void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {

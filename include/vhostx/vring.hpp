@@ -59,8 +59,8 @@ class VHOSTX_EXPORT Vring {
 
   /// Whether the driver shall kick when it adds buffers (VIRTIO 1.2, 2.7.10). Off is the state after start, for
   /// polling. Switching on returns true when buffers are there already, which would not be kicked for: poll once more
-  /// before sleeping. Off, or on a vring that is not running, returns false. The choice is kept when the vring
-  /// restarts.
+  /// before sleeping. Off, or on a vring that is not running or is broken, returns false. The choice is kept when the
+  /// vring restarts.
   bool set_notifications(bool on) noexcept;
 
   /// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. Owned by the Port:
