@@ -2,8 +2,8 @@
 // Forwarders: the inner loops.
 #include "tools/switch/forwarders.hpp"
 
-#include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 #include <rte_prefetch.h>
 
@@ -27,7 +27,12 @@ void prefetch_next(rte_mbuf* const* packets, std::uint16_t i, std::uint16_t coun
 void swap_addresses(rte_mbuf* packet) noexcept {
   if (packet->data_len < ethernet_header_length) return;
   std::byte* const frame = frame_of(packet);
-  std::swap_ranges(frame, frame + 6, frame + 6);
+  const std::uint64_t destination = destination_of(frame);
+  const std::uint64_t source = source_of(frame);
+  const std::uint64_t first = source | destination << 48;
+  const auto last = static_cast<std::uint32_t>(destination >> 16);
+  std::memcpy(frame, &first, sizeof first);
+  std::memcpy(frame + sizeof first, &last, sizeof last);
 }
 
 /// The queue of `port` for this packet: flows are spread when the guest uses several.
@@ -41,18 +46,17 @@ std::uint32_t LearningForwarder::operator()(RxLane& lane) noexcept {
   std::array<rte_mbuf*, burst_max> packets;
   const auto count = lane.receive(fabric_.pool, packets.data());
   if (count == 0) return 0;
-  source_ = 0;
-  destination_ = 0;
+  Recent recent;
   prefetch_first(packets.data(), count);
   for (std::uint16_t i = 0; i < count; ++i) {
     prefetch_next(packets.data(), i, count);
-    forward(lane, packets[i]);
+    forward(lane, packets[i], recent);
   }
   out_.send_all();
   return count;
 }
 
-void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet) noexcept {
+void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept {
   if (packet->data_len < ethernet_header_length) [[unlikely]] {
     drops_[lane.port].malformed.add(1);
     rte_pktmbuf_free(packet);
@@ -60,30 +64,34 @@ void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet) noexcept {
   }
   const void* const frame = frame_of(packet);
   const auto source = source_of(frame);
-  if (source != source_) {
-    fabric_.macs->learn(source, lane.port);
-    source_ = source;
-  }
   const auto destination = destination_of(frame);
+  if (source == recent.source && destination == recent.destination && recent.queue != nullptr) [[likely]]
+    return out_.add(*recent.queue, packet);
+  if (source != recent.source) fabric_.macs->learn(source, lane.port);
+  recent.source = source;
   if (is_group(destination)) return flood(lane, packet);
-  if (destination != destination_) {
-    destination_port_ = fabric_.macs->lookup(destination);
-    destination_ = destination;
-  }
-  if (destination_port_ == MacTable::no_port) return flood(lane, packet);
-  unicast(lane, packet, destination_port_);
+  recent.port = fabric_.macs->lookup(destination);
+  recent.destination = destination;
+  recent.queue = nullptr;
+  if (recent.port == MacTable::no_port) return flood(lane, packet);
+  unicast(lane, packet, recent);
 }
 
-void LearningForwarder::unicast(const RxLane& lane, rte_mbuf* packet, std::uint16_t port) noexcept {
-  if (port == lane.port) [[unlikely]] {
-    drops_[port].same_port.add(1);
+void LearningForwarder::unicast(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept {
+  if (recent.port == lane.port) [[unlikely]] {
+    drops_[recent.port].same_port.add(1);
     rte_pktmbuf_free(packet);
     return;
   }
-  if (TxQueue* const queue = queue_for(*fabric_.ports[port], packet)) [[likely]]
-    return out_.add(*queue, packet);
-  drops_[port].not_ready.add(1);
-  rte_pktmbuf_free(packet);
+  const SwitchPort& port = *fabric_.ports[recent.port];
+  TxQueue* const queue = queue_for(port, packet);
+  if (queue == nullptr) [[unlikely]] {
+    drops_[recent.port].not_ready.add(1);
+    rte_pktmbuf_free(packet);
+    return;
+  }
+  if (port.tx.size() == 1) recent.queue = queue;
+  out_.add(*queue, packet);
 }
 
 /// One more reference for each port that takes packets; ports without a guest are no loss.

@@ -21,17 +21,21 @@ class LearningForwarder {
   std::uint32_t operator()(RxLane& lane) noexcept;
 
  private:
-  void forward(const RxLane& lane, rte_mbuf* packet) noexcept;
-  void unicast(const RxLane& lane, rte_mbuf* packet, std::uint16_t port) noexcept;
+  /// The last addresses of a burst and what is known of them: most bursts have one flow. Forgotten with the burst.
+  struct Recent {
+    std::uint64_t source = 0;
+    std::uint64_t destination = 0;
+    std::uint16_t port = MacTable::no_port;  ///< Of the destination.
+    TxQueue* queue = nullptr;                ///< Of the destination, where all of its flows take the same.
+  };
+
+  void forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept;
+  void unicast(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept;
   void flood(const RxLane& lane, rte_mbuf* packet) noexcept;
 
   Fabric& fabric_;
   std::vector<WorkerDrops>& drops_;  // one a port
   OutBatches out_;
-  // The last address of each kind and what is known of it: most bursts have one flow. Forgotten with the burst.
-  std::uint64_t source_ = 0;
-  std::uint64_t destination_ = 0;
-  std::uint16_t destination_port_ = MacTable::no_port;
 };
 
 /// --mode io and mac: everything to the port beside, queue pair for queue pair.
