@@ -18,6 +18,8 @@
 namespace vhostx::backend {
 namespace {
 
+constexpr std::size_t handlers_per_run = 256;
+
 /// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
 class SignalsBlocked {
  public:
@@ -81,7 +83,8 @@ std::size_t ControlLoop::run_for(std::chrono::milliseconds wait) noexcept {
   std::size_t count = 0;
   try {
     count = io_.run_one_for(wait);
-    if (count != 0) count += io_.poll();
+    // Bounded: a front-end that floods its socket must not keep the application here.
+    while (count != 0 && count < handlers_per_run && io_.poll_one() != 0) ++count;
   } catch (const std::exception& error) {
     log_.error("control side: {}", error.what());
     ++count;

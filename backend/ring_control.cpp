@@ -35,34 +35,33 @@ Result<void> RingControl::set_addresses(const protocol::VringAddress& addresses)
 }
 
 Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
-  bool due = false;
-  if (kick == nullptr && host_.notifies_in_band()) {
+  const bool in_band = kick == nullptr && host_.notifies_in_band();
+  const bool polled = kick == nullptr && !in_band;  // no kick will ever come
+  if (in_band) {
     kick = in_band_kick();
     if (kick == nullptr) return make_error(ErrorCode::system, "SET_VRING_KICK: no eventfd for in-band kicks");
-  } else if (kick == nullptr) {
-    due = true;  // polled: no kick will ever come
   }
   if (started()) {
-    check(core_.replace(std::make_unique<RunningVring>(*core_.running()), kick));
-    config_.kick = std::move(kick);
+    swap_kick(std::move(kick));
     return {};
   }
-  if (const auto environment = host_.ring_environment()) {
-    const auto layout = lay_out(config_, *environment);
-    if (!layout) return layout.error();
-    due = due || was_in_use(config_, *layout);
-  }
-  arm(std::move(kick), due);
-  return {};
-}
-
-void RingControl::arm(std::shared_ptr<const EventFd> kick, bool due) {
+  // A ring that cannot start is refused here, where the front-end can be told.
+  if (const auto environment = host_.ring_environment())
+    if (const auto layout = lay_out(config_, *environment); !layout) return layout.error();
   watch_.reset();  // before the descriptor that it watches may be closed
   config_.kick = std::move(kick);
   config_.armed = true;
-  config_.kicked = due;
-  if (!due) watch_kick();
-  start_if_due();
+  config_.kicked = polled;
+  if (auto good = start_if_due(); !good) return good;
+  if (!config_.kicked) watch_kick();
+  return {};
+}
+
+// The ring runs on. To the application it stops and starts: that is how it learns that a descriptor is about to close.
+void RingControl::swap_kick(std::shared_ptr<const EventFd> kick) {
+  check(core_.replace(std::make_unique<RunningVring>(*core_.running()), kick));
+  host_.emit(VringStopped{core_.index()}, std::exchange(config_.kick, std::move(kick)));
+  host_.emit(VringStarted{core_.index()});
 }
 
 std::shared_ptr<const EventFd> RingControl::in_band_kick() {
@@ -79,7 +78,7 @@ void RingControl::watch_kick() {
     host_.run_turn([this] {
       watch_.reset();
       config_.kicked = true;
-      start_if_due();
+      if (auto good = start_if_due(); !good) fail(good.error());
     });
   });
   watch_->arm();
@@ -91,17 +90,20 @@ Result<void> RingControl::kick_in_band() {
   config_.armed = true;
   config_.kicked = true;
   watch_.reset();
-  start_if_due();
-  return {};
+  return start_if_due();
 }
 
-void RingControl::start_if_due() {
-  if (started() || !config_.armed || !config_.kicked || !config_.configured()) return;
+Result<void> RingControl::start_if_due() {
+  if (started() || !config_.armed || !config_.configured()) return {};
   const auto environment = host_.ring_environment();
-  if (!environment) return;
+  if (!environment) return {};
   auto running = build_running(config_, *environment);
-  if (!running) return fail(running.error());
+  if (!running) return std::move(running).error();
+  if (!config_.kicked && !was_in_use(config_, (*running)->layout)) return {};
+  config_.kicked = true;
+  watch_.reset();
   start(std::move(running).value());
+  return {};
 }
 
 void RingControl::start(std::unique_ptr<RunningVring> running) {
@@ -167,7 +169,12 @@ void RingControl::reset() {
 }
 
 void RingControl::environment_changed() {
-  if (!started()) return start_if_due();
+  if (!started()) {
+    // Its region may be one that comes later.
+    if (const auto good = start_if_due(); !good)
+      host_.log().debug("vring {} does not start yet: {}", core_.index(), good.error().message);
+    return;
+  }
   const auto environment = host_.ring_environment();
   if (!environment) return fail(make_error(ErrorCode::protocol_violation, "the guest memory is gone"));
   auto running = build_running(config_, *environment);
@@ -178,15 +185,15 @@ void RingControl::environment_changed() {
 // This ring alone: it starts again with the next SET_VRING_KICK.
 void RingControl::fail(const Error& reason) {
   host_.log().warning("vring {} stopped: {}", core_.index(), reason.message);
-  if (config_.err != nullptr)
-    config_.err->signal();
-  else if (host_.notifies_in_band())
-    host_.send_error(core_.index());
   const VringFault fault{.cause = VringFaultCause::outside_memory,
                          .a = config_.addresses ? config_.addresses->descriptors.value : 0,
                          .b = config_.size * sizeof(virtqueue::Descriptor)};
   host_.emit(VringBroken{core_.index(), fault});
   stop();
+  if (config_.err != nullptr)
+    config_.err->signal();
+  else if (host_.notifies_in_band())
+    host_.send_error(core_.index());
 }
 
 void RingControl::serve_wishes() {

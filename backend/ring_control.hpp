@@ -77,9 +77,9 @@ class RingControl {
 
  private:
   std::shared_ptr<const EventFd> in_band_kick();
-  void arm(std::shared_ptr<const EventFd> kick, bool due);
+  void swap_kick(std::shared_ptr<const EventFd> kick);
   void watch_kick();
-  void start_if_due();
+  Result<void> start_if_due();
   void start(std::unique_ptr<RunningVring> running);
   void fail(const Error& reason);
   template <typename Change>

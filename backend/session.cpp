@@ -17,6 +17,10 @@ using protocol::Incoming;
 using protocol::Message;
 using protocol::ReplyKind;
 
+namespace {
+constexpr unsigned refusals_logged_max = 32;
+}
+
 Session::Session(PortCore& port, UniqueFd socket)
     : port_(port),
       device_(port),
@@ -70,12 +74,21 @@ Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
   const bool ack = wants_ack(request);
   if (!outcome) {
     if (!ack) return std::move(outcome).error();
-    port_.log().warning("refused: {}", outcome.error().message);
+    log_refusal(outcome.error());
     return channel_.send(protocol::make_ack(request, 1));
   }
   if (*outcome) return channel_.send(std::move(**outcome));
   if (ack) return channel_.send(protocol::make_ack(request, 0));
   return {};
+}
+
+// A front-end must not fill the application's log.
+void Session::log_refusal(const Error& error) {
+  if (refusals_ > refusals_logged_max) return;
+  if (refusals_++ < refusals_logged_max)
+    port_.log().warning("refused: {}", error.message);
+  else
+    port_.log().warning("more requests are refused and not logged, on this connection");
 }
 
 // vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own is answered by that alone.

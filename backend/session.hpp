@@ -30,10 +30,12 @@ class Session {
   Result<Reply> dispatch(protocol::Message& message);
   Result<Reply> try_dispatch(protocol::Message& message);
   Result<void> answer(const protocol::Header& request, Result<Reply> outcome);
+  void log_refusal(const Error& error);
   bool wants_ack(const protocol::Header& request) const noexcept;
 
   PortCore& port_;
   Device device_;
+  unsigned refusals_ = 0;
   protocol::Channel channel_;
 };
 

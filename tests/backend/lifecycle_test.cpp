@@ -133,12 +133,11 @@ TEST(ApplicationsLoop, ServesAConnection) {
   auto served = std::async(std::launch::async, [&] {
     FakeMachine machine(fixture.options.socket_path);
     machine.bring_up();
-    machine.sync();
+    fixture.events.until<VringStarted>();
   });
   while (served.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
     fixture.backend->run_control(std::chrono::milliseconds(10));
   served.get();
-  fixture.events.until<VringStarted>();
 }
 
 TEST(ClientRole, ConnectsAndConnectsAgain) {
@@ -240,12 +239,15 @@ TEST_P(DestroyedFromItsEvent, NothingIsLeft) {
   const auto backend = must(Backend::create());
   std::mutex lock;
   std::unique_ptr<Port> port;
+  std::promise<void> started;
   std::promise<void> destroyed;
   PortOptions options;
   options.socket_path = folder.path("port");
   {
     const std::lock_guard guard(lock);
     port = must(backend->open_port(options, [&](Port&, const PortEvent& event) {
+      if (const auto* ring = std::get_if<VringStarted>(&event); ring != nullptr && ring->index == 0)
+        started.set_value();
       if (std::string(event_name(event)) != GetParam()) return;
       const std::lock_guard handler_guard(lock);
       ASSERT_NE(port, nullptr);
@@ -256,7 +258,7 @@ TEST_P(DestroyedFromItsEvent, NothingIsLeft) {
   try {
     FakeMachine machine(options.socket_path);
     machine.bring_up();
-    machine.sync();
+    started.get_future().wait_for(patience);
     must(machine.front_end().set_u64(Request::net_set_mtu, 1500));
     must(machine.front_end().get_vring_base(0));
   } catch (const std::runtime_error&) {  // the port went away under it

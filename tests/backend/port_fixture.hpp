@@ -150,6 +150,9 @@ class FakeMachine {
   std::vector<std::unique_ptr<Ring>> rings_;
 };
 
+/// Reads the kick descriptor that a port shows: the number of kicks, 0 when there is none to read.
+std::uint64_t read_kick(Port& port, std::uint16_t ring);
+
 /// True when `eventfd` is signalled within the time a test is willing to wait; takes the signal.
 bool signalled(const EventFd& eventfd, std::chrono::milliseconds timeout = patience);
 

@@ -51,11 +51,22 @@ TEST_F(SessionTest, InfoSaysWhatWasAgreed) {
 }
 
 TEST_F(SessionTest, EventsComeInOrder) {
-  machine.bring_up();
-  machine.sync();
-  front_end().disconnect();
   std::string names;
-  for (std::string name; name != "disconnected"; names += name + " ") name = event_name(fixture.events.next());
+  const auto names_until = [&](std::string_view last) {
+    for (std::string name; name != last; names += name + " ") name = event_name(fixture.events.next());
+  };
+  machine.negotiate();
+  machine.send_memory();
+  for (std::uint16_t ring = 0; ring < machine.ring_count(); ++ring) {
+    machine.configure_ring(ring);
+    machine.send_fds(ring);
+    machine.enable(ring);
+    machine.sync();
+    machine.kick(ring);
+    names_until("vring_started");
+  }
+  front_end().disconnect();
+  names_until("disconnected");
   EXPECT_EQ(names,
             "connected features_negotiated memory_changed vring_enabled vring_started vring_enabled vring_started "
             "vring_stopped vring_stopped disconnected ");
