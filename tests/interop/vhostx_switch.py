@@ -119,6 +119,7 @@ def describe(stats):
         lost = ", ".join(f"{packets} {cause}" for cause, packets in dropped(port).items()) or "nothing"
         lines.append(
             f"  {port['name'].rsplit('/', 1)[-1]}: {taken['packets']} packets ({taken['bytes']} bytes) from the guest,"
-            f" {given['packets']} ({given['bytes']} bytes) to it, dropped: {lost}; features {port.get('features')}"
+            f" {given['packets']} ({given['bytes']} bytes) to it, dropped: {lost}"
+            + (f"; features {port['features']}" if port["connected"] else "")
         )
     return "\n".join(lines)
