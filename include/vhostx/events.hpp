@@ -37,7 +37,8 @@ struct MemoryChanged {
 struct VringStarted {
   std::uint16_t index = 0;
 };
-/// The ring stopped. No burst is running on it and its kick fd is about to be closed.
+/// The ring stopped: no burst is running on it, and its kick fd is about to be closed. Also when a ring that goes on
+/// running has another kick fd: then VringStarted follows at once.
 struct VringStopped {
   std::uint16_t index = 0;
 };
