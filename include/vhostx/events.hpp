@@ -47,9 +47,9 @@ struct VringEnabled {
   std::uint16_t index = 0;
   bool enabled = false;
 };
-/// The driver lied: the ring does nothing more until it is stopped and started again. Or its addresses lie no longer in
-/// guest memory: then VringStopped follows at once, and the fault is outside_memory with the front-end's address of the
-/// descriptor table.
+/// The driver lied: the ring does nothing more until it is stopped and started again. Or the ring itself does not lie
+/// in guest memory, or no longer: then the fault is outside_memory with the front-end's address of the descriptor
+/// table, and VringStopped follows at once if the ring had started.
 struct VringBroken {
   std::uint16_t index = 0;
   VringFault fault;
