@@ -22,6 +22,7 @@ using memory::HostSpan;
 using memory::load_once;
 using virtqueue::ChainWalker;
 using virtqueue::Descriptor;
+using virtqueue::RawDescriptor;
 using virtqueue::SplitQueue;
 
 /// One burst. `header_bytes` is fixed per negotiation, so that the common packet runs straight.
@@ -62,13 +63,14 @@ class Dequeuer {
     batch = allocate(batch);
     load_descriptors(batch);
     const std::uint16_t end = static_cast<std::uint16_t>(done_ + batch);
-    std::uint16_t taken = 0;
+    std::uint16_t taken = take_simple_run(0, batch);
     while (taken != batch) {
-      const Outcome outcome = data_[taken] != nullptr ? take_simple(taken) : take_chain(taken);
+      const Outcome outcome = take_chain(taken);
       if (outcome >= Outcome::stalled) break;
       if (outcome != Outcome::skipped) queue_.add_used(heads_[taken], 0);
       if (outcome == Outcome::delivered) ++done_;
       ++taken;
+      taken = take_simple_run(taken, batch);
     }
     queue_.advance(taken);
     if (done_ != end)
@@ -76,39 +78,55 @@ class Dequeuer {
   }
 
   /// Each descriptor once; `data_` where it is a whole packet in one region, null where take_chain has to look closer.
+  /// Local copies of what does not change: the compiler cannot know that the arrays are not it.
   void load_descriptors(std::uint16_t batch) noexcept {
-    const auto& layout = context_.layout;
-    for (std::uint16_t i = 0; i < batch; ++i) {
-      heads_[i] = queue_.head(i);
-      if (heads_[i] < layout.size) [[likely]]
-        rte_prefetch0(layout.descriptors + std::size_t{heads_[i]} * sizeof(Descriptor));
-    }
+    const virtqueue::RingLayout layout = context_.layout;
+    queue_.copy_heads(heads_.data(), batch);
+    for (std::uint16_t i = 0; i < batch; ++i)
+      rte_prefetch0(layout.descriptors + std::size_t{heads_[i]} * sizeof(Descriptor));  // also of a bad head: harmless
     constexpr std::uint16_t not_simple = Descriptor::next_flag | Descriptor::write_flag | Descriptor::indirect_flag;
+    memory::GuestMemory::Hint hint = hint_;
     for (std::uint16_t i = 0; i < batch; ++i) {
       data_[i] = nullptr;
       if (heads_[i] >= layout.size) [[unlikely]]
         continue;
-      const Descriptor descriptor = layout.descriptor(heads_[i]);
+      const RawDescriptor descriptor = layout.descriptor(heads_[i]);
       descriptors_[i] = descriptor;
-      if ((descriptor.flags & not_simple) != 0 || descriptor.length < header_bytes + ethernet_header_bytes) continue;
-      data_[i] = context_.memory.translate({descriptor.address}, descriptor.length, hint_).data;
-      rte_prefetch0(data_[i]);
+      if ((descriptor.flags() & not_simple) != 0 || descriptor.length() < header_bytes + ethernet_header_bytes)
+          [[unlikely]]
+        continue;
+      const std::uint8_t* data = context_.memory.translate({descriptor.address}, descriptor.length(), hint).data;
+      data_[i] = data;
+      rte_prefetch0(data);
     }
+    hint_ = hint;
   }
 
-  Outcome take_simple(std::uint16_t i) noexcept {
-    rte_mbuf* mbuf = packets_[done_];
-    const std::uint8_t* header = data_[i];
-    const std::uint32_t length = descriptors_[i].length - header_bytes;
-    template_.apply(mbuf, length);
-    if (length > rte_pktmbuf_tailroom_empty(mbuf)) [[unlikely]]
-      return take_chain(i);
-    const auto first_word = load_once<std::uint64_t>(header);
-    std::memcpy(rte_pktmbuf_mtod(mbuf, void*), header + header_bytes, length);
-    if (asks_offload(first_word)) [[unlikely]]
-      return offload(mbuf, first_word, load_once<std::uint16_t>(header + sizeof first_word));
-    bytes_ += length;
-    return Outcome::delivered;
+  /// The straight path, from chain `begin` on; ends before the first that is not simple.
+  std::uint16_t take_simple_run(std::uint16_t begin, std::uint16_t batch) noexcept {
+    const MbufTemplate fresh = template_;
+    rte_mbuf** const packets = packets_;
+    std::uint16_t done = done_;
+    std::uint64_t bytes = 0;
+    std::uint16_t i = begin;
+    for (; i < batch && data_[i] != nullptr; ++i) {
+      rte_mbuf* mbuf = packets[done];
+      const std::uint8_t* header = data_[i];
+      const std::uint32_t length = descriptors_[i].length() - header_bytes;
+      fresh.apply(mbuf, length);
+      if (length > rte_pktmbuf_tailroom_empty(mbuf)) [[unlikely]]
+        break;
+      const auto first_word = load_once<std::uint64_t>(header);
+      std::memcpy(rte_pktmbuf_mtod(mbuf, void*), header + header_bytes, length);
+      if (asks_offload(first_word)) [[unlikely]]
+        if (!offload(mbuf, first_word, load_once<std::uint16_t>(header + sizeof first_word))) continue;
+      bytes += length;
+      ++done;
+    }
+    queue_.add_used_run(heads_.data() + begin, static_cast<std::uint16_t>(i - begin), [](std::uint16_t) { return 0U; });
+    done_ = done;
+    bytes_ += bytes;
+    return i;
   }
 
   static std::uint32_t rte_pktmbuf_tailroom_empty(const rte_mbuf* mbuf) noexcept {
@@ -117,7 +135,8 @@ class Dequeuer {
   /// flags and gso_type are the first two bytes.
   static bool asks_offload(std::uint64_t first_word) noexcept { return (first_word & 0xffff) != 0; }
 
-  Outcome offload(rte_mbuf* mbuf, std::uint64_t first_word, std::uint16_t csum_offset) noexcept {
+  /// False: the header lies, and the packet is dropped.
+  bool offload(rte_mbuf* mbuf, std::uint64_t first_word, std::uint16_t csum_offset) noexcept {
     const VirtioNetHeader header{.flags = static_cast<std::uint8_t>(first_word),
                                  .gso_type = static_cast<std::uint8_t>(first_word >> 8),
                                  .hdr_len = static_cast<std::uint16_t>(first_word >> 16),
@@ -125,9 +144,9 @@ class Dequeuer {
                                  .csum_start = static_cast<std::uint16_t>(first_word >> 48),
                                  .csum_offset = csum_offset,
                                  .num_buffers = 0};
-    if (!apply_guest_offload(header, context_.features, mbuf)) return drop(VringCounter::drop_bad_header);
-    bytes_ += mbuf->pkt_len;
-    return Outcome::delivered;
+    if (apply_guest_offload(header, context_.features, mbuf)) return true;
+    context_.counters.add(VringCounter::drop_bad_header, 1);
+    return false;
   }
 
   Outcome take_chain(std::uint16_t i) noexcept {
@@ -178,13 +197,12 @@ class Dequeuer {
 
   Outcome finish_chain(rte_mbuf* mbuf, const std::uint8_t* header, MbufWriter& writer) noexcept {
     const auto first_word = load_once<std::uint64_t>(header);  // our own copy
-    if (!asks_offload(first_word)) {
-      bytes_ += mbuf->pkt_len;
-      return Outcome::delivered;
+    if (asks_offload(first_word) && !offload(mbuf, first_word, load_once<std::uint16_t>(header + sizeof first_word))) {
+      writer.discard();
+      return Outcome::dropped;
     }
-    const Outcome outcome = offload(mbuf, first_word, load_once<std::uint16_t>(header + sizeof first_word));
-    if (outcome != Outcome::delivered) writer.discard();
-    return outcome;
+    bytes_ += mbuf->pkt_len;
+    return Outcome::delivered;
   }
 
   Outcome drop(VringCounter cause) noexcept {
@@ -218,7 +236,7 @@ class Dequeuer {
   std::uint16_t done_ = 0;
   bool stalled_ = false;
   std::array<std::uint16_t, batch_max> heads_;
-  std::array<Descriptor, batch_max> descriptors_;
+  std::array<RawDescriptor, batch_max> descriptors_;
   std::array<const std::uint8_t*, batch_max> data_;
 };
 

@@ -23,6 +23,7 @@ using memory::HostSpan;
 using virtqueue::ChainWalker;
 using virtqueue::Descriptor;
 using virtqueue::Pop;
+using virtqueue::RawDescriptor;
 using virtqueue::SplitQueue;
 
 template <std::uint16_t header_bytes>
@@ -68,51 +69,62 @@ class Enqueuer {
   std::uint16_t put_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
     count = std::min(count, queue_.ready());
     stopped_ = false;
-    const auto& layout = context_.layout;
-    for (std::uint16_t i = 0; i < count; ++i) {
-      const std::uint16_t head = queue_.head(i);
-      if (!is_simple(*packets[i]) || head >= layout.size) [[unlikely]] {
-        stopped_ = true;
-        count = i;
-        break;
-      }
-      heads_[i] = head;
-      rte_prefetch0(layout.descriptors + std::size_t{head} * sizeof(Descriptor));
-    }
+    queue_.copy_heads(heads_.data(), count);
+    const std::uint8_t* table = context_.layout.descriptors;
+    for (std::uint16_t i = 0; i < count; ++i)
+      rte_prefetch0(table + std::size_t{heads_[i]} * sizeof(Descriptor));  // also of a bad head: harmless
     count = resolve(packets, count);
-    for (std::uint16_t i = 0; i < count; ++i) write_simple(*packets[i], i);
-    queue_.advance(count);
+    write_simple(packets, count);
     return count;
   }
 
+  /// Finds where each packet goes. Local copies of what does not change: the compiler cannot know that the arrays are
+  /// not it.
   std::uint16_t resolve(rte_mbuf* const* packets, std::uint16_t count) noexcept {
     constexpr std::uint16_t looked_at = Descriptor::next_flag | Descriptor::write_flag | Descriptor::indirect_flag;
-    for (std::uint16_t i = 0; i < count; ++i) {
-      const Descriptor descriptor = context_.layout.descriptor(heads_[i]);
-      const std::size_t needed = std::size_t{header_bytes} + packets[i]->data_len;
-      HostSpan span;
-      if ((descriptor.flags & looked_at) == Descriptor::write_flag && descriptor.length >= needed)
-        span = context_.memory.translate({descriptor.address}, needed, hint_);
-      if (!span) [[unlikely]] {
+    const virtqueue::RingLayout layout = context_.layout;
+    memory::GuestMemory::Hint hint = hint_;
+    std::uint16_t i = 0;
+    for (; i < count; ++i) {
+      const rte_mbuf& packet = *packets[i];
+      if (!is_simple(packet) || heads_[i] >= layout.size) [[unlikely]]
+        break;
+      const RawDescriptor descriptor = layout.descriptor(heads_[i]);
+      const std::uint32_t needed = std::uint32_t{header_bytes} + packet.data_len;
+      std::uint8_t* data = nullptr;
+      if ((descriptor.flags() & looked_at) == Descriptor::write_flag && descriptor.length() >= needed) [[likely]]
+        data = context_.memory.translate({descriptor.address}, needed, hint).data;
+      if (data == nullptr) [[unlikely]] {
         seed_head_ = heads_[i];
         seed_ = descriptor;
-        stopped_ = true;
-        return i;
+        break;
       }
-      data_[i] = span.data;
-      rte_prefetch0(span.data);
+      data_[i] = data;
+      lengths_[i] = needed;
+      rte_prefetch0(data);
     }
-    return count;
+    hint_ = hint;
+    stopped_ = i != count;
+    return i;
   }
 
-  void write_simple(const rte_mbuf& packet, std::uint16_t i) noexcept {
-    VirtioNetHeader header = plain_header(packet, context_.features);
-    header.num_buffers = 1;  // also without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1)
-    std::memcpy(data_[i], &header, header_bytes);
-    std::memcpy(data_[i] + header_bytes, rte_pktmbuf_mtod(&packet, const void*), packet.data_len);
-    queue_.add_used(heads_[i], header_bytes + packet.data_len);
-    ++packets_;
-    bytes_ += packet.data_len;
+  void write_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+    const std::uint64_t features = context_.features;
+    std::uint64_t bytes = 0;
+    for (std::uint16_t i = 0; i < count; ++i) {
+      const rte_mbuf& packet = *packets[i];
+      std::uint8_t* data = data_[i];
+      VirtioNetHeader header = plain_header(packet, features);
+      header.num_buffers = 1;  // also without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1)
+      std::memcpy(data, &header, header_bytes);
+      std::memcpy(data + header_bytes, rte_pktmbuf_mtod(&packet, const void*), packet.data_len);
+      bytes += packet.data_len;
+    }
+    const std::uint32_t* lengths = lengths_.data();
+    queue_.add_used_run(heads_.data(), count, [lengths](std::uint16_t i) { return lengths[i]; });
+    queue_.advance(count);
+    packets_ += count;
+    bytes_ += bytes;
   }
 
   /// Any packet into any chains. False: it stays with the caller, the burst ends.
@@ -202,7 +214,7 @@ class Enqueuer {
     std::uint16_t head = 0;
     const Pop pop = queue_.pop(head);
     if (pop != Pop::chain) return pop == Pop::lying ? Outcome::broken : Outcome::no_buffers;
-    const Descriptor first = head == seed_head_ ? seed_ : context_.layout.descriptor(head);
+    const RawDescriptor first = head == seed_head_ ? seed_ : context_.layout.descriptor(head);
     seed_head_ = no_head;
     ChainWalker walker(context_.layout, context_.memory, hint_, virtqueue::Direction::writable, head, first);
     std::uint32_t written = 0;
@@ -256,9 +268,10 @@ class Enqueuer {
   std::uint64_t bytes_ = 0;
   bool stopped_ = false;               // put_simple met something that is not simple
   std::uint32_t seed_head_ = no_head;  // the next head, when its descriptor is loaded already
-  Descriptor seed_{};
+  RawDescriptor seed_{};
   std::array<std::uint16_t, batch_max> heads_;
   std::array<std::uint8_t*, batch_max> data_;
+  std::array<std::uint32_t, batch_max> lengths_;  // header and packet
 };
 
 }  // namespace

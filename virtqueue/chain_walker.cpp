@@ -61,7 +61,7 @@ bool ChainWalker::follow_next() noexcept {
   const std::uint32_t bound = in_table_ ? table_length_ : layout_.size;
   if (next >= bound) return fail(VringFaultCause::bad_next, next, bound);
   if (in_table_) return load_from_table(next);
-  current_ = layout_.descriptor(next);
+  current_ = layout_.descriptor(next).unpack();
   return true;
 }
 
@@ -70,7 +70,7 @@ bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
   const std::uint64_t address = table_ + entry * sizeof(Descriptor);
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
   if (span.size == sizeof(Descriptor)) [[likely]] {
-    current_ = load_descriptor(span.data);
+    current_ = load_descriptor(span.data).unpack();
     return true;
   }
   std::array<std::uint8_t, sizeof(Descriptor)> gathered{};
@@ -79,7 +79,7 @@ bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
     if (!span) return fail(VringFaultCause::outside_memory, address, sizeof(Descriptor));
     std::memcpy(gathered.data() + have, span.data, span.size);
   }
-  current_ = load_descriptor(gathered.data());
+  current_ = load_descriptor(gathered.data()).unpack();
   return true;
 }
 

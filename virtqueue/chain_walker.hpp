@@ -27,8 +27,8 @@ class ChainWalker {
 
   /// Starts at `head`, which is inside the table, with its descriptor already loaded.
   ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
-              Direction direction, std::uint16_t head, const Descriptor& first) noexcept
-      : layout_(layout), memory_(memory), hint_(hint), direction_(direction), current_(first) {
+              Direction direction, std::uint16_t head, const RawDescriptor& first) noexcept
+      : layout_(layout), memory_(memory), hint_(hint), direction_(direction), current_(first.unpack()) {
     fault_.head = head;
   }
 

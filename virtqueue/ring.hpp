@@ -22,21 +22,27 @@ struct Descriptor {
   static constexpr std::uint16_t write_flag = 2;  // device-writable
   static constexpr std::uint16_t indirect_flag = 4;
 
-  // No initial values: arrays of these live on the data path's stack.
-  std::uint64_t address;  // guest physical
-  std::uint32_t length;
-  std::uint16_t flags;
-  std::uint16_t next;
+  std::uint64_t address = 0;  // guest physical
+  std::uint32_t length = 0;
+  std::uint16_t flags = 0;
+  std::uint16_t next = 0;
 };
 static_assert(sizeof(Descriptor) == 16);
 
+/// A descriptor as it was read: two words, taken apart where a field is used. Batches of them are cheap to keep.
+struct RawDescriptor {
+  std::uint64_t address;
+  std::uint64_t rest;
+
+  std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(rest); }
+  std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(rest >> 32); }
+  Descriptor unpack() const noexcept { return {address, length(), flags(), static_cast<std::uint16_t>(rest >> 48)}; }
+};
+
 /// Copies a descriptor out of shared memory, each byte read once: the copy is checked and the copy is used. Indirect
-/// tables have no alignment, hence the packed words.
-inline Descriptor load_descriptor(const std::uint8_t* shared) noexcept {
-  const auto address = memory::load_once<std::uint64_t>(shared);
-  const auto rest = memory::load_once<std::uint64_t>(shared + 8);
-  return {address, static_cast<std::uint32_t>(rest), static_cast<std::uint16_t>(rest >> 32),
-          static_cast<std::uint16_t>(rest >> 48)};
+/// tables have no alignment.
+inline RawDescriptor load_descriptor(const std::uint8_t* shared) noexcept {
+  return {memory::load_once<std::uint64_t>(shared), memory::load_once<std::uint64_t>(shared + 8)};
 }
 
 /// struct virtq_avail (2.7.6): flags, idx, ring[size], used_event. Written by the driver.

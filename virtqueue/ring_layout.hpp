@@ -32,7 +32,7 @@ struct RingLayout {
   RingFeatures features;
 
   std::uint32_t slot(std::uint16_t index) const noexcept { return index & (size - 1); }
-  Descriptor descriptor(std::uint16_t index) const noexcept {
+  RawDescriptor descriptor(std::uint16_t index) const noexcept {
     return load_descriptor(descriptors + std::size_t{index} * sizeof(Descriptor));
   }
 };

@@ -59,6 +59,14 @@ class SplitQueue {
     return layout_.avail.entry(layout_.slot(static_cast<std::uint16_t>(avail_next_ + ahead)));
   }
 
+  /// head(0) to head(count - 1).
+  void copy_heads(std::uint16_t* heads, std::uint16_t count) const noexcept {
+    const RingLayout layout = layout_;
+    const std::uint16_t first = avail_next_;
+    for (std::uint16_t i = 0; i < count; ++i)
+      heads[i] = layout.avail.entry(layout.slot(static_cast<std::uint16_t>(first + i)));
+  }
+
   /// Passes over `count` entries (at most ready()), which the caller has taken by head().
   void advance(std::uint16_t count) noexcept { avail_next_ = static_cast<std::uint16_t>(avail_next_ + count); }
 
@@ -89,6 +97,17 @@ class SplitQueue {
   void add_used(std::uint16_t head_index, std::uint32_t written) noexcept {
     layout_used().set_entry(layout_.slot(used_next_), head_index, written);
     ++used_next_;
+  }
+
+  /// The same for many chains in a row; `written(i)` is asked for each.
+  template <typename Written>
+  void add_used_run(const std::uint16_t* heads, std::uint16_t count, Written written) noexcept {
+    const RingLayout layout = layout_;  // a copy: nothing that is stored below can be it
+    UsedRing used = layout.used;
+    const std::uint16_t first = used_next_;
+    for (std::uint16_t i = 0; i < count; ++i)
+      used.set_entry(layout.slot(static_cast<std::uint16_t>(first + i)), heads[i], written(i));
+    used_next_ = static_cast<std::uint16_t>(first + count);
   }
 
   /// A position to come back to when a packet does not fit: what was written since is invisible to the driver.
