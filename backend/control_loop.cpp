@@ -82,7 +82,9 @@ std::size_t ControlLoop::run_for(std::chrono::milliseconds wait) noexcept {
   if (mode_ == ControlThread::own || delivering()) return 0;
   std::size_t count = 0;
   try {
-    count = io_.run_one_for(wait);
+    // run_one_for(0) looks at nothing at all.
+    count = io_.poll_one();
+    if (count == 0) count = io_.run_one_for(wait);
     // Bounded: a front-end that floods its socket must not keep the application here.
     while (count != 0 && count < handlers_per_run && io_.poll_one() != 0) ++count;
   } catch (const std::exception& error) {

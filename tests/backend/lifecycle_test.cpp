@@ -140,6 +140,14 @@ TEST(ApplicationsLoop, ServesAConnection) {
   served.get();
 }
 
+TEST(ApplicationsLoop, DoesWhatIsDueWithoutWaiting) {
+  PortFixture fixture({}, {.control_thread = ControlThread::application});
+  const FakeFrontEnd front_end = must(FakeFrontEnd::connect(fixture.options.socket_path));
+  while (fixture.backend->run_control(std::chrono::milliseconds(0)) != 0) {
+  }
+  EXPECT_TRUE(fixture.port->info().connected);
+}
+
 TEST(ClientRole, ConnectsAndConnectsAgain) {
   const TemporaryFolder folder;
   PortOptions options;

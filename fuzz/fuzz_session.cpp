@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A front-end that sends any requests in any order, with descriptors of any kind, against a Port. After each input the
+// connection is gone, no ring runs, and every descriptor is closed.
+#include <array>
+#include <fcntl.h>
+#include <memory>
+#include <string>
+#include <unistd.h>
+
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <vhostx/backend.hpp>
+#include <vhostx/port.hpp>
+
+#include "backend/unix_socket.hpp"
+#include "fuzz/protocol_input.hpp"
+#include "fuzz/session_input.hpp"
+#include "protocol/codec.hpp"
+#include "protocol/socket_io.hpp"
+
+using namespace vhostx;
+using namespace vhostx::fuzz;
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) __builtin_trap();
+}
+
+int open_fds() {
+  int count = 0;
+  for (int fd = 0; fd < 512; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+  return count;
+}
+
+UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+// Made once: what a process has before and after every input.
+struct World {
+  World() {
+    std::string folder = "/tmp/vhostx-fuzz-XXXXXX";
+    require(::mkdtemp(folder.data()) != nullptr);
+    path = folder + "/port";
+    backend = std::move(Backend::create({.control_thread = ControlThread::application})).value();
+    PortOptions options;
+    options.socket_path = path;
+    options.queue_pairs_max = 2;
+    port = std::move(backend->open_port(options, [this](Port&, const PortEvent& event) {
+             require(!describe(event).empty());
+             ++events;
+           })).value();
+    memory.reset(::memfd_create("guest", MFD_CLOEXEC));
+    require(::ftruncate(memory.get(), memory_bytes) == 0);
+    kick.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    std::array<int, 2> ends{};
+    require(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    pipe_in.reset(ends[0]);
+    pipe_out.reset(ends[1]);
+  }
+  ~World() {
+    port.reset();
+    ::rmdir(path.substr(0, path.rfind('/')).c_str());
+  }
+
+  void turn() {
+    while (backend->run_control(std::chrono::milliseconds(0)) != 0) {
+    }
+  }
+  UniqueFd fd_of(FdKind kind) const {
+    switch (kind) {
+      case FdKind::event_fd:
+        return duplicate(kick.get());
+      case FdKind::memory:
+        return duplicate(memory.get());
+      case FdKind::pipe:
+        return duplicate(pipe_out.get());
+      case FdKind::socket:
+        return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      case FdKind::none:
+        break;
+    }
+    return UniqueFd();
+  }
+
+  std::string path;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Port> port;
+  UniqueFd memory;
+  UniqueFd kick;
+  UniqueFd pipe_in;
+  UniqueFd pipe_out;
+  std::uint64_t events = 0;
+};
+
+void write_memory(const World& world, Input record) {
+  const std::size_t offset = record.two_bytes();
+  const auto bytes = record.rest();
+  const std::size_t room = memory_bytes - offset;
+  [[maybe_unused]] const auto written =
+      ::pwrite(world.memory.get(), bytes.data(), std::min(bytes.size(), room), static_cast<off_t>(offset));
+}
+
+void look_at_rings(World& world) {
+  for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) {
+    world.port->vring(i).set_notifications(true);
+    world.port->vring(i).set_notifications(false);
+    require(!world.port->vring(i).state().broken);  // no burst ran
+  }
+}
+
+void send_message(const World& world, int socket, std::uint8_t request, std::uint8_t how_bits,
+                  std::span<const std::byte> payload) {
+  using protocol::Header;
+  const std::uint32_t flags = Header::version_1 | ((how_bits & how_need_reply) != 0 ? Header::need_reply : 0);
+  const auto size = static_cast<std::uint32_t>(payload.size());
+  const auto header = protocol::encode_header({request, flags, size});
+  std::vector<std::byte> bytes(header.begin(), header.end());
+  bytes.insert(bytes.end(), payload.begin(), payload.end());
+  protocol::FdList fds;
+  const auto kind = static_cast<FdKind>((how_bits >> how_kind_shift) & 7);
+  for (unsigned i = 0; i < unsigned{how_bits} >> how_count_shift; ++i)
+    if (UniqueFd fd = world.fd_of(kind)) fds.add(std::move(fd));
+  static_cast<void>(protocol::transmit(socket, bytes, fds, protocol::Blocking::no));
+}
+
+// Answers are read and dropped: a back-end whose answers wait does not read on.
+void drop_answers(int socket) {
+  std::array<std::byte, 4096> answers;
+  while (::recv(socket, answers.data(), answers.size(), MSG_DONTWAIT) > 0) {
+  }
+}
+
+void run(World& world, int socket, Input& input) {
+  while (!input.empty()) {
+    const std::uint8_t what = input.byte();
+    const std::uint8_t how_bits = input.byte();
+    const std::size_t length = input.two_bytes() % (protocol::payload_bytes_max + 2);
+    const auto bytes = input.bytes(length);
+    if (what == record_kick) [[maybe_unused]]
+      const auto written = ::eventfd_write(world.kick.get(), 1);
+    else if (what == record_data)
+      look_at_rings(world);
+    else if (what == record_memory)
+      write_memory(world, Input(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
+    else
+      send_message(world, socket, what, how_bits, bytes);
+    world.turn();
+    drop_answers(socket);
+  }
+}
+
+void reset_memory(const World& world) {
+  require(::ftruncate(world.memory.get(), 0) == 0 && ::ftruncate(world.memory.get(), memory_bytes) == 0);
+  eventfd_t ignored = 0;
+  ::eventfd_read(world.kick.get(), &ignored);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static World world;
+  if (size > 16384) return 0;
+  reset_memory(world);
+  const int before = open_fds();
+  {
+    const UniqueFd socket = std::move(backend::make_unix_socket()).value();
+    require(backend::connect_unix(socket.get(), world.path) == 0);
+    world.turn();
+    require(world.port->info().connected);
+    Input input(data, size);
+    run(world, socket.get(), input);
+  }
+  for (int i = 0; i < 1000 && world.port->info().connected; ++i)
+    world.backend->run_control(std::chrono::milliseconds(5));
+  world.turn();
+  require(!world.port->info().connected);
+  for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) require(!world.port->vring(i).state().started);
+  require(open_fds() == before);
+  return 0;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writes fuzz_session's seeds: whole lives of front-ends, as QEMU, virtio-user and in-band ones lead them.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "fuzz/session_input.hpp"
+#include "protocol/features.hpp"
+#include "protocol/payloads.hpp"
+#include "protocol/requests.hpp"
+
+using namespace vhostx::protocol;
+using namespace vhostx::fuzz;
+using Request = FrontEndRequest;
+
+namespace {
+
+constexpr std::uint64_t guest_base = 0x40000000;
+constexpr std::uint64_t front_end_base = 0x7f0000000000;
+
+class Life {
+ public:
+  template <typename T>
+  Life& send(Request request, const T& payload, std::uint8_t how_bits = how(false)) {
+    add_record(input_, static_cast<std::uint8_t>(request), how_bits, std::as_bytes(std::span(&payload, 1)));
+    return *this;
+  }
+  Life& send(Request request, std::uint8_t how_bits = how(false)) {
+    add_record(input_, static_cast<std::uint8_t>(request), how_bits);
+    return *this;
+  }
+  Life& act(std::uint8_t what) {
+    add_record(input_, what, 0);
+    return *this;
+  }
+
+  Life& negotiate(ProtocolFeatureSet protocol) {
+    const FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
+                              VirtioFeature::vhost_user_protocol_features};
+    return send(Request::get_features)
+        .send(Request::get_protocol_features)
+        .send(Request::set_protocol_features, U64{protocol.bits()})
+        .send(Request::set_owner)
+        .send(Request::set_features, U64{features.bits()});
+  }
+  Life& memory_table() {
+    struct {
+      MemoryTableHeader header{1, 0};
+      MemoryRegion region{guest_base, memory_bytes, front_end_base, 0};
+    } table;
+    return send(Request::set_mem_table, table, how(true, FdKind::memory, 1));
+  }
+  Life& slot(std::uint64_t offset, std::uint64_t size, Request request = Request::add_mem_reg) {
+    return send(request, SingleMemoryRegion{0, {guest_base + offset, size, front_end_base + offset, offset}},
+                how(true, FdKind::memory, 1));
+  }
+  Life& ring(std::uint32_t index, std::uint64_t offset) {
+    const std::uint64_t at = front_end_base + offset;
+    return send(Request::set_vring_num, VringState{index, 64})
+        .send(Request::set_vring_base, VringState{index, 0})
+        .send(Request::set_vring_addr, VringAddress{index, 0, at, at + 2048, at + 1024, 0});
+  }
+  Life& fds(std::uint64_t index) {
+    return send(Request::set_vring_kick, U64{index}, how(false, FdKind::event_fd, 1))
+        .send(Request::set_vring_call, U64{index}, how(false, FdKind::event_fd, 1))
+        .send(Request::set_vring_err, U64{index}, how(false, FdKind::event_fd, 1))
+        .send(Request::set_vring_enable, VringState{static_cast<std::uint32_t>(index), 1}, how(true));
+  }
+  Life& stop(std::uint32_t index) { return send(Request::get_vring_base, VringState{index, 0}); }
+
+  void write(const std::filesystem::path& folder, const std::string& name) const {
+    std::ofstream(folder / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(input_.data()), static_cast<std::streamsize>(input_.size()));
+  }
+
+ private:
+  std::vector<std::byte> input_;
+};
+
+constexpr ProtocolFeatureSet all{ProtocolFeature::mq,
+                                 ProtocolFeature::rarp,
+                                 ProtocolFeature::reply_ack,
+                                 ProtocolFeature::mtu,
+                                 ProtocolFeature::backend_req,
+                                 ProtocolFeature::reset_device,
+                                 ProtocolFeature::configure_mem_slots,
+                                 ProtocolFeature::status};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: session_seeds FOLDER\n");
+    return 2;
+  }
+  const std::filesystem::path folder = argv[1];
+  std::filesystem::create_directories(folder);
+
+  Life()
+      .negotiate(all)
+      .memory_table()
+      .ring(0, 0)
+      .fds(0)
+      .ring(1, 4096)
+      .fds(1)
+      .act(record_kick)
+      .act(record_data)
+      .stop(0)
+      .stop(1)
+      .write(folder, "virtio_user");
+  Life()
+      .negotiate(all)
+      .send(Request::set_backend_req_fd, how(true, FdKind::socket, 1))
+      .send(Request::net_set_mtu, U64{1500}, how(true))
+      .slot(0, 32768)
+      .slot(32768, 32768)
+      .ring(0, 0)
+      .ring(1, 32768)
+      .fds(0)
+      .fds(1)
+      .act(record_kick)
+      .send(Request::send_rarp, U64{0x060504030201})
+      .send(Request::set_status, U64{15}, how(true))
+      .slot(32768, 32768, Request::rem_mem_reg)
+      .act(record_data)
+      .send(Request::set_status, U64{0}, how(true))
+      .stop(0)
+      .write(folder, "qemu");
+  Life()
+      .negotiate(all | ProtocolFeatureSet{ProtocolFeature::inband_notifications})
+      .send(Request::set_backend_req_fd, how(true, FdKind::socket, 1))
+      .memory_table()
+      .ring(1, 0)
+      .send(Request::set_vring_kick, U64{1 | vring_no_fd})
+      .send(Request::vring_kick, VringState{1, 0}, how(true))
+      .send(Request::reset_device, how(true))
+      .write(folder, "in_band");
+  Life()
+      .send(Request::set_features, U64{0})
+      .memory_table()
+      .ring(2, 0)
+      .send(Request::set_vring_kick, U64{2 | vring_no_fd})
+      .act(record_data)
+      .memory_table()
+      .stop(2)
+      .write(folder, "old_and_polled");
+  return 0;
+}
