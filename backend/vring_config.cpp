@@ -49,8 +49,7 @@ std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept { retur
 
 bool was_in_use(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept {
   if (config.base != 0 || layout.used.index() != 0 || layout.used.flags() != 0) return true;
-  if (layout.features.event_idx && layout.used.avail_event() != 0) return true;
-  return layout.avail.index_acquire() != layout.used.index();
+  return layout.features.event_idx && layout.used.avail_event() != 0;
 }
 
 }  // namespace vhostx::backend

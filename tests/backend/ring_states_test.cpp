@@ -75,9 +75,13 @@ TEST_F(RingStates, ARingWhoseKicksAnotherBackEndSwitchedOffStartsWithoutAKick) {
   EXPECT_EQ(fixture.events.until<VringStarted>().index, 0);
 }
 
-TEST_F(RingStates, ARingWhereBuffersWaitStartsWithoutAKick) {
+TEST_F(RingStates, BuffersThatWaitInAFreshRingAreNoKick) {
   machine.ring(0).driver.chain().writable(2048).publish();
   machine.send_fds(0);
+  machine.enable(0);
+  machine.sync();
+  EXPECT_FALSE(state(0).started);
+  machine.kick(0);
   EXPECT_EQ(fixture.events.until<VringStarted>().index, 0);
 }
 
