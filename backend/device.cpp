@@ -168,6 +168,7 @@ void Device::disable_rings() {
 void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (std::uint16_t i = 0; i < port_.vring_count(); ++i) port_.vring(i).set_enabled(false);
+  port_.vring(1).forget_announcement();
 }
 
 void Device::serve_wishes() {

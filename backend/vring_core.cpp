@@ -161,7 +161,9 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   wishes_.store(0, std::memory_order_relaxed);
   gate_.swap(std::move(running));
   started_.store(true, std::memory_order_relaxed);
-  return expose_kick(std::move(kick));
+  auto watched = expose_kick(std::move(kick));
+  wake_waiter();
+  return watched;
 }
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
@@ -189,6 +191,8 @@ void VringCore::announce(const std::array<std::uint8_t, 6>& mac) noexcept {
   announcement_.store(value, std::memory_order_relaxed);
 }
 
+void VringCore::forget_announcement() noexcept { announcement_.store(0, std::memory_order_relaxed); }
+
 // The waiter lets go of the old descriptor before it is closed: its number may be another file's the next moment.
 Result<void> VringCore::expose_kick(std::shared_ptr<const EventFd> kick) {
   const std::lock_guard lock(waiter_lock_);
@@ -199,12 +203,15 @@ Result<void> VringCore::expose_kick(std::shared_ptr<const EventFd> kick) {
   return watch_kick();
 }
 
-// A worker that sleeps must look at a ring that has just started, whatever its notifications were.
 Result<void> VringCore::watch_kick() {
   if (waiter_ == nullptr || kick_ == nullptr) return {};
-  auto added = waiter_->add(kick_->get());
-  waiter_->wake();
-  return added;
+  return waiter_->add(kick_->get());
+}
+
+// A worker that sleeps must look at a ring that has just started: the kick may have come before, or never come.
+void VringCore::wake_waiter() {
+  const std::lock_guard lock(waiter_lock_);
+  if (waiter_ != nullptr) waiter_->wake();
 }
 
 }  // namespace vhostx::backend

@@ -79,6 +79,8 @@ class VringCore {
   const VringFault& fault() const noexcept { return data_->cursor.fault; }
   /// The next dequeue burst delivers a RARP frame for `mac` first.
   void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
+  /// The guest that it speaks of is gone.
+  void forget_announcement() noexcept;
 
  private:
   VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept;
@@ -88,6 +90,7 @@ class VringCore {
   void wish(std::uint8_t bit) noexcept;
   Result<void> expose_kick(std::shared_ptr<const EventFd> kick);
   Result<void> watch_kick();
+  void wake_waiter();
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
 
   VringGate gate_;

@@ -137,6 +137,7 @@ class Enqueuer {
       return drop(VringCounter::drop_too_large);
 
     const auto mark = queue_.mark();
+    const std::uint64_t short_before = short_buffers_;
     const Outcome outcome = segment ? put_segments(view) : put_view(view);
     seed_head_ = no_head;
     if (outcome == Outcome::delivered) {
@@ -148,6 +149,7 @@ class Enqueuer {
     }
     if (outcome == Outcome::broken) return false;
     queue_.rewind(mark);
+    short_buffers_ = short_before;
     if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
     // A driver that has posted all that a ring holds will never have room for this one.
     if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)
@@ -234,7 +236,7 @@ class Enqueuer {
     }
     if (!header.done()) {  // VIRTIO 1.2, 5.1.6.3.1: each buffer holds the header at least (CVE-2026-86566)
       queue_.add_used(head, 0);
-      context_.counters.add(VringCounter::drop_short_chain, 1);
+      ++short_buffers_;
       return Outcome::no_header;
     }
     queue_.add_used(head, written);
@@ -257,6 +259,7 @@ class Enqueuer {
       context_.counters.add(VringCounter::bytes, bytes_);
       context_.counters.add(VringCounter::bursts, 1);
     }
+    if (short_buffers_ != 0) context_.counters.add(VringCounter::short_buffers, short_buffers_);
     if (queue_.bad_heads_skipped() != 0) context_.counters.add(VringCounter::drop_bad_head, queue_.bad_heads_skipped());
     return result;
   }
@@ -266,6 +269,7 @@ class Enqueuer {
   memory::GuestMemory::Hint hint_;
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t short_buffers_ = 0;
   bool stopped_ = false;               // put_simple met something that is not simple
   std::uint32_t seed_head_ = no_head;  // the next head, when its descriptor is loaded already
   RawDescriptor seed_{};

@@ -17,11 +17,12 @@ enum class VringCounter : std::uint8_t {
   drop_disabled,     // transmit ring started but disabled: consumed and dropped (vhost-user "Ring states")
   drop_bad_head,     // head index outside the descriptor table
   drop_bad_header,   // net header that contradicts the packet or what was negotiated
-  drop_short_chain,  // chain shorter than the net header or than an Ethernet header; to the guest: given back empty
+  drop_short_chain,  // transmitted chain shorter than the net header and an Ethernet header
   drop_too_large,    // larger than 64 KiB, the MTU, or the buffers that this driver posts
   drop_bad_offload,  // mbuf whose offload request its own headers contradict
   stall_no_mbuf,     // bursts cut short because the mempool was empty; the packets stay in the guest's ring
   stall_no_buffer,   // bursts cut short because the driver has no receive buffers posted
+  short_buffers,     // receive chains that do not even hold the net header: given back empty, no packet is lost
   segmented,         // packets cut in software because the driver takes no such segmentation offload
   checksummed,       // checksums completed in software because the driver takes no partial ones
   broken,            // times this vring was declared broken
@@ -50,6 +51,7 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::drop_bad_offload, "drop_bad_offload", true},
     {VringCounter::stall_no_mbuf, "stall_no_mbuf", false},
     {VringCounter::stall_no_buffer, "stall_no_buffer", false},
+    {VringCounter::short_buffers, "short_buffers", false},
     {VringCounter::segmented, "segmented", false},
     {VringCounter::checksummed, "checksummed", false},
     {VringCounter::broken, "broken", false},

@@ -99,6 +99,18 @@ TEST_F(DataEvents, ARarpFrameComesFirst) {
   EXPECT_EQ(take_burst(from_guest()), 1);
 }
 
+TEST_F(DataEvents, ARarpFrameIsNotForTheNextFrontEnd) {
+  machine.bring_up();
+  await_start();
+  EXPECT_EQ(machine.status_of(Request::send_rarp, U64{0x0605'0403'0201}), 0u);
+  machine.front_end().disconnect();
+  fixture.events.until<FrontEndDisconnected>();
+  FakeMachine next{fixture.options.socket_path};
+  next.bring_up();
+  await_start();
+  EXPECT_EQ(take_burst(from_guest()), 0);
+}
+
 struct InBand : DataEvents {
   InBand() {
     machine.negotiate(usual_features, in_band_features);

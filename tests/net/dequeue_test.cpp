@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "net/rarp.hpp"
 #include "tests/net/ring_fixture.hpp"
 #include "virtqueue/ring.hpp"
 
@@ -216,6 +217,19 @@ TEST_P(Dequeue, APacketOverABorderOfRegions) {
     ASSERT_EQ(ring.dequeue(), std::vector<Bytes>{packet}) << before;
     ring.driver.reap();
   }
+}
+
+// RFC 903: everybody shall know by which port this address is reached now.
+TEST(Rarp, SpeaksForTheGuest) {
+  test::start_eal();
+  rte_mbuf* frame = make_rarp(test::test_pool(), {0x52, 0x54, 0x00, 0x12, 0x34, 0x56});
+  ASSERT_NE(frame, nullptr);
+  Bytes expected{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0x00, 0x12, 0x34, 0x56, 0x80, 0x35,
+                 0,    1,    8,    0,    6,    4,    0,    3,    0x52, 0x54, 0x00, 0x12, 0x34, 0x56,
+                 0,    0,    0,    0,    0x52, 0x54, 0x00, 0x12, 0x34, 0x56, 0,    0,    0,    0};
+  expected.resize(60);
+  EXPECT_EQ(test::bytes_of(frame), expected);
+  rte_pktmbuf_free(frame);
 }
 
 TEST(Drain, GivesEverythingBack) {

@@ -161,7 +161,7 @@ TEST_P(Enqueue, BuffersOfOneByteAreGivenBack) {
   for (int i = 0; i < 8; ++i) ring.driver.chain().writable(1).publish();
   ring.driver.chain().writable(200).publish();
   EXPECT_EQ(ring.enqueue({packet(pattern(60))}), 1);
-  EXPECT_EQ(ring.count(VringCounter::drop_short_chain), 8U);
+  EXPECT_EQ(ring.count(VringCounter::short_buffers), 8U);
   const auto used = ring.driver.reap();
   ASSERT_EQ(used.size(), 9U);
   EXPECT_EQ(used[0].length, 0U);
@@ -173,6 +173,7 @@ TEST_P(Enqueue, ARingFullOfUselessBuffersDropsWhatItCannotTake) {
   for (int i = 0; i < 4; ++i) ring.driver.chain().writable(1).publish();
   EXPECT_EQ(ring.enqueue({packet(pattern(60)), packet(pattern(60))}), 2);
   EXPECT_EQ(ring.count(VringCounter::drop_too_large), 2U);
+  EXPECT_EQ(ring.count(VringCounter::short_buffers), 0U);  // nothing was given back
 }
 
 TEST_P(Enqueue, BadHeadsArePassedOver) {
