@@ -51,8 +51,8 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
 std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept;
 
 /// Whether the first kick may never come, because it was an earlier back-end's: the ring was in use before (after a
-/// reconnection, or resumed), or an earlier back-end has switched kicks off in it. Buffers that wait in a fresh ring say
-/// nothing: their kick is still to come.
+/// reconnection, or resumed), or an earlier back-end has switched kicks off in it. Buffers that wait in a fresh ring
+/// say nothing: their kick is still to come.
 bool was_in_use(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept;
 
 }  // namespace vhostx::backend
