@@ -195,22 +195,4 @@ Handler find_handler(std::uint32_t request) noexcept {
   return nullptr;
 }
 
-std::optional<std::uint64_t> ring_index(const Message& message) noexcept {
-  switch (message.front_end_request()) {
-    case Id::set_vring_num:
-    case Id::set_vring_addr:
-    case Id::set_vring_base:
-    case Id::get_vring_base:
-    case Id::set_vring_enable:
-    case Id::vring_kick:
-      return message.payload_padded_as<VringState>().index;  // VringAddress begins with it, too
-    case Id::set_vring_kick:
-    case Id::set_vring_call:
-    case Id::set_vring_err:
-      return u64_of(message) & protocol::vring_index_mask;
-    default:
-      return std::nullopt;
-  }
-}
-
 }  // namespace vhostx::backend

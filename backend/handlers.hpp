@@ -20,7 +20,4 @@ using Handler = Result<Reply> (*)(Device& device, protocol::Message& message);
 /// Null for a request that a network back-end of this library does not serve.
 Handler find_handler(std::uint32_t request) noexcept;
 
-/// The index of the ring that the message is about, as the peer wrote it; nothing where it is about none.
-std::optional<std::uint64_t> ring_index(const protocol::Message& message) noexcept;
-
 }  // namespace vhostx::backend

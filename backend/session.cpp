@@ -58,7 +58,7 @@ Result<Reply> Session::dispatch(Message& message) {
     return make_error(ErrorCode::protocol_violation, "request {}: unknown, expected 1 to {}", message.request(),
                       protocol::front_end_rows().size());
   const RingControl* ring = nullptr;
-  if (const auto index = ring_index(message)) {
+  if (const auto index = protocol::vring_index(Incoming::front_end_requests, message)) {
     const auto found = device_.ring(*index);
     if (!found) return make_error(ErrorCode::protocol_violation, "{}: {}", row->name, found.error().message);
     ring = *found;

@@ -12,9 +12,9 @@ target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_D
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(vhostx INTERFACE cxx_std_20)
 target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk> Threads::Threads)
-target_link_options(vhostx PRIVATE -Wl,--as-needed -Wl,--no-undefined)
-if(VHOSTX_SANITIZE)
-  target_link_options(vhostx PRIVATE -Wl,--undefined) # the sanitizer's run time is in the executable
+target_link_options(vhostx PRIVATE -Wl,--as-needed)
+if(NOT VHOSTX_SANITIZE) # clang keeps the sanitizers' run time in the executable
+  target_link_options(vhostx PRIVATE -Wl,--no-undefined)
 endif()
 
 include(CMakePackageConfigHelpers)
