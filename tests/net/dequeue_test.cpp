@@ -115,10 +115,11 @@ TEST_P(Dequeue, TooLargeIsDropped) {
   const std::uint64_t address = ring_.guest.allocate(4 << 20);
   ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, 4 << 20).publish();
   ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, packet_bytes_max + 1).publish();
+  ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, 40000).raw(address, 40000).publish();
   ring_.driver.chain().readable(with_header(pattern(60))).publish();
   EXPECT_EQ(ring_.dequeue(), std::vector<Bytes>{pattern(60)});
-  EXPECT_EQ(ring_.count(VringCounter::drop_too_large), 2U);
-  EXPECT_EQ(ring_.driver.reap().size(), 3U);
+  EXPECT_EQ(ring_.count(VringCounter::drop_too_large), 3U);
+  EXPECT_EQ(ring_.driver.reap().size(), 4U);
 }
 
 TEST_P(Dequeue, AHeaderThatLiesCostsItsPacket) {
@@ -173,6 +174,15 @@ TEST_P(Dequeue, AnEmptyPoolLosesNothing) {
     held.pop_back();
   }
   EXPECT_EQ(ring_.dequeue(64, pool), std::vector<Bytes>{pattern(60)});
+  // What went back without being used is as a pool hands it out (DPDK: rte_mbuf_raw_alloc).
+  rte_mempool_obj_iter(
+      pool,
+      [](rte_mempool*, void*, void* object, unsigned) {
+        const auto* mbuf = static_cast<const rte_mbuf*>(object);
+        EXPECT_EQ(mbuf->nb_segs, 1U);
+        EXPECT_EQ(mbuf->next, nullptr);
+      },
+      nullptr);
   rte_pktmbuf_free(held.back());
   held.pop_back();
   EXPECT_EQ(ring_.dequeue(64, pool), std::vector<Bytes>{large});

@@ -2,6 +2,7 @@
 // Host to guest: into whatever buffers a driver posts.
 #include <gtest/gtest.h>
 
+#include "tests/net/packets.hpp"
 #include "tests/net/ring_fixture.hpp"
 #include "virtqueue/ring.hpp"
 
@@ -228,6 +229,22 @@ TEST(EnqueuePlain, WhatABufferCannotHoldIsDropped) {
     rte_pktmbuf_free(large);
     rte_pktmbuf_free(small);
   }
+}
+
+// Each segment takes a chain: the ring can never hold this packet, however long the application waits.
+TEST(EnqueuePlain, MoreSegmentsThanTheRingHasIsTooLarge) {
+  RingFixture ring(plain, 16);
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(1600).publish();
+  rte_mbuf* packet = make_packet(test_pool(), test::make_packet(test::PacketShape{.payload = 1700}).bytes);
+  packet->ol_flags = RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  packet->tso_segsz = 100;
+  EXPECT_EQ(ring.enqueue({packet}), 1);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 1U);
+  packet->tso_segsz = 425;  // four segments, four buffers
+  EXPECT_EQ(ring.enqueue({packet}), 1);
+  EXPECT_EQ(ring.count(VringCounter::segmented), 1U);
+  EXPECT_EQ(ring.driver.reap().size(), 4U);
+  rte_pktmbuf_free(packet);
 }
 
 TEST(EnqueueMergeable, APacketOverManyBuffers) {

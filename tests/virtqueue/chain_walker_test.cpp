@@ -155,6 +155,17 @@ TEST_F(ChainWalkerTest, LoopsEnd) {
   EXPECT_EQ(cause(3), VringFaultCause::chain_too_long);
 }
 
+// 2.7.5.3.1: no chain is longer than the ring, whichever table it stands in.
+TEST_F(ChainWalkerTest, ATableHoldsNoMoreThanTheRing) {
+  for (const int length : {8, 9}) {
+    auto chain = driver_.chain().indirect();
+    for (int i = 0; i < length; ++i) chain.readable(bytes("x"));
+    const Walk walked = walk(chain.publish());
+    EXPECT_EQ(walked.fault.cause, length == 8 ? VringFaultCause::none : VringFaultCause::chain_too_long);
+    EXPECT_EQ(walked.pieces, 8);
+  }
+}
+
 TEST_F(ChainWalkerTest, BadTables) {
   const std::uint64_t page = guest_.allocate(64);
   const std::uint64_t good = table({{page, 4, 0, 0}, {page, 4, 0, 0}});
@@ -171,6 +182,8 @@ TEST_F(ChainWalkerTest, BadTables) {
   EXPECT_EQ(with(high + region_size - 8, 16, Descriptor::indirect_flag), VringFaultCause::outside_memory);
   EXPECT_EQ(with(table({{good, 16, Descriptor::indirect_flag, 0}}), 16, Descriptor::indirect_flag),
             VringFaultCause::bad_indirect);
+  const std::uint64_t later = table({{page, 4, Descriptor::next_flag, 1}, {good, 16, Descriptor::indirect_flag, 0}});
+  EXPECT_EQ(with(later, 32, Descriptor::indirect_flag), VringFaultCause::bad_indirect);
   // 4 GiB of table of which only the first entry is used: its length is a multiple of 16, and that is all that is
   // asked.
   EXPECT_EQ(with(good, 0xffff'fff0, Descriptor::indirect_flag), VringFaultCause::none);
