@@ -22,7 +22,7 @@ DPDK = {"net", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp"}}
-# Where shared ring memory is touched: nowhere else may a pointer into it be made into a number.
+# How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

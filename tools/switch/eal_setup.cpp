@@ -64,7 +64,9 @@ void choose_memory(EalPlan& plan, const MachineFacts& machine, std::uint64_t nee
     return;
   }
   // --no-huge means legacy memory to EAL 22.11, which --in-memory refuses; what is left of it is --no-shconf.
-  plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(needed / mebibyte)});
+  // A mempool puts no object over a border of pages: on ordinary ones each mbuf takes a page, twice its size.
+  const std::uint64_t ordinary = 2 * needed;
+  plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(ordinary / mebibyte)});
   plan.memory = fmt::format("ordinary pages, --no-huge: {} MiB of free huge pages, {} MiB needed",
                             machine.huge_bytes_free / mebibyte, needed / mebibyte);
 }
@@ -143,7 +145,7 @@ Result<rte_mempool*> make_pool(const PoolPlan& plan) {
   return Error{
       ErrorCode::out_of_memory,
       fmt::format("no pool of {} mbufs: {}: expected {} MiB of memory in EAL (free huge pages, or --no-huge -m {})",
-                  plan.mbufs, rte_strerror(rte_errno), plan.bytes / mebibyte, (plan.bytes + eal_bytes) / mebibyte),
+                  plan.mbufs, rte_strerror(rte_errno), plan.bytes / mebibyte, 2 * (plan.bytes + eal_bytes) / mebibyte),
       0};
 }
 
