@@ -51,13 +51,15 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
   if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
+  if (!announcing && virtqueue::is_idle(running->layout, data_->cursor)) return 0;
   const net::RingContext context = context_of(*running, *data_);
   if (!running->enabled) [[unlikely]] {
     finish_burst(*running, net::drain(context).needs_call);
     return 0;
   }
   std::uint16_t announced = 0;
-  if (announcement_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+  if (announcing) [[unlikely]]
     announced = count == 0 ? 0 : take_announcement(pool, packets);
   const auto result = net::dequeue(context, pool, packets + announced, static_cast<std::uint16_t>(count - announced));
   finish_burst(*running, result.needs_call);

@@ -2,6 +2,8 @@
 #include "memory/guest_memory.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <limits>
 #include <utility>
 
 #include "base/error.hpp"
@@ -67,13 +69,55 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
     memory->entries_.push_back({d.guest.value, d.size, region->host()});
   }
   memory->regions_ = std::move(regions);
+  memory->index_regions();
   return std::shared_ptr<const GuestMemory>(std::move(memory));
 }
 
+// The coarsest slots that hold one region each; as fine as the bound allows when that cannot be had.
+void GuestMemory::index_regions() {
+  constexpr unsigned slots_log2_max = 13;
+  reset_index(0, 0);
+  if (starts_.empty() || entries_.size() > std::numeric_limits<std::uint16_t>::max()) return;
+  const std::uint64_t last = entries_.back().guest + (entries_.back().size - 1);
+  for (unsigned shift = 63;; --shift) {
+    const auto needed_log2 = static_cast<unsigned>(std::bit_width((last >> shift) - (starts_.front() >> shift)));
+    if (needed_log2 > slots_log2_max) return;
+    reset_index(shift, needed_log2);
+    if (fill_slots() || shift == 0) return;
+  }
+}
+
+void GuestMemory::reset_index(unsigned shift, unsigned slots_log2) {
+  slots_.assign(std::size_t{1} << slots_log2, 0);
+  index_.entries_ = entries_.data();
+  index_.slots_ = slots_.data();
+  index_.mask_ = slots_.size() - 1;
+  index_.shift_ = shift;
+}
+
+// Whether no slot holds more than one region.
+bool GuestMemory::fill_slots() {
+  bool exact = true;
+  for (std::size_t i = 1; i < entries_.size(); ++i) {
+    const std::uint64_t last = (entries_[i].guest + (entries_[i].size - 1)) >> index_.shift_;
+    for (std::uint64_t at = entries_[i].guest >> index_.shift_; at <= last; ++at) {
+      auto& slot = slots_[at & index_.mask_];
+      exact = exact && slot == 0;
+      if (slot == 0) slot = static_cast<std::uint16_t>(i);
+    }
+  }
+  return exact;
+}
+
 bool GuestMemory::find(GuestAddress address, Hint& hint) const noexcept {
+  const Hint& likely = index_.likely_region(address);
+  if (address.value - likely.guest < likely.size) {
+    hint = likely;
+    return true;
+  }
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), address.value);
   if (after == starts_.begin()) return false;
-  const Hint& entry = entries_[static_cast<std::size_t>(after - starts_.begin() - 1)];
+  const Hint& entry = entries_[static_cast<std::size_t>(after - starts_.begin())];  // behind the empty one
   if (address.value - entry.guest >= entry.size) return false;
   hint = entry;
   return true;

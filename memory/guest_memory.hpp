@@ -24,13 +24,15 @@ struct MemoryLimits {
 class GuestMemory {
  public:
   /// Where translations hit last. Each thread has its own, for one table; a neighbour in address is likely next.
-  struct Hint {
+  struct alignas(32) Hint {
     std::uint64_t guest = 0;
     std::uint64_t size = 0;
     std::uint8_t* host = nullptr;
   };
 
-  GuestMemory() = default;
+  GuestMemory() { reset_index(0, 0); }
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
 
   /// A table of these regions. Errors: protocol_violation (overlap in guest or in front-end addresses, with both
   /// regions), limit (too many regions or bytes, with the bound).
@@ -62,15 +64,38 @@ class GuestMemory {
   /// The same for addresses of the front-end's process (SET_VRING_ADDR). Control thread.
   HostSpan translate(FrontEndAddress address, std::size_t length) const noexcept;
 
+  /// Finds most addresses with one look-up; small, so that a burst can keep a copy.
+  class Index {
+   public:
+    /// The one region that may hold `address`: whether it does is for the caller to check. Another one, or an empty
+    /// one, where more than one look is needed: translate() makes them.
+    const Hint& likely_region(GuestAddress address) const noexcept {
+      return entries_[slots_[(address.value >> shift_) & mask_]];
+    }
+
+   private:
+    friend class GuestMemory;
+    const Hint* entries_ = nullptr;
+    const std::uint16_t* slots_ = nullptr;  // of each slot its entry, the first of several
+    std::uint64_t mask_ = 0;                // slots are a power of two: addresses far away fall on them again
+    unsigned shift_ = 0;
+  };
+  const Index& index() const noexcept { return index_; }
+
   const std::vector<std::shared_ptr<const MappedRegion>>& regions() const noexcept { return regions_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
+  void index_regions();
+  void reset_index(unsigned shift, unsigned slots_log2);
+  bool fill_slots();
   bool find(GuestAddress address, Hint& hint) const noexcept;
 
   std::vector<std::shared_ptr<const MappedRegion>> regions_;  // by guest address
   std::vector<std::uint64_t> starts_;  // their guest addresses again, dense: a search touches few cache lines
-  std::vector<Hint> entries_;
+  std::vector<Hint> entries_{1};       // the same, after an empty one
+  std::vector<std::uint16_t> slots_;   // guest addresses in equal slots: which entry lies in each, 0 for none
+  Index index_;
   std::uint64_t bytes_ = 0;
 };
 

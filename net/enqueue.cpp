@@ -7,10 +7,10 @@
 #include <cstring>
 
 #include <rte_mbuf.h>
-#include <rte_memcpy.h>
-#include <rte_prefetch.h>
 
+#include "net/copy.hpp"
 #include "net/offload_to_guest.hpp"
+#include "net/packet_batch.hpp"
 #include "net/packet_reader.hpp"
 #include "net/segmenter.hpp"
 #include "net/virtio_net_header.hpp"
@@ -21,9 +21,7 @@ namespace {
 
 using memory::HostSpan;
 using virtqueue::ChainWalker;
-using virtqueue::Descriptor;
 using virtqueue::Pop;
-using virtqueue::RawDescriptor;
 using virtqueue::SplitQueue;
 
 template <std::uint16_t header_bytes>
@@ -35,8 +33,11 @@ class Enqueuer {
   BurstResult run(rte_mbuf* const* packets, std::uint16_t count) noexcept {
     std::uint16_t done = 0;
     while (done < count && !queue_.broken()) {
-      const auto left = static_cast<std::uint16_t>(count - done);
-      done = static_cast<std::uint16_t>(done + put_simple(packets + done, std::min(left, batch_max)));
+      const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
+      const std::uint16_t batch = std::min(wanted, queue_.ready());
+      // One packet has code of its own, made from the same lines: loops and their beginnings are gone from it.
+      const std::uint16_t put = batch == 1 ? put_simple(packets + done, 1) : put_simple(packets + done, batch);
+      done = static_cast<std::uint16_t>(done + put);
       if (done == count) break;
       if (queue_.ready() == 0) {
         stall();
@@ -58,77 +59,47 @@ class Enqueuer {
     bad_packet,  // the mbuf chain contradicts itself
     broken,
   };
-  static constexpr std::uint32_t no_head = ~0U;
 
-  bool is_simple(const rte_mbuf& packet) const noexcept {
-    return packet.nb_segs == 1 && !needs_offload(packet) && packet.data_len <= context_.frame_max;
+  /// The straight path: packets of one segment into chains that are simple. Stops at the first packet that is not, or
+  /// whose chain is not. `count` is at most batch_max and queue_.ready().
+  [[gnu::always_inline]] std::uint16_t put_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+    const std::uint16_t good = batch_.load(queue_, context_, count, packet_bytes_max, hint_);
+    const std::uint16_t done =
+        batch_.one_piece() ? write_simple<true>(packets, good) : write_simple<false>(packets, good);
+    stopped_ = done != count;
+    return done;
   }
 
-  /// The straight path: packets of one segment into chains of one descriptor inside one region. Stops at the first
-  /// packet that is not, or whose chain is not; the chain's descriptor, already loaded, is kept for put_any.
-  std::uint16_t put_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
-    count = std::min(count, queue_.ready());
-    stopped_ = false;
-    queue_.copy_heads(heads_.data(), count);
-    const std::uint8_t* table = context_.layout.descriptors;
-    for (std::uint16_t i = 0; i < count; ++i)
-      rte_prefetch0(table + std::size_t{heads_[i]} * sizeof(Descriptor));  // also of a bad head: harmless
-    count = resolve(packets, count);
-    write_simple(packets, count);
-    return count;
-  }
-
-  /// Finds where each packet goes. Local copies of what does not change: the compiler cannot know that the arrays are
-  /// not it.
-  std::uint16_t resolve(rte_mbuf* const* packets, std::uint16_t count) noexcept {
-    constexpr std::uint16_t looked_at = Descriptor::next_flag | Descriptor::write_flag | Descriptor::indirect_flag;
-    const virtqueue::RingLayout layout = context_.layout;
-    memory::GuestMemory::Hint hint = hint_;
-    std::uint16_t i = 0;
+  template <bool one_piece>
+  [[gnu::always_inline]] std::uint16_t write_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+    // Local copies of what does not change: the compiler cannot know that guest memory is not it.
+    const std::uint32_t frame_max = context_.frame_max;
+    const std::uint64_t valid_mask = data_valid_mask(context_.features);
+    std::uint64_t bytes = 0;
+    std::uint32_t i = 0;
     for (; i < count; ++i) {
       const rte_mbuf& packet = *packets[i];
-      if (!is_simple(packet) || heads_[i] >= layout.size) [[unlikely]]
+      const std::uint32_t length = packet.data_len;
+      const std::uint64_t flags = packet.ol_flags;
+      if (may_need_offload(flags) || packet.nb_segs != 1 || length > frame_max || length - 1 >= batch_.length(i))
+          [[unlikely]]
         break;
-      const RawDescriptor descriptor = layout.descriptor(heads_[i]);
-      const std::uint32_t needed = std::uint32_t{header_bytes} + packet.data_len;
-      std::uint8_t* data = nullptr;
-      if ((descriptor.flags() & looked_at) == Descriptor::write_flag && descriptor.length() >= needed) [[likely]]
-        data = context_.memory.translate({descriptor.address}, needed, hint).data;
-      if (data == nullptr) [[unlikely]] {
-        seed_head_ = heads_[i];
-        seed_ = descriptor;
-        break;
-      }
-      data_[i] = data;
-      lengths_[i] = needed;
-      rte_prefetch0(data);
+      write_plain_header<header_bytes>(batch_.header(i), flags, valid_mask);
+      copy_packet(batch_.template payload<one_piece>(i), rte_pktmbuf_mtod(&packet, const std::uint8_t*), length);
+      written_[i] = length + header_bytes;
+      bytes += length;
     }
-    hint_ = hint;
-    stopped_ = i != count;
-    return i;
-  }
-
-  void write_simple(rte_mbuf* const* packets, std::uint16_t count) noexcept {
-    const std::uint64_t features = context_.features;
-    std::uint64_t bytes = 0;
-    for (std::uint16_t i = 0; i < count; ++i) {
-      const rte_mbuf& packet = *packets[i];
-      std::uint8_t* data = data_[i];
-      VirtioNetHeader header = plain_header(packet, features);
-      header.num_buffers = 1;  // also without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1)
-      std::memcpy(data, &header, header_bytes);
-      std::memcpy(data + header_bytes, rte_pktmbuf_mtod(&packet, const void*), packet.data_len);
-      bytes += packet.data_len;
-    }
-    const std::uint32_t* lengths = lengths_.data();
-    queue_.add_used_run(heads_.data(), count, [lengths](std::uint16_t i) { return lengths[i]; });
-    queue_.advance(count);
-    packets_ += count;
+    const std::uint32_t* written = written_.data();
+    const auto done = static_cast<std::uint16_t>(i);
+    queue_.add_used_run(batch_.heads(), done, [written](std::size_t k) { return written[k]; });
+    queue_.advance(done);
+    packets_ += done;
     bytes_ += bytes;
+    return done;
   }
 
   /// Any packet into any chains. False: it stays with the caller, the burst ends.
-  bool put_any(const rte_mbuf& packet) noexcept {
+  [[gnu::noinline]] bool put_any(const rte_mbuf& packet) noexcept {
     PacketView view;
     const OffloadVerdict verdict = prepare_for_guest(&packet, context_.features, view);
     if (verdict == OffloadVerdict::bad_offload) return drop(VringCounter::drop_bad_offload);
@@ -139,7 +110,6 @@ class Enqueuer {
     const auto mark = queue_.mark();
     const std::uint64_t short_before = short_buffers_;
     const Outcome outcome = segment ? put_segments(view) : put_view(view);
-    seed_head_ = no_head;
     if (outcome == Outcome::delivered) {
       ++packets_;
       bytes_ += packet.pkt_len;
@@ -216,9 +186,8 @@ class Enqueuer {
     std::uint16_t head = 0;
     const Pop pop = queue_.pop(head);
     if (pop != Pop::chain) return pop == Pop::lying ? Outcome::broken : Outcome::no_buffers;
-    const RawDescriptor first = head == seed_head_ ? seed_ : context_.layout.descriptor(head);
-    seed_head_ = no_head;
-    ChainWalker walker(context_.layout, context_.memory, hint_, virtqueue::Direction::writable, head, first);
+    ChainWalker walker(context_.layout, context_.memory, hint_, virtqueue::Direction::writable, head,
+                       context_.layout.descriptor(head));
     std::uint32_t written = 0;
     while (!header.done() || reader.left() != 0) {
       HostSpan span;
@@ -244,7 +213,6 @@ class Enqueuer {
   }
 
   bool drop(VringCounter cause) noexcept {
-    seed_head_ = no_head;
     context_.counters.add(cause, 1);
     return true;
   }
@@ -270,12 +238,9 @@ class Enqueuer {
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t short_buffers_ = 0;
-  bool stopped_ = false;               // put_simple met something that is not simple
-  std::uint32_t seed_head_ = no_head;  // the next head, when its descriptor is loaded already
-  RawDescriptor seed_{};
-  std::array<std::uint16_t, batch_max> heads_;
-  std::array<std::uint8_t*, batch_max> data_;
-  std::array<std::uint32_t, batch_max> lengths_;  // header and packet
+  bool stopped_ = false;                          // put_simple met something that is not simple
+  std::array<std::uint32_t, batch_max> written_;  // header and packet
+  PacketBatch<virtqueue::Direction::writable, header_bytes> batch_;
 };
 
 }  // namespace

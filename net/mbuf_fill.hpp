@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include <rte_mbuf.h>
@@ -12,38 +13,52 @@
 
 namespace vhostx::net {
 
-/// The eight bytes data_off, refcnt, nb_segs and port of a fresh mbuf, and its ol_flags.
+/// What a fresh mbuf of a pool begins with, so that making one is four stores.
 class MbufTemplate {
  public:
   explicit MbufTemplate(rte_mempool* pool) noexcept {
-    rte_mbuf model{};
-    model.data_off = std::min<std::uint16_t>(RTE_PKTMBUF_HEADROOM, rte_pktmbuf_data_room_size(pool));
-    model.refcnt = 1;
-    model.nb_segs = 1;
-    model.port = RTE_MBUF_PORT_INVALID;
-    rearm_ = *rearm_word(&model);
+    const std::uint16_t buffer_bytes = rte_pktmbuf_data_room_size(pool);
+    const std::uint16_t data_offset = std::min<std::uint16_t>(RTE_PKTMBUF_HEADROOM, buffer_bytes);
+    room_ = static_cast<std::uint32_t>(buffer_bytes - data_offset);
+    // data_off, refcnt, nb_segs, port.
+    rearm_ = std::uint64_t{data_offset} | std::uint64_t{1} << 16 | std::uint64_t{1} << 32 |
+             std::uint64_t{RTE_MBUF_PORT_INVALID} << 48;
     // Mbufs of a pool with pinned external buffers stay attached to them for life.
     if ((rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0) pool_flags_ = RTE_MBUF_F_EXTERNAL;
   }
 
-  /// An mbuf from rte_mempool_get_bulk, or one that this was called on before, becomes one segment of `length` bytes.
-  /// A pool hands out mbufs with next == nullptr (DPDK: rte_mbuf_raw_alloc).
+  /// Bytes behind the headroom of every mbuf of the pool.
+  std::uint32_t room() const noexcept { return room_; }
+
+  /// Where the packet begins in a fresh mbuf.
+  std::uint8_t* data(const rte_mbuf* mbuf) const noexcept {
+    return static_cast<std::uint8_t*>(mbuf->buf_addr) + static_cast<std::uint16_t>(rearm_);  // its low half is data_off
+  }
+
+  /// An mbuf from rte_mempool_get_bulk, or one that this was called on before, becomes one segment of `length` bytes,
+  /// at most room(). A pool hands out mbufs with next == nullptr (DPDK: rte_mbuf_raw_alloc).
   void apply(rte_mbuf* mbuf, std::uint32_t length) const noexcept {
-    *rearm_word(mbuf) = rearm_;
-    mbuf->ol_flags = pool_flags_;
-    mbuf->packet_type = 0;
-    mbuf->pkt_len = length;
-    mbuf->data_len = static_cast<std::uint16_t>(length);
-    mbuf->vlan_tci = 0;
+    auto* words = reinterpret_cast<Word*>(&mbuf->rearm_data);
+    words[0] = rearm_;
+    words[1] = pool_flags_;                  // ol_flags
+    words[2] = std::uint64_t{length} << 32;  // packet_type, pkt_len
+    words[3] = length;                       // data_len, vlan_tci, hash.rss
   }
 
  private:
-  static std::uint64_t* rearm_word(rte_mbuf* mbuf) noexcept {
-    return reinterpret_cast<std::uint64_t*>(&mbuf->rearm_data);
-  }
+  using Word __attribute__((may_alias)) = std::uint64_t;
+  // The four words that apply() writes.
+  static constexpr std::size_t rearm_at = offsetof(rte_mbuf, rearm_data);
+  static_assert(offsetof(rte_mbuf, data_off) == rearm_at && offsetof(rte_mbuf, refcnt) == rearm_at + 2);
+  static_assert(offsetof(rte_mbuf, nb_segs) == rearm_at + 4 && offsetof(rte_mbuf, port) == rearm_at + 6);
+  static_assert(offsetof(rte_mbuf, ol_flags) == rearm_at + 8);
+  static_assert(offsetof(rte_mbuf, packet_type) == rearm_at + 16 && offsetof(rte_mbuf, pkt_len) == rearm_at + 20);
+  static_assert(offsetof(rte_mbuf, data_len) == rearm_at + 24 && offsetof(rte_mbuf, vlan_tci) == rearm_at + 26);
+  static_assert(offsetof(rte_mbuf, hash) == rearm_at + 28);
 
   std::uint64_t rearm_ = 0;
   std::uint64_t pool_flags_ = 0;
+  std::uint32_t room_ = 0;
 };
 
 /// Fills a chain of mbufs piece by piece, and takes further segments from the pool as it goes.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include <rte_mbuf_core.h>
 
@@ -31,6 +32,12 @@ inline bool needs_offload(const rte_mbuf& packet) noexcept {
          (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
+/// The same for a straight path, in one test: true for all of those, and for packets whose checksum a NIC found bad.
+inline bool may_need_offload(std::uint64_t flags) noexcept {
+  static_assert((RTE_MBUF_F_RX_L4_CKSUM_NONE & RTE_MBUF_F_RX_L4_CKSUM_BAD) != 0);
+  return (flags & (transmit_requests | RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_BAD)) != 0;
+}
+
 /// The header of a packet without offload: all zero, or DATA_VALID when a NIC has checked it and the driver takes that
 /// word (VIRTIO 1.2, 5.1.6.4.1).
 inline VirtioNetHeader plain_header(const rte_mbuf& packet, std::uint64_t features) noexcept {
@@ -39,6 +46,22 @@ inline VirtioNetHeader plain_header(const rte_mbuf& packet, std::uint64_t featur
       (packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
     header.flags = header_data_valid;
   return header;
+}
+
+/// Which bit of ol_flags write_plain_header() shall tell a driver with these features: the one that becomes DATA_VALID,
+/// or none.
+constexpr std::uint64_t data_valid_mask(std::uint64_t features) noexcept {
+  return (features & feature_guest_csum) != 0 ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0;
+}
+
+/// plain_header() of a packet that does not need offload, into a buffer of the guest's; one buffer, which is said also
+/// without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1).
+template <std::uint16_t header_bytes>
+void write_plain_header(std::uint8_t* buffer, std::uint64_t flags, std::uint64_t valid_mask) noexcept {
+  const std::uint64_t first = (flags & valid_mask) / RTE_MBUF_F_RX_L4_CKSUM_GOOD * header_data_valid;
+  constexpr std::uint32_t last = std::uint32_t{1} << 16;  // csum_offset, num_buffers
+  std::memcpy(buffer, &first, sizeof first);
+  std::memcpy(buffer + sizeof first, &last, header_bytes - sizeof first);
 }
 
 /// The view of a packet without offload.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "memory/load_once.hpp"
 
@@ -34,9 +35,10 @@ struct RawDescriptor {
   std::uint64_t address;
   std::uint64_t rest;
 
-  std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(rest); }
-  std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(rest >> 32); }
-  Descriptor unpack() const noexcept { return {address, length(), flags(), static_cast<std::uint16_t>(rest >> 48)}; }
+  constexpr std::uint32_t length() const noexcept { return static_cast<std::uint32_t>(rest); }
+  constexpr std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(rest >> 32); }
+  constexpr std::uint16_t next() const noexcept { return static_cast<std::uint16_t>(rest >> 48); }
+  Descriptor unpack() const noexcept { return {address, length(), flags(), next()}; }
 };
 
 /// Copies a descriptor out of shared memory, each byte read once: the copy is checked and the copy is used. Indirect
@@ -62,6 +64,24 @@ class AvailRing {
   std::uint16_t entry(std::uint32_t slot) const noexcept {
     return __atomic_load_n(words_ + 2 + slot, __ATOMIC_RELAXED);
   }
+  /// Copies `count` entries from `slot` on, without a step over the end of the ring; each is read once, four a load.
+  /// Returns all of them or-ed together.
+  std::uint16_t copy_entries(std::uint32_t slot, std::uint32_t count, std::uint16_t* heads) const noexcept {
+    constexpr std::size_t group = sizeof(std::uint64_t) / sizeof(std::uint16_t);
+    const std::uint16_t* from = words_ + 2 + slot;
+    std::uint16_t* const end = heads + count;
+    std::uint64_t all = 0;
+    for (std::uint16_t* const grouped = heads + count / group * group; heads != grouped;
+         heads += group, from += group) {
+      const auto some = memory::load_once<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(from));
+      std::memcpy(heads, &some, sizeof some);
+      all |= some;
+    }
+    all |= all >> 32;
+    all |= all >> 16;
+    for (; heads != end; ++heads, ++from) all |= * heads = __atomic_load_n(from, __ATOMIC_RELAXED);
+    return static_cast<std::uint16_t>(all);
+  }
   std::uint16_t flags() const noexcept { return __atomic_load_n(words_, __ATOMIC_RELAXED); }
   std::uint16_t used_event() const noexcept { return __atomic_load_n(words_ + 2 + size_, __ATOMIC_RELAXED); }
 
@@ -82,11 +102,14 @@ class UsedRing {
   UsedRing(std::uint8_t* shared, std::uint32_t size) noexcept : shared_(shared), size_(size) {}
 
   void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
-    struct __attribute__((packed, may_alias)) Element {
-      std::uint64_t value;
-    };
-    auto* element = reinterpret_cast<volatile Element*>(shared_ + 4 + 8 * std::size_t{slot});
-    element->value = std::uint64_t{length} << 32 | head;
+    element(slot)->value = std::uint64_t{length} << 32 | head;
+  }
+  /// `count` entries from `slot` on, without a step over the end of the ring; `length(i)` is asked for each.
+  template <typename Length>
+  void set_entries(std::uint32_t slot, std::uint32_t count, const std::uint16_t* heads, Length length) noexcept {
+    volatile Element* const to = element(slot);
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < count; ++i) to[i].value = std::uint64_t{length(i)} << 32 | heads[i];
   }
   /// Pairs with the driver's read barrier between idx and the entries (2.7.14).
   void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
@@ -98,6 +121,12 @@ class UsedRing {
 
  private:
   std::uint16_t* word(std::size_t offset) const noexcept { return reinterpret_cast<std::uint16_t*>(shared_ + offset); }
+  struct __attribute__((packed, may_alias)) Element {
+    std::uint64_t value;
+  };
+  volatile Element* element(std::uint32_t slot) const noexcept {
+    return reinterpret_cast<volatile Element*>(shared_ + 4 + 8 * std::size_t{slot});
+  }
   std::uint16_t* avail_event_word() const noexcept { return word(4 + 8 * std::size_t{size_}); }
 
   std::uint8_t* shared_ = nullptr;

@@ -59,12 +59,19 @@ class SplitQueue {
     return layout_.avail.entry(layout_.slot(static_cast<std::uint16_t>(avail_next_ + ahead)));
   }
 
-  /// head(0) to head(count - 1).
-  void copy_heads(std::uint16_t* heads, std::uint16_t count) const noexcept {
-    const RingLayout layout = layout_;
-    const std::uint16_t first = avail_next_;
-    for (std::uint16_t i = 0; i < count; ++i)
-      heads[i] = layout.avail.entry(layout.slot(static_cast<std::uint16_t>(first + i)));
+  /// head(0) to head(count - 1). Returns how many of them, from the first on, lie inside the table.
+  [[gnu::always_inline]] std::uint16_t copy_heads(std::uint16_t* heads, std::uint16_t count) const noexcept {
+    const AvailRing avail = layout_.avail;
+    const std::uint32_t size = layout_.size;
+    const std::uint32_t first = layout_.slot(avail_next_);
+    const std::uint32_t straight = std::min<std::uint32_t>(count, size - first);
+    std::uint16_t all = avail.copy_entries(first, straight, heads);
+    if (straight != count) [[unlikely]]
+      all |= avail.copy_entries(0, count - straight, heads + straight);
+    if (all < size) [[likely]]  // a power of two: no head has a bit that it has not
+      return count;
+    return static_cast<std::uint16_t>(
+        std::find_if(heads, heads + count, [size](std::uint16_t head) { return head >= size; }) - heads);
   }
 
   /// Passes over `count` entries (at most ready()), which the caller has taken by head().
@@ -99,15 +106,17 @@ class SplitQueue {
     ++used_next_;
   }
 
-  /// The same for many chains in a row; `written(i)` is asked for each.
+  /// The same for many chains in a row; `written(i)` is asked for each, i being std::size_t.
   template <typename Written>
-  void add_used_run(const std::uint16_t* heads, std::uint16_t count, Written written) noexcept {
-    const RingLayout layout = layout_;  // a copy: nothing that is stored below can be it
-    UsedRing used = layout.used;
-    const std::uint16_t first = used_next_;
-    for (std::uint16_t i = 0; i < count; ++i)
-      used.set_entry(layout.slot(static_cast<std::uint16_t>(first + i)), heads[i], written(i));
-    used_next_ = static_cast<std::uint16_t>(first + count);
+  [[gnu::always_inline]] void add_used_run(const std::uint16_t* heads, std::uint16_t count, Written written) noexcept {
+    UsedRing used = layout_used();
+    const std::uint32_t slot = layout_.slot(used_next_);
+    const std::uint32_t straight = std::min<std::uint32_t>(count, layout_.size - slot);
+    used_next_ = static_cast<std::uint16_t>(used_next_ + count);
+    used.set_entries(slot, straight, heads, written);
+    if (straight != count) [[unlikely]]
+      used.set_entries(0, count - straight, heads + straight,
+                       [written, straight](std::size_t i) { return written(straight + i); });
   }
 
   /// A position to come back to when a packet does not fit: what was written since is invisible to the driver.
@@ -171,6 +180,11 @@ class SplitQueue {
   std::uint16_t bad_heads_skipped_ = 0;
   bool index_loaded_ = false;
 };
+
+/// Whether there is nothing to take: the cheapest look, for rings that are polled. Decides nothing else.
+inline bool is_idle(const RingLayout& layout, const VringCursor& cursor) noexcept {
+  return layout.avail.index_acquire() == cursor.avail_next;
+}
 
 /// Tells the driver whether to kick (2.7.10). On: returns whether entries are available that it will not kick for.
 inline bool set_notifications(const RingLayout& layout, VringCursor& cursor, bool on) noexcept {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PacketBatch: where the next few packets of a ring lie in guest memory, found together, so that each look into the
+// guest's memory was prefetched by the stage before it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <rte_prefetch.h>
+
+#include "memory/buffer_translator.hpp"
+#include "net/ring_context.hpp"
+#include "net/virtio_net_header.hpp"
+#include "virtqueue/short_chain.hpp"
+
+namespace vhostx::net {
+
+/// What was read of a chain and checked is what is used. A chain that turns out not to be simple is left to a
+/// ChainWalker, which begins anew: nothing that was read here is used then.
+template <virtqueue::Direction direction, std::uint16_t header_bytes>
+class PacketBatch {
+ public:
+  using Hint = memory::GuestMemory::Hint;
+
+  /// Looks at the next `count` chains, at most batch_max and queue.ready(). Those that a guest wrote are simple up to
+  /// `payload_max` bytes. Returns how many heads, from the first on, lie inside the table; only those may be asked for.
+  [[gnu::always_inline]] std::uint16_t load(const virtqueue::SplitQueue& queue, const RingContext& context,
+                                            std::uint16_t count, std::uint32_t payload_max, Hint& hint) noexcept {
+    payload_max = readable ? std::min(payload_max, packet_bytes_max) : packet_bytes_max;
+    lengths_allowed_ = payload_max < payload_min ? 0 : payload_max - payload_min + 1;
+    count = queue.copy_heads(heads_.data(), count);
+    const std::uint8_t* table = context.layout.descriptors;
+#pragma GCC unroll 4
+    for (std::uint16_t i = 0; i < count; ++i) rte_prefetch0(table + heads_[i] * descriptor_bytes);
+    Translator translator(context.memory, hint);
+    one_piece_ = load_descriptors(context.layout, count, translator) == 0;
+    if (!one_piece_) [[unlikely]]
+      load_short_chains(count, translator);
+    translator.keep_hint(hint);
+    return count;
+  }
+
+  /// Whether all chains are simple, with header and packet in one piece: the template arguments below may be true.
+  bool one_piece() const noexcept { return one_piece_; }
+  /// Chain i is simple when it is a net header and a packet, or room for one, each in one piece. Only then the next
+  /// three hold.
+  bool is_simple(std::uint32_t i) const noexcept { return lengths_[i] != 0; }
+  std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
+  template <bool one_piece>
+  std::uint8_t* payload(std::uint32_t i) const noexcept {
+    return one_piece ? headers_[i] + header_bytes : payloads_[i];
+  }
+  /// Bytes behind the net header; of a packet from a guest at least an Ethernet header's. 0 when not simple.
+  std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
+
+  std::uint16_t head(std::uint32_t i) const noexcept { return heads_[i]; }
+  const std::uint16_t* heads() const noexcept { return heads_.data(); }
+
+ private:
+  static constexpr bool readable = direction == virtqueue::Direction::readable;
+  static constexpr std::uint32_t payload_min = readable ? ethernet_header_bytes : 1;
+  using Translator = memory::BufferTranslator<header_bytes + packet_bytes_max>;
+  using RawDescriptor = virtqueue::RawDescriptor;
+  static constexpr std::size_t descriptor_bytes = sizeof(virtqueue::Descriptor);
+
+  /// Chains of one descriptor; of the others it is found where to look next. Returns how many those are.
+  [[gnu::always_inline]] std::uint16_t load_descriptors(const virtqueue::RingLayout& layout, std::uint16_t count,
+                                                        Translator& translator) noexcept {
+    const std::uint8_t* table = layout.descriptors;
+    const std::uint32_t lengths_allowed = lengths_allowed_;
+    std::uint16_t others = 0;
+    for (std::uint16_t i = 0; i < count; ++i) {
+      const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
+      const std::uint32_t payload_bytes = descriptor.length() - header_bytes;
+      // The length in one comparison: what is too short wraps to something huge.
+      if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
+          !translator.translate({descriptor.address}, descriptor.length(), headers_[i])) [[unlikely]] {
+        look_further(i, layout, descriptor, translator);
+        ++others;
+        continue;
+      }
+      lengths_[i] = payload_bytes;
+      rte_prefetch0(headers_[i]);
+    }
+    return others;
+  }
+
+  /// Finds the indirect table, or the second descriptor, of a chain that may be short; null for all others.
+  void look_further(std::uint16_t i, const virtqueue::RingLayout& layout, const RawDescriptor& first,
+                    Translator& translator) noexcept {
+    lengths_[i] = 0;
+    std::uint8_t* found = nullptr;
+    const std::uint32_t entries = virtqueue::short_table_size(first);
+    if (entries != 0 && layout.features.indirect) {
+      if (!translator.translate({first.address}, first.length(), found)) found = nullptr;
+    } else if (virtqueue::is_followed<direction>(first) && first.next() < layout.size && layout.size > 1) {
+      found = const_cast<std::uint8_t*>(layout.descriptors) + first.next() * descriptor_bytes;
+    }
+    firsts_[i] = first;
+    payloads_[i] = found;
+    rte_prefetch0(found);
+  }
+
+  /// Header and packet in two descriptors, or both in an indirect table. Out of line: the common batch has none.
+  [[gnu::noinline]] void load_short_chains(std::uint16_t count, Translator& translator) noexcept {
+    for (std::uint16_t i = 0; i < count; ++i) {
+      if (is_simple(i)) {
+        payloads_[i] = headers_[i] + header_bytes;
+      } else if (const std::uint8_t* const further = payloads_[i]; further != nullptr) {
+        const std::uint32_t entries = virtqueue::short_table_size(firsts_[i]);
+        const RawDescriptor first = entries == 0 ? firsts_[i] : virtqueue::load_descriptor(further);
+        if (entries != 0 && virtqueue::is_last<direction>(first))
+          take_one(i, first, translator);
+        else if (entries == 0)
+          take_two(i, first, virtqueue::load_descriptor(further), translator);
+        else if (virtqueue::is_followed<direction>(first) && first.next() < entries)
+          take_two(i, first, virtqueue::load_descriptor(further + first.next() * descriptor_bytes), translator);
+      }
+    }
+  }
+
+  void take_one(std::uint16_t i, const RawDescriptor& whole, Translator& translator) noexcept {
+    const std::uint32_t payload_bytes = whole.length() - header_bytes;
+    if (payload_bytes - payload_min >= lengths_allowed_ ||
+        !translator.translate({whole.address}, whole.length(), headers_[i]))
+      return;
+    payloads_[i] = headers_[i] + header_bytes;
+    lengths_[i] = payload_bytes;
+    rte_prefetch0(headers_[i]);
+  }
+
+  void take_two(std::uint16_t i, const RawDescriptor& header, const RawDescriptor& payload,
+                Translator& translator) noexcept {
+    if (header.length() != header_bytes || !virtqueue::is_last<direction>(payload) ||
+        payload.length() - payload_min >= lengths_allowed_ ||
+        !translator.translate({header.address}, header_bytes, headers_[i]) ||
+        !translator.translate({payload.address}, payload.length(), payloads_[i]))
+      return;
+    lengths_[i] = payload.length();
+    rte_prefetch0(headers_[i]);
+    rte_prefetch0(payloads_[i]);
+  }
+
+  std::array<std::uint16_t, batch_max> heads_;
+  std::array<RawDescriptor, batch_max> firsts_;  // of chains that load_short_chains looks at
+  std::array<std::uint8_t*, batch_max> headers_;
+  std::array<std::uint8_t*, batch_max> payloads_;  // unless one_piece_; for load_short_chains: where it looks
+  std::array<std::uint32_t, batch_max> lengths_;
+  std::uint32_t lengths_allowed_ = 0;  // payload lengths from payload_min on that are simple
+  bool one_piece_ = true;
+};
+
+}  // namespace vhostx::net
