@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/common/signals.hpp"
 #include "tools/switch/options.hpp"
-#include "tools/switch/signals.hpp"
 #include "tools/switch/switch_app.hpp"
 
 namespace {

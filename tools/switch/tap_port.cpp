@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <net/if.h>
 #include <unistd.h>
 
@@ -14,13 +13,14 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/error.hpp"
 #include "net/mbuf_pieces.hpp"
 #include "net/offload_from_guest.hpp"
 #include "net/offload_to_guest.hpp"
 #include "net/segmenter.hpp"
+#include "tools/common/tap_device.hpp"
 #include "tools/switch/packet_template.hpp"
 
 namespace vhostx::tools {
@@ -35,42 +35,19 @@ constexpr std::uint64_t features_uso = net::feature_guest_uso4 | net::feature_gu
 constexpr std::uint64_t look_again_us = 20;
 constexpr std::size_t pieces_max = 128;
 
-Error failed(const std::string& name, const char* step, const char* hint) {
-  const int error = errno;
-  return Error{ErrorCode::system, fmt::format("--tap {}: {}: {}{}", name, step, std::strerror(error), hint), error};
+Error named(const std::string& name, const Error& error) {
+  return Error{error.code, fmt::format("--tap {}: {}", name, error.message), error.system_errno};
 }
 
-ifreq request_for(const std::string& name) {
-  ifreq request{};
-  std::copy_n(name.data(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
-  return request;
-}
-
-Result<void> attach(int fd, const std::string& name) {
-  auto request = request_for(name);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  if (ioctl(fd, TUNSETIFF, &request) != 0)
-    return failed(name, "TUNSETIFF", " (expected CAP_NET_ADMIN and a name that no other program uses)");
-  int header_bytes = sizeof(net::VirtioNetHeader);
-  if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) != 0) return failed(name, "TUNSETVNETHDRSZ", "");
-  return {};
-}
+Error failed(const std::string& name, const char* step) { return named(name, make_system_error(errno, "{}", step)); }
 
 Result<std::uint64_t> set_offloads(int fd, const std::string& name) {
+  int header_bytes = sizeof(net::VirtioNetHeader);
+  if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) != 0) return failed(name, "TUNSETVNETHDRSZ");
   constexpr unsigned plain = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   if (ioctl(fd, TUNSETOFFLOAD, plain | tun_uso) == 0) return features_plain | features_uso;
   if (ioctl(fd, TUNSETOFFLOAD, plain) == 0) return features_plain;
-  return failed(name, "TUNSETOFFLOAD", "");
-}
-
-Result<void> set_up(const std::string& name) {
-  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  auto request = request_for(name);
-  if (socket_fd.get() < 0 || ioctl(socket_fd.get(), SIOCGIFFLAGS, &request) != 0)
-    return failed(name, "SIOCGIFFLAGS", "");
-  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
-  if (ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) != 0) return failed(name, "cannot set it up", "");
-  return {};
+  return failed(name, "TUNSETOFFLOAD");
 }
 
 /// Gathers the pieces of one packet for writev.
@@ -89,13 +66,12 @@ struct Pieces {
 }  // namespace
 
 Result<std::unique_ptr<TapPort>> TapPort::open(const std::string& name) {
-  UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (fd.get() < 0) return failed(name, "cannot open /dev/net/tun", " (modprobe tun, or ask for permission)");
-  if (auto attached = attach(fd.get(), name); !attached) return attached.error();
-  const auto features = set_offloads(fd.get(), name);
+  auto fd = open_tap(name, IFF_VNET_HDR);
+  if (!fd) return named(name, fd.error());
+  const auto features = set_offloads(fd->get(), name);
   if (!features) return features.error();
-  if (auto up = set_up(name); !up) return up.error();
-  return std::make_unique<TapPort>(std::move(fd), *features);
+  if (auto up = set_interface_up(name); !up) return named(name, up.error());
+  return std::make_unique<TapPort>(*std::move(fd), *features);
 }
 
 VringStats TapPort::values(const Counters& counters) noexcept {

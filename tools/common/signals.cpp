@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SIGINT and SIGTERM as a descriptor: no handler, so nothing unsafe happens in one.
-#include "tools/switch/signals.hpp"
+#include "tools/common/signals.hpp"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""vhostx-bench against vhostx-switch in every mode, and against dpdk-testpmd's net_vhost.
+
+No rate is looked at. What is: every packet carries a number and sums, so a back-end that loses, doubles, swaps or
+damages one is found out. Nothing may be lost, because no more packets are under way than the receiver has buffers for.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+
+from processes import Failure, check, check_equal, need_program, run_test
+from vhostx_switch import VhostSwitch
+
+RUN = ["--duration", "0.1", "--rounds", "2", "--json", "--no-loss"]
+RUN_TIMEOUT_S = 60
+LOOP = ["--topology", "loop"]
+ALL_SIZES = "64,65,256,1518,9000,65536"
+FAULTS = ["lost", "duplicated", "reordered", "late", "damaged", "foreign"]
+
+# Name: how the guest is made. Each is run as a loop through one port and from port to port of a learning switch.
+GUESTS = {
+    "mergeable": ["--sizes", ALL_SIZES],
+    "not mergeable": ["--no-mergeable", "--sizes", ALL_SIZES],
+    "header apart": ["--two-descriptors", "--sizes", "64,1518"],
+    "indirect": ["--indirect", "--sizes", "64,9000"],
+    "event index, sleeping": ["--event-idx", "--interrupt"],
+    "sleeping": ["--interrupt", "--rate", "20000"],
+    "legacy": ["--legacy", "--no-mergeable"],
+    "two queue pairs": ["--queue-pairs", "2", "--sizes", "64,1518"],
+    "eight regions, long rings": ["--regions", "8", "--ring-size", "1024", "--rewrite"],
+}
+
+
+def run_bench(binary, *arguments, status=0):
+    """What vhostx-bench prints; fails unless it ends with `status`."""
+    done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=RUN_TIMEOUT_S)
+    if done.returncode != status:
+        raise Failure(
+            f"vhostx-bench {' '.join(arguments)}: status {done.returncode}, expected {status}\n"
+            f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
+    return done.stdout if status == 0 else done.stderr
+
+
+def measure(binary, label, *arguments):
+    """The report, after a look at every size of every back-end in it."""
+    report = json.loads(run_bench(binary, *arguments, *RUN))
+    for back_end in report["back_ends"]:
+        for size in back_end["sizes"]:
+            what = f"{label}, {size['frame_bytes']} bytes"
+            check("not_possible" not in size, f"{what}: {size.get('not_possible')}")
+            check_equal(len(size["packets_per_second"]["rounds"]), 2, f"{what}: rounds")
+            if report["mode"] != "rx":  # there vhostx-bench itself has waited for a first packet
+                check(size["counts"]["taken"] > 0, f"{what}: no packets")
+                faults = {name: size["counts"][name] for name in FAULTS if size["counts"][name] != 0}
+                check_equal(faults, {}, f"{what}: faults")
+    print(f"{label}: {len(report['back_ends'][0]['sizes'])} sizes", flush=True)
+    return report
+
+
+class TestpmdBackEnd:
+    """dpdk-testpmd with net_vhost ports: a back-end that this project did not write."""
+
+    def __init__(self, bench, mode, sockets, options=()):
+        program = need_program("dpdk-testpmd", "dpdk-dev")
+        cpu = min(os.sched_getaffinity(0))
+        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-huge", "--no-shconf"]
+        argv += ["-m", "128", "--file-prefix", f"{os.path.basename(bench.directory)}-{len(bench.processes)}"]
+        for i, socket in enumerate(sockets):
+            argv += ["--vdev", f"net_vhost{i},iface={socket},queues=1"]
+        argv += ["--", f"--forward-mode={mode}", "--auto-start", "--total-num-mbufs=8192", "--stats-period", "1000"]
+        self.process = bench.start(f"testpmd-{mode}-{len(bench.processes)}", [*argv, *options])
+        self.process.wait_for(r"packet forwarding - ports=")
+
+    def end(self):
+        self.process.kill()
+
+
+def modes(bench, switch_binary, binary):
+    """Each mode once, against the switch."""
+    socket = bench.path("port")
+    switch = VhostSwitch(bench, switch_binary, [socket], mode="rxonly")
+    measure(binary, "tx", "--connect", socket, "--mode", "tx", "--sizes", "64,1518,9000")
+    switch.finish()
+    switch = VhostSwitch(bench, switch_binary, [socket], mode="txonly")
+    measure(binary, "rx", "--connect", socket, "--mode", "rx")
+    switch.finish()
+    switch = VhostSwitch(bench, switch_binary, [socket], mode="mac", extra=LOOP)
+    report = measure(binary, "latency", "--connect", socket, "--mode", "latency", "--rate", "5000")
+    times = report["back_ends"][0]["sizes"][0]["latency"]
+    check(0 < times["min_ns"] <= times["p50_ns"] <= times["p99_ns"] <= times["p999_ns"] <= times["max_ns"], str(times))
+    check_equal(sum(bucket[2] for bucket in times["buckets"]), times["count"], "packets in the histogram")
+    switch.finish()
+    switch = VhostSwitch(bench, switch_binary, [f"{socket},role=client"], mode="io", extra=LOOP)
+    measure(binary, "the switch connects", "--connect", f"{socket},server")
+    switch.finish()
+
+
+def guests(bench, switch_binary, binary):
+    """Each kind of guest, looped and from one to another."""
+    loop, a, b = (bench.path(name) for name in ("loop", "a", "b"))
+    looping = VhostSwitch(bench, switch_binary, [f"{loop},queues=2"], mode="io", extra=LOOP)
+    for name, options in GUESTS.items():
+        measure(binary, f"loop, {name}", "--connect", loop, *options)
+    looping.finish()
+    learning = VhostSwitch(bench, switch_binary, [f"{a},queues=2", f"{b},queues=2"])
+    for name, options in GUESTS.items():
+        ways = ["--bidirectional"] if "descriptors" in name or "mergeable" in name else []
+        measure(binary, f"pair, {name}", "--connect", a, "--connect", b, *ways, *options)
+    learning.finish()
+
+
+def testpmd(bench, switch_binary, binary):
+    """Against rte_vhost, and in turn with the switch."""
+    taking, socket, a, b, ours = (bench.path(name) for name in ("taking", "t", "ta", "tb", "ours"))
+    back_end = TestpmdBackEnd(bench, "rxonly", [taking])
+    measure(binary, "testpmd, tx", "--connect", taking, "--mode", "tx", "--sizes", "64,1518")
+    back_end.end()
+    back_end = TestpmdBackEnd(bench, "io", [a, b])
+    for name in ("mergeable", "not mergeable", "indirect", "event index, sleeping"):
+        options = [word if word != ALL_SIZES else "64,1518" for word in GUESTS[name]]
+        measure(binary, f"testpmd, pair, {name}", "--connect", a, "--connect", b, *options)
+    back_end.end()
+    back_end = TestpmdBackEnd(bench, "io", [socket], ["--port-topology=loop"])
+    switch = VhostSwitch(bench, switch_binary, [ours], mode="io", extra=LOOP)
+    plot = bench.path("plot.svg")
+    report = measure(binary, "compare", "compare", ours, socket, "--sizes", "64,1518", "--plot", plot)
+    check_equal([len(ratio["rounds"]) for ratio in report["ratios"]], [2, 2], "rounds of each ratio")
+    with open(plot) as file:
+        check("<svg" in file.read(), "the plot is an SVG")
+    switch.finish()
+    back_end.end()
+
+
+def refusals(bench, _switch_binary, binary):
+    """What cannot be done is said exactly."""
+    message = run_bench(binary, "--connect", bench.path("nothing") + "/here", "--timeout", "0.2", status=1)
+    check(re.search(r"nothing/here: .*No such file", message), f"message of a missing socket: {message!r}")
+    message = run_bench(binary, "--connect", "/x", "--sizes", "1", status=2)
+    check("'1' is none: expected 64 to" in message, f"message of a wrong size: {message!r}")
+
+
+PARTS = {"modes": modes, "guests": guests, "testpmd": testpmd, "refusals": refusals}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("switch")
+    parser.add_argument("bench")
+    parser.add_argument("part", choices=PARTS)
+    arguments = parser.parse_args()
+    run_test(PARTS[arguments.part], arguments.switch, arguments.bench)
+
+
+if __name__ == "__main__":
+    main()

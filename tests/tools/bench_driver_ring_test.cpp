@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The driver of vhostx-bench against the device's side of virtqueue/, in one process (VIRTIO 1.2, 2.7).
+#include <memory>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "memory/guest_memory.hpp"
+#include "tools/bench/driver_ring.hpp"
+#include "virtqueue/chain_walker.hpp"
+#include "virtqueue/split_queue.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+using virtqueue::ChainWalker;
+using virtqueue::Direction;
+using virtqueue::Pop;
+using virtqueue::SplitQueue;
+
+constexpr std::uint32_t buffer_bytes = 256;
+
+DriverRingOptions ring_of(std::uint16_t size, ChainLayout layout = ChainLayout::one, bool device_writes = false) {
+  return {.size = size, .layout = layout, .device_writes = device_writes, .buffer_bytes = buffer_bytes};
+}
+
+/// A ring, and the device that looks at it through memory of its own mapping.
+struct Link {
+  explicit Link(const DriverRingOptions& options, unsigned regions = 1)
+      : shared(*SharedMemory::create(DriverRing::memory_bytes(options), regions, DriverRing::piece_bytes_max(options))),
+        ring(*DriverRing::create(shared, options)) {
+    std::vector<std::shared_ptr<const memory::MappedRegion>> mapped;
+    for (std::size_t i = 0; i < shared.region_count(); ++i) {
+      const auto region = shared.description(i);
+      const memory::RegionDescription description{
+          .guest = {region.guest_address}, .front_end = {region.front_end_address}, .size = region.size};
+      mapped.push_back(*memory::MappedRegion::map(description, UniqueFd(::dup(shared.fd(i)))));
+    }
+    memory = *memory::GuestMemory::create(std::move(mapped), {});
+    const auto at = ring.addresses(0);
+    layout = *virtqueue::lay_out_ring(*memory, {{at.descriptor}, {at.available}, {at.used}}, options.size,
+                                      {options.layout == ChainLayout::indirect, options.event_idx});
+    cursor.notifications = true;
+  }
+
+  /// Takes one chain. Its pieces' lengths; `head` is where it began.
+  std::vector<std::size_t> take(SplitQueue& queue, std::uint16_t& head, Direction direction) {
+    std::vector<std::size_t> pieces;
+    if (queue.pop(head) != Pop::chain) return pieces;
+    ChainWalker walker(layout, *memory, cursor.hint, direction, head, layout.descriptor(head));
+    memory::HostSpan span;
+    ChainWalker::Step step;
+    while ((step = walker.next(span)) == ChainWalker::Step::buffer) pieces.push_back(span.size);
+    EXPECT_EQ(step, ChainWalker::Step::end);
+    return pieces;
+  }
+  /// The device gives a head back, whatever it is.
+  void give_back(std::uint16_t head, std::uint32_t written = 0) {
+    SplitQueue queue(layout, cursor);
+    queue.add_used(head, written);
+    queue.publish();
+  }
+  bool kicked() const {
+    std::uint64_t count = 0;
+    return ::read(ring.kick_fd(), &count, sizeof count) == sizeof count;
+  }
+
+  SharedMemory shared;
+  DriverRing ring;
+  std::shared_ptr<const memory::GuestMemory> memory;
+  virtqueue::RingLayout layout;
+  virtqueue::VringCursor cursor;
+};
+
+TEST(DriverRing, LaysPacketsOutAsItWasTold) {
+  const std::vector<std::pair<ChainLayout, std::vector<std::size_t>>> cases{
+      {ChainLayout::one, {12 + 64}}, {ChainLayout::two, {12, 64}}, {ChainLayout::indirect, {12, 64}}};
+  for (const auto& [layout, pieces] : cases) {
+    for (const bool device_writes : {false, true}) {
+      Link link(ring_of(8, layout, device_writes));
+      EXPECT_EQ(link.ring.chain_count(), layout == ChainLayout::two ? 4 : 8);
+      link.ring.post(1, 12 + 64);
+      link.ring.publish();
+      SplitQueue queue(link.layout, link.cursor);
+      std::uint16_t head = 0;
+      EXPECT_EQ(link.take(queue, head, device_writes ? Direction::writable : Direction::readable), pieces);
+    }
+  }
+}
+
+TEST(DriverRing, TakesEveryBufferBackThroughManyWraps) {
+  Link link(ring_of(8), 3);
+  for (unsigned round = 0; round < 20'000; ++round) {  // over the end of the 16-bit index too
+    for (std::uint16_t chain = 0; chain < 8; ++chain) link.ring.post(chain, 76);
+    link.ring.publish();
+    SplitQueue queue(link.layout, link.cursor);
+    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) queue.add_used(head, head);
+    ASSERT_TRUE(queue.publish());
+    ASSERT_EQ(link.ring.used_waiting(), 8);
+    unsigned expected = 0;
+    for (std::uint16_t i = 0; i < 8; ++i) EXPECT_EQ(link.ring.peek(i).length, i);
+    link.ring.take(8, [&](std::uint16_t chain) { EXPECT_EQ(chain, expected++); });
+  }
+  EXPECT_EQ(link.ring.outstanding(), 0);
+  EXPECT_EQ(link.ring.fault(), "");
+}
+
+TEST(DriverRing, BuffersLieSideBySideBehindTheHeader) {
+  const Link link(ring_of(8));
+  for (std::uint16_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(link.ring.buffer(i) + 12) % 64, 0U);
+    EXPECT_EQ(link.ring.buffer(i), link.ring.buffer(0) + i * buffer_bytes);
+  }
+}
+
+TEST(DriverRing, RemembersABufferThatTheDeviceNeverHad) {
+  Link link(ring_of(8));
+  link.ring.post(2, 76);
+  link.ring.publish();
+  link.give_back(5);
+  link.give_back(77);
+  link.give_back(2);
+  link.give_back(2);
+  unsigned taken = 0;
+  link.ring.take(link.ring.used_waiting(), [&](std::uint16_t) { ++taken; });
+  EXPECT_EQ(taken, 1U);
+  EXPECT_EQ(link.ring.fault(), "3 used buffers that were not with the back-end (the first: id 5)");
+}
+
+TEST(DriverRing, KicksOnlyWhenTheDeviceWantsIt) {
+  for (const bool event_idx : {false, true}) {
+    auto options = ring_of(8);
+    options.event_idx = event_idx;
+    Link link(options);
+    virtqueue::set_notifications(link.layout, link.cursor, true);
+    link.ring.post(0, 76);
+    link.ring.publish();
+    EXPECT_TRUE(link.kicked());
+    if (!event_idx) virtqueue::set_notifications(link.layout, link.cursor, false);
+    link.ring.post(1, 76);  // with event index, the device has not asked for another one
+    link.ring.publish();
+    EXPECT_FALSE(link.kicked());
+  }
+}
+
+TEST(DriverRing, WantsCallsOnlyWhenAsked) {
+  for (const bool event_idx : {false, true}) {
+    auto options = ring_of(8);
+    options.event_idx = event_idx;
+    Link link(options);
+    link.cursor.signalled_valid = true;
+    const auto use_one = [&] {
+      link.ring.post(0, 76);
+      link.ring.publish();
+      SplitQueue queue(link.layout, link.cursor);
+      std::uint16_t head = 0;
+      EXPECT_EQ(queue.pop(head), Pop::chain);
+      queue.add_used(head, 0);
+      queue.publish();
+      const bool call = queue.needs_call();
+      link.ring.take(1, [](std::uint16_t) {});
+      return call;
+    };
+    EXPECT_FALSE(use_one());
+    EXPECT_FALSE(link.ring.want_calls(true));
+    EXPECT_TRUE(use_one());
+    link.ring.want_calls(false);
+    EXPECT_FALSE(use_one());
+  }
+}
+
+}  // namespace
+}  // namespace vhostx::tools::bench

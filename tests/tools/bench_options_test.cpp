@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What vhostx-bench makes of its command line.
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tools/bench/options.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+std::variant<Options, EarlyExit> parse(const std::string& line) {
+  std::istringstream stream(line);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word);
+  return parse_options(words);
+}
+
+Options good(const std::string& line) {
+  auto parsed = parse(line);
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
+    ADD_FAILURE() << line << ": " << exit->text;
+    return {};
+  }
+  return std::get<Options>(parsed);
+}
+
+/// Refused with exit code 2, and the text says `why`.
+void expect_refused(const std::string& line, const std::string& why) {
+  auto parsed = parse(line);
+  const auto* exit = std::get_if<EarlyExit>(&parsed);
+  ASSERT_NE(exit, nullptr) << line << ": accepted";
+  EXPECT_EQ(exit->code, 2) << line;
+  EXPECT_NE(exit->text.find(why), std::string::npos) << line << ": " << exit->text;
+}
+
+TEST(BenchOptions, ChooseTheModeByTheNumberOfGuests) {
+  EXPECT_EQ(good("--connect /a").mode, Mode::loopback);
+  EXPECT_EQ(good("--connect /a --connect /b").mode, Mode::pair);
+  EXPECT_EQ(good("--connect /a --connect /b --mode latency").mode, Mode::latency);
+  expect_refused("--connect /a --connect /b --mode tx", "--mode tx: expected one endpoint, not 2");
+  expect_refused("--connect /a --mode pair", "expected two endpoints");
+  expect_refused("--connect /a --bidirectional", "expected two endpoints");
+}
+
+TEST(BenchOptions, TakeSocketsBothRolesAndTaps) {
+  const auto options = good("--connect /a,server --connect tap:vhx0");
+  ASSERT_EQ(options.sides.size(), 1U);
+  ASSERT_EQ(options.sides[0].endpoints.size(), 2U);
+  EXPECT_TRUE(options.sides[0].endpoints[0].listen);
+  EXPECT_TRUE(options.sides[0].endpoints[1].tap);
+  EXPECT_EQ(options.sides[0].endpoints[1].path, "vhx0");
+  expect_refused("--connect tap:averyveryverylongname", "interface's name has 21 bytes: expected 1 to 15");
+  expect_refused("--connect /" + std::string(200, 'x'), "201 bytes: expected 1 to 107");
+  expect_refused("--connect /a --connect /b --connect /c", "3 endpoints: expected one or two");
+  expect_refused("", "expected --connect SOCKET, or compare A B");
+}
+
+TEST(BenchOptions, TakeSizes) {
+  EXPECT_EQ(good("--connect /a --sizes 64,1518,65536").sizes, (std::vector<std::uint32_t>{64, 1518, 65536}));
+  EXPECT_EQ(good("--connect /a --size 128").sizes, std::vector<std::uint32_t>{128});
+  EXPECT_FALSE(good("--connect /a --size 9000").guest.offload);
+  EXPECT_TRUE(good("--connect /a --sizes 64,65536").guest.offload);
+  expect_refused("--connect /a --sizes 63", "'63' is none: expected 64 to 65549 bytes");
+  expect_refused("--connect /a --sizes 64,", "'' is none");
+  expect_refused("--connect /a --sizes 64x", "'64x' is none");
+}
+
+TEST(BenchOptions, DescribeTheGuest) {
+  const auto options = good("--connect /a --no-mergeable --indirect --event-idx --ring-size 1024 --queue-pairs 2");
+  EXPECT_FALSE(options.guest.mergeable);
+  EXPECT_TRUE(good("--connect /a").guest.mergeable);
+  EXPECT_EQ(options.guest.layout, ChainLayout::indirect);
+  EXPECT_TRUE(options.guest.event_idx);
+  EXPECT_EQ(options.guest.ring_size, 1024);
+  EXPECT_EQ(options.guest.queue_pairs, 2);
+  expect_refused("--connect /a --ring-size 100", "--ring-size is 100: expected a power of two");
+  expect_refused("--connect /a --two-descriptors --indirect", "expected one of them");
+}
+
+TEST(BenchOptions, LimitWhatIsUnderWayOnlyWhenTold) {
+  EXPECT_FALSE(good("--connect /a").in_flight.has_value());
+  EXPECT_EQ(good("--connect /a --in-flight 0").in_flight, 0U);
+  EXPECT_EQ(good("compare /a /b --in-flight 5").in_flight, 5U);
+}
+
+TEST(BenchOptions, CompareTwoBackEnds) {
+  const auto two = good("compare /a /b --size 128 --pid-b 77");
+  ASSERT_EQ(two.sides.size(), 2U);
+  EXPECT_TRUE(two.compares());
+  EXPECT_EQ(two.sides[0].label, "/a");
+  EXPECT_EQ(two.sides[1].pid, 77);
+  EXPECT_EQ(two.sizes, std::vector<std::uint32_t>{128});
+  const auto pairs = good("compare --a /a0,/a1 --b /b0,/b1 --label-a ours --label-b theirs");
+  EXPECT_EQ(pairs.mode, Mode::pair);
+  EXPECT_EQ(pairs.sides[0].label, "ours");
+  EXPECT_EQ(pairs.sides[1].endpoints[1].path, "/b1");
+  expect_refused("compare /a", "expected two back-ends");
+  expect_refused("compare --a /a", "expected two back-ends");
+  expect_refused("compare --a /a0,/a1 --b /b", "2 and 1 endpoints");
+  expect_refused("--connect /c compare /a /b", "--connect does not go with compare");
+}
+
+TEST(BenchOptions, HelpNamesEveryMode) {
+  auto parsed = parse("--help");
+  const auto* exit = std::get_if<EarlyExit>(&parsed);
+  ASSERT_NE(exit, nullptr);
+  EXPECT_EQ(exit->code, 0);
+  for (const char* const word : {"--mode", "tx", "latency", "--sizes", "compare", "--no-mergeable", "--plot"})
+    EXPECT_NE(exit->text.find(word), std::string::npos) << word;
+}
+
+}  // namespace
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DriverRing: the driver's side of one split virtqueue (VIRTIO 1.2, 2.7.13), with a buffer of its own for each chain.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "base/event_fd.hpp"
+#include "protocol/payloads.hpp"
+#include "tools/bench/shared_memory.hpp"
+#include "virtqueue/ring.hpp"
+
+namespace vhostx::tools::bench {
+
+/// How a packet lies in descriptors.
+enum class ChainLayout { one, two, indirect };
+
+struct DriverRingOptions {
+  std::uint16_t size = 256;
+  ChainLayout layout = ChainLayout::one;
+  bool device_writes = false;  ///< A receive ring.
+  bool event_idx = false;
+  std::uint32_t header_bytes = 12;  ///< In a descriptor of its own where the layout has two.
+  std::uint32_t buffer_bytes = 0;   ///< Header included.
+};
+
+/// A buffer starts so that what follows a header of 12 bytes begins a cache line, as DPDK's drivers and Linux have it.
+/// Buffers that follow each other lie without gaps, so that a packet over several of them is one piece of memory.
+class DriverRing {
+ public:
+  struct Used {
+    std::uint16_t chain;
+    std::uint32_t length;
+  };
+
+  /// Bytes of memory that the ring and its buffers take, and the largest piece of them.
+  static std::size_t memory_bytes(const DriverRingOptions& options) noexcept;
+  static std::size_t piece_bytes_max(const DriverRingOptions& options) noexcept;
+
+  static Result<DriverRing> create(SharedMemory& memory, const DriverRingOptions& options);
+
+  std::uint16_t chain_count() const noexcept { return static_cast<std::uint16_t>(buffers_.size()); }
+  std::uint8_t* buffer(std::uint16_t chain) const noexcept { return buffers_[chain].at; }
+  const DriverRingOptions& options() const noexcept { return options_; }
+  int kick_fd() const noexcept { return kick_.get(); }
+  int call_fd() const noexcept { return call_.get(); }
+  /// What SET_VRING_ADDR says; `vring` is its index.
+  protocol::VringAddress addresses(std::uint32_t vring) const noexcept;
+
+  /// How many used entries wait; never more than the ring has chains, whatever the back-end says.
+  std::uint16_t used_waiting() const noexcept {
+    const auto waiting = static_cast<std::uint16_t>(__atomic_load_n(used_ + 1, __ATOMIC_ACQUIRE) - used_seen_);
+    return waiting <= chain_count() ? waiting : chain_count();
+  }
+  /// The `ahead`th of them.
+  Used peek(std::uint16_t ahead) const noexcept {
+    const UsedElement& element = used_elements_[(used_seen_ + ahead) & mask_];
+    const std::uint32_t chain = options_.layout == ChainLayout::two ? element.head / 2 : element.head;
+    return {static_cast<std::uint16_t>(chain), element.length};
+  }
+  /// Takes the first `count` of them back and hands each chain to `chain_taken`. A buffer that was not out is a fault
+  /// of the back-end's: remembered, and not handed on.
+  template <typename F>
+  void take(unsigned count, F&& chain_taken) noexcept {
+    for (unsigned i = 0; i < count; ++i) {
+      const std::uint16_t chain = peek(static_cast<std::uint16_t>(i)).chain;
+      if (is_out(chain)) {
+        out_[chain] = 0;
+        --out_count_;
+        chain_taken(chain);
+      } else if (faults_++ == 0) {
+        first_bad_head_ = used_elements_[(used_seen_ + i) & mask_].head;
+      }
+    }
+    used_seen_ = static_cast<std::uint16_t>(used_seen_ + count);
+    // Far enough away not to be reached before it is written again (2.7.7.1): there is no other way to want no calls.
+    if (options_.event_idx && !calls_wanted_) set_used_event(0x8000);
+  }
+  bool is_out(std::uint16_t chain) const noexcept { return chain < out_.size() && out_[chain] != 0; }
+
+  /// Makes the chain available with its buffer's first `bytes` bytes; seen after publish().
+  void post(std::uint16_t chain, std::uint32_t bytes) noexcept;
+  /// The same for `count` chains: chain_at(0), chain_at(1) and so on.
+  template <typename F>
+  void post_burst(unsigned count, std::uint32_t bytes, F&& chain_at) noexcept {
+    if (options_.layout != ChainLayout::one) {
+      for (unsigned i = 0; i < count; ++i) post(chain_at(i), bytes);
+      return;
+    }
+    // In local variables: nothing that is stored below can be one of them.
+    virtqueue::Descriptor* const descriptors = descriptors_;
+    std::uint16_t* const ring = avail_ + 2;
+    const SharedMemory::Piece* const buffers = buffers_.data();
+    std::uint8_t* const out = out_.data();
+    const std::uint16_t flags = flags_;
+    const unsigned mask = mask_;
+    const unsigned first = avail_index_;
+    for (unsigned i = 0; i < count; ++i) {
+      const std::uint16_t chain = chain_at(i);
+      descriptors[chain] = {buffers[chain].guest, bytes, flags, 0};
+      ring[(first + i) & mask] = chain;
+      out[chain] = 1;
+    }
+    avail_index_ = static_cast<std::uint16_t>(first + count);
+    out_count_ = static_cast<std::uint16_t>(out_count_ + count);
+  }
+  /// Shows what was posted, and kicks where the device wants it.
+  void publish() noexcept;
+  void kick() noexcept { kick_.signal(); }
+  std::uint64_t kicks() const noexcept { return kicks_; }
+
+  /// Asks for calls when another buffer is used, or for none. True: one came in before the asking was seen.
+  bool want_calls(bool wanted) noexcept;
+  void drain_call() const noexcept { call_.drain(); }
+
+  /// Chains with the device.
+  std::uint16_t outstanding() const noexcept { return out_count_; }
+  /// What the back-end did that it may not; empty: nothing.
+  std::string fault() const;
+
+ private:
+  struct UsedElement {
+    std::uint32_t head;
+    std::uint32_t length;
+  };
+
+  explicit DriverRing(const DriverRingOptions& options)
+      : options_(options), mask_(static_cast<std::uint16_t>(options.size - 1)) {}
+  void lay_out(SharedMemory& memory);
+  void set_used_event(unsigned ahead) noexcept {
+    __atomic_store_n(avail_ + 2 + options_.size, static_cast<std::uint16_t>(used_seen_ + ahead), __ATOMIC_RELAXED);
+  }
+  void write_pair(virtqueue::Descriptor* table, std::uint16_t next, std::uint64_t guest, std::uint32_t bytes) noexcept;
+
+  DriverRingOptions options_;
+  std::uint16_t mask_;
+  std::uint16_t flags_ = 0;  ///< Of every descriptor.
+  virtqueue::Descriptor* descriptors_ = nullptr;
+  std::uint16_t* avail_ = nullptr;
+  std::uint16_t* used_ = nullptr;
+  const UsedElement* used_elements_ = nullptr;
+  std::uint16_t avail_index_ = 0;
+  std::uint16_t published_ = 0;
+  std::uint16_t used_seen_ = 0;
+  std::uint16_t out_count_ = 0;
+  bool calls_wanted_ = false;
+  std::uint64_t kicks_ = 0;
+  std::uint64_t faults_ = 0;
+  std::uint32_t first_bad_head_ = 0;
+  std::vector<std::uint8_t> out_;  ///< By chain: 1 while the device has it.
+  std::vector<SharedMemory::Piece> buffers_;
+  std::vector<SharedMemory::Piece> tables_;  ///< By chain: its indirect table.
+  EventFd kick_;
+  EventFd call_;
+};
+
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the hardware allows: the same bytes through a bare ring between two CPUs, with the two copies that a packet of a
+// guest cannot do without (the sender writes it into shared memory, the receiver copies it out).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+namespace vhostx::tools::bench {
+
+struct LimitOptions {
+  std::uint32_t packet_bytes = 64;
+  int cpu_producer = -1;  ///< -1: not pinned.
+  int cpu_consumer = -1;
+  double seconds = 0.2;  ///< A round.
+  unsigned rounds = 5;
+  std::uint16_t ring_size = 256;  ///< A power of two, 2 or more.
+  std::uint16_t burst = 32;       ///< Packets published at once; no more than half the ring goes at once.
+};
+
+struct LimitResult {
+  std::vector<double> pps;  ///< One a round.
+};
+
+/// Two threads of its own; returns when they are done. Fails where they cannot run on the CPUs asked for.
+Result<LimitResult> measure_limit(const LimitOptions& options);
+
+}  // namespace vhostx::tools::bench

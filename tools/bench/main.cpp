@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// vhostx-bench: a guest in a program, for measuring vhost-user-net back-ends.
+#include <cstdio>
+#include <exception>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "tools/bench/measure.hpp"
+#include "tools/bench/options.hpp"
+#include "tools/bench/plot_svg.hpp"
+#include "tools/bench/report.hpp"
+
+namespace {
+
+using namespace vhostx::tools::bench;
+
+bool write_plot(const std::string& path, const Plot& plot) {
+  std::ofstream file(path);
+  file << render_svg(plot);
+  file.close();
+  if (!file.fail()) return true;
+  fmt::print(stderr, "vhostx-bench: --plot {}: cannot be written\n", path);
+  return false;
+}
+
+// Exit codes: 0 measured, 1 it could not be or packets were wrong, 2 the command line was.
+int run(const Options& options) {
+  const auto report = measure(options);
+  if (!report) {
+    fmt::print(stderr, "vhostx-bench: {}\n", report.error().message);
+    return 1;
+  }
+  fmt::print("{}", options.json ? json_of(*report, options) : text_of(*report, options));
+  if (!options.plot.empty() && !write_plot(options.plot, plot_of(*report, options))) return 1;
+  return is_faulty(*report, options) || report->interrupted ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  const auto parsed = parse_options({argv + 1, argv + argc});
+  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
+    std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
+    return exit->code;
+  }
+  return run(std::get<Options>(parsed));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "vhostx-bench: {}\n", error.what());
+  return 1;
+}

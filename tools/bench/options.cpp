@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of vhostx-bench: CLI11 does the words, the rules are here.
+#include "tools/bench/options.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "tools/bench/frame.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+constexpr std::size_t path_bytes_max = 107;  // sun_path, with its terminating zero
+const std::map<std::string, Mode> mode_names{
+    {"tx", Mode::tx}, {"rx", Mode::rx}, {"loopback", Mode::loopback}, {"pair", Mode::pair}, {"latency", Mode::latency}};
+
+template <typename... Args>
+Error bad(fmt::format_string<Args...> text, Args&&... args) {
+  return make_error(ErrorCode::invalid_argument, text, std::forward<Args>(args)...);
+}
+
+/// What CLI11 fills in before the rules are looked at.
+struct Raw {
+  std::vector<std::string> connect;
+  std::string a, b, label_a, label_b;
+  int pid_a = 0, pid_b = 0;
+  std::vector<std::string> sockets;
+  std::string mode, sizes = "64", check = "full";
+  double timeout_s = 10;
+  bool indirect = false, two = false;
+  std::uint32_t in_flight = 0;
+};
+
+void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
+  app.add_option(
+         "--mode", raw.mode,
+         "tx (the guest sends), rx (it receives what the back-end sends), loopback (it gets its own packets back; "
+         "default), pair (from one guest to the other; default with two), latency (loopback or pair, few packets "
+         "under way)")
+      ->type_name("MODE")
+      ->check(CLI::IsMember(std::vector<std::string>{"tx", "rx", "loopback", "pair", "latency"}));
+  app.add_option("--sizes,--size", raw.sizes,
+                 fmt::format("Frame bytes without FCS, {} to {}, with commas between them (64); above {} as TCP to be "
+                             "segmented by the device",
+                             frame_bytes_min, frame_bytes_max, plain_frame_bytes_max))
+      ->type_name("N,...");
+  app.add_option("--duration", options.duration_s, "Seconds for each size (2)")
+      ->type_name("S")
+      ->check(CLI::Range(0.01, 1e6));
+  app.add_option("--rounds", options.rounds, "Short rounds that they are divided into (10)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100000));
+  app.add_option("--burst", options.burst, fmt::format("Packets at a time, 1 to {} (32)", burst_max))
+      ->type_name("N")
+      ->check(CLI::Range(1u, burst_max));
+  app.add_option("--in-flight", raw.in_flight,
+                 "Of each flow so many under way at most; 0: no limit (what the receiver has buffers for; latency: 1)")
+      ->type_name("N");
+  app.add_option("--rate", options.rate_pps, "Packets a second, all flows together (as fast as it goes)")
+      ->type_name("PPS")
+      ->check(CLI::Range(1.0, 1e9));
+  app.add_flag("--bidirectional", options.bidirectional, "pair: both ways");
+  app.add_option("--check", raw.check,
+                 "full: sums over all bytes that arrive; head: of number, time and length only (full)")
+      ->check(CLI::IsMember(std::vector<std::string>{"full", "head"}));
+  app.add_flag("--rewrite", options.rewrite,
+               "Write the whole payload for each packet, not only its first line and every 256th byte's word");
+  app.add_flag("--no-loss", options.no_loss,
+               "Lost packets make the exit code 1 (damaged and duplicated ones always do)");
+}
+
+void declare_guest(CLI::App& app, Raw& raw, Options& options) {
+  GuestOptions& guest = options.guest;
+  app.add_option("--queue-pairs", guest.queue_pairs, "1 to 128 (1)")->type_name("N")->check(CLI::Range(1, 128));
+  app.add_option("--ring-size", guest.ring_size, "Descriptors of a ring, a power of two from 8 to 32768 (256)")
+      ->type_name("N");
+  app.add_flag("--mergeable,!--no-mergeable", guest.mergeable, "Receive buffers that large packets may span (yes)");
+  app.add_flag("--two-descriptors", raw.two, "Header and data in a descriptor each");
+  app.add_flag("--indirect", raw.indirect, "Header and data in an indirect table");
+  app.add_flag("--event-idx", guest.event_idx, "Negotiate VIRTIO_F_EVENT_IDX");
+  app.add_flag("--legacy", guest.legacy, "Do not negotiate VIRTIO_F_VERSION_1");
+  app.add_flag("--interrupt", options.interrupt, "Sleep until the back-end calls, instead of polling");
+  app.add_option("--regions", guest.regions, "Regions of guest memory, 1 to 4096 (1)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--receive-buffer", guest.receive_buffer_bytes, "Bytes of a receive buffer, header included (chosen)")
+      ->type_name("N")
+      ->check(CLI::Range(64, 1 << 20));
+}
+
+void declare_run(CLI::App& app, Raw& raw, Options& options) {
+  app.add_option("--timeout", raw.timeout_s, "Seconds to wait for the back-end and for a first packet (10)")
+      ->type_name("S")
+      ->check(CLI::Range(0.01, 1e6));
+  app.add_option("--cpu", options.cpu, "Run on this CPU")->type_name("N")->check(CLI::Range(0, 4095));
+  app.add_flag("--limit", options.limit, "Measure too what the same bytes take through a bare ring between two CPUs");
+  app.add_option("--limit-cpu", options.limit_cpu, "The other one of them (the back-end's)")
+      ->type_name("N")
+      ->check(CLI::Range(0, 4095));
+  app.add_flag("--json", options.json, "One JSON object on standard output, for programs");
+  app.add_option("--plot", options.plot, "Draw rates over sizes")->type_name("FILE.svg");
+}
+
+void declare_compare(CLI::App& compare, Raw& raw) {
+  compare.add_option("sockets", raw.sockets, "Sockets of the two back-ends")->type_name("A B")->expected(0, 2);
+  compare.add_option("--a", raw.a, "One or two sockets of the first back-end")->type_name("SOCKET[,SOCKET]");
+  compare.add_option("--b", raw.b, "One or two sockets of the second back-end")->type_name("SOCKET[,SOCKET]");
+  compare.add_option("--label-a", raw.label_a, "What to call the first (its socket)")->type_name("TEXT");
+  compare.add_option("--label-b", raw.label_b, "What to call the second (its socket)")->type_name("TEXT");
+  const auto* const why = "Process to be stopped (SIGSTOP) while the other back-end has its turn";
+  compare.add_option("--pid-a", raw.pid_a, why)->type_name("PID")->check(CLI::Range(2, 1 << 30));
+  compare.add_option("--pid-b", raw.pid_b, why)->type_name("PID")->check(CLI::Range(2, 1 << 30));
+}
+
+Result<void> add_side(Options& options, std::string_view text, const std::string& label, int pid) {
+  auto endpoints = parse_endpoints(text);
+  if (!endpoints) return endpoints.error();
+  std::string shown = label;
+  for (const auto& endpoint : *endpoints)
+    if (label.empty()) shown += (shown.empty() ? "" : ",") + endpoint.text();
+  options.sides.push_back({shown, *std::move(endpoints), pid});
+  return {};
+}
+
+Result<void> take_sides(const CLI::App& compare, const Raw& raw, Options& options) {
+  if (!compare.parsed()) {
+    if (raw.connect.empty()) return bad("no back-end given: expected --connect SOCKET, or compare A B");
+    return add_side(options, fmt::format("{}", fmt::join(raw.connect, ",")), "", raw.pid_a);
+  }
+  if (!raw.connect.empty()) return bad("--connect does not go with compare: expected compare A B");
+  const bool named = !raw.a.empty() || !raw.b.empty();
+  if (named ? raw.a.empty() || raw.b.empty() || !raw.sockets.empty() : raw.sockets.size() != 2)
+    return bad("compare: expected two back-ends, either A B or --a SOCKET[,SOCKET] --b SOCKET[,SOCKET]");
+  if (auto a = add_side(options, named ? raw.a : raw.sockets[0], raw.label_a, raw.pid_a); !a) return a;
+  if (auto b = add_side(options, named ? raw.b : raw.sockets[1], raw.label_b, raw.pid_b); !b) return b;
+  if (options.sides[0].endpoints.size() == options.sides[1].endpoints.size()) return {};
+  return bad("compare: {} and {} endpoints: expected as many at each back-end", options.sides[0].endpoints.size(),
+             options.sides[1].endpoints.size());
+}
+
+Result<void> take_mode(const Raw& raw, Options& options) {
+  const std::size_t ends = options.sides.front().endpoints.size();
+  options.mode = !raw.mode.empty() ? mode_names.at(raw.mode) : ends == 2 ? Mode::pair : Mode::loopback;
+  if (options.mode == Mode::pair && ends != 2) return bad("--mode pair: expected two endpoints");
+  if (options.mode != Mode::pair && options.mode != Mode::latency && ends != 1)
+    return bad("--mode {}: expected one endpoint, not {}", to_string(options.mode), ends);
+  if (options.bidirectional && ends != 2) return bad("--bidirectional: expected two endpoints");
+  return {};
+}
+
+Result<void> take_guest(const Raw& raw, Options& options) {
+  GuestOptions& guest = options.guest;
+  if (raw.two && raw.indirect) return bad("--two-descriptors and --indirect: expected one of them");
+  guest.layout = raw.indirect ? ChainLayout::indirect : raw.two ? ChainLayout::two : ChainLayout::one;
+  if (!std::has_single_bit(guest.ring_size) || guest.ring_size < 8)
+    return bad("--ring-size is {}: expected a power of two from 8 to 32768", guest.ring_size);
+  guest.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(raw.timeout_s * 1e3));
+  guest.frame_bytes_max = *std::max_element(options.sizes.begin(), options.sizes.end());
+  guest.offload = guest.frame_bytes_max > plain_frame_bytes_max;
+  return {};
+}
+
+Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw& raw, Options& options) {
+  auto sizes = parse_sizes(raw.sizes);
+  if (!sizes) return sizes.error();
+  options.sizes = *std::move(sizes);
+  if (app.count("--in-flight") + compare.count("--in-flight") != 0) options.in_flight = raw.in_flight;
+  options.check_heads = raw.check == "head";
+  if (auto taken = take_sides(compare, raw, options); !taken) return taken;
+  if (auto taken = take_mode(raw, options); !taken) return taken;
+  return take_guest(raw, options);
+}
+
+EarlyExit refused(std::string_view message) {
+  return {2, fmt::format("vhostx-bench: {}\nSee vhostx-bench --help.\n", message)};
+}
+
+Result<EndpointSpec> parse_endpoint(std::string_view text) {
+  constexpr std::string_view tap = "tap:";
+  EndpointSpec spec;
+  spec.tap = text.starts_with(tap);
+  spec.path = std::string(spec.tap ? text.substr(tap.size()) : text);
+  const std::size_t most = spec.tap ? 15 : path_bytes_max;  // IFNAMSIZ
+  if (!spec.path.empty() && spec.path.size() <= most) return spec;
+  return bad("'{}': the {} has {} bytes: expected 1 to {}", text, spec.tap ? "interface's name" : "path",
+             spec.path.size(), most);
+}
+
+}  // namespace
+
+const char* to_string(Mode mode) noexcept {
+  for (const auto& [name, value] : mode_names)
+    if (value == mode) return name.c_str();
+  return "unknown";
+}
+
+Result<std::vector<EndpointSpec>> parse_endpoints(std::string_view text) {
+  std::vector<EndpointSpec> endpoints;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const auto word = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (word == "server" && !endpoints.empty() && !endpoints.back().tap) {
+      endpoints.back().listen = true;
+      continue;
+    }
+    auto spec = parse_endpoint(word);
+    if (!spec) return spec.error();
+    endpoints.push_back(*std::move(spec));
+  }
+  if (endpoints.size() > 2) return bad("{} endpoints: expected one or two", endpoints.size());
+  return endpoints;
+}
+
+Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text) {
+  std::vector<std::uint32_t> sizes;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(',', begin), text.size());
+    const auto word = text.substr(begin, end - begin);
+    std::uint32_t size = 0;
+    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), size);
+    if (error != std::errc{} || stop != word.data() + word.size() || size < frame_bytes_min || size > frame_bytes_max)
+      return bad("--sizes '{}': '{}' is none: expected {} to {} bytes", text, word, frame_bytes_min, frame_bytes_max);
+    sizes.push_back(size);
+    begin = end + 1;
+  }
+  return sizes;
+}
+
+std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
+  Options options;
+  Raw raw;
+  CLI::App app{"A guest in a program: loads any vhost-user-net back-end and checks every packet", "vhostx-bench"};
+  app.set_version_flag("--version", "vhostx-bench " VHOSTX_VERSION);
+  app.add_option(
+         "--connect", raw.connect,
+         "A back-end's socket (PATH, or PATH,server to listen for it) or a TAP (tap:NAME); twice for two guests")
+      ->type_name("SOCKET")
+      ->allow_extra_args(false);
+  app.add_option("--pid", raw.pid_a, "The back-end's process, to be stopped (SIGSTOP) while --limit measures")
+      ->type_name("PID")
+      ->check(CLI::Range(2, 1 << 30));
+  auto* const compare =
+      app.add_subcommand("compare", "Two back-ends in turn, round by round, and the ratio of their rates");
+  declare_compare(*compare, raw);
+  for (CLI::App* const part : {&app, compare}) {
+    declare_traffic(*part, raw, options);
+    declare_guest(*part, raw, options);
+    declare_run(*part, raw, options);
+  }
+  app.footer(
+      "vhostx-bench --connect /tmp/vm0.sock --mode tx --sizes 64,1518 --cpu 1\n"
+      "vhostx-bench --connect /tmp/vm0.sock --connect /tmp/vm1.sock --plot rates.svg --sizes 64,256,1518,9000\n"
+      "vhostx-bench compare --a /tmp/a0,/tmp/a1 --b /tmp/b0,/tmp/b1 --label-a ours --label-b theirs");
+  auto reversed = arguments;
+  std::reverse(reversed.begin(), reversed.end());  // CLI11 takes a vector from its end
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    return EarlyExit{0, compare->parsed() ? compare->help() : app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return EarlyExit{0, std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    return refused(error.what());
+  }
+  if (auto applied = apply_rules(app, *compare, raw, options); !applied) return refused(applied.error().message);
+  return options;
+}
+
+}  // namespace vhostx::tools::bench

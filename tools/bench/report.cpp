@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/bench/report.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tools/bench/histogram_text.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+constexpr unsigned histogram_columns = 40;
+
+double low(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
+}
+double high(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+}
+
+bool shows_arrivals(const Options& options) { return options.mode != Mode::tx && options.mode != Mode::rx; }
+
+/// "lost 3, damaged 1", or "-".
+std::string faults_of(const Counts& counts) {
+  std::string text;
+  const auto add = [&](std::uint64_t count, const char* name) {
+    if (count != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, count);
+  };
+  add(counts.lost, "lost");
+  add(counts.duplicated, "duplicated");
+  add(counts.reordered, "reordered");
+  add(counts.damaged, "damaged");
+  add(counts.late, "late");
+  return text.empty() ? "none" : text;
+}
+
+std::string share_of_limit(const Report& report, std::size_t size, double rate) {
+  if (size >= report.limits.size() || report.limits[size].empty()) return {};
+  const double limit = spread_of(report.limits[size]).median;
+  return fmt::format("  {:>7.2f} {:>5.0f} %", limit / 1e6, 100 * rate / limit);
+}
+
+std::string row_of(const Report& report, const Options& options, const SideResult& side, std::size_t size) {
+  const SizeResult& result = side.sizes[size];
+  if (!result.impossible.empty())
+    return fmt::format("{:>6}  not possible: {}\n", result.frame_bytes, result.impossible);
+  const auto pps = result.packets_per_second();
+  const double median = spread_of(pps).median;
+  std::string row = fmt::format("{:>6}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", result.frame_bytes, median / 1e6,
+                                low(pps) / 1e6, high(pps) / 1e6, spread_of(result.bits_per_second()).median / 1e9);
+  row += share_of_limit(report, size, median);
+  if (shows_arrivals(options)) row += "  " + faults_of(result.counts);
+  if (options.mode != Mode::rx && result.counts.foreign != 0)
+    row += fmt::format("  ({} foreign)", result.counts.foreign);
+  return row + "\n";
+}
+
+std::string latency_of(const SizeResult& result) {
+  if (!result.latency || result.latency->count() == 0) return {};
+  const LatencyHistogram& times = *result.latency;
+  const auto us = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e3; };
+  return fmt::format(
+      "\n{} bytes, {} packets, microseconds: min {:.2f}  p50 {:.2f}  p99 {:.2f}  p99.9 {:.2f}  max {:.2f}\n{}",
+      result.frame_bytes, times.count(), us(times.min()), us(times.percentile(50)), us(times.percentile(99)),
+      us(times.percentile(99.9)), us(times.max()), histogram_text(times, histogram_columns));
+}
+
+std::string table_of(const Report& report, const Options& options, const SideResult& side) {
+  std::string text = fmt::format("\n{}\n", side.label);
+  for (const auto& line : side.endpoints) text += "  " + line + "\n";
+  text += fmt::format("{:>6}  {:>8}  {:<16}  {:>7}", "bytes", "Mpps", "    min..max", "Gbit/s");
+  if (!report.limits.empty()) text += fmt::format("  {:>7} {:>7}", "limit", "of it");
+  text += shows_arrivals(options) ? "  faults\n" : "\n";
+  for (std::size_t i = 0; i < side.sizes.size(); ++i) text += row_of(report, options, side, i);
+  for (const auto& size : side.sizes) text += latency_of(size);
+  return text;
+}
+
+std::string ratios_of(const Report& report) {
+  const SideResult& a = report.sides[0];
+  const SideResult& b = report.sides[1];
+  std::string text =
+      fmt::format("\n{} by {}\n{:>6}  {:>8}  {:<16}  rounds\n", a.label, b.label, "bytes", "ratio", "   quartiles");
+  for (std::size_t i = 0; i < std::min(a.sizes.size(), b.sizes.size()); ++i) {
+    const auto values = ratios(a.sizes[i], b.sizes[i]);
+    if (values.empty()) continue;
+    const Spread spread = spread_of(values);
+    text += fmt::format("{:>6}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {}\n", a.sizes[i].frame_bytes, spread.median, spread.low,
+                        spread.high, values.size());
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<double> SizeResult::packets_per_second() const {
+  std::vector<double> values;
+  for (const Round& round : rounds) values.push_back(static_cast<double>(round.packets) / round.seconds);
+  return values;
+}
+
+std::vector<double> SizeResult::bits_per_second() const {
+  std::vector<double> values;
+  for (const Round& round : rounds) values.push_back(8 * static_cast<double>(round.bytes) / round.seconds);
+  return values;
+}
+
+std::vector<double> ratios(const SizeResult& a, const SizeResult& b) {
+  const auto rates_a = a.packets_per_second();
+  const auto rates_b = b.packets_per_second();
+  std::vector<double> values;
+  for (std::size_t i = 0; i < std::min(rates_a.size(), rates_b.size()); ++i)
+    if (rates_b[i] > 0) values.push_back(rates_a[i] / rates_b[i]);
+  return values;
+}
+
+bool is_faulty(const Report& report, const Options& options) {
+  for (const auto& side : report.sides)
+    for (const auto& size : side.sizes)
+      if (size.counts.damaged + size.counts.duplicated + (options.no_loss ? size.counts.lost : 0) != 0) return true;
+  return false;
+}
+
+std::string text_of(const Report& report, const Options& options) {
+  std::string text;
+  for (const auto& side : report.sides) text += table_of(report, options, side);
+  if (report.sides.size() == 2) text += ratios_of(report);
+  if (report.interrupted) text += "\nInterrupted: the rounds so far.\n";
+  return text;
+}
+
+Plot plot_of(const Report& report, const Options& options) {
+  Plot plot{fmt::format("vhostx-bench, {}", to_string(options.mode)), "frame bytes", "Mpps", true, {}};
+  for (const auto& side : report.sides) {
+    PlotSeries series{side.label, {}};
+    for (const auto& size : side.sizes) {
+      if (!size.impossible.empty()) continue;
+      const Spread spread = spread_of(size.packets_per_second());
+      series.points.push_back(
+          {static_cast<double>(size.frame_bytes), {spread.median / 1e6, spread.low / 1e6, spread.high / 1e6}});
+    }
+    plot.series.push_back(std::move(series));
+  }
+  return plot;
+}
+
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SharedMemory: the guest's memory, in memfds that the back-end maps too; on huge pages where enough are free.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "base/unique_fd.hpp"
+#include "protocol/payloads.hpp"
+
+namespace vhostx::tools::bench {
+
+class SharedMemory {
+ public:
+  /// A piece of it, as the driver and as the device name it.
+  struct Piece {
+    std::uint8_t* at = nullptr;
+    std::uint64_t guest = 0;
+  };
+
+  /// Room for `bytes` in `regions` regions of equal size; no single piece is larger than `piece_bytes_max`.
+  static Result<SharedMemory> create(std::size_t bytes, unsigned regions, std::size_t piece_bytes_max);
+  SharedMemory(SharedMemory&&) noexcept = default;
+  SharedMemory& operator=(SharedMemory&&) = delete;
+  ~SharedMemory();
+
+  /// Zeroed, aligned to `alignment`, never across two regions. What was promised in create() is there (asserted).
+  Piece allocate(std::size_t bytes, std::size_t alignment);
+
+  bool huge_pages() const noexcept { return huge_; }
+  std::size_t bytes() const noexcept;
+  std::size_t region_count() const noexcept { return regions_.size(); }
+  protocol::MemoryRegion description(std::size_t region) const noexcept;
+  int fd(std::size_t region) const noexcept { return regions_[region].file.get(); }
+
+ private:
+  struct Region {
+    UniqueFd file;
+    std::uint8_t* view;
+    std::uint64_t guest;
+    std::size_t size;
+    std::size_t used;
+  };
+
+  explicit SharedMemory(bool huge) noexcept : huge_(huge) {}
+  Result<void> add_region(std::uint64_t guest, std::size_t size);
+
+  bool huge_;
+  std::size_t current_ = 0;
+  std::vector<Region> regions_;
+};
+
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Side: one back-end with the guests on it, loaded in rounds.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/bench/options.hpp"
+#include "tools/bench/report.hpp"
+#include "tools/bench/traffic.hpp"
+
+namespace vhostx::tools::bench {
+
+class Side {
+ public:
+  /// Connects every endpoint.
+  static Result<std::unique_ptr<Side>> open(const SideSpec& spec, const Options& options);
+  /// Lets a stopped process run again.
+  ~Side();
+  Side(const Side&) = delete;
+  Side& operator=(const Side&) = delete;
+
+  const std::string& label() const noexcept { return spec_.label; }
+  std::vector<std::string> describe() const;
+  /// Whether frames of this length can be sent and received; if not, why.
+  Result<void> can_carry(std::uint32_t frame_bytes) const;
+
+  /// Before rounds of frames of this length: sends some until they get through.
+  Result<void> begin(std::uint32_t frame_bytes);
+  /// Loads the back-end for a moment, then for `duration`, which is what counts; then waits for what is under way.
+  Result<Round> round(std::chrono::nanoseconds duration);
+  /// After the last round: what was counted in all.
+  Counts counts() const { return traffic_->counts(); }
+  const LatencyHistogram& latency() const { return traffic_->latency(); }
+
+  /// Stops the back-end's process while it is not its turn, or lets it go on. Nothing where no process was named.
+  void pause() noexcept { signal_process(true); }
+  void resume() noexcept { signal_process(false); }
+
+ private:
+  Side(SideSpec spec, const Options& options) : spec_(std::move(spec)), options_(options) {}
+  void signal_process(bool stop) noexcept;
+  std::vector<FlowSpec> flows() const;
+  /// Those, and one the other way where there is none: a learning switch must have heard both guests.
+  std::vector<FlowSpec> greetings() const;
+  std::vector<Endpoint*> receivers() const;
+  TrafficOptions traffic_options(std::uint32_t frame_bytes, std::size_t flow_count) const;
+  std::unique_ptr<Traffic> make_traffic(const std::vector<FlowSpec>& flows, const TrafficOptions& options);
+  bool sends() const noexcept { return options_.mode != Mode::rx; }
+
+  SideSpec spec_;
+  const Options& options_;
+  bool stopped_ = false;
+  std::uint16_t next_stream_ = 1024;
+  std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  std::unique_ptr<Traffic> traffic_;
+};
+
+}  // namespace vhostx::tools::bench

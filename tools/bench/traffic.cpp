@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/bench/traffic.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::uint64_t nanoseconds(std::chrono::steady_clock::time_point time) noexcept {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
+
+constexpr std::uint64_t stamp_mask = (std::uint64_t{1} << 48) - 1;
+
+}  // namespace
+
+Counts& Counts::operator+=(const Counts& other) noexcept {
+  sent += other.sent;
+  taken += other.taken;
+  received += other.received;
+  lost += other.lost;
+  duplicated += other.duplicated;
+  reordered += other.reordered;
+  late += other.late;
+  damaged += other.damaged;
+  foreign += other.foreign;
+  return *this;
+}
+
+Traffic::Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> receivers, const TrafficOptions& options)
+    : options_(options), receivers_(std::move(receivers)), endpoints_(receivers_) {
+  for (const FlowSpec& spec : flows) {
+    const auto stream = static_cast<std::uint16_t>(options.first_stream + flows_.size());
+    flows_.push_back(std::make_unique<Flow>(
+        spec, FrameSpec{spec.destination, spec.source, options.frame_bytes, stream, options.segment_bytes}));
+    for (const SendSlot& slot : spec.from->send_buffers(spec.queue)) flows_.back()->form.lay_out(slot.frame);
+    if (std::find(endpoints_.begin(), endpoints_.end(), spec.from) == endpoints_.end()) endpoints_.push_back(spec.from);
+  }
+  for (const Endpoint* const endpoint : endpoints_)
+    for (const int fd : endpoint->wait_fds()) wait_fds_.push_back({fd, POLLIN, 0});
+}
+
+Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
+  const auto end = Clock::now() + timeout;
+  const auto through = [](const Flow& flow) {
+    return flow.spec.to != nullptr ? flow.tracker.received() != 0
+                                   : flow.spec.from->taken(flow.spec.queue) != flow.taken_before;
+  };
+  while (true) {
+    const auto now = Clock::now();
+    bool done = !flows_.empty() || foreign_ + received_ != 0;
+    for (const auto& flow : flows_)
+      if (!through(*flow)) {
+        send(*flow, 1, now);
+        done = false;
+      }
+    if (done) return {};
+    if (now > end) break;
+    for (auto pause = now; pause < now + 20ms && pause < end; pause = Clock::now())
+      if (receive_all() != 0) break;
+  }
+  if (flows_.empty()) return make_error(ErrorCode::timed_out, "nothing came in for {} ms", timeout.count());
+  for (const auto& flow : flows_) {
+    if (auto healthy = flow->spec.from->health(); !healthy) return healthy;
+    if (through(*flow)) continue;
+    if (flow->spec.to == nullptr)
+      return make_error(ErrorCode::timed_out, "{}: the back-end took none of {} frames from queue pair {} in {} ms",
+                        flow->spec.from->name(), flow->sent, flow->spec.queue, timeout.count());
+    return make_error(ErrorCode::timed_out, "{}: none of {} frames from queue pair {} came to {} in {} ms",
+                      flow->spec.from->name(), flow->sent, flow->spec.queue, flow->spec.to->name(), timeout.count());
+  }
+  return {};
+}
+
+Round Traffic::run(std::chrono::nanoseconds duration) {
+  const auto begin = Clock::now();
+  const auto end = begin + duration;
+  const Moved before = moved();
+  begin_pace(begin);
+  auto now = begin;
+  for (; now < end; now = Clock::now()) {
+    const unsigned done = send_all(now) + receive_all();
+    if (done == 0 && options_.interrupt) sleep(end);
+  }
+  const Moved after = moved();
+  return {std::chrono::duration<double>(now - begin).count(), after.packets - before.packets,
+          after.bytes - before.bytes};
+}
+
+void Traffic::drain() {
+  auto quiet_since = Clock::now();
+  auto moved_last = quiet_since;
+  std::uint64_t seen = moved().packets;
+  while (!all([](const Flow& flow) { return flow.all_arrived(); }) && Clock::now() < moved_last + options_.give_up) {
+    if (receive_all() == 0 && options_.interrupt) sleep(quiet_since + options_.quiet);
+    const std::uint64_t now_seen = moved().packets;
+    if (now_seen != seen) quiet_since = moved_last = Clock::now();
+    seen = now_seen;
+    if (Clock::now() < quiet_since + options_.quiet) continue;
+    if (all([](const Flow& flow) { return flow.settled(); })) break;
+    quiet_since = Clock::now();
+    for (const auto& flow : flows_)
+      if (flow->spec.to != nullptr && !flow->settled() && flow->all_taken()) send(*flow, 1, quiet_since);
+  }
+}
+
+Traffic::Moved Traffic::moved() noexcept {
+  if (flows_.empty()) return {foreign_ + received_, foreign_bytes_ + received_bytes_};
+  if (flows_.front()->spec.to != nullptr) return {received_, received_bytes_};
+  std::uint64_t taken = 0;
+  for (const auto& flow : flows_) taken += flow->spec.from->taken(flow->spec.queue) - flow->taken_before;
+  return {taken, taken * options_.frame_bytes};
+}
+
+void Traffic::begin_pace(Clock::time_point now) noexcept {
+  pace_begin_ = now;
+  paced_ = 0;
+}
+
+/// Packets that the pace has room for. After a pause it is not caught up with by a flood.
+double Traffic::due(Clock::time_point now) noexcept {
+  const double backlog_max = std::max(options_.rate_pps * 0.001, static_cast<double>(options_.burst));
+  double packets = std::chrono::duration<double>(now - pace_begin_).count() * options_.rate_pps - paced_;
+  if (packets > backlog_max) {
+    paced_ += packets - backlog_max;
+    packets = backlog_max;
+  }
+  return packets;
+}
+
+unsigned Traffic::send_all(Clock::time_point now) noexcept {
+  unsigned done = 0;
+  first_ = first_ + 1 < flows_.size() ? first_ + 1 : 0;
+  for (std::size_t i = 0; i < flows_.size(); ++i) {
+    Flow& flow = *flows_[(first_ + i) % flows_.size()];
+    unsigned count = room_of(flow, now);
+    if (options_.rate_pps > 0) count = std::min(count, static_cast<unsigned>(std::max(due(now), 0.0)));
+    if (count == 0) continue;
+    const unsigned sent = send(flow, count, now);
+    paced_ += sent;
+    done += sent;
+  }
+  return done;
+}
+
+/// How many the flow may send now. Where the limit holds it up, all was taken and nothing comes, one more tells whether
+/// what was under way is lost.
+unsigned Traffic::room_of(Flow& flow, Clock::time_point now) const noexcept {
+  if (options_.in_flight == 0 || flow.spec.to == nullptr) return options_.burst;
+  if (flow.tracker.next() != flow.next_seen) {
+    flow.next_seen = flow.tracker.next();
+    flow.moved = now;
+  }
+  const std::uint64_t under_way = flow.under_way();
+  if (under_way < options_.in_flight)
+    return static_cast<unsigned>(std::min<std::uint64_t>(options_.burst, options_.in_flight - under_way));
+  if (now - flow.moved < options_.quiet || !flow.all_taken()) return 0;
+  flow.moved = now;
+  return 1;
+}
+
+unsigned Traffic::send(Flow& flow, unsigned count, Clock::time_point now) noexcept {
+  std::array<SendSlot, burst_max> slots;
+  const unsigned room = flow.spec.from->reserve(flow.spec.queue, std::span(slots).first(count));
+  const std::uint64_t time_ns = nanoseconds(now);
+  const VirtioNetHeader header = flow.form.header();
+  for (unsigned i = 0; i < room; ++i) {
+    // All 12 bytes also where the header has 10: the frame is written after it.
+    if (slots[i].header != nullptr) std::memcpy(slots[i].header, &header, sizeof header);
+    if (options_.rewrite) flow.form.lay_out(slots[i].frame);
+    flow.form.stamp(slots[i].frame, flow.sent + i, time_ns);
+  }
+  const unsigned sent = room == 0 ? 0 : flow.spec.from->send(flow.spec.queue, room, options_.frame_bytes);
+  flow.sent += sent;
+  return sent;
+}
+
+unsigned Traffic::receive_all() noexcept {
+  std::array<ReceivedFrame, burst_max> frames;
+  unsigned done = 0;
+  for (Endpoint* const endpoint : receivers_) {
+    for (unsigned queue = 0; queue < endpoint->queue_count(); ++queue) {
+      const unsigned count = endpoint->receive(queue, std::span(frames).first(options_.burst));
+      const std::uint64_t now_ns = options_.latency && count != 0 ? nanoseconds(Clock::now()) : 0;
+      for (unsigned i = 0; i < count; ++i) take(frames[i], now_ns);
+      endpoint->release(queue);
+      done += count;
+    }
+  }
+  return done;
+}
+
+void Traffic::take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept {
+  const Inspected seen = inspect(frame.bytes, frame.length, options_.check);
+  if (seen.kind == Inspected::Kind::foreign) {
+    ++foreign_;
+    foreign_bytes_ += frame.length;
+    return;
+  }
+  const auto index = static_cast<std::uint16_t>(seen.stream - options_.first_stream);
+  if (seen.kind == Inspected::Kind::damaged) {
+    ++damaged_;
+    return;
+  }
+  if (index >= flows_.size()) return;  // of an earlier run: it was given up then
+  Flow& flow = *flows_[index];
+  if (seen.number >= flow.sent || frame.length != options_.frame_bytes) {
+    ++damaged_;
+    return;
+  }
+  flow.tracker.record(seen.number);
+  ++received_;
+  received_bytes_ += frame.length;
+  if (options_.latency) latency_.record((now_ns - seen.time_ns) & stamp_mask);
+}
+
+void Traffic::sleep(Clock::time_point until) noexcept {
+  bool waiting = false;
+  for (Endpoint* const endpoint : endpoints_) waiting |= endpoint->arm(true);
+  auto limit = until;
+  const bool held_up = std::any_of(flows_.begin(), flows_.end(), [&](const auto& flow) {
+    return flow->spec.to != nullptr && options_.in_flight != 0 && flow->under_way() >= options_.in_flight;
+  });
+  if (options_.rate_pps > 0 && !flows_.empty() && !held_up)
+    limit = std::min(limit, Clock::now() + std::chrono::nanoseconds(static_cast<std::int64_t>(
+                                               std::max(1e9 * (1 - due(Clock::now())) / options_.rate_pps, 0.0))));
+  const auto left = std::chrono::nanoseconds(std::min<std::chrono::nanoseconds>(limit - Clock::now(), 100ms)).count();
+  if (!waiting && left > 0) {
+    const timespec time{0, left};
+    ::ppoll(wait_fds_.data(), wait_fds_.size(), &time, nullptr);
+  }
+  for (Endpoint* const endpoint : endpoints_) endpoint->arm(false);
+}
+
+Counts Traffic::counts() const {
+  Counts sum;
+  sum.damaged = damaged_;
+  sum.foreign = foreign_;
+  for (const auto& flow : flows_) {
+    sum.sent += flow->sent;
+    sum.taken += flow->spec.from->taken(flow->spec.queue) - flow->taken_before;
+    if (flow->spec.to == nullptr) continue;
+    sum.received += flow->tracker.received();
+    sum.lost += flow->tracker.lost(flow->sent);
+    sum.duplicated += flow->tracker.duplicated();
+    sum.reordered += flow->tracker.reordered();
+    sum.late += flow->tracker.late();
+  }
+  return sum;
+}
+
+}  // namespace vhostx::tools::bench

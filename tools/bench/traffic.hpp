@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Traffic: one thread that drives both ends of some flows, counts, and checks what arrives.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <poll.h>
+#include <vector>
+
+#include <vhostx/result.hpp>
+
+#include "tools/bench/endpoint.hpp"
+#include "tools/bench/frame.hpp"
+#include "tools/bench/latency_histogram.hpp"
+#include "tools/bench/sequence_tracker.hpp"
+
+namespace vhostx::tools::bench {
+
+/// Frames from one queue of an endpoint to another endpoint, to itself, or (`to` null) to whoever takes them.
+struct FlowSpec {
+  Endpoint* from = nullptr;
+  unsigned queue = 0;
+  Endpoint* to = nullptr;
+  MacAddress source{};
+  MacAddress destination{};
+};
+
+struct TrafficOptions {
+  std::uint32_t frame_bytes = frame_bytes_min;
+  std::uint16_t segment_bytes = 0;  ///< Not 0: TCP frames to be segmented.
+  std::uint16_t first_stream = 0;   ///< Flows are numbered from here.
+  unsigned burst = 32;
+  std::uint32_t in_flight = 0;  ///< Of each flow at most so many that were sent and have not arrived; 0: no limit.
+  double rate_pps = 0;          ///< Of all flows together; 0: as fast as it goes.
+  Check check = Check::full;
+  bool rewrite = false;                     ///< Write the whole frame each time, not only its first line and marks.
+  bool interrupt = false;                   ///< Sleep when there is nothing to do.
+  bool latency = false;                     ///< Record how long packets take.
+  std::chrono::milliseconds quiet{50};      ///< drain(): after so long without arrivals it asks by another packet.
+  std::chrono::milliseconds give_up{2000};  ///< When nothing has moved for so long, nothing will.
+};
+
+struct Counts {
+  std::uint64_t sent = 0;
+  std::uint64_t taken = 0;     ///< Off the sending queues.
+  std::uint64_t received = 0;  ///< Of ours, different ones, intact.
+  std::uint64_t lost = 0;
+  std::uint64_t duplicated = 0;
+  std::uint64_t reordered = 0;
+  std::uint64_t late = 0;  ///< Too late to tell: see SequenceTracker.
+  std::uint64_t damaged = 0;
+  std::uint64_t foreign = 0;
+
+  Counts& operator+=(const Counts& other) noexcept;
+};
+
+/// What happened between two moments.
+struct Round {
+  double seconds = 0;
+  std::uint64_t packets = 0;  ///< Arrived; where nothing can arrive: taken; where we do not send: all that came in.
+  std::uint64_t bytes = 0;    ///< Of frames, without FCS.
+};
+
+class Traffic {
+ public:
+  Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> receivers, const TrafficOptions& options);
+
+  /// Sends a frame here and there until one of each flow has got through, or (without flows) until a frame comes in.
+  Result<void> greet(std::chrono::milliseconds timeout);
+  Round run(std::chrono::nanoseconds duration);
+  /// Waits until all has arrived. Where something is missing, further packets tell whether it still comes: rings and
+  /// switches keep the order of a flow, so that what has not arrived before them is lost.
+  void drain();
+
+  Counts counts() const;
+  const LatencyHistogram& latency() const noexcept { return latency_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Flow {
+    Flow(const FlowSpec& what, const FrameSpec& frame)
+        : spec(what), form(frame), taken_before(what.from->taken(what.queue)) {}
+
+    std::uint64_t under_way() const noexcept { return sent - tracker.next(); }
+    bool all_taken() const noexcept { return spec.from->taken(spec.queue) - taken_before == sent; }
+    bool all_arrived() const noexcept { return all_taken() && (spec.to == nullptr || tracker.received() == sent); }
+    /// The last one sent has arrived: nothing comes behind it.
+    bool settled() const noexcept { return spec.to != nullptr && tracker.next() == sent; }
+
+    FlowSpec spec;
+    FrameTemplate form;
+    std::uint64_t taken_before;
+    std::uint64_t sent = 0;
+    std::uint64_t next_seen = 0;             ///< tracker.next() when it last moved, at
+    Clock::time_point moved = Clock::now();  ///< ... this time.
+    SequenceTracker tracker;
+  };
+  struct Moved {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  unsigned send_all(Clock::time_point now) noexcept;
+  unsigned room_of(Flow& flow, Clock::time_point now) const noexcept;
+  unsigned send(Flow& flow, unsigned count, Clock::time_point now) noexcept;
+  unsigned receive_all() noexcept;
+  void take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept;
+  void begin_pace(Clock::time_point now) noexcept;
+  double due(Clock::time_point now) noexcept;
+  void sleep(Clock::time_point until) noexcept;
+  Moved moved() noexcept;
+  template <typename Predicate>
+  bool all(Predicate predicate) const noexcept {
+    return std::all_of(flows_.begin(), flows_.end(), [&](const auto& flow) { return predicate(*flow); });
+  }
+
+  TrafficOptions options_;
+  std::vector<Endpoint*> receivers_;
+  std::vector<Endpoint*> endpoints_;  ///< Receivers and senders.
+  std::vector<pollfd> wait_fds_;      ///< Theirs.
+  std::vector<std::unique_ptr<Flow>> flows_;
+  std::size_t first_ = 0;  ///< The flow that goes first, in turn.
+  Clock::time_point pace_begin_{};
+  double paced_ = 0;
+  std::uint64_t received_ = 0;
+  std::uint64_t received_bytes_ = 0;
+  std::uint64_t damaged_ = 0;
+  std::uint64_t foreign_ = 0;
+  std::uint64_t foreign_bytes_ = 0;
+  LatencyHistogram latency_;
+};
+
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// VhostEndpoint: from a socket to rings that run.
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "tools/bench/frame.hpp"
+#include "tools/bench/vhost_endpoint.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+using protocol::FeatureSet;
+using protocol::FrontEndRequest;
+using protocol::ProtocolFeature;
+using protocol::ProtocolFeatureSet;
+using protocol::VirtioFeature;
+
+// An odd number of cache lines, so that the buffers spread over all sets of a cache; room for 1518 bytes.
+constexpr std::uint32_t mergeable_buffer_bytes = 33 * 64;
+// VIRTIO 1.2, 5.1.6.3.1.
+constexpr std::uint32_t plain_frame_bytes = 1514;
+constexpr std::uint32_t tso_frame_bytes = 65550;
+
+FeatureSet wanted_features(const GuestOptions& options) {
+  FeatureSet wanted{options.legacy ? VirtioFeature::any_layout : VirtioFeature::version_1};
+  if (options.mergeable) wanted.set(VirtioFeature::net_mrg_rxbuf);
+  if (options.layout == ChainLayout::indirect) wanted.set(VirtioFeature::indirect_desc);
+  if (options.event_idx) wanted.set(VirtioFeature::event_idx);
+  if (options.queue_pairs > 1) wanted.set(VirtioFeature::net_mq);
+  if (options.offload)
+    wanted = wanted | FeatureSet{VirtioFeature::net_csum, VirtioFeature::net_guest_csum, VirtioFeature::net_host_tso4,
+                                 VirtioFeature::net_guest_tso4};
+  return wanted;
+}
+
+Result<FrontEnd> connect(const GuestOptions& options) {
+  if (!options.listen) return FrontEnd::connect(options.path, options.timeout);
+  auto listener = FrontEnd::listen(options.path);
+  if (!listener) return listener.error();
+  return FrontEnd::accept(*listener, options.timeout);
+}
+
+template <typename T>
+Error in_step(const GuestOptions& options, const char* step, const Result<T>& failed) {
+  return Error{failed.error().code, options.path + ": " + step + ": " + failed.error().message,
+               failed.error().system_errno};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<VhostEndpoint>> VhostEndpoint::open(const GuestOptions& options) {
+  auto front_end = connect(options);
+  if (!front_end) return in_step(options, "no back-end", front_end);
+  std::unique_ptr<VhostEndpoint> endpoint(new VhostEndpoint(options, *std::move(front_end)));
+  const auto step = [&](const char* name, auto action) {
+    auto done = (endpoint.get()->*action)();
+    return done ? Result<void>{} : Result<void>(in_step(options, name, done));
+  };
+  if (auto done = step("negotiation", &VhostEndpoint::negotiate); !done) return done.error();
+  if (auto done = step("memory", &VhostEndpoint::build_queues); !done) return done.error();
+  if (auto done = step("memory", &VhostEndpoint::share_memory); !done) return done.error();
+  if (auto done = step("rings", &VhostEndpoint::start_rings); !done) return done.error();
+  return endpoint;
+}
+
+VhostEndpoint::~VhostEndpoint() {
+  // A back-end that is gone has stopped them already; one that does not answer is not our last worry.
+  for (std::uint32_t vring = 0; vring < 2 * queues_.size() && !front_end_.peer_is_gone(); ++vring)
+    if (!front_end_.get_vring_base(vring)) break;
+}
+
+Result<void> VhostEndpoint::negotiate() {
+  const ProtocolFeatureSet wanted{ProtocolFeature::mq, ProtocolFeature::reply_ack,
+                                  ProtocolFeature::configure_mem_slots};
+  if (auto done = front_end_.negotiate(wanted_features(options_), wanted); !done) return done;
+  const bool long_header = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::net_mrg_rxbuf);
+  header_bytes_ = long_header ? 12 : 10;
+  mergeable_ = features().has(VirtioFeature::net_mrg_rxbuf);
+  return check_wishes();
+}
+
+/// What was asked for by name and is not offered is an error; what is only a default is done without.
+Result<void> VhostEndpoint::check_wishes() {
+  FeatureSet needed;
+  if (options_.layout == ChainLayout::indirect) needed.set(VirtioFeature::indirect_desc);
+  if (options_.event_idx) needed.set(VirtioFeature::event_idx);
+  if (options_.queue_pairs > 1) needed.set(VirtioFeature::net_mq);
+  if (!features().has_all(needed))
+    return make_error(ErrorCode::unsupported, "the back-end does not offer {}", to_string(needed.without(features())));
+  const bool any_layout = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::any_layout);
+  if (options_.layout == ChainLayout::one && !any_layout) options_.layout = ChainLayout::two;
+  if (options_.queue_pairs == 1) return {};
+  const auto most = front_end_.get_u64(FrontEndRequest::get_queue_num);
+  if (!most) return most.error();
+  if (*most >= options_.queue_pairs) return {};
+  return make_error(ErrorCode::limit, "the back-end has {} queue pairs, expected at least {}", *most,
+                    options_.queue_pairs);
+}
+
+DriverRingOptions VhostEndpoint::ring_options(bool device_writes) const noexcept {
+  DriverRingOptions ring{.size = options_.ring_size, .layout = options_.layout, .device_writes = device_writes};
+  ring.event_idx = features().has(VirtioFeature::event_idx);
+  ring.header_bytes = header_bytes_;
+  ring.buffer_bytes = header_bytes_ + options_.frame_bytes_max;
+  if (!device_writes) return ring;
+  const std::uint32_t least = features().has(VirtioFeature::net_guest_tso4) ? tso_frame_bytes : plain_frame_bytes;
+  if (features().has(VirtioFeature::net_mrg_rxbuf))
+    ring.buffer_bytes = mergeable_buffer_bytes;
+  else
+    ring.buffer_bytes = header_bytes_ + std::max(options_.frame_bytes_max, least);
+  if (options_.receive_buffer_bytes != 0) ring.buffer_bytes = options_.receive_buffer_bytes;
+  return ring;
+}
+
+Result<void> VhostEndpoint::build_queues() {
+  const auto receive = ring_options(true);
+  const auto transmit = ring_options(false);
+  const std::size_t bytes = DriverRing::memory_bytes(receive) + DriverRing::memory_bytes(transmit);
+  auto memory =
+      SharedMemory::create(options_.queue_pairs * bytes, options_.regions,
+                           std::max(DriverRing::piece_bytes_max(receive), DriverRing::piece_bytes_max(transmit)));
+  if (!memory) return memory.error();
+  memory_ = std::make_unique<SharedMemory>(*std::move(memory));
+  for (unsigned i = 0; i < options_.queue_pairs; ++i) {
+    auto to_us = DriverRing::create(*memory_, receive);
+    if (!to_us) return to_us.error();
+    auto from_us = DriverRing::create(*memory_, transmit);
+    if (!from_us) return from_us.error();
+    auto queue = std::make_unique<Queue>(*std::move(to_us), *std::move(from_us));
+    for (std::uint16_t chain = 0; chain < queue->transmit.chain_count(); ++chain) {
+      std::uint8_t* const buffer = queue->transmit.buffer(chain);
+      queue->slots.push_back({buffer, buffer + header_bytes_});
+      queue->free_chains.push_back(chain);
+    }
+    queue->free_tail = queue->free_chains.size();
+    queue->holding.resize(queue->receive.chain_count());
+    queue->scratch.resize(std::size_t{4} * tso_frame_bytes);
+    queues_.push_back(std::move(queue));
+  }
+  return {};
+}
+
+Result<void> VhostEndpoint::share_memory() {
+  const bool slots = front_end_.protocol_features().has(ProtocolFeature::configure_mem_slots);
+  std::uint64_t most = protocol::memory_table_regions_max;
+  if (slots) {
+    const auto answer = front_end_.get_u64(FrontEndRequest::get_max_mem_slots);
+    if (!answer) return answer.error();
+    most = *answer;
+  }
+  if (memory_->region_count() > most)
+    return make_error(ErrorCode::limit, "the back-end takes {} memory regions, expected at least {}", most,
+                      memory_->region_count());
+  std::vector<protocol::MemoryRegion> regions;
+  std::vector<int> fds;
+  for (std::size_t i = 0; i < memory_->region_count(); ++i) {
+    regions.push_back(memory_->description(i));
+    fds.push_back(memory_->fd(i));
+  }
+  if (!slots) return front_end_.set_mem_table(regions, fds);
+  for (std::size_t i = 0; i < regions.size(); ++i)
+    if (auto added = front_end_.add_mem_reg(regions[i], fds[i]); !added) return added;
+  return {};
+}
+
+Result<void> VhostEndpoint::start_rings() {
+  for (std::uint32_t i = 0; i < queues_.size(); ++i) {
+    DriverRing& receive = queues_[i]->receive;
+    for (std::uint16_t chain = 0; chain < receive.chain_count(); ++chain)
+      receive.post(chain, receive.options().buffer_bytes);
+    receive.publish();
+    if (auto started = start_ring(2 * i, receive); !started) return started;
+    if (auto started = start_ring(2 * i + 1, queues_[i]->transmit); !started) return started;
+  }
+  if (features().has(VirtioFeature::vhost_user_protocol_features)) {
+    for (std::uint32_t vring = 0; vring < 2 * queues_.size(); ++vring)
+      if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_enable, vring, 1); !done) return done;
+  }
+  for (const auto& queue : queues_) {
+    queue->receive.kick();
+    queue->transmit.kick();
+  }
+  return {};
+}
+
+Result<void> VhostEndpoint::start_ring(std::uint32_t vring, DriverRing& ring) {
+  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_num, vring, ring.options().size); !done) return done;
+  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_base, vring, 0); !done) return done;
+  if (auto done = front_end_.set_vring_address(ring.addresses(vring)); !done) return done;
+  if (auto done = front_end_.set_vring_fd(FrontEndRequest::set_vring_call, vring, ring.call_fd()); !done) return done;
+  return front_end_.set_vring_fd(FrontEndRequest::set_vring_kick, vring, ring.kick_fd());
+}
+
+}  // namespace vhostx::tools::bench

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// VhostEndpoint: a guest on a vhost-user-net socket: memory, one or more queue pairs, and the connection.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "protocol/features.hpp"
+#include "tools/bench/driver_ring.hpp"
+#include "tools/bench/endpoint.hpp"
+#include "tools/bench/shared_memory.hpp"
+#include "tools/front_end/front_end.hpp"
+
+namespace vhostx::tools::bench {
+
+struct GuestOptions {
+  std::string path;
+  bool listen = false;  ///< The back-end connects to us.
+  std::uint16_t queue_pairs = 1;
+  std::uint16_t ring_size = 256;
+  ChainLayout layout = ChainLayout::one;
+  bool mergeable = true;
+  bool event_idx = false;
+  bool legacy = false;
+  bool offload = false;                    ///< Checksum and TSO, both ways.
+  std::uint32_t frame_bytes_max = 64;      ///< The largest that will be sent or must be received.
+  std::uint32_t receive_buffer_bytes = 0;  ///< 0: chosen.
+  unsigned regions = 1;
+  std::chrono::milliseconds timeout{10000};
+};
+
+class VhostEndpoint final : public Endpoint {
+ public:
+  /// Connects, negotiates, shares memory, starts the rings. The error names the step.
+  static Result<std::unique_ptr<VhostEndpoint>> open(const GuestOptions& options);
+  /// Stops the rings.
+  ~VhostEndpoint() override;
+
+  const std::string& name() const noexcept override { return options_.path; }
+  unsigned queue_count() const noexcept override { return options_.queue_pairs; }
+  std::span<const SendSlot> send_buffers(unsigned queue) const noexcept override { return queues_[queue]->slots; }
+  unsigned reserve(unsigned queue, std::span<SendSlot> slots) noexcept override;
+  unsigned send(unsigned queue, unsigned count, std::uint32_t frame_bytes) noexcept override;
+  std::uint64_t taken(unsigned queue) noexcept override;
+  unsigned receive(unsigned queue, std::span<ReceivedFrame> frames) noexcept override;
+  void release(unsigned queue) noexcept override;
+  std::uint32_t capacity(std::uint32_t frame_bytes) const noexcept override;
+  std::vector<int> wait_fds() const override;
+  bool arm(bool wanted) noexcept override;
+  Result<void> health() override;
+  Result<void> can_send(std::uint32_t frame_bytes, bool tso) const override;
+  Result<void> can_receive(std::uint32_t frame_bytes, bool tso) const override;
+  std::string describe() const override;
+
+  protocol::FeatureSet features() const noexcept { return front_end_.features(); }
+
+ private:
+  struct Queue {
+    Queue(DriverRing receive_ring, DriverRing transmit_ring)
+        : receive(std::move(receive_ring)), transmit(std::move(transmit_ring)) {}
+
+    DriverRing receive;
+    DriverRing transmit;
+    std::vector<SendSlot> slots;             ///< By chain.
+    std::vector<std::uint16_t> free_chains;  ///< A queue in a ring of its own, so that buffers are used in turn.
+    std::uint64_t free_head = 0;
+    std::uint64_t free_tail = 0;
+    std::uint64_t taken = 0;
+    unsigned refused = 0;                ///< How often reserve() waited for more buffers to be free.
+    std::uint16_t held = 0;              ///< Receive buffers that release() gives back.
+    std::vector<std::uint16_t> holding;  ///< Their chains.
+    std::vector<std::uint8_t> scratch;   ///< For packets whose buffers do not lie side by side.
+    std::size_t scratch_used = 0;
+    std::uint64_t malformed = 0;  ///< num_buffers or lengths that cannot be.
+  };
+
+  VhostEndpoint(GuestOptions options, FrontEnd front_end) noexcept
+      : options_(std::move(options)), front_end_(std::move(front_end)) {}
+
+  Result<void> negotiate();
+  Result<void> check_wishes();
+  Result<void> build_queues();
+  Result<void> share_memory();
+  Result<void> start_rings();
+  Result<void> start_ring(std::uint32_t vring, DriverRing& ring);
+  DriverRingOptions ring_options(bool device_writes) const noexcept;
+  void reclaim(Queue& queue) noexcept;
+  /// The frame at used entry `at` of `waiting`; how many entries it takes, 0: not all there yet.
+  unsigned gather(Queue& queue, unsigned at, unsigned waiting, ReceivedFrame& frame) noexcept;
+  const std::uint8_t* linearize(Queue& queue, unsigned at, unsigned count, std::uint32_t length) noexcept;
+
+  GuestOptions options_;
+  FrontEnd front_end_;
+  std::uint32_t header_bytes_ = 12;
+  bool mergeable_ = false;  ///< As negotiated.
+  std::unique_ptr<SharedMemory> memory_;
+  std::vector<std::unique_ptr<Queue>> queues_;
+};
+
+}  // namespace vhostx::tools::bench
