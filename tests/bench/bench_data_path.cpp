@@ -5,25 +5,14 @@
 
 #include <benchmark/benchmark.h>
 #include <rte_cycles.h>
-#include <rte_mbuf.h>
 
+#include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
-#include "tests/bench/bench_port.hpp"
+#include "tests/bench/turns.hpp"
+#include "tests/bench/vhostx_back_end.hpp"
 
 namespace vhostx::bench {
 namespace {
-
-constexpr std::uint16_t burst_max = 32;
-using Burst = std::array<rte_mbuf*, burst_max>;
-
-BenchOptions options_of(const benchmark::State& state) {
-  BenchOptions options;
-  options.packet_bytes = static_cast<std::uint32_t>(state.range(0));
-  options.shape = static_cast<Shape>(state.range(1));
-  if (state.range(2) == 0) options.features &= ~(1ULL << 15);
-  options.regions = static_cast<std::uint32_t>(state.range(3));
-  return options;
-}
 
 /// Seconds of the time-stamp counter.
 class Stopwatch {
@@ -42,62 +31,39 @@ void count_packets(benchmark::State& state, std::uint64_t packets) {
       benchmark::Counter(static_cast<double>(packets), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-void dequeue(benchmark::State& state) {
-  const auto burst = static_cast<std::uint16_t>(state.range(4));
-  BenchPort port(options_of(state));
-  Burst packets;
+void run(benchmark::State& state, const BenchCase& bench_case) {
+  BenchGuest guest(bench_case.options);
+  VhostxBackEnd back_end(guest);
+  Turns turns(bench_pool(), bench_case);
   std::uint64_t total = 0;
   for ([[maybe_unused]] auto _ : state) {
-    port.post_transmit(burst);
+    turns.guest_turn(guest);
     const Stopwatch watch;
-    const std::uint16_t got = port.from_guest().dequeue_burst(bench_pool(), packets.data(), burst);
+    const std::uint16_t moved = turns.back_end_turn(back_end);
     state.SetIterationTime(watch.seconds());
-    if (got != burst) state.SkipWithError("packets were lost");
-    total += got;
-    rte_pktmbuf_free_bulk(packets.data(), got);
+    turns.finish_turn(back_end, moved);
+    total += bench_case.units();
   }
   count_packets(state, total);
 }
 
-void enqueue(benchmark::State& state) {
-  const auto burst = static_cast<std::uint16_t>(state.range(4));
-  BenchPort port(options_of(state));
-  Burst packets;
-  port.post_transmit(burst);
-  if (port.from_guest().dequeue_burst(bench_pool(), packets.data(), burst) != burst) state.SkipWithError("no packets");
-  std::uint64_t total = 0;
-  for ([[maybe_unused]] auto _ : state) {
-    port.post_receive(burst);
-    const Stopwatch watch;
-    const std::uint16_t put = port.to_guest().enqueue_burst(packets.data(), burst);
-    state.SetIterationTime(watch.seconds());
-    if (put != burst) state.SkipWithError("packets were lost");
-    total += put;
-  }
-  rte_pktmbuf_free_bulk(packets.data(), burst);
-  count_packets(state, total);
+void register_case(const BenchCase& bench_case) {
+  const auto work = [&bench_case](benchmark::State& state) { run(state, bench_case); };
+  benchmark::RegisterBenchmark(bench_case.name().c_str(), work)->UseManualTime();
 }
-
-// bytes, shape, mergeable, regions, burst
-void cases(benchmark::internal::Benchmark* benchmark) {
-  benchmark->ArgNames({"bytes", "shape", "mergeable", "regions", "burst"})->UseManualTime();
-  for (const std::int64_t bytes : {64, 256, 1518, 65536}) benchmark->Args({bytes, 0, 1, 1, 32});
-  benchmark->Args({64, 1, 1, 1, 32});    // header and packet in two descriptors
-  benchmark->Args({64, 2, 1, 1, 32});    // in one indirect table
-  benchmark->Args({64, 0, 0, 1, 32});    // not mergeable
-  benchmark->Args({64, 0, 1, 509, 32});  // buffers over 509 regions
-  benchmark->Args({64, 0, 1, 1, 1});     // bursts of one
-}
-BENCHMARK(dequeue)->Apply(cases);
-BENCHMARK(enqueue)->Apply(cases);
 
 }  // namespace
 }  // namespace vhostx::bench
 
 int main(int argc, char** argv) {
+  using namespace vhostx::bench;
+  const std::array large{BenchCase{Call::dequeue, "", {.packet_bytes = 65536}},
+                         BenchCase{Call::enqueue, "", {.packet_bytes = 65536}}};
+  for (const BenchCase& bench_case : bench_cases()) register_case(bench_case);
+  for (const BenchCase& bench_case : large) register_case(bench_case);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  vhostx::bench::start_bench_eal(vhostx::bench::Pages::huge_if_any);
+  start_bench_eal(Pages::huge_if_any);
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -31,15 +31,14 @@ bool huge_pages_free() {
 
 }  // namespace
 
-void start_bench_eal(Pages pages) {
+void start_bench_eal(Pages pages, Simd simd) {
   static bool started = false;
   if (std::exchange(started, true)) return;
   std::vector<std::string> arguments{"bench", "--no-pci", "--no-telemetry", "--log-level=3", "-m", "64"};
   // EAL takes --in-memory for huge pages only; --no-shconf leaves no files behind either.
   const bool huge = pages == Pages::huge_if_any && huge_pages_free();
   arguments.insert(arguments.end(), {huge ? "--in-memory" : "--no-huge", "--no-shconf"});
-  // valgrind 3.19 knows no AVX-512; the library's calls do not use DPDK's vector paths anyway.
-  arguments.push_back("--force-max-simd-bitwidth=256");
+  if (simd == Simd::baseline) arguments.push_back("--force-max-simd-bitwidth=128");
   std::vector<char*> raw;
   for (auto& argument : arguments) raw.push_back(argument.data());
   if (rte_eal_init(static_cast<int>(raw.size()), raw.data()) < 0) die("EAL");

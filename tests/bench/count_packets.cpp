@@ -1,53 +1,111 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// count_packets dequeue|enqueue BYTES BURSTS: that many bursts of 32 through a port, for tests/bench/count-instructions
-// to run under callgrind.
-#include <array>
-#include <cstdint>
+// count_packets: so many bursts of one case through one library, for tests/bench/count-instructions to run under
+// callgrind.
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include <rte_mbuf.h>
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
+#include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
-#include "tests/bench/bench_port.hpp"
+#include "tests/bench/turns.hpp"
+#include "tests/bench/vhostx_back_end.hpp"
+#ifdef VHOSTX_HAS_RTE_VHOST
+#include "tests/bench/rte_vhost_back_end.hpp"
+#endif
 
+namespace vhostx::bench {
 namespace {
 
-constexpr std::uint16_t burst = 32;
+struct Options {
+  std::string bench_case;
+  std::string library = "vhostx";
+  int bursts = 2000;
+  int ports = 1;
+  bool list = false;
+};
 
-int usage() {
-  std::fputs("usage: count_packets dequeue|enqueue BYTES BURSTS\n", stderr);
-  return 2;
+struct Pair {
+  std::unique_ptr<BenchGuest> guest;
+  std::unique_ptr<MeasuredBackEnd> back_end;
+};
+
+/// Empty: this program knows no such library.
+std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case) {
+  std::vector<Pair> pairs;
+  const auto backend = make_backend();
+  for (int i = 0; i < options.ports; ++i) {
+    auto guest = std::make_unique<BenchGuest>(bench_case.options);
+    std::unique_ptr<MeasuredBackEnd> back_end;
+    if (options.library == "vhostx") back_end = std::make_unique<VhostxBackEnd>(*guest, backend);
+#ifdef VHOSTX_HAS_RTE_VHOST
+    if (options.library == "rte_vhost") back_end = std::make_unique<RteVhostBackEnd>(*guest);
+#endif
+    if (back_end == nullptr) return {};
+    pairs.push_back({std::move(guest), std::move(back_end)});
+  }
+  return pairs;
+}
+
+/// What rte_vhost, or this program's use of it, cannot do. Empty: nothing.
+std::string lacking(const Options& options, const BenchCase& bench_case) {
+  if (options.library != "rte_vhost") return "";
+  if (bench_case.options.regions > table_regions_max)
+    return fmt::format("rte_vhost takes {} memory regions, not {}", table_regions_max, bench_case.options.regions);
+  return options.ports == 1 ? "" : "rte_vhost is counted with one port only";
+}
+
+int list_cases() {
+  for (const BenchCase& bench_case : bench_cases()) fmt::print("{}\n", bench_case.name());
+  return 0;
+}
+
+int run(const Options& options) {
+  if (options.list) return list_cases();
+  const BenchCase* bench_case = find_bench_case(options.bench_case);
+  if (bench_case == nullptr) {
+    fmt::print(stderr, "count_packets: no case '{}'; --list names them\n", options.bench_case);
+    return 2;
+  }
+  if (const std::string why = lacking(options, *bench_case); !why.empty()) {
+    fmt::print("skipped: {}\n", why);
+    return 77;
+  }
+  start_bench_eal(Pages::normal, Simd::baseline);
+  const std::vector<Pair> pairs = make_pairs(options, *bench_case);
+  if (pairs.empty()) {
+    fmt::print(stderr, "count_packets: library '{}' is not built in\n", options.library);
+    return 2;
+  }
+  Turns turns(bench_pool(), *bench_case);
+  for (int i = 0; i < options.bursts; ++i)
+    for (const Pair& pair : pairs) {
+      turns.guest_turn(*pair.guest);
+      turns.finish_turn(*pair.back_end, turns.back_end_turn(*pair.back_end));
+    }
+  fmt::print("{}\n", options.bursts * options.ports * bench_case->units());  // what the count is divided by
+  return 0;
 }
 
 }  // namespace
+}  // namespace vhostx::bench
 
 int main(int argc, char** argv) {
-  if (argc != 4) return usage();
-  const bool dequeue = std::strcmp(argv[1], "dequeue") == 0;
-  if (!dequeue && std::strcmp(argv[1], "enqueue") != 0) return usage();
-  const auto bytes = static_cast<std::uint32_t>(std::strtoul(argv[2], nullptr, 10));
-  const auto bursts = std::strtoul(argv[3], nullptr, 10);
-  if (bytes < 14 || bytes > 65535 || bursts == 0) return usage();
-
-  vhostx::bench::start_bench_eal(vhostx::bench::Pages::normal);
-  rte_mempool* pool = vhostx::bench::bench_pool();
-  vhostx::bench::BenchPort port({.packet_bytes = bytes});
-  std::array<rte_mbuf*, burst> packets;
-  unsigned long moved = 0;
-  for (unsigned long i = 0; i < bursts; ++i) {
-    if (dequeue || i == 0) {
-      port.post_transmit(burst);
-      if (port.from_guest().dequeue_burst(pool, packets.data(), burst) != burst) return 1;
-      if (dequeue) rte_pktmbuf_free_bulk(packets.data(), burst);
-    }
-    if (!dequeue) {
-      port.post_receive(burst);
-      if (port.to_guest().enqueue_burst(packets.data(), burst) != burst) return 1;
-    }
-    moved += burst;
+  vhostx::bench::Options options;
+  CLI::App app{"Bursts of one case through one library, to be counted under callgrind"};
+  app.add_option("--case", options.bench_case, "Which")->type_name("NAME");
+  app.add_option("--library", options.library, "vhostx or rte_vhost")->type_name("NAME");
+  app.add_option("--bursts", options.bursts, "How many")->check(CLI::Range(1, 10'000'000));
+  app.add_option("--ports", options.ports, "Each with a guest, one after the other")->check(CLI::Range(1, 4096));
+  app.add_flag("--list", options.list, "Name the cases");
+  try {
+    app.parse(argc, argv);
+    return vhostx::bench::run(options);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
   }
-  std::printf("packets %lu\n", moved);
-  return 0;
 }

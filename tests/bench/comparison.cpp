@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/comparison.hpp"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "tests/bench/rte_vhost_back_end.hpp"
+#include "tests/bench/vhostx_back_end.hpp"
+
+namespace vhostx::bench {
+namespace {
+
+using tools::bench::spread_of;
+
+struct Contender {
+  BenchGuest& guest;
+  MeasuredBackEnd& back_end;
+};
+
+/// Rounds of both, by pairs.
+class Alternation {
+ public:
+  Alternation(RoundMeter& meter, const BenchCase& bench_case) : meter_(meter), case_(bench_case) {}
+
+  void run(int rounds, Contender first, Contender second) {
+    round(first);  // not counted: caches, page tables, branch predictors
+    round(second);
+    for (int i = 0; i < rounds; ++i) {
+      // Each goes first in every other pair.
+      const bool swapped = i % 2 != 0;
+      if (!swapped) first_ns_.push_back(round(first));
+      second_ns_.push_back(round(second));
+      if (swapped) first_ns_.push_back(round(first));
+      ratios_.push_back(first_ns_.back() / second_ns_.back());
+    }
+  }
+
+  Comparison result(std::string first, std::string second) const {
+    return {std::move(first), std::move(second), spread_of(first_ns_), spread_of(second_ns_), spread_of(ratios_)};
+  }
+
+ private:
+  double round(Contender contender) { return meter_.round(contender.guest, contender.back_end, case_); }
+
+  RoundMeter& meter_;
+  const BenchCase& case_;
+  std::vector<double> first_ns_;
+  std::vector<double> second_ns_;
+  std::vector<double> ratios_;
+};
+
+std::unique_ptr<MeasuredBackEnd> make_peer(Peer peer, BenchGuest& guest) {
+  if (peer == Peer::vhostx) return std::make_unique<VhostxBackEnd>(guest);
+  return std::make_unique<RteVhostBackEnd>(guest);
+}
+
+void sit_against(Peer peer, Alternation& alternation, const BenchCase& bench_case) {
+  BenchGuest guest(bench_case.options);
+  VhostxBackEnd ours(guest);
+  const auto theirs = make_peer(peer, guest);
+  alternation.run(sitting_rounds, {guest, ours}, {guest, *theirs});
+}
+
+/// The same buffers at the same distances, in one region.
+void sit_against_one_region(Alternation& alternation, const BenchCase& bench_case) {
+  BenchOptions one_region = bench_case.options;
+  one_region.regions = 1;
+  one_region.spread = true;
+  BenchGuest many_guest(bench_case.options);
+  BenchGuest one_guest(one_region);
+  VhostxBackEnd many(many_guest);
+  VhostxBackEnd one(one_guest);
+  alternation.run(sitting_rounds, {many_guest, many}, {one_guest, one});
+}
+
+}  // namespace
+
+Comparison compare(RoundMeter& meter, const BenchCase& bench_case, Peer peer, int sittings) {
+  const bool many_regions = bench_case.has_many_regions();
+  const char* other = peer == Peer::vhostx ? "vhostx" : "rte_vhost";
+  Alternation alternation(meter, bench_case);
+  for (int i = 0; i < sittings; ++i)
+    many_regions ? sit_against_one_region(alternation, bench_case) : sit_against(peer, alternation, bench_case);
+  return alternation.result("vhostx", many_regions ? "vhostx, 1 region" : other);
+}
+
+}  // namespace vhostx::bench

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/vhostx_back_end.hpp"
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "tests/bench/must.hpp"
+
+namespace vhostx::bench {
+
+std::shared_ptr<Backend> make_backend() { return must(Backend::create(), "backend"); }
+
+void wait_until_started(Port& port) {
+  for (std::uint16_t i = 0; i < port.vring_count(); ++i)
+    while (!port.vring(i).state().started || !port.vring(i).state().enabled) std::this_thread::yield();
+}
+
+VhostxBackEnd::VhostxBackEnd(BenchGuest& guest, std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {
+  const std::string path = fresh_socket_path();
+  port_ = must(backend_->open_port({.socket_path = path, .queue_pairs_max = guest.queue_pairs()}), "port");
+  connection_ = guest.connect(path);
+  wait_until_started(*port_);
+}
+
+}  // namespace vhostx::bench
