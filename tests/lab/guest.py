@@ -34,13 +34,15 @@ def vhost_user_arguments(port_socket, mac, device="", queues=1, server=False):
     ]
 
 
-class Guest:
-    """number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER."""
+def drive_arguments(path):
+    return ["-drive", f"file={path},format=raw,readonly=on,if=virtio,cache=unsafe"]
 
-    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None):
-        self.name = f"guest{number}"
-        self.address = f"10.0.0.{number}"
-        self.mac = f"52:54:00:00:00:{number:02x}"
+
+class Machine:
+    """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU."""
+
+    def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=()):
+        self.name = name
         self.console = bench.path(self.name + ".console")
         self.agent_path = bench.path(self.name + ".agent")
         self.commands = 0
@@ -50,16 +52,13 @@ class Guest:
         release, kernel = newest_kernel()
         initramfs = bench.path("initramfs")
         if not os.path.exists(initramfs):
-            build_initramfs(initramfs, release)
-        append = f"console=ttyS0 quiet panic=-1 lab.address={self.address}/24"
-        argv = [need_program("qemu-system-x86_64", "qemu-system-x86"), "-accel", accelerator(), "-cpu", "max"]
-        argv += ["-smp", cpus, "-m", MEMORY_MIB, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+            build_initramfs(initramfs, release, modules)
+        append = "console=ttyS0 quiet panic=-1" + (f" lab.address={address}/24" if address else "")
+        argv = [*prefix, need_program("qemu-system-x86_64", "qemu-system-x86"), "-accel", accelerator(), "-cpu", "max"]
+        argv += ["-smp", cpus, "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         argv += ["-kernel", kernel, "-initrd", initramfs, "-append", append]
         argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]
-        argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent"]
-        argv += vhost_user_arguments(port_socket, self.mac, device, queues, server)
-        if drive:
-            argv += ["-drive", f"file={drive},format=raw,readonly=on,if=virtio,cache=unsafe"]
+        argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent", *arguments]
         self.process = bench.start(self.name, argv)
         self._connect()
         bench.at_end(self.agent.close)
@@ -123,11 +122,22 @@ class Guest:
             raise Failure(f"{self.name}: `{command}` ended with {status}:\n{output}")
         return output
 
+    def power_off(self):
+        self.agent.sendall(b"0 poweroff -f\n")
+        self.process.popen.wait(60)
+
+
+class Guest(Machine):
+    """A machine on a vhost-user port. number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER."""
+
+    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None):
+        self.address = f"10.0.0.{number}"
+        self.mac = f"52:54:00:00:00:{number:02x}"
+        arguments = vhost_user_arguments(port_socket, self.mac, device, queues, server)
+        arguments += drive_arguments(drive) if drive else []
+        super().__init__(bench, f"guest{number}", arguments, self.address, cpus)
+
     def virtio_features(self):
         """What its driver negotiated, as numbers of feature bits."""
         bits = self.run("cat /sys/class/net/eth0/device/features").strip()
         return {number for number, bit in enumerate(bits) if bit == "1"}
-
-    def power_off(self):
-        self.agent.sendall(b"0 poweroff -f\n")
-        self.process.popen.wait(60)

@@ -33,7 +33,7 @@ def newest_kernel():
     return release, f"/boot/vmlinuz-{release}"
 
 
-def modules_in_order(release, wanted=tuple(MODULES)):
+def modules_in_order(release, wanted):
     """Paths of the wanted modules and what they need, in the order in which they can be inserted."""
     root = f"/lib/modules/{release}"
     needs, path_of = {}, {}
@@ -109,7 +109,8 @@ def read(path):
         return file.read()
 
 
-def build_initramfs(path, release):
+def build_initramfs(path, release, modules=()):
+    """`modules`: wanted beside those of a virtio guest."""
     busybox = need_program("busybox", "busybox-static")
     ethtool = need_program("ethtool", "ethtool")
     archive = Archive()
@@ -120,7 +121,7 @@ def build_initramfs(path, release):
     archive.file("bin/busybox", read(busybox))
     for source in with_libraries(ethtool):
         archive.file("bin/ethtool" if source == ethtool else source.lstrip("/"), read(source))
-    for position, module in enumerate(modules_in_order(release)):
+    for position, module in enumerate(modules_in_order(release, [*MODULES, *modules])):
         name = os.path.basename(module).removesuffix(".xz")
         archive.file(f"modules/{position:02}-{name}", read_module(module))
     with open(path, "wb") as file:

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A machine that has the host's root file system, read-only, at /mnt: what is installed and built on the host runs in it.
+
+QEMU serves the root by 9p from a bind mount in a mount namespace of its own: without the host's /proc and /dev, and gone with QEMU.
+"""
+
+import os
+import shlex
+import subprocess
+
+from guest import Machine
+from processes import Failure, Skip, die_with_parent, need_program
+
+MODULES = ("9pnet_virtio", "9p")
+ROOT = "/mnt"
+BIND = 'mount --bind / "$0" && exec "$@"'
+
+
+class HostRootMachine(Machine):
+    """huge_pages: 2 MiB each, of its memory."""
+
+    def __init__(self, bench, name, cpus, memory_mib, huge_pages=0, modules=()):
+        if os.geteuid() != 0:
+            raise Skip("sharing the host's root with a virtual machine needs root")
+        unshare = [need_program("unshare", "util-linux"), "--mount"]
+        if subprocess.run([*unshare, "true"], preexec_fn=die_with_parent).returncode != 0:
+            raise Skip("mount namespaces cannot be made here")
+        root = bench.path("root")
+        os.mkdir(root)
+        share = f"local,path={root},mount_tag=host,security_model=none,readonly=on,multidevs=remap"
+        super().__init__(bench, name, ["-virtfs", share], cpus=cpus, memory_mib=memory_mib,
+                         modules=[*MODULES, *modules], prefix=[*unshare, "sh", "-c", BIND, root])  # fmt: skip
+        self.huge_pages = huge_pages
+
+    def booted(self, timeout_s=120.0):
+        super().booted(timeout_s)
+        self.run(f"mkdir -p {ROOT} && mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=1048576,cache=loose host {ROOT}")
+        for kind, place in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "tmp"), ("tmpfs", "run")):
+            self.run(f"mount -t {kind} {kind} {ROOT}/{place}")
+        self.run(f"mount -o bind /dev {ROOT}/dev")
+        self.run(f"echo {self.huge_pages} >/proc/sys/vm/nr_hugepages")
+        return self
+
+    def need_file(self, path):
+        if self.try_run(f"test -e {ROOT}{path}")[0] != 0:
+            raise Skip(f"{path} is not on the host's root file system, which is what the virtual machine sees")
+
+    def log_end(self, name, pattern, lines=1):
+        """The last lines of the program's output that match; all of it would take long on a serial line."""
+        return self.run(f"grep -E {shlex.quote(pattern)} {ROOT}/tmp/{name}.log | tail -n {lines}").splitlines()
+
+    def begin_program(self, name, argv):
+        """Starts it on the host's root; its input is what type() says, its output /tmp/NAME.log there."""
+        pipe = f"{ROOT}/tmp/{name}.in"
+        command = shlex.join(["chroot", ROOT, *map(str, argv)])
+        self.run(f"mkfifo {pipe}; {command} <{pipe} >{ROOT}/tmp/{name}.log 2>&1 & echo $! >/tmp/{name}.pid")
+        # Holds the pipe open: else the program would see its end after the first line.
+        self.run(f"sleep 100000 >{pipe} 2>/dev/null &")
+
+    def type(self, name, line):
+        self.run(f"echo {shlex.quote(line)} >{ROOT}/tmp/{name}.in")
+
+    def signal(self, name, signal):
+        self.run(f"kill -{signal} $(cat /tmp/{name}.pid)")
+
+    def wait_line(self, name, pattern, seen=0, timeout_s=60.0):
+        """Waits until more than `seen` lines of the program's output match; stops when it ends."""
+        path = f"{ROOT}/tmp/{name}.log"
+        alive = f"kill -0 $(cat /tmp/{name}.pid) 2>/dev/null"
+        look = f"[ $(grep -cE {shlex.quote(pattern)} {path}) -gt {seen} ]"
+        status, _ = self.try_run(f"until {look}; do {alive} || {look} || exit 1; sleep 0.05; done", timeout_s)
+        if status != 0:
+            raise Failure(f"{name} ended before it said /{pattern}/:\n" + "\n".join(self.log_end(name, "", 20)))
+
+    def count_lines(self, name, pattern):
+        return int(self.try_run(f"grep -cE {shlex.quote(pattern)} {ROOT}/tmp/{name}.log")[1])
