@@ -39,6 +39,12 @@ def ping(guest, address, count=10):
     return [float(word) for word in re.findall(r"time=([\d.]+)", output)]
 
 
+def ping_from_each_cpu(guest, address, cpus, count=100):
+    """A transmit queue belongs to the CPU that sends, and a ping is sent by the CPU that its program is held on."""
+    for cpu in range(cpus):
+        guest.run(f"taskset {1 << cpu:x} ping -q -c {count} -i 0.01 -W 10 {address}")
+
+
 def serve_drive(guest, size, parts=1):
     """Copies the guest's drive of that many bytes to files that its HTTP server offers: part0, part1 ..."""
     each = size // parts // MIB
@@ -69,3 +75,10 @@ def fetch_in_flows(guest, address, payload, flows, cpus):
     for flow in range(flows):
         said = guest.run(f"cat /tmp/sum{flow}").split()[0]
         check_equal(said, sha256(payload, flow * each, each), f"checksum of the part in flow {flow}")
+
+
+def many_small_fetches(guest, address, count, cpus):
+    """As many short TCP connections, begun on all CPUs in turn: enough flows that each queue gets its share."""
+    masks = " ".join(f"{1 << cpu:x}" for cpu in range(cpus))
+    rounds = f"for i in $(seq {count // cpus}); do for mask in {masks}; do {{fetch}} || exit 1; done; done"
+    guest.run("(" + rounds.format(fetch=f"taskset $mask wget -q -O /dev/null http://{address}/small") + ")", timeout_s=180)
