@@ -100,10 +100,11 @@ bool GuestMemory::fill_slots() {
   bool exact = true;
   for (std::size_t i = 1; i < entries_.size(); ++i) {
     const std::uint64_t last = (entries_[i].guest + (entries_[i].size - 1)) >> index_.shift_;
-    for (std::uint64_t at = entries_[i].guest >> index_.shift_; at <= last; ++at) {
+    for (std::uint64_t at = entries_[i].guest >> index_.shift_;; ++at) {
       auto& slot = slots_[at & index_.mask_];
       exact = exact && slot == 0;
       if (slot == 0) slot = static_cast<std::uint16_t>(i);
+      if (at == last) break;  // not `at <= last` above: with slots of one byte `last` may be the highest number
     }
   }
   return exact;

@@ -162,6 +162,13 @@ TEST(GuestMemoryIndex, BothEndsOfTheAddressSpace) {
   ASSERT_NO_FATAL_FAILURE(check_all({{0, 0x1000}, {0x1000, 1}, {std::uint64_t{1} << 63, 5}, {top - 4, 5}}, random));
 }
 
+// Regions of single bytes want slots of single bytes, up to the last address there is.
+TEST(GuestMemoryIndex, SlotsOfOneByteEndWithTheAddresses) {
+  std::mt19937_64 random(1);
+  ASSERT_NO_FATAL_FAILURE(check_all({{top - 1, 1}, {top, 1}}, random));
+  ASSERT_NO_FATAL_FAILURE(check_all({{0, 1}, {1, 1}, {2, 1}}, random));
+}
+
 // What a usual guest has costs one look each: 512 slots of 256 MiB as QEMU plugs them in, or memory around the PCI
 // hole. (Not the BIOS: 640 KiB and what follows on it share a slot.)
 TEST(GuestMemoryIndex, UsualLayoutsAreFoundAtOnce) {
