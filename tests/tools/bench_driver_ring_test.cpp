@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The driver of vhostx-bench against the device's side of virtqueue/, in one process (VIRTIO 1.2, 2.7).
 #include <memory>
+#include <numeric>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -135,12 +136,72 @@ TEST(DriverRing, KicksOnlyWhenTheDeviceWantsIt) {
     virtqueue::set_notifications(link.layout, link.cursor, true);
     link.ring.post(0, 76);
     link.ring.publish();
+    EXPECT_FALSE(link.kicked());
+    link.ring.notify();
     EXPECT_TRUE(link.kicked());
     if (!event_idx) virtqueue::set_notifications(link.layout, link.cursor, false);
     link.ring.post(1, 76);  // with event index, the device has not asked for another one
     link.ring.publish();
+    link.ring.notify();
     EXPECT_FALSE(link.kicked());
   }
+}
+
+TEST(DriverRing, LeavesAloneWhatSaysTheSameAlready) {
+  for (const bool rewrite : {false, true}) {
+    auto options = ring_of(8);
+    options.rewrite = rewrite;
+    Link link(options);
+    const auto at = link.ring.addresses(0);
+    const auto descriptors = reinterpret_cast<virtqueue::Descriptor*>(at.descriptor);
+    const auto avail = reinterpret_cast<std::uint16_t*>(at.available) + 2;
+    const auto lap = [&](std::uint32_t bytes) {
+      for (std::uint16_t chain = 0; chain < 8; ++chain) link.ring.post(chain, bytes);
+      link.ring.publish();
+      for (std::uint16_t chain = 0; chain < 8; ++chain) link.give_back(chain);
+      link.ring.take(link.ring.used_waiting(), [](std::uint16_t) {});
+    };
+    lap(76);
+    descriptors[3].length = 1;  // not by the ring: whether it writes is to be seen
+    avail[5] = 1;
+    lap(76);
+    EXPECT_EQ(descriptors[3].length, rewrite ? 76U : 1U);
+    EXPECT_EQ(avail[5], rewrite ? 5U : 1U);
+    lap(77);
+    EXPECT_EQ(descriptors[3].length, 77U);
+  }
+}
+
+TEST(DriverRing, WritesWhatIsToBeOtherThanBefore) {
+  for (const ChainLayout layout : {ChainLayout::one, ChainLayout::two, ChainLayout::indirect}) {
+    Link link(ring_of(8, layout));
+    for (unsigned turn = 0; turn < 64; ++turn) {
+      SplitQueue queue(link.layout, link.cursor);
+      const auto chain = static_cast<std::uint16_t>(turn * turn % 4);
+      const std::size_t bytes = 76 + turn % 3;
+      link.ring.post(chain, static_cast<std::uint32_t>(bytes));
+      link.ring.publish();
+      std::uint16_t head = 0;
+      const auto pieces = link.take(queue, head, Direction::readable);
+      EXPECT_EQ(std::accumulate(pieces.begin(), pieces.end(), std::size_t{0}), bytes);
+      queue.add_used(head, 0);
+      queue.publish();
+      link.ring.take(link.ring.used_waiting(), [&](std::uint16_t taken) { EXPECT_EQ(taken, chain); });
+    }
+    EXPECT_EQ(link.ring.fault(), "");
+  }
+}
+
+TEST(DriverRing, LooksAtTheDevicesIndexOnlyWhenItKnowsOfTooFew) {
+  Link link(ring_of(8));
+  for (std::uint16_t chain = 0; chain < 4; ++chain) link.ring.post(chain, 76);
+  link.ring.publish();
+  link.give_back(0);
+  link.give_back(1);
+  EXPECT_EQ(link.ring.used_waiting(2), 2);
+  link.give_back(2);
+  EXPECT_EQ(link.ring.used_waiting(2), 2);
+  EXPECT_EQ(link.ring.used_waiting(3), 3);
 }
 
 TEST(DriverRing, WantsCallsOnlyWhenAsked) {

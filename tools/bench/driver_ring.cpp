@@ -15,6 +15,7 @@ using virtqueue::UsedRing;
 constexpr std::size_t line = 64;
 constexpr std::size_t lead = line - 12;  // so that what follows the header begins a line
 constexpr std::size_t page = 4096;
+constexpr std::uint32_t no_chain = UINT32_MAX;
 constexpr std::size_t table_bytes = 2 * sizeof(Descriptor);
 
 std::uint16_t chains_of(const DriverRingOptions& options) noexcept {
@@ -59,6 +60,8 @@ void DriverRing::lay_out(SharedMemory& memory) {
   used_elements_ = reinterpret_cast<const UsedElement*>(used_ + 2);
   const std::uint16_t chains = chains_of(options_);
   out_.resize(chains);
+  described_.resize(chains);
+  offered_.resize(size, no_chain);
   for (std::uint16_t i = 0; i < chains; ++i) {
     if (options_.layout == ChainLayout::indirect) tables_.push_back(memory.allocate(table_bytes, sizeof(Descriptor)));
   }
@@ -84,34 +87,33 @@ void DriverRing::write_pair(Descriptor* table, std::uint16_t next, std::uint64_t
   table[1] = {guest + options_.header_bytes, bytes - options_.header_bytes, flags_, 0};
 }
 
-void DriverRing::post(std::uint16_t chain, std::uint32_t bytes) noexcept {
+void DriverRing::describe(std::uint16_t chain, std::uint32_t bytes) noexcept {
   const std::uint64_t guest = buffers_[chain].guest;
-  std::uint16_t head = chain;
   if (options_.layout == ChainLayout::one) {
-    descriptors_[head] = {guest, bytes, flags_, 0};
+    descriptors_[chain] = {guest, bytes, flags_, 0};
   } else if (options_.layout == ChainLayout::two) {
-    head = static_cast<std::uint16_t>(2 * chain);
+    const auto head = static_cast<std::uint16_t>(2 * chain);
     write_pair(descriptors_ + head, static_cast<std::uint16_t>(head + 1), guest, bytes);
   } else {
     write_pair(reinterpret_cast<Descriptor*>(tables_[chain].at), 1, guest, bytes);
-    descriptors_[head] = {tables_[chain].guest, table_bytes, Descriptor::indirect_flag, 0};
+    descriptors_[chain] = {tables_[chain].guest, table_bytes, Descriptor::indirect_flag, 0};
   }
-  avail_[2 + (avail_index_ & mask_)] = head;
-  ++avail_index_;
-  out_[chain] = 1;
-  ++out_count_;
+  if (!options_.rewrite) described_[chain] = bytes;
 }
 
-void DriverRing::publish() noexcept {
-  if (published_ == avail_index_) return;
-  __atomic_store_n(avail_ + 1, avail_index_, __ATOMIC_RELEASE);
+void DriverRing::offer(unsigned slot, std::uint16_t chain) noexcept {
+  avail_[2 + slot] = options_.layout == ChainLayout::two ? static_cast<std::uint16_t>(2 * chain) : chain;
+  if (!options_.rewrite) offered_[slot] = chain;
+}
+
+void DriverRing::notify_published() noexcept {
   virtqueue::full_fence();  // pairs with the device's between its wish to be kicked and its look at avail->idx
   const bool wanted =
       options_.event_idx
           ? virtqueue::event_passed(__atomic_load_n(used_ + 2 + 4 * std::size_t{options_.size}, __ATOMIC_RELAXED),
-                                    avail_index_, published_)
+                                    published_, notified_)
           : (__atomic_load_n(used_, __ATOMIC_RELAXED) & UsedRing::no_notify_flag) == 0;
-  published_ = avail_index_;
+  notified_ = published_;
   if (!wanted) return;
   ++kicks_;
   kick_.signal();

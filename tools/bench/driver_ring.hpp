@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DriverRing: the driver's side of one split virtqueue (VIRTIO 1.2, 2.7.13), with a buffer of its own for each chain.
+//
+// A cache line that is written here must travel to the back-end's CPU, and costs both. So what a descriptor and an
+// entry of avail already say is not written again; it is remembered in memory of our own, as shared memory is the
+// back-end's too.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -26,6 +31,7 @@ struct DriverRingOptions {
   bool event_idx = false;
   std::uint32_t header_bytes = 12;  ///< In a descriptor of its own where the layout has two.
   std::uint32_t buffer_bytes = 0;   ///< Header included.
+  bool rewrite = false;             ///< Writes descriptors and avail each time, whatever they say.
 };
 
 /// A buffer starts so that what follows a header of 12 bytes begins a cache line, as DPDK's drivers and Linux have it.
@@ -51,10 +57,11 @@ class DriverRing {
   /// What SET_VRING_ADDR says; `vring` is its index.
   protocol::VringAddress addresses(std::uint32_t vring) const noexcept;
 
-  /// How many used entries wait; never more than the ring has chains, whatever the back-end says.
-  std::uint16_t used_waiting() const noexcept {
-    const auto waiting = static_cast<std::uint16_t>(__atomic_load_n(used_ + 1, __ATOMIC_ACQUIRE) - used_seen_);
-    return waiting <= chain_count() ? waiting : chain_count();
+  /// How many used entries wait; never more than the ring has chains, whatever the back-end says. Where `enough` are
+  /// known of already, used->idx is not looked at: its line is one that the back-end writes.
+  std::uint16_t used_waiting(std::size_t enough = SIZE_MAX) noexcept {
+    if (known_waiting() < enough) used_known_ = __atomic_load_n(used_ + 1, __ATOMIC_ACQUIRE);
+    return std::min(known_waiting(), chain_count());
   }
   /// The `ahead`th of them.
   Used peek(std::uint16_t ahead) const noexcept {
@@ -68,7 +75,7 @@ class DriverRing {
   void take(unsigned count, F&& chain_taken) noexcept {
     for (unsigned i = 0; i < count; ++i) {
       const std::uint16_t chain = peek(static_cast<std::uint16_t>(i)).chain;
-      if (is_out(chain)) {
+      if (is_out(chain)) [[likely]] {
         out_[chain] = 0;
         --out_count_;
         chain_taken(chain);
@@ -83,33 +90,24 @@ class DriverRing {
   bool is_out(std::uint16_t chain) const noexcept { return chain < out_.size() && out_[chain] != 0; }
 
   /// Makes the chain available with its buffer's first `bytes` bytes; seen after publish().
-  void post(std::uint16_t chain, std::uint32_t bytes) noexcept;
-  /// The same for `count` chains: chain_at(0), chain_at(1) and so on.
-  template <typename F>
-  void post_burst(unsigned count, std::uint32_t bytes, F&& chain_at) noexcept {
-    if (options_.layout != ChainLayout::one) {
-      for (unsigned i = 0; i < count; ++i) post(chain_at(i), bytes);
-      return;
-    }
-    // In local variables: nothing that is stored below can be one of them.
-    virtqueue::Descriptor* const descriptors = descriptors_;
-    std::uint16_t* const ring = avail_ + 2;
-    const SharedMemory::Piece* const buffers = buffers_.data();
-    std::uint8_t* const out = out_.data();
-    const std::uint16_t flags = flags_;
-    const unsigned mask = mask_;
-    const unsigned first = avail_index_;
-    for (unsigned i = 0; i < count; ++i) {
-      const std::uint16_t chain = chain_at(i);
-      descriptors[chain] = {buffers[chain].guest, bytes, flags, 0};
-      ring[(first + i) & mask] = chain;
-      out[chain] = 1;
-    }
-    avail_index_ = static_cast<std::uint16_t>(first + count);
-    out_count_ = static_cast<std::uint16_t>(out_count_ + count);
+  void post(std::uint16_t chain, std::uint32_t bytes) noexcept {
+    if (described_[chain] != bytes) describe(chain, bytes);
+    const unsigned slot = avail_index_++ & mask_;
+    if (offered_[slot] != chain) offer(slot, chain);
+    out_[chain] = 1;
+    ++out_count_;
   }
-  /// Shows what was posted, and kicks where the device wants it.
-  void publish() noexcept;
+  /// Shows what was posted.
+  void publish() noexcept {
+    if (published_ == avail_index_) return;
+    published_ = avail_index_;
+    __atomic_store_n(avail_ + 1, published_, __ATOMIC_RELEASE);
+  }
+  /// Kicks where the device wants it, for all that was published since the last time. Late is cheaper: the fence in it
+  /// waits for every line that was written.
+  void notify() noexcept {
+    if (notified_ != published_) notify_published();
+  }
   void kick() noexcept { kick_.signal(); }
   std::uint64_t kicks() const noexcept { return kicks_; }
 
@@ -134,6 +132,10 @@ class DriverRing {
   void set_used_event(unsigned ahead) noexcept {
     __atomic_store_n(avail_ + 2 + options_.size, static_cast<std::uint16_t>(used_seen_ + ahead), __ATOMIC_RELAXED);
   }
+  std::uint16_t known_waiting() const noexcept { return static_cast<std::uint16_t>(used_known_ - used_seen_); }
+  void describe(std::uint16_t chain, std::uint32_t bytes) noexcept;
+  void offer(unsigned slot, std::uint16_t chain) noexcept;
+  void notify_published() noexcept;
   void write_pair(virtqueue::Descriptor* table, std::uint16_t next, std::uint64_t guest, std::uint32_t bytes) noexcept;
 
   DriverRingOptions options_;
@@ -145,13 +147,17 @@ class DriverRing {
   const UsedElement* used_elements_ = nullptr;
   std::uint16_t avail_index_ = 0;
   std::uint16_t published_ = 0;
-  std::uint16_t used_seen_ = 0;
+  std::uint16_t notified_ = 0;
+  std::uint16_t used_seen_ = 0;   ///< Taken back.
+  std::uint16_t used_known_ = 0;  ///< What used->idx was when it was looked at.
   std::uint16_t out_count_ = 0;
   bool calls_wanted_ = false;
   std::uint64_t kicks_ = 0;
   std::uint64_t faults_ = 0;
   std::uint32_t first_bad_head_ = 0;
-  std::vector<std::uint8_t> out_;  ///< By chain: 1 while the device has it.
+  std::vector<std::uint8_t> out_;         ///< By chain: 1 while the device has it.
+  std::vector<std::uint32_t> described_;  ///< By chain: the bytes that its descriptors say; 0: none yet.
+  std::vector<std::uint32_t> offered_;    ///< By slot of avail: the chain that it says.
   std::vector<SharedMemory::Piece> buffers_;
   std::vector<SharedMemory::Piece> tables_;  ///< By chain: its indirect table.
   EventFd kick_;

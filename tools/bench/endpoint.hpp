@@ -46,6 +46,8 @@ class Endpoint {
   virtual unsigned receive(unsigned queue, std::span<ReceivedFrame> frames) noexcept = 0;
   /// Gives the buffers of the last receive() back.
   virtual void release(unsigned queue) noexcept = 0;
+  /// Wakes the other side, where it wants that, for all that was sent and released since the last time.
+  virtual void notify() noexcept {}
   /// How many frames of this length it can hold before somebody calls receive().
   virtual std::uint32_t capacity(std::uint32_t frame_bytes) const noexcept = 0;
 

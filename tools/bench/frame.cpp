@@ -148,13 +148,11 @@ FrameTemplate::FrameTemplate(const FrameSpec& spec) : spec_(spec), bytes_(std::m
 }
 
 void FrameTemplate::stamp(std::uint8_t* frame, std::uint64_t number, std::uint64_t time_ns) const noexcept {
-  static_assert(transport_at + udp_bytes + body_at == 64);
+  static_assert(transport_at + udp_bytes + body_at == 64);  // one cache line
   BodySums sums = sums_;
   sums[0] += marks_ * mark(number);
   time_ns &= time_mask;
-  std::memcpy(frame, bytes_.data(), 64);
   std::uint8_t* const payload = frame + payload_;
-  store<std::uint16_t>(payload, magic);
   store(payload + body_sum_at, body_sum(sums, number));
   store(payload + number_at, number);
   const std::uint64_t sum = head_sum(spec_.stream, spec_.bytes, number, time_ns);

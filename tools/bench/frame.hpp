@@ -61,7 +61,7 @@ class FrameTemplate {
 
   /// The whole frame into a buffer, once; stamp() then makes packets of it.
   void lay_out(std::uint8_t* frame) const noexcept { std::memcpy(frame, bytes_.data(), bytes_.size()); }
-  /// Headers, number, time and sums: what differs from packet to packet, and all of the first cache line.
+  /// Number, time and sums: what differs from packet to packet.
   void stamp(std::uint8_t* frame, std::uint64_t number, std::uint64_t time_ns) const noexcept;
 
  private:

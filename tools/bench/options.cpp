@@ -70,7 +70,7 @@ void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
                  "full: sums over all bytes that arrive; head: of number, time and length only (full)")
       ->check(CLI::IsMember(std::vector<std::string>{"full", "head"}));
   app.add_flag("--rewrite", options.rewrite,
-               "Write the whole payload for each packet, not only its first line and every 256th byte's word");
+               "Write descriptors, header and the whole payload anew for each packet, not only what differs");
   app.add_flag("--no-loss", options.no_loss,
                "Lost packets make the exit code 1 (damaged and duplicated ones always do)");
 }
@@ -162,6 +162,7 @@ Result<void> take_guest(const Raw& raw, Options& options) {
     return bad("--ring-size is {}: expected a power of two from 8 to 32768", guest.ring_size);
   guest.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(raw.timeout_s * 1e3));
   guest.frame_bytes_max = *std::max_element(options.sizes.begin(), options.sizes.end());
+  guest.rewrite = options.rewrite;
   guest.offload = guest.frame_bytes_max > plain_frame_bytes_max;
   return {};
 }

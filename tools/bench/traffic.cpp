@@ -17,6 +17,13 @@ std::uint64_t nanoseconds(std::chrono::steady_clock::time_point time) noexcept {
       std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
 }
 
+/// What stays the same from packet to packet.
+void lay_out(const FrameTemplate& form, const SendSlot& slot) noexcept {
+  // All 12 bytes also where the header has 10: the frame is written after it.
+  if (slot.header != nullptr) std::memcpy(slot.header, &form.header(), sizeof form.header());
+  form.lay_out(slot.frame);
+}
+
 constexpr std::uint64_t stamp_mask = (std::uint64_t{1} << 48) - 1;
 
 }  // namespace
@@ -40,7 +47,7 @@ Traffic::Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> rece
     const auto stream = static_cast<std::uint16_t>(options.first_stream + flows_.size());
     flows_.push_back(std::make_unique<Flow>(
         spec, FrameSpec{spec.destination, spec.source, options.frame_bytes, stream, options.segment_bytes}));
-    for (const SendSlot& slot : spec.from->send_buffers(spec.queue)) flows_.back()->form.lay_out(slot.frame);
+    for (const SendSlot& slot : spec.from->send_buffers(spec.queue)) lay_out(flows_.back()->form, slot);
     if (std::find(endpoints_.begin(), endpoints_.end(), spec.from) == endpoints_.end()) endpoints_.push_back(spec.from);
   }
   for (const Endpoint* const endpoint : endpoints_)
@@ -61,6 +68,7 @@ Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
         send(*flow, 1, now);
         done = false;
       }
+    notify();
     if (done) return {};
     if (now > end) break;
     for (auto pause = now; pause < now + 20ms && pause < end; pause = Clock::now())
@@ -87,6 +95,7 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   auto now = begin;
   for (; now < end; now = Clock::now()) {
     const unsigned done = send_all(now) + receive_all();
+    notify();
     if (done == 0 && options_.interrupt) sleep(end);
   }
   const Moved after = moved();
@@ -99,7 +108,9 @@ void Traffic::drain() {
   auto moved_last = quiet_since;
   std::uint64_t seen = moved().packets;
   while (!all([](const Flow& flow) { return flow.all_arrived(); }) && Clock::now() < moved_last + options_.give_up) {
-    if (receive_all() == 0 && options_.interrupt) sleep(quiet_since + options_.quiet);
+    const unsigned came = receive_all();
+    notify();
+    if (came == 0 && options_.interrupt) sleep(quiet_since + options_.quiet);
     const std::uint64_t now_seen = moved().packets;
     if (now_seen != seen) quiet_since = moved_last = Clock::now();
     seen = now_seen;
@@ -170,16 +181,17 @@ unsigned Traffic::send(Flow& flow, unsigned count, Clock::time_point now) noexce
   std::array<SendSlot, burst_max> slots;
   const unsigned room = flow.spec.from->reserve(flow.spec.queue, std::span(slots).first(count));
   const std::uint64_t time_ns = nanoseconds(now);
-  const VirtioNetHeader header = flow.form.header();
   for (unsigned i = 0; i < room; ++i) {
-    // All 12 bytes also where the header has 10: the frame is written after it.
-    if (slots[i].header != nullptr) std::memcpy(slots[i].header, &header, sizeof header);
-    if (options_.rewrite) flow.form.lay_out(slots[i].frame);
+    if (options_.rewrite) lay_out(flow.form, slots[i]);
     flow.form.stamp(slots[i].frame, flow.sent + i, time_ns);
   }
   const unsigned sent = room == 0 ? 0 : flow.spec.from->send(flow.spec.queue, room, options_.frame_bytes);
   flow.sent += sent;
   return sent;
+}
+
+void Traffic::notify() noexcept {
+  for (Endpoint* const endpoint : endpoints_) endpoint->notify();
 }
 
 unsigned Traffic::receive_all() noexcept {

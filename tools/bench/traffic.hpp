@@ -35,7 +35,7 @@ struct TrafficOptions {
   std::uint32_t in_flight = 0;  ///< Of each flow at most so many that were sent and have not arrived; 0: no limit.
   double rate_pps = 0;          ///< Of all flows together; 0: as fast as it goes.
   Check check = Check::full;
-  bool rewrite = false;                     ///< Write the whole frame each time, not only its first line and marks.
+  bool rewrite = false;                     ///< Write header and frame each time, not only what differs.
   bool interrupt = false;                   ///< Sleep when there is nothing to do.
   bool latency = false;                     ///< Record how long packets take.
   std::chrono::milliseconds quiet{50};      ///< drain(): after so long without arrivals it asks by another packet.
@@ -107,6 +107,7 @@ class Traffic {
   unsigned room_of(Flow& flow, Clock::time_point now) const noexcept;
   unsigned send(Flow& flow, unsigned count, Clock::time_point now) noexcept;
   unsigned receive_all() noexcept;
+  void notify() noexcept;
   void take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept;
   void begin_pace(Clock::time_point now) noexcept;
   double due(Clock::time_point now) noexcept;

@@ -99,6 +99,7 @@ Result<void> VhostEndpoint::check_wishes() {
 
 DriverRingOptions VhostEndpoint::ring_options(bool device_writes) const noexcept {
   DriverRingOptions ring{.size = options_.ring_size, .layout = options_.layout, .device_writes = device_writes};
+  ring.rewrite = options_.rewrite;
   ring.event_idx = features().has(VirtioFeature::event_idx);
   ring.header_bytes = header_bytes_;
   ring.buffer_bytes = header_bytes_ + options_.frame_bytes_max;

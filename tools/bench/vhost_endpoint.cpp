@@ -16,6 +16,22 @@ using protocol::VirtioFeature;
 
 namespace {
 constexpr unsigned refused_max = 256;
+
+/// For a line that will be written: it comes as our own. GCC's for any x86-64 fetches it to be read.
+void prefetch_write(const void* line) noexcept {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
+std::uint16_t buffers_of(const std::uint8_t* header) noexcept {
+  std::uint16_t number;
+  std::memcpy(&number, header + offsetof(VirtioNetHeader, num_buffers), sizeof number);
+  return number;
+}
+
 }  // namespace
 
 void VhostEndpoint::reclaim(Queue& queue) noexcept {
@@ -41,23 +57,26 @@ unsigned VhostEndpoint::reserve(unsigned index, std::span<SendSlot> slots) noexc
     return 0;
   }
   queue.refused = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    slots[i] = queue.slots[queue.free_chains[(queue.free_head + i) & mask]];
-    __builtin_prefetch(slots[i].header, 1);
-    __builtin_prefetch(slots[i].frame, 1);
-  }
+  for (unsigned i = 0; i < count; ++i) slots[i] = queue.slots[queue.free_chains[(queue.free_head + i) & mask]];
   return count;
 }
 
 unsigned VhostEndpoint::send(unsigned index, unsigned count, std::uint32_t frame_bytes) noexcept {
   Queue& queue = *queues_[index];
   const std::size_t mask = queue.free_chains.size() - 1;
-  const std::uint16_t* const chains = queue.free_chains.data();
-  const std::uint64_t first = queue.free_head;
-  queue.transmit.post_burst(count, header_bytes_ + frame_bytes, [=](unsigned i) { return chains[(first + i) & mask]; });
+  for (unsigned i = 0; i < count; ++i)
+    queue.transmit.post(queue.free_chains[(queue.free_head + i) & mask], header_bytes_ + frame_bytes);
   queue.free_head += count;
   queue.transmit.publish();
+  fetch_to_write(queue, count);
   return count;
+}
+
+/// The lines that the next burst writes come while something else is done.
+void VhostEndpoint::fetch_to_write(const Queue& queue, unsigned count) noexcept {
+  const std::size_t mask = queue.free_chains.size() - 1;
+  const std::uint64_t end = std::min(queue.free_tail, queue.free_head + count);
+  for (std::uint64_t i = queue.free_head; i < end; ++i) prefetch_write(queue.slots[queue.free_chains[i & mask]].frame);
 }
 
 std::uint64_t VhostEndpoint::taken(unsigned index) noexcept {
@@ -69,25 +88,43 @@ unsigned VhostEndpoint::receive(unsigned index, std::span<ReceivedFrame> frames)
   Queue& queue = *queues_[index];
   const unsigned waiting = queue.receive.used_waiting();
   if (waiting == 0) return 0;
-  const auto ahead = static_cast<std::uint16_t>(std::min<std::size_t>(waiting, frames.size()));
-  for (std::uint16_t i = 0; i < ahead; ++i) {
-    const std::uint16_t chain = queue.receive.peek(i).chain;
-    if (chain >= queue.receive.chain_count()) continue;
-    const std::uint8_t* const buffer = queue.receive.buffer(chain);
-    __builtin_prefetch(buffer);
-    __builtin_prefetch(buffer + header_bytes_);
-  }
+  fetch_to_read(queue, waiting, frames.size());
   unsigned count = 0;
   unsigned at = 0;
   queue.scratch_used = 0;
   while (count < frames.size() && at < waiting) {
-    const unsigned buffers = gather(queue, at, waiting, frames[count]);
+    unsigned buffers = 1;
+    if (!single(queue.receive, at, frames[count])) [[unlikely]]
+      buffers = gather(queue, at, waiting, frames[count]);
     if (buffers == 0) break;
     at += buffers;
     if (frames[count].bytes != nullptr) ++count;
   }
   queue.receive.take(at, [&](std::uint16_t chain) { queue.holding[queue.held++] = chain; });
+  queue.fetched = static_cast<std::uint16_t>(queue.fetched > at ? queue.fetched - at : 0);
   return count;
+}
+
+/// The buffers of this burst, and of the next one where the back-end is that far: it will have come by then.
+void VhostEndpoint::fetch_to_read(Queue& queue, unsigned waiting, std::size_t burst) const noexcept {
+  const DriverRing& ring = queue.receive;
+  const auto ahead = static_cast<std::uint16_t>(std::min<std::size_t>(waiting, 2 * burst));
+  for (; queue.fetched < ahead; ++queue.fetched) {
+    const std::uint16_t chain = ring.peek(queue.fetched).chain;
+    if (chain >= ring.chain_count()) continue;
+    const std::uint8_t* const buffer = ring.buffer(chain);
+    __builtin_prefetch(buffer);
+    __builtin_prefetch(buffer + header_bytes_);
+  }
+}
+
+bool VhostEndpoint::single(const DriverRing& ring, unsigned at, ReceivedFrame& frame) const noexcept {
+  const DriverRing::Used used = ring.peek(static_cast<std::uint16_t>(at));
+  if (!ring.is_out(used.chain) || used.length < header_bytes_ || used.length > ring.options().buffer_bytes)
+    return false;
+  const std::uint8_t* const buffer = ring.buffer(used.chain);
+  frame = {buffer + header_bytes_, used.length - header_bytes_};
+  return !mergeable_ || buffers_of(buffer) == 1;
 }
 
 unsigned VhostEndpoint::gather(Queue& queue, unsigned at, unsigned waiting, ReceivedFrame& frame) noexcept {
@@ -97,11 +134,7 @@ unsigned VhostEndpoint::gather(Queue& queue, unsigned at, unsigned waiting, Rece
   if (!ring.is_out(first.chain)) return 1;  // take() counts it
   const std::uint8_t* const start = ring.buffer(first.chain);
   std::uint32_t buffers = 1;
-  if (mergeable_) {
-    std::uint16_t number;
-    std::memcpy(&number, start + offsetof(VirtioNetHeader, num_buffers), sizeof number);
-    buffers = number;
-  }
+  if (mergeable_) buffers = buffers_of(start);
   const std::uint32_t room = ring.options().buffer_bytes;
   if (buffers == 0 || buffers > ring.chain_count() || first.length < header_bytes_ || first.length > room) {
     ++queue.malformed;
@@ -147,10 +180,16 @@ const std::uint8_t* VhostEndpoint::linearize(Queue& queue, unsigned at, unsigned
 void VhostEndpoint::release(unsigned index) noexcept {
   Queue& queue = *queues_[index];
   const std::uint32_t room = queue.receive.options().buffer_bytes;
-  const std::uint16_t* const chains = queue.holding.data();
-  queue.receive.post_burst(queue.held, room, [chains](unsigned i) { return chains[i]; });
+  for (unsigned i = 0; i < queue.held; ++i) queue.receive.post(queue.holding[i], room);
   queue.held = 0;
   queue.receive.publish();
+}
+
+void VhostEndpoint::notify() noexcept {
+  for (const auto& queue : queues_) {
+    queue->receive.notify();
+    queue->transmit.notify();
+  }
 }
 
 std::uint32_t VhostEndpoint::capacity(std::uint32_t frame_bytes) const noexcept {

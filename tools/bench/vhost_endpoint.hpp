@@ -28,6 +28,7 @@ struct GuestOptions {
   bool offload = false;                    ///< Checksum and TSO, both ways.
   std::uint32_t frame_bytes_max = 64;      ///< The largest that will be sent or must be received.
   std::uint32_t receive_buffer_bytes = 0;  ///< 0: chosen.
+  bool rewrite = false;                    ///< Write all that the back-end reads anew for each packet.
   unsigned regions = 1;
   std::chrono::milliseconds timeout{10000};
 };
@@ -47,6 +48,7 @@ class VhostEndpoint final : public Endpoint {
   std::uint64_t taken(unsigned queue) noexcept override;
   unsigned receive(unsigned queue, std::span<ReceivedFrame> frames) noexcept override;
   void release(unsigned queue) noexcept override;
+  void notify() noexcept override;
   std::uint32_t capacity(std::uint32_t frame_bytes) const noexcept override;
   std::vector<int> wait_fds() const override;
   bool arm(bool wanted) noexcept override;
@@ -70,6 +72,7 @@ class VhostEndpoint final : public Endpoint {
     std::uint64_t free_tail = 0;
     std::uint64_t taken = 0;
     unsigned refused = 0;                ///< How often reserve() waited for more buffers to be free.
+    std::uint16_t fetched = 0;           ///< Used entries ahead whose buffers are on their way to our cache.
     std::uint16_t held = 0;              ///< Receive buffers that release() gives back.
     std::vector<std::uint16_t> holding;  ///< Their chains.
     std::vector<std::uint8_t> scratch;   ///< For packets whose buffers do not lie side by side.
@@ -87,7 +90,11 @@ class VhostEndpoint final : public Endpoint {
   Result<void> start_rings();
   Result<void> start_ring(std::uint32_t vring, DriverRing& ring);
   DriverRingOptions ring_options(bool device_writes) const noexcept;
-  void reclaim(Queue& queue) noexcept;
+  static void reclaim(Queue& queue) noexcept;
+  static void fetch_to_write(const Queue& queue, unsigned count) noexcept;
+  /// The frame of one buffer at used entry `at`; false: it is not as simple as that.
+  bool single(const DriverRing& ring, unsigned at, ReceivedFrame& frame) const noexcept;
+  void fetch_to_read(Queue& queue, unsigned waiting, std::size_t burst) const noexcept;
   /// The frame at used entry `at` of `waiting`; how many entries it takes, 0: not all there yet.
   unsigned gather(Queue& queue, unsigned at, unsigned waiting, ReceivedFrame& frame) noexcept;
   const std::uint8_t* linearize(Queue& queue, unsigned at, unsigned count, std::uint32_t length) noexcept;
