@@ -62,7 +62,7 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   if (announcing) [[unlikely]]
     announced = count == 0 ? 0 : take_announcement(pool, packets);
   const auto result = net::dequeue(context, pool, packets + announced, static_cast<std::uint16_t>(count - announced));
-  finish_burst(*running, result.needs_call);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
 
@@ -73,7 +73,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
       data_->cursor.fault.cause != VringFaultCause::none)
     return 0;
   const auto result = net::enqueue(context_of(*running, *data_), packets, count);
-  finish_burst(*running, result.needs_call);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
 }
 

@@ -18,6 +18,7 @@
 #include "backend/running_vring.hpp"
 #include "backend/vring_gate.hpp"
 #include "base/event_fd.hpp"
+#include "net/ring_context.hpp"
 #include "net/ring_counters.hpp"
 #include "virtqueue/split_queue.hpp"
 
@@ -85,6 +86,10 @@ class VringCore {
  private:
   VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept;
 
+  /// Whether finish_burst() has anything to do: seldom.
+  bool needs_finish(const net::BurstResult& result) const noexcept {
+    return result.needs_call || data_->cursor.fault.cause != VringFaultCause::none;
+  }
   void finish_burst(const RunningVring& running, bool needs_call) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
   void wish(std::uint8_t bit) noexcept;

@@ -12,6 +12,7 @@
 #include "net/mbuf_fill.hpp"
 #include "net/offload_from_guest.hpp"
 #include "net/packet_batch.hpp"
+#include "net/single_packet.hpp"
 #include "net/virtio_net_header.hpp"
 #include "virtqueue/chain_walker.hpp"
 
@@ -30,16 +31,12 @@ class Dequeuer {
   Dequeuer(const RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets) noexcept
       : context_(context), queue_(queue), pool_(pool), template_(pool), packets_(packets) {}
 
-  BurstResult run(std::uint16_t count) noexcept {
+  [[gnu::noinline]] BurstResult run(std::uint16_t count) noexcept {
     while (done_ < count && !stalled_ && !queue_.broken()) {
       const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done_), batch_max);
       const std::uint16_t batch = std::min(wanted, queue_.ready());
       if (batch == 0) break;
-      // One packet has code of its own, made from the same lines: loops and their beginnings are gone from it.
-      if (batch == 1)
-        run_batch(1);
-      else
-        run_batch(batch);
+      run_batch(batch);
     }
     return finish();
   }
@@ -193,11 +190,7 @@ class Dequeuer {
   BurstResult finish() noexcept {
     BurstResult result{.packets = done_};
     if (queue_.publish()) result.needs_call = queue_.needs_call();
-    if (done_ != 0) {
-      context_.counters.add(VringCounter::packets, done_);
-      context_.counters.add(VringCounter::bytes, bytes_);
-      context_.counters.add(VringCounter::bursts, 1);
-    }
+    if (done_ != 0) count_burst(context_.counters, done_, bytes_);
     return result;
   }
 
@@ -219,14 +212,46 @@ template <std::uint16_t header_bytes>
   return Dequeuer<header_bytes>(context, queue, pool, packets).run(count);
 }
 
+/// The next packet, if it is the common one and asks nothing of its header; else 0 packets, and nothing was touched.
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline BurstResult take_single(const RingContext& context, SplitQueue& queue, rte_mempool* pool,
+                                                      rte_mbuf** packet) noexcept {
+  SinglePacket<virtqueue::Direction::readable, header_bytes, ethernet_header_bytes> found;
+  const MbufTemplate fresh(pool);
+  if (!found.find(queue, context, std::min(fresh.room(), packet_bytes_max)) ||
+      load_once<std::uint16_t>(found.header()) != 0 || rte_mempool_get(pool, reinterpret_cast<void**>(packet)) != 0)
+      [[unlikely]]
+    return {};
+  const std::uint32_t length = found.length();
+  rte_mbuf* const mbuf = *packet;
+  fresh.apply(mbuf, length);
+  copy_packet(fresh.data(mbuf), found.payload(), length);
+  queue.add_used(found.head(), 0);
+  queue.advance(1);
+  queue.publish();
+  count_burst(context.counters, 1, length);
+  return {.packets = 1, .needs_call = queue.needs_call()};
+}
+
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline BurstResult take(const RingContext& context, SplitQueue& queue, rte_mempool* pool,
+                                               rte_mbuf** packets, std::uint16_t count) noexcept {
+  if (std::min(count, queue.ready()) == 1) {
+    const BurstResult single = take_single<header_bytes>(context, queue, pool, packets);
+    if (single.packets != 0) [[likely]]
+      return single;
+  }
+  return run<header_bytes>(context, queue, pool, packets, count);
+}
+
 }  // namespace
 
 BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   SplitQueue queue(context.layout, context.cursor);
   if (queue.ready() == 0) return {};  // idle, the cheapest case
   if (header_length(context.features) == header_length_full)
-    return run<header_length_full>(context, queue, pool, packets, count);
-  return run<header_length_legacy>(context, queue, pool, packets, count);
+    return take<header_length_full>(context, queue, pool, packets, count);
+  return take<header_length_legacy>(context, queue, pool, packets, count);
 }
 
 BurstResult drain(const RingContext& context) noexcept {

@@ -13,6 +13,7 @@
 #include "net/packet_batch.hpp"
 #include "net/packet_reader.hpp"
 #include "net/segmenter.hpp"
+#include "net/single_packet.hpp"
 #include "net/virtio_net_header.hpp"
 #include "virtqueue/chain_walker.hpp"
 
@@ -24,20 +25,23 @@ using virtqueue::ChainWalker;
 using virtqueue::Pop;
 using virtqueue::SplitQueue;
 
+/// Whether the straight path takes a packet, wherever it goes.
+bool is_plain(const rte_mbuf& packet, std::uint32_t frame_max) noexcept {
+  return !may_need_offload(packet.ol_flags) && packet.nb_segs == 1 && packet.data_len <= frame_max;
+}
+
 template <std::uint16_t header_bytes>
 class Enqueuer {
  public:
   Enqueuer(const RingContext& context, SplitQueue& queue) noexcept
       : context_(context), queue_(queue), hint_(context.cursor.hint) {}
 
-  BurstResult run(rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  [[gnu::noinline]] BurstResult run(rte_mbuf* const* packets, std::uint16_t count) noexcept {
     std::uint16_t done = 0;
     while (done < count && !queue_.broken()) {
       const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
       const std::uint16_t batch = std::min(wanted, queue_.ready());
-      // One packet has code of its own, made from the same lines: loops and their beginnings are gone from it.
-      const std::uint16_t put = batch == 1 ? put_simple(packets + done, 1) : put_simple(packets + done, batch);
-      done = static_cast<std::uint16_t>(done + put);
+      done = static_cast<std::uint16_t>(done + put_simple(packets + done, batch));
       if (done == count) break;
       if (queue_.ready() == 0) {
         stall();
@@ -80,11 +84,9 @@ class Enqueuer {
     for (; i < count; ++i) {
       const rte_mbuf& packet = *packets[i];
       const std::uint32_t length = packet.data_len;
-      const std::uint64_t flags = packet.ol_flags;
-      if (may_need_offload(flags) || packet.nb_segs != 1 || length > frame_max || length - 1 >= batch_.length(i))
-          [[unlikely]]
+      if (!is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
         break;
-      write_plain_header<header_bytes>(batch_.header(i), flags, valid_mask);
+      write_plain_header<header_bytes>(batch_.header(i), packet.ol_flags, valid_mask);
       copy_packet(batch_.template payload<one_piece>(i), rte_pktmbuf_mtod(&packet, const std::uint8_t*), length);
       written_[i] = length + header_bytes;
       bytes += length;
@@ -222,11 +224,7 @@ class Enqueuer {
     context_.cursor.hint = hint_;
     BurstResult result{.packets = done};
     if (queue_.publish()) result.needs_call = queue_.needs_call();
-    if (packets_ != 0) {
-      context_.counters.add(VringCounter::packets, packets_);
-      context_.counters.add(VringCounter::bytes, bytes_);
-      context_.counters.add(VringCounter::bursts, 1);
-    }
+    if (packets_ != 0) count_burst(context_.counters, packets_, bytes_);
     if (short_buffers_ != 0) context_.counters.add(VringCounter::short_buffers, short_buffers_);
     if (queue_.bad_heads_skipped() != 0) context_.counters.add(VringCounter::drop_bad_head, queue_.bad_heads_skipped());
     return result;
@@ -243,13 +241,48 @@ class Enqueuer {
   PacketBatch<virtqueue::Direction::writable, header_bytes> batch_;
 };
 
+/// One packet into the next chain, if both are the common ones; else 0 packets, and nothing was touched.
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, SplitQueue& queue,
+                                                     const rte_mbuf& packet) noexcept {
+  SinglePacket<virtqueue::Direction::writable, header_bytes, 1> room;
+  const std::uint32_t length = packet.data_len;
+  if (!is_plain(packet, context.frame_max) || !room.find(queue, context, packet_bytes_max) ||
+      length - 1 >= room.length()) [[unlikely]]
+    return {};
+  write_plain_header<header_bytes>(room.header(), packet.ol_flags, data_valid_mask(context.features));
+  copy_packet(room.payload(), rte_pktmbuf_mtod(&packet, const std::uint8_t*), length);
+  queue.add_used(room.head(), length + header_bytes);
+  queue.advance(1);
+  queue.publish();
+  count_burst(context.counters, 1, length);
+  return {.packets = 1, .needs_call = queue.needs_call()};
+}
+
+template <std::uint16_t header_bytes>
+BurstResult run(const RingContext& context, SplitQueue& queue, rte_mbuf* const* packets,
+                                  std::uint16_t count) noexcept {
+  return Enqueuer<header_bytes>(context, queue).run(packets, count);
+}
+
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline BurstResult put(const RingContext& context, SplitQueue& queue, rte_mbuf* const* packets,
+                                              std::uint16_t count) noexcept {
+  if (count == 1 && queue.ready() != 0) {
+    const BurstResult single = put_single<header_bytes>(context, queue, *packets[0]);
+    if (single.packets != 0) [[likely]]
+      return single;
+  }
+  return run<header_bytes>(context, queue, packets, count);
+}
+
 }  // namespace
 
 BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count) noexcept {
   SplitQueue queue(context.layout, context.cursor);
   if (header_length(context.features) == header_length_full)
-    return Enqueuer<header_length_full>(context, queue).run(packets, count);
-  return Enqueuer<header_length_legacy>(context, queue).run(packets, count);
+    return put<header_length_full>(context, queue, packets, count);
+  return put<header_length_legacy>(context, queue, packets, count);
 }
 
 }  // namespace vhostx::net

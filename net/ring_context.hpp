@@ -32,4 +32,11 @@ inline constexpr std::uint32_t packet_bytes_max = 65535 + 40 + 14 + 8;
 
 inline constexpr std::uint32_t ethernet_header_bytes = 14;
 
+/// What the counters of a ring learn from a burst that moved packets.
+inline void count_burst(RingCounters& counters, std::uint64_t packets, std::uint64_t bytes) noexcept {
+  counters.add(VringCounter::packets, packets);
+  counters.add(VringCounter::bytes, bytes);
+  counters.add(VringCounter::bursts, 1);
+}
+
 }  // namespace vhostx::net
