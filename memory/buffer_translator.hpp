@@ -16,20 +16,58 @@ class BufferTranslator {
  public:
   BufferTranslator(const GuestMemory& memory, const GuestMemory::Hint& hint) noexcept
       : memory_(memory),
-        index_(memory.index()),
         guest_(hint.guest),
         surely_inside_(hint.size > length_max ? hint.size - length_max : 0),
         host_(hint.host) {}
 
+  /// Finds the address of a buffer of any allowed length where it is one comparison; else false.
+  bool translate_near(GuestAddress address, std::uint8_t*& found) const noexcept {
+    const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
+    found = host_ + offset;
+    return offset < surely_inside_;
+  }
+
   /// Finds [address, address + length). False: it is not all in one region. `length` is 1 to `length_max`.
   bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
-    const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
-    if (offset < surely_inside_) [[likely]] {
-      found = host_ + offset;
+    return translate_near(address, found) || Far(*this).translate(address, length, found);
+  }
+
+  /// For buffers that lie in another region each: the look-up at once. A loop keeps it in registers; when it goes, the
+  /// translator knows where it found the last one.
+  class Far {
+   public:
+    explicit Far(BufferTranslator& translator) noexcept
+        : translator_(translator),
+          memory_(translator.memory_),
+          index_(translator.memory_.index()),
+          region_(translator.elsewhere_) {}
+    ~Far() { translator_.elsewhere_ = region_; }
+    Far(const Far&) = delete;
+    Far& operator=(const Far&) = delete;
+
+    /// As the translator's.
+    [[gnu::always_inline]] bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
+      const GuestMemory::Hint& region = index_.likely_region(address);
+      const std::uint64_t offset = address.value - region.guest;
+      if (offset >= region.size || length > region.size - offset) [[unlikely]] {
+        found = translate_by_search(address, length);
+        return found != nullptr;
+      }
+      region_ = &region;
+      found = region.host + offset;
       return true;
     }
-    return translate_elsewhere(address, length, found);
-  }
+
+   private:
+    [[gnu::noinline]] std::uint8_t* translate_by_search(GuestAddress address, std::size_t length) const noexcept {
+      return memory_.translate(address, length).data;
+    }
+
+    BufferTranslator& translator_;
+    const GuestMemory& memory_;
+    const GuestMemory::Index index_;
+    const GuestMemory::Hint* region_;
+  };
 
   /// For the next burst: where the last buffer lay that was not where the hint said.
   void keep_hint(GuestMemory::Hint& hint) const noexcept {
@@ -37,24 +75,11 @@ class BufferTranslator {
   }
 
  private:
-  bool translate_elsewhere(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
-    const GuestMemory::Hint& region = index_.likely_region(address);
-    const std::uint64_t offset = address.value - region.guest;
-    if (offset < region.size && length <= region.size - offset) [[likely]] {
-      elsewhere_ = &region;
-      found = region.host + offset;
-      return true;
-    }
-    found = memory_.translate(address, length).data;
-    return found != nullptr;
-  }
-
   const GuestMemory& memory_;
-  const GuestMemory::Index index_;
   std::uint64_t guest_;
   std::uint64_t surely_inside_;  // from an offset below this, length_max bytes lie in the region
   std::uint8_t* host_;
-  const GuestMemory::Hint* elsewhere_ = nullptr;
+  const GuestMemory::Hint* elsewhere_ = nullptr;  // where the last buffer was found that was not near
 };
 
 }  // namespace vhostx::memory

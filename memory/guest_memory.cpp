@@ -77,7 +77,7 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
 void GuestMemory::index_regions() {
   constexpr unsigned slots_log2_max = 13;
   reset_index(0, 0);
-  if (starts_.empty() || entries_.size() > std::numeric_limits<std::uint16_t>::max()) return;
+  if (starts_.empty() || entries_.size() > std::numeric_limits<std::uint16_t>::max() / Index::units_an_entry) return;
   const std::uint64_t last = entries_.back().guest + (entries_.back().size - 1);
   for (unsigned shift = 63;; --shift) {
     const auto needed_log2 = static_cast<unsigned>(std::bit_width((last >> shift) - (starts_.front() >> shift)));
@@ -103,7 +103,7 @@ bool GuestMemory::fill_slots() {
     for (std::uint64_t at = entries_[i].guest >> index_.shift_;; ++at) {
       auto& slot = slots_[at & index_.mask_];
       exact = exact && slot == 0;
-      if (slot == 0) slot = static_cast<std::uint16_t>(i);
+      if (slot == 0) slot = static_cast<std::uint16_t>(i * Index::units_an_entry);
       if (at == last) break;  // not `at <= last` above: with slots of one byte `last` may be the highest number
     }
   }

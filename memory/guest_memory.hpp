@@ -70,11 +70,15 @@ class GuestMemory {
     /// The one region that may hold `address`: whether it does is for the caller to check. Another one, or an empty
     /// one, where more than one look is needed: translate() makes them.
     const Hint& likely_region(GuestAddress address) const noexcept {
-      return entries_[slots_[(address.value >> shift_) & mask_]];
+      const std::size_t units = slots_[(address.value >> shift_) & mask_];
+      return *reinterpret_cast<const Hint*>(reinterpret_cast<const std::uint64_t*>(entries_) + units);
     }
 
    private:
     friend class GuestMemory;
+    // Slots count in units that a processor can scale an index by.
+    static constexpr std::size_t units_an_entry = sizeof(Hint) / sizeof(std::uint64_t);
+
     const Hint* entries_ = nullptr;
     const std::uint16_t* slots_ = nullptr;  // of each slot its entry, the first of several
     std::uint64_t mask_ = 0;                // slots are a power of two: addresses far away fall on them again

@@ -260,8 +260,7 @@ template <std::uint16_t header_bytes>
 }
 
 template <std::uint16_t header_bytes>
-BurstResult run(const RingContext& context, SplitQueue& queue, rte_mbuf* const* packets,
-                                  std::uint16_t count) noexcept {
+BurstResult run(const RingContext& context, SplitQueue& queue, rte_mbuf* const* packets, std::uint16_t count) noexcept {
   return Enqueuer<header_bytes>(context, queue).run(packets, count);
 }
 

@@ -35,9 +35,12 @@ class PacketBatch {
 #pragma GCC unroll 4
     for (std::uint16_t i = 0; i < count; ++i) rte_prefetch0(table + heads_[i] * descriptor_bytes);
     Translator translator(context.memory, hint);
-    one_piece_ = load_descriptors(context.layout, count, translator) == 0;
-    if (!one_piece_) [[unlikely]]
+    const std::uint16_t near = load_near(context.layout, count, translator);
+    one_piece_ = near == count || load_far(context.layout, near, count, translator) == 0;
+    if (!one_piece_) [[unlikely]] {
+      look_further(context.layout, near, count, translator);
       load_short_chains(count, translator);
+    }
     translator.keep_hint(hint);
     return count;
   }
@@ -65,42 +68,69 @@ class PacketBatch {
   using RawDescriptor = virtqueue::RawDescriptor;
   static constexpr std::size_t descriptor_bytes = sizeof(virtqueue::Descriptor);
 
-  /// Chains of one descriptor; of the others it is found where to look next. Returns how many those are.
-  [[gnu::always_inline]] std::uint16_t load_descriptors(const virtqueue::RingLayout& layout, std::uint16_t count,
-                                                        Translator& translator) noexcept {
+  /// Chains of one descriptor in the region of the burst before; stops at the first other one, and returns its number.
+  [[gnu::always_inline]] std::uint16_t load_near(const virtqueue::RingLayout& layout, std::uint16_t count,
+                                                 const Translator& translator) noexcept {
     const std::uint8_t* table = layout.descriptors;
     const std::uint32_t lengths_allowed = lengths_allowed_;
-    std::uint16_t others = 0;
-    for (std::uint16_t i = 0; i < count; ++i) {
+    std::uint16_t i = 0;
+    for (; i < count; ++i) {
       const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
       const std::uint32_t payload_bytes = descriptor.length() - header_bytes;
       // The length in one comparison: what is too short wraps to something huge.
       if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
-          !translator.translate({descriptor.address}, descriptor.length(), headers_[i])) [[unlikely]] {
-        look_further(i, layout, descriptor, translator);
-        ++others;
-        continue;
-      }
+          !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
+        break;
       lengths_[i] = payload_bytes;
       rte_prefetch0(headers_[i]);
+    }
+    return i;
+  }
+
+  /// The rest, from chain `begin` on: chains of one descriptor in any region. Returns how many there are of others,
+  /// whose first descriptors it keeps. Out of line: the loop has the registers to itself.
+  [[gnu::noinline]] std::uint16_t load_far(const virtqueue::RingLayout& layout, std::size_t begin, std::size_t count,
+                                           Translator& translator) noexcept {
+    const std::uint8_t* const table = layout.descriptors;
+    const std::uint32_t lengths_allowed = lengths_allowed_;
+    typename Translator::Far far(translator);
+    std::uint16_t others = 0;
+    for (std::size_t i = begin; i < count; ++i) {
+      const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
+      std::uint32_t payload_bytes = descriptor.length() - header_bytes;
+      std::uint8_t* found = nullptr;
+      if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
+          !far.translate({descriptor.address}, descriptor.length(), found)) [[unlikely]] {
+        first_addresses_[i] = descriptor.address;
+        first_rests_[i] = descriptor.rest;
+        payload_bytes = 0;
+        ++others;
+      }
+      headers_[i] = found;
+      lengths_[i] = payload_bytes;
+      rte_prefetch0(found);
     }
     return others;
   }
 
-  /// Finds the indirect table, or the second descriptor, of a chain that may be short; null for all others.
-  void look_further(std::uint16_t i, const virtqueue::RingLayout& layout, const RawDescriptor& first,
+  RawDescriptor first(std::size_t i) const noexcept { return {first_addresses_[i], first_rests_[i]}; }
+
+  /// Finds the indirect table, or the second descriptor, of each chain that may be short; null for all others.
+  void look_further(const virtqueue::RingLayout& layout, std::uint16_t begin, std::uint16_t count,
                     Translator& translator) noexcept {
-    lengths_[i] = 0;
-    std::uint8_t* found = nullptr;
-    const std::uint32_t entries = virtqueue::short_table_size(first);
-    if (entries != 0 && layout.features.indirect) {
-      if (!translator.translate({first.address}, first.length(), found)) found = nullptr;
-    } else if (virtqueue::is_followed<direction>(first) && first.next() < layout.size && layout.size > 1) {
-      found = const_cast<std::uint8_t*>(layout.descriptors) + first.next() * descriptor_bytes;
+    for (std::uint16_t i = begin; i < count; ++i) {
+      if (is_simple(i)) continue;
+      std::uint8_t* found = nullptr;
+      const RawDescriptor descriptor = first(i);
+      const std::uint32_t entries = virtqueue::short_table_size(descriptor);
+      if (entries != 0 && layout.features.indirect) {
+        if (!translator.translate({descriptor.address}, descriptor.length(), found)) found = nullptr;
+      } else if (virtqueue::is_followed<direction>(descriptor) && descriptor.next() < layout.size && layout.size > 1) {
+        found = const_cast<std::uint8_t*>(layout.descriptors) + descriptor.next() * descriptor_bytes;
+      }
+      payloads_[i] = found;
+      rte_prefetch0(found);
     }
-    firsts_[i] = first;
-    payloads_[i] = found;
-    rte_prefetch0(found);
   }
 
   /// Header and packet in two descriptors, or both in an indirect table. Out of line: the common batch has none.
@@ -109,14 +139,14 @@ class PacketBatch {
       if (is_simple(i)) {
         payloads_[i] = headers_[i] + header_bytes;
       } else if (const std::uint8_t* const further = payloads_[i]; further != nullptr) {
-        const std::uint32_t entries = virtqueue::short_table_size(firsts_[i]);
-        const RawDescriptor first = entries == 0 ? firsts_[i] : virtqueue::load_descriptor(further);
-        if (entries != 0 && virtqueue::is_last<direction>(first))
-          take_one(i, first, translator);
+        const std::uint32_t entries = virtqueue::short_table_size(first(i));
+        const RawDescriptor head = entries == 0 ? first(i) : virtqueue::load_descriptor(further);
+        if (entries != 0 && virtqueue::is_last<direction>(head))
+          take_one(i, head, translator);
         else if (entries == 0)
-          take_two(i, first, virtqueue::load_descriptor(further), translator);
-        else if (virtqueue::is_followed<direction>(first) && first.next() < entries)
-          take_two(i, first, virtqueue::load_descriptor(further + first.next() * descriptor_bytes), translator);
+          take_two(i, head, virtqueue::load_descriptor(further), translator);
+        else if (virtqueue::is_followed<direction>(head) && head.next() < entries)
+          take_two(i, head, virtqueue::load_descriptor(further + head.next() * descriptor_bytes), translator);
       }
     }
   }
@@ -144,7 +174,9 @@ class PacketBatch {
   }
 
   std::array<std::uint16_t, batch_max> heads_;
-  std::array<RawDescriptor, batch_max> firsts_;  // of chains that load_short_chains looks at
+  // Of chains that are not simple at first sight: the descriptor that heads them, its two words apart.
+  std::array<std::uint64_t, batch_max> first_addresses_;
+  std::array<std::uint64_t, batch_max> first_rests_;
   std::array<std::uint8_t*, batch_max> headers_;
   std::array<std::uint8_t*, batch_max> payloads_;  // unless one_piece_; for load_short_chains: where it looks
   std::array<std::uint32_t, batch_max> lengths_;
