@@ -123,7 +123,7 @@ class PacketBatch {
       std::uint8_t* found = nullptr;
       const RawDescriptor descriptor = first(i);
       const std::uint32_t entries = virtqueue::short_table_size(descriptor);
-      if (entries != 0 && layout.features.indirect) {
+      if (entries != 0 && entries <= layout.size && layout.features.indirect) {
         if (!translator.translate({descriptor.address}, descriptor.length(), found)) found = nullptr;
       } else if (virtqueue::is_followed<direction>(descriptor) && descriptor.next() < layout.size && layout.size > 1) {
         found = const_cast<std::uint8_t*>(layout.descriptors) + descriptor.next() * descriptor_bytes;

@@ -72,10 +72,11 @@ inline rte_mbuf* make_packet(rte_mempool* pool, const Bytes& bytes, std::size_t 
 
 struct RingFixture {
   explicit RingFixture(std::uint64_t negotiated = net::feature_version_1 | net::feature_mrg_rxbuf,
-                       std::uint16_t ring_size = 64, std::vector<FakeGuest::Region> regions = {{0x4000'0000, 8 << 20}})
+                       std::uint16_t ring_size = 64, std::vector<FakeGuest::Region> regions = {{0x4000'0000, 8 << 20}},
+                       virtqueue::RingFeatures ring_features = {.indirect = true})
       : features(negotiated),
         guest(regions),
-        driver(guest, ring_size, {.indirect = true}),
+        driver(guest, ring_size, ring_features),
         memory(guest.map()),
         layout(*driver.lay_out(*memory)) {
     start_eal();

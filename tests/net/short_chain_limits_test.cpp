@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Chains of one and two descriptors at the limits: lengths, borders of regions, the ring's own size, its end and the
+// end of its indices, heads that are none in the middle of a batch.
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "tests/net/short_chain_ring.hpp"
+
+namespace vhostx::net {
+namespace {
+
+using test::Bytes;
+using test::GuestDescriptor;
+using test::header_bytes;
+using test::join;
+using test::make_packet;
+using test::pattern;
+using test::RingFixture;
+using test::ShortChainRing;
+using test::Way;
+using virtqueue::Descriptor;
+
+constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
+constexpr std::uint64_t plain = feature_version_1;
+constexpr std::uint64_t legacy = 0;
+
+class ShortChainLimits : public ::testing::TestWithParam<std::tuple<std::uint64_t, Way>> {
+ protected:
+  std::uint64_t features() const { return std::get<0>(GetParam()); }
+  Way way() const { return std::get<1>(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Headers, ShortChainLimits,
+                         ::testing::Combine(::testing::Values(mergeable, plain, legacy),
+                                            ::testing::Values(Way::from_guest, Way::to_guest)));
+
+// In each round the ring's end lies elsewhere in a batch; the indices go from 65535 to 0.
+TEST_P(ShortChainLimits, TheRingsEndAndTheIndicesEnd) {
+  for (const std::uint16_t size : std::initializer_list<std::uint16_t>{4, 16, 64})
+    for (const std::uint16_t start : std::initializer_list<std::uint16_t>{0, 65535, 65534, 65521, 65500}) {
+      ShortChainRing ring(features(), way(), size);
+      ring.driver.start_at(start);
+      ring.cursor.avail_next = ring.cursor.used_next = start;
+      std::uint16_t index = start;
+      for (std::uint16_t round = 0; round < 7; ++round) {
+        std::vector<std::uint16_t> good;
+        const auto count = static_cast<std::size_t>(1 + (size / 4 + round) % (size / 2));
+        while (good.size() < count && ring.driver.free_descriptors() >= 3)
+          good.push_back(ring.publish_good(good.size()));
+        ASSERT_EQ(ring.deliver(32), good.size()) << size << " " << start << " " << round;
+        index = static_cast<std::uint16_t>(index + good.size());
+        ASSERT_EQ(ring.driver.used_index(), index);
+        ASSERT_EQ(ring.cursor.avail_next, index);
+        ASSERT_NO_FATAL_FAILURE(ring.expect_used(good));
+      }
+    }
+}
+
+TEST_P(ShortChainLimits, AFullRingOverItsEnd) {
+  for (const std::uint16_t size : std::initializer_list<std::uint16_t>{1, 2, 32, 128})
+    for (const std::uint16_t start : std::initializer_list<std::uint16_t>{65535, 5, 31}) {
+      ShortChainRing ring(features(), way(), size);
+      ring.driver.start_at(start);
+      ring.cursor.avail_next = ring.cursor.used_next = start;
+      std::vector<std::uint16_t> good;
+      while (good.size() < size)
+        good.push_back(ring.publish_kind(good.size() % 2 == 0 || size == 1 ? 0 : 3, good.size()));
+      ASSERT_EQ(ring.deliver(64), size) << start;
+      ASSERT_NO_FATAL_FAILURE(ring.expect_used(good));
+    }
+}
+
+TEST_P(ShortChainLimits, BadHeadsInTheMiddleOfABatch) {
+  for (const std::uint16_t batch : std::initializer_list<std::uint16_t>{1, 4, 32})
+    for (const std::size_t first_bad : {0U, 1U, 2U, 3U, 15U, 31U}) {
+      ShortChainRing ring(features(), way());
+      std::vector<std::uint16_t> good;
+      for (std::size_t i = 0; i < 40; ++i) {
+        if (i == first_bad) {
+          ring.driver.publish_head(128);
+          ring.driver.publish_head(65535);
+        }
+        good.push_back(ring.publish_good(good.size()));
+      }
+      EXPECT_EQ(ring.deliver(batch), 40U) << batch << " " << first_bad;
+      EXPECT_EQ(ring.count(VringCounter::drop_bad_head), 2U);
+      EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::none);
+      ring.expect_used(good);
+    }
+}
+
+TEST_P(ShortChainLimits, TheEighthBadHeadBreaksTheRing) {
+  ShortChainRing ring(features(), way());
+  std::vector<std::uint16_t> good;
+  for (std::uint16_t i = 0; i < 8; ++i) {
+    if (i != 0) good.push_back(ring.publish_good(good.size()));
+    ring.driver.publish_head(static_cast<std::uint16_t>(128U << i % 2));
+  }
+  EXPECT_EQ(ring.deliver(32), 7U);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::bad_head);
+  EXPECT_EQ(ring.cursor.fault.a, 256U);
+  ring.expect_used(good);
+}
+
+TEST_P(ShortChainLimits, HeaderAndPacketInTwoRegions) {
+  ShortChainRing ring(features(), way());
+  std::vector<std::uint16_t> heads;
+  for (std::size_t i = 0; i < 33; ++i) {
+    const Bytes bytes = ring.packet(i);
+    const std::uint64_t far = 0x5000'0000 + (i % 2 == 0 ? i * 256 : (1 << 20) - i * 256 + 256 - bytes.size());
+    if (way() == Way::from_guest) std::copy(bytes.begin(), bytes.end(), ring.guest.at(far));
+    const GuestDescriptor header = ring.header_buffer();
+    auto chain = ring.driver.chain();
+    chain.raw(header.address, header.length, header.flags);
+    chain.raw(far, static_cast<std::uint32_t>(bytes.size()), ring.flag());
+    if (i % 3 == 2) chain.indirect();
+    heads.push_back(chain.publish());
+  }
+  EXPECT_EQ(ring.deliver(32), 33U);
+  ring.expect_used(heads);
+}
+
+// VIRTIO 1.2, 2.7.5.3.1: no chain is longer than the ring, in a table or not.
+TEST_P(ShortChainLimits, ATableLongerThanTheRing) {
+  ShortChainRing ring(features(), way(), 1);
+  ring.publish_kind(4, 0);
+  EXPECT_EQ(ring.deliver(1), 0U);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::chain_too_long);
+}
+
+TEST_P(ShortChainLimits, ARingOfOneHasNoSecondDescriptor) {
+  ShortChainRing ring(features(), way(), 1);
+  GuestDescriptor self = ring.buffer({});
+  self.flags |= Descriptor::next_flag;
+  ring.driver.descriptor(0) = self;
+  ring.driver.publish_head(0);
+  EXPECT_EQ(ring.deliver(1), 0U);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::chain_too_long);
+}
+
+class ShortChainLengths : public ::testing::TestWithParam<std::uint64_t> {};
+INSTANTIATE_TEST_SUITE_P(Headers, ShortChainLengths, ::testing::Values(mergeable, plain, legacy));
+
+// From the guest, every length around header and smallest packet, in all four kinds of short chains.
+TEST_P(ShortChainLengths, AroundTheSmallestPacket) {
+  const std::uint16_t header = header_length(GetParam());
+  for (std::uint32_t first = 0; first < 30; ++first)
+    for (std::uint32_t second = 0; second < 30; ++second)
+      for (int kind = 0; kind < 4; ++kind) {
+        if (kind < 2 && second != 0) continue;
+        RingFixture ring(GetParam(), 8);
+        auto chain = ring.driver.chain();
+        if (kind % 2 == 1) chain.indirect();
+        const Bytes bytes = join(Bytes(header), pattern(60));
+        chain.readable(std::span(bytes).first(first));
+        if (kind >= 2) chain.readable(std::span(bytes).subspan(first, second));
+        const std::uint16_t head = chain.publish();
+        const std::uint32_t whole = first + second;
+        const bool good = whole >= header + 14U;
+        const auto packets = ring.dequeue();
+        ASSERT_EQ(packets.size(), good ? 1U : 0U) << first << " " << second << " " << kind;
+        if (good) {
+          ASSERT_EQ(packets[0], Bytes(bytes.begin() + header, bytes.begin() + whole));
+        }
+        ASSERT_EQ(ring.count(VringCounter::drop_short_chain), good ? 0U : 1U);
+        const auto used = ring.driver.reap();
+        ASSERT_EQ(used.size(), 1U);
+        ASSERT_EQ(used[0].head, head);
+      }
+}
+
+TEST_P(ShortChainLengths, AroundTheLargestPacket) {
+  rte_mempool* pool = rte_pktmbuf_pool_create("large", 15, 0, 0, 65535, SOCKET_ID_ANY);  // one mbuf holds most of them
+  ASSERT_NE(pool, nullptr);
+  const std::uint16_t header = header_length(GetParam());
+  for (const std::uint32_t length :
+       {65535U - 128, 65535U - 127, packet_bytes_max, packet_bytes_max + 1, 0xffff'ffffU, 0xffff'fff3U, 0xffff'fff4U})
+    for (int kind = 0; kind < 4; ++kind) {
+      RingFixture ring(GetParam(), 8);
+      const std::uint64_t address = ring.guest.allocate(70000);
+      auto chain = ring.driver.chain();
+      if (kind % 2 == 1) chain.indirect();
+      if (kind >= 2)
+        chain.raw(address, header).raw(address + header, length);
+      else
+        chain.raw(address, header + length);  // wraps to something small where it is huge
+      chain.publish();
+      const bool wraps = kind < 2 && length > ~0U - header;
+      const bool good = length <= packet_bytes_max;
+      EXPECT_EQ(ring.dequeue(1, pool).size(), good ? 1U : 0U) << length << " " << kind;
+      EXPECT_EQ(ring.count(VringCounter::drop_too_large), good || wraps ? 0U : 1U) << length << " " << kind;
+      EXPECT_EQ(ring.driver.reap().size(), 1U);
+    }
+  EXPECT_EQ(rte_mempool_in_use_count(pool), 0U);
+  rte_mempool_free(pool);
+}
+
+// To the guest: a buffer that just holds the packet, and one that is a byte too small.
+TEST_P(ShortChainLengths, ABufferThatJustHoldsThePacket) {
+  const std::uint16_t header = header_length(GetParam());
+  for (const std::uint32_t missing : {0U, 1U})
+    for (int kind = 0; kind < 4; ++kind) {
+      RingFixture ring(GetParam(), 8);
+      for (int i = 0; i < 2; ++i) {
+        auto chain = ring.driver.chain();
+        if (kind % 2 == 1) chain.indirect();
+        if (kind >= 2)
+          chain.writable(header).writable(100 - missing);
+        else
+          chain.writable(header + 100 - missing);
+        chain.publish();
+      }
+      rte_mbuf* packet = make_packet(test::test_pool(), pattern(100));
+      EXPECT_EQ(ring.enqueue({packet}), 1);
+      rte_pktmbuf_free(packet);
+      const auto used = ring.driver.reap();
+      if (missing == 1 && GetParam() != mergeable) {
+        EXPECT_TRUE(used.empty());
+        EXPECT_EQ(ring.count(VringCounter::drop_too_large), 1U);
+        continue;
+      }
+      ASSERT_EQ(used.size(), 1 + missing) << kind;
+      EXPECT_EQ(used[0].length, header + 100 - missing);
+      const Bytes got = ring.driver.bytes_of(used[0]);
+      EXPECT_EQ(Bytes(got.begin() + header, got.end()), [&] {
+        Bytes all = pattern(100);
+        all.resize(100 - missing);
+        return all;
+      }());
+    }
+}
+
+}  // namespace
+}  // namespace vhostx::net
