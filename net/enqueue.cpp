@@ -119,9 +119,9 @@ class Enqueuer {
       if (verdict == OffloadVerdict::ready_checksummed) context_.counters.add(VringCounter::checksummed, 1);
       return true;
     }
-    if (outcome == Outcome::broken) return false;
     queue_.rewind(mark);
     short_buffers_ = short_before;
+    if (outcome == Outcome::broken) return false;  // the driver sees nothing of this packet
     if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
     // A driver that has posted all that a ring holds will never have room for this one.
     if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)

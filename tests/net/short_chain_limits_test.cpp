@@ -230,5 +230,20 @@ TEST_P(ShortChainLengths, ABufferThatJustHoldsThePacket) {
     }
 }
 
+// A packet over several buffers of which a later one lies: the driver sees nothing of it.
+TEST(ShortChainMergeable, ALieInALaterBufferHidesThePacket) {
+  RingFixture ring(mergeable, 8);
+  ring.driver.chain().writable(200).publish();
+  ring.driver.chain().writable(200).publish();
+  ring.driver.chain().raw(0, 200, Descriptor::write_flag).publish();
+  rte_mbuf* small = make_packet(test::test_pool(), pattern(60));
+  rte_mbuf* large = make_packet(test::test_pool(), pattern(300));
+  EXPECT_EQ(ring.enqueue({small, large}), 1);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::outside_memory);
+  EXPECT_EQ(ring.driver.reap().size(), 1U);
+  rte_pktmbuf_free(small);
+  rte_pktmbuf_free(large);
+}
+
 }  // namespace
 }  // namespace vhostx::net
