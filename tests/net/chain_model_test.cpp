@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Random rings against the model: the same packets, used entries, counters and bytes in the guest's memory.
+#include "tests/net/chain_model.hpp"
+
+#include <array>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "tests/net/hostile_ring.hpp"
+#include "tests/net/ring_fixture.hpp"
+
+namespace vhostx::net {
+namespace {
+
+using test::Bytes;
+using test::HostileRing;
+using test::HostileWorld;
+using test::ModelResult;
+using test::ModelRing;
+using test::UsedElement;
+
+/// One ring, the data path over it, and what the model says of it.
+struct Comparison {
+  Comparison(HostileWorld& where, std::uint64_t seed, bool to_guest)
+      : world(where), ring(where, seed, to_guest), layout(*ring.lay_out()) {
+    cursor.avail_next = cursor.used_next = ring.start;
+    if (ring.one_in(2)) cursor.hint = world.memory->index().likely_region({HostileWorld::large_at});
+  }
+
+  RingContext context() { return {layout, *world.memory, cursor, counters, ring.features, ~0U}; }
+  ModelRing model() const {
+    return {world.guest,
+            world.regions,
+            HostileRing::table,
+            ring.size,
+            ring.ring_features.indirect,
+            (ring.features & feature_mrg_rxbuf) != 0,
+            ring.header,
+            ring.heads};
+  }
+
+  void compare(const ModelResult& expected) {
+    EXPECT_EQ(cursor.fault.cause, expected.fault);
+    const auto stats = counters.snapshot();
+    EXPECT_EQ(stats[VringCounter::drop_short_chain], expected.drop_short);
+    EXPECT_EQ(stats[VringCounter::drop_bad_header], expected.drop_header);
+    EXPECT_EQ(stats[VringCounter::drop_too_large], expected.drop_large);
+    EXPECT_EQ(stats[VringCounter::drop_bad_head], expected.bad_heads);
+    EXPECT_EQ(stats[VringCounter::short_buffers], expected.short_buffers);
+    compare_used(expected.used);
+  }
+
+  void compare_used(const std::vector<UsedElement>& expected) {
+    const std::uint8_t* used = world.guest.at(HostileRing::used);
+    std::uint16_t index = 0;
+    std::memcpy(&index, used + 2, sizeof index);
+    if (!expected.empty()) {
+      ASSERT_EQ(index, static_cast<std::uint16_t>(ring.start + expected.size()));
+    }
+    ASSERT_EQ(cursor.used_next, static_cast<std::uint16_t>(ring.start + expected.size()));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      UsedElement element;
+      std::memcpy(&element, used + 4 + 8 * ((ring.start + i) % ring.size), sizeof element);
+      ASSERT_EQ(element.head, expected[i].head) << i;
+      ASSERT_EQ(element.length, expected[i].length) << i;
+    }
+  }
+
+  HostileWorld& world;
+  HostileRing ring;
+  virtqueue::RingLayout layout;
+  virtqueue::VringCursor cursor;
+  RingCounters counters;
+};
+
+std::vector<Bytes> dequeue_all(Comparison& one) {
+  std::vector<Bytes> packets;
+  const auto most = one.ring.pick<std::uint16_t>({1, 4, 32, 64});
+  for (std::size_t burst = 0; burst <= one.ring.heads.size(); ++burst) {
+    if (one.cursor.fault.cause != VringFaultCause::none) break;  // VringCore calls no more
+    std::array<rte_mbuf*, 64> mbufs;
+    const auto result = net::dequeue(one.context(), test::test_pool(), mbufs.data(), most);
+    for (std::uint16_t i = 0; i < result.packets; ++i) {
+      const char* reason = nullptr;
+      EXPECT_EQ(rte_mbuf_check(mbufs[i], 1, &reason), 0) << reason;
+      packets.push_back(test::bytes_of(mbufs[i]));
+    }
+    rte_pktmbuf_free_bulk(mbufs.data(), result.packets);
+  }
+  EXPECT_EQ(rte_mempool_in_use_count(test::test_pool()), 0U);
+  return packets;
+}
+
+void compare_from_guest(HostileWorld& world, std::uint64_t seed) {
+  Comparison one(world, seed, false);
+  const ModelResult expected = test::model_dequeue(one.model());
+  const std::vector<Bytes> packets = dequeue_all(one);
+  ASSERT_EQ(packets.size(), expected.packets.size());
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < packets.size(); ++i) {
+    ASSERT_TRUE(packets[i] == expected.packets[i]) << i;
+    bytes += packets[i].size();
+  }
+  EXPECT_EQ(one.counters.snapshot()[VringCounter::packets], packets.size());
+  EXPECT_EQ(one.counters.snapshot()[VringCounter::bytes], bytes);
+  one.compare(expected);
+}
+
+/// What the model wrote is there, and everything else is as it was.
+void compare_memory(HostileWorld& world, const std::map<std::uint64_t, Bytes>& before, const ModelResult& expected) {
+  auto memory = before;
+  for (const auto& [address, byte] : expected.memory) {
+    auto region = std::prev(memory.upper_bound(address));
+    region->second[address - region->first] = byte;
+  }
+  for (const auto& [guest, bytes] : memory) {
+    if (guest == HostileWorld::ring_at) continue;
+    ASSERT_EQ(std::memcmp(world.guest.at(guest), bytes.data(), bytes.size()), 0) << std::hex << guest;
+  }
+}
+
+void compare_to_guest(HostileWorld& world, std::uint64_t seed) {
+  Comparison one(world, seed, true);
+  std::vector<Bytes> packets;
+  std::vector<rte_mbuf*> mbufs;
+  while (packets.size() < 20) {
+    const auto length = one.ring.pick<std::size_t>({1, 14, 60, 60, 60, 60, 499, 500, 501, 512, 1024, 1600});
+    packets.push_back(test::pattern(length, static_cast<std::uint8_t>(packets.size())));
+    mbufs.push_back(test::make_packet(test::test_pool(), packets.back(), one.ring.one_in(10) ? 50 : 65535));
+  }
+  auto before = world.fresh;
+  for (auto& [guest, bytes] : before) std::memcpy(bytes.data(), world.guest.at(guest), bytes.size());
+  const ModelResult expected = test::model_enqueue(one.model(), packets);
+  const auto result = net::enqueue(one.context(), mbufs.data(), static_cast<std::uint16_t>(mbufs.size()));
+  for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_free(mbuf);
+  if (expected.table_written) return;  // what the data path saw of it depends on when it looked
+  EXPECT_EQ(result.packets, expected.done);
+  one.compare(expected);
+  compare_memory(world, before, expected);
+}
+
+class ChainModel : public ::testing::TestWithParam<bool> {
+ protected:
+  ChainModel() { test::start_eal(); }
+  /// `compare` with many seeds; the first that fails ends it and is named.
+  template <typename Compare>
+  void with_many_seeds(Compare compare) {
+    HostileWorld world(GetParam());
+    for (std::uint64_t seed = 0; seed < 3000; ++seed) {
+      compare(world, seed);
+      ASSERT_FALSE(HasFailure()) << "seed " << seed;
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(SharedSlots, ChainModel, ::testing::Bool());
+
+TEST_P(ChainModel, FromTheGuest) { with_many_seeds(compare_from_guest); }
+TEST_P(ChainModel, ToTheGuest) { with_many_seeds(compare_to_guest); }
+
+}  // namespace
+}  // namespace vhostx::net
