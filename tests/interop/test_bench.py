@@ -29,6 +29,7 @@ GUESTS = {
     "indirect": ["--indirect", "--sizes", "64,9000"],
     "event index, sleeping": ["--event-idx", "--interrupt"],
     "sleeping": ["--interrupt", "--rate", "20000"],
+    "many small buffers": ["--receive-buffer", "128", "--ring-size", "1024", "--sizes", "64,9000"],
     "legacy": ["--legacy", "--no-mergeable"],
     "two queue pairs": ["--queue-pairs", "2", "--sizes", "64,1518"],
     "eight regions, long rings": ["--regions", "8", "--ring-size", "1024", "--rewrite"],

@@ -66,24 +66,29 @@ class DriverRing {
   /// The `ahead`th of them.
   Used peek(std::uint16_t ahead) const noexcept {
     const UsedElement& element = used_elements_[(used_seen_ + ahead) & mask_];
-    const std::uint32_t chain = options_.layout == ChainLayout::two ? element.head / 2 : element.head;
-    return {static_cast<std::uint16_t>(chain), element.length};
+    return {chain_of(element.head), element.length};
   }
   /// Takes the first `count` of them back and hands each chain to `chain_taken`. A buffer that was not out is a fault
   /// of the back-end's: remembered, and not handed on.
   template <typename F>
   void take(unsigned count, F&& chain_taken) noexcept {
+    std::uint8_t* const out = out_.data();
+    const unsigned first = used_seen_;
+    unsigned taken = 0;
     for (unsigned i = 0; i < count; ++i) {
-      const std::uint16_t chain = peek(static_cast<std::uint16_t>(i)).chain;
+      const UsedElement& element = used_elements_[(first + i) & mask_];
+      const std::uint32_t head = element.head;
+      const std::uint16_t chain = chain_of(head);
       if (is_out(chain)) [[likely]] {
-        out_[chain] = 0;
-        --out_count_;
+        out[chain] = 0;
+        ++taken;
         chain_taken(chain);
       } else if (faults_++ == 0) {
-        first_bad_head_ = used_elements_[(used_seen_ + i) & mask_].head;
+        first_bad_head_ = head;
       }
     }
-    used_seen_ = static_cast<std::uint16_t>(used_seen_ + count);
+    out_count_ = static_cast<std::uint16_t>(out_count_ - taken);
+    used_seen_ = static_cast<std::uint16_t>(first + count);
     // Far enough away not to be reached before it is written again (2.7.7.1): there is no other way to want no calls.
     if (options_.event_idx && !calls_wanted_) set_used_event(0x8000);
   }
@@ -91,11 +96,28 @@ class DriverRing {
 
   /// Makes the chain available with its buffer's first `bytes` bytes; seen after publish().
   void post(std::uint16_t chain, std::uint32_t bytes) noexcept {
-    if (described_[chain] != bytes) describe(chain, bytes);
-    const unsigned slot = avail_index_++ & mask_;
-    if (offered_[slot] != chain) offer(slot, chain);
-    out_[chain] = 1;
-    ++out_count_;
+    post_burst(1, bytes, [chain](unsigned) { return chain; });
+  }
+  /// The same for `count` chains: chain_at(0), chain_at(1) and so on.
+  template <typename F>
+  void post_burst(unsigned count, std::uint32_t bytes, F&& chain_at) noexcept {
+    // In local variables: nothing that is stored below can be one of them.
+    const std::uint32_t* const described = described_.data();
+    const std::uint32_t* const offered = offered_.data();
+    std::uint8_t* const out = out_.data();
+    const unsigned mask = mask_;
+    const unsigned first = avail_index_;
+    for (unsigned i = 0; i < count; ++i) {
+      const std::uint16_t chain = chain_at(i);
+      const unsigned slot = (first + i) & mask;
+      if (described[chain] != bytes) [[unlikely]]
+        describe(chain, bytes);
+      if (offered[slot] != chain) [[unlikely]]
+        offer(slot, chain);
+      out[chain] = 1;
+    }
+    avail_index_ = static_cast<std::uint16_t>(first + count);
+    out_count_ = static_cast<std::uint16_t>(out_count_ + count);
   }
   /// Shows what was posted.
   void publish() noexcept {
@@ -131,6 +153,9 @@ class DriverRing {
   void lay_out(SharedMemory& memory);
   void set_used_event(unsigned ahead) noexcept {
     __atomic_store_n(avail_ + 2 + options_.size, static_cast<std::uint16_t>(used_seen_ + ahead), __ATOMIC_RELAXED);
+  }
+  std::uint16_t chain_of(std::uint32_t head) const noexcept {
+    return static_cast<std::uint16_t>(options_.layout == ChainLayout::two ? head / 2 : head);
   }
   std::uint16_t known_waiting() const noexcept { return static_cast<std::uint16_t>(used_known_ - used_seen_); }
   void describe(std::uint16_t chain, std::uint32_t bytes) noexcept;

@@ -178,12 +178,11 @@ unsigned Traffic::room_of(Flow& flow, Clock::time_point now) const noexcept {
 }
 
 unsigned Traffic::send(Flow& flow, unsigned count, Clock::time_point now) noexcept {
-  std::array<SendSlot, burst_max> slots;
-  const unsigned room = flow.spec.from->reserve(flow.spec.queue, std::span(slots).first(count));
+  const unsigned room = flow.spec.from->reserve(flow.spec.queue, std::span(slots_).first(count));
   const std::uint64_t time_ns = nanoseconds(now);
   for (unsigned i = 0; i < room; ++i) {
-    if (options_.rewrite) lay_out(flow.form, slots[i]);
-    flow.form.stamp(slots[i].frame, flow.sent + i, time_ns);
+    if (options_.rewrite) lay_out(flow.form, slots_[i]);
+    flow.form.stamp(slots_[i].frame, flow.sent + i, time_ns);
   }
   const unsigned sent = room == 0 ? 0 : flow.spec.from->send(flow.spec.queue, room, options_.frame_bytes);
   flow.sent += sent;
@@ -195,13 +194,12 @@ void Traffic::notify() noexcept {
 }
 
 unsigned Traffic::receive_all() noexcept {
-  std::array<ReceivedFrame, burst_max> frames;
   unsigned done = 0;
   for (Endpoint* const endpoint : receivers_) {
     for (unsigned queue = 0; queue < endpoint->queue_count(); ++queue) {
-      const unsigned count = endpoint->receive(queue, std::span(frames).first(options_.burst));
+      const unsigned count = endpoint->receive(queue, std::span(came_).first(options_.burst));
       const std::uint64_t now_ns = options_.latency && count != 0 ? nanoseconds(Clock::now()) : 0;
-      for (unsigned i = 0; i < count; ++i) take(frames[i], now_ns);
+      for (unsigned i = 0; i < count; ++i) take(came_[i], now_ns);
       endpoint->release(queue);
       done += count;
     }

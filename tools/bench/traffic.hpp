@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -132,6 +133,8 @@ class Traffic {
   std::uint64_t foreign_ = 0;
   std::uint64_t foreign_bytes_ = 0;
   LatencyHistogram latency_;
+  std::array<SendSlot, burst_max> slots_;      ///< Of send().
+  std::array<ReceivedFrame, burst_max> came_;  ///< Of receive_all().
 };
 
 }  // namespace vhostx::tools::bench

@@ -37,11 +37,12 @@ std::uint16_t buffers_of(const std::uint8_t* header) noexcept {
 void VhostEndpoint::reclaim(Queue& queue) noexcept {
   const unsigned waiting = queue.transmit.used_waiting();
   if (waiting == 0) return;
-  const std::size_t count = queue.free_chains.size();
-  queue.transmit.take(waiting, [&](std::uint16_t chain) {
-    queue.free_chains[queue.free_tail++ & (count - 1)] = chain;
-    ++queue.taken;
-  });
+  const std::size_t mask = queue.free_chains.size() - 1;
+  std::uint16_t* const chains = queue.free_chains.data();
+  std::uint64_t tail = queue.free_tail;
+  queue.transmit.take(waiting, [&](std::uint16_t chain) { chains[tail++ & mask] = chain; });
+  queue.taken += tail - queue.free_tail;
+  queue.free_tail = tail;
 }
 
 unsigned VhostEndpoint::reserve(unsigned index, std::span<SendSlot> slots) noexcept {
@@ -64,8 +65,9 @@ unsigned VhostEndpoint::reserve(unsigned index, std::span<SendSlot> slots) noexc
 unsigned VhostEndpoint::send(unsigned index, unsigned count, std::uint32_t frame_bytes) noexcept {
   Queue& queue = *queues_[index];
   const std::size_t mask = queue.free_chains.size() - 1;
-  for (unsigned i = 0; i < count; ++i)
-    queue.transmit.post(queue.free_chains[(queue.free_head + i) & mask], header_bytes_ + frame_bytes);
+  const std::uint16_t* const chains = queue.free_chains.data();
+  const std::uint64_t first = queue.free_head;
+  queue.transmit.post_burst(count, header_bytes_ + frame_bytes, [=](unsigned i) { return chains[(first + i) & mask]; });
   queue.free_head += count;
   queue.transmit.publish();
   fetch_to_write(queue, count);
@@ -86,7 +88,7 @@ std::uint64_t VhostEndpoint::taken(unsigned index) noexcept {
 
 unsigned VhostEndpoint::receive(unsigned index, std::span<ReceivedFrame> frames) noexcept {
   Queue& queue = *queues_[index];
-  const unsigned waiting = queue.receive.used_waiting();
+  const unsigned waiting = queue.receive.used_waiting(queue.incomplete ? SIZE_MAX : frames.size());
   if (waiting == 0) return 0;
   fetch_to_read(queue, waiting, frames.size());
   unsigned count = 0;
@@ -96,11 +98,14 @@ unsigned VhostEndpoint::receive(unsigned index, std::span<ReceivedFrame> frames)
     unsigned buffers = 1;
     if (!single(queue.receive, at, frames[count])) [[unlikely]]
       buffers = gather(queue, at, waiting, frames[count]);
-    if (buffers == 0) break;
+    queue.incomplete = buffers == 0;
+    if (queue.incomplete) break;
     at += buffers;
     if (frames[count].bytes != nullptr) ++count;
   }
-  queue.receive.take(at, [&](std::uint16_t chain) { queue.holding[queue.held++] = chain; });
+  std::uint16_t* holding = queue.holding.data();
+  queue.receive.take(at, [&](std::uint16_t chain) { *holding++ = chain; });
+  queue.held = static_cast<std::uint16_t>(holding - queue.holding.data());
   queue.fetched = static_cast<std::uint16_t>(queue.fetched > at ? queue.fetched - at : 0);
   return count;
 }
@@ -180,7 +185,8 @@ const std::uint8_t* VhostEndpoint::linearize(Queue& queue, unsigned at, unsigned
 void VhostEndpoint::release(unsigned index) noexcept {
   Queue& queue = *queues_[index];
   const std::uint32_t room = queue.receive.options().buffer_bytes;
-  for (unsigned i = 0; i < queue.held; ++i) queue.receive.post(queue.holding[i], room);
+  const std::uint16_t* const chains = queue.holding.data();
+  queue.receive.post_burst(queue.held, room, [chains](unsigned i) { return chains[i]; });
   queue.held = 0;
   queue.receive.publish();
 }

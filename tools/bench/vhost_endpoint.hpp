@@ -73,6 +73,7 @@ class VhostEndpoint final : public Endpoint {
     std::uint64_t taken = 0;
     unsigned refused = 0;                ///< How often reserve() waited for more buffers to be free.
     std::uint16_t fetched = 0;           ///< Used entries ahead whose buffers are on their way to our cache.
+    bool incomplete = false;             ///< receive() ended before a packet whose buffers had not all come.
     std::uint16_t held = 0;              ///< Receive buffers that release() gives back.
     std::vector<std::uint16_t> holding;  ///< Their chains.
     std::vector<std::uint8_t> scratch;   ///< For packets whose buffers do not lie side by side.
