@@ -23,7 +23,8 @@ class BufferTranslator {
   /// Finds the address of a buffer of any allowed length where it is one comparison; else false.
   bool translate_near(GuestAddress address, std::uint8_t*& found) const noexcept {
     const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
-    found = host_ + offset;
+    // In numbers: of an address elsewhere this makes nothing that may be a pointer, and nobody uses it.
+    found = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host_) + offset);
     return offset < surely_inside_;
   }
 

@@ -27,7 +27,8 @@ class SinglePacket {
     const memory::GuestMemory::Hint& region = context.cursor.hint;
     const std::uint64_t offset = descriptor.address - region.guest;  // wraps to something huge when below
     length_ = descriptor.length() - header_bytes;                    // so does this when too short
-    header_ = region.host + offset;
+    // In numbers, as in BufferTranslator: it is used only where the last line below says yes.
+    header_ = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(region.host) + offset);
     return virtqueue::is_last<direction>(descriptor) && length_ >= payload_min && length_ <= payload_max &&
            offset < region.size && descriptor.length() <= region.size - offset;
   }
