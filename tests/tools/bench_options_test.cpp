@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What vhostx-bench makes of its command line.
-#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "tests/tools/command_line.hpp"
 #include "tools/bench/options.hpp"
 
 namespace vhostx::tools::bench {
 namespace {
 
-std::variant<Options, EarlyExit> parse(const std::string& line) {
-  std::istringstream stream(line);
-  std::vector<std::string> words;
-  for (std::string word; stream >> word;) words.push_back(word);
-  return parse_options(words);
-}
+std::variant<Options, EarlyExit> parse(const std::string& line) { return parse_options(words_of(line)); }
 
-Options good(const std::string& line) {
-  auto parsed = parse(line);
-  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
-    ADD_FAILURE() << line << ": " << exit->text;
-    return {};
-  }
-  return std::get<Options>(parsed);
-}
+Options good(const std::string& line) { return accepted(line, parse(line)); }
 
 /// Refused with exit code 2, and the text says `why`.
 void expect_refused(const std::string& line, const std::string& why) {

@@ -2,31 +2,20 @@
 // What vhostx-switch makes of its command line.
 #include "tools/switch/options.hpp"
 
-#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "tests/tools/command_line.hpp"
 
 namespace vhostx::tools {
 namespace {
 
 using Parsed = std::variant<Options, EarlyExit>;
 
-Parsed parse(const std::string& line) {
-  std::istringstream stream(line);
-  std::vector<std::string> words;
-  for (std::string word; stream >> word;) words.push_back(word);
-  return parse_options(words);
-}
+Parsed parse(const std::string& line) { return parse_options(words_of(line)); }
 
-Options good(const std::string& line) {
-  auto parsed = parse(line);
-  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
-    ADD_FAILURE() << line << ": " << exit->text;
-    return {};
-  }
-  return std::get<Options>(parsed);
-}
+Options good(const std::string& line) { return accepted(line, parse(line)); }
 
 /// The message of a line that is refused with exit code 2.
 std::string refusal(const std::string& line) {
