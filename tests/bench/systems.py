@@ -90,18 +90,19 @@ def run_compare(program, options, arguments, prefix=()):
 
 def show(title, report):
     a, b = report["back_ends"]
-    print(f"\n{title}\n {'bytes':>6} {a['label']:>14} {b['label']:>14}      bare ring   ratio (quartiles)      "
+    print(f"\n{title}\n {'bytes':>6} {a['label']:>14} {b['label']:>14}  guests idle      bare ring   ratio (quartiles)      "
           "lost, damaged")  # fmt: skip
     limits = report["limits_packets_per_second"]
     for ours, theirs, limit, ratio in zip(a["sizes"], b["sizes"], limits, report["ratios"]):
         if "not_possible" in ours or "not_possible" in theirs:
             print(f" {ours['frame_bytes']:>6} {ours.get('not_possible') or theirs['not_possible']}")
             continue
-        medians = [side["packets_per_second"]["median"] for side in (ours, theirs)] + [limit["median"]]
+        medians = [side["packets_per_second"]["median"] for side in (ours, theirs)]
         rates = " ".join(f"{median / 1e6:9.3f} Mpps" for median in medians)
+        idle = ", ".join(f"{side['guests_idle']['median']:4.0%}" for side in (ours, theirs))
         faults = [sum(side["counts"][what] for side in (ours, theirs)) for what in ("lost", "damaged")]
-        print(f" {ours['frame_bytes']:>6} {rates}   {ratio['median']:.2f} ({ratio['low']:.2f} to "
-              f"{ratio['high']:.2f})    {faults[0]}, {faults[1]}", flush=True)  # fmt: skip
+        print(f" {ours['frame_bytes']:>6} {rates}   {idle} {limit['median'] / 1e6:9.3f} Mpps   {ratio['median']:.2f} "
+              f"({ratio['low']:.2f} to {ratio['high']:.2f})    {faults[0]}, {faults[1]}", flush=True)  # fmt: skip
 
 
 def parse_arguments(doc):

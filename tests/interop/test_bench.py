@@ -55,6 +55,7 @@ def measure(binary, label, *arguments):
             what = f"{label}, {size['frame_bytes']} bytes"
             check("not_possible" not in size, f"{what}: {size.get('not_possible')}")
             check_equal(len(size["packets_per_second"]["rounds"]), 2, f"{what}: rounds")
+            check(0 <= size["guests_idle"]["median"] <= 1, f"{what}: {size['guests_idle']}")
             if report["mode"] != "rx":  # there vhostx-bench itself has waited for a first packet
                 check(size["counts"]["taken"] > 0, f"{what}: no packets")
                 faults = {name: size["counts"][name] for name in FAULTS if size["counts"][name] != 0}

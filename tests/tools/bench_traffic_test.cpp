@@ -171,6 +171,18 @@ TEST(Traffic, KeepsItsPace) {
   EXPECT_LE(static_cast<double>(wire.sent()), 1000 * round.seconds + 2);
 }
 
+TEST(Traffic, IsIdleWhileItHasNothingToDo) {
+  Wire wire(pass);
+  TrafficOptions options;
+  options.rate_pps = 1000;
+  options.burst = 1;
+  const Round slow = Traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, options).run(50ms);
+  EXPECT_GT(slow.idle_seconds, slow.seconds / 2);
+  EXPECT_LE(slow.idle_seconds, slow.seconds);
+  const Round fast = Traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, {}).run(50ms);
+  EXPECT_EQ(fast.idle_seconds, 0);  // this wire always has room
+}
+
 TEST(Traffic, RecordsHowLongPacketsTake) {
   Wire wire(pass);
   TrafficOptions options;

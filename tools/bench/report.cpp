@@ -49,6 +49,7 @@ std::string row_of(const Report& report, const Options& options, const SideResul
   const double median = spread_of(pps).median;
   std::string row = fmt::format("{:>6}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", result.frame_bytes, median / 1e6,
                                 low(pps) / 1e6, high(pps) / 1e6, spread_of(result.bits_per_second()).median / 1e9);
+  row += fmt::format("  {:>3.0f} %", 100 * spread_of(result.idle()).median);
   row += share_of_limit(report, size, median);
   if (shows_arrivals(options)) row += "  " + faults_of(result.counts);
   if (options.mode != Mode::rx && result.counts.foreign != 0)
@@ -70,6 +71,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   std::string text = fmt::format("\n{}\n", side.label);
   for (const auto& line : side.endpoints) text += "  " + line + "\n";
   text += fmt::format("{:>6}  {:>8}  {:<16}  {:>7}", "bytes", "Mpps", "    min..max", "Gbit/s");
+  text += fmt::format("  {:>5}", "idle");
   if (!report.limits.empty()) text += fmt::format("  {:>7} {:>7}", "limit", "of it");
   text += shows_arrivals(options) ? "  faults\n" : "\n";
   for (std::size_t i = 0; i < side.sizes.size(); ++i) text += row_of(report, options, side, i);
@@ -103,6 +105,12 @@ std::vector<double> SizeResult::packets_per_second() const {
 std::vector<double> SizeResult::bits_per_second() const {
   std::vector<double> values;
   for (const Round& round : rounds) values.push_back(8 * static_cast<double>(round.bytes) / round.seconds);
+  return values;
+}
+
+std::vector<double> SizeResult::idle() const {
+  std::vector<double> values;
+  for (const Round& round : rounds) values.push_back(round.idle_seconds / round.seconds);
   return values;
 }
 

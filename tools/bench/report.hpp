@@ -25,6 +25,8 @@ struct SizeResult {
 
   std::vector<double> packets_per_second() const;
   std::vector<double> bits_per_second() const;
+  /// Shares of the time, 0 to 1, in which the guests had nothing to do: where there is none, they are what is measured.
+  std::vector<double> idle() const;
 };
 
 struct SideResult {

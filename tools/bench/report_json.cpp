@@ -39,6 +39,7 @@ Json size_json(const SizeResult& size) {
   }
   json["packets_per_second"] = spread_json(size.packets_per_second());
   json["bits_per_second"] = spread_json(size.bits_per_second());
+  json["guests_idle"] = spread_json(size.idle());
   json["counts"] = counts_json(size.counts);
   if (size.latency) json["latency"] = latency_json(*size.latency);
   return json;

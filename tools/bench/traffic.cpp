@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -22,6 +23,10 @@ void lay_out(const FrameTemplate& form, const SendSlot& slot) noexcept {
   // All 12 bytes also where the header has 10: the frame is written after it.
   if (slot.header != nullptr) std::memcpy(slot.header, &form.header(), sizeof form.header());
   form.lay_out(slot.frame);
+}
+
+double seconds(std::chrono::steady_clock::duration time) noexcept {
+  return std::chrono::duration<double>(time).count();
 }
 
 constexpr std::uint64_t stamp_mask = (std::uint64_t{1} << 48) - 1;
@@ -93,14 +98,16 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   const Moved before = moved();
   begin_pace(begin);
   auto now = begin;
-  for (; now < end; now = Clock::now()) {
+  Clock::duration idle{};
+  while (now < end) {
     const unsigned done = send_all(now) + receive_all();
     notify();
     if (done == 0 && options_.interrupt) sleep(end);
+    const auto turn_begin = std::exchange(now, Clock::now());
+    if (done == 0) idle += now - turn_begin;
   }
   const Moved after = moved();
-  return {std::chrono::duration<double>(now - begin).count(), after.packets - before.packets,
-          after.bytes - before.bytes};
+  return {seconds(now - begin), seconds(idle), after.packets - before.packets, after.bytes - before.bytes};
 }
 
 void Traffic::drain() {

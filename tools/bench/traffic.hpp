@@ -60,6 +60,7 @@ struct Counts {
 /// What happened between two moments.
 struct Round {
   double seconds = 0;
+  double idle_seconds = 0;    ///< Of them, in turns in which nothing could be sent and nothing came.
   std::uint64_t packets = 0;  ///< Arrived; where nothing can arrive: taken; where we do not send: all that came in.
   std::uint64_t bytes = 0;    ///< Of frames, without FCS.
 };
