@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <sched.h>
 #include <thread>
 #include <vector>
 
@@ -79,6 +80,18 @@ TEST(Limit, AnyRingAndBurstWillDo) {
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_EQ(result->pps.size(), 1U) << ring_size;
   }
+}
+
+/// Where the threads have to share one CPU, each gets about half.
+TEST(Limit, SaysHowMuchOfTheCpusItGot) {
+  LimitOptions options;
+  options.cpu_producer = options.cpu_consumer = ::sched_getcpu();
+  options.seconds = 0.1;
+  options.rounds = 1;
+  const auto result = measure_limit(options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_GT(result->cpu_share, 0);
+  EXPECT_LT(result->cpu_share, 0.9);
 }
 
 TEST(Limit, ACpuThatIsNotThereIsNamed) {

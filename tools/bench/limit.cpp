@@ -10,6 +10,7 @@
 #include <cstring>
 #include <sched.h>
 #include <thread>
+#include <time.h>
 
 #include <fmt/format.h>
 
@@ -32,6 +33,25 @@ Result<void> pin_this_thread(int cpu) {
   return Error{ErrorCode::system, fmt::format("the limit's thread cannot run on CPU {}: {}", cpu, std::strerror(error)),
                error};
 }
+
+/// How much of the time since it was made this thread ran.
+class CpuShare {
+ public:
+  double value() const noexcept {
+    const double wall = std::chrono::duration<double>(Clock::now() - begin_).count();
+    return wall > 0 ? std::min((cpu_seconds() - cpu_begin_) / wall, 1.0) : 1;
+  }
+
+ private:
+  static double cpu_seconds() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+
+  Clock::time_point begin_ = Clock::now();
+  double cpu_begin_ = cpu_seconds();
+};
 
 /// Waits a little when there was nothing to do.
 class Idler {
@@ -63,11 +83,13 @@ class Limit {
     LimitResult result;
     Result<void> produced;
     Result<void> consumed;
-    std::thread producer([this, &produced] { produced = produce(); });
-    std::thread consumer([this, &result, &consumed] { consumed = consume(result.pps); });
+    double shares[2] = {1, 1};
+    std::thread producer([&] { produced = produce(shares[0]); });
+    std::thread consumer([&] { consumed = consume(result.pps, shares[1]); });
     consumer.join();
     stop_.store(true, std::memory_order_relaxed);
     producer.join();
+    result.cpu_share = std::min(shares[0], shares[1]);
     if (!produced) return produced.error();
     if (!consumed) return consumed.error();
     return result;
@@ -75,18 +97,22 @@ class Limit {
 
  private:
   /// Where it cannot be pinned it goes on all the same, and says so at the end.
-  Result<void> produce() {
+  Result<void> produce(double& cpu_share) {
     auto pinned = pin_this_thread(options_.cpu_producer);
     const std::vector<std::uint8_t> packet(options_.packet_bytes, 0x5a);
     Idler idler;
+    const CpuShare share;
     while (!stop_.load(std::memory_order_relaxed)) idler.had(ring_.push(packet.data(), burst_));
+    cpu_share = share.value();
     return pinned;
   }
 
-  Result<void> consume(std::vector<double>& rates) {
+  Result<void> consume(std::vector<double>& rates, double& cpu_share) {
     if (auto pinned = pin_this_thread(options_.cpu_consumer); !pinned) return pinned;
     round();  // both threads run, caches and pages are warm
+    const CpuShare share;
     for (unsigned i = 0; i < options_.rounds; ++i) rates.push_back(round());
+    cpu_share = share.value();
     return {};
   }
 

@@ -22,6 +22,8 @@ struct LimitOptions {
 
 struct LimitResult {
   std::vector<double> pps;  ///< One a round.
+  double cpu_share =
+      1;  ///< Of their CPUs' time, what the threads got: the one that got less. Below 1 others run there.
 };
 
 /// Two threads of its own; returns when they are done. Fails where they cannot run on the CPUs asked for.

@@ -146,7 +146,7 @@ Result<void> Measurement::measure_limit_of(std::uint32_t bytes) {
                            static_cast<std::uint16_t>(options_.burst)};
   auto measured = measure_limit(limit);
   if (!measured) return measured.error();
-  report_.limits.push_back(std::move(measured->pps));
+  report_.limits.push_back(*std::move(measured));
   return {};
 }
 

@@ -11,6 +11,7 @@ namespace vhostx::tools::bench {
 namespace {
 
 constexpr unsigned histogram_columns = 40;
+constexpr double cpu_share_least = 0.9;  // below this, a limit is rather what others left of the CPUs
 
 double low(const std::vector<double>& values) {
   return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
@@ -36,9 +37,21 @@ std::string faults_of(const Counts& counts) {
 }
 
 std::string share_of_limit(const Report& report, std::size_t size, double rate) {
-  if (size >= report.limits.size() || report.limits[size].empty()) return {};
-  const double limit = spread_of(report.limits[size]).median;
+  if (size >= report.limits.size() || report.limits[size].pps.empty()) return {};
+  const double limit = spread_of(report.limits[size].pps).median;
   return fmt::format("  {:>7.2f} {:>5.0f} %", limit / 1e6, 100 * rate / limit);
+}
+
+/// A back-end that polls takes half of a CPU from the limit's thread there.
+std::string warning_of(const Report& report) {
+  double share = 1;
+  for (const LimitResult& limit : report.limits) share = std::min(share, limit.cpu_share);
+  if (share >= cpu_share_least) return {};
+  return fmt::format(
+      "\nlimit: its threads got only {:.0f} % of a CPU's time, so that it is too low. A back-end that polls there is "
+      "stopped "
+      "meanwhile where --pid (--pid-a, --pid-b) names its process.\n",
+      100 * share);
 }
 
 std::string row_of(const Report& report, const Options& options, const SideResult& side, std::size_t size) {
@@ -134,6 +147,7 @@ std::string text_of(const Report& report, const Options& options) {
   std::string text;
   for (const auto& side : report.sides) text += table_of(report, options, side);
   if (report.sides.size() == 2) text += ratios_of(report);
+  text += warning_of(report);
   if (report.interrupted) text += "\nInterrupted: the rounds so far.\n";
   return text;
 }

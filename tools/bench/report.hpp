@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/bench/latency_histogram.hpp"
+#include "tools/bench/limit.hpp"
 #include "tools/bench/options.hpp"
 #include "tools/bench/plot_svg.hpp"
 #include "tools/bench/statistics.hpp"
@@ -37,7 +38,7 @@ struct SideResult {
 
 struct Report {
   std::vector<SideResult> sides;
-  std::vector<std::vector<double>> limits;  ///< By size: packets a second through a bare ring; empty: not asked for.
+  std::vector<LimitResult> limits;  ///< By size: through a bare ring; empty: not asked for.
   bool interrupted = false;
 };
 

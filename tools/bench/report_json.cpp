@@ -71,7 +71,10 @@ std::string json_of(const Report& report, const Options& options) {
   }
   if (!report.limits.empty()) {
     Json limits = Json::array();
-    for (const auto& rates : report.limits) limits.push_back(spread_json(rates));
+    for (const LimitResult& limit : report.limits) {
+      limits.push_back(spread_json(limit.pps));
+      limits.back()["cpu_share"] = limit.cpu_share;
+    }
     json["limits_packets_per_second"] = limits;
   }
   return json.dump() + "\n";
