@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <linux/membarrier.h>
@@ -54,10 +55,18 @@ class Bursts {
  private:
   void run(VringGate& gate) {
     for (std::uint64_t i = 0; !ended_; ++i) {
+      delay_stores(i);
       const VringGate::Pass pass(gate);
       if (pass.running != nullptr)
-        for (std::uint64_t look = 0; look < i % 8; ++look) look_at(*pass.running);
+        for (std::uint64_t look = 0; look < i % 32; ++look) look_at(*pass.running);
       done_.store(i + 1, std::memory_order_relaxed);
+    }
+  }
+  /// Stores that miss the caches: the gate's own leaves the processor behind them, and is late for the other side.
+  void delay_stores(std::uint64_t round) {
+    for (std::uint64_t i = 0; i < round % 16; ++i) {
+      place_ = place_ * 6364136223846793005 + 1442695040888963407;
+      cold_[(place_ >> 32) % cold_.size()] = 1;
     }
   }
   void look_at(const RunningVring& running) {
@@ -71,6 +80,8 @@ class Bursts {
   std::atomic<bool> ended_{false};
   std::atomic<std::uint64_t> done_{0};
   std::uint64_t wrong_ = 0;
+  std::uint64_t place_ = 1;
+  std::vector<std::uint8_t> cold_ = std::vector<std::uint8_t>(std::size_t{32} << 20);
   std::thread thread_;
 };
 
