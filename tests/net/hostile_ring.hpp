@@ -105,6 +105,9 @@ class HostileRing {
   static std::uint64_t area(std::uint64_t index) { return HostileWorld::areas_at + index * 2 * half; }
 
   void write_chains() {
+    // Good descriptors behind the table too: whoever looks there finds something to take.
+    for (std::uint32_t i = size; i < (avail - table) / sizeof(GuestDescriptor); ++i)
+      world_.guest.at_as<GuestDescriptor>(table)[i] = buffer(i % 16, header + payload_length());
     std::uint16_t next_free = 0;
     while (heads.size() < size && !one_in(30)) {
       if (next_free == size || one_in(20)) {

@@ -218,6 +218,28 @@ TEST_P(ShortChains, BuffersOutsideMemory) {
     }
 }
 
+// The first descriptor is the region's last, and good; the second would be behind it.
+TEST_P(ShortChains, ATableOverTheEndOfMemory) {
+  expect_broken(VringFaultCause::outside_memory, [](ShortChainRing& ring) {
+    GuestDescriptor first = ring.header_buffer();
+    first.flags |= next_flag;
+    first.next = 1;
+    const std::uint64_t table = 0x5010'0000 - sizeof first;
+    *ring.guest.at_as<GuestDescriptor>(table) = first;
+    return ring.driver.chain().raw(table, 32, indirect_flag).publish();
+  });
+}
+
+// A packet to the guest ends such a loop: it is full some day.
+TEST_P(ShortChains, ATableWhoseHeaderFollowsItself) {
+  if (way() == Way::to_guest) return;
+  expect_broken(VringFaultCause::chain_too_long, [](ShortChainRing& ring) {
+    std::vector<GuestDescriptor> table{ring.header_buffer(), ring.buffer(pattern(100))};
+    table[0].flags |= next_flag;
+    return ring.publish_table(table, 32);
+  });
+}
+
 TEST_P(ShortChains, TablesOutsideMemory) {
   for (const std::uint64_t address : {std::uint64_t{0x100}, std::uint64_t{0x5010'0000 - 8}, ~std::uint64_t{0} - 7})
     for (const std::uint32_t length : {16U, 32U})
