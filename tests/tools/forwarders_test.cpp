@@ -2,6 +2,7 @@
 // Where frames go in each mode, on ports without guests.
 #include "tools/switch/forwarders.hpp"
 
+#include <array>
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -121,6 +122,26 @@ TEST_F(ForwardersTest, ABurstIsOneCallForEachDestination) {
   EXPECT_EQ(device(1).calls, 1u);
   for (std::uint16_t i = 0; i < 16; ++i)
     EXPECT_EQ(device(1).delivered[i], frame(9, 1, static_cast<std::uint16_t>(2 * i)));
+}
+
+TEST_F(ForwardersTest, RunsOfOneFlowKeepTheirOrderAmongOthers) {
+  make(3);
+  LearningForwarder forward(fabric_, drops_);
+  fabric_.macs->learn(source_of(frame(1, 0).data()), 1);
+  fabric_.macs->learn(source_of(frame(2, 0).data()), 2);
+  const std::vector<std::uint8_t> destinations{1, 1, 1, everybody, 1, 1, 2, 2, 2, 1, everybody, everybody, 1};
+  std::array<std::vector<std::vector<std::byte>>, 2> expected;
+  for (std::uint16_t i = 0; i < destinations.size(); ++i) {
+    const std::uint8_t to = destinations[i];
+    const auto source = static_cast<std::uint8_t>(i == 5 ? 8 : 9);  // another station in the middle of a run
+    arrive(0, frame(source, to, i));
+    for (std::uint8_t port = 1; port <= 2; ++port)
+      if (to == port || to == everybody) expected[port - 1].push_back(frame(source, to, i));
+  }
+  EXPECT_EQ(forward(lane(0)), destinations.size());
+  EXPECT_EQ(device(1).delivered, expected[0]);
+  EXPECT_EQ(device(2).delivered, expected[1]);
+  EXPECT_EQ(device(1).calls, 1u);
 }
 
 TEST_F(ForwardersTest, BroadcastBurstsReachAllInOrder) {

@@ -48,12 +48,23 @@ std::uint32_t LearningForwarder::operator()(RxLane& lane) noexcept {
   if (count == 0) return 0;
   Recent recent;
   prefetch_first(packets.data(), count);
-  for (std::uint16_t i = 0; i < count; ++i) {
+  for (std::uint16_t i = 0; i < count;) {
     prefetch_next(packets.data(), i, count);
-    forward(lane, packets[i], recent);
+    forward(lane, packets[i++], recent);
+    if (recent.queue == nullptr) continue;
+    // What follows with the same addresses goes the same way.
+    const std::uint16_t first = i;
+    for (; i < count && recent.is_of(packets[i]); ++i) prefetch_next(packets.data(), i, count);
+    out_.add(*recent.queue, packets.data() + first, static_cast<std::uint16_t>(i - first));
   }
   out_.send_all();
   return count;
+}
+
+bool LearningForwarder::Recent::is_of(const rte_mbuf* packet) const noexcept {
+  if (packet->data_len < ethernet_header_length) return false;
+  const void* const frame = rte_pktmbuf_mtod(packet, const void*);
+  return source_of(frame) == source && destination_of(frame) == destination;
 }
 
 void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept {
@@ -65,8 +76,6 @@ void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet, Recent& re
   const void* const frame = frame_of(packet);
   const auto source = source_of(frame);
   const auto destination = destination_of(frame);
-  if (source == recent.source && destination == recent.destination && recent.queue != nullptr) [[likely]]
-    return out_.add(*recent.queue, packet);
   if (source != recent.source) fabric_.macs->learn(source, lane.port);
   recent.source = source;
   if (is_group(destination)) return flood(lane, packet);

@@ -27,6 +27,8 @@ class LearningForwarder {
     std::uint64_t destination = 0;
     std::uint16_t port = MacTable::no_port;  ///< Of the destination.
     TxQueue* queue = nullptr;                ///< Of the destination, where all of its flows take the same.
+
+    bool is_of(const rte_mbuf* packet) const noexcept;
   };
 
   void forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept;

@@ -2,6 +2,7 @@
 // OutBatches: what one received burst becomes, gathered by destination, so that each destination costs one call.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -19,6 +20,14 @@ class OutBatches {
     Batch& batch = batches_[queue.index()];
     if (batch.count == 0) touched_.push_back(&queue);  // within what the constructor reserved
     batch.packets[batch.count++] = packet;
+  }
+
+  void add(TxQueue& queue, rte_mbuf* const* packets, std::uint16_t count) noexcept {
+    if (count == 0) return;
+    Batch& batch = batches_[queue.index()];
+    if (batch.count == 0) touched_.push_back(&queue);
+    std::copy_n(packets, count, batch.packets.begin() + batch.count);
+    batch.count = static_cast<std::uint16_t>(batch.count + count);
   }
 
   void send_all() noexcept {
