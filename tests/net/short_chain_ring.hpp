@@ -19,8 +19,10 @@ enum class Way { from_guest, to_guest };
 
 /// A ring in either direction, and packets of 60 bytes and more through it.
 struct ShortChainRing : RingFixture {
-  ShortChainRing(std::uint64_t negotiated, Way direction, std::uint16_t ring_size = 128, bool indirect = true)
-      : RingFixture(negotiated, ring_size, {{0x4000'0000, 4 << 20}, {0x5000'0000, 1 << 20}}, {.indirect = indirect}),
+  ShortChainRing(std::uint64_t negotiated, Way direction, std::uint16_t ring_size = 128, bool indirect = true,
+                 bool event_idx = false)
+      : RingFixture(negotiated, ring_size, {{0x4000'0000, 4 << 20}, {0x5000'0000, 1 << 20}},
+                    {.indirect = indirect, .event_idx = event_idx}),
         way(direction),
         header(net::header_length(negotiated)),
         kinds(indirect ? 5 : 3) {}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whether a burst asks for a call, by the straight path for one packet, in batches and in general.
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "tests/net/short_chain_ring.hpp"
+
+namespace vhostx::net {
+namespace {
+
+using test::make_packet;
+using test::ShortChainRing;
+using test::Way;
+
+constexpr std::uint64_t modern = feature_version_1 | feature_mrg_rxbuf;
+
+class Calls : public ::testing::TestWithParam<std::tuple<Way, std::size_t>> {
+ protected:
+  Way way() const { return std::get<0>(GetParam()); }
+  /// The kind of chain: one descriptor takes the straight path, three none.
+  std::size_t kind() const { return std::get<1>(GetParam()); }
+
+  /// `count` chains and one burst over them.
+  BurstResult burst(ShortChainRing& ring, std::uint16_t count) {
+    std::vector<rte_mbuf*> packets;
+    for (std::uint16_t i = 0; i < count; ++i) {
+      ring.publish_kind(kind(), i);
+      if (way() == Way::to_guest) packets.push_back(make_packet(test::test_pool(), ring.packet(i)));
+    }
+    packets.resize(count);
+    const auto result = way() == Way::to_guest ? net::enqueue(ring.context(), packets.data(), count)
+                                               : net::dequeue(ring.context(), test::test_pool(), packets.data(), count);
+    EXPECT_EQ(result.packets, count);
+    rte_pktmbuf_free_bulk(packets.data(), count);
+    ring.driver.reap();
+    return result;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Paths, Calls,
+                         ::testing::Combine(::testing::Values(Way::from_guest, Way::to_guest),
+                                            ::testing::Values(std::size_t{0}, std::size_t{1}, std::size_t{2})));
+
+TEST_P(Calls, UnlessTheDriverSaysNo) {
+  ShortChainRing ring(modern, way());
+  for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 33}) {
+    ring.driver.avail_flags() = 0;
+    EXPECT_TRUE(burst(ring, count).needs_call) << count;
+    ring.driver.avail_flags() = 1;
+    EXPECT_FALSE(burst(ring, count).needs_call) << count;
+  }
+}
+
+TEST_P(Calls, WhereTheEventIndexIsPassed) {
+  ShortChainRing ring(modern, way(), 128, true, true);
+  std::uint16_t used = 0;
+  for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 1, 33, 1}) {
+    // The first burst after a start calls in any case, the others for entry `used_event`.
+    for (const int ahead : {0, -1, int{count}, count - 1}) {
+      ring.driver.set_used_event(static_cast<std::uint16_t>(used + ahead));
+      const bool passed = ahead >= 0 && ahead < count;
+      EXPECT_EQ(burst(ring, count).needs_call, passed || used == 0) << count << " " << ahead;
+      used = static_cast<std::uint16_t>(used + count);
+    }
+  }
+}
+
+// With EVENT_IDX the driver is told up to where it need not kick, after each burst.
+TEST_P(Calls, TheAvailEventMovesWithEachBurst) {
+  ShortChainRing ring(modern, way(), 128, true, true);
+  ring.cursor.notifications = true;
+  std::uint16_t taken = 0;
+  for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1}) {
+    burst(ring, count);
+    taken = static_cast<std::uint16_t>(taken + count);
+    EXPECT_EQ(ring.driver.avail_event(), taken);
+    EXPECT_EQ(ring.count(VringCounter::packets), taken);
+  }
+  EXPECT_EQ(ring.count(VringCounter::bursts), 4U);
+}
+
+}  // namespace
+}  // namespace vhostx::net
