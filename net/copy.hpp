@@ -16,17 +16,25 @@ inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::siz
 }
 
 /// Copies `size` bytes between memory that does not overlap. Never touches a byte more: what lies behind a packet in an
-/// mbuf may be another guest's. Large packets are the C library's, which chooses instructions by processor.
-inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
+/// mbuf may be another guest's. Large packets are the C library's, which chooses instructions by processor; before such
+/// a copy, which takes its time, `before_long_copy()` is called.
+template <typename BeforeLongCopy>
+[[gnu::always_inline]] inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size,
+                                               BeforeLongCopy before_long_copy) noexcept {
   if (size - 33 <= 64 - 33) [[likely]] {  // acknowledgements, and what benchmarks send
     copy_two_blocks<32>(to, from, size);
   } else if (size > 128 || size < 16) {
+    before_long_copy();
     std::memcpy(to, from, size);
   } else if (size > 64) {
     copy_two_blocks<64>(to, from, size);
   } else {
     copy_two_blocks<16>(to, from, size);
   }
+}
+
+inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
+  copy_packet(to, from, size, [] {});
 }
 
 }  // namespace vhostx::net

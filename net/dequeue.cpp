@@ -98,7 +98,9 @@ class Dequeuer {
       rte_mbuf* const mbuf = *next;
       fresh.apply(mbuf, length);
       const auto asked = load_once<std::uint16_t>(batch_.header(i));
-      copy_packet(fresh.data(mbuf), batch_.template payload<one_piece>(i), length);
+      copy_packet(fresh.data(mbuf), batch_.template payload<one_piece>(i), length, [&] {
+        if (i + 1 < batch) batch_.template prefetch_payload<one_piece>(i + 1, length);
+      });
       if (asked != 0) [[unlikely]]
         if (!offload(mbuf, asked, batch_.header(i))) continue;
       bytes += length;

@@ -87,7 +87,9 @@ class Enqueuer {
       if (!is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
         break;
       write_plain_header<header_bytes>(batch_.header(i), packet.ol_flags, valid_mask);
-      copy_packet(batch_.template payload<one_piece>(i), rte_pktmbuf_mtod(&packet, const std::uint8_t*), length);
+      copy_packet(batch_.template payload<one_piece>(i), rte_pktmbuf_mtod(&packet, const std::uint8_t*), length, [&] {
+        if (i + 1 < count) batch_.template prefetch_payload<one_piece>(i + 1, length);
+      });
       written_[i] = length + header_bytes;
       bytes += length;
     }

@@ -11,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "memory/buffer_translator.hpp"
+#include "net/prefetch.hpp"
 #include "net/ring_context.hpp"
 #include "net/virtio_net_header.hpp"
 #include "virtqueue/short_chain.hpp"
@@ -58,6 +59,13 @@ class PacketBatch {
   /// Bytes behind the net header; of a packet from a guest at least an Ethernet header's. 0 when not simple.
   std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
 
+  /// For the time that a long copy of `bytes` takes: asks for as much of chain i's payload.
+  template <bool one_piece>
+  void prefetch_payload(std::uint32_t i, std::uint32_t bytes) const noexcept {
+    if (!one_piece && !is_simple(i)) return;
+    prefetch_rest<direction>(payload<one_piece>(i), std::min({bytes, lengths_[i], prefetch_rest_max}));
+  }
+
   std::uint16_t head(std::uint32_t i) const noexcept { return heads_[i]; }
   const std::uint16_t* heads() const noexcept { return heads_.data(); }
 
@@ -82,7 +90,7 @@ class PacketBatch {
           !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
         break;
       lengths_[i] = payload_bytes;
-      rte_prefetch0(headers_[i]);
+      prefetch_head<direction, header_bytes>(headers_[i]);
     }
     return i;
   }
@@ -108,7 +116,7 @@ class PacketBatch {
       }
       headers_[i] = found;
       lengths_[i] = payload_bytes;
-      rte_prefetch0(found);
+      prefetch_head<direction, header_bytes>(found);
     }
     return others;
   }
@@ -158,7 +166,7 @@ class PacketBatch {
       return;
     payloads_[i] = headers_[i] + header_bytes;
     lengths_[i] = payload_bytes;
-    rte_prefetch0(headers_[i]);
+    prefetch_head<direction, header_bytes>(headers_[i]);
   }
 
   void take_two(std::uint16_t i, const RawDescriptor& header, const RawDescriptor& payload,
@@ -169,8 +177,8 @@ class PacketBatch {
         !translator.translate({payload.address}, payload.length(), payloads_[i]))
       return;
     lengths_[i] = payload.length();
-    rte_prefetch0(headers_[i]);
-    rte_prefetch0(payloads_[i]);
+    prefetch_line<direction>(headers_[i]);
+    prefetch_line<direction>(payloads_[i]);
   }
 
   std::array<std::uint16_t, batch_max> heads_;
