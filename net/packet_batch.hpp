@@ -105,14 +105,15 @@ class PacketBatch {
     std::uint16_t others = 0;
     for (std::size_t i = begin; i < count; ++i) {
       const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
-      std::uint32_t payload_bytes = descriptor.length() - header_bytes;
+      const std::uint32_t payload_bytes = descriptor.length() - header_bytes;
       std::uint8_t* found = nullptr;
       if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
           !far.translate({descriptor.address}, descriptor.length(), found)) [[unlikely]] {
         first_addresses_[i] = descriptor.address;
         first_rests_[i] = descriptor.rest;
-        payload_bytes = 0;
+        lengths_[i] = 0;
         ++others;
+        continue;
       }
       headers_[i] = found;
       lengths_[i] = payload_bytes;
