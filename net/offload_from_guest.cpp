@@ -65,30 +65,37 @@ void complete_checksum(const VirtioNetHeader& header, std::uint32_t packet_lengt
 
 }  // namespace
 
-bool apply_guest_offload(const VirtioNetHeader& header, std::uint64_t features, rte_mbuf* packet) noexcept {
+GuestOffload describe_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const HeaderBytes& head,
+                                    rte_mbuf* packet) noexcept {
   // Other flags are none of a driver's business and ignored (VIRTIO 1.2, 5.1.6.2.2); segmentation needs the checksum.
-  if ((header.flags & header_needs_csum) == 0) return header.gso_type == gso_none;
-  if ((features & feature_csum) == 0) return false;
-  const HeaderBytes head(packet);
-  if (std::uint32_t{header.csum_start} + header.csum_offset + sizeof(std::uint16_t) > head.packet_length) return false;
+  if ((header.flags & header_needs_csum) == 0)
+    return header.gso_type == gso_none ? GuestOffload::described : GuestOffload::refused;
+  if ((features & feature_csum) == 0) return GuestOffload::refused;
+  if (std::uint32_t{header.csum_start} + header.csum_offset + sizeof(std::uint16_t) > head.packet_length)
+    return GuestOffload::refused;
 
   PacketHeaders headers;
   const bool parsed = parse_packet_headers(head, headers);
   const bool own = parsed && is_own_l4_checksum(header, headers);
   const bool gso = header.gso_type != gso_none;
-  if (gso && !(own && gso_fits(header, features, headers, head.packet_length))) return false;
+  if (gso && !(own && gso_fits(header, features, headers, head.packet_length))) return GuestOffload::refused;
 
   if (parsed) packet->packet_type = headers.packet_type;
-  if (!own) {
-    complete_checksum(header, head.packet_length, packet);
-    return true;
-  }
+  if (!own) return GuestOffload::checksum_open;
   packet->ol_flags = (packet->ol_flags & ~RTE_MBUF_F_RX_L4_CKSUM_MASK) | RTE_MBUF_F_RX_L4_CKSUM_NONE;
   if (gso) {
     packet->ol_flags |= RTE_MBUF_F_RX_LRO;
     packet->tso_segsz = header.gso_size;
   }
-  return true;
+  return GuestOffload::described;
+}
+
+bool apply_guest_offload(const VirtioNetHeader& header, std::uint64_t features, rte_mbuf* packet) noexcept {
+  if ((header.flags & header_needs_csum) == 0) return header.gso_type == gso_none;  // no look at the packet
+  const HeaderBytes head(packet);
+  const GuestOffload offload = describe_guest_offload(header, features, head, packet);
+  if (offload == GuestOffload::checksum_open) complete_checksum(header, head.packet_length, packet);
+  return offload != GuestOffload::refused;
 }
 
 }  // namespace vhostx::net

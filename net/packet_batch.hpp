@@ -29,15 +29,23 @@ class PacketBatch {
   /// `payload_max` bytes. Returns how many heads, from the first on, lie inside the table; only those may be asked for.
   [[gnu::always_inline]] std::uint16_t load(const virtqueue::SplitQueue& queue, const RingContext& context,
                                             std::uint16_t count, std::uint32_t payload_max, Hint& hint) noexcept {
-    payload_max = readable ? std::min(payload_max, packet_bytes_max) : packet_bytes_max;
-    lengths_allowed_ = payload_max < payload_min ? 0 : payload_max - payload_min + 1;
+    return load(queue, context, count, payload_max, payload_max, hint);
+  }
+
+  /// The same with two limits: while all packets are of at most `small_max` bytes, and near, all_small() says so.
+  [[gnu::always_inline]] std::uint16_t load(const virtqueue::SplitQueue& queue, const RingContext& context,
+                                            std::uint16_t count, std::uint32_t small_max, std::uint32_t payload_max,
+                                            Hint& hint) noexcept {
+    lengths_allowed_ = lengths_up_to(small_max);
     count = queue.copy_heads(heads_.data(), count);
     const std::uint8_t* table = context.layout.descriptors;
 #pragma GCC unroll 4
     for (std::uint16_t i = 0; i < count; ++i) rte_prefetch0(table + heads_[i] * descriptor_bytes);
     Translator translator(context.memory, hint);
     const std::uint16_t near = load_near(context.layout, count, translator);
-    one_piece_ = near == count || load_far(context.layout, near, count, translator) == 0;
+    all_small_ = near == count;
+    lengths_allowed_ = lengths_up_to(payload_max);
+    one_piece_ = all_small_ || load_far(context.layout, near, count, translator) == 0;
     if (!one_piece_) [[unlikely]] {
       look_further(context.layout, near, count, translator);
       load_short_chains(count, translator);
@@ -48,6 +56,8 @@ class PacketBatch {
 
   /// Whether all chains are simple, with header and packet in one piece: the template arguments below may be true.
   bool one_piece() const noexcept { return one_piece_; }
+  /// Whether all are so, and of no more bytes than the smaller limit.
+  bool all_small() const noexcept { return all_small_; }
   /// Chain i is simple when it is a net header and a packet, or room for one, each in one piece. Only then the next
   /// three hold.
   bool is_simple(std::uint32_t i) const noexcept { return lengths_[i] != 0; }
@@ -72,6 +82,11 @@ class PacketBatch {
  private:
   static constexpr bool readable = direction == virtqueue::Direction::readable;
   static constexpr std::uint32_t payload_min = readable ? ethernet_header_bytes : 1;
+  /// How many payload lengths, from payload_min on, are simple.
+  static constexpr std::uint32_t lengths_up_to(std::uint32_t payload_max) noexcept {
+    payload_max = readable ? std::min(payload_max, packet_bytes_max) : packet_bytes_max;
+    return payload_max < payload_min ? 0 : payload_max - payload_min + 1;
+  }
   using Translator = memory::BufferTranslator<header_bytes + packet_bytes_max>;
   using RawDescriptor = virtqueue::RawDescriptor;
   static constexpr std::size_t descriptor_bytes = sizeof(virtqueue::Descriptor);
@@ -191,6 +206,7 @@ class PacketBatch {
   std::array<std::uint32_t, batch_max> lengths_;
   std::uint32_t lengths_allowed_ = 0;  // payload lengths from payload_min on that are simple
   bool one_piece_ = true;
+  bool all_small_ = true;
 };
 
 }  // namespace vhostx::net

@@ -34,6 +34,7 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
 // Checks what current_ says of itself; steps into an indirect table.
 bool ChainWalker::open_descriptor() noexcept {
   if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
+  if (!in_table_) ++ring_entries_;
   if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
   const bool writable = (current_.flags & Descriptor::write_flag) != 0;
   if (writable != (direction_ == Direction::writable))

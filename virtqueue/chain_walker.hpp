@@ -37,6 +37,8 @@ class ChainWalker {
   Step next(memory::HostSpan& span) noexcept;
 
   const VringFault& fault() const noexcept { return fault_; }
+  /// How many entries of the ring's own table the chain occupies, as far as it was walked.
+  std::uint32_t ring_entries() const noexcept { return ring_entries_; }
 
  private:
   bool open_descriptor() noexcept;
@@ -53,6 +55,7 @@ class ChainWalker {
   bool opened_ = false;    // current_ was checked, its buffer is being handed out
   bool in_table_ = false;  // current_ comes from an indirect table
   std::uint32_t walked_ = 0;
+  std::uint32_t ring_entries_ = 0;
   std::uint32_t table_length_ = 0;
   std::uint64_t table_ = 0;  // guest address
   Descriptor current_;       // address and length: what is left of its buffer
