@@ -56,6 +56,9 @@ Result<void> check_file(const RegionDescription& region, int fd) {
 
 std::size_t round_up(std::size_t value, std::size_t unit) noexcept { return (value + unit - 1) / unit * unit; }
 
+// mmap starts at a page of the file; what stands before the region's own offset is mapped and never handed out.
+std::size_t lead_of(const RegionDescription& region, std::size_t page) noexcept { return region.mmap_offset % page; }
+
 }  // namespace
 
 Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescription& description, UniqueFd file) {
@@ -64,8 +67,7 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   const auto page = page_size_of(file.get());
   if (!page) return page.error();
 
-  // mmap starts at a page of the file; what stands before the region's own offset is mapped and never handed out.
-  const std::size_t lead = description.mmap_offset % *page;
+  const std::size_t lead = lead_of(description, *page);
   const std::size_t length = round_up(description.size + lead, *page);
   const auto offset = static_cast<off_t>(description.mmap_offset - lead);
 
@@ -88,6 +90,11 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   ::madvise(mapped, length, MADV_DONTFORK);
   region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
   return std::shared_ptr<const MappedRegion>(std::move(region));
+}
+
+HostSpan MappedRegion::mapping() const noexcept {
+  const std::size_t lead = lead_of(description_, page_size_);
+  return {host_ - lead, round_up(description_.size + lead, page_size_)};
 }
 
 MappedRegion::~MappedRegion() {

@@ -36,6 +36,8 @@ class MappedRegion {
   const RegionDescription& description() const noexcept { return description_; }
   std::uint8_t* host() const noexcept { return host_; }
   std::size_t page_size() const noexcept { return page_size_; }
+  /// All that is mapped, in whole pages: it may begin before host(), and end behind the region's last byte.
+  HostSpan mapping() const noexcept;
 
  private:
   MappedRegion(const RegionDescription& description, std::size_t page_size) noexcept
