@@ -16,9 +16,10 @@ LAYERS = {
     "memory": {"memory", "base"},
     "virtqueue": {"virtqueue", "memory", "base"},
     "net": {"net", "virtqueue", "memory", "base"},
-    "backend": {"backend", "net", "virtqueue", "memory", "protocol", "base"},
+    "zerocopy": {"zerocopy", "net", "virtqueue", "memory", "base"},
+    "backend": {"backend", "zerocopy", "net", "virtqueue", "memory", "protocol", "base"},
 }
-DPDK = {"net", "backend"}
+DPDK = {"net", "zerocopy", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp"}}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "zerocopy/dma_registration.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstdint>
+#include <unistd.h>
+#include <utility>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_memory.h>
+#include <sys/mman.h>
+
+#include "base/error.hpp"
+
+namespace vhostx::zerocopy {
+namespace {
+
+constexpr std::size_t unit_max = std::size_t{1} << 30;
+
+// Bytes of an entry in EAL's table. IOVAs that are virtual addresses have no gaps: the larger the entries, the fewer,
+// and a gigabyte of small pages would cost 12 MiB. Physical addresses go by pages.
+std::size_t unit_of(const memory::MappedRegion& region, rte_iova_mode mode) noexcept {
+  if (mode == RTE_IOVA_PA) return region.page_size();
+  const memory::HostSpan mapping = region.mapping();
+  const std::uint64_t common = reinterpret_cast<std::uintptr_t>(mapping.data) | mapping.size | unit_max;
+  return std::size_t{1} << std::countr_zero(common);
+}
+
+Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::size_t pages_max) {
+  if (mode == RTE_IOVA_DC) return make_error(ErrorCode::unsupported, "EAL is not running");
+  if (mode == RTE_IOVA_PA && region.page_size() <= static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)))
+    return make_error(ErrorCode::unsupported,
+                      "its pages may move or be swapped: with physical addresses as IOVA only memory in huge pages "
+                      "(hugetlbfs) has a mapping");
+  const std::size_t pages = region.mapping().size / unit_of(region, mode);
+  if (pages > pages_max)
+    return make_error(ErrorCode::limit, "{} pages of {:#x} bytes, {} are left of the limit", pages,
+                      unit_of(region, mode), pages_max);
+  return {};
+}
+
+// Pages that our mapping has not touched have no address yet. An error (no page is free; a kernel before 5.14) leaves
+// them without one, where touching them would raise SIGBUS.
+void fault_in(const memory::HostSpan& mapping) noexcept {
+#ifdef MADV_POPULATE_READ
+  ::madvise(mapping.data, mapping.size, MADV_POPULATE_READ);
+#else
+  (void)mapping;
+#endif
+}
+
+}  // namespace
+
+DmaRegistration::DmaRegistration(std::shared_ptr<const memory::MappedRegion> region, std::size_t page_size) noexcept
+    : region_(std::move(region)), page_size_(page_size) {}
+
+Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
+    std::shared_ptr<const memory::MappedRegion> region, std::size_t pages_max) {
+  const rte_iova_mode mode = rte_eal_iova_mode();
+  if (auto fits = check(*region, mode, pages_max); !fits) return std::move(fits).error();
+
+  const memory::HostSpan mapping = region->mapping();
+  std::shared_ptr<DmaRegistration> made(new DmaRegistration(region, unit_of(*region, mode)));
+  if (mode == RTE_IOVA_PA) fault_in(mapping);
+  made->pages_.reserve(mapping.size / made->page_size_);
+  for (std::size_t at = 0; at < mapping.size; at += made->page_size_)
+    made->pages_.push_back(rte_mem_virt2iova(mapping.data + at));
+  made->pages_unknown_ = static_cast<std::size_t>(std::count(made->pages_.begin(), made->pages_.end(), RTE_BAD_IOVA));
+  if (made->pages_unknown_ == made->pages_.size())
+    return make_error(ErrorCode::unsupported,
+                      "no physical address is known: none of its pages is there, or /proc/self/pagemap tells none "
+                      "(CAP_SYS_ADMIN)");
+
+  if (rte_extmem_register(mapping.data, mapping.size, made->pages_.data(), static_cast<unsigned>(made->pages_.size()),
+                          made->page_size_) != 0)
+    return make_system_error(rte_errno, "rte_extmem_register of {:#x} bytes at {}", mapping.size,
+                             static_cast<const void*>(mapping.data));
+  made->registered_ = true;
+  return std::shared_ptr<const DmaRegistration>(std::move(made));
+}
+
+DmaRegistration::~DmaRegistration() {
+  if (!registered_) return;
+  const memory::HostSpan mapping = region_->mapping();
+  [[maybe_unused]] const int done = rte_extmem_unregister(mapping.data, mapping.size);
+  assert(done == 0);
+}
+
+}  // namespace vhostx::zerocopy
