@@ -108,8 +108,19 @@ void Device::memory_changed() {
   const auto& memory = memory_.current();
   MemoryChanged event;
   if (memory != nullptr) event = {static_cast<std::uint32_t>(memory->regions().size()), memory->bytes()};
+  map_for_devices();
   emit(event);
   environment_changed();
+}
+
+void Device::map_for_devices() {
+  if (!port_.options().zero_copy) return;
+  const auto before = std::exchange(dma_, nullptr);
+  if (memory_.current() == nullptr) return;
+  dma_ = zerocopy::DmaMemory::create(memory_.current(), before.get());
+  if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
+  log().info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
+             dma_->reason());
 }
 
 void Device::environment_changed() {
@@ -171,6 +182,16 @@ void Device::stop_rings() {
   port_.vring(1).forget_announcement();
 }
 
+bool Device::settle_loans() {
+  bool settled = true;
+  for (const auto& ring : rings_) settled &= ring->settle_loans();
+  return settled;
+}
+
+void Device::give_up_loans() {
+  for (const auto& ring : rings_) ring->give_up_loans();
+}
+
 void Device::serve_wishes() {
   for (const auto& ring : rings_) ring->serve_wishes();
 }
@@ -185,6 +206,10 @@ void Device::describe_to(PortInfo& info) const noexcept {
   const auto& memory = memory_.current();
   info.memory_regions = memory == nullptr ? 0 : static_cast<std::uint32_t>(memory->regions().size());
   info.memory_bytes = memory == nullptr ? 0 : memory->bytes();
+  if (dma_ != nullptr) {
+    info.memory_regions_for_dma = static_cast<std::uint32_t>(dma_->regions_mapped());
+    info.dma_problem = dma_->reason();
+  }
   info.mtu = mtu_;
   info.status = status_;
 }
@@ -196,7 +221,7 @@ bool Device::any_ring_started() const noexcept {
 std::optional<RingEnvironment> Device::ring_environment() const {
   if (!features_set_ || memory_.current() == nullptr) return std::nullopt;
   return RingEnvironment{
-      .memory = memory_.current(), .features = features_, .mtu = mtu_, .call_in_band = notifies_in_band()};
+      .memory = memory_.current(), .dma = dma_, .features = features_, .mtu = mtu_, .call_in_band = notifies_in_band()};
 }
 
 bool Device::notifies_in_band() const noexcept { return protocol_features_.has(ProtocolFeature::inband_notifications); }

@@ -51,6 +51,11 @@ class Device final : private RingHost {
   void disable_rings();
   void stop_rings();
 
+  /// Rings that have stopped and wait for what they lent. True: there are none, or none any more.
+  bool settle_loans();
+  /// They wait no longer.
+  void give_up_loans();
+
   void serve_wishes();
 
   protocol::FeatureSet features_offered() const noexcept { return features_offered_; }
@@ -77,6 +82,7 @@ class Device final : private RingHost {
   bool any_ring_started() const noexcept;
   void environment_changed();
   void memory_changed();
+  void map_for_devices();
 
   PortCore& port_;
   const protocol::FeatureSet features_offered_;
@@ -88,6 +94,7 @@ class Device final : private RingHost {
   std::uint16_t mtu_ = 0;
   std::uint8_t status_ = 0;
   MemoryTable memory_;
+  std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
 };

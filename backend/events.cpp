@@ -37,6 +37,8 @@ const char* event_name(const PortEvent& event) noexcept {
                         [](const MtuSet&) { return "mtu_set"; },
                         [](const RarpRequested&) { return "rarp_requested"; },
                         [](const StatusSet&) { return "status_set"; },
+                        [](const LoansRecalled&) { return "loans_recalled"; },
+                        [](const LoansOverdue&) { return "loans_overdue"; },
                     },
                     event);
 }
@@ -55,6 +57,8 @@ std::string describe(const PortEvent& event) {
           [](const MtuSet& e) { return fmt::format("MTU {}", e.mtu); },
           [](const RarpRequested& e) { return fmt::format("RARP requested for {}", describe_mac(e.mac)); },
           [](const StatusSet& e) { return fmt::format("device status {:#04x}", e.status); },
+          [](const LoansRecalled& e) { return fmt::format("vring {}: {} loans recalled", e.index, e.outstanding); },
+          [](const LoansOverdue& e) { return fmt::format("vring {}: {} loans overdue", e.index, e.outstanding); },
       },
       event);
 }

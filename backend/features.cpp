@@ -78,6 +78,7 @@ constexpr std::array dependencies{
 FeatureSet offered_features(const PortOptions& options) noexcept {
   FeatureSet offered = supported.without(FeatureSet(options.features_masked));
   if (options.queue_pairs_max < 2) offered.clear(V::net_mq);
+  if (options.zero_copy) offered.clear(V::in_order);  // loans come back in any order
   for (const auto& [feature, either] : dependencies)
     if ((offered & either).empty()) offered.clear(feature);
   return offered;

@@ -26,7 +26,8 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
       options_(std::move(options)),
       log_(loop_->log().with_prefix(options_.socket_path)),
       handler_(std::move(on_event)),
-      attention_(std::move(attention)) {}
+      attention_(std::move(attention)),
+      loan_timer_(loop_->executor()) {}
 
 PortCore::~PortCore() = default;
 
@@ -34,7 +35,7 @@ Result<void> PortCore::make_vrings() {
   const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
   vrings_.reserve(count);
   for (std::uint16_t i = 0; i < count; ++i) {
-    auto vring = VringCore::create(i, attention_);
+    auto vring = VringCore::create(i, options_, attention_);
     if (!vring) return std::move(vring).error();
     vrings_.push_back(std::move(vring).value());
   }
@@ -63,12 +64,14 @@ void PortCore::close(Farewell farewell) {
   listener_.reset();
   connector_.reset();
   attention_watch_.reset();
+  loan_timer_.cancel();
   if (farewell == Farewell::silent) {
     closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
     drop_session();
     events_.clear();
   } else if (session_ != nullptr) {
     end_session(make_error(ErrorCode::closed, "the port was closed"));
+    finish_session();
   }
   closed_ = true;
   loop_->remove(*this);
@@ -102,22 +105,38 @@ void PortCore::take_socket(UniqueFd socket) {
 
 // A front-end that was killed and comes back may be here before the end of its old connection has been read.
 bool PortCore::make_room() {
+  if (farewell_) finish_session();  // it waits for loans only
+  if (closed_) return false;
   if (session_ == nullptr) return true;
   if (!session_->peer_is_gone()) {
     log_.warning("a second front-end was turned away: one at a time");
     return false;
   }
   end_session(make_error(ErrorCode::closed, "the front-end is gone, and another one is here"));
+  if (farewell_) finish_session();
   return !closed_;
 }
 
 void PortCore::end_session(Error reason) {
-  if (session_ == nullptr) return;
+  if (session_ == nullptr || farewell_) return;
   const auto self = shared_from_this();
   if (reason.code == ErrorCode::closed)
     log_.info("front-end disconnected: {}", reason.message);
   else
     log_.warning("front-end disconnected: {}", reason.message);
+  farewell_ = std::move(reason);
+  session_->device().stop_rings();
+  if (session_->lingers()) {
+    publish_info();
+    return deliver();
+  }
+  finish_session();
+}
+
+void PortCore::finish_session() {
+  if (session_ == nullptr || !farewell_) return;
+  const auto self = shared_from_this();
+  Error reason = *std::exchange(farewell_, std::nullopt);
   drop_session();
   publish_info();
   if (connector_ != nullptr) connector_->lost();
@@ -128,7 +147,20 @@ void PortCore::end_session(Error reason) {
 void PortCore::drop_session() {
   if (session_ == nullptr) return;
   session_->device().stop_rings();
+  session_->device().give_up_loans();
   session_.reset();
+  farewell_.reset();
+  look_after_loans();
+}
+
+// What mbufs keep alive beyond its time (memory that the guest has no more, rings that have stopped) is looked at until
+// it is gone.
+void PortCore::look_after_loans() {
+  if (!options_.zero_copy || closed_) return;
+  bool left = false;
+  for (const auto& vring : vrings_) left |= vring->loans().look_after();
+  constexpr std::chrono::milliseconds pause{20};
+  if (left) loan_timer_.start(pause, [this] { look_after_loans(); });
 }
 
 void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {
@@ -174,7 +206,7 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
 
 void PortCore::publish_info() {
   PortInfo info;
-  info.connected = session_ != nullptr;
+  info.connected = session_ != nullptr && !farewell_;
   info.features_offered = offered_features(options_).bits();
   info.protocol_features_offered = offered_protocol_features(options_).bits();
   info.connections = connections_;

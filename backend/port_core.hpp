@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -19,6 +20,7 @@
 #include "backend/control_loop.hpp"
 #include "backend/fd_watch.hpp"
 #include "backend/listener.hpp"
+#include "backend/one_shot_timer.hpp"
 #include "backend/session.hpp"
 #include "backend/vring_core.hpp"
 #include "base/event_fd.hpp"
@@ -65,8 +67,12 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void turn_done();
   /// `change`, then turn_done(), for what happens outside of messages.
   void run_turn(const std::function<void()>& change);
-  /// Stops the vrings and drops the session, with which the call may come.
+  /// Stops the vrings and drops the session, with which the call may come. Where loans are out it lingers for them.
   void end_session(Error reason);
+  /// A session that lingered has its loans back, or has waited long enough, or has to make room.
+  void finish_session();
+  /// After something that loans may outlive.
+  void look_after_loans();
 
  private:
   struct Queued {
@@ -93,6 +99,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<Session> session_;
+  std::optional<Error> farewell_;  // why the session ends that lingers
+  OneShotTimer loan_timer_;
   std::deque<Queued> events_;
   std::uint64_t connections_ = 0;
   bool closed_ = false;

@@ -40,7 +40,11 @@ Result<void> check_options(const PortOptions& options) {
   if (auto good = in_range("memory_bytes_max", options.memory_bytes_max, 1, std::uint64_t{1} << 63); !good) return good;
   if (auto good = in_range("message_timeout", options.message_timeout, milliseconds(1)); !good) return good;
   if (auto good = in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)); !good) return good;
-  return in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min);
+  if (auto good = in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min); !good)
+    return good;
+  if (auto good = in_range("copy_below", options.copy_below, 0, 65536); !good) return good;
+  if (auto good = in_range("loans_max", options.loans_max, 0, 32768); !good) return good;
+  return in_range("loan_timeout in ms", static_cast<std::uint64_t>(options.loan_timeout.count()), 0, 60'000);
 }
 
 }  // namespace vhostx::backend

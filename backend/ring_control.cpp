@@ -153,13 +153,34 @@ std::uint16_t RingControl::stop() {
   watch_.reset();
   config_.armed = false;
   config_.kicked = false;
-  const std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
+  std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
   if (started()) {
     config_.base = core_.stop();
     host_.forget_requests(core_.index());
-    host_.emit(VringStopped{core_.index()}, kick);  // open until that is delivered, as Vring::kick_fd() promises
+    kick_shown_ = std::move(kick);
+    waits_for_loans_ = true;
+    if (!settle_loans()) host_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
   }
   return config_.base;
+}
+
+bool RingControl::settle_loans() {
+  if (waits_for_loans_ && core_.settle_loans() == 0) stopped();
+  return !waits_for_loans_;
+}
+
+void RingControl::give_up_loans() {
+  if (!waits_for_loans_) return;
+  if (const std::uint32_t out = core_.give_up_loans(); out != 0) {
+    host_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
+    host_.emit(LoansOverdue{core_.index(), out});
+  }
+  stopped();
+}
+
+void RingControl::stopped() {
+  waits_for_loans_ = false;
+  host_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
 }
 
 void RingControl::reset() {
@@ -180,6 +201,7 @@ void RingControl::environment_changed() {
   auto running = build_running(config_, *environment);
   if (!running) return fail(running.error());
   check(core_.replace(std::move(running).value(), config_.kick));
+  if (const std::uint32_t out = core_.loans().followed(); out != 0) host_.emit(LoansRecalled{core_.index(), out});
 }
 
 // This ring alone: it starts again with the next SET_VRING_KICK.
@@ -208,7 +230,7 @@ void RingControl::serve_wishes() {
 }
 
 void RingControl::check(Result<void> watched) {
-  if (!watched) host_.log().warning("vring {}: kicks wake nobody: {}", core_.index(), watched.error().message);
+  if (!watched) host_.log().warning("vring {}: {}", core_.index(), watched.error().message);
 }
 
 }  // namespace vhostx::backend

@@ -63,8 +63,12 @@ class RingControl {
   /// VRING_KICK.
   Result<void> kick_in_band();
 
-  /// GET_VRING_BASE, or the end of the connection. Answers the next avail index.
+  /// GET_VRING_BASE, or the end of the connection. Answers the next avail index. Where loans are out the application is
+  /// asked for them, and VringStopped comes when one of the next two has them all.
   std::uint16_t stop();
+  /// True: the ring does not wait for loans, or has them back.
+  bool settle_loans();
+  void give_up_loans();
   /// Back to what it was before the first message, but for two things. The base stays: when QEMU stops a machine it
   /// sends SET_STATUS 0 first and GET_VRING_BASE then. The call and err descriptors stay: it sends the one for masked
   /// interrupts once a connection, not once a start.
@@ -82,6 +86,7 @@ class RingControl {
   Result<void> start_if_due();
   void start(std::unique_ptr<RunningVring> running);
   void fail(const Error& reason);
+  void stopped();
   template <typename Change>
   void change_running(Change change);
   void check(Result<void> watched);
@@ -89,6 +94,8 @@ class RingControl {
   RingHost& host_;
   VringCore& core_;
   VringConfig config_;
+  bool waits_for_loans_ = false;               // the ring has stopped
+  std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_: it lets go of the kick before that is closed
 };
 

@@ -9,19 +9,23 @@
 #include "base/event_fd.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtqueue/ring_layout.hpp"
+#include "zerocopy/loan_table.hpp"
 
 namespace vhostx::backend {
 
 struct RunningVring {
   virtqueue::RingLayout layout;
   std::shared_ptr<const memory::GuestMemory> memory;  ///< Keeps what `layout` points into mapped.
+  std::shared_ptr<const zerocopy::DmaMemory> dma;     ///< The same memory for devices; null: nothing is lent.
   std::shared_ptr<const EventFd> call;                ///< Null: the driver polls, or is called in-band.
   std::shared_ptr<const EventFd> err;                 ///< May be null.
   bool call_in_band = false;    ///< INBAND_NOTIFICATIONS without a call fd: the control thread sends VRING_CALL.
   bool enabled = false;         ///< SET_VRING_ENABLE.
   std::uint64_t features = 0;   ///< Negotiated virtio features.
   std::uint32_t frame_max = 0;  ///< Largest frame for the guest that is not segmentation offload, bytes.
-  std::uint64_t serial = 0;     ///< Unique within its vring, never 0; set by VringCore::run().
+  zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringCore.
+  zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`.
+  std::uint64_t serial = 0;              ///< Unique within its vring, never 0; set by VringCore::run().
 };
 
 }  // namespace vhostx::backend

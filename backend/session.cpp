@@ -24,6 +24,7 @@ constexpr unsigned refusals_logged_max = 32;
 Session::Session(PortCore& port, UniqueFd socket)
     : port_(port),
       device_(port),
+      loan_timer_(port.executor()),
       channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
                {.on_message = [this](Message&& message) { handle(std::move(message)); },
                 .on_closed = [this](const Error& reason) { port_.end_session(reason); }},
@@ -33,6 +34,17 @@ void Session::handle(Message&& message) {
   if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Header request = message.header();
   auto outcome = try_dispatch(message);
+  port_.look_after_loans();
+  if (device_.settle_loans()) return finish(request, std::move(outcome));
+  // A ring has stopped with buffers of its out: the application is asked for them first, and no other port waits.
+  waiting_.emplace(Waiting{request, std::move(outcome)});
+  channel_.pause();
+  wait_for_loans();
+  port_.publish_info();
+  port_.turn_done();
+}
+
+void Session::finish(const Header& request, Result<Reply> outcome) {
   port_.publish_info();  // before the answer: who has been told may look
   auto answered = answer(request, std::move(outcome));
   // Either may destroy this session.
@@ -40,6 +52,32 @@ void Session::handle(Message&& message) {
     port_.turn_done();
   else
     port_.end_session(answered.error());
+}
+
+bool Session::lingers() {
+  if (device_.settle_loans()) return false;
+  channel_.close();
+  if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it waits already
+  return true;
+}
+
+void Session::wait_for_loans() {
+  loans_due_ = std::chrono::steady_clock::now() + port_.options().loan_timeout;
+  loan_timer_.start(std::chrono::milliseconds(0), [this] { look_at_loans(); });
+}
+
+// The application frees its mbufs on threads of its own, and nobody there makes a system call to tell us.
+void Session::look_at_loans() {
+  constexpr std::chrono::milliseconds pause{1};
+  if (!device_.settle_loans()) {
+    if (std::chrono::steady_clock::now() < loans_due_) return loan_timer_.start(pause, [this] { look_at_loans(); });
+    device_.give_up_loans();
+    port_.look_after_loans();
+  }
+  if (!waiting_) return port_.finish_session();
+  Waiting waiting = *std::exchange(waiting_, std::nullopt);
+  channel_.resume();
+  finish(waiting.request, std::move(waiting.outcome));
 }
 
 // What throws here is the standard library out of memory, or Asio out of descriptors: that costs this request.

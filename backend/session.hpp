@@ -3,10 +3,14 @@
 // the change, answers, and only then takes the next one (design, section 4).
 #pragma once
 
+#include <chrono>
+#include <optional>
+
 #include <vhostx/result.hpp>
 
 #include "backend/device.hpp"
 #include "backend/handlers.hpp"
+#include "backend/one_shot_timer.hpp"
 #include "base/unique_fd.hpp"
 #include "protocol/channel.hpp"
 #include "protocol/message.hpp"
@@ -25,7 +29,20 @@ class Session {
   Device& device() noexcept { return device_; }
   bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
 
+  /// The connection ends. True: loans are out, and the session says PortCore::finish_session() when it need not live on
+  /// for them.
+  bool lingers();
+
  private:
+  /// What a request gets when the rings that it stopped have their loans back.
+  struct Waiting {
+    protocol::Header request;
+    Result<Reply> outcome;
+  };
+
+  void finish(const protocol::Header& request, Result<Reply> outcome);
+  void wait_for_loans();
+  void look_at_loans();
   void handle(protocol::Message&& message);
   Result<Reply> dispatch(protocol::Message& message);
   Result<Reply> try_dispatch(protocol::Message& message);
@@ -36,6 +53,9 @@ class Session {
   PortCore& port_;
   Device device_;
   unsigned refusals_ = 0;
+  std::optional<Waiting> waiting_;
+  std::chrono::steady_clock::time_point loans_due_;
+  OneShotTimer loan_timer_;
   protocol::Channel channel_;
 };
 

@@ -16,9 +16,20 @@ std::uint16_t Vring::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count
   return core_.enqueue_burst(packets, count);
 }
 
+std::uint16_t Vring::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
+  return core_.borrow_burst(pool, buffers, count);
+}
+
+std::uint16_t Vring::commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept {
+  return core_.commit_burst(packets, count);
+}
+
+std::uint16_t Vring::poll_completions() noexcept { return core_.poll_completions(); }
+
 bool Vring::set_notifications(bool on) noexcept { return core_.set_notifications(on); }
 int Vring::kick_fd() const noexcept { return core_.kick_fd(); }
 VringState Vring::state() const noexcept { return core_.state(); }
 VringStats Vring::stats() const noexcept { return core_.stats(); }
+LoanState Vring::loans() const noexcept { return core_.loans().state(); }
 
 }  // namespace vhostx

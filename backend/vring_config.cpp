@@ -36,6 +36,7 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
   auto running = std::make_unique<RunningVring>();
   running->layout = *layout;
   running->memory = environment.memory;
+  running->dma = environment.dma;
   running->call = config.call;
   running->err = config.err;
   running->call_in_band = environment.call_in_band && config.call == nullptr;

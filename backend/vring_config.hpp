@@ -34,6 +34,7 @@ struct VringConfig {
 /// What a ring needs of its device.
 struct RingEnvironment {
   std::shared_ptr<const memory::GuestMemory> memory;
+  std::shared_ptr<const zerocopy::DmaMemory> dma;  ///< Of a port with zero copy.
   protocol::FeatureSet features;
   std::uint16_t mtu = 0;  ///< 0: not set.
   bool call_in_band = false;

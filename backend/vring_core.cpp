@@ -11,6 +11,8 @@
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
 #include "net/rarp.hpp"
+#include "zerocopy/borrow.hpp"
+#include "zerocopy/dequeue.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -19,26 +21,19 @@ constexpr std::uint8_t wish_broken = 1;
 constexpr std::uint8_t wish_call = 2;
 constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
 
-net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
-  // Where translations hit last belongs to one memory table; another one starts anew.
-  if (data.cursor.hint_serial != running.serial) {
-    data.cursor.hint = {};
-    data.cursor.hint_serial = running.serial;
-  }
-  return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const EventFd& attention) {
+Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const PortOptions& options,
+                                                     const EventFd& attention) {
   void* pages = ::mmap(nullptr, sizeof(VringDataState), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) return make_system_error(errno, "memory for vring {}", index);
   auto* data = new (pages) VringDataState;
-  return std::unique_ptr<VringCore>(new VringCore(index, attention, data));
+  return std::unique_ptr<VringCore>(new VringCore(index, options, attention, data));
 }
 
-VringCore::VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept
-    : data_(data), attention_(attention), index_(index), handle_(*this) {}
+VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention,
+                     VringDataState* data) noexcept
+    : data_(data), attention_(attention), index_(index), handle_(*this), loans_(options, index) {}
 
 VringCore::~VringCore() {
   static_cast<void>(expose_kick(nullptr));
@@ -52,16 +47,22 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   const RunningVring* running = pass.running;
   if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
-  if (!announcing && virtqueue::is_idle(running->layout, data_->cursor)) return 0;
+  if (!announcing && virtqueue::is_idle(running->layout, data_->cursor) &&
+      (running->loans == nullptr || !running->loans->has_returns()))
+    return 0;
   const net::RingContext context = context_of(*running, *data_);
   if (!running->enabled) [[unlikely]] {
+    if (running->loans != nullptr) finish_burst(*running, give_back_returned(context, *running).needs_call);
     finish_burst(*running, net::drain(context).needs_call);
     return 0;
   }
   std::uint16_t announced = 0;
   if (announcing) [[unlikely]]
     announced = count == 0 ? 0 : take_announcement(pool, packets);
-  const auto result = net::dequeue(context, pool, packets + announced, static_cast<std::uint16_t>(count - announced));
+  const auto left = static_cast<std::uint16_t>(count - announced);
+  const auto result = running->loans == nullptr ? net::dequeue(context, pool, packets + announced, left)
+                                                : zerocopy::dequeue(context, {*running->loans, *running->pin}, pool,
+                                                                    packets + announced, left);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
@@ -72,9 +73,56 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   if (running == nullptr || !running->enabled || (index_ & 1) != 0 || count == 0 ||
       data_->cursor.fault.cause != VringFaultCause::none)
     return 0;
-  const auto result = net::enqueue(context_of(*running, *data_), packets, count);
+  const net::RingContext context = context_of(*running, *data_);
+  auto result = net::enqueue(context, packets, count);
+  // Buffers that were borrowed and came back untouched: the driver posts them again.
+  if (running->loans != nullptr && result.packets < count) [[unlikely]]
+    result.needs_call |= zerocopy::return_spares(context, *running->loans).needs_call;
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
+}
+
+std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
+  VringGate::Pass pass(gate_);
+  const RunningVring* running = lender(pass.running);
+  if (running == nullptr) return 0;
+  const auto result =
+      zerocopy::borrow(context_of(*running, *data_), {*running->loans, *running->pin}, pool, buffers, count);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept {
+  VringGate::Pass pass(gate_);
+  const RunningVring* running = lender(pass.running);
+  if (running == nullptr) return 0;
+  const auto result = zerocopy::commit(context_of(*running, *data_), {*running->loans, *running->pin}, packets, count);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+// The to-guest ring whose buffers may be borrowed now.
+const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
+  if (running == nullptr || !running->enabled || running->loans == nullptr || (index_ & 1) != 0 ||
+      data_->cursor.fault.cause != VringFaultCause::none)
+    return nullptr;
+  return running;
+}
+
+std::uint16_t VringCore::poll_completions() noexcept {
+  VringGate::Pass pass(gate_);
+  const RunningVring* running = pass.running;
+  if (running == nullptr || running->loans == nullptr || !running->loans->has_returns() ||
+      data_->cursor.fault.cause != VringFaultCause::none)
+    return 0;
+  const auto result = give_back_returned(context_of(*running, *data_), *running);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+net::BurstResult VringCore::give_back_returned(const net::RingContext& context, const RunningVring& running) noexcept {
+  if ((index_ & 1) != 0) return zerocopy::return_transmitted(context, *running.loans);
+  return {.packets = static_cast<std::uint16_t>(zerocopy::keep_returned(*running.loans))};
 }
 
 bool VringCore::set_notifications(bool on) noexcept {
@@ -159,23 +207,25 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   cursor.used_next = running->layout.used.index();
   virtqueue::set_notifications(running->layout, cursor, notifications);
   running->serial = ++serial_;
+  auto lends = loans_.begin(*running);
   broken_.store(false, std::memory_order_relaxed);
   wishes_.store(0, std::memory_order_relaxed);
   gate_.swap(std::move(running));
   started_.store(true, std::memory_order_relaxed);
   auto watched = expose_kick(std::move(kick));
   wake_waiter();
-  return watched;
+  return watched.ok() ? lends : watched;
 }
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
   running->serial = ++serial_;
+  loans_.follow(*running);
   gate_.swap(std::move(running));
   return expose_kick(std::move(kick));
 }
 
 std::uint16_t VringCore::stop() {
-  gate_.swap(nullptr);
+  loans_.stop(gate_.swap(nullptr));
   started_.store(false, std::memory_order_relaxed);
   notifications_wanted_.store(data_->cursor.notifications, std::memory_order_relaxed);
   static_cast<void>(expose_kick(nullptr));

@@ -16,19 +16,12 @@
 #include <vhostx/waiter.hpp>
 
 #include "backend/running_vring.hpp"
+#include "backend/vring_data.hpp"
 #include "backend/vring_gate.hpp"
+#include "backend/vring_loans.hpp"
 #include "base/event_fd.hpp"
-#include "net/ring_context.hpp"
-#include "net/ring_counters.hpp"
-#include "virtqueue/split_queue.hpp"
 
 namespace vhostx::backend {
-
-/// What only the data thread writes, on pages of its own, so that NUMA placement can move them (design, promise 20).
-struct VringDataState {
-  virtqueue::VringCursor cursor;
-  net::RingCounters counters;
-};
 
 class VringCore {
  public:
@@ -39,7 +32,8 @@ class VringCore {
   };
 
   /// `attention` is the port's, and outlives this. Error: system (no memory for the state's pages).
-  static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const EventFd& attention);
+  static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const PortOptions& options,
+                                                   const EventFd& attention);
   ~VringCore();
   VringCore(const VringCore&) = delete;
   VringCore& operator=(const VringCore&) = delete;
@@ -51,6 +45,9 @@ class VringCore {
   // ---- data thread (see Vring) ----
   std::uint16_t dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept;
   std::uint16_t enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept;
+  std::uint16_t borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept;
+  std::uint16_t commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept;
+  std::uint16_t poll_completions() noexcept;
   bool set_notifications(bool on) noexcept;
 
   // ---- any thread ----
@@ -62,14 +59,18 @@ class VringCore {
 
   // ---- control thread ----
   /// Starts a stopped vring: from `avail_next`, on with what used->idx says; any fault is forgotten. `kick` is the
-  /// eventfd to expose. The waiter is woken. An error says that the waiter cannot watch the kick; the vring runs all
-  /// the same.
+  /// eventfd to expose. The waiter is woken. An error says that the waiter cannot watch the kick, or that nothing can
+  /// be lent; the vring runs all the same.
   Result<void> start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                      std::shared_ptr<const EventFd> kick);
   /// Swaps the snapshot of a started vring; its position stays. Errors as start().
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
+  /// What it has lent is settled by the next two: until one of them has said 0, or give_up_loans() was called.
   std::uint16_t stop();
+  std::uint32_t settle_loans() noexcept { return loans_.settle(*data_); }
+  std::uint32_t give_up_loans() noexcept { return loans_.give_up(*data_); }
+  VringLoans& loans() noexcept { return loans_; }
   bool started() const noexcept { return gate_.current() != nullptr; }
   /// The snapshot in force, null while stopped.
   const RunningVring* running() const noexcept { return gate_.current(); }
@@ -84,7 +85,10 @@ class VringCore {
   void forget_announcement() noexcept;
 
  private:
-  VringCore(std::uint16_t index, const EventFd& attention, VringDataState* data) noexcept;
+  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, VringDataState* data) noexcept;
+
+  const RunningVring* lender(const RunningVring* running) const noexcept;
+  net::BurstResult give_back_returned(const net::RingContext& context, const RunningVring& running) noexcept;
 
   /// Whether finish_burst() has anything to do: seldom.
   bool needs_finish(const net::BurstResult& result) const noexcept {
@@ -104,6 +108,7 @@ class VringCore {
   const std::uint16_t index_;
   Vring handle_;
   std::uint64_t serial_ = 0;  // control thread
+  VringLoans loans_;
 
   // Seldom written; on a line apart from the gate's.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one

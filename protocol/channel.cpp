@@ -56,6 +56,8 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
 
   void start(UniqueFd fd);
   Result<void> send(Message message);
+  void pause() noexcept { paused_ = true; }
+  void resume();
   void close() noexcept;
   bool is_open() const noexcept { return open_; }
   bool peer_is_gone() const noexcept;
@@ -64,6 +66,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   enum class Step { message, would_block, failed };
 
   void wait_readable();
+  void read_later();
   void read_turn();
   Step read_step();
   Step header_is_complete();
@@ -91,6 +94,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   bool open_ = true;
   bool owner_is_gone_ = false;  // close() was called: no handler any more
   bool in_handler_ = false;
+  bool paused_ = false;
 
   // The message that is arriving.
   std::array<std::byte, header_bytes> header_{};
@@ -134,6 +138,7 @@ void Channel::State::read_turn() {
     // A peer that does not take its answers gets no new ones; a message that has begun is read to its end, so that
     // its deadline is the peer's doing alone.
     if (!output_.empty() && !message_has_begun()) return;
+    if (paused_) return;
     Step step = read_step();
     if (step == Step::would_block) {
       start_deadline();
@@ -143,12 +148,21 @@ void Channel::State::read_turn() {
     deliver();
     if (!open_) return;
   }
+  read_later();  // the others on this executor first
+}
+
+void Channel::State::read_later() {
   if (read_is_scheduled_) return;
-  read_is_scheduled_ = true;  // the others on this executor first
+  read_is_scheduled_ = true;
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->read_is_scheduled_ = false;
     if (self->open_) self->read_turn();
   });
+}
+
+void Channel::State::resume() {
+  paused_ = false;
+  if (open_) read_later();
 }
 
 // Reads until a message is whole. Header and payload are read apart and to the byte, so that no read can take
@@ -353,6 +367,10 @@ Channel::Channel(asio::any_io_executor executor, UniqueFd socket, Incoming incom
 Channel::~Channel() { state_->close(); }
 
 Result<void> Channel::send(Message message) { return state_->send(std::move(message)); }
+
+void Channel::pause() noexcept { state_->pause(); }
+
+void Channel::resume() { state_->resume(); }
 
 void Channel::close() noexcept { state_->close(); }
 

@@ -49,6 +49,10 @@ class Channel {
   /// channel stays). A peer that is found dead here is reported by on_closed, later.
   Result<void> send(Message message);
 
+  /// From on_message: the next message is not read until resume(). What the peer does meanwhile is seen then.
+  void pause() noexcept;
+  void resume();
+
   /// Closes the socket and drops what waits; no handler is called any more. May be called twice.
   void close() noexcept;
   bool is_open() const noexcept;

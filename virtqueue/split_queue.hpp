@@ -140,6 +140,11 @@ class SplitQueue {
     return true;
   }
 
+  /// After a publish() of nothing, by a burst that took chains and keeps them: the avail event moves all the same.
+  void publish_position() noexcept {
+    if (cursor_.notifications && layout_.features.event_idx) layout_used().set_avail_event(avail_next_);
+  }
+
   /// After publish(): whether the driver wants a notification for what was published (2.7.7.2, 2.7.10.1).
   bool needs_call() noexcept {
     full_fence();

@@ -68,8 +68,23 @@ struct StatusSet {
   std::uint8_t status = 0;
 };
 
-using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
-                               VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet>;
+/// The library wants lent buffers of this vring back: free their mbufs, or commit what was borrowed. The ring is about
+/// to stop, which waits for that, PortOptions::loan_timeout at most; or memory that they lie in is no longer the
+/// guest's, which waits for nothing, but the pages are held for them.
+struct LoansRecalled {
+  std::uint16_t index = 0;
+  std::uint32_t outstanding = 0;  ///< Packets, or borrowed buffers.
+};
+/// The time is over, and the ring stops. Its driver has these buffers back and may write into them, while the mbufs
+/// still show them; the pages stay mapped until the last of those mbufs is freed.
+struct LoansOverdue {
+  std::uint16_t index = 0;
+  std::uint32_t outstanding = 0;
+};
+
+using PortEvent =
+    std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted, VringStopped,
+                 VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled, LoansOverdue>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
 /// library lock held. It may call anything of the public interface, and may destroy the Port. While it runs, no

@@ -38,6 +38,15 @@ struct PortOptions {
   std::chrono::milliseconds reconnect_delay_min{
       100};  ///< Client role: the first pause, 1 ms to 24 h; doubled each time.
   std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause, up to 24 h.
+
+  /// Lends the guest's buffers instead of copying: see Vring::dequeue_burst and Vring::borrow_burst. Buffers come back
+  /// in any order then, so that IN_ORDER is not offered.
+  bool zero_copy = false;
+  std::uint32_t copy_below = 1024;  ///< Packets of fewer bytes are copied all the same, 0 to 65536.
+  std::uint16_t loans_max = 0;      ///< Entries of one ring that are out at the same time, at most half of the ring, 0
+                                    ///< to 32768; then packets are copied. 0: half of the ring.
+  std::chrono::milliseconds loan_timeout{
+      100};  ///< How long a ring that stops waits for its loans, 0 to 60 s. See LoansRecalled.
 };
 
 /// What the library knows of the front-end now.
@@ -49,9 +58,11 @@ struct PortInfo {
   std::uint64_t protocol_features = 0;
   std::uint32_t memory_regions = 0;
   std::uint64_t memory_bytes = 0;
-  std::uint16_t mtu = 0;          ///< From NET_SET_MTU; 0: not set.
-  std::uint8_t status = 0;        ///< From SET_STATUS.
-  std::uint64_t connections = 0;  ///< Front-ends served since the Port was opened.
+  std::uint32_t memory_regions_for_dma = 0;  ///< Of those, how many a device can be pointed at: with zero copy only.
+  std::string dma_problem;                   ///< Why not all of them, of the first that cannot be; empty: all can.
+  std::uint16_t mtu = 0;                     ///< From NET_SET_MTU; 0: not set.
+  std::uint8_t status = 0;                   ///< From SET_STATUS.
+  std::uint64_t connections = 0;             ///< Front-ends served since the Port was opened.
 };
 
 /// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and

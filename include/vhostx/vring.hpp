@@ -2,6 +2,7 @@
 // Vring: one virtqueue of a Port, as the application's lcores use it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include <vhostx/export.hpp>
@@ -23,13 +24,22 @@ struct VringState {
   bool broken = false;   ///< The driver lied; sticky until the ring is started again.
 };
 
+/// What is out of a port with PortOptions::zero_copy: packets that dequeue_burst lent, buffers that borrow_burst handed
+/// out.
+struct LoanState {
+  std::uint32_t outstanding = 0;            ///< Of the ring as it runs, as far as its data thread has looked.
+  std::uint32_t overdue = 0;                ///< Of rings that have stopped without them.
+  std::chrono::microseconds oldest_age{0};  ///< Since the oldest of all of them was lent; 0: none is out.
+};
+
 /// Owned by its Port, at the same address for the Port's whole life.
 ///
-/// Threads: dequeue_burst, enqueue_burst and set_notifications of one vring are called by one thread at a time
-/// (asserted in debug builds); which thread may change between calls. Different vrings are independent. The other
-/// functions may be called from any thread. None of them allocates (but mbufs), locks, throws or logs; the only system
-/// call is the write to an eventfd: the call, when the driver asks for it (the control thread's, where calls go
-/// in-band); the err eventfd and the control thread's, once, when a vring breaks.
+/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions and set_notifications of one
+/// vring are called by one thread at a time (asserted in debug builds); which thread may change between calls.
+/// Different vrings are independent. The other functions may be called from any thread. None but loans() allocates (but
+/// mbufs), locks, throws or logs; the only system call is the write to an eventfd: the call, when the driver asks for
+/// it (the control thread's, where calls go in-band); the err eventfd and the control thread's, once, when a vring
+/// breaks.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;
@@ -47,6 +57,14 @@ class VHOSTX_EXPORT Vring {
   /// Returns 0 on a vring that is stopped, broken or to the guest. On one that is started and disabled the guest's
   /// packets are consumed and dropped, and 0 is returned. An empty pool loses nothing: what did not fit stays in the
   /// ring. After SEND_RARP one packet is the library's own RARP frame, which stats() does not count.
+  ///
+  /// With PortOptions::zero_copy, packets of copy_below bytes and more are lent: the mbufs are attached to the guest's
+  /// own buffers (rte_pktmbuf_attach_extbuf), without headroom or tailroom; a packet in several pieces is a chain of
+  /// them. Read them, clone them, hand them to a device (buf_iova is right, or RTE_BAD_IOVA), free them on any lcore
+  /// and at any time; do not write into them. The guest gets a buffer back when the last mbuf of it is freed, and the
+  /// next burst, or poll_completions(), says so. Until then the guest may rewrite it: decide on a private copy. Packets
+  /// are copied, and counted by cause, when half of the ring is out, when their pieces are too small or too many, or
+  /// when a checksum must be written into them. Mbufs that are held for ever therefore never stop a guest.
   std::uint16_t dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept;
 
   /// Host to guest. Copies packets into the guest's receive buffers, in order, and returns how many of them are dealt
@@ -56,6 +74,26 @@ class VHOSTX_EXPORT Vring {
   /// RTE_MBUF_F_TX_UDP_SEG) or the receive flags that dequeue_burst sets; what the guest did not negotiate is completed
   /// in software (checksum, segmentation).
   std::uint16_t enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept;
+
+  /// Host to guest without a copy, for whoever fills buffers itself: a device, a crypto engine. Takes up to `count` of
+  /// the receive buffers that the guest has posted, as empty mbufs attached to them: write at rte_pktmbuf_mtod(), up to
+  /// rte_pktmbuf_tailroom() bytes, set data_len and pkt_len and, if wanted, offload flags, then commit_burst(). Before
+  /// the data is room for the net header and for nothing else. A buffer in several pieces is a chain of mbufs without
+  /// data, to be filled from the front. An mbuf that is freed instead gives its buffer back untouched. Returns how
+  /// many; 0 also where the next buffer cannot be lent (its net header is cut, or it is in too many pieces), and on a
+  /// vring that is stopped, disabled, broken, from the guest, or of a port without PortOptions::zero_copy.
+  std::uint16_t borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept;
+
+  /// Delivers packets that lie in borrowed buffers, in order, and frees the mbufs of those that it returns the number
+  /// of: delivered, or dropped and counted as by enqueue_burst. The others stay the caller's. A packet larger than a
+  /// buffer is a chain of borrowed mbufs, if the guest takes mergeable buffers; all but its first begin at buf_addr
+  /// (rte_pktmbuf_prepend() them, before they are filled). What lies otherwise, or is not borrowed at all, or wants an
+  /// offload that the guest does not take, is copied as by enqueue_burst, and its own buffers go back.
+  std::uint16_t commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept;
+
+  /// Gives the guest the buffers whose mbufs were freed since the last burst. Bursts do the same first: this is for
+  /// vrings that have no traffic to wait for. Returns how many came back.
+  std::uint16_t poll_completions() noexcept;
 
   /// Whether the driver shall kick when it adds buffers (VIRTIO 1.2, 2.7.10). Off is the state after start, for
   /// polling. Switching on returns true when buffers are there already, which would not be kicked for: poll once more
@@ -70,6 +108,8 @@ class VHOSTX_EXPORT Vring {
 
   VringState state() const noexcept;
   VringStats stats() const noexcept;
+  /// Takes a lock that the control thread takes too: not for the data path.
+  LoanState loans() const noexcept;
 
  private:
   friend class backend::VringCore;

@@ -26,6 +26,12 @@ enum class VringCounter : std::uint8_t {
   segmented,         // packets cut in software because the driver takes no such segmentation offload
   checksummed,       // checksums completed in software because the driver takes no partial ones
   broken,            // times this vring was declared broken
+  // Of a port with PortOptions::zero_copy. `packets` has all of these, too.
+  lent,          // packets in the guest's own buffers: taken, or filled, without a copy
+  copied_small,  // copied: smaller than PortOptions::copy_below
+  copied_full,   // copied: PortOptions::loans_max was out
+  copied_shape,  // copied: too many pieces, a checksum to write, or a pool whose mbufs cannot be attached
+  overdue,       // loans that were still out when their ring had waited for them for PortOptions::loan_timeout
   count_
 };
 
@@ -55,6 +61,11 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::segmented, "segmented", false},
     {VringCounter::checksummed, "checksummed", false},
     {VringCounter::broken, "broken", false},
+    {VringCounter::lent, "lent", false},
+    {VringCounter::copied_small, "copied_small", false},
+    {VringCounter::copied_full, "copied_full", false},
+    {VringCounter::copied_shape, "copied_shape", false},
+    {VringCounter::overdue, "overdue", false},
 }};
 
 /// A copy of a vring's counters. Each value is exact; values of one copy may be a burst apart.

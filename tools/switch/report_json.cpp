@@ -77,6 +77,13 @@ struct Fields {
   void operator()(const MtuSet& event) const { out["mtu"] = event.mtu; }
   void operator()(const RarpRequested& event) const { out["mac"] = fmt::format("{:02x}", fmt::join(event.mac, ":")); }
   void operator()(const StatusSet& event) const { out["status"] = event.status; }
+  void operator()(const LoansRecalled& event) const { loans(event.index, event.outstanding); }
+  void operator()(const LoansOverdue& event) const { loans(event.index, event.outstanding); }
+
+  void loans(std::uint16_t index, std::uint32_t outstanding) const {
+    out["vring"] = index;
+    out["outstanding"] = outstanding;
+  }
 };
 
 }  // namespace

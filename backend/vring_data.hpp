@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What only a vring's data thread writes while the ring runs.
+#pragma once
+
+#include "backend/running_vring.hpp"
+#include "net/ring_context.hpp"
+#include "net/ring_counters.hpp"
+#include "virtqueue/split_queue.hpp"
+
+namespace vhostx::backend {
+
+/// On pages of its own, so that NUMA placement can move them (design, promise 20).
+struct VringDataState {
+  virtqueue::VringCursor cursor;
+  net::RingCounters counters;
+};
+
+/// What a burst works on. Where translations hit last belongs to one memory table; another one starts anew.
+inline net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
+  if (data.cursor.hint_serial != running.serial) {
+    data.cursor.hint = {};
+    data.cursor.hint_serial = running.serial;
+  }
+  return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+}
+
+}  // namespace vhostx::backend

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "zerocopy/borrow.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "net/enqueue.hpp"
+#include "net/mbuf_fill.hpp"
+#include "net/mbuf_pieces.hpp"
+#include "net/offload_to_guest.hpp"
+#include "virtqueue/chain_walker.hpp"
+#include "zerocopy/segments.hpp"
+
+namespace vhostx::zerocopy {
+namespace {
+
+using memory::HostSpan;
+using virtqueue::ChainWalker;
+using virtqueue::SplitQueue;
+
+/// One burst of borrow().
+class Borrower {
+ public:
+  Borrower(const net::RingContext& context, SplitQueue& queue, const Lending& lending, rte_mempool* pool) noexcept
+      : context_(context),
+        queue_(queue),
+        lending_(lending),
+        pool_(pool),
+        template_(pool),
+        header_bytes_(net::header_length(context.features)),
+        now_(rte_rdtsc()) {}
+
+  /// Null: no more can be had.
+  rte_mbuf* next() noexcept {
+    rte_mbuf* mbuf = nullptr;
+    if (rte_mempool_get(pool_, reinterpret_cast<void**>(&mbuf)) != 0) {
+      context_.counters.add(VringCounter::stall_no_mbuf, 1);
+      return nullptr;
+    }
+    template_.apply(mbuf, 0);
+    const auto mark = queue_.mark();
+    std::uint16_t head = 0;
+    const bool spare = lending_.table.take_spare(head);
+    if (spare || queue_.pop(head) == virtqueue::Pop::chain) {
+      if (lend(mbuf, head)) return mbuf;
+      if (spare)
+        lending_.table.keep_spare(head);
+      else
+        queue_.rewind(mark);
+    }
+    rte_mempool_put(pool_, mbuf);
+    return nullptr;
+  }
+
+ private:
+  bool lend(rte_mbuf* mbuf, std::uint16_t head) noexcept {
+    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, virtqueue::Direction::writable, head,
+                       context_.layout.descriptor(head));
+    Pieces pieces;
+    std::uint8_t* header = nullptr;
+    Segments segments;
+    if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
+    Loan* const loan = lending_.table.take(lending_.pin, head, walker.ring_entries(), now_);
+    if (loan == nullptr) return false;
+    loan->header = header;
+    if (segments.attach(mbuf, pool_, *loan, false)) {
+      // Room for the net header, where it is not in a piece of its own.
+      mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? header_bytes_ : 0);
+      return true;
+    }
+    context_.counters.add(VringCounter::stall_no_mbuf, 1);
+    lending_.table.cancel(*loan);
+    return false;
+  }
+
+  /// The whole chain. Its first piece begins with the net header, or is nothing else and none of `pieces`.
+  bool find(ChainWalker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
+    for (HostSpan span;;) {
+      const auto step = walker.next(span);
+      if (step == ChainWalker::Step::lying) {
+        queue_.fail(walker.fault());
+        return false;
+      }
+      if (step == ChainWalker::Step::end) return pieces.bytes > (header == pieces.spans[0].data ? header_bytes_ : 0U);
+      span.size = std::min<std::size_t>(span.size, net::packet_bytes_max + header_bytes_ - pieces.bytes);
+      if (header == nullptr) {
+        if (span.size < header_bytes_) return false;  // cut
+        header = span.data;
+        if (span.size == header_bytes_) continue;
+      }
+      if (span.size != 0 && !pieces.add(span)) return false;
+    }
+  }
+
+  const net::RingContext& context_;
+  SplitQueue& queue_;
+  const Lending& lending_;
+  rte_mempool* pool_;
+  const net::MbufTemplate template_;
+  const std::uint16_t header_bytes_;
+  const std::uint64_t now_;
+};
+
+/// One burst of commit().
+class Committer {
+ public:
+  Committer(const net::RingContext& context, SplitQueue& queue, const Lending& lending) noexcept
+      : context_(context), queue_(queue), lending_(lending), header_bytes_(net::header_length(context.features)) {}
+
+  /// Whether the packet lies where the driver will look for it; then it is its. False: nothing has changed.
+  bool deliver_in_place(rte_mbuf* packet) noexcept {
+    std::uint16_t loans = 0;
+    if (!is_ours(packet, loans) || (loans > 1 && (context_.features & net::feature_mrg_rxbuf) == 0)) return false;
+    net::PacketView view;
+    const auto verdict = net::prepare_for_guest(packet, context_.features, view);
+    if (verdict == net::OffloadVerdict::bad_offload || verdict == net::OffloadVerdict::segment) return false;
+    if (view.header.gso_type == net::gso_none && view.packet_length() > context_.frame_max) return false;
+    if (verdict == net::OffloadVerdict::ready_checksummed) context_.counters.add(VringCounter::checksummed, 1);
+
+    const std::uint8_t* edited = view.prefix;
+    net::for_each_piece(packet, 0, view.prefix_length, [&edited](std::uint8_t* bytes, std::uint32_t count) {
+      std::memcpy(bytes, edited, count);
+      edited += count;
+    });
+    view.header.num_buffers = loans;
+    std::memcpy(lending_.table.find(*packet)->header, &view.header, header_bytes_);
+    bytes_ += packet->pkt_len;
+    ++packets_;
+    show(packet);
+    return true;
+  }
+
+  std::uint64_t packets() const noexcept { return packets_; }
+  std::uint64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  /// Whether all segments are borrowed, held by nobody else, whole loans, and filled from the front. `loans` counts.
+  bool is_ours(rte_mbuf* packet, std::uint16_t& loans) const noexcept {
+    std::uint32_t bytes = 0;
+    for (rte_mbuf* segment = packet; segment != nullptr; ++loans) {
+      const Loan* const loan = lending_.table.find(*segment);
+      if (loan == nullptr || !is_whole(segment, *loan, loans == 0, bytes)) return false;
+    }
+    return bytes == packet->pkt_len && bytes >= net::ethernet_header_bytes;
+  }
+
+  /// `segment` moves past the loan's segments, `bytes` grows by what is in them.
+  bool is_whole(rte_mbuf*& segment, const Loan& loan, bool first, std::uint32_t& bytes) const noexcept {
+    std::uint16_t segments = 0;
+    bool full = true;
+    // Behind the net header in the packet's first buffer, at the very front of the others (VIRTIO 1.2, 5.1.6.4).
+    const bool header_inside = segment->buf_addr == loan.header;
+    if (!first && !header_inside) return false;
+    std::uint16_t expected = first && header_inside ? header_bytes_ : std::uint16_t{0};
+    for (; segment != nullptr && segment->shinfo == &loan.shared && lending_.table.find(*segment) == &loan;
+         segment = segment->next, ++segments) {
+      if (rte_mbuf_refcnt_read(segment) != 1 || segment->data_len > segment->buf_len) return false;
+      if (segment->data_len != 0 && (!full || segment->data_off != expected)) return false;
+      full = full && expected + segment->data_len == segment->buf_len;
+      bytes += segment->data_len;
+      expected = 0;
+    }
+    return rte_mbuf_ext_refcnt_read(&loan.shared) == segments;
+  }
+
+  void show(rte_mbuf* packet) noexcept {
+    std::uint32_t written = header_bytes_;
+    for (rte_mbuf* segment = packet; segment != nullptr;) {
+      Loan& loan = *lending_.table.find(*segment);
+      for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next)
+        written += segment->data_len;
+      queue_.add_used(loan.head, written);
+      rte_mbuf_ext_refcnt_update(&loan.shared, 1);  // ours: freeing the mbufs does not call back
+      written = 0;
+    }
+    // Each loan ends when its mbufs are detached; they are found by them.
+    while (packet != nullptr) {
+      rte_mbuf* const next = packet->next;
+      Loan& loan = *lending_.table.find(*packet);
+      rte_pktmbuf_free_seg(packet);
+      if (rte_mbuf_ext_refcnt_read(&loan.shared) == 1) lending_.table.cancel(loan);
+      packet = next;
+    }
+  }
+
+  const net::RingContext& context_;
+  SplitQueue& queue_;
+  const Lending& lending_;
+  const std::uint16_t header_bytes_;
+  std::uint64_t packets_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+net::BurstResult borrow(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
+                        std::uint16_t count) noexcept {
+  SplitQueue queue(context.layout, context.cursor);
+  keep_returned(lending.table);
+  net::BurstResult result;
+  if (!can_attach(pool)) return result;
+  Borrower borrower(context, queue, lending, pool);
+  while (result.packets < count && !queue.broken() && (buffers[result.packets] = borrower.next()) != nullptr)
+    ++result.packets;
+  queue.publish();  // nothing was used: it keeps the position
+  queue.publish_position();
+  if (queue.bad_heads_skipped() != 0) context.counters.add(VringCounter::drop_bad_head, queue.bad_heads_skipped());
+  return result;
+}
+
+net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
+                        std::uint16_t count) noexcept {
+  net::BurstResult result;
+  while (result.packets < count) {
+    SplitQueue queue(context.layout, context.cursor);
+    Committer committer(context, queue, lending);
+    while (result.packets < count && committer.deliver_in_place(packets[result.packets])) ++result.packets;
+    if (queue.publish()) result.needs_call |= queue.needs_call();
+    if (committer.packets() != 0) {
+      net::count_burst(context.counters, committer.packets(), committer.bytes());
+      context.counters.add(VringCounter::lent, committer.packets());
+    }
+    if (result.packets == count) break;
+    // Anything else goes the way of all packets, into other buffers; its own are spare then.
+    const auto copied = net::enqueue(context, packets + result.packets, 1);
+    result.needs_call |= copied.needs_call;
+    if (copied.packets == 0) break;
+    context.counters.add(VringCounter::copied_shape, 1);
+    rte_pktmbuf_free(packets[result.packets++]);
+  }
+  return result;
+}
+
+std::uint32_t keep_returned(LoanTable& table) noexcept {
+  if (!table.has_returns()) return 0;
+  return table.collect([&table](std::uint16_t head) { table.keep_spare(head); });
+}
+
+net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept {
+  SplitQueue queue(context.layout, context.cursor);
+  keep_returned(table);
+  for (std::uint16_t head = 0; table.take_spare(head);) queue.add_used(head, 0);
+  net::BurstResult result;
+  if (queue.publish()) result.needs_call = queue.needs_call();
+  return result;
+}
+
+}  // namespace vhostx::zerocopy

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "zerocopy/dequeue.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "net/dequeue.hpp"
+#include "net/dequeuer.hpp"
+#include "net/packet_headers.hpp"
+#include "zerocopy/segments.hpp"
+
+namespace vhostx::zerocopy {
+namespace {
+
+using memory::HostSpan;
+using net::Taken;
+using virtqueue::SplitQueue;
+
+/// Larger packets take more than one mbuf.
+constexpr std::uint32_t lent_simple_max = 65535;
+
+void give_back(SplitQueue& queue, LoanTable& table) noexcept {
+  table.collect([&queue](std::uint16_t head) { queue.add_used(head, 0); });
+}
+
+net::HeaderBytes copy_head(const Pieces& packet) noexcept {
+  net::HeaderBytes head;
+  head.packet_length = packet.bytes;
+  for (const HostSpan& span : packet) {
+    const auto part = std::min<std::size_t>(span.size, net::header_bytes_max - head.length);
+    std::memcpy(head.bytes + head.length, span.data, part);
+    head.length = static_cast<std::uint16_t>(head.length + part);
+  }
+  return head;
+}
+
+template <std::uint16_t header_bytes>
+class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
+ public:
+  using Base = net::Dequeuer<header_bytes, Lender<header_bytes>>;
+
+  Lender(const net::RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
+         const Lending& lending) noexcept
+      : Base(context, queue, pool, packets), lending_(lending), now_(rte_rdtsc()), attaches_(can_attach(pool)) {}
+
+  net::BurstResult run(std::uint16_t count) noexcept {
+    const net::BurstResult result = Base::run(count);
+    if (lent_ != 0) {
+      this->context_.counters.add(VringCounter::lent, lent_);
+      this->queue_.publish_position();
+    }
+    const std::uint64_t small = result.packets - lent_ - copied_large_;
+    if (small != 0) this->context_.counters.add(VringCounter::copied_small, small);
+    return result;
+  }
+
+ private:
+  friend Base;
+  using PrivateHeader = typename Base::PrivateHeader;
+
+  [[gnu::always_inline]] std::uint16_t load(std::uint16_t batch) noexcept {
+    const std::uint32_t below = lending_.table.copy_below();
+    const std::uint32_t copied_max = below == 0 ? 0 : below - 1;
+    return this->batch_.load(this->queue_, this->context_, batch, std::min(this->template_.room(), copied_max),
+                             lent_simple_max, this->context_.cursor.hint);
+  }
+
+  [[gnu::always_inline]] std::uint16_t take_straight(std::uint16_t begin, std::uint16_t batch) noexcept {
+    return this->batch_.all_small() ? this->template take_run<true>(begin, batch) : begin;
+  }
+
+  Taken take_chain(std::uint16_t i) noexcept { return this->batch_.is_simple(i) ? take_simple(i) : take_any(i); }
+
+  Taken take_simple(std::uint16_t i) noexcept {
+    auto& batch = this->batch_;
+    const bool one_piece = batch.one_piece();
+    Pieces packet;
+    packet.add({one_piece ? batch.template payload<true>(i) : batch.template payload<false>(i), batch.length(i)});
+    const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
+    // In a batch with chains of two descriptors each counts as one: too many entries, never too few.
+    return take_packet(packet, batch.head(i), one_piece ? 1 : 2, asked, batch.header(i));
+  }
+
+  /// Finds all of a chain before anything is done with it. What has too many pieces is copied from there on.
+  [[gnu::noinline]] Taken take_any(std::uint16_t i) noexcept {
+    auto walker = this->walker(i);
+    PrivateHeader header{};
+    std::size_t header_have = 0;
+    Pieces packet;
+    HostSpan span;
+    for (;;) {
+      const auto step = walker.next(span);
+      if (step == virtqueue::ChainWalker::Step::lying) return this->lie(walker);
+      if (step == virtqueue::ChainWalker::Step::end) break;
+      Base::take_header(header, header_have, span);
+      if (span.size > net::packet_bytes_max - packet.bytes) return this->drop(VringCounter::drop_too_large);
+      if (span.size != 0 && !packet.add(span)) return copy_long_chain(walker, packet, span, header);
+    }
+    if (header_have != header_bytes || packet.bytes < net::ethernet_header_bytes)
+      return this->drop(VringCounter::drop_short_chain);
+    const auto asked = memory::load_once<std::uint16_t>(header.data());
+    return take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
+  }
+
+  /// `header` is the guest's or our own; its first two bytes were read, into `asked`.
+  Taken take_packet(const Pieces& packet, std::uint16_t head, std::uint32_t entries, std::uint16_t asked,
+                    const std::uint8_t* header) noexcept {
+    rte_mbuf* const mbuf = this->packets_[this->done_];
+    this->template_.apply(mbuf, 0);
+    net::VirtioNetHeader wish;
+    bool checksum_open = false;
+    if (asked != 0) [[unlikely]] {
+      wish = Base::load_header(asked, header);
+      const auto offload = net::describe_guest_offload(wish, this->context_.features, copy_head(packet), mbuf);
+      if (offload == net::GuestOffload::refused) return this->drop(VringCounter::drop_bad_header);
+      checksum_open = offload == net::GuestOffload::checksum_open;
+    }
+    if (packet.bytes < lending_.table.copy_below()) return copy(packet, wish);
+    Segments segments;
+    if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(*lending_.pin.memory(), packet))
+      return count_large(VringCounter::copied_shape, copy(packet, wish));
+    Loan* const loan = lending_.table.take(lending_.pin, head, entries, now_);
+    if (loan == nullptr) return count_large(VringCounter::copied_full, copy(packet, wish));
+    if (!segments.attach(mbuf, this->pool_, *loan, true)) {
+      lending_.table.cancel(*loan);
+      return this->stall();
+    }
+    ++lent_;
+    this->bytes_ += packet.bytes;
+    return Taken::lent;
+  }
+
+  /// Each piece takes an mbuf, of which a hostile guest could drain the pool.
+  bool is_worth_lending(const Pieces& packet) const noexcept {
+    return packet.bytes / packet.count >= lending_.table.copy_below();
+  }
+
+  Taken copy(const Pieces& packet, const net::VirtioNetHeader& wish) noexcept {
+    rte_mbuf* const mbuf = this->packets_[this->done_];
+    this->template_.apply(mbuf, 0);
+    net::MbufWriter writer(this->pool_, mbuf);
+    Taken outcome = append(writer, packet) ? Taken::copied : this->stall();
+    if (outcome == Taken::copied && net::asks_offload(wish) && !this->offload(mbuf, wish)) outcome = Taken::dropped;
+    if (outcome == Taken::copied)
+      this->bytes_ += packet.bytes;
+    else
+      writer.discard();
+    return outcome;
+  }
+
+  static bool append(net::MbufWriter& writer, const Pieces& packet) noexcept {
+    return std::all_of(packet.begin(), packet.end(), [&writer](const HostSpan& span) { return writer.append(span); });
+  }
+
+  /// The pieces so far, `next`, and what the walker still finds.
+  Taken copy_long_chain(virtqueue::ChainWalker& walker, const Pieces& packet, HostSpan next,
+                        PrivateHeader& header) noexcept {
+    rte_mbuf* const mbuf = this->packets_[this->done_];
+    this->template_.apply(mbuf, 0);
+    net::MbufWriter writer(this->pool_, mbuf);
+    Taken outcome = append(writer, packet) && writer.append(next)
+                        ? this->copy_chain(walker, writer, mbuf, header, header_bytes)
+                        : this->stall();
+    if (outcome == Taken::copied) outcome = this->finish_copy(mbuf, header);
+    if (outcome != Taken::copied) writer.discard();
+    return count_large(VringCounter::copied_shape, outcome);
+  }
+
+  Taken count_large(VringCounter cause, Taken outcome) noexcept {
+    if (outcome != Taken::copied) return outcome;
+    this->context_.counters.add(cause, 1);
+    ++copied_large_;
+    return outcome;
+  }
+
+  const Lending lending_;
+  const std::uint64_t now_;
+  const bool attaches_;
+  std::uint64_t lent_ = 0;
+  std::uint64_t copied_large_ = 0;
+};
+
+template <std::uint16_t header_bytes>
+net::BurstResult take(const net::RingContext& context, SplitQueue& queue, const Lending& lending, rte_mempool* pool,
+                      rte_mbuf** packets, std::uint16_t count) noexcept {
+  const std::uint32_t below = lending.table.copy_below();
+  if (below != 0 && std::min(count, queue.ready()) == 1) {
+    const auto single = net::dequeue_single<header_bytes>(context, queue, pool, packets, below - 1);
+    if (single.packets != 0) {
+      context.counters.add(VringCounter::copied_small, 1);
+      return single;
+    }
+  }
+  return Lender<header_bytes>(context, queue, pool, packets, lending).run(count);
+}
+
+}  // namespace
+
+net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
+                         std::uint16_t count) noexcept {
+  SplitQueue queue(context.layout, context.cursor);
+  if (lending.table.has_returns()) give_back(queue, lending.table);
+  if (net::header_length(context.features) == net::header_length_full)
+    return take<net::header_length_full>(context, queue, lending, pool, packets, count);
+  return take<net::header_length_legacy>(context, queue, lending, pool, packets, count);
+}
+
+net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept {
+  SplitQueue queue(context.layout, context.cursor);
+  net::BurstResult result;
+  result.packets = static_cast<std::uint16_t>(table.collect([&queue](std::uint16_t head) { queue.add_used(head, 0); }));
+  if (queue.publish()) result.needs_call = queue.needs_call();
+  return result;
+}
+
+}  // namespace vhostx::zerocopy

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Guest to host without a copy: mbufs attached to the guest's transmit buffers.
+#pragma once
+
+#include <cstdint>
+
+#include "net/ring_context.hpp"
+#include "zerocopy/lending.hpp"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+namespace vhostx::zerocopy {
+
+/// As net::dequeue(), but packets of LoanTable::copy_below() bytes and more are lent while loans are left. Chains that
+/// have come back go to the driver first.
+net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
+                         std::uint16_t count) noexcept;
+
+/// Gives the driver the chains that have come back, in whatever order; `packets` of the result counts them.
+net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept;
+
+}  // namespace vhostx::zerocopy

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// LoanTable: the chains of one ring whose buffers are out in mbufs, from the ring's start to its stop, and until the
+// last of those mbufs is freed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <rte_mbuf_core.h>
+
+#include <vhostx/result.hpp>
+
+#include "zerocopy/dma_memory.hpp"
+#include "zerocopy/return_queue.hpp"
+
+namespace vhostx::zerocopy {
+
+class LoanTable;
+
+/// A memory table for as long as loans point into it. The data thread counts, the control thread looks.
+class MemoryPin {
+ public:
+  explicit MemoryPin(std::shared_ptr<const DmaMemory> memory) noexcept : memory_(std::move(memory)) {}
+
+  const std::shared_ptr<const DmaMemory>& memory() const noexcept { return memory_; }
+  /// 0 says that the data thread is done with this memory, if no snapshot in force names it.
+  std::uint32_t loans() const noexcept { return loans_.load(std::memory_order_acquire); }
+  void count(std::int32_t change) noexcept {
+    loans_.store(loans_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(change),
+                 std::memory_order_release);
+  }
+
+ private:
+  std::shared_ptr<const DmaMemory> memory_;
+  std::atomic<std::uint32_t> loans_{0};
+};
+
+/// One chain that is out in one or more mbufs. They are attached with `shared`, so that neither the callback nor the
+/// count of references is anywhere that a guest can write.
+struct alignas(64) Loan {
+  rte_mbuf_ext_shared_info shared;  ///< First: a segment's shinfo is its loan.
+  LoanTable* table = nullptr;       ///< For the callback.
+  MemoryPin* pin = nullptr;
+  std::uint8_t* header = nullptr;         ///< To the guest: where its net header goes.
+  std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it.
+  std::uint32_t link = ReturnQueue::none;
+  std::uint16_t head = 0;
+  std::uint16_t entries = 0;  ///< Of the descriptor table that the chain occupies; 0: the loan is free.
+};
+static_assert(sizeof(Loan) == 64);
+
+/// What a port's options say of loans.
+struct LoanLimits {
+  std::uint32_t copy_below = 0;   ///< Packets of fewer bytes are copied.
+  std::uint32_t entries_max = 0;  ///< Descriptors of one ring that may be out; 0: half of its size.
+};
+
+/// Lies in pages of its own, as all that a data thread writes does (design, promise 20).
+///
+/// Threads: the owner is the ring's data thread, and the control thread while the ring's gate is shut. give_back(),
+/// outstanding() and oldest() are for any thread.
+class LoanTable {
+ public:
+  struct Leave {
+    void operator()(LoanTable* table) const noexcept { table->leave(); }
+  };
+  /// The control thread's. When it lets go, the last mbuf that is freed ends the table, on the thread that frees it.
+  using Owned = std::unique_ptr<LoanTable, Leave>;
+
+  /// Loans of one ring at the same time, whatever its size.
+  static constexpr std::uint32_t loans_max = 4096;
+
+  /// For a ring of `ring_size` entries. Error: system (no memory).
+  static Result<Owned> create(std::uint32_t ring_size, const LoanLimits& limits);
+  LoanTable(const LoanTable&) = delete;
+  LoanTable& operator=(const LoanTable&) = delete;
+
+  std::uint32_t copy_below() const noexcept { return copy_below_; }
+
+  // ---- owner
+  /// A loan for the chain `head`, which occupies `entries` of the ring (at least 1), with one reference; null when too
+  /// much is out. It comes back when the last mbuf that was attached with `shared` is freed, or by cancel().
+  Loan* take(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
+    if (entries > entries_left_ || free_count_ == 0) [[unlikely]]
+      return nullptr;
+    Loan& loan = loans_[free_[--free_count_]];
+    loan.pin = &pin;
+    loan.head = head;
+    loan.entries = static_cast<std::uint16_t>(entries);
+    loan.shared.refcnt = 1;
+    loan.lent_at.store(now, std::memory_order_relaxed);
+    entries_left_ -= entries;
+    pin.count(1);
+    count_out(1);
+    return &loan;
+  }
+  /// Ends a loan that no mbuf is attached with.
+  void cancel(Loan& loan) noexcept {
+    loan.lent_at.store(0, std::memory_order_relaxed);
+    settle(loan);
+  }
+  /// Whether collect() would find something. The cheapest look.
+  bool has_returns() const noexcept { return returns_.has_some(); }
+  /// Calls `use(head)` for each chain that has come back. Returns how many.
+  template <typename Use>
+  std::uint32_t collect(Use&& use) noexcept {
+    std::uint32_t count = 0;
+    for (std::uint32_t next = returns_.take_all(); next != ReturnQueue::none; ++count) {
+      Loan& loan = loans_[next];
+      next = loan.link;
+      use(loan.head);
+      settle(loan);
+    }
+    return count;
+  }
+  /// The loan that a segment is attached with, if it is one of this table's that is out; else null.
+  Loan* find(const rte_mbuf& segment) const noexcept;
+
+  /// Chains that came back untouched and may be lent again before the driver's next ones.
+  void keep_spare(std::uint16_t head) noexcept { spares_[spare_count_++] = head; }
+  bool take_spare(std::uint16_t& head) noexcept {
+    if (spare_count_ == 0) return false;
+    head = spares_[--spare_count_];
+    return true;
+  }
+
+  // ---- control thread while the gate is shut
+  /// The ring is given up: `use(head)` is called for each chain that is still out, and no loan is collected any more.
+  /// Returns how many. The mbufs live on.
+  template <typename Use>
+  std::uint32_t close(Use&& use) noexcept {
+    std::uint32_t count = 0;
+    for (Loan& loan : loans_) {
+      if (loan.entries == 0) continue;
+      use(loan.head);
+      ++count;
+    }
+    returns_.close(count);
+    closed_.store(true, std::memory_order_release);
+    return count;
+  }
+  /// After close(): whether no mbuf points into the table or its memory any more.
+  bool is_over() const noexcept { return returns_.out() == 0; }
+
+  // ---- control thread
+  /// The pin of `memory`, made where there is none.
+  MemoryPin& pin(const std::shared_ptr<const DmaMemory>& memory);
+  /// Forgets memory that no loan points into, but for `current`. Returns how many loans keep older memory.
+  std::uint32_t drop_unused_pins(const MemoryPin* current) noexcept;
+
+  // ---- any thread
+  /// The last mbuf of a loan was freed.
+  void give_back(Loan& loan) noexcept;
+  /// Loans that are out, as far as the owner has looked; after close() exactly.
+  std::uint32_t outstanding() const noexcept {
+    return closed_.load(std::memory_order_acquire) ? returns_.out() : out_.load(std::memory_order_relaxed);
+  }
+  /// When the oldest loan that some mbuf has was lent, by the time-stamp counter; 0: there is none.
+  std::uint64_t oldest() const noexcept;
+
+ private:
+  LoanTable(std::byte* pages, std::size_t size, std::uint32_t ring_size, std::uint32_t loans,
+            const LoanLimits& limits) noexcept;
+  ~LoanTable() = default;
+
+  void leave() noexcept;
+  void destroy() noexcept;
+  /// The owner has the chain back.
+  void settle(Loan& loan) noexcept {
+    entries_left_ += loan.entries;
+    loan.entries = 0;
+    loan.pin->count(-1);
+    count_out(-1);
+    free_[free_count_++] = static_cast<std::uint32_t>(&loan - loans_.data());
+  }
+  void count_out(std::int32_t change) noexcept {
+    out_.store(out_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(change), std::memory_order_relaxed);
+  }
+
+  // Written once.
+  std::size_t size_;  // bytes of the pages that this lies in
+  std::span<Loan> loans_;
+  std::uint32_t* free_;
+  std::uint16_t* spares_;
+  std::uint32_t copy_below_;
+
+  // The owner's.
+  alignas(64) std::uint32_t entries_left_;
+  std::uint32_t free_count_;
+  std::uint32_t spare_count_ = 0;
+  std::atomic<std::uint32_t> out_{0};
+
+  // Whoever frees mbufs.
+  alignas(64) ReturnQueue returns_;
+
+  // The control thread's.
+  alignas(64) std::atomic<bool> closed_{false};
+  std::vector<std::unique_ptr<MemoryPin>> pins_;
+};
+
+}  // namespace vhostx::zerocopy

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the pieces of a chain to the segments of an mbuf chain that is attached to them.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <rte_mbuf.h>
+
+#include "memory/address.hpp"
+#include "zerocopy/loan_table.hpp"
+
+namespace vhostx::zerocopy {
+
+/// A chain of more pieces than this is not lent. Linux makes 19 at most (MAX_SKB_FRAGS and what stands before them).
+inline constexpr std::uint32_t pieces_max = 32;
+
+/// The buffers of one chain behind the net header, where they lie.
+struct Pieces {
+  std::array<memory::HostSpan, pieces_max> spans;
+  std::uint32_t count = 0;
+  std::uint32_t bytes = 0;
+
+  Pieces() noexcept {}  // NOLINT: the spans are not cleared
+  /// False: too many.
+  bool add(memory::HostSpan span) noexcept {
+    if (count == pieces_max) return false;
+    spans[count++] = span;
+    bytes += static_cast<std::uint32_t>(span.size);
+    return true;
+  }
+  const memory::HostSpan* begin() const noexcept { return spans.data(); }
+  const memory::HostSpan* end() const noexcept { return spans.data() + count; }
+};
+
+/// The same, cut to what one mbuf (buf_len has 16 bits) and one device address can hold.
+class Segments {
+ public:
+  Segments() noexcept {}  // NOLINT: the list is not cleared
+
+  /// False: too many.
+  bool add(const DmaMemory& memory, const Pieces& pieces) noexcept {
+    return std::all_of(pieces.begin(), pieces.end(), [&](const memory::HostSpan& span) { return add(memory, span); });
+  }
+
+  std::uint32_t count() const noexcept { return count_; }
+
+  /// Attaches `first`, which is fresh, and as many mbufs of `pool` as it takes beside it. The loan has a reference for
+  /// each. `filled`: whether the buffers hold a packet, or wait for one. False: no mbufs, and nothing has changed.
+  bool attach(rte_mbuf* first, rte_mempool* pool, Loan& loan, bool filled) const noexcept {
+    std::array<rte_mbuf*, count_max> more;
+    const std::uint32_t more_count = count_ - 1;
+    if (more_count != 0 && rte_pktmbuf_alloc_bulk(pool, more.data(), more_count) != 0) return false;
+    loan.shared.refcnt = static_cast<std::uint16_t>(count_);
+    attach_one(first, list_[0], loan, filled);
+    first->nb_segs = static_cast<std::uint16_t>(count_);
+    std::uint32_t bytes = first->data_len;
+    rte_mbuf* last = first;
+    for (std::uint32_t i = 0; i < more_count; ++i) {
+      attach_one(more[i], list_[i + 1], loan, filled);
+      bytes += more[i]->data_len;
+      last->next = more[i];
+      last = more[i];
+    }
+    first->pkt_len = bytes;
+    return true;
+  }
+
+ private:
+  struct Segment {
+    std::uint8_t* data;
+    std::uint16_t size;
+    rte_iova_t iova;
+  };
+  static constexpr std::uint32_t count_max = 2 * pieces_max;
+
+  bool add(const DmaMemory& memory, memory::HostSpan span) noexcept {
+    while (span.size != 0) {
+      if (count_ == count_max) return false;
+      constexpr std::size_t segment_max = std::numeric_limits<std::uint16_t>::max();
+      const auto [iova, size] = memory.find(span.data, std::min(span.size, segment_max));
+      list_[count_++] = {span.data, static_cast<std::uint16_t>(size), iova};
+      span.data += size;
+      span.size -= size;
+    }
+    return true;
+  }
+
+  static void attach_one(rte_mbuf* mbuf, const Segment& segment, Loan& loan, bool filled) noexcept {
+    rte_pktmbuf_attach_extbuf(mbuf, segment.data, segment.iova, segment.size, &loan.shared);
+    mbuf->data_len = filled ? segment.size : std::uint16_t{0};
+  }
+
+  std::array<Segment, count_max> list_;
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace vhostx::zerocopy
