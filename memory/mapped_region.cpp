@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "memory/mapped_region.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include <linux/magic.h>
@@ -54,6 +55,10 @@ Result<void> check_file(const RegionDescription& region, int fd) {
   return {};
 }
 
+// Large regions lie in memory as in their file, to the large page: the kernel can map them so, and what keeps tables of
+// them (EAL, an IOMMU) needs fewer entries.
+constexpr std::size_t large_page = std::size_t{2} << 20;
+
 std::size_t round_up(std::size_t value, std::size_t unit) noexcept { return (value + unit - 1) / unit * unit; }
 
 // mmap starts at a page of the file; what stands before the region's own offset is mapped and never handed out.
@@ -71,15 +76,17 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   const std::size_t length = round_up(description.size + lead, *page);
   const auto offset = static_cast<off_t>(description.mmap_offset - lead);
 
-  // Guards of one page each side, and one more page to find an aligned start in.
+  // A guard of at least a page each side, and room to find a start in.
   std::shared_ptr<MappedRegion> region(new MappedRegion(description, *page));
-  const std::size_t reserve = length + 3 * *page;
+  const std::size_t alignment = std::max(*page, length < large_page ? *page : large_page);
+  const std::size_t reserve = length + 2 * *page + alignment;
   void* reservation = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reservation == MAP_FAILED) return make_system_error(errno, "reserving {:#x} bytes for guest memory", reserve);
   region->reservation_ = static_cast<std::uint8_t*>(reservation);
   region->reservation_size_ = reserve;
 
-  const auto begin = round_up(reinterpret_cast<std::uintptr_t>(reservation) + *page, *page);
+  const std::size_t skew = static_cast<std::uint64_t>(offset) % alignment;
+  const auto begin = round_up(reinterpret_cast<std::uintptr_t>(reservation) + *page - skew, alignment) + skew;
   void* mapped = ::mmap(reinterpret_cast<void*>(begin), length, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(), offset);
   if (mapped == MAP_FAILED)

@@ -3,6 +3,7 @@
 #include "memory/mapped_region.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <limits>
@@ -51,17 +52,36 @@ TEST(MappedRegion, OwnsTheFileInEveryCase) {
   EXPECT_EQ(::fcntl(bad_number, F_GETFD), -1);
 }
 
+// The kernel says EFAULT instead of SIGSEGV when it is asked to read there.
+bool is_guard(const std::uint8_t* byte) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe(ends.data()), 0);
+  const bool refused = ::write(ends[1], byte, 1) == -1 && errno == EFAULT;
+  ::close(ends[0]);
+  ::close(ends[1]);
+  return refused;
+}
+
 TEST(MappedRegion, LiesBetweenGuardPages) {
   auto region = MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 8192}, file_of(8192));
   ASSERT_TRUE(region);
-  // The kernel says EFAULT instead of SIGSEGV when it is asked to read there.
-  std::array<int, 2> ends{};
-  ASSERT_EQ(::pipe(ends.data()), 0);
-  EXPECT_EQ(::write(ends[1], (*region)->host() + 8191, 1), 1);
-  EXPECT_EQ(::write(ends[1], (*region)->host() + 8192, 1), -1);
-  EXPECT_EQ(::write(ends[1], (*region)->host() - 1, 1), -1);
-  ::close(ends[0]);
-  ::close(ends[1]);
+  EXPECT_FALSE(is_guard((*region)->host()));
+  EXPECT_FALSE(is_guard((*region)->host() + 8191));
+  EXPECT_TRUE(is_guard((*region)->host() + 8192));
+  EXPECT_TRUE(is_guard((*region)->host() - 1));
+}
+
+TEST(MappedRegion, LargeRegionsLieAsInTheirFile) {
+  constexpr std::uint64_t large = std::uint64_t{2} << 20;
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{0xc0000}, std::uint64_t{4096 + 128}, large}) {
+    auto region = MappedRegion::map({.size = 2 * large, .mmap_offset = offset}, file_of(4 * large));
+    ASSERT_TRUE(region) << region.error().message;
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>((*region)->host()) % large, offset % large);
+    EXPECT_EQ((*region)->mapping().data, (*region)->host() - offset % 4096);
+    EXPECT_EQ((*region)->mapping().size, 2 * large + (offset % 4096 == 0 ? 0 : 4096));
+    EXPECT_TRUE(is_guard((*region)->mapping().data - 1));
+    EXPECT_TRUE(is_guard((*region)->mapping().data + (*region)->mapping().size));
+  }
 }
 
 TEST(MappedRegion, RefusesNumbersThatCannotBe) {
