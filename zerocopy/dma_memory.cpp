@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <utility>
 
 #include <fmt/format.h>
@@ -53,7 +54,11 @@ void DmaMemory::share(const DmaMemory& before, Budget& budget) {
 void DmaMemory::add(const Region& region, Budget& budget) {
   if (budget.regions == 0) return refuse(*region, "the limit of registered regions is reached");
   auto registration = DmaRegistration::create(region, budget.pages);
-  if (!registration) return refuse(*region, registration.error().message);
+  if (!registration) {
+    // EAL has no room: it would log each of our attempts.
+    if (registration.error().system_errno == ENOSPC) budget.regions = 0;
+    return refuse(*region, registration.error().message);
+  }
   budget.take(**registration);
   registrations_.push_back(std::move(registration).value());
 }

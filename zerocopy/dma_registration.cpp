@@ -42,14 +42,24 @@ Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::
   return {};
 }
 
-// Pages that our mapping has not touched have no address yet. An error (no page is free; a kernel before 5.14) leaves
-// them without one, where touching them would raise SIGBUS.
-void fault_in(const memory::HostSpan& mapping) noexcept {
+// A page that our mapping has not touched has no physical address yet. An error (no page is free; a kernel before 5.14)
+// leaves it without one, where touching it would raise SIGBUS.
+void fault_in(std::uint8_t* page, std::size_t size) noexcept {
 #ifdef MADV_POPULATE_READ
-  ::madvise(mapping.data, mapping.size, MADV_POPULATE_READ);
+  ::madvise(page, size, MADV_POPULATE_READ);
 #else
-  (void)mapping;
+  (void)page, (void)size;
 #endif
+}
+
+std::vector<rte_iova_t> read_pages(const memory::HostSpan& mapping, std::size_t page_size, rte_iova_mode mode) {
+  std::vector<rte_iova_t> pages;
+  pages.reserve(mapping.size / page_size);
+  for (std::size_t at = 0; at < mapping.size; at += page_size) {
+    if (mode == RTE_IOVA_PA) fault_in(mapping.data + at, page_size);
+    pages.push_back(rte_mem_virt2iova(mapping.data + at));
+  }
+  return pages;
 }
 
 }  // namespace
@@ -64,10 +74,7 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
 
   const memory::HostSpan mapping = region->mapping();
   std::shared_ptr<DmaRegistration> made(new DmaRegistration(region, unit_of(*region, mode)));
-  if (mode == RTE_IOVA_PA) fault_in(mapping);
-  made->pages_.reserve(mapping.size / made->page_size_);
-  for (std::size_t at = 0; at < mapping.size; at += made->page_size_)
-    made->pages_.push_back(rte_mem_virt2iova(mapping.data + at));
+  made->pages_ = read_pages(mapping, made->page_size_, mode);
   made->pages_unknown_ = static_cast<std::size_t>(std::count(made->pages_.begin(), made->pages_.end(), RTE_BAD_IOVA));
   if (made->pages_unknown_ == made->pages_.size())
     return make_error(ErrorCode::unsupported,
