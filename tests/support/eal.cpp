@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/eal.hpp"
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <sched.h>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -32,29 +32,27 @@ std::string first_processor() {
   return "0";
 }
 
-bool init_eal() {
-  std::array<std::string, 11> words{"test",
-                                    "--no-huge",
-                                    "-m",
-                                    "64",
-                                    "--no-pci",
-                                    "--no-shconf",
-                                    "--no-telemetry",
-                                    "--log-level=lib.eal:error",
-                                    "--iova-mode=va",
-                                    "--lcores",
-                                    "0@" + first_processor()};
-  std::array<char*, words.size()> arguments{};
-  for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
-  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) fail("rte_eal_init");
-  return true;
+bool init_eal(const std::vector<std::string>& memory) {
+  std::vector<std::string> words{"test",           "--no-pci",     "--no-shconf",
+                                 "--no-telemetry", "--lcores",     "0@" + first_processor(),
+                                 "--log-level",    "lib.eal:error"};
+  words.insert(words.end(), memory.begin(), memory.end());
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  return rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) >= 0;
 }
 
 }  // namespace
 
 void start_eal() {
-  static const bool started = init_eal();
-  (void)started;
+  static const bool started = init_eal({"--no-huge", "-m", "64", "--iova-mode=va"});
+  if (!started) fail("rte_eal_init");
+}
+
+std::string start_physical_eal() {
+  static const bool started = init_eal({"--in-memory", "-m", "32", "--iova-mode=pa"});
+  if (!started) return "rte_eal_init in PA mode: " + std::string(rte_strerror(rte_errno));
+  return rte_eal_iova_mode() == RTE_IOVA_PA ? "" : "EAL knows no physical addresses here";
 }
 
 rte_mempool* test_pool(std::uint16_t room, unsigned count) {
