@@ -33,7 +33,7 @@ struct DmaLimits {
 ///
 /// In PA mode only regions in huge pages have IOVAs: their pages stay where they are, as EAL's own, unless someone asks
 /// for the contrary. The front-end can: a hole punched into its file gives pages back to the host while devices still
-/// know their addresses. Without an IOMMU, which pins what is mapped, devices trust the front-end.
+/// know their addresses. Without an IOMMU, for which VFIO pins what is mapped, devices trust the front-end.
 ///
 /// create() and the destructor take EAL's memory lock: the control thread, or whoever lets go of the last reference;
 /// not a data thread, and before rte_eal_cleanup(). The rest may be called from any thread.

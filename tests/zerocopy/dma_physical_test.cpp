@@ -156,21 +156,21 @@ TEST_F(DmaPhysical, OrdinaryPagesHaveNoMapping) {
   EXPECT_EQ(dma->find(huge->host() + 5, 1).iova, physical_address(huge->host() + 5));
 }
 
-// As where no huge page is free: one that cannot be brought in.
-TEST_F(DmaPhysical, APageThatIsNotThereHasNoIova) {
-  const Region region = huge_region(0, 4 * huge_page);
+// As where no huge page is free: some that cannot be brought in.
+TEST_F(DmaPhysical, PagesThatAreNotThereHaveNoIova) {
+  const Region region = huge_region(0, 5 * huge_page);
   ASSERT_NE(region, nullptr);
-  ASSERT_EQ(::mprotect(region->host() + 2 * huge_page, huge_page, PROT_NONE), 0);
+  ASSERT_EQ(::mprotect(region->host() + 2 * huge_page, 2 * huge_page, PROT_NONE), 0);
   const auto dma = DmaMemory::create(table_of({region}), nullptr);
   EXPECT_EQ(dma->regions_mapped(), 0U);
-  EXPECT_NE(dma->reason().find("1 of 4 pages"), std::string::npos) << dma->reason();
-  EXPECT_EQ(dma->find(region->host() + 2 * huge_page - 1, 1).iova,
-            physical_address(region->host() + 2 * huge_page - 1));
-  EXPECT_EQ(dma->find(region->host() + 2 * huge_page - 1, 100).size, 1U);
-  const auto missing = dma->find(region->host() + 2 * huge_page + 7, 2 * huge_page);
+  EXPECT_NE(dma->reason().find("2 of 5 pages"), std::string::npos) << dma->reason();
+  const std::uint8_t* border = region->host() + 2 * huge_page;
+  EXPECT_EQ(dma->find(border - 1, 1).iova, physical_address(border - 1));
+  EXPECT_EQ(dma->find(border - 1, 100).size, 1U);
+  const auto missing = dma->find(border + 7, 3 * huge_page - 7);
   EXPECT_EQ(missing.iova, RTE_BAD_IOVA);
-  EXPECT_EQ(missing.size, huge_page - 7);
-  EXPECT_EQ(dma->find(region->host() + 3 * huge_page, 1).iova, physical_address(region->host() + 3 * huge_page));
+  EXPECT_EQ(missing.size, 2 * huge_page - 7);
+  EXPECT_EQ(dma->find(border + 2 * huge_page, 1).iova, physical_address(border + 2 * huge_page));
 }
 
 // The kernel tells page frames to CAP_SYS_ADMIN alone.
