@@ -87,7 +87,7 @@ class VHOSTX_EXPORT Vring {
   /// Delivers packets that lie in borrowed buffers, in order, and frees the mbufs of those that it returns the number
   /// of: delivered, or dropped and counted as by enqueue_burst. The others stay the caller's. A packet larger than a
   /// buffer is a chain of borrowed mbufs, if the guest takes mergeable buffers; all but its first begin at buf_addr
-  /// (rte_pktmbuf_prepend() them, before they are filled). What lies otherwise, or is not borrowed at all, or wants an
+  /// (their data_off is to be 0). What lies otherwise, or is not borrowed at all, or wants an
   /// offload that the guest does not take, is copied as by enqueue_burst, and its own buffers go back.
   std::uint16_t commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept;
 
