@@ -45,11 +45,17 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
 
   Lender(const net::RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
          const Lending& lending) noexcept
-      : Base(context, queue, pool, packets), lending_(lending), now_(rte_rdtsc()), attaches_(can_attach(pool)) {}
+      : Base(context, queue, pool, packets),
+        lending_(lending),
+        dma_(*lending.pin.memory()),
+        copy_below_(lending.table.copy_below()),
+        now_(rte_rdtsc()),
+        attaches_(can_attach(pool)) {}
 
   net::BurstResult run(std::uint16_t count) noexcept {
     const net::BurstResult result = Base::run(count);
     if (lent_ != 0) {
+      lending_.table.count_taken(lending_.pin, lent_);
       this->context_.counters.add(VringCounter::lent, lent_);
       this->queue_.publish_position();
     }
@@ -63,8 +69,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   using PrivateHeader = typename Base::PrivateHeader;
 
   [[gnu::always_inline]] std::uint16_t load(std::uint16_t batch) noexcept {
-    const std::uint32_t below = lending_.table.copy_below();
-    const std::uint32_t copied_max = below == 0 ? 0 : below - 1;
+    const std::uint32_t copied_max = copy_below_ == 0 ? 0 : copy_below_ - 1;
     return this->batch_.load(this->queue_, this->context_, batch, std::min(this->template_.room(), copied_max),
                              lent_simple_max, this->context_.cursor.hint);
   }
@@ -75,14 +80,35 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
 
   Taken take_chain(std::uint16_t i) noexcept { return this->batch_.is_simple(i) ? take_simple(i) : take_any(i); }
 
-  Taken take_simple(std::uint16_t i) noexcept {
+  [[gnu::always_inline]] Taken take_simple(std::uint16_t i) noexcept {
     auto& batch = this->batch_;
     const bool one_piece = batch.one_piece();
-    Pieces packet;
-    packet.add({one_piece ? batch.template payload<true>(i) : batch.template payload<false>(i), batch.length(i)});
-    const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
+    std::uint8_t* const data = one_piece ? batch.template payload<true>(i) : batch.template payload<false>(i);
+    const std::uint32_t length = batch.length(i);
     // In a batch with chains of two descriptors each counts as one: too many entries, never too few.
-    return take_packet(packet, batch.head(i), one_piece ? 1 : 2, asked, batch.header(i));
+    const std::uint32_t entries = one_piece ? 1 : 2;
+    const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
+    if (asked == 0 && length >= copy_below_ && lend_plain(data, length, batch.head(i), entries)) [[likely]]
+      return Taken::lent;
+    Pieces packet;
+    packet.add({data, length});
+    return take_packet(packet, batch.head(i), entries, asked, batch.header(i));
+  }
+
+  /// A packet in one piece that asks nothing. False: it cannot be lent so, and nothing has changed.
+  [[gnu::always_inline]] bool lend_plain(std::uint8_t* data, std::uint32_t length, std::uint16_t head,
+                                         std::uint32_t entries) noexcept {
+    const auto [iova, size] = dma_.find(data, length);
+    if (!attaches_ || size != length) [[unlikely]]
+      return false;
+    Loan* const loan = lending_.table.take_uncounted(lending_.pin, head, entries, now_);
+    if (loan == nullptr) [[unlikely]]
+      return false;
+    this->template_.apply_external(this->packets_[this->done_], data, iova, static_cast<std::uint16_t>(length),
+                                   &loan->shared);
+    ++lent_;
+    this->bytes_ += length;
+    return true;
   }
 
   /// Finds all of a chain before anything is done with it. What has too many pieces is copied from there on.
@@ -119,14 +145,14 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
       if (offload == net::GuestOffload::refused) return this->drop(VringCounter::drop_bad_header);
       checksum_open = offload == net::GuestOffload::checksum_open;
     }
-    if (packet.bytes < lending_.table.copy_below()) return copy(packet, wish);
+    if (packet.bytes < copy_below_) return copy(packet, wish);
     Segments segments;
-    if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(*lending_.pin.memory(), packet))
+    if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(dma_, packet))
       return count_large(VringCounter::copied_shape, copy(packet, wish));
-    Loan* const loan = lending_.table.take(lending_.pin, head, entries, now_);
+    Loan* const loan = lending_.table.take_uncounted(lending_.pin, head, entries, now_);
     if (loan == nullptr) return count_large(VringCounter::copied_full, copy(packet, wish));
     if (!segments.attach(mbuf, this->pool_, *loan, true)) {
-      lending_.table.cancel(*loan);
+      lending_.table.cancel_uncounted(*loan);
       return this->stall();
     }
     ++lent_;
@@ -135,9 +161,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   }
 
   /// Each piece takes an mbuf, of which a hostile guest could drain the pool.
-  bool is_worth_lending(const Pieces& packet) const noexcept {
-    return packet.bytes / packet.count >= lending_.table.copy_below();
-  }
+  bool is_worth_lending(const Pieces& packet) const noexcept { return packet.bytes / packet.count >= copy_below_; }
 
   Taken copy(const Pieces& packet, const net::VirtioNetHeader& wish) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
@@ -178,9 +202,11 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   }
 
   const Lending lending_;
+  const DmaMemory& dma_;
+  const std::uint32_t copy_below_;
   const std::uint64_t now_;
   const bool attaches_;
-  std::uint64_t lent_ = 0;
+  std::uint32_t lent_ = 0;
   std::uint64_t copied_large_ = 0;
 };
 

@@ -86,6 +86,12 @@ class LoanTable {
   /// A loan for the chain `head`, which occupies `entries` of the ring (at least 1), with one reference; null when too
   /// much is out. It comes back when the last mbuf that was attached with `shared` is freed, or by cancel().
   Loan* take(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
+    Loan* const loan = take_uncounted(pin, head, entries, now);
+    if (loan != nullptr) count_taken(pin, 1);
+    return loan;
+  }
+  /// The same for a burst, which says at its end how many there were.
+  Loan* take_uncounted(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
     if (entries > entries_left_ || free_count_ == 0) [[unlikely]]
       return nullptr;
     Loan& loan = loans_[free_[--free_count_]];
@@ -95,12 +101,19 @@ class LoanTable {
     loan.shared.refcnt = 1;
     loan.lent_at.store(now, std::memory_order_relaxed);
     entries_left_ -= entries;
-    pin.count(1);
-    count_out(1);
     return &loan;
+  }
+  void count_taken(MemoryPin& pin, std::uint32_t loans) noexcept {
+    pin.count(static_cast<std::int32_t>(loans));
+    count_out(static_cast<std::int32_t>(loans));
   }
   /// Ends a loan that no mbuf is attached with.
   void cancel(Loan& loan) noexcept {
+    loan.pin->count(-1);
+    count_out(-1);
+    cancel_uncounted(loan);
+  }
+  void cancel_uncounted(Loan& loan) noexcept {
     loan.lent_at.store(0, std::memory_order_relaxed);
     settle(loan);
   }
@@ -109,14 +122,23 @@ class LoanTable {
   /// Calls `use(head)` for each chain that has come back. Returns how many.
   template <typename Use>
   std::uint32_t collect(Use&& use) noexcept {
-    std::uint32_t count = 0;
-    for (std::uint32_t next = returns_.take_all(); next != ReturnQueue::none; ++count) {
+    std::int32_t count = 0;
+    std::int32_t of_pin = 0;  // loans in a row mostly lie in the same memory
+    MemoryPin* pin = nullptr;
+    for (std::uint32_t next = returns_.take_all(); next != ReturnQueue::none; ++count, ++of_pin) {
       Loan& loan = loans_[next];
+      if (loan.pin != pin) {
+        if (pin != nullptr) pin->count(-of_pin);
+        pin = loan.pin;
+        of_pin = 0;
+      }
       next = loan.link;
       use(loan.head);
       settle(loan);
     }
-    return count;
+    if (pin != nullptr) pin->count(-of_pin);
+    count_out(-count);
+    return static_cast<std::uint32_t>(count);
   }
   /// The loan that a segment is attached with, if it is one of this table's that is out; else null.
   Loan* find(const rte_mbuf& segment) const noexcept;
@@ -174,8 +196,6 @@ class LoanTable {
   void settle(Loan& loan) noexcept {
     entries_left_ += loan.entries;
     loan.entries = 0;
-    loan.pin->count(-1);
-    count_out(-1);
     free_[free_count_++] = static_cast<std::uint32_t>(&loan - loans_.data());
   }
   void count_out(std::int32_t change) noexcept {

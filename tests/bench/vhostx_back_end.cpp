@@ -16,10 +16,15 @@ void wait_until_started(Port& port) {
     while (!port.vring(i).state().started || !port.vring(i).state().enabled) std::this_thread::yield();
 }
 
-VhostxBackEnd::VhostxBackEnd(BenchGuest& guest, std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {
-  const std::string path = fresh_socket_path();
-  port_ = must(backend_->open_port({.socket_path = path, .queue_pairs_max = guest.queue_pairs()}), "port");
-  connection_ = guest.connect(path);
+VhostxBackEnd::VhostxBackEnd(BenchGuest& guest, std::shared_ptr<Backend> backend)
+    : VhostxBackEnd(guest, PortOptions{}, std::move(backend)) {}
+
+VhostxBackEnd::VhostxBackEnd(BenchGuest& guest, PortOptions options, std::shared_ptr<Backend> backend)
+    : backend_(std::move(backend)) {
+  options.socket_path = fresh_socket_path();
+  options.queue_pairs_max = guest.queue_pairs();
+  port_ = must(backend_->open_port(options), "port");
+  connection_ = guest.connect(options.socket_path);
   wait_until_started(*port_);
 }
 

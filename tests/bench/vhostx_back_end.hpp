@@ -19,6 +19,8 @@ void wait_until_started(Port& port);
 class VhostxBackEnd final : public MeasuredBackEnd {
  public:
   explicit VhostxBackEnd(BenchGuest& guest, std::shared_ptr<Backend> backend = make_backend());
+  /// `options`: all but socket and queue pairs.
+  VhostxBackEnd(BenchGuest& guest, PortOptions options, std::shared_ptr<Backend> backend = make_backend());
 
   Vring& from_guest(std::uint16_t pair = 0) { return port_->from_guest(pair); }
   Vring& to_guest(std::uint16_t pair = 0) { return port_->to_guest(pair); }
