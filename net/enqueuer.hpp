@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Enqueuer: packets of any source into a receiveq's chains.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <rte_mbuf.h>
+
+#include "net/offload_to_guest.hpp"
+#include "net/packet_batch.hpp"
+#include "net/packet_reader.hpp"
+#include "net/segmenter.hpp"
+#include "net/single_packet.hpp"
+#include "net/virtio_net_header.hpp"
+#include "virtqueue/chain_walker.hpp"
+
+namespace vhostx::net {
+
+/// One burst into one ring. `header_bytes` is fixed per negotiation. A `Source` says where packets come from:
+///
+///   Packets                    what stands for a list of them: packets + n is the same without its first n
+///   at(packets, i)             packet i, for the straight path
+///   is_plain(packet, max)      whether that path may take it: nothing to offload, no more than `max` bytes
+///   length(packet)             bytes; of a packet that is not plain anything
+///   flags(packet)              ol_flags, of which DATA_VALID may be made
+///   copy(packet, to, length [, before_long_copy])   as copy_packet()
+///   prefetch_rest(packets, i)  asks for what copy() will read, while another packet is copied
+///   whole(packets, i, features)   packet i as an mbuf chain for a guest with these features; good until the next call
+///   count(counters, n)         what else there is to count when n packets were delivered
+template <std::uint16_t header_bytes, typename Source>
+class Enqueuer {
+  using Packets = typename Source::Packets;
+  using HostSpan = memory::HostSpan;
+  using ChainWalker = virtqueue::ChainWalker;
+  using Pop = virtqueue::Pop;
+
+ public:
+  Enqueuer(const RingContext& context, virtqueue::SplitQueue& queue) noexcept
+      : context_(context), queue_(queue), hint_(context.cursor.hint) {}
+
+  [[gnu::noinline]] BurstResult run(Packets packets, std::uint16_t count) noexcept {
+    std::uint16_t done = 0;
+    while (done < count && !queue_.broken()) {
+      const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
+      const std::uint16_t batch = std::min(wanted, queue_.ready());
+      done = static_cast<std::uint16_t>(done + put_simple(packets + done, batch));
+      if (done == count) break;
+      if (queue_.ready() == 0) {
+        stall();
+        break;
+      }
+      if (!stopped_) continue;
+      if (!put_any(Source::whole(packets, done, context_.features))) break;
+      ++done;
+    }
+    return finish(done);
+  }
+
+ private:
+  enum class Outcome {
+    delivered,
+    no_buffers,  // the driver has posted too few: offer the packet again
+    no_header,   // a chain that does not even hold the net header: given back empty
+    too_large,   // this driver's buffers cannot hold it
+    bad_packet,  // the mbuf chain contradicts itself
+    broken,
+  };
+
+  /// The straight path: packets of one segment into chains that are simple. Stops at the first packet that is not, or
+  /// whose chain is not. `count` is at most batch_max and queue_.ready().
+  [[gnu::always_inline]] std::uint16_t put_simple(Packets packets, std::uint16_t count) noexcept {
+    const std::uint16_t good = batch_.load(queue_, context_, count, packet_bytes_max, hint_);
+    const std::uint16_t done =
+        batch_.one_piece() ? write_simple<true>(packets, good) : write_simple<false>(packets, good);
+    stopped_ = done != count;
+    return done;
+  }
+
+  template <bool one_piece>
+  [[gnu::always_inline]] std::uint16_t write_simple(Packets packets, std::uint16_t count) noexcept {
+    // Local copies of what does not change: the compiler cannot know that guest memory is not it.
+    const std::uint32_t frame_max = context_.frame_max;
+    const std::uint64_t valid_mask = data_valid_mask(context_.features);
+    std::uint64_t bytes = 0;
+    std::uint32_t i = 0;
+    for (; i < count; ++i) {
+      const auto& packet = Source::at(packets, i);
+      const std::uint32_t length = Source::length(packet);
+      if (!Source::is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
+        break;
+      write_plain_header<header_bytes>(batch_.header(i), Source::flags(packet), valid_mask);
+      Source::copy(packet, batch_.template payload<one_piece>(i), length, [&] {
+        if (i + 1 < count) {
+          batch_.template prefetch_payload<one_piece>(i + 1, length);
+          Source::prefetch_rest(packets, i + 1);
+        }
+      });
+      written_[i] = length + header_bytes;
+      bytes += length;
+    }
+    const std::uint32_t* written = written_.data();
+    const auto done = static_cast<std::uint16_t>(i);
+    queue_.add_used_run(batch_.heads(), done, [written](std::size_t k) { return written[k]; });
+    queue_.advance(done);
+    packets_ += done;
+    bytes_ += bytes;
+    return done;
+  }
+
+  /// Any packet into any chains. False: it stays with the caller, the burst ends.
+  [[gnu::noinline]] bool put_any(const rte_mbuf& packet) noexcept {
+    PacketView view;
+    const OffloadVerdict verdict = prepare_for_guest(&packet, context_.features, view);
+    if (verdict == OffloadVerdict::bad_offload) return drop(VringCounter::drop_bad_offload);
+    const bool segment = verdict == OffloadVerdict::segment;
+    if (!segment && view.header.gso_type == gso_none && view.packet_length() > context_.frame_max)
+      return drop(VringCounter::drop_too_large);
+
+    const auto mark = queue_.mark();
+    const std::uint64_t short_before = short_buffers_;
+    const Outcome outcome = segment ? put_segments(view) : put_view(view);
+    if (outcome == Outcome::delivered) {
+      ++packets_;
+      bytes_ += packet.pkt_len;
+      if (segment) context_.counters.add(VringCounter::segmented, 1);
+      if (verdict == OffloadVerdict::ready_checksummed) context_.counters.add(VringCounter::checksummed, 1);
+      return true;
+    }
+    queue_.rewind(mark);
+    short_buffers_ = short_before;
+    if (outcome == Outcome::broken) return false;  // the driver sees nothing of this packet
+    if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
+    // A driver that has posted all that a ring holds will never have room for this one.
+    if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)
+      return drop(VringCounter::drop_too_large);
+    stall();
+    return false;
+  }
+
+  Outcome put_segments(const PacketView& whole) noexcept {
+    Segmenter segmenter(whole, context_.features);
+    if (segmenter.count() > context_.layout.size) return Outcome::too_large;  // each takes a chain at least
+    for (PacketView segment; segmenter.next(segment);) {
+      const Outcome outcome = put_view(segment);
+      if (outcome != Outcome::delivered) return outcome;
+    }
+    return Outcome::delivered;
+  }
+
+  Outcome put_view(const PacketView& view) noexcept {
+    Outcome outcome = try_view(view);
+    while (outcome == Outcome::no_header) outcome = try_view(view);  // each took a chain: bounded by the ring
+    return outcome;
+  }
+
+  Outcome try_view(const PacketView& view) noexcept {
+    PacketReader reader(view);
+    std::array<std::uint8_t, header_length_full> header{};
+    std::memcpy(header.data(), &view.header, header_bytes);
+    HeaderWriter writer{header.data(), header.data() + header_bytes, {}};
+    std::uint16_t buffers = 0;
+    while (!writer.done() || reader.left() != 0) {
+      if (buffers != 0 && (context_.features & feature_mrg_rxbuf) == 0) return Outcome::too_large;
+      const Outcome outcome = fill_chain(writer, reader);
+      if (outcome != Outcome::delivered) return outcome;
+      ++buffers;
+    }
+    writer.set_num_buffers(buffers);
+    return Outcome::delivered;
+  }
+
+  /// The net header on its way into the chain, and where its num_buffers came to lie: it is known last.
+  struct HeaderWriter {
+    const std::uint8_t* next;
+    const std::uint8_t* end;
+    std::array<std::uint8_t*, 2> num_buffers;
+
+    bool done() const noexcept { return next == end; }
+    void copy(HostSpan& span) noexcept {
+      for (; !done() && span.size != 0; ++span.data, --span.size) {
+        if (header_bytes == header_length_full && end - next <= 2)
+          num_buffers[static_cast<std::size_t>(2 - (end - next))] = span.data;
+        *span.data = *next++;
+      }
+    }
+    void set_num_buffers(std::uint16_t buffers) noexcept {
+      if (header_bytes != header_length_full) return;
+      *num_buffers[0] = static_cast<std::uint8_t>(buffers);
+      *num_buffers[1] = static_cast<std::uint8_t>(buffers >> 8);
+    }
+  };
+
+  /// Fills the next chain as far as it goes and gives it back.
+  Outcome fill_chain(HeaderWriter& header, PacketReader& reader) noexcept {
+    std::uint16_t head = 0;
+    const Pop pop = queue_.pop(head);
+    if (pop != Pop::chain) return pop == Pop::lying ? Outcome::broken : Outcome::no_buffers;
+    ChainWalker walker(context_.layout, context_.memory, hint_, virtqueue::Direction::writable, head,
+                       context_.layout.descriptor(head));
+    std::uint32_t written = 0;
+    while (!header.done() || reader.left() != 0) {
+      HostSpan span;
+      const auto step = walker.next(span);
+      if (step == ChainWalker::Step::end) break;
+      if (step == ChainWalker::Step::lying) {
+        queue_.fail(walker.fault());
+        return Outcome::broken;
+      }
+      const std::size_t before = span.size;
+      header.copy(span);
+      const std::size_t part = std::min<std::size_t>(span.size, reader.left());
+      if (!reader.copy(span.data, part)) return Outcome::bad_packet;
+      written += static_cast<std::uint32_t>(before - span.size + part);
+    }
+    if (!header.done()) {  // VIRTIO 1.2, 5.1.6.3.1: each buffer holds the header at least (CVE-2026-86566)
+      queue_.add_used(head, 0);
+      ++short_buffers_;
+      return Outcome::no_header;
+    }
+    queue_.add_used(head, written);
+    return Outcome::delivered;
+  }
+
+  bool drop(VringCounter cause) noexcept {
+    context_.counters.add(cause, 1);
+    return true;
+  }
+  void stall() noexcept { context_.counters.add(VringCounter::stall_no_buffer, 1); }
+
+  BurstResult finish(std::uint16_t done) noexcept {
+    context_.cursor.hint = hint_;
+    BurstResult result{.packets = done};
+    if (queue_.publish()) result.needs_call = queue_.needs_call();
+    if (packets_ != 0) {
+      count_burst(context_.counters, packets_, bytes_);
+      Source::count(context_.counters, packets_);
+    }
+    if (short_buffers_ != 0) context_.counters.add(VringCounter::short_buffers, short_buffers_);
+    if (queue_.bad_heads_skipped() != 0) context_.counters.add(VringCounter::drop_bad_head, queue_.bad_heads_skipped());
+    return result;
+  }
+
+  const RingContext& context_;
+  virtqueue::SplitQueue& queue_;
+  memory::GuestMemory::Hint hint_;
+  std::uint64_t packets_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t short_buffers_ = 0;
+  bool stopped_ = false;                          // put_simple met something that is not simple
+  std::array<std::uint32_t, batch_max> written_;  // header and packet
+  PacketBatch<virtqueue::Direction::writable, header_bytes> batch_;
+};
+
+/// One packet into the next chain, if both are the common ones; else 0 packets, and nothing was touched.
+template <std::uint16_t header_bytes, typename Source>
+[[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, virtqueue::SplitQueue& queue,
+                                                     typename Source::Packets packets) noexcept {
+  SinglePacket<virtqueue::Direction::writable, header_bytes, 1> room;
+  const auto& packet = Source::at(packets, 0);
+  const std::uint32_t length = Source::length(packet);
+  if (!Source::is_plain(packet, context.frame_max) || !room.find(queue, context, packet_bytes_max) ||
+      length - 1 >= room.length()) [[unlikely]]
+    return {};
+  write_plain_header<header_bytes>(room.header(), Source::flags(packet), data_valid_mask(context.features));
+  Source::copy(packet, room.payload(), length);
+  queue.add_used(room.head(), length + header_bytes);
+  queue.advance(1);
+  queue.publish();
+  count_burst(context.counters, 1, length);
+  Source::count(context.counters, 1);
+  return {.packets = 1, .needs_call = queue.needs_call()};
+}
+
+template <std::uint16_t header_bytes, typename Source>
+BurstResult put_burst(const RingContext& context, virtqueue::SplitQueue& queue, typename Source::Packets packets,
+                      std::uint16_t count) noexcept {
+  return Enqueuer<header_bytes, Source>(context, queue).run(packets, count);
+}
+
+template <std::uint16_t header_bytes, typename Source>
+[[gnu::always_inline]] inline BurstResult put(const RingContext& context, virtqueue::SplitQueue& queue,
+                                              typename Source::Packets packets, std::uint16_t count) noexcept {
+  if (count == 1 && queue.ready() != 0) {
+    const BurstResult single = put_single<header_bytes, Source>(context, queue, packets);
+    if (single.packets != 0) [[likely]]
+      return single;
+  }
+  return put_burst<header_bytes, Source>(context, queue, packets, count);
+}
+
+/// Packets of a Source into the ring, in order; see enqueue().
+template <typename Source>
+[[gnu::always_inline]] inline BurstResult enqueue_from(const RingContext& context, typename Source::Packets packets,
+                                                       std::uint16_t count) noexcept {
+  virtqueue::SplitQueue queue(context.layout, context.cursor);
+  if (header_length(context.features) == header_length_full)
+    return put<header_length_full, Source>(context, queue, packets, count);
+  return put<header_length_legacy, Source>(context, queue, packets, count);
+}
+
+}  // namespace vhostx::net
