@@ -49,9 +49,33 @@ bool gso_fits(const VirtioNetHeader& header, std::uint64_t features, const Packe
          segment_count(packet_length - headers.payload_offset(), header.gso_size) <= segments_max;
 }
 
-/// What the driver left to the device (VIRTIO 1.2, 5.1.6.2.1): the field holds the pseudo header's sum, which the sum
-/// takes in with everything else.
-void complete_checksum(const VirtioNetHeader& header, std::uint32_t packet_length, rte_mbuf* packet) noexcept {
+}  // namespace
+
+bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const HeaderBytes& head,
+                         GuestOffload& offload) noexcept {
+  offload = {};
+  // Other flags are none of a driver's business and ignored (VIRTIO 1.2, 5.1.6.2.2); segmentation needs the checksum.
+  if ((header.flags & header_needs_csum) == 0) return header.gso_type == gso_none;
+  if ((features & feature_csum) == 0) return false;
+  if (std::uint32_t{header.csum_start} + header.csum_offset + sizeof(std::uint16_t) > head.packet_length) return false;
+
+  PacketHeaders headers;
+  const bool parsed = parse_packet_headers(head, headers);
+  const bool own = parsed && is_own_l4_checksum(header, headers);
+  const bool gso = header.gso_type != gso_none;
+  if (gso && !(own && gso_fits(header, features, headers, head.packet_length))) return false;
+
+  if (parsed) offload.packet_type = headers.packet_type;
+  offload.complete_checksum = !own;
+  if (own) offload.ol_flags = RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  if (gso) {
+    offload.ol_flags |= RTE_MBUF_F_RX_LRO;
+    offload.tso_segsz = header.gso_size;
+  }
+  return true;
+}
+
+void complete_guest_checksum(const VirtioNetHeader& header, std::uint32_t packet_length, rte_mbuf* packet) noexcept {
   OnesSum sum;
   sum.add(packet, header.csum_start, packet_length - header.csum_start);
   std::uint8_t field[2];
@@ -63,39 +87,20 @@ void complete_checksum(const VirtioNetHeader& header, std::uint32_t packet_lengt
                  });
 }
 
-}  // namespace
-
-GuestOffload describe_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const HeaderBytes& head,
-                                    rte_mbuf* packet) noexcept {
-  // Other flags are none of a driver's business and ignored (VIRTIO 1.2, 5.1.6.2.2); segmentation needs the checksum.
-  if ((header.flags & header_needs_csum) == 0)
-    return header.gso_type == gso_none ? GuestOffload::described : GuestOffload::refused;
-  if ((features & feature_csum) == 0) return GuestOffload::refused;
-  if (std::uint32_t{header.csum_start} + header.csum_offset + sizeof(std::uint16_t) > head.packet_length)
-    return GuestOffload::refused;
-
-  PacketHeaders headers;
-  const bool parsed = parse_packet_headers(head, headers);
-  const bool own = parsed && is_own_l4_checksum(header, headers);
-  const bool gso = header.gso_type != gso_none;
-  if (gso && !(own && gso_fits(header, features, headers, head.packet_length))) return GuestOffload::refused;
-
-  if (parsed) packet->packet_type = headers.packet_type;
-  if (!own) return GuestOffload::checksum_open;
-  packet->ol_flags = (packet->ol_flags & ~RTE_MBUF_F_RX_L4_CKSUM_MASK) | RTE_MBUF_F_RX_L4_CKSUM_NONE;
-  if (gso) {
-    packet->ol_flags |= RTE_MBUF_F_RX_LRO;
-    packet->tso_segsz = header.gso_size;
-  }
-  return GuestOffload::described;
+void describe_guest_offload(const GuestOffload& offload, rte_mbuf* packet) noexcept {
+  if (offload.packet_type != 0) packet->packet_type = offload.packet_type;
+  if (offload.ol_flags == 0) return;
+  packet->ol_flags = (packet->ol_flags & ~RTE_MBUF_F_RX_L4_CKSUM_MASK) | offload.ol_flags;
+  if (offload.tso_segsz != 0) packet->tso_segsz = offload.tso_segsz;
 }
 
 bool apply_guest_offload(const VirtioNetHeader& header, std::uint64_t features, rte_mbuf* packet) noexcept {
-  if ((header.flags & header_needs_csum) == 0) return header.gso_type == gso_none;  // no look at the packet
   const HeaderBytes head(packet);
-  const GuestOffload offload = describe_guest_offload(header, features, head, packet);
-  if (offload == GuestOffload::checksum_open) complete_checksum(header, head.packet_length, packet);
-  return offload != GuestOffload::refused;
+  GuestOffload offload;
+  if (!check_guest_offload(header, features, head, offload)) return false;
+  describe_guest_offload(offload, packet);
+  if (offload.complete_checksum) complete_guest_checksum(header, head.packet_length, packet);
+  return true;
 }
 
 }  // namespace vhostx::net

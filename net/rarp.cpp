@@ -8,7 +8,6 @@
 namespace vhostx::net {
 namespace {
 
-constexpr std::uint16_t frame_bytes = 60;   // the least Ethernet carries, without FCS
 constexpr std::size_t rarp_bytes = 14 + 8;  // Ethernet header and the fixed part: what follows are addresses
 
 constexpr std::array<std::uint8_t, rarp_bytes> frame_start{
@@ -21,19 +20,23 @@ constexpr std::array<std::uint8_t, rarp_bytes> frame_start{
 
 }  // namespace
 
-rte_mbuf* make_rarp(rte_mempool* pool, const std::array<std::uint8_t, 6>& mac) noexcept {
-  rte_mbuf* packet = rte_pktmbuf_alloc(pool);
-  if (packet == nullptr) return nullptr;
-  auto* frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, frame_bytes));
-  if (frame == nullptr) {
-    rte_pktmbuf_free(packet);
-    return nullptr;
-  }
-  std::fill_n(frame, frame_bytes, std::uint8_t{0});
+void write_rarp(std::uint8_t* frame, const std::array<std::uint8_t, 6>& mac) noexcept {
+  std::fill_n(frame, rarp_frame_bytes, std::uint8_t{0});
   std::copy(frame_start.begin(), frame_start.end(), frame);
   std::copy(mac.begin(), mac.end(), frame + 6);
   std::copy(mac.begin(), mac.end(), frame + 22);  // sender hardware address
   std::copy(mac.begin(), mac.end(), frame + 32);  // target hardware address
+}
+
+rte_mbuf* make_rarp(rte_mempool* pool, const std::array<std::uint8_t, 6>& mac) noexcept {
+  rte_mbuf* packet = rte_pktmbuf_alloc(pool);
+  if (packet == nullptr) return nullptr;
+  auto* frame = reinterpret_cast<std::uint8_t*>(rte_pktmbuf_append(packet, rarp_frame_bytes));
+  if (frame == nullptr) {
+    rte_pktmbuf_free(packet);
+    return nullptr;
+  }
+  write_rarp(frame, mac);
   return packet;
 }
 

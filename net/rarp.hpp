@@ -10,7 +10,12 @@ struct rte_mempool;
 
 namespace vhostx::net {
 
-/// A broadcast RARP request (RFC 903) with `mac` as sender and target, padded to 60 bytes. Null when the pool is empty
+inline constexpr std::uint16_t rarp_frame_bytes = 60;  ///< The least Ethernet carries, without FCS.
+
+/// A broadcast RARP request (RFC 903) with `mac` as sender and target, padded, into `rarp_frame_bytes` at `frame`.
+void write_rarp(std::uint8_t* frame, const std::array<std::uint8_t, 6>& mac) noexcept;
+
+/// The same in an mbuf. Null when the pool is empty
 /// or its mbufs are too small.
 rte_mbuf* make_rarp(rte_mempool* pool, const std::array<std::uint8_t, 6>& mac) noexcept;
 

@@ -141,9 +141,11 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
     bool checksum_open = false;
     if (asked != 0) [[unlikely]] {
       wish = Base::load_header(asked, header);
-      const auto offload = net::describe_guest_offload(wish, this->context_.features, copy_head(packet), mbuf);
-      if (offload == net::GuestOffload::refused) return this->drop(VringCounter::drop_bad_header);
-      checksum_open = offload == net::GuestOffload::checksum_open;
+      net::GuestOffload offload;
+      if (!net::check_guest_offload(wish, this->context_.features, copy_head(packet), offload))
+        return this->drop(VringCounter::drop_bad_header);
+      net::describe_guest_offload(offload, mbuf);
+      checksum_open = offload.complete_checksum;
     }
     if (packet.bytes < copy_below_) return copy(packet, wish);
     Segments segments;
