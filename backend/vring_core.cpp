@@ -52,7 +52,7 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
     return 0;
   const net::RingContext context = context_of(*running, *data_);
   if (!running->enabled) [[unlikely]] {
-    if (running->loans != nullptr) finish_burst(*running, give_back_returned(context, *running).needs_call);
+    if (running->loans != nullptr) give_back_returned(*running);
     finish_burst(*running, net::drain(context).needs_call);
     return 0;
   }
@@ -112,17 +112,16 @@ const RunningVring* VringCore::lender(const RunningVring* running) const noexcep
 std::uint16_t VringCore::poll_completions() noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || running->loans == nullptr || !running->loans->has_returns() ||
-      data_->cursor.fault.cause != VringFaultCause::none)
-    return 0;
-  const auto result = give_back_returned(context_of(*running, *data_), *running);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
-  return result.packets;
+  if (running == nullptr || running->loans == nullptr || data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  return give_back_returned(*running);
 }
 
-net::BurstResult VringCore::give_back_returned(const net::RingContext& context, const RunningVring& running) noexcept {
-  if ((index_ & 1) != 0) return zerocopy::return_transmitted(context, *running.loans);
-  return {.packets = static_cast<std::uint16_t>(zerocopy::keep_returned(*running.loans))};
+std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcept {
+  if (!running.loans->has_returns()) return 0;
+  if ((index_ & 1) == 0) return static_cast<std::uint16_t>(zerocopy::keep_returned(*running.loans));
+  const auto result = zerocopy::return_transmitted(context_of(running, *data_), *running.loans);
+  if (needs_finish(result)) finish_burst(running, result.needs_call);
+  return result.packets;
 }
 
 bool VringCore::set_notifications(bool on) noexcept {

@@ -21,6 +21,10 @@
 #include "backend/vring_loans.hpp"
 #include "base/event_fd.hpp"
 
+namespace vhostx {
+class Transfer;
+}
+
 namespace vhostx::backend {
 
 class VringCore {
@@ -85,10 +89,12 @@ class VringCore {
   void forget_announcement() noexcept;
 
  private:
+  friend class vhostx::Transfer;  // a burst of two halves
   VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, VringDataState* data) noexcept;
 
   const RunningVring* lender(const RunningVring* running) const noexcept;
-  net::BurstResult give_back_returned(const net::RingContext& context, const RunningVring& running) noexcept;
+  /// Chains whose mbufs were freed, of a ring that lends; how many.
+  std::uint16_t give_back_returned(const RunningVring& running) noexcept;
 
   /// Whether finish_burst() has anything to do: seldom.
   bool needs_finish(const net::BurstResult& result) const noexcept {

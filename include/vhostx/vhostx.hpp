@@ -8,6 +8,7 @@
 #include <vhostx/offload.hpp>
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
+#include <vhostx/transfer.hpp>
 #include <vhostx/vring.hpp>
 #include <vhostx/vring_fault.hpp>
 #include <vhostx/vring_stats.hpp>

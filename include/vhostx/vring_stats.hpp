@@ -25,6 +25,7 @@ enum class VringCounter : std::uint8_t {
   short_buffers,     // receive chains that do not even hold the net header: given back empty, no packet is lost
   segmented,         // packets cut in software because the driver takes no such segmentation offload
   checksummed,       // checksums completed in software because the driver takes no partial ones
+  moved,             // packets that a Transfer copied here from another guest; they count as `packets` too
   broken,            // times this vring was declared broken
   // Of a port with PortOptions::zero_copy. `packets` has all of these, too.
   lent,          // packets in the guest's own buffers: taken, or filled, without a copy
@@ -60,6 +61,7 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::short_buffers, "short_buffers", false},
     {VringCounter::segmented, "segmented", false},
     {VringCounter::checksummed, "checksummed", false},
+    {VringCounter::moved, "moved", false},
     {VringCounter::broken, "broken", false},
     {VringCounter::lent, "lent", false},
     {VringCounter::copied_small, "copied_small", false},

@@ -22,7 +22,7 @@ LAYERS = {
 DPDK = {"net", "zerocopy", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
 # Public headers that a layer implements itself.
-PUBLIC = {"net": {"vhostx/offload.hpp"}}
+PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
 

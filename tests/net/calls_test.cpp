@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whether a burst asks for a call, by the straight path for one packet, in batches and in general.
+#include <algorithm>
+#include <array>
+#include <numeric>
 #include <tuple>
 
 #include <gtest/gtest.h>
@@ -10,6 +13,7 @@ namespace vhostx::net {
 namespace {
 
 using test::make_packet;
+using test::Sender;
 using test::ShortChainRing;
 using test::Way;
 
@@ -23,6 +27,7 @@ class Calls : public ::testing::TestWithParam<std::tuple<Way, std::size_t>> {
 
   /// `count` chains and one burst over them.
   BurstResult burst(ShortChainRing& ring, std::uint16_t count) {
+    if (way() == Way::peeked || way() == Way::moved) return transfer(ring, count);
     std::vector<rte_mbuf*> packets;
     for (std::uint16_t i = 0; i < count; ++i) {
       ring.publish_kind(kind(), i);
@@ -36,9 +41,33 @@ class Calls : public ::testing::TestWithParam<std::tuple<Way, std::size_t>> {
     ring.driver.reap();
     return result;
   }
+
+  /// The same by a transfer's halves, whose bursts end at batch_max.
+  BurstResult transfer(ShortChainRing& ring, std::uint16_t count) {
+    BurstResult result;
+    for (std::uint16_t i = 0; i < count; ++i) ring.publish_kind(kind(), i);
+    for (std::uint16_t done = 0, now = 0; done < count; done = static_cast<std::uint16_t>(done + now)) {
+      now = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
+      Sender sender;
+      for (std::uint16_t i = done; way() == Way::moved && i < done + now; ++i) sender.send(ring.packet(i));
+      const auto& peeked = way() == Way::moved ? sender.context() : ring.context();
+      EXPECT_EQ(net::peek(peeked, now, *sender.burst).packets, now);
+      std::array<std::uint8_t, batch_max> which;
+      std::iota(which.begin(), which.end(), std::uint8_t{0});
+      const BurstResult one = way() == Way::moved ? net::move(ring.context(), *sender.burst, which.data(), now)
+                                                  : net::give_back(peeked, *sender.burst, now);
+      EXPECT_EQ(one.packets, now);
+      result.needs_call = result.needs_call || one.needs_call;
+      ++bursts_;
+    }
+    ring.driver.reap();
+    return result;
+  }
+
+  int bursts_ = 0;
 };
 INSTANTIATE_TEST_SUITE_P(Paths, Calls,
-                         ::testing::Combine(::testing::Values(Way::from_guest, Way::to_guest),
+                         ::testing::Combine(::testing::Values(Way::from_guest, Way::to_guest, Way::peeked, Way::moved),
                                             ::testing::Values(std::size_t{0}, std::size_t{1}, std::size_t{2})));
 
 TEST_P(Calls, UnlessTheDriverSaysNo) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Guest to host: legal but odd chains are delivered byte for byte, lies cost the vring and nothing else.
 #include <algorithm>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -21,13 +22,18 @@ using virtqueue::Descriptor;
 constexpr std::uint64_t modern = feature_version_1 | feature_mrg_rxbuf;
 constexpr std::uint64_t legacy = 0;  // a header of ten bytes
 
-class Dequeue : public ::testing::TestWithParam<std::uint64_t> {
+/// Features, and whether a transfer's halves do it.
+class Dequeue : public ::testing::TestWithParam<std::tuple<std::uint64_t, bool>> {
  protected:
-  Bytes with_header(const Bytes& packet) { return join(header_bytes(GetParam()), packet); }
+  Dequeue() { ring_.transferring = transferring(); }
+  static std::uint64_t features() { return std::get<0>(GetParam()); }
+  static bool transferring() { return std::get<1>(GetParam()); }
+  Bytes with_header(const Bytes& packet) { return join(header_bytes(features()), packet); }
 
-  RingFixture ring_{GetParam()};
+  RingFixture ring_{features()};
 };
-INSTANTIATE_TEST_SUITE_P(Headers, Dequeue, ::testing::Values(modern, feature_version_1, legacy));
+INSTANTIATE_TEST_SUITE_P(Headers, Dequeue,
+                         ::testing::Combine(::testing::Values(modern, feature_version_1, legacy), ::testing::Bool()));
 
 TEST_P(Dequeue, OneDescriptorForHeaderAndPacket) {
   const Bytes packet = pattern(64);
@@ -42,8 +48,8 @@ TEST_P(Dequeue, OneDescriptorForHeaderAndPacket) {
 
 TEST_P(Dequeue, HeaderAndPacketApart) {
   const Bytes packet = pattern(1500);
-  ring_.driver.chain().readable(header_bytes(GetParam())).readable(packet).publish();
-  ring_.driver.chain().indirect().readable(header_bytes(GetParam())).readable(packet).publish();
+  ring_.driver.chain().readable(header_bytes(features())).readable(packet).publish();
+  ring_.driver.chain().indirect().readable(header_bytes(features())).readable(packet).publish();
   EXPECT_EQ(ring_.dequeue(), (std::vector<Bytes>{packet, packet}));
 }
 
@@ -102,7 +108,7 @@ TEST_P(Dequeue, NoMoreThanAsked) {
 }
 
 TEST_P(Dequeue, ChainsTooShortAreDroppedAndTheRestFlows) {
-  const std::size_t header = header_length(GetParam());
+  const std::size_t header = header_length(features());
   for (const std::size_t length : {std::size_t{0}, std::size_t{1}, header - 1, header, header + 1, header + 13})
     ring_.driver.chain().readable(pattern(length)).publish();
   ring_.driver.chain().readable(with_header(pattern(14))).publish();
@@ -113,9 +119,9 @@ TEST_P(Dequeue, ChainsTooShortAreDroppedAndTheRestFlows) {
 
 TEST_P(Dequeue, TooLargeIsDropped) {
   const std::uint64_t address = ring_.guest.allocate(4 << 20);
-  ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, 4 << 20).publish();
-  ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, packet_bytes_max + 1).publish();
-  ring_.driver.chain().readable(header_bytes(GetParam())).raw(address, 40000).raw(address, 40000).publish();
+  ring_.driver.chain().readable(header_bytes(features())).raw(address, 4 << 20).publish();
+  ring_.driver.chain().readable(header_bytes(features())).raw(address, packet_bytes_max + 1).publish();
+  ring_.driver.chain().readable(header_bytes(features())).raw(address, 40000).raw(address, 40000).publish();
   ring_.driver.chain().readable(with_header(pattern(60))).publish();
   EXPECT_EQ(ring_.dequeue(), std::vector<Bytes>{pattern(60)});
   EXPECT_EQ(ring_.count(VringCounter::drop_too_large), 3U);
@@ -126,8 +132,8 @@ TEST_P(Dequeue, AHeaderThatLiesCostsItsPacket) {
   VirtioNetHeader lie;
   lie.flags = header_needs_csum;  // CSUM was not negotiated
   const Bytes packet = pattern(60);
-  ring_.driver.chain().readable(join(header_bytes(GetParam(), lie), packet)).publish();
-  ring_.driver.chain().readable(header_bytes(GetParam(), lie)).readable(packet).publish();
+  ring_.driver.chain().readable(join(header_bytes(features(), lie), packet)).publish();
+  ring_.driver.chain().readable(header_bytes(features(), lie)).readable(packet).publish();
   ring_.driver.chain().readable(with_header(packet)).publish();
   EXPECT_EQ(ring_.dequeue(), std::vector<Bytes>{packet});
   EXPECT_EQ(ring_.count(VringCounter::drop_bad_header), 2U);
@@ -184,7 +190,9 @@ TEST_P(Dequeue, AnEmptyPoolLosesNothing) {
       },
       nullptr);
   EXPECT_EQ(ring_.dequeue(64, pool), std::vector<Bytes>{large});
-  EXPECT_GE(ring_.count(VringCounter::stall_no_mbuf), 2U);
+  if (!transferring()) {
+    EXPECT_GE(ring_.count(VringCounter::stall_no_mbuf), 2U);
+  }
   for (rte_mbuf* mbuf : held) rte_pktmbuf_free(mbuf);
   EXPECT_EQ(rte_mempool_in_use_count(pool), 0U);
 }
@@ -215,7 +223,8 @@ TEST_P(Dequeue, MbufsAreAsAReceiveBurstMakesThem) {
 }
 
 TEST_P(Dequeue, APacketOverABorderOfRegions) {
-  RingFixture ring(GetParam(), 8, {{0x1'0000, 0x1'0000}, {0x2'0000, 0x1'0000}});
+  RingFixture ring(features(), 8, {{0x1'0000, 0x1'0000}, {0x2'0000, 0x1'0000}});
+  ring.transferring = transferring();
   const Bytes packet = pattern(100);
   const Bytes whole = with_header(packet);
   for (std::uint64_t before = 1; before < whole.size(); ++before) {

@@ -13,6 +13,7 @@
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
 #include "net/virtio_net_header.hpp"
+#include "tests/net/sender.hpp"
 #include "tests/support/eal.hpp"
 #include "tests/support/fake_driver.hpp"
 
@@ -87,9 +88,10 @@ struct RingFixture {
   /// A burst of up to `count`; the packets' bytes. All mbufs are freed.
   std::vector<Bytes> dequeue(std::uint16_t count = 64, rte_mempool* pool = test_pool()) {
     std::vector<rte_mbuf*> mbufs(count);
-    const auto result = net::dequeue(context(), pool, mbufs.data(), count);
+    const std::uint16_t taken = transferring ? dequeue_by_peeking(context(), pool, mbufs.data(), count)
+                                             : net::dequeue(context(), pool, mbufs.data(), count).packets;
     std::vector<Bytes> packets;
-    for (std::uint16_t i = 0; i < result.packets; ++i) {
+    for (std::uint16_t i = 0; i < taken; ++i) {
       EXPECT_EQ(rte_mbuf_check(mbufs[i], 1, &check_reason), 0) << check_reason;
       packets.push_back(bytes_of(mbufs[i]));
       rte_pktmbuf_free(mbufs[i]);
@@ -98,6 +100,11 @@ struct RingFixture {
   }
 
   std::uint16_t enqueue(const std::vector<rte_mbuf*>& packets) {
+    if (transferring) {
+      std::vector<Bytes> bytes;
+      for (const rte_mbuf* packet : packets) bytes.push_back(bytes_of(packet));
+      return enqueue_by_moving(context(), bytes);
+    }
     return net::enqueue(context(), packets.data(), static_cast<std::uint16_t>(packets.size())).packets;
   }
 
@@ -111,6 +118,7 @@ struct RingFixture {
   virtqueue::RingLayout layout;
   virtqueue::VringCursor cursor;
   net::RingCounters counters;
+  bool transferring = false;  ///< The halves of a transfer do what dequeue and enqueue do.
   const char* check_reason = "";
 };
 

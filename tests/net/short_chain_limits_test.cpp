@@ -32,7 +32,8 @@ class ShortChainLimits : public ::testing::TestWithParam<std::tuple<std::uint64_
 };
 INSTANTIATE_TEST_SUITE_P(Headers, ShortChainLimits,
                          ::testing::Combine(::testing::Values(mergeable, plain, legacy),
-                                            ::testing::Values(Way::from_guest, Way::to_guest)));
+                                            ::testing::Values(Way::from_guest, Way::to_guest, Way::peeked,
+                                                              Way::moved)));
 
 // In each round the ring's end lies elsewhere in a batch; the indices go from 65535 to 0.
 TEST_P(ShortChainLimits, TheRingsEndAndTheIndicesEnd) {
@@ -108,7 +109,7 @@ TEST_P(ShortChainLimits, HeaderAndPacketInTwoRegions) {
   for (std::size_t i = 0; i < 33; ++i) {
     const Bytes bytes = ring.packet(i);
     const std::uint64_t far = 0x5000'0000 + (i % 2 == 0 ? i * 256 : (1 << 20) - i * 256 + 256 - bytes.size());
-    if (way() == Way::from_guest) std::copy(bytes.begin(), bytes.end(), ring.guest.at(far));
+    if (!is_to_guest(way())) std::copy(bytes.begin(), bytes.end(), ring.guest.at(far));
     const GuestDescriptor header = ring.header_buffer();
     auto chain = ring.driver.chain();
     chain.raw(header.address, header.length, header.flags);
@@ -129,12 +130,9 @@ TEST_P(ShortChainLimits, AroundTheEndOfTheRegionOfTheBurstBefore) {
     for (const std::uint64_t hinted : {border - 1, border}) {
       ASSERT_TRUE(ring.memory->translate(memory::GuestAddress{hinted}, 1, ring.cursor.hint));
       const std::uint64_t address = border - whole.size() + over;
-      for (std::size_t i = 0; i < whole.size(); ++i)
-        *ring.guest.at(address + i) = way() == Way::from_guest ? whole[i] : 0;
-      ring.driver.chain()
-          .raw(address, static_cast<std::uint32_t>(whole.size()), way() == Way::to_guest ? 2 : 0)
-          .publish();
-      if (way() == Way::from_guest) {
+      for (std::size_t i = 0; i < whole.size(); ++i) *ring.guest.at(address + i) = !is_to_guest(way()) ? whole[i] : 0;
+      ring.driver.chain().raw(address, static_cast<std::uint32_t>(whole.size()), is_to_guest(way()) ? 2 : 0).publish();
+      if (!is_to_guest(way())) {
         ASSERT_EQ(ring.dequeue(1), std::vector<Bytes>{pattern(60)}) << over;
       } else {
         rte_mbuf* packet = make_packet(test::test_pool(), pattern(60));

@@ -15,7 +15,9 @@ namespace vhostx::test {
 
 using virtqueue::Descriptor;
 
-enum class Way { from_guest, to_guest };
+/// The last two: by the halves of a transfer.
+enum class Way { from_guest, to_guest, peeked, moved };
+constexpr bool is_to_guest(Way way) { return way == Way::to_guest || way == Way::moved; }
 
 /// A ring in either direction, and packets of 60 bytes and more through it.
 struct ShortChainRing : RingFixture {
@@ -25,14 +27,16 @@ struct ShortChainRing : RingFixture {
                     {.indirect = indirect, .event_idx = event_idx}),
         way(direction),
         header(net::header_length(negotiated)),
-        kinds(indirect ? 5 : 3) {}
+        kinds(indirect ? 5 : 3) {
+    transferring = way == Way::peeked || way == Way::moved;
+  }
 
-  std::uint16_t flag() const { return way == Way::to_guest ? Descriptor::write_flag : std::uint16_t{0}; }
+  std::uint16_t flag() const { return is_to_guest(way) ? Descriptor::write_flag : std::uint16_t{0}; }
   Bytes packet(std::size_t number) const { return pattern(60 + number % 50, static_cast<std::uint8_t>(number)); }
   /// A buffer of these bytes; to the guest, room for as many.
   GuestDescriptor buffer(const Bytes& bytes) {
     const std::uint64_t address = guest.allocate(std::max<std::size_t>(bytes.size(), 1));
-    if (way == Way::from_guest) std::copy(bytes.begin(), bytes.end(), guest.at(address));
+    if (!is_to_guest(way)) std::copy(bytes.begin(), bytes.end(), guest.at(address));
     return {address, static_cast<std::uint32_t>(bytes.size()), flag(), 0};
   }
   GuestDescriptor header_buffer() { return buffer(header_bytes(features)); }
@@ -76,7 +80,7 @@ struct ShortChainRing : RingFixture {
   std::size_t deliver(std::uint16_t count) {
     std::size_t all = 0;
     for (std::size_t now = 1; now != 0 && cursor.fault.cause == VringFaultCause::none; all += now)
-      now = way == Way::from_guest ? take(count, all) : give(count, all);
+      now = !is_to_guest(way) ? take(count, all) : give(count, all);
     return all;
   }
   std::size_t take(std::uint16_t count, std::size_t first) {
@@ -98,8 +102,8 @@ struct ShortChainRing : RingFixture {
     ASSERT_EQ(used.size(), heads.size());
     for (std::size_t i = 0; i < used.size(); ++i) {
       EXPECT_EQ(used[i].head, heads[i]) << i;
-      EXPECT_EQ(used[i].length, way == Way::from_guest ? 0U : header + packet(i).size()) << i;
-      if (way == Way::to_guest && used[i].length > header) {
+      EXPECT_EQ(used[i].length, !is_to_guest(way) ? 0U : header + packet(i).size()) << i;
+      if (is_to_guest(way) && used[i].length > header) {
         const Bytes got = driver.bytes_of(used[i]);
         EXPECT_EQ(Bytes(got.begin() + header, got.end()), packet(i)) << i;
         EXPECT_EQ(Bytes(got.begin(), got.begin() + 10), Bytes(10)) << i;

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Transfer: two gates around net/'s peek(), move() and give_back().
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <new>
+#include <optional>
+
+#include <vhostx/transfer.hpp>
+
+#include "backend/vring_core.hpp"
+#include "base/error.hpp"
+#include "net/dequeue.hpp"
+#include "net/move.hpp"
+#include "net/peek.hpp"
+#include "net/peeked_burst.hpp"
+#include "net/rarp.hpp"
+
+namespace vhostx {
+
+using backend::RunningVring;
+using backend::VringCore;
+using backend::VringGate;
+
+struct Transfer::State {
+  std::optional<VringGate::Pass> pass;  // from begin() to end()
+  VringCore* from = nullptr;
+  std::uint64_t announcement = 0;  // not 0: the burst is this one
+  net::PeekedBurst burst;
+
+  /// Packets found; with 0 the pass is to be ended.
+  std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
+  std::uint16_t look_for_packets(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
+  std::uint16_t announce() noexcept;
+  void give_back(std::uint16_t done) noexcept;
+};
+
+Transfer::Transfer(State* state) noexcept : state_(state), packets_(state->burst.packets.data()) {}
+
+Transfer::~Transfer() {
+  assert(!state_->pass && "a burst has begun and not ended");
+  delete state_;
+}
+
+Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
+  std::unique_ptr<State> state(new (std::nothrow) State());
+  if (state == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
+  std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state.get()));
+  if (transfer == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
+  state.release();
+  return transfer;
+}
+
+std::uint16_t Transfer::begin(Vring& from, std::uint16_t count) noexcept {
+  assert(!state_->pass && "the burst before was not ended");
+  VringCore& core = VringCore::of(from);
+  state_->pass.emplace(core.gate_);
+  const std::uint16_t found = state_->look(core, count);
+  if (found == 0) state_->pass.reset();
+  return found;
+}
+
+std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
+  const RunningVring* running = pass->running;
+  if (running == nullptr || (core.index_ & 1) == 0 || core.data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running->loans != nullptr) core.give_back_returned(*running);
+  announcement = core.announcement_.load(std::memory_order_relaxed);
+  if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_->cursor)) return 0;
+  from = &core;
+  if (running->enabled && count != 0 && announcement != 0) [[unlikely]]
+    return announce();
+  return look_for_packets(core, *running, count);
+}
+
+std::uint16_t Transfer::State::look_for_packets(VringCore& core, const RunningVring& running,
+                                                std::uint16_t count) noexcept {
+  announcement = 0;
+  const net::RingContext context = backend::context_of(running, *core.data_);
+  if (!running.enabled) [[unlikely]] {
+    core.finish_burst(running, net::drain(context).needs_call);
+    return 0;
+  }
+  const auto result = net::peek(context, count, burst);
+  if (core.needs_finish(result)) core.finish_burst(running, result.needs_call);
+  return result.packets;
+}
+
+/// The RARP frame that SEND_RARP asked for, as the only packet of a burst.
+std::uint16_t Transfer::State::announce() noexcept {
+  std::array<std::uint8_t, 6> mac;
+  for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(announcement >> (8 * i));
+  burst.clear();
+  std::uint8_t* const head = burst.short_heads[0].bytes;
+  net::write_rarp(head, mac);
+  burst.packets[0] = {head, net::rarp_frame_bytes, net::rarp_frame_bytes};
+  burst.details[0] = {};
+  burst.details[0].rest = head;
+  burst.count = 1;
+  return 1;
+}
+
+std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vring& to) noexcept {
+  assert(state_->pass && "no burst has begun");
+  assert(std::all_of(which, which + count, [this](std::uint8_t i) { return i < state_->burst.count; }));
+  VringCore& core = VringCore::of(to);
+  VringGate::Pass pass(core.gate_);
+  const RunningVring* running = pass.running;
+  if (running == nullptr || !running->enabled || (core.index_ & 1) != 0 || count == 0 ||
+      core.data_->cursor.fault.cause != VringFaultCause::none)
+    return 0;
+  const auto result = net::move(backend::context_of(*running, *core.data_), state_->burst, which, count);
+  if (core.needs_finish(result)) core.finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
+  assert(state_->pass && i < state_->burst.count);
+  rte_mbuf* const packet = net::copy_out(state_->burst, i, pool);
+  if (packet == nullptr) state_->from->data_->counters.add(VringCounter::stall_no_mbuf, 1);
+  return packet;
+}
+
+void Transfer::end(std::uint16_t done) noexcept {
+  assert(state_->pass && "no burst has begun");
+  assert(done <= state_->burst.count);
+  if (done != 0) state_->give_back(done);
+  state_->pass.reset();
+}
+
+void Transfer::State::give_back(std::uint16_t done) noexcept {
+  if (announcement != 0) [[unlikely]] {
+    // Unless another one has come meanwhile.
+    from->announcement_.compare_exchange_strong(announcement, 0, std::memory_order_relaxed);
+    return;
+  }
+  const RunningVring& running = *pass->running;
+  const auto result = net::give_back(backend::context_of(running, *from->data_), burst, done);
+  if (from->needs_finish(result)) from->finish_burst(running, result.needs_call);
+}
+
+}  // namespace vhostx

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Guest to guest, the receiver's side.
+#pragma once
+
+#include <cstdint>
+
+#include "net/peeked_burst.hpp"
+#include "net/ring_context.hpp"
+
+namespace vhostx::net {
+
+/// Packets of the burst, by number, into the receive buffers of another guest, in order: as enqueue() in everything,
+/// and VringCounter::moved. `to` is the receiver's.
+BurstResult move(const RingContext& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept;
+
+}  // namespace vhostx::net

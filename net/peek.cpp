@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "net/peek.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include <rte_mbuf.h>
+
+#include "memory/load_once.hpp"
+#include "net/copy.hpp"
+#include "net/mbuf_fill.hpp"
+#include "net/offload_from_guest.hpp"
+#include "net/packet_batch.hpp"
+#include "net/packet_headers.hpp"
+#include "net/piece_taker.hpp"
+#include "net/single_packet.hpp"
+#include "net/virtio_net_header.hpp"
+#include "virtqueue/chain_walker.hpp"
+
+namespace vhostx::net {
+namespace {
+
+using memory::HostSpan;
+using memory::load_once;
+using virtqueue::ChainWalker;
+using virtqueue::SplitQueue;
+
+/// The first bytes of a packet without wishes, copied; the packet is the burst's next one.
+[[gnu::always_inline]] inline void add_plain(PeekedBurst& burst, std::uint8_t* payload, std::uint32_t length,
+                                             std::uint16_t chain) noexcept {
+  const std::size_t number = burst.count++;
+  std::uint8_t* const head = burst.short_heads[number].bytes;
+  if (length >= head_bytes)
+    std::memcpy(head, payload, head_bytes);
+  else
+    copy_packet(head, payload, length);
+  burst.packets[number] = {head, length, static_cast<std::uint16_t>(std::min<std::uint32_t>(length, head_bytes))};
+  PeekedBurst::Detail& detail = burst.details[number];
+  detail = {};
+  detail.rest = payload + head_bytes;
+  detail.chain = chain;
+}
+
+/// Chains into a burst, until it has packets or the ring has no more. `header_bytes` is fixed per negotiation.
+template <std::uint16_t header_bytes>
+class Peeker {
+ public:
+  Peeker(const RingContext& context, SplitQueue& queue, PeekedBurst& burst) noexcept
+      : context_(context), queue_(queue), burst_(burst) {}
+
+  [[gnu::noinline]] BurstResult run(std::uint16_t count) noexcept {
+    BurstResult result;
+    while (burst_.count == 0 && !queue_.broken()) {
+      const std::uint16_t batch = std::min(count, queue_.ready());
+      if (batch == 0) break;
+      run_batch(batch);
+      if (burst_.count == 0) drop_all();
+    }
+    result.packets = burst_.count;
+    if (moved_on_ && queue_.publish()) result.needs_call = queue_.needs_call();
+    return result;
+  }
+
+ private:
+  enum class Outcome {
+    taken,    // a packet more, or a drop
+    stopped,  // the chain stays in the ring
+  };
+
+  void run_batch(std::uint16_t batch) noexcept {
+    const std::uint16_t good = batch_.load(queue_, context_, batch, packet_bytes_max, context_.cursor.hint);
+    std::copy_n(batch_.heads(), good, burst_.heads.begin());
+    std::uint16_t& chain = burst_.chains;
+    chain = 0;
+    for (;;) {
+      chain = peek_simple_run(chain, good);
+      if (chain == good) break;
+      if (peek_chain(chain) == Outcome::stopped) return;
+      ++chain;
+    }
+    // A bad head is passed over when all before it was given back.
+    if (good == 0) skip_bad_head(batch_.head(0));
+  }
+
+  [[gnu::noinline]] void skip_bad_head(std::uint16_t head) noexcept {
+    context_.counters.add(VringCounter::drop_bad_head, 1);
+    moved_on_ = true;
+    if (queue_.skip_bad_head(head)) queue_.advance(1);
+  }
+
+  /// The straight path, from chain `begin` on; ends before the first that is not simple or asks for something.
+  [[gnu::always_inline]] std::uint16_t peek_simple_run(std::uint16_t begin, std::uint16_t good) noexcept {
+    return batch_.one_piece() ? peek_run<true>(begin, good) : peek_run<false>(begin, good);
+  }
+
+  template <bool one_piece>
+  [[gnu::always_inline]] std::uint16_t peek_run(std::uint16_t begin, std::uint16_t good) noexcept {
+    std::uint64_t bytes = 0;
+    std::uint32_t i = begin;
+    asked_ = 0;
+    for (; i < good; ++i) {
+      if (!one_piece && !batch_.is_simple(i)) break;
+      asked_ = load_once<std::uint16_t>(batch_.header(i));
+      if (asked_ != 0) [[unlikely]]
+        break;
+      const std::uint32_t length = batch_.length(i);
+      add_plain(burst_, batch_.template payload<one_piece>(i), length, static_cast<std::uint16_t>(i));
+      bytes += length;
+    }
+    burst_.bytes += bytes;
+    return static_cast<std::uint16_t>(i);
+  }
+
+  [[gnu::noinline]] Outcome peek_chain(std::uint16_t i) noexcept {
+    return batch_.is_simple(i) ? peek_asking(i) : walk(i);
+  }
+
+  /// A simple chain whose header asks for something. Its first two bytes were read, the rest is read here.
+  Outcome peek_asking(std::uint16_t i) noexcept {
+    std::uint8_t header[header_length_full] = {};
+    std::memcpy(header, &asked_, sizeof asked_);
+    for (std::size_t at = sizeof asked_; at < header_bytes; at += sizeof asked_) {
+      const auto word = load_once<std::uint16_t>(batch_.header(i) + at);
+      std::memcpy(header + at, &word, sizeof word);
+    }
+    PieceTaker taker(burst_, true);
+    auto* const payload = batch_.one_piece() ? batch_.template payload<true>(i) : batch_.template payload<false>(i);
+    if (taker.append({payload, batch_.length(i)}) != PieceTaker::Taken::yes) return Outcome::stopped;
+    return finish(i, taker, header);
+  }
+
+  /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
+  Outcome walk(std::uint16_t i) noexcept {
+    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, virtqueue::Direction::readable,
+                       batch_.head(i), context_.layout.descriptor(batch_.head(i)));
+    std::uint8_t header[header_length_full] = {};
+    std::size_t have = 0;
+    HostSpan span;
+    auto step = ChainWalker::Step::buffer;
+    while (have != header_bytes && (step = walker.next(span)) == ChainWalker::Step::buffer)
+      for (; have != header_bytes && span.size != 0; ++span.data, --span.size)
+        header[have++] = load_once<std::uint8_t>(span.data);
+    if (step == ChainWalker::Step::lying) return lie(i, walker);
+    if (have != header_bytes) return drop(i, VringCounter::drop_short_chain);
+    return walk_packet(i, walker, span, header);
+  }
+
+  /// `span`: what follows the header in its last piece.
+  Outcome walk_packet(std::uint16_t i, ChainWalker& walker, HostSpan span, const std::uint8_t* header) noexcept {
+    PieceTaker taker(burst_, load_once<std::uint16_t>(header) != 0);
+    auto step = ChainWalker::Step::buffer;
+    for (; step == ChainWalker::Step::buffer; step = walker.next(span)) {
+      if (span.size == 0) continue;
+      const auto taken = taker.append(span);
+      if (taken == PieceTaker::Taken::too_large) return drop(i, VringCounter::drop_too_large);
+      if (taken == PieceTaker::Taken::no_room) return Outcome::stopped;
+    }
+    return step == ChainWalker::Step::lying ? lie(i, walker) : finish(i, taker, header);
+  }
+
+  /// `header` is our own copy.
+  Outcome finish(std::uint16_t i, PieceTaker& taker, const std::uint8_t* header) noexcept {
+    if (taker.length() < ethernet_header_bytes) return drop(i, VringCounter::drop_short_chain);
+    GuestOffload offload;
+    VirtioNetHeader asked;
+    std::memcpy(static_cast<void*>(&asked), header, sizeof asked);
+    if (asks_offload(asked)) {
+      HeaderBytes head;
+      head.length = taker.head_length();
+      head.packet_length = taker.length();
+      std::memcpy(head.bytes, taker.head(), head.length);
+      if (!check_guest_offload(asked, context_.features, head, offload)) return drop(i, VringCounter::drop_bad_header);
+      if (offload.complete_checksum && !taker.gather()) return Outcome::stopped;
+    }
+    const std::size_t number = burst_.count;
+    taker.commit(i);
+    PeekedBurst::Detail& detail = burst_.details[number];
+    detail.ol_flags = offload.ol_flags;
+    detail.packet_type = offload.packet_type;
+    detail.tso_segsz = offload.tso_segsz;
+    if (offload.complete_checksum) complete_guest_checksum(asked, taker.length(), &burst_.build(number));
+    return Outcome::taken;
+  }
+
+  Outcome drop(std::uint16_t i, VringCounter cause) noexcept {
+    burst_.drops[burst_.drop_count++] = {i, cause};
+    return Outcome::taken;
+  }
+
+  /// The ring breaks when all before the lie was given back.
+  Outcome lie(std::uint16_t i, const ChainWalker& walker) noexcept {
+    if (i == 0) queue_.fail(walker.fault());
+    return Outcome::stopped;
+  }
+
+  /// No packet among the chains: nobody waits for them.
+  [[gnu::noinline]] void drop_all() noexcept {
+    for (std::uint16_t i = 0; i < burst_.chains; ++i) queue_.add_used(burst_.heads[i], 0);
+    for (std::uint16_t i = 0; i < burst_.drop_count; ++i) context_.counters.add(burst_.drops[i].cause, 1);
+    queue_.advance(burst_.chains);
+    moved_on_ |= burst_.chains != 0;
+    burst_.clear();
+  }
+
+  const RingContext& context_;
+  SplitQueue& queue_;
+  PeekedBurst& burst_;
+  std::uint16_t asked_ = 0;  // the last header that peek_run() looked at
+  bool moved_on_ = false;    // the ring's position is another one
+  PacketBatch<virtqueue::Direction::readable, header_bytes> batch_;
+};
+
+// A function of its own: what a burst needs is not set up for a packet alone.
+template <std::uint16_t header_bytes>
+[[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, std::uint16_t count,
+                                  PeekedBurst& burst) noexcept {
+  return Peeker<header_bytes>(context, queue, burst).run(count);
+}
+
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline BurstResult peek_any(const RingContext& context, SplitQueue& queue, std::uint16_t count,
+                                                   PeekedBurst& burst) noexcept {
+  if (std::min(count, queue.ready()) == 1) {
+    SinglePacket<virtqueue::Direction::readable, header_bytes, ethernet_header_bytes> found;
+    if (found.find(queue, context, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0) [[likely]] {
+      add_plain(burst, found.payload(), found.length(), 0);
+      burst.heads[0] = found.head();
+      burst.chains = 1;
+      burst.bytes = found.length();
+      return {.packets = 1};
+    }
+  }
+  return run<header_bytes>(context, queue, count, burst);
+}
+
+/// The first segment has its length set to 0 already.
+rte_mbuf* copy_chain(const PeekedBurst& burst, std::size_t i, rte_mempool* pool, rte_mbuf* first) noexcept {
+  MbufWriter writer(pool, first);
+  bool good = writer.append({burst.packets[i].head, burst.packets[i].head_length});
+  burst.for_each_rest(i, [&](const HostSpan& span) { good = good && writer.append(span); });
+  if (good) return first;
+  rte_pktmbuf_free(first);
+  return nullptr;
+}
+
+}  // namespace
+
+BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept {
+  burst.clear();
+  SplitQueue queue(context.layout, context.cursor);
+  if (count == 0 || queue.ready() == 0) return {};
+  count = std::min(count, batch_max);
+  if (header_length(context.features) == header_length_full)
+    return peek_any<header_length_full>(context, queue, count, burst);
+  return peek_any<header_length_legacy>(context, queue, count, burst);
+}
+
+BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t done) noexcept {
+  const bool all = done == burst.count;
+  const std::uint16_t chains = all ? burst.chains : burst.details[done].chain;
+  std::uint64_t bytes = all ? burst.bytes : 0;
+  for (std::uint16_t i = 0; !all && i < done; ++i) bytes += burst.packets[i].length;
+  for (std::uint16_t i = 0; i < burst.drop_count && burst.drops[i].chain < chains; ++i)
+    context.counters.add(burst.drops[i].cause, 1);
+
+  SplitQueue queue(context.layout, context.cursor);
+  queue.add_used_run(burst.heads.data(), chains, [](std::size_t) { return 0U; });
+  queue.advance(chains);
+  BurstResult result{.packets = done};
+  if (queue.publish()) result.needs_call = queue.needs_call();
+  if (done != 0) count_burst(context.counters, done, bytes);
+  return result;
+}
+
+rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcept {
+  rte_mbuf* const mbuf = rte_mbuf_raw_alloc(pool);
+  if (mbuf == nullptr) return nullptr;
+  const MbufTemplate fresh(pool);
+  fresh.apply(mbuf, 0);
+  rte_mbuf* const packet = copy_chain(burst, i, pool, mbuf);
+  if (packet == nullptr) return nullptr;
+  const PeekedBurst::Detail& detail = burst.details[i];
+  packet->ol_flags |= detail.ol_flags;
+  packet->packet_type = detail.packet_type;
+  if (detail.tso_segsz != 0) packet->tso_segsz = detail.tso_segsz;
+  return packet;
+}
+
+}  // namespace vhostx::net

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PeekedBurst: packets of a transmitq that were looked at and not yet taken.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include <rte_mbuf_core.h>
+
+#include <vhostx/peeked_packet.hpp>
+#include <vhostx/vring_stats.hpp>
+
+#include "memory/address.hpp"
+#include "net/packet_view.hpp"
+#include "net/ring_context.hpp"
+
+namespace vhostx::net {
+
+/// Most bytes of a packet without offloads that are copied ahead: all that a switch's decision can depend on, up to the
+/// ports behind IPv4 options (86 bytes) or behind two VLAN tags and IPv6 (66).
+inline constexpr std::uint16_t head_bytes = 96;
+
+/// Pieces of guest memory that a packet is moved from; one in more is gathered first. A Linux driver's largest have 18
+/// buffers.
+inline constexpr std::uint16_t pieces_max = 40;
+
+/// All storage of a burst between peek() and give_back(), made once and not cleared: `count` and `chains` say what is
+/// valid. Filled by peek(), read by move() and copy_out().
+struct PeekedBurst {
+  /// A packet beside what the application sees of it.
+  struct Detail {
+    const std::uint8_t* rest;  ///< What follows the head, where it is one piece: `pieces` is 0.
+    std::uint64_t ol_flags;    ///< As apply_guest_offload() sets them.
+    std::uint32_t packet_type;
+    std::uint16_t tso_segsz;
+    std::uint16_t first_piece;  ///< In PeekedBurst::pieces.
+    std::uint16_t pieces;
+    std::uint16_t chain;  ///< Its number among the chains of the burst.
+
+    bool is_plain() const noexcept { return (ol_flags | pieces) == 0; }
+  };
+  /// A chain that is no packet; counted when it is given back.
+  struct Drop {
+    std::uint16_t chain;
+    VringCounter cause;
+  };
+
+  static constexpr std::size_t pieces_in_all = 640;  // of 32 packets, 20 each
+
+  std::uint16_t count = 0;   ///< Packets.
+  std::uint16_t chains = 0;  ///< They and what was dropped between them, in the ring's order.
+  std::uint16_t drop_count = 0;
+  std::uint16_t piece_count = 0;
+  bool gathered_taken = false;  ///< `gathered` holds a packet of this burst.
+  std::uint64_t bytes = 0;      ///< Of all packets.
+
+  std::array<PeekedPacket, batch_max> packets;
+  std::array<Detail, batch_max> details;
+  std::array<std::uint16_t, batch_max> heads;  ///< Of the chains.
+  std::array<Drop, batch_max> drops;
+  std::array<memory::HostSpan, pieces_in_all> pieces;
+  std::array<rte_mbuf, pieces_max + 3> segments;  ///< whole() builds in them: head, pieces, one that is cut.
+  struct alignas(64) Head {
+    std::uint8_t bytes[128];
+  };
+  std::array<Head, batch_max> short_heads;  ///< head_bytes of each are used.
+  std::array<std::array<std::uint8_t, header_bytes_max>, batch_max> long_heads;
+  std::array<std::uint8_t, packet_bytes_max> gathered;   ///< The rest of one packet of the burst.
+  std::array<std::uint8_t, packet_bytes_max> completed;  ///< The rest of the packet that is being moved.
+
+  void clear() noexcept {
+    count = chains = drop_count = piece_count = 0;
+    gathered_taken = false;
+    bytes = 0;
+  }
+
+  /// Calls `use(span)` for each piece of packet `i` behind its head.
+  template <typename Use>
+  void for_each_rest(std::size_t i, Use use) const noexcept {
+    const Detail& detail = details[i];
+    const std::uint32_t length = packets[i].length - packets[i].head_length;
+    if (detail.pieces == 0 && length != 0) use(memory::HostSpan{const_cast<std::uint8_t*>(detail.rest), length});
+    for (std::uint16_t k = 0; k < detail.pieces; ++k) use(pieces[detail.first_piece + std::size_t{k}]);
+  }
+
+  /// Packet `i` as an mbuf chain over its head and the guest's memory, good until the next call. Of no pool: it must
+  /// not leave the burst.
+  const rte_mbuf& whole(std::size_t i) noexcept;
+  /// The same over private memory: each byte of the guest's is read now, and once.
+  const rte_mbuf& whole_private(std::size_t i) noexcept;
+  /// The mbuf chain of whole(), for those who write into it: its bytes are private ones.
+  rte_mbuf& build(std::size_t i) noexcept;
+
+ private:
+  rte_mbuf* add_segment(rte_mbuf* last, std::uint8_t* data, std::size_t length) noexcept;
+};
+
+}  // namespace vhostx::net

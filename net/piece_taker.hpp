@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PieceTaker: one packet of a PeekedBurst, put together from the pieces of a chain.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "net/peeked_burst.hpp"
+
+namespace vhostx::net {
+
+/// Copies a packet's head and notes where its rest lies. More pieces than pieces_max are gathered into the burst's
+/// buffer for that, which holds one packet. What it did is the burst's when commit() was called, else it is forgotten.
+class PieceTaker {
+ public:
+  enum class Taken {
+    yes,
+    too_large,  // larger than any packet is
+    no_room,    // the burst has no room for such a packet: it begins the next one
+  };
+
+  /// `asked`: the packet asks for offloads, all its headers have to be private.
+  PieceTaker(PeekedBurst& burst, bool asked) noexcept
+      : burst_(burst),
+        head_(asked ? burst.long_heads[burst.count].data() : burst.short_heads[burst.count].bytes),
+        head_max_(asked ? header_bytes_max : head_bytes),
+        first_piece_(burst.piece_count) {}
+
+  Taken append(memory::HostSpan span) noexcept {
+    if (span.size > packet_bytes_max - length_) return Taken::too_large;
+    length_ += static_cast<std::uint32_t>(span.size);
+    const std::size_t part = std::min<std::size_t>(span.size, head_max_ - std::size_t{head_length_});
+    std::memcpy(head_ + head_length_, span.data, part);
+    head_length_ = static_cast<std::uint16_t>(head_length_ + part);
+    span.data += part;
+    span.size -= part;
+    return span.size == 0 ? Taken::yes : append_rest(span);
+  }
+
+  /// Makes the rest private. False: another packet of the burst has that buffer.
+  bool gather() noexcept {
+    if (gathering_) return true;
+    if (burst_.gathered_taken) return false;
+    gathering_ = true;
+    for (std::uint16_t i = 0; i < pieces_; ++i) copy_to_gathered(burst_.pieces[first_piece_ + std::size_t{i}]);
+    pieces_ = 0;
+    return true;
+  }
+
+  const std::uint8_t* head() const noexcept { return head_; }
+  std::uint16_t head_length() const noexcept { return head_length_; }
+  std::uint32_t length() const noexcept { return length_; }
+
+  /// The packet is the burst's next one, found in chain number `chain`.
+  void commit(std::uint16_t chain) noexcept {
+    const bool one_piece = pieces_ == 1;
+    PeekedBurst::Detail& detail = burst_.details[burst_.count];
+    detail = {};
+    detail.rest = one_piece ? burst_.pieces[first_piece_].data : burst_.gathered.data();
+    detail.first_piece = first_piece_;
+    detail.pieces = one_piece ? std::uint16_t{0} : pieces_;
+    detail.chain = chain;
+    burst_.packets[burst_.count] = {head_, length_, head_length_};
+    burst_.piece_count = static_cast<std::uint16_t>(first_piece_ + detail.pieces);
+    burst_.gathered_taken |= gathering_;
+    burst_.bytes += length_;
+    ++burst_.count;
+  }
+
+ private:
+  Taken append_rest(memory::HostSpan span) noexcept {
+    const std::size_t at = first_piece_ + std::size_t{pieces_};
+    if (!gathering_ && pieces_ < pieces_max) {
+      if (at == PeekedBurst::pieces_in_all) return Taken::no_room;
+      burst_.pieces[at] = span;
+      ++pieces_;
+      return Taken::yes;
+    }
+    if (!gather()) return Taken::no_room;
+    copy_to_gathered(span);
+    return Taken::yes;
+  }
+
+  void copy_to_gathered(memory::HostSpan span) noexcept {
+    std::memcpy(burst_.gathered.data() + gathered_length_, span.data, span.size);
+    gathered_length_ += static_cast<std::uint32_t>(span.size);
+  }
+
+  PeekedBurst& burst_;
+  std::uint8_t* const head_;
+  const std::uint16_t head_max_;
+  std::uint16_t head_length_ = 0;
+  std::uint32_t length_ = 0;
+  std::uint32_t gathered_length_ = 0;
+  const std::uint16_t first_piece_;
+  std::uint16_t pieces_ = 0;
+  bool gathering_ = false;
+};
+
+}  // namespace vhostx::net
