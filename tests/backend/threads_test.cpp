@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A data thread polls while the front-end changes everything that it may change.
+#include <array>
 #include <atomic>
+#include <numeric>
 #include <thread>
 
 #include <gtest/gtest.h>
+
+#include <vhostx/transfer.hpp>
 
 #include "tests/backend/traffic.hpp"
 
@@ -13,10 +17,11 @@ namespace {
 using namespace protocol;
 using Request = FrontEndRequest;
 
-// Bursts both ways until the end; how many packets came.
+// Bursts both ways until the end; how many packets came. By mbufs, or from ring to ring.
 class DataThread {
  public:
-  explicit DataThread(Port& port) : thread_([this, &port] { run(port); }) {}
+  DataThread(Port& port, bool transferring)
+      : thread_([this, &port, transferring] { transferring ? run_transfer(port) : run(port); }) {}
   ~DataThread() { stop(); }
   std::uint64_t stop() {
     ended_ = true;
@@ -38,23 +43,41 @@ class DataThread {
     }
   }
 
+  void run_transfer(Port& port) {
+    const auto transfer = must(Transfer::create());
+    std::array<std::uint8_t, 32> which;
+    std::iota(which.begin(), which.end(), std::uint8_t{0});
+    while (!ended_) {
+      const std::uint16_t count = transfer->begin(port.from_guest(), 32);
+      taken_ += count;
+      if (count != 0) {
+        transfer->move(which.data(), count, port.to_guest());
+        transfer->end(count);
+      } else {
+        std::this_thread::yield();
+      }
+      port.from_guest().set_notifications(count != 0);
+    }
+  }
+
   std::atomic<bool> ended_{false};
   std::uint64_t taken_ = 0;
   std::thread thread_;
 };
 
-struct Threads : ::testing::Test {
+struct Threads : ::testing::TestWithParam<bool> {
   Threads() {
     start_eal();
     test_pool();
   }
   PortFixture fixture;
 };
+INSTANTIATE_TEST_SUITE_P(Transferring, Threads, ::testing::Bool());
 
-TEST_F(Threads, EverythingChangesUnderABurst) {
+TEST_P(Threads, EverythingChangesUnderABurst) {
   FakeMachine machine(fixture.options.socket_path);
   machine.bring_up();
-  DataThread data(*fixture.port);
+  DataThread data(*fixture.port, GetParam());
   const EventFd other = must(EventFd::create());
   for (int i = 0; i < 100; ++i) {
     if (machine.ring(1).driver.free_descriptors() > 8) transmit(machine, 4);
@@ -79,8 +102,8 @@ TEST_F(Threads, EverythingChangesUnderABurst) {
   EXPECT_GT(data.stop(), 0u);
 }
 
-TEST_F(Threads, FrontEndsComeAndGoUnderABurst) {
-  DataThread data(*fixture.port);
+TEST_P(Threads, FrontEndsComeAndGoUnderABurst) {
+  DataThread data(*fixture.port, GetParam());
   for (int i = 0; i < 30; ++i) {
     FakeMachine machine(fixture.options.socket_path);
     machine.bring_up();
@@ -90,7 +113,7 @@ TEST_F(Threads, FrontEndsComeAndGoUnderABurst) {
   EXPECT_EQ(data.stop(), 30u * 8);
 }
 
-TEST_F(Threads, PortsOpenAndCloseFromSeveralThreads) {
+TEST_P(Threads, PortsOpenAndCloseFromSeveralThreads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([this, t] {
