@@ -26,14 +26,16 @@ using backend::VringGate;
 struct Transfer::State {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
-  std::uint64_t announcement = 0;  // not 0: the burst is this one
+  std::optional<net::RingContext> context;  // of `from`
+  std::uint64_t announcement = 0;           // not 0: the burst is this one
   net::PeekedBurst burst;
 
+  // Inline: a burst of one packet costs little more than what is around it.
   /// Packets found; with 0 the pass is to be ended.
-  std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
-  std::uint16_t look_for_packets(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
-  std::uint16_t announce() noexcept;
-  void give_back(std::uint16_t done) noexcept;
+  [[gnu::always_inline]] std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
+  [[gnu::always_inline]] void give_back(std::uint16_t done) noexcept;
+  [[gnu::noinline]] std::uint16_t drain(VringCore& core, const RunningVring& running) noexcept;
+  [[gnu::noinline]] std::uint16_t announce() noexcept;
 };
 
 Transfer::Transfer(State* state) noexcept : state_(state), packets_(state->burst.packets.data()) {}
@@ -52,38 +54,27 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
   return transfer;
 }
 
-std::uint16_t Transfer::begin(Vring& from, std::uint16_t count) noexcept {
-  assert(!state_->pass && "the burst before was not ended");
-  VringCore& core = VringCore::of(from);
-  state_->pass.emplace(core.gate_);
-  const std::uint16_t found = state_->look(core, count);
-  if (found == 0) state_->pass.reset();
-  return found;
-}
-
-std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
+inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
   const RunningVring* running = pass->running;
   if (running == nullptr || (core.index_ & 1) == 0 || core.data_->cursor.fault.cause != VringFaultCause::none) return 0;
   if (running->loans != nullptr) core.give_back_returned(*running);
   announcement = core.announcement_.load(std::memory_order_relaxed);
   if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_->cursor)) return 0;
   from = &core;
-  if (running->enabled && count != 0 && announcement != 0) [[unlikely]]
-    return announce();
-  return look_for_packets(core, *running, count);
+  if (!running->enabled) [[unlikely]]
+    return drain(core, *running);
+  if (announcement != 0) [[unlikely]]
+    return count == 0 ? std::uint16_t{0} : announce();
+  context.emplace(backend::context_of(*running, *core.data_));
+  const auto result = net::peek(*context, count, burst);
+  if (core.needs_finish(result)) [[unlikely]]
+    core.finish_burst(*running, result.needs_call);
+  return result.packets;
 }
 
-std::uint16_t Transfer::State::look_for_packets(VringCore& core, const RunningVring& running,
-                                                std::uint16_t count) noexcept {
-  announcement = 0;
-  const net::RingContext context = backend::context_of(running, *core.data_);
-  if (!running.enabled) [[unlikely]] {
-    core.finish_burst(running, net::drain(context).needs_call);
-    return 0;
-  }
-  const auto result = net::peek(context, count, burst);
-  if (core.needs_finish(result)) core.finish_burst(running, result.needs_call);
-  return result.packets;
+std::uint16_t Transfer::State::drain(VringCore& core, const RunningVring& running) noexcept {
+  core.finish_burst(running, net::drain(backend::context_of(running, *core.data_)).needs_call);
+  return 0;
 }
 
 /// The RARP frame that SEND_RARP asked for, as the only packet of a burst.
@@ -94,10 +85,18 @@ std::uint16_t Transfer::State::announce() noexcept {
   std::uint8_t* const head = burst.short_heads[0].bytes;
   net::write_rarp(head, mac);
   burst.packets[0] = {head, net::rarp_frame_bytes, net::rarp_frame_bytes};
-  burst.details[0] = {};
-  burst.details[0].rest = head;
+  burst.rests[0] = head;
   burst.count = 1;
   return 1;
+}
+
+std::uint16_t Transfer::begin(Vring& from, std::uint16_t count) noexcept {
+  assert(!state_->pass && "the burst before was not ended");
+  VringCore& core = VringCore::of(from);
+  state_->pass.emplace(core.gate_);
+  const std::uint16_t found = state_->look(core, count);
+  if (found == 0) state_->pass.reset();
+  return found;
 }
 
 std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vring& to) noexcept {
@@ -121,22 +120,21 @@ rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
   return packet;
 }
 
-void Transfer::end(std::uint16_t done) noexcept {
-  assert(state_->pass && "no burst has begun");
-  assert(done <= state_->burst.count);
-  if (done != 0) state_->give_back(done);
-  state_->pass.reset();
-}
-
-void Transfer::State::give_back(std::uint16_t done) noexcept {
+inline void Transfer::State::give_back(std::uint16_t done) noexcept {
   if (announcement != 0) [[unlikely]] {
     // Unless another one has come meanwhile.
     from->announcement_.compare_exchange_strong(announcement, 0, std::memory_order_relaxed);
     return;
   }
-  const RunningVring& running = *pass->running;
-  const auto result = net::give_back(backend::context_of(running, *from->data_), burst, done);
-  if (from->needs_finish(result)) from->finish_burst(running, result.needs_call);
+  const auto result = net::give_back(*context, burst, done);
+  if (from->needs_finish(result)) from->finish_burst(*pass->running, result.needs_call);
+}
+
+void Transfer::end(std::uint16_t done) noexcept {
+  assert(state_->pass && "no burst has begun");
+  assert(done <= state_->burst.count);
+  if (done != 0) state_->give_back(done);
+  state_->pass.reset();
 }
 
 }  // namespace vhostx

@@ -26,20 +26,20 @@ using memory::load_once;
 using virtqueue::ChainWalker;
 using virtqueue::SplitQueue;
 
-/// The first bytes of a packet without wishes, copied; the packet is the burst's next one.
-[[gnu::always_inline]] inline void add_plain(PeekedBurst& burst, std::uint8_t* payload, std::uint32_t length,
-                                             std::uint16_t chain) noexcept {
-  const std::size_t number = burst.count++;
+/// The first bytes of a packet without wishes, copied: packet `number` of the burst.
+[[gnu::always_inline]] inline void add_plain(PeekedBurst& burst, std::size_t number, const std::uint8_t* payload,
+                                             std::uint32_t length) noexcept {
   std::uint8_t* const head = burst.short_heads[number].bytes;
-  if (length >= head_bytes)
-    std::memcpy(head, payload, head_bytes);
-  else
+  PeekedPacket& packet = burst.packets[number];
+  packet.length = length;
+  burst.rests[number] = payload + head_bytes;
+  if (length < head_bytes) {
+    packet.head_length = static_cast<std::uint16_t>(length);
     copy_packet(head, payload, length);
-  burst.packets[number] = {head, length, static_cast<std::uint16_t>(std::min<std::uint32_t>(length, head_bytes))};
-  PeekedBurst::Detail& detail = burst.details[number];
-  detail = {};
-  detail.rest = payload + head_bytes;
-  detail.chain = chain;
+  } else {
+    packet.head_length = head_bytes;
+    std::memcpy(head, payload, head_bytes);
+  }
 }
 
 /// Chains into a burst, until it has packets or the ring has no more. `header_bytes` is fixed per negotiation.
@@ -96,19 +96,23 @@ class Peeker {
 
   template <bool one_piece>
   [[gnu::always_inline]] std::uint16_t peek_run(std::uint16_t begin, std::uint16_t good) noexcept {
+    PeekedBurst& burst = burst_;
+    const std::uint32_t dropped = begin - std::uint32_t{burst.count};
     std::uint64_t bytes = 0;
+    std::uint16_t asked = 0;
     std::uint32_t i = begin;
-    asked_ = 0;
     for (; i < good; ++i) {
       if (!one_piece && !batch_.is_simple(i)) break;
-      asked_ = load_once<std::uint16_t>(batch_.header(i));
-      if (asked_ != 0) [[unlikely]]
+      asked = load_once<std::uint16_t>(batch_.header(i));
+      if (asked != 0) [[unlikely]]
         break;
       const std::uint32_t length = batch_.length(i);
-      add_plain(burst_, batch_.template payload<one_piece>(i), length, static_cast<std::uint16_t>(i));
+      add_plain(burst, i - dropped, batch_.template payload<one_piece>(i), length);
       bytes += length;
     }
-    burst_.bytes += bytes;
+    asked_ = asked;
+    burst.bytes += bytes;
+    burst.count = static_cast<std::uint16_t>(i - dropped);
     return static_cast<std::uint16_t>(i);
   }
 
@@ -173,13 +177,9 @@ class Peeker {
       if (!check_guest_offload(asked, context_.features, head, offload)) return drop(i, VringCounter::drop_bad_header);
       if (offload.complete_checksum && !taker.gather()) return Outcome::stopped;
     }
-    const std::size_t number = burst_.count;
-    taker.commit(i);
-    PeekedBurst::Detail& detail = burst_.details[number];
-    detail.ol_flags = offload.ol_flags;
-    detail.packet_type = offload.packet_type;
-    detail.tso_segsz = offload.tso_segsz;
-    if (offload.complete_checksum) complete_guest_checksum(asked, taker.length(), &burst_.build(number));
+    taker.commit(offload);
+    if (offload.complete_checksum)
+      complete_guest_checksum(asked, taker.length(), &burst_.build(burst_.count - std::size_t{1}));
     return Outcome::taken;
   }
 
@@ -224,9 +224,9 @@ template <std::uint16_t header_bytes>
   if (std::min(count, queue.ready()) == 1) {
     SinglePacket<virtqueue::Direction::readable, header_bytes, ethernet_header_bytes> found;
     if (found.find(queue, context, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0) [[likely]] {
-      add_plain(burst, found.payload(), found.length(), 0);
+      add_plain(burst, 0, found.payload(), found.length());
       burst.heads[0] = found.head();
-      burst.chains = 1;
+      burst.count = burst.chains = 1;
       burst.bytes = found.length();
       return {.packets = 1};
     }
@@ -257,14 +257,20 @@ BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& b
 }
 
 BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t done) noexcept {
+  SplitQueue queue(context.layout, context.cursor);
+  if (burst.chains == 1 && done == 1) [[unlikely]] {  // short: there is no burst to share its cost
+    queue.add_used(burst.heads[0], 0);
+    queue.advance(1);
+    queue.publish();
+    count_burst(context.counters, 1, burst.bytes);
+    return {.packets = 1, .needs_call = queue.needs_call()};
+  }
   const bool all = done == burst.count;
-  const std::uint16_t chains = all ? burst.chains : burst.details[done].chain;
+  const std::uint16_t chains = burst.chains_before(done);
   std::uint64_t bytes = all ? burst.bytes : 0;
   for (std::uint16_t i = 0; !all && i < done; ++i) bytes += burst.packets[i].length;
   for (std::uint16_t i = 0; i < burst.drop_count && burst.drops[i].chain < chains; ++i)
     context.counters.add(burst.drops[i].cause, 1);
-
-  SplitQueue queue(context.layout, context.cursor);
   queue.add_used_run(burst.heads.data(), chains, [](std::size_t) { return 0U; });
   queue.advance(chains);
   BurstResult result{.packets = done};
@@ -280,6 +286,7 @@ rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcep
   fresh.apply(mbuf, 0);
   rte_mbuf* const packet = copy_chain(burst, i, pool, mbuf);
   if (packet == nullptr) return nullptr;
+  if (burst.is_plain(i)) return packet;
   const PeekedBurst::Detail& detail = burst.details[i];
   packet->ol_flags |= detail.ol_flags;
   packet->packet_type = detail.packet_type;

@@ -13,6 +13,10 @@ constexpr std::size_t segment_bytes_max = 65535;  // data_len
 
 }  // namespace
 
+void PeekedBurst::reset_heads() noexcept {
+  for (std::size_t i = 0; i < packets.size(); ++i) packets[i].head = short_heads[i].bytes;
+}
+
 const rte_mbuf& PeekedBurst::whole(std::size_t i) noexcept { return build(i); }
 
 const rte_mbuf& PeekedBurst::whole_private(std::size_t i) noexcept {
@@ -30,7 +34,7 @@ const rte_mbuf& PeekedBurst::whole_private(std::size_t i) noexcept {
 
 rte_mbuf& PeekedBurst::build(std::size_t i) noexcept {
   const PeekedPacket& packet = packets[i];
-  const Detail& detail = details[i];
+  const Detail detail = is_plain(i) ? Detail{} : details[i];
   rte_mbuf& first = segments[0];
   first.buf_addr = packet.head;
   first.data_off = 0;

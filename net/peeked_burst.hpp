@@ -28,17 +28,13 @@ inline constexpr std::uint16_t pieces_max = 40;
 /// All storage of a burst between peek() and give_back(), made once and not cleared: `count` and `chains` say what is
 /// valid. Filled by peek(), read by move() and copy_out().
 struct PeekedBurst {
-  /// A packet beside what the application sees of it.
+  /// What a packet that is not plain has beside.
   struct Detail {
-    const std::uint8_t* rest;  ///< What follows the head, where it is one piece: `pieces` is 0.
-    std::uint64_t ol_flags;    ///< As apply_guest_offload() sets them.
+    std::uint64_t ol_flags;  ///< As apply_guest_offload() sets them.
     std::uint32_t packet_type;
     std::uint16_t tso_segsz;
     std::uint16_t first_piece;  ///< In PeekedBurst::pieces.
-    std::uint16_t pieces;
-    std::uint16_t chain;  ///< Its number among the chains of the burst.
-
-    bool is_plain() const noexcept { return (ol_flags | pieces) == 0; }
+    std::uint16_t pieces;       ///< 0: its rest is one piece.
   };
   /// A chain that is no packet; counted when it is given back.
   struct Drop {
@@ -53,9 +49,11 @@ struct PeekedBurst {
   std::uint16_t drop_count = 0;
   std::uint16_t piece_count = 0;
   bool gathered_taken = false;  ///< `gathered` holds a packet of this burst.
+  std::uint32_t not_plain = 0;  ///< A bit a packet: it has a Detail. All others are one piece and ask for nothing.
   std::uint64_t bytes = 0;      ///< Of all packets.
 
-  std::array<PeekedPacket, batch_max> packets;
+  std::array<PeekedPacket, batch_max> packets;       ///< Heads lie in `short_heads`, of those that ask in `long_heads`.
+  std::array<const std::uint8_t*, batch_max> rests;  ///< What follows the head, where it is one piece.
   std::array<Detail, batch_max> details;
   std::array<std::uint16_t, batch_max> heads;  ///< Of the chains.
   std::array<Drop, batch_max> drops;
@@ -69,19 +67,33 @@ struct PeekedBurst {
   std::array<std::uint8_t, packet_bytes_max> gathered;   ///< The rest of one packet of the burst.
   std::array<std::uint8_t, packet_bytes_max> completed;  ///< The rest of the packet that is being moved.
 
+  PeekedBurst() noexcept { reset_heads(); }
+  PeekedBurst(const PeekedBurst&) = delete;
+  PeekedBurst& operator=(const PeekedBurst&) = delete;
+
   void clear() noexcept {
+    if (not_plain != 0) reset_heads();
     count = chains = drop_count = piece_count = 0;
     gathered_taken = false;
+    not_plain = 0;
     bytes = 0;
+  }
+
+  bool is_plain(std::size_t i) const noexcept { return (not_plain >> i & 1) == 0; }
+  /// How many chains of the burst come before packet `i`, or in all when there is no such packet.
+  std::uint16_t chains_before(std::uint16_t i) const noexcept {
+    if (i == count) return chains;
+    for (std::uint16_t k = 0; k < drop_count && drops[k].chain <= i; ++k) ++i;
+    return i;
   }
 
   /// Calls `use(span)` for each piece of packet `i` behind its head.
   template <typename Use>
   void for_each_rest(std::size_t i, Use use) const noexcept {
-    const Detail& detail = details[i];
+    const std::uint16_t cut = is_plain(i) ? std::uint16_t{0} : details[i].pieces;
     const std::uint32_t length = packets[i].length - packets[i].head_length;
-    if (detail.pieces == 0 && length != 0) use(memory::HostSpan{const_cast<std::uint8_t*>(detail.rest), length});
-    for (std::uint16_t k = 0; k < detail.pieces; ++k) use(pieces[detail.first_piece + std::size_t{k}]);
+    if (cut == 0 && length != 0) use(memory::HostSpan{const_cast<std::uint8_t*>(rests[i]), length});
+    for (std::size_t k = 0; k < cut; ++k) use(pieces[details[i].first_piece + k]);
   }
 
   /// Packet `i` as an mbuf chain over its head and the guest's memory, good until the next call. Of no pool: it must
@@ -93,6 +105,7 @@ struct PeekedBurst {
   rte_mbuf& build(std::size_t i) noexcept;
 
  private:
+  void reset_heads() noexcept;
   rte_mbuf* add_segment(rte_mbuf* last, std::uint8_t* data, std::size_t length) noexcept;
 };
 

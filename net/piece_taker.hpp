@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "net/offload_from_guest.hpp"
 #include "net/peeked_burst.hpp"
 
 namespace vhostx::net {
@@ -53,17 +54,16 @@ class PieceTaker {
   std::uint16_t head_length() const noexcept { return head_length_; }
   std::uint32_t length() const noexcept { return length_; }
 
-  /// The packet is the burst's next one, found in chain number `chain`.
-  void commit(std::uint16_t chain) noexcept {
+  /// The packet is the burst's next one.
+  void commit(const GuestOffload& offload) noexcept {
+    const std::size_t number = burst_.count;
     const bool one_piece = pieces_ == 1;
-    PeekedBurst::Detail& detail = burst_.details[burst_.count];
-    detail = {};
-    detail.rest = one_piece ? burst_.pieces[first_piece_].data : burst_.gathered.data();
-    detail.first_piece = first_piece_;
-    detail.pieces = one_piece ? std::uint16_t{0} : pieces_;
-    detail.chain = chain;
-    burst_.packets[burst_.count] = {head_, length_, head_length_};
-    burst_.piece_count = static_cast<std::uint16_t>(first_piece_ + detail.pieces);
+    const std::uint16_t kept = one_piece ? std::uint16_t{0} : pieces_;
+    burst_.details[number] = {offload.ol_flags, offload.packet_type, offload.tso_segsz, first_piece_, kept};
+    burst_.rests[number] = one_piece ? burst_.pieces[first_piece_].data : burst_.gathered.data();
+    burst_.packets[number] = {head_, length_, head_length_};
+    burst_.not_plain |= 1U << number;
+    burst_.piece_count = static_cast<std::uint16_t>(first_piece_ + kept);
     burst_.gathered_taken |= gathering_;
     burst_.bytes += length_;
     ++burst_.count;

@@ -2,6 +2,7 @@
 #include "tests/bench/bench_guest.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -26,6 +27,7 @@ constexpr std::uint64_t page_bytes = 4096;
 std::uint64_t pages(std::uint64_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }
 
 std::uint32_t room_of(const BenchOptions& options, bool writable) {
+  if (writable && options.receive_bytes != 0) return options.receive_bytes;
   return writable ? std::max(2048U, options.packet_bytes + 64) : options.packet_bytes;
 }
 
@@ -34,7 +36,7 @@ std::uint32_t rings_of(const BenchOptions& options) { return 2U * options.queue_
 std::uint32_t slots_of(const BenchOptions& options) { return rings_of(options) * options.ring_size; }
 /// A page more than the buffer needs, so that buffers begin at different offsets within their pages.
 std::uint64_t slot_bytes(const BenchOptions& options) {
-  return pages(header_bytes + room_of(options, true)) + page_bytes;
+  return pages(header_bytes + std::max(room_of(options, true), room_of(options, false))) + page_bytes;
 }
 /// Rings and indirect tables; the buffers too, where they are not spread.
 std::uint64_t ring_area_bytes(const BenchOptions& options) {
@@ -82,6 +84,7 @@ void BenchGuest::lay_out(std::uint32_t index) {
   for (int i = 0; i < chains; ++i) {
     const std::uint32_t slot = index * options_.ring_size + static_cast<std::uint32_t>(i);
     const std::uint64_t header = place_buffer(slot, header_bytes + room);
+    if (options_.tcp_segments && !writable) write_tcp_segment(header);
     auto chain = ring.driver->chain();
     if (options_.shape == Shape::indirect) chain.indirect();
     if (options_.shape == Shape::one_descriptor)
@@ -90,6 +93,82 @@ void BenchGuest::lay_out(std::uint32_t index) {
       chain.raw(header, header_bytes, flags).raw(header + header_bytes, room, flags);
     ring.heads.push_back(chain.write());
   }
+}
+
+/// Net header, Ethernet, IPv4 and TCP, as a Linux guest fills them in; checksums are left to others.
+void BenchGuest::write_tcp_segment(std::uint64_t at) {
+  constexpr std::uint8_t needs_checksum = 1;
+  constexpr std::uint8_t tcp_over_ipv4 = 1;
+  const std::uint32_t ip_bytes = options_.packet_bytes - 14;
+  const auto high = [](std::uint32_t value) { return static_cast<std::uint8_t>(value >> 8); };
+  const auto low = [](std::uint32_t value) { return static_cast<std::uint8_t>(value); };
+  const std::array<std::uint8_t, header_bytes + 54> bytes{needs_checksum,
+                                                          tcp_over_ipv4,
+                                                          54,
+                                                          0,
+                                                          low(1448),
+                                                          high(1448),
+                                                          34,
+                                                          0,
+                                                          16,
+                                                          0,
+                                                          0,
+                                                          0,  // net header
+                                                          2,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          2,
+                                                          2,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          1,
+                                                          8,
+                                                          0,  // Ethernet
+                                                          0x45,
+                                                          0,
+                                                          high(ip_bytes),
+                                                          low(ip_bytes),
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          64,
+                                                          6,
+                                                          0,
+                                                          0,
+                                                          10,
+                                                          0,
+                                                          0,
+                                                          1,
+                                                          10,
+                                                          0,
+                                                          0,
+                                                          2,
+                                                          0x10,
+                                                          0,
+                                                          0x20,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          1,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          1,
+                                                          0x50,
+                                                          0x10,
+                                                          1,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0,
+                                                          0};  // TCP
+  std::copy(bytes.begin(), bytes.end(), guest_.at(at));
 }
 
 BenchGuest::Connection BenchGuest::connect(const std::string& socket_path) {

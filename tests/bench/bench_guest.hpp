@@ -28,7 +28,9 @@ struct BenchOptions {
   std::uint32_t regions = 1;  ///< Of guest memory; with more than one, the buffers are spread over all but the first.
   bool interrupts = false;    ///< The driver wants to be called.
   std::uint16_t queue_pairs = 1;
-  bool spread = false;  ///< Buffers as far apart, and in the same mixed order, as with many regions.
+  std::uint32_t receive_bytes = 0;  ///< Of a receive buffer, behind the net header; 0: room for a packet.
+  bool tcp_segments = false;        ///< Transmitted are large TCP segments, which ask for checksum and segmentation.
+  bool spread = false;              ///< Buffers as far apart, and in the same mixed order, as with many regions.
 };
 
 /// SET_MEM_TABLE takes no more; a back-end without CONFIGURE_MEM_SLOTS, such as rte_vhost, knows nothing else.
@@ -70,6 +72,7 @@ class BenchGuest {
   };
 
   void lay_out(std::uint32_t index);
+  void write_tcp_segment(std::uint64_t at);
   std::uint64_t place_buffer(std::uint32_t slot, std::uint32_t bytes);
   void negotiate(test::FakeFrontEnd& front_end);
   void share_memory(test::FakeFrontEnd& front_end);

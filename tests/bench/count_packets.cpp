@@ -12,6 +12,7 @@
 
 #include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
+#include "tests/bench/guest_pair.hpp"
 #include "tests/bench/turns.hpp"
 #include "tests/bench/vhostx_back_end.hpp"
 #ifdef VHOSTX_HAS_RTE_VHOST
@@ -61,11 +62,29 @@ std::string lacking(const Options& options, const BenchCase& bench_case) {
 
 int list_cases() {
   for (const BenchCase& bench_case : bench_cases()) fmt::print("{}\n", bench_case.name());
+  for (const PairCase& pair_case : pair_cases()) fmt::print("transfer_{0}\ncopies_{0}\n", pair_case.name);
+  return 0;
+}
+
+int run_pair(const Options& options, const PairCase& pair_case, Copies copies) {
+  if (options.library != "vhostx" || options.ports != 1) {
+    fmt::print("skipped: from guest to guest vhostx alone is counted, with one pair of guests\n");
+    return 77;
+  }
+  start_bench_eal(Pages::normal, Simd::baseline);
+  GuestPair pair(pair_case, bench_pool());
+  for (int i = 0; i < options.bursts; ++i) {
+    pair.guests_turn();
+    pair.back_end_turn(copies);
+  }
+  fmt::print("{}\n", options.bursts * pair_case.burst);
   return 0;
 }
 
 int run(const Options& options) {
   if (options.list) return list_cases();
+  Copies copies{};
+  if (const PairCase* pair = find_pair_case(options.bench_case, copies)) return run_pair(options, *pair, copies);
   const BenchCase* bench_case = find_bench_case(options.bench_case);
   if (bench_case == nullptr) {
     fmt::print(stderr, "count_packets: no case '{}'; --list names them\n", options.bench_case);
