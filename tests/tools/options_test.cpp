@@ -46,17 +46,21 @@ TEST(Options, Defaults) {
   EXPECT_EQ(options.packet_size, 64);
   EXPECT_FALSE(options.duration_s || options.stats_s || options.workers || options.json || options.busy_poll);
   EXPECT_TRUE(options.eal_arguments.empty() && options.tap.empty());
+  EXPECT_TRUE(options.ports[0].zero_copy);
   EXPECT_EQ(options.port_count(), 1u);
 }
 
 TEST(Options, Everything) {
   const auto options = good(
-      "--port a,role=client,queues=4 --port b,queues=128 --mode mac --topology loop --packet-size 1500 --duration 2.5 "
+      "--port a,role=client,queues=4,zerocopy=off --port b,queues=128,zerocopy=on --mode mac --topology loop "
+      "--packet-size 1500 --duration 2.5 "
       "--stats 0.5 --json --tap tap7 --busy-poll --workers 3");
   ASSERT_EQ(options.ports.size(), 2u);
   EXPECT_EQ(options.ports[0].role, Role::client);
   EXPECT_EQ(options.ports[0].queue_pairs, 4);
   EXPECT_EQ(options.ports[1].queue_pairs, 128);
+  EXPECT_FALSE(options.ports[0].zero_copy);
+  EXPECT_TRUE(options.ports[1].zero_copy);
   EXPECT_EQ(options.mode, Mode::mac);
   EXPECT_EQ(options.topology, Topology::loop);
   EXPECT_EQ(options.packet_size, 1500);
@@ -83,6 +87,8 @@ TEST(Options, EachModeHasItsName) {
 TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("", "no port", "--port PATH");
   expect_refused("--port a --port a", "given twice", "a");
+  expect_refused("--port a,zerocopy=maybe", "zerocopy is 'maybe'", "on or off");
+  expect_refused("--port a,zerocopy", "zerocopy is ''", "on or off");
   expect_refused("--port a,role=master", "role is 'master'", "server or client");
   expect_refused("--port a,queues=0", "queues is '0'", "1 to 128");
   expect_refused("--port a,queues=129", "queues is '129'", "1 to 128");

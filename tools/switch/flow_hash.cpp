@@ -69,7 +69,11 @@ std::uint64_t hash_frame(Bytes frame) noexcept {
 }  // namespace
 
 std::uint32_t flow_hash(const rte_mbuf* packet) noexcept {
-  const Bytes frame(rte_pktmbuf_mtod(packet, const std::byte*), packet->data_len);
+  return flow_hash(rte_pktmbuf_mtod(packet, const void*), packet->data_len);
+}
+
+std::uint32_t flow_hash(const void* head, std::size_t length) noexcept {
+  const Bytes frame(static_cast<const std::byte*>(head), length);
   // Once more: a queue is picked by the lowest bits, and what came in last has reached few of them. A Linux client's
   // ports are all even, so that without this all answers of a server go to one of two queues.
   return static_cast<std::uint32_t>(mix(hash_frame(frame), 0));

@@ -5,28 +5,21 @@
 #include <cstddef>
 #include <cstring>
 
-#include <rte_prefetch.h>
-
-#include "tools/switch/flow_hash.hpp"
-
 namespace vhostx::tools {
 namespace {
 
-constexpr std::uint16_t ethernet_header_length = 14;
 constexpr std::uint16_t prefetch_ahead = 4;
 
-std::byte* frame_of(rte_mbuf* packet) noexcept { return rte_pktmbuf_mtod(packet, std::byte*); }
-
-void prefetch_first(rte_mbuf* const* packets, std::uint16_t count) noexcept {
-  for (std::uint16_t i = 0; i < count && i < prefetch_ahead; ++i) rte_prefetch0(frame_of(packets[i]));
+template <typename Burst>
+void prefetch_first(const Burst& burst, std::uint16_t count) noexcept {
+  for (std::uint16_t i = 0; i < count && i < prefetch_ahead; ++i) burst.prefetch(i);
 }
-void prefetch_next(rte_mbuf* const* packets, std::uint16_t i, std::uint16_t count) noexcept {
-  if (i + prefetch_ahead < count) rte_prefetch0(frame_of(packets[i + prefetch_ahead]));
+template <typename Burst>
+void prefetch_next(const Burst& burst, std::uint16_t i, std::uint16_t count) noexcept {
+  if (i + prefetch_ahead < count) burst.prefetch(static_cast<std::uint16_t>(i + prefetch_ahead));
 }
 
-void swap_addresses(rte_mbuf* packet) noexcept {
-  if (packet->data_len < ethernet_header_length) return;
-  std::byte* const frame = frame_of(packet);
+void swap_addresses(std::byte* frame) noexcept {
   const std::uint64_t destination = destination_of(frame);
   const std::uint64_t source = source_of(frame);
   const std::uint64_t first = source | destination << 48;
@@ -35,116 +28,135 @@ void swap_addresses(rte_mbuf* packet) noexcept {
   std::memcpy(frame + sizeof first, &last, sizeof last);
 }
 
-/// The queue of `port` for this packet: flows are spread when the guest uses several.
-TxQueue* queue_for(const SwitchPort& port, const rte_mbuf* packet) noexcept {
-  return port.pick(port.ready.count() > 1 ? flow_hash(packet) : 0);
+/// The queue of `port` for a packet: flows are spread when the guest uses several.
+template <typename Burst>
+TxQueue* queue_for(const SwitchPort& port, const Burst& burst, std::uint16_t i) noexcept {
+  return port.pick(port.ready.count() > 1 ? burst.hash(i) : 0);
 }
 
 }  // namespace
 
-std::uint32_t LearningForwarder::operator()(RxLane& lane) noexcept {
-  std::array<rte_mbuf*, burst_max> packets;
-  const auto count = lane.receive(fabric_.pool, packets.data());
+template <typename Burst>
+std::uint32_t LearningForwarder<Burst>::operator()(RxLane& lane) noexcept {
+  const auto count = burst_.receive(lane);
   if (count == 0) return 0;
   Recent recent;
-  prefetch_first(packets.data(), count);
-  for (std::uint16_t i = 0; i < count;) {
-    prefetch_next(packets.data(), i, count);
-    forward(lane, packets[i++], recent);
+  prefetch_first(burst_, count);
+  std::uint16_t i = 0;
+  while (i < count) {
+    prefetch_next(burst_, i, count);
+    if (!forward(lane, i, recent)) break;
+    ++i;
     if (recent.queue == nullptr) continue;
     // What follows with the same addresses goes the same way.
     const std::uint16_t first = i;
-    for (; i < count && recent.is_of(packets[i]); ++i) prefetch_next(packets.data(), i, count);
-    out_.add(*recent.queue, packets.data() + first, static_cast<std::uint16_t>(i - first));
+    for (; i < count && is_of(recent, i); ++i) prefetch_next(burst_, i, count);
+    const auto run = static_cast<std::uint16_t>(i - first);
+    const std::uint16_t added = burst_.add(*recent.queue, first, run);
+    if (added == run) continue;
+    i = static_cast<std::uint16_t>(first + added);
+    break;
   }
-  out_.send_all();
-  return count;
+  burst_.finish(i);
+  return i;
 }
 
-bool LearningForwarder::Recent::is_of(const rte_mbuf* packet) const noexcept {
-  if (packet->data_len < ethernet_header_length) return false;
-  const void* const frame = rte_pktmbuf_mtod(packet, const void*);
-  return source_of(frame) == source && destination_of(frame) == destination;
+template <typename Burst>
+bool LearningForwarder<Burst>::is_of(const Recent& recent, std::uint16_t i) const noexcept {
+  if (!burst_.has_header(i)) return false;
+  const void* const frame = burst_.frame(i);
+  return source_of(frame) == recent.source && destination_of(frame) == recent.destination;
 }
 
-void LearningForwarder::forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept {
-  if (packet->data_len < ethernet_header_length) [[unlikely]] {
+template <typename Burst>
+bool LearningForwarder<Burst>::forward(const RxLane& lane, std::uint16_t i, Recent& recent) noexcept {
+  if (!burst_.has_header(i)) [[unlikely]] {
     drops_[lane.port].malformed.add(1);
-    rte_pktmbuf_free(packet);
-    return;
+    burst_.drop(i);
+    return true;
   }
-  const void* const frame = frame_of(packet);
+  const void* const frame = burst_.frame(i);
   const auto source = source_of(frame);
   const auto destination = destination_of(frame);
   if (source != recent.source) fabric_.macs->learn(source, lane.port);
   recent.source = source;
-  if (is_group(destination)) return flood(lane, packet);
+  if (is_group(destination)) return flood(lane, i);
   recent.port = fabric_.macs->lookup(destination);
   recent.destination = destination;
   recent.queue = nullptr;
-  if (recent.port == MacTable::no_port) return flood(lane, packet);
-  unicast(lane, packet, recent);
+  if (recent.port == MacTable::no_port) return flood(lane, i);
+  return unicast(lane, i, recent);
 }
 
-void LearningForwarder::unicast(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept {
+template <typename Burst>
+bool LearningForwarder<Burst>::unicast(const RxLane& lane, std::uint16_t i, Recent& recent) noexcept {
   if (recent.port == lane.port) [[unlikely]] {
     drops_[recent.port].same_port.add(1);
-    rte_pktmbuf_free(packet);
-    return;
+    burst_.drop(i);
+    return true;
   }
   const SwitchPort& port = *fabric_.ports[recent.port];
-  TxQueue* const queue = queue_for(port, packet);
+  TxQueue* const queue = queue_for(port, burst_, i);
   if (queue == nullptr) [[unlikely]] {
     drops_[recent.port].not_ready.add(1);
-    rte_pktmbuf_free(packet);
-    return;
+    burst_.drop(i);
+    return true;
   }
   if (port.tx.size() == 1) recent.queue = queue;
-  out_.add(*queue, packet);
+  return burst_.add(*queue, i, 1) == 1;
 }
 
 /// One more reference for each port that takes packets; ports without a guest are no loss.
-void LearningForwarder::flood(const RxLane& lane, rte_mbuf* packet) noexcept {
+template <typename Burst>
+bool LearningForwarder<Burst>::flood(const RxLane& lane, std::uint16_t i) noexcept {
+  if (!burst_.begin_sharing(i)) return false;
   for (const auto& port : fabric_.ports) {
     if (port->id == lane.port) continue;
-    TxQueue* const queue = queue_for(*port, packet);
-    if (queue == nullptr) continue;
-    rte_pktmbuf_refcnt_update(packet, 1);
-    out_.add(*queue, packet);
+    if (TxQueue* const queue = queue_for(*port, burst_, i)) burst_.share(*queue, i);
   }
-  rte_pktmbuf_free(packet);
+  burst_.end_sharing(i);
+  return true;
 }
 
-template <bool SwapAddresses>
-std::uint32_t PairForwarder<SwapAddresses>::operator()(RxLane& lane) noexcept {
-  std::array<rte_mbuf*, burst_max> packets;
-  const auto count = lane.receive(fabric_.pool, packets.data());
+template <bool SwapAddresses, typename Burst>
+std::uint32_t PairForwarder<SwapAddresses, Burst>::operator()(RxLane& lane) noexcept {
+  const auto count = burst_.receive(lane);
   if (count == 0) return 0;
   if constexpr (SwapAddresses) {
-    prefetch_first(packets.data(), count);
+    prefetch_first(burst_, count);
     for (std::uint16_t i = 0; i < count; ++i) {
-      prefetch_next(packets.data(), i, count);
-      swap_addresses(packets[i]);
+      prefetch_next(burst_, i, count);
+      if (burst_.has_header(i)) swap_addresses(burst_.frame(i));
     }
   }
   const auto peer = fabric_.peer_of(lane.port);
+  auto done = count;
   if (TxQueue* const queue = fabric_.ports[peer]->pick(lane.pair)) [[likely]] {
-    queue->send(packets.data(), count);
+    done = burst_.send(*queue, count);
   } else {
     drops_[peer].not_ready.add(count);
-    release_burst(packets.data(), count);
+    burst_.drop_all(count);
   }
+  burst_.finish(done);
+  return done;
+}
+
+template <typename Burst>
+std::uint32_t DiscardForwarder<Burst>::operator()(RxLane& lane) noexcept {
+  const auto count = burst_.receive(lane);
+  if (count == 0) return 0;
+  burst_.drop_all(count);
+  burst_.finish(count);
   return count;
 }
 
-std::uint32_t DiscardForwarder::operator()(RxLane& lane) noexcept {
-  std::array<rte_mbuf*, burst_max> packets;
-  const auto count = lane.receive(fabric_.pool, packets.data());
-  release_burst(packets.data(), count);
-  return count;
-}
-
-template class PairForwarder<false>;
-template class PairForwarder<true>;
+template class LearningForwarder<MbufBurst>;
+template class LearningForwarder<TransferBurst>;
+template class PairForwarder<false, MbufBurst>;
+template class PairForwarder<false, TransferBurst>;
+template class PairForwarder<true, MbufBurst>;
+template class PairForwarder<true, TransferBurst>;
+template class DiscardForwarder<MbufBurst>;
+template class DiscardForwarder<TransferBurst>;
 
 }  // namespace vhostx::tools

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwarders: what a worker does with one burst of one lane, a class for each mode. Each call returns how many packets
-// it moved.
+// it moved. A Burst is MbufBurst or TransferBurst.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "tools/switch/bursts.hpp"
 #include "tools/switch/fabric.hpp"
-#include "tools/switch/out_batches.hpp"
 
 namespace vhostx::tools {
 
 /// --mode switch: learns where stations are and sends each frame there, or everywhere else.
+template <typename Burst>
 class LearningForwarder {
  public:
-  LearningForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops)
-      : fabric_(fabric), drops_(drops), out_(fabric.tx_queues) {}
+  template <typename... More>
+  LearningForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, More&... more)
+      : fabric_(fabric), drops_(drops), burst_(fabric, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
 
@@ -27,40 +30,46 @@ class LearningForwarder {
     std::uint64_t destination = 0;
     std::uint16_t port = MacTable::no_port;  ///< Of the destination.
     TxQueue* queue = nullptr;                ///< Of the destination, where all of its flows take the same.
-
-    bool is_of(const rte_mbuf* packet) const noexcept;
   };
 
-  void forward(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept;
-  void unicast(const RxLane& lane, rte_mbuf* packet, Recent& recent) noexcept;
-  void flood(const RxLane& lane, rte_mbuf* packet) noexcept;
+  bool is_of(const Recent& recent, std::uint16_t i) const noexcept;
+  // Whether the packet was handled: if not, it comes again, and so does all behind it.
+  bool forward(const RxLane& lane, std::uint16_t i, Recent& recent) noexcept;
+  bool unicast(const RxLane& lane, std::uint16_t i, Recent& recent) noexcept;
+  bool flood(const RxLane& lane, std::uint16_t i) noexcept;
 
   Fabric& fabric_;
   std::vector<WorkerDrops>& drops_;  // one a port
-  OutBatches out_;
+  Burst burst_;
 };
 
 /// --mode io and mac: everything to the port beside, queue pair for queue pair.
-template <bool SwapAddresses>
+template <bool SwapAddresses, typename Burst>
 class PairForwarder {
  public:
-  PairForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops) : fabric_(fabric), drops_(drops) {}
+  template <typename... More>
+  PairForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, More&... more)
+      : fabric_(fabric), drops_(drops), burst_(fabric, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
 
  private:
   Fabric& fabric_;
   std::vector<WorkerDrops>& drops_;
+  Burst burst_;
 };
 
 /// --mode rxonly: counts and frees.
+template <typename Burst>
 class DiscardForwarder {
  public:
-  DiscardForwarder(Fabric& fabric, std::vector<WorkerDrops>&) : fabric_(fabric) {}
+  template <typename... More>
+  explicit DiscardForwarder(Fabric& fabric, std::vector<WorkerDrops>&, More&... more) : burst_(fabric, more...) {}
+
   std::uint32_t operator()(RxLane& lane) noexcept;
 
  private:
-  Fabric& fabric_;
+  Burst burst_;
 };
 
 /// --mode txonly: the same packets again and again to each lane's guest; what comes in is not looked at.
@@ -74,7 +83,27 @@ class GeneratingForwarder {
   const std::array<rte_mbuf*, burst_max>& packets_;
 };
 
-extern template class PairForwarder<false>;
-extern template class PairForwarder<true>;
+/// A forwarder for the lanes that are looked at in place, and one for all others.
+template <typename Moving, typename Copying>
+class EitherForwarder {
+ public:
+  EitherForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, Transfer& transfer)
+      : moving_(fabric, drops, transfer), copying_(fabric, drops) {}
+
+  std::uint32_t operator()(RxLane& lane) noexcept { return lane.transfers ? moving_(lane) : copying_(lane); }
+
+ private:
+  Moving moving_;
+  Copying copying_;
+};
+
+extern template class LearningForwarder<MbufBurst>;
+extern template class LearningForwarder<TransferBurst>;
+extern template class PairForwarder<false, MbufBurst>;
+extern template class PairForwarder<false, TransferBurst>;
+extern template class PairForwarder<true, MbufBurst>;
+extern template class PairForwarder<true, TransferBurst>;
+extern template class DiscardForwarder<MbufBurst>;
+extern template class DiscardForwarder<TransferBurst>;
 
 }  // namespace vhostx::tools

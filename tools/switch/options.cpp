@@ -36,7 +36,8 @@ struct Raw {
 };
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option("--port", raw.ports, "A vhost-user socket: PATH[,role=server|client][,queues=N]; again for each port")
+  app.add_option("--port", raw.ports,
+                 "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off]; again for each port")
       ->allow_extra_args(false)
       ->type_name("PORT");
   app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
@@ -104,8 +105,10 @@ std::string help_of(const CLI::App& app) {
   auto text = app.help();
   const std::string generic = "Usage: vhostx-switch [OPTIONS]";
   if (const auto at = text.find(generic); at != std::string::npos)
-    text.replace(at, generic.size(),
-                 "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N] ... [options]");
+    text.replace(
+        at, generic.size(),
+        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off] ... "
+        "[options]");
   return text;
 }
 
@@ -135,8 +138,14 @@ Result<void> apply_port_item(std::string_view text, std::string_view item, PortS
     port.role = value == "server" ? Role::server : Role::client;
     return {};
   }
+  if (key == "zerocopy" && (value == "on" || value == "off")) {
+    port.zero_copy = value == "on";
+    return {};
+  }
+  if (key == "zerocopy") return bad(fmt::format("--port {}: zerocopy is '{}': expected on or off", text, value));
   if (key == "role") return bad(fmt::format("--port {}: role is '{}': expected server or client", text, value));
-  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client or queues=N", text, item));
+  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N or zerocopy=on|off", text,
+                         item));
 }
 
 }  // namespace

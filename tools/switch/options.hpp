@@ -24,6 +24,7 @@ struct PortSpec {
   std::string path;
   Role role = Role::server;
   std::uint16_t queue_pairs = 1;
+  bool zero_copy = true;  ///< Between such ports packets go from guest to guest with one copy.
 };
 
 struct Options {
@@ -56,7 +57,7 @@ inline constexpr unsigned workers_max = 64;
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
 
-/// PATH[,role=server|client][,queues=N]
+/// PATH[,role=server|client][,queues=N][,zerocopy=on|off]
 Result<PortSpec> parse_port(std::string_view text);
 
 }  // namespace vhostx::tools

@@ -11,29 +11,31 @@
 
 namespace vhostx::tools {
 
-/// One per worker. Empty between bursts; no destination gets more than burst_max packets out of one burst.
+/// One per worker and kind of packet: an mbuf, or a packet's number in a transfer. Empty between bursts; no destination
+/// gets more than burst_max packets out of one burst.
+template <typename Packet>
 class OutBatches {
  public:
   explicit OutBatches(std::size_t queues) : batches_(queues) { touched_.reserve(queues); }
 
-  void add(TxQueue& queue, rte_mbuf* packet) noexcept {
-    Batch& batch = batches_[queue.index()];
-    if (batch.count == 0) touched_.push_back(&queue);  // within what the constructor reserved
+  void add(TxQueue& queue, Packet packet) noexcept {
+    Batch& batch = touch(queue);
     batch.packets[batch.count++] = packet;
   }
 
-  void add(TxQueue& queue, rte_mbuf* const* packets, std::uint16_t count) noexcept {
+  void add(TxQueue& queue, const Packet* packets, std::uint16_t count) noexcept {
     if (count == 0) return;
-    Batch& batch = batches_[queue.index()];
-    if (batch.count == 0) touched_.push_back(&queue);
+    Batch& batch = touch(queue);
     std::copy_n(packets, count, batch.packets.begin() + batch.count);
     batch.count = static_cast<std::uint16_t>(batch.count + count);
   }
 
-  void send_all() noexcept {
+  /// Calls `send(queue, packets, count)` for each destination.
+  template <typename Send>
+  void send_all(Send send) noexcept {
     for (auto* queue : touched_) {
       Batch& batch = batches_[queue->index()];
-      queue->send(batch.packets.data(), batch.count);
+      send(*queue, batch.packets.data(), batch.count);
       batch.count = 0;
     }
     touched_.clear();
@@ -42,8 +44,15 @@ class OutBatches {
  private:
   struct alignas(64) Batch {
     std::uint16_t count = 0;
-    std::array<rte_mbuf*, burst_max> packets;
+    std::array<Packet, burst_max> packets;
   };
+
+  Batch& touch(TxQueue& queue) noexcept {
+    Batch& batch = batches_[queue.index()];
+    if (batch.count == 0) touched_.push_back(&queue);  // within what the constructor reserved
+    return batch;
+  }
+
   std::vector<Batch> batches_;
   std::vector<TxQueue*> touched_;
 };

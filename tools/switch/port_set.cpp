@@ -90,6 +90,7 @@ Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pai
   tx.backlog_max = fabric.mode == Mode::learning ? backlog_switch : backlog_measuring;
   tx.index = fabric.tx_queues++;
   tx.shared = parts_.workers.size() > 1;
+  tx.transfers = entry.port != nullptr && parts_.options.ports[id].zero_copy;
   fabric.ports[id]->tx.push_back(std::make_unique<TxQueue>(tx));
 
   auto lane = std::make_unique<RxLane>();
@@ -97,6 +98,7 @@ Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pai
   lane->pair = pair;
   lane->vring = entry.port ? &entry.port->from_guest(pair) : nullptr;
   lane->device = entry.port ? nullptr : parts_.tap;
+  lane->transfers = tx.transfers;
   lane->tx = fabric.ports[id]->tx.back().get();
   entry.lanes.push_back(lane.get());
   entry.workers.push_back(&worker);

@@ -50,7 +50,8 @@ struct alignas(64) RxLane {
   std::uint16_t pair = 0;
   Vring* vring = nullptr;  ///< Or `device`.
   FrameDevice* device = nullptr;
-  TxQueue* tx = nullptr;  ///< The same queue pair's other direction; this lane's worker brings its backlog on.
+  bool transfers = false;  ///< Packets are looked at where they lie (`vring` only).
+  TxQueue* tx = nullptr;   ///< The same queue pair's other direction; this lane's worker brings its backlog on.
   std::atomic<bool> receives{false};  ///< The from-guest ring is started.
   std::atomic<bool> sends{false};     ///< The to-guest ring is started, enabled and not broken.
 

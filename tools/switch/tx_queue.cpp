@@ -27,6 +27,14 @@ void TxQueue::send(rte_mbuf** packets, std::uint16_t count) noexcept {
   release_burst(packets, taken);
 }
 
+void TxQueue::move(Transfer& transfer, const std::uint8_t* which, std::uint16_t count, rte_mempool* pool) noexcept {
+  SpinlockGuard guard(lock_, options_.shared);
+  if (backlog_.size() != 0) drain();
+  const std::uint16_t taken =
+      backlog_.size() == 0 ? transfer.move(which, count, *options_.sink.vring) : std::uint16_t{0};
+  if (taken < count) keep_copies(transfer, which + taken, static_cast<std::uint16_t>(count - taken), pool);
+}
+
 std::uint16_t TxQueue::offer(rte_mbuf* const* packets, std::uint16_t count) noexcept {
   SpinlockGuard guard(lock_, options_.shared);
   return options_.sink.offer(packets, count);
@@ -87,11 +95,37 @@ void TxQueue::pop(std::uint16_t count) noexcept {
 void TxQueue::keep(rte_mbuf** packets, std::uint16_t count) noexcept {
   const bool begins = backlog_.size() == 0;
   std::uint16_t kept = 0;
-  while (kept < count && !backlog_.full() && options_.budget->take(packets[kept]->nb_segs))
-    backlog_.push(packets[kept++]);
+  while (kept < count && push(packets[kept])) ++kept;
   ring_full_.add(static_cast<std::uint64_t>(count - kept));
   release_burst(packets + kept, static_cast<std::uint16_t>(count - kept));
-  if (!begins || kept == 0) return;
+  if (kept != 0) note_backlog(begins);
+}
+
+/// What there is no room for is not copied. A packet that the pool has no mbuf for is lost like one that the backlog
+/// has no room for: it would be that one's turn.
+void TxQueue::keep_copies(Transfer& transfer, const std::uint8_t* which, std::uint16_t count,
+                          rte_mempool* pool) noexcept {
+  const bool begins = backlog_.size() == 0;
+  std::uint16_t kept = 0;
+  for (; kept < count && !backlog_.full(); ++kept) {
+    rte_mbuf* const packet = transfer.copy(which[kept], pool);
+    if (packet == nullptr) break;
+    if (push(packet)) continue;
+    rte_pktmbuf_free(packet);
+    break;
+  }
+  ring_full_.add(static_cast<std::uint64_t>(count - kept));
+  if (kept != 0) note_backlog(begins);
+}
+
+bool TxQueue::push(rte_mbuf* packet) noexcept {
+  if (backlog_.full() || !options_.budget->take(packet->nb_segs)) return false;
+  backlog_.push(packet);
+  return true;
+}
+
+void TxQueue::note_backlog(bool begins) noexcept {
+  if (!begins) return;
   has_backlog_.store(true, std::memory_order_relaxed);
   options_.owner->backlog_began();
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <vhostx/transfer.hpp>
 #include <vhostx/vring.hpp>
 
 #include "tools/switch/backlog.hpp"
@@ -33,6 +34,7 @@ struct TxQueueOptions {
   std::uint32_t backlog_max = 0;    ///< Packets.
   std::uint32_t index = 0;          ///< Among all queues of the switch.
   bool shared = false;              ///< More than one worker sends here.
+  bool transfers = false;           ///< move() may be called: the sink is a guest's.
 };
 
 class alignas(64) TxQueue {
@@ -46,6 +48,10 @@ class alignas(64) TxQueue {
 
   /// Takes the packets over, at most burst_max: to the guest, into the backlog, or dropped and counted.
   void send(rte_mbuf** packets, std::uint16_t count) noexcept;
+  bool takes_transfers() const noexcept { return options_.transfers; }
+  /// The same for packets of a burst that `transfer` has begun, at most burst_max: straight to the guest; copies of
+  /// what it does not take go into the backlog.
+  void move(Transfer& transfer, const std::uint8_t* which, std::uint16_t count, rte_mempool* pool) noexcept;
   /// Leaves the packets the caller's. Returns how many the guest took; nothing is kept back.
   std::uint16_t offer(rte_mbuf* const* packets, std::uint16_t count) noexcept;
   /// Owner only: brings the backlog on. Returns how many packets left it.
@@ -64,6 +70,9 @@ class alignas(64) TxQueue {
   std::uint32_t discard() noexcept;
   void pop(std::uint16_t count) noexcept;
   void keep(rte_mbuf** packets, std::uint16_t count) noexcept;
+  void keep_copies(Transfer& transfer, const std::uint8_t* which, std::uint16_t count, rte_mempool* pool) noexcept;
+  bool push(rte_mbuf* packet) noexcept;
+  void note_backlog(bool begins) noexcept;
 
   TxQueueOptions options_;
   Spinlock lock_;

@@ -30,13 +30,17 @@ constexpr auto sleep_with_buffers = 1ms;
 Result<std::unique_ptr<Worker>> Worker::create(Fabric& fabric, const WorkerOptions& options) {
   auto waiter = Waiter::create();
   if (!waiter) return waiter.error();
-  return std::make_unique<Worker>(fabric, options, *std::move(waiter));
+  auto transfer = Transfer::create();
+  if (!transfer) return transfer.error();
+  return std::make_unique<Worker>(fabric, options, *std::move(waiter), *std::move(transfer));
 }
 
-Worker::Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter)
+Worker::Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter,
+               std::unique_ptr<Transfer> transfer)
     : fabric_(fabric),
       options_(options),
       waiter_(std::move(waiter)),
+      transfer_(std::move(transfer)),
       owner_(waiter_.get()),
       drops_(fabric.ports.size()),
       lanes_version_(fabric.lanes_version.load(std::memory_order_relaxed) - 1) {}
@@ -58,21 +62,26 @@ void Worker::stop() noexcept {
 bool Worker::run() noexcept {
   switch (fabric_.mode) {
     case Mode::learning:
-      poll(LearningForwarder(fabric_, drops_));
+      forward<LearningForwarder<TransferBurst>, LearningForwarder<MbufBurst>>();
       return true;
     case Mode::io:
-      poll(PairForwarder<false>(fabric_, drops_));
+      forward<PairForwarder<false, TransferBurst>, PairForwarder<false, MbufBurst>>();
       return true;
     case Mode::mac:
-      poll(PairForwarder<true>(fabric_, drops_));
+      forward<PairForwarder<true, TransferBurst>, PairForwarder<true, MbufBurst>>();
       return true;
     case Mode::rxonly:
-      poll(DiscardForwarder(fabric_, drops_));
+      forward<DiscardForwarder<TransferBurst>, DiscardForwarder<MbufBurst>>();
       return true;
     case Mode::txonly:
       return generate();
   }
   return false;
+}
+
+template <typename Moving, typename Copying>
+void Worker::forward() noexcept {
+  poll(EitherForwarder<Moving, Copying>(fabric_, drops_, *transfer_));
 }
 
 bool Worker::generate() noexcept {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include <vhostx/transfer.hpp>
 #include <vhostx/waiter.hpp>
 
 #include "tools/switch/backlog_owner.hpp"
@@ -21,10 +22,11 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  /// Errors: system (no waiter).
+  /// Errors: system (no waiter, no memory for a transfer).
   static Result<std::unique_ptr<Worker>> create(Fabric& fabric, const WorkerOptions& options);
 
-  Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter);
+  Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter,
+         std::unique_ptr<Transfer> transfer);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
@@ -48,6 +50,8 @@ class Worker {
   void poll(Forwarder&& forwarder) noexcept;
   template <typename Forwarder>
   std::uint32_t poll_once(Forwarder& forwarder) noexcept;
+  template <typename Moving, typename Copying>
+  void forward() noexcept;
   bool generate() noexcept;
 
   void refresh_active() noexcept;
@@ -61,6 +65,7 @@ class Worker {
   Fabric& fabric_;
   const WorkerOptions options_;
   std::unique_ptr<Waiter> waiter_;
+  std::unique_ptr<Transfer> transfer_;
   BacklogOwner owner_;
   std::vector<WorkerDrops> drops_;
   std::vector<RxLane*> lanes_;
