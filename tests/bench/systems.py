@@ -55,12 +55,12 @@ def sockets(bench, name):
     return [bench.path(f"{name}{number}") for number in RANGES]
 
 
-def start_switch(bench, binary, mode, name="vhostx"):
-    """vhostx-switch between two ports, polling."""
+def start_switch(bench, binary, mode, name="vhostx", port=""):
+    """vhostx-switch between two ports, polling; `port` is added to each --port."""
     paths = sockets(bench, name)
     argv = [binary, *eal(f"{os.path.basename(bench.directory)}-{name}"), "--", "--mode", mode, "--busy-poll"]
     for path in paths:
-        argv += ["--port", path]
+        argv += ["--port", path + port]
     return wait_sockets(bench.start(name, argv), paths), paths
 
 

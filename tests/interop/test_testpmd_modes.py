@@ -69,10 +69,10 @@ def compare(stats, seen):
     check_equal((dropped(port), seen.rx_lost, seen.tx_lost), ({}, 0, 0), "packets lost at either end")
 
 
-def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=()):
+def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=(), port=""):
     socket = bench.path(f"vhost{len(bench.processes)}")
     queues = MODES[mode].get("queues", 1)
-    switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}"], mode="io", extra=LOOP, prefix=prefix)
+    switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}{port}"], mode="io", extra=LOOP, prefix=prefix)
     options = [f"--rxq={queues}", f"--txq={queues}", *(JUMBO_OPTIONS if "jumbo" in shapes else [])]
     guest = Testpmd(bench, socket, huge_pages=huge_pages, options=options, **MODES[mode]).ready()
     check(mode != "vectorised" or "vectorized Rx" in guest.datapath(), f"testpmd chose {guest.datapath()} for {mode}")
@@ -87,6 +87,12 @@ def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=()):
 def every_mode(bench, binary):
     for mode in MODES:
         one_mode(bench, binary, mode, SHAPES_OF_ALL + (["jumbo"] if MODES[mode].get("mrg_rxbuf") else []))
+
+
+def two_copies(bench, binary):
+    """As the switch does it with packets that have to become mbufs."""
+    one_mode(bench, binary, "mergeable", SHAPES, port=",zerocopy=off")
+    one_mode(bench, binary, "plain", SHAPES_OF_ALL, port=",zerocopy=off")
 
 
 def in_huge_pages(bench, binary):
@@ -108,11 +114,11 @@ def without_huge_pages(bench, binary):
     one_mode(bench, binary, "mergeable", ["64 bytes"], prefix=hiding_huge_pages())
 
 
-SCENARIOS = {"modes": every_mode, "huge-pages": in_huge_pages, "no-huge-pages": without_huge_pages}
+SCENARIOS = {"modes": every_mode, "two-copies": two_copies, "huge-pages": in_huge_pages, "no-huge-pages": without_huge_pages}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
-    parser.add_argument("scenario", choices=SCENARIOS, help="of testpmd: all modes, or one in huge pages; of the switch: none")
+    parser.add_argument("scenario", choices=SCENARIOS, help="of testpmd: all modes, two with zerocopy=off, or one in huge pages; of the switch: none")
     arguments = parser.parse_args()
     run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch)

@@ -25,7 +25,8 @@ BACK_MIB = 8
 
 # device: QEMU properties of both guests' devices, or of the receiver's alone.
 # has, lacks: feature bits that the driver of the receiver must have negotiated, or not.
-Variant = namedtuple("Variant", "device receiver_device has lacks", defaults=("", "", set(), set()))
+# port: what is added to the --port of both.
+Variant = namedtuple("Variant", "device receiver_device has lacks port", defaults=("", "", set(), set(), ""))
 
 NO_OFFLOADS = (
     "csum=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
@@ -34,6 +35,7 @@ NO_OFFLOADS = (
 
 VARIANTS = {
     "offloads": Variant(has=OFFLOADS | {MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1}),
+    "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off"),
     "plain-buffers": Variant("mrg_rxbuf=off", has=OFFLOADS, lacks={MRG_RXBUF}),
     "no-indirect-no-event-idx": Variant("indirect_desc=off,event_idx=off", lacks={INDIRECT_DESC, EVENT_IDX}),
     "legacy": Variant("disable-modern=on,disable-legacy=off", has=OFFLOADS, lacks={VERSION_1}),
@@ -55,6 +57,16 @@ def check_segmentation(stats):
     taken = stats["ports"][0]["from_guest"]
     mean = taken["bytes"] / taken["packets"]
     check(mean > LARGEST_PLAIN_FRAME, f"the sender's frames have {mean:.0f} bytes in the mean: no segmentation offload")
+
+
+def check_way(stats, variant):
+    """Whether what guests sent each other went from ring to ring, or by mbufs."""
+    for port in stats["ports"]:
+        moved, packets = port["to_guest"]["moved"], port["to_guest"]["packets"]
+        if variant.port:
+            check_equal(moved, 0, f"packets moved to {port['name']} without zero copy")
+        else:  # broadcasts and what a full ring kept waiting were copied
+            check(moved > packets / 2, f"{moved} of {packets} packets to {port['name']} were moved")
 
 
 def queue_packets(guest, direction):
@@ -100,7 +112,7 @@ def exchange(bench, binary, name):
     variant = VARIANTS[name]
     queues = 2 if name == "two-queue-pairs" else 1
     ports = [bench.path("sender"), bench.path("receiver")]
-    switch = VhostSwitch(bench, binary, [f"{port},queues={queues}" for port in ports])
+    switch = VhostSwitch(bench, binary, [f"{port},queues={queues}{variant.port}" for port in ports])
     payload = make_payload(bench)
     common = {"queues": queues, "cpus": queues, "drive": payload}
     sender = Guest(bench, 1, ports[0], device=variant.device, **common)
@@ -113,7 +125,9 @@ def exchange(bench, binary, name):
         two_pairs(sender, receiver, payload)
     else:
         one_pair(switch, sender, receiver, payload)
-    print(describe(switch.stats()))
+    stats = switch.stats()
+    print(describe(stats))
+    check_way(stats, variant)
     for guest in (sender, receiver):
         guest.power_off()
     switch.finish()
