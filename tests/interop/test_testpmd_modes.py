@@ -69,7 +69,7 @@ def compare(stats, seen):
     check_equal((dropped(port), seen.rx_lost, seen.tx_lost), ({}, 0, 0), "packets lost at either end")
 
 
-def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=(), port=""):
+def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=(), port="", counter=None):
     socket = bench.path(f"vhost{len(bench.processes)}")
     queues = MODES[mode].get("queues", 1)
     switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}{port}"], mode="io", extra=LOOP, prefix=prefix)
@@ -80,6 +80,9 @@ def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=(), port=""):
         print(f"{mode}, {shape}{', huge pages' if huge_pages else ''} ({', '.join(guest.datapath())}):", flush=True)
         guest.command(f"set txpkts {SHAPES[shape]}", r"testpmd> ")
         circulate(switch, guest, mode)
+    if counter:
+        taken = switch.stats()["ports"][0]["from_guest"]
+        check(taken[counter] > 0, f"no packet was counted as '{counter}': {taken}")
     guest.end()
     switch.finish()
 
@@ -93,6 +96,12 @@ def two_copies(bench, binary):
     """As the switch does it with packets that have to become mbufs."""
     one_mode(bench, binary, "mergeable", SHAPES, port=",zerocopy=off")
     one_mode(bench, binary, "plain", SHAPES_OF_ALL, port=",zerocopy=off")
+
+
+def lent(bench, binary):
+    """Large packets as mbufs in the guest's own buffers, which the worker gives back when they are copied into others."""
+    one_mode(bench, binary, "mergeable", SHAPES, port=",zerocopy=lend", counter="lent")
+    one_mode(bench, binary, "plain", SHAPES_OF_ALL, port=",zerocopy=lend", counter="lent")
 
 
 def in_huge_pages(bench, binary):
@@ -114,11 +123,12 @@ def without_huge_pages(bench, binary):
     one_mode(bench, binary, "mergeable", ["64 bytes"], prefix=hiding_huge_pages())
 
 
-SCENARIOS = {"modes": every_mode, "two-copies": two_copies, "huge-pages": in_huge_pages, "no-huge-pages": without_huge_pages}
+SCENARIOS = {"modes": every_mode, "two-copies": two_copies, "lent": lent,
+             "huge-pages": in_huge_pages, "no-huge-pages": without_huge_pages}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
-    parser.add_argument("scenario", choices=SCENARIOS, help="of testpmd: all modes, two with zerocopy=off, or one in huge pages; of the switch: none")
+    parser.add_argument("scenario", choices=SCENARIOS, help="of testpmd: all modes, two with zerocopy=off or zerocopy=lend, or one in huge pages; of the switch: none")
     arguments = parser.parse_args()
     run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch)

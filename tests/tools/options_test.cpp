@@ -46,7 +46,7 @@ TEST(Options, Defaults) {
   EXPECT_EQ(options.packet_size, 64);
   EXPECT_FALSE(options.duration_s || options.stats_s || options.workers || options.json || options.busy_poll);
   EXPECT_TRUE(options.eal_arguments.empty() && options.tap.empty());
-  EXPECT_TRUE(options.ports[0].zero_copy);
+  EXPECT_EQ(options.ports[0].zero_copy, ZeroCopy::on);
   EXPECT_EQ(options.port_count(), 1u);
 }
 
@@ -59,8 +59,8 @@ TEST(Options, Everything) {
   EXPECT_EQ(options.ports[0].role, Role::client);
   EXPECT_EQ(options.ports[0].queue_pairs, 4);
   EXPECT_EQ(options.ports[1].queue_pairs, 128);
-  EXPECT_FALSE(options.ports[0].zero_copy);
-  EXPECT_TRUE(options.ports[1].zero_copy);
+  EXPECT_EQ(options.ports[0].zero_copy, ZeroCopy::off);
+  EXPECT_EQ(options.ports[1].zero_copy, ZeroCopy::on);
   EXPECT_EQ(options.mode, Mode::mac);
   EXPECT_EQ(options.topology, Topology::loop);
   EXPECT_EQ(options.packet_size, 1500);
@@ -70,6 +70,11 @@ TEST(Options, Everything) {
   EXPECT_EQ(options.tap, "tap7");
   EXPECT_EQ(options.workers.value(), 3u);
   EXPECT_EQ(options.port_count(), 3u);
+}
+
+TEST(Options, AModeThatLeavesPacketsAloneMayBorrowThem) {
+  EXPECT_EQ(good("--port a,zerocopy=lend --mode io").ports[0].zero_copy, ZeroCopy::lend);
+  EXPECT_EQ(good("--mode rxonly --port a,zerocopy=lend").ports[0].zero_copy, ZeroCopy::lend);
 }
 
 TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
@@ -87,8 +92,9 @@ TEST(Options, EachModeHasItsName) {
 TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("", "no port", "--port PATH");
   expect_refused("--port a --port a", "given twice", "a");
-  expect_refused("--port a,zerocopy=maybe", "zerocopy is 'maybe'", "on or off");
-  expect_refused("--port a,zerocopy", "zerocopy is ''", "on or off");
+  expect_refused("--port a,zerocopy=maybe", "zerocopy is 'maybe'", "on, off or lend");
+  expect_refused("--port a,zerocopy", "zerocopy is ''", "on, off or lend");
+  expect_refused("--port a,zerocopy=lend", "zerocopy=lend", "io or rxonly");
   expect_refused("--port a,role=master", "role is 'master'", "server or client");
   expect_refused("--port a,queues=0", "queues is '0'", "1 to 128");
   expect_refused("--port a,queues=129", "queues is '129'", "1 to 128");

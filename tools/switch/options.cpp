@@ -23,6 +23,9 @@ const std::map<std::string, Mode> mode_names{{"switch", Mode::learning},
                                              {"txonly", Mode::txonly}};
 const std::map<std::string, Topology> topology_names{{"paired", Topology::paired}, {"loop", Topology::loop}};
 
+const std::map<std::string, ZeroCopy, std::less<>> zero_copy_names{
+    {"on", ZeroCopy::on}, {"off", ZeroCopy::off}, {"lend", ZeroCopy::lend}};
+
 Error bad(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
 
 /// What CLI11 fills in before the rules are looked at.
@@ -36,8 +39,9 @@ struct Raw {
 };
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option("--port", raw.ports,
-                 "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off]; again for each port")
+  app.add_option(
+         "--port", raw.ports,
+         "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]; again for each port")
       ->allow_extra_args(false)
       ->type_name("PORT");
   app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
@@ -81,6 +85,11 @@ Result<void> take_ports(const Raw& raw, Options& options) {
     auto port = parse_port(text);
     if (!port) return port.error();
     if (!seen.insert(port->path).second) return bad(fmt::format("--port {}: given twice", port->path));
+    if (port->zero_copy == ZeroCopy::lend && options.mode != Mode::io && options.mode != Mode::rxonly)
+      return bad(
+          fmt::format("--port {}: zerocopy=lend goes with --mode io or rxonly: the others look at, or write into, "
+                      "what the guest may rewrite",
+                      port->path));
     options.ports.push_back(*std::move(port));
   }
   if (options.ports.empty()) return bad("no port given: expected at least one --port PATH");
@@ -107,7 +116,7 @@ std::string help_of(const CLI::App& app) {
   if (const auto at = text.find(generic); at != std::string::npos)
     text.replace(
         at, generic.size(),
-        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off] ... "
+        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend] ... "
         "[options]");
   return text;
 }
@@ -138,14 +147,16 @@ Result<void> apply_port_item(std::string_view text, std::string_view item, PortS
     port.role = value == "server" ? Role::server : Role::client;
     return {};
   }
-  if (key == "zerocopy" && (value == "on" || value == "off")) {
-    port.zero_copy = value == "on";
+  if (key == "zerocopy") {
+    const auto named = zero_copy_names.find(value);
+    if (named == zero_copy_names.end())
+      return bad(fmt::format("--port {}: zerocopy is '{}': expected on, off or lend", text, value));
+    port.zero_copy = named->second;
     return {};
   }
-  if (key == "zerocopy") return bad(fmt::format("--port {}: zerocopy is '{}': expected on or off", text, value));
   if (key == "role") return bad(fmt::format("--port {}: role is '{}': expected server or client", text, value));
-  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N or zerocopy=on|off", text,
-                         item));
+  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N or zerocopy=on|off|lend",
+                         text, item));
 }
 
 }  // namespace

@@ -20,11 +20,15 @@ enum class Topology { paired, loop };
 /// The name as it is written after --mode.
 const char* to_string(Mode mode) noexcept;
 
+/// How a port's packets are taken: copied; looked at, and copied once from guest to guest where both ports do so; or
+/// lent, in modes that neither decide on what is in a packet nor write into it.
+enum class ZeroCopy { off, on, lend };
+
 struct PortSpec {
   std::string path;
   Role role = Role::server;
   std::uint16_t queue_pairs = 1;
-  bool zero_copy = true;  ///< Between such ports packets go from guest to guest with one copy.
+  ZeroCopy zero_copy = ZeroCopy::on;
 };
 
 struct Options {
@@ -57,7 +61,7 @@ inline constexpr unsigned workers_max = 64;
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
 
-/// PATH[,role=server|client][,queues=N][,zerocopy=on|off]
+/// PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]
 Result<PortSpec> parse_port(std::string_view text);
 
 }  // namespace vhostx::tools

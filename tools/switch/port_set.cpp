@@ -65,6 +65,7 @@ Result<void> PortSet::open_sockets() {
     port_options.socket_path = spec.path;
     port_options.role = spec.role;
     port_options.queue_pairs_max = spec.queue_pairs;
+    port_options.zero_copy = spec.zero_copy == ZeroCopy::lend;
     auto port = backend_->open_port(port_options,
                                     [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
     if (!port) return port.error();
@@ -90,7 +91,7 @@ Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pai
   tx.backlog_max = fabric.mode == Mode::learning ? backlog_switch : backlog_measuring;
   tx.index = fabric.tx_queues++;
   tx.shared = parts_.workers.size() > 1;
-  tx.transfers = entry.port != nullptr && parts_.options.ports[id].zero_copy;
+  tx.transfers = entry.port != nullptr && parts_.options.ports[id].zero_copy == ZeroCopy::on;
   fabric.ports[id]->tx.push_back(std::make_unique<TxQueue>(tx));
 
   auto lane = std::make_unique<RxLane>();
