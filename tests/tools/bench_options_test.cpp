@@ -73,6 +73,18 @@ TEST(BenchOptions, LimitWhatIsUnderWayOnlyWhenTold) {
   EXPECT_EQ(good("compare /a /b --in-flight 5").in_flight, 5U);
 }
 
+TEST(BenchOptions, MeasureTheLimitBetweenTwoCpus) {
+  const auto options = good("--connect /a --limit --cpu 1 --limit-cpu 0");
+  EXPECT_TRUE(options.limit);
+  EXPECT_EQ(options.limit_cpu, 0);
+  EXPECT_TRUE(good("compare /a /b --limit --cpu 0 --limit-cpu 1").limit);
+  EXPECT_EQ(good("--connect /a --cpu 1").limit_cpu, -1);
+  expect_refused("--connect /a --limit", "--cpu is not given, --limit-cpu is not given: expected two different CPUs");
+  expect_refused("--connect /a --limit --cpu 1", "--limit: --cpu is 1, --limit-cpu is not given");
+  expect_refused("--connect /a --limit --limit-cpu 1", "--cpu is not given, --limit-cpu is 1");
+  expect_refused("compare /a /b --limit --cpu 1 --limit-cpu 1", "--cpu is 1, --limit-cpu is 1");
+}
+
 TEST(BenchOptions, CompareTwoBackEnds) {
   const auto two = good("compare /a /b --size 128 --pid-b 77");
   ASSERT_EQ(two.sides.size(), 2U);

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <memory>
 #include <sched.h>
+#include <string_view>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -20,13 +21,13 @@ namespace {
 
 using Sides = std::vector<std::unique_ptr<Side>>;
 
-Result<void> pin(int cpu) {
+Result<void> pin(std::string_view option, int cpu) {
   if (cpu < 0) return {};
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<std::size_t>(cpu), &set);
   if (::sched_setaffinity(0, sizeof set, &set) == 0) return {};
-  return make_system_error(errno, "--cpu {}", cpu);
+  return make_system_error(errno, "{} {}", option, cpu);
 }
 
 bool asked_to_end(const UniqueFd& signals) {
@@ -159,7 +160,10 @@ void Measurement::pause_all_but(std::size_t side) {
 }  // namespace
 
 Result<Report> measure(const Options& options) {
-  if (auto pinned = pin(options.cpu); !pinned) return pinned.error();
+  if (options.limit) {  // tried now: it is measured after the first size
+    if (auto tried = pin("--limit-cpu", options.limit_cpu); !tried) return tried.error();
+  }
+  if (auto pinned = pin("--cpu", options.cpu); !pinned) return pinned.error();
   Measurement measurement(options, catch_end_signals());
   if (auto opened = measurement.open(); !opened) return opened.error();
   if (auto done = measurement.run(); !done) return done.error();

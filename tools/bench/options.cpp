@@ -6,6 +6,7 @@
 #include <bit>
 #include <charconv>
 #include <map>
+#include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -99,8 +100,9 @@ void declare_run(CLI::App& app, Raw& raw, Options& options) {
       ->type_name("S")
       ->check(CLI::Range(0.01, 1e6));
   app.add_option("--cpu", options.cpu, "Run on this CPU")->type_name("N")->check(CLI::Range(0, 4095));
-  app.add_flag("--limit", options.limit, "Measure too what the same bytes take through a bare ring between two CPUs");
-  app.add_option("--limit-cpu", options.limit_cpu, "The other one of them (the back-end's)")
+  app.add_flag("--limit", options.limit,
+               "Measure too what the same bytes take through a bare ring from --cpu to --limit-cpu");
+  app.add_option("--limit-cpu", options.limit_cpu, "The back-end's CPU, another one than --cpu")
       ->type_name("N")
       ->check(CLI::Range(0, 4095));
   app.add_flag("--json", options.json, "One JSON object on standard output, for programs");
@@ -167,6 +169,14 @@ Result<void> take_guest(const Raw& raw, Options& options) {
   return {};
 }
 
+/// One CPU, or two that the scheduler chooses, say nothing of what lies between the guests' and the back-end's.
+Result<void> check_limit(const Options& options) {
+  if (!options.limit || (options.cpu >= 0 && options.limit_cpu >= 0 && options.cpu != options.limit_cpu)) return {};
+  const auto given = [](int cpu) { return cpu < 0 ? "not given" : std::to_string(cpu); };
+  return bad("--limit: --cpu is {}, --limit-cpu is {}: expected two different CPUs", given(options.cpu),
+             given(options.limit_cpu));
+}
+
 Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw& raw, Options& options) {
   auto sizes = parse_sizes(raw.sizes);
   if (!sizes) return sizes.error();
@@ -175,6 +185,7 @@ Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw
   options.check_heads = raw.check == "head";
   if (auto taken = take_sides(compare, raw, options); !taken) return taken;
   if (auto taken = take_mode(raw, options); !taken) return taken;
+  if (auto checked = check_limit(options); !checked) return checked;
   return take_guest(raw, options);
 }
 
