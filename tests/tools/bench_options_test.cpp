@@ -63,7 +63,10 @@ TEST(BenchOptions, DescribeTheGuest) {
   EXPECT_TRUE(options.guest.event_idx);
   EXPECT_EQ(options.guest.ring_size, 1024);
   EXPECT_EQ(options.guest.queue_pairs, 2);
-  expect_refused("--connect /a --ring-size 100", "--ring-size is 100: expected a power of two");
+  EXPECT_EQ(good("--connect /a --ring-size 32768").guest.ring_size, 32768);
+  for (const char* const size : {"100", "4", "65536", "-1", "256x", "99999999999999999999"})
+    expect_refused("--connect /a --ring-size " + std::string(size),
+                   "--ring-size: '" + std::string(size) + "': expected a power of two from 8 to 32768");
   expect_refused("--connect /a --two-descriptors --indirect", "expected one of them");
 }
 
@@ -71,6 +74,9 @@ TEST(BenchOptions, LimitWhatIsUnderWayOnlyWhenTold) {
   EXPECT_FALSE(good("--connect /a").in_flight.has_value());
   EXPECT_EQ(good("--connect /a --in-flight 0").in_flight, 0U);
   EXPECT_EQ(good("compare /a /b --in-flight 5").in_flight, 5U);
+  for (const char* const count : {"-3", "1000001", "99999999999999999999", "few"})
+    expect_refused("--connect /a --in-flight " + std::string(count),
+                   "--in-flight: Value " + std::string(count) + " not in range 0 to 1000000");
 }
 
 TEST(BenchOptions, MeasureTheLimitBetweenTwoCpus) {

@@ -17,6 +17,7 @@
 namespace vhostx::tools::bench {
 namespace {
 
+constexpr std::uint32_t in_flight_max = 1'000'000;  // more than any rings and switches hold
 constexpr std::size_t path_bytes_max = 107;  // sun_path, with its terminating zero
 const std::map<std::string, Mode> mode_names{
     {"tx", Mode::tx}, {"rx", Mode::rx}, {"loopback", Mode::loopback}, {"pair", Mode::pair}, {"latency", Mode::latency}};
@@ -62,7 +63,8 @@ void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
       ->check(CLI::Range(1u, burst_max));
   app.add_option("--in-flight", raw.in_flight,
                  "Of each flow so many under way at most; 0: no limit (what the receiver has buffers for; latency: 1)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::Range(0u, in_flight_max));
   app.add_option("--rate", options.rate_pps, "Packets a second, all flows together (as fast as it goes)")
       ->type_name("PPS")
       ->check(CLI::Range(1.0, 1e9));
@@ -76,11 +78,19 @@ void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
                "Lost packets make the exit code 1 (damaged and duplicated ones always do)");
 }
 
+std::string refuse_ring_size(const std::string& text) {
+  std::uint16_t size = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (error == std::errc{} && stop == text.data() + text.size() && size >= 8 && std::has_single_bit(size)) return {};
+  return fmt::format("'{}': expected a power of two from 8 to 32768", text);
+}
+
 void declare_guest(CLI::App& app, Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
   app.add_option("--queue-pairs", guest.queue_pairs, "1 to 128 (1)")->type_name("N")->check(CLI::Range(1, 128));
   app.add_option("--ring-size", guest.ring_size, "Descriptors of a ring, a power of two from 8 to 32768 (256)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(refuse_ring_size, "");
   app.add_flag("--mergeable,!--no-mergeable", guest.mergeable, "Receive buffers that large packets may span (yes)");
   app.add_flag("--two-descriptors", raw.two, "Header and data in a descriptor each");
   app.add_flag("--indirect", raw.indirect, "Header and data in an indirect table");
@@ -160,8 +170,6 @@ Result<void> take_guest(const Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
   if (raw.two && raw.indirect) return bad("--two-descriptors and --indirect: expected one of them");
   guest.layout = raw.indirect ? ChainLayout::indirect : raw.two ? ChainLayout::two : ChainLayout::one;
-  if (!std::has_single_bit(guest.ring_size) || guest.ring_size < 8)
-    return bad("--ring-size is {}: expected a power of two from 8 to 32768", guest.ring_size);
   guest.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(raw.timeout_s * 1e3));
   guest.frame_bytes_max = *std::max_element(options.sizes.begin(), options.sizes.end());
   guest.rewrite = options.rewrite;
