@@ -48,9 +48,12 @@ TEST(BenchOptions, TakeSocketsBothRolesAndTaps) {
 TEST(BenchOptions, TakeSizes) {
   EXPECT_EQ(good("--connect /a --sizes 64,1518,65536").sizes, (std::vector<std::uint32_t>{64, 1518, 65536}));
   EXPECT_EQ(good("--connect /a --size 128").sizes, std::vector<std::uint32_t>{128});
+  EXPECT_EQ(good("--connect /a --sizes sweep").sizes, (std::vector<std::uint32_t>{64, 128, 256, 512, 1024, 1518}));
+  EXPECT_EQ(good("--connect /a --sizes sweep,9000,65536").sizes,
+            (std::vector<std::uint32_t>{64, 128, 256, 512, 1024, 1518, 9000, 65536}));
   EXPECT_FALSE(good("--connect /a --size 9000").guest.offload);
   EXPECT_TRUE(good("--connect /a --sizes 64,65536").guest.offload);
-  expect_refused("--connect /a --sizes 63", "'63' is none: expected 64 to 65549 bytes");
+  expect_refused("--connect /a --sizes 63", "'63' is none: expected 64 to 65549 bytes, or sweep");
   expect_refused("--connect /a --sizes 64,", "'' is none");
   expect_refused("--connect /a --sizes 64x", "'64x' is none");
 }
@@ -113,7 +116,8 @@ TEST(BenchOptions, HelpNamesEveryMode) {
   const auto* exit = std::get_if<EarlyExit>(&parsed);
   ASSERT_NE(exit, nullptr);
   EXPECT_EQ(exit->code, 0);
-  for (const char* const word : {"--mode", "tx", "latency", "--sizes", "compare", "--no-mergeable", "--plot"})
+  for (const char* const word :
+       {"--mode", "tx", "latency", "--sizes", "'sweep' is 64,128,", "compare", "--no-mergeable", "--plot"})
     EXPECT_NE(exit->text.find(word), std::string::npos) << word;
 }
 

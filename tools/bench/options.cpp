@@ -3,6 +3,7 @@
 #include "tools/bench/options.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <map>
@@ -17,8 +18,9 @@
 namespace vhostx::tools::bench {
 namespace {
 
+constexpr std::array<std::uint32_t, 6> sweep_sizes{64, 128, 256, 512, 1024, 1518};
 constexpr std::uint32_t in_flight_max = 1'000'000;  // more than any rings and switches hold
-constexpr std::size_t path_bytes_max = 107;  // sun_path, with its terminating zero
+constexpr std::size_t path_bytes_max = 107;         // sun_path, with its terminating zero
 const std::map<std::string, Mode> mode_names{
     {"tx", Mode::tx}, {"rx", Mode::rx}, {"loopback", Mode::loopback}, {"pair", Mode::pair}, {"latency", Mode::latency}};
 
@@ -47,10 +49,12 @@ void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
          "under way)")
       ->type_name("MODE")
       ->check(CLI::IsMember(std::vector<std::string>{"tx", "rx", "loopback", "pair", "latency"}));
-  app.add_option("--sizes,--size", raw.sizes,
-                 fmt::format("Frame bytes without FCS, {} to {}, with commas between them (64); above {} as TCP to be "
-                             "segmented by the device",
-                             frame_bytes_min, frame_bytes_max, plain_frame_bytes_max))
+  app.add_option(
+         "--sizes,--size", raw.sizes,
+         fmt::format("Frame bytes without FCS, {} to {}, with commas between them (64); 'sweep' is {}, and others "
+                     "may follow (sweep,9000,65536); above {} as TCP to be segmented by the device; rx: one, the "
+                     "largest that comes",
+                     frame_bytes_min, frame_bytes_max, fmt::join(sweep_sizes, ","), plain_frame_bytes_max))
       ->type_name("N,...");
   app.add_option("--duration", options.duration_s, "Seconds for each size (2)")
       ->type_name("S")
@@ -243,12 +247,17 @@ Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text) {
   for (std::size_t begin = 0; begin <= text.size();) {
     const auto end = std::min(text.find(',', begin), text.size());
     const auto word = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (word == "sweep") {
+      sizes.insert(sizes.end(), sweep_sizes.begin(), sweep_sizes.end());
+      continue;
+    }
     std::uint32_t size = 0;
     const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), size);
     if (error != std::errc{} || stop != word.data() + word.size() || size < frame_bytes_min || size > frame_bytes_max)
-      return bad("--sizes '{}': '{}' is none: expected {} to {} bytes", text, word, frame_bytes_min, frame_bytes_max);
+      return bad("--sizes '{}': '{}' is none: expected {} to {} bytes, or sweep", text, word, frame_bytes_min,
+                 frame_bytes_max);
     sizes.push_back(size);
-    begin = end + 1;
   }
   return sizes;
 }
@@ -276,7 +285,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   }
   app.footer(
       "vhostx-bench --connect /tmp/vm0.sock --mode tx --sizes 64,1518 --cpu 1\n"
-      "vhostx-bench --connect /tmp/vm0.sock --connect /tmp/vm1.sock --plot rates.svg --sizes 64,256,1518,9000\n"
+      "vhostx-bench --connect /tmp/vm0.sock --connect /tmp/vm1.sock --plot rates.svg --sizes sweep,9000\n"
       "vhostx-bench compare --a /tmp/a0,/tmp/a1 --b /tmp/b0,/tmp/b1 --label-a ours --label-b theirs");
   auto reversed = arguments;
   std::reverse(reversed.begin(), reversed.end());  // CLI11 takes a vector from its end

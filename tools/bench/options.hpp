@@ -73,7 +73,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
 
 /// One or two endpoints with commas between them, as they stand after --connect, --a and --b.
 Result<std::vector<EndpointSpec>> parse_endpoints(std::string_view text);
-/// E.g. "64,128,1518".
+/// E.g. "64,128,1518"; the word "sweep" stands for the usual ones.
 Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text);
 
 }  // namespace vhostx::tools::bench
