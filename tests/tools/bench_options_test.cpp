@@ -29,6 +29,9 @@ TEST(BenchOptions, ChooseTheModeByTheNumberOfGuests) {
   EXPECT_EQ(good("--connect /a --connect /b --mode latency").mode, Mode::latency);
   expect_refused("--connect /a --connect /b --mode tx", "--mode tx: expected one endpoint, not 2");
   expect_refused("--connect /a --mode pair", "expected two endpoints");
+  EXPECT_EQ(good("--connect /a --mode rx --size 1518").sizes, std::vector<std::uint32_t>{1518});
+  expect_refused("--connect /a --mode rx --sizes 64,1518", "--mode rx: 2 sizes: expected one");
+  expect_refused("compare /a /b --mode rx --sizes sweep", "--mode rx: 6 sizes: expected one");
   expect_refused("--connect /a --bidirectional", "expected two endpoints");
 }
 

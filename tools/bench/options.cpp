@@ -166,6 +166,9 @@ Result<void> take_mode(const Raw& raw, Options& options) {
   if (options.mode == Mode::pair && ends != 2) return bad("--mode pair: expected two endpoints");
   if (options.mode != Mode::pair && options.mode != Mode::latency && ends != 1)
     return bad("--mode {}: expected one endpoint, not {}", to_string(options.mode), ends);
+  if (options.mode == Mode::rx && options.sizes.size() != 1)
+    return bad("--mode rx: {} sizes: expected one, the largest that comes (the back-end chooses)",
+               options.sizes.size());
   if (options.bidirectional && ends != 2) return bad("--bidirectional: expected two endpoints");
   return {};
 }

@@ -20,6 +20,11 @@ double high(const std::vector<double>& values) {
   return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
 }
 
+/// What a row is of: the length that was sent or, in rx, the mean of those that came.
+double shown_bytes(const SizeResult& result, const Options& options) {
+  return options.mode == Mode::rx ? result.mean_bytes() : result.frame_bytes;
+}
+
 bool shows_arrivals(const Options& options) { return options.mode != Mode::tx && options.mode != Mode::rx; }
 
 /// "lost 3, damaged 1", or "-".
@@ -60,8 +65,9 @@ std::string row_of(const Report& report, const Options& options, const SideResul
     return fmt::format("{:>6}  not possible: {}\n", result.frame_bytes, result.impossible);
   const auto pps = result.packets_per_second();
   const double median = spread_of(pps).median;
-  std::string row = fmt::format("{:>6}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", result.frame_bytes, median / 1e6,
-                                low(pps) / 1e6, high(pps) / 1e6, spread_of(result.bits_per_second()).median / 1e9);
+  std::string row =
+      fmt::format("{:>6.0f}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", shown_bytes(result, options), median / 1e6,
+                  low(pps) / 1e6, high(pps) / 1e6, spread_of(result.bits_per_second()).median / 1e9);
   row += fmt::format("  {:>3.0f} %", 100 * spread_of(result.idle()).median);
   row += share_of_limit(report, size, median);
   if (shows_arrivals(options)) row += "  " + faults_of(result.counts);
@@ -83,7 +89,8 @@ std::string latency_of(const SizeResult& result) {
 std::string table_of(const Report& report, const Options& options, const SideResult& side) {
   std::string text = fmt::format("\n{}\n", side.label);
   for (const auto& line : side.endpoints) text += "  " + line + "\n";
-  text += fmt::format("{:>6}  {:>8}  {:<16}  {:>7}", "bytes", "Mpps", "    min..max", "Gbit/s");
+  text += fmt::format("{:>6}  {:>8}  {:<16}  {:>7}", options.mode == Mode::rx ? "mean B" : "bytes", "Mpps",
+                      "    min..max", "Gbit/s");
   text += fmt::format("  {:>5}", "idle");
   if (!report.limits.empty()) text += fmt::format("  {:>7} {:>7}", "limit", "of it");
   text += shows_arrivals(options) ? "  faults\n" : "\n";
@@ -92,7 +99,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   return text;
 }
 
-std::string ratios_of(const Report& report) {
+std::string ratios_of(const Report& report, const Options& options) {
   const SideResult& a = report.sides[0];
   const SideResult& b = report.sides[1];
   std::string text =
@@ -101,8 +108,8 @@ std::string ratios_of(const Report& report) {
     const auto values = ratios(a.sizes[i], b.sizes[i]);
     if (values.empty()) continue;
     const Spread spread = spread_of(values);
-    text += fmt::format("{:>6}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {}\n", a.sizes[i].frame_bytes, spread.median, spread.low,
-                        spread.high, values.size());
+    text += fmt::format("{:>6.0f}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {}\n", shown_bytes(a.sizes[i], options), spread.median,
+                        spread.low, spread.high, values.size());
   }
   return text;
 }
@@ -119,6 +126,16 @@ std::vector<double> SizeResult::bits_per_second() const {
   std::vector<double> values;
   for (const Round& round : rounds) values.push_back(8 * static_cast<double>(round.bytes) / round.seconds);
   return values;
+}
+
+double SizeResult::mean_bytes() const {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  for (const Round& round : rounds) {
+    packets += round.packets;
+    bytes += round.bytes;
+  }
+  return packets == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(packets);
 }
 
 std::vector<double> SizeResult::idle() const {
@@ -146,7 +163,7 @@ bool is_faulty(const Report& report, const Options& options) {
 std::string text_of(const Report& report, const Options& options) {
   std::string text;
   for (const auto& side : report.sides) text += table_of(report, options, side);
-  if (report.sides.size() == 2) text += ratios_of(report);
+  if (report.sides.size() == 2) text += ratios_of(report, options);
   text += warning_of(report);
   if (report.interrupted) text += "\nInterrupted: the rounds so far.\n";
   return text;
@@ -157,10 +174,10 @@ Plot plot_of(const Report& report, const Options& options) {
   for (const auto& side : report.sides) {
     PlotSeries series{side.label, {}};
     for (const auto& size : side.sizes) {
-      if (!size.impossible.empty()) continue;
+      const double bytes = shown_bytes(size, options);
+      if (!size.impossible.empty() || bytes == 0) continue;  // 0 has no place on a logarithmic axis
       const Spread spread = spread_of(size.packets_per_second());
-      series.points.push_back(
-          {static_cast<double>(size.frame_bytes), {spread.median / 1e6, spread.low / 1e6, spread.high / 1e6}});
+      series.points.push_back({bytes, {spread.median / 1e6, spread.low / 1e6, spread.high / 1e6}});
     }
     plot.series.push_back(std::move(series));
   }

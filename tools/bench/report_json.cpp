@@ -37,6 +37,7 @@ Json size_json(const SizeResult& size) {
     json["not_possible"] = size.impossible;
     return json;
   }
+  json["mean_frame_bytes"] = size.mean_bytes();
   json["packets_per_second"] = spread_json(size.packets_per_second());
   json["bits_per_second"] = spread_json(size.bits_per_second());
   json["guests_idle"] = spread_json(size.idle());

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What vhostx-bench says of a measurement: as text, JSON and plot.
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tools/bench/report.hpp"
+
+namespace vhostx::tools::bench {
+namespace {
+
+/// Rounds of one second with so many packets of `bytes` each.
+SizeResult result_of(std::uint32_t bytes, const std::vector<std::uint64_t>& packets) {
+  SizeResult result{.frame_bytes = bytes, .impossible = {}, .rounds = {}, .counts = {}, .latency = {}};
+  for (const std::uint64_t count : packets)
+    result.rounds.push_back({.seconds = 1, .idle_seconds = 0, .packets = count, .bytes = bytes * count});
+  return result;
+}
+
+Report report_of(SizeResult result) {
+  return {.sides = {{"/socket", {}, {std::move(result)}}}, .limits = {}, .interrupted = false};
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+/// The line of the table that begins with `word`, or an empty one.
+std::string row_of(const std::string& text, const std::string& word) {
+  for (const std::string& line : lines_of(text))
+    if (const auto at = line.find_first_not_of(' '); at != std::string::npos && line.substr(at).starts_with(word))
+      return line;
+  return {};
+}
+
+TEST(BenchReport, ShowsTheLengthThatWasReceivedNotTheOneAskedFor) {
+  Options options;
+  options.mode = Mode::rx;
+  auto result = result_of(1000, {2'000'000, 2'000'000});
+  result.frame_bytes = 64;
+  const Report report = report_of(result);
+  const std::string text = text_of(report, options);
+  EXPECT_EQ(row_of(text, "64"), "") << text;
+  EXPECT_NE(row_of(text, "1000 ").find("2.000"), std::string::npos) << text;
+  EXPECT_NE(row_of(text, "mean B"), "") << text;
+  EXPECT_EQ(plot_of(report, options).series[0].points[0].x, 1000);
+  const auto json = nlohmann::json::parse(json_of(report, options));
+  EXPECT_EQ(json["back_ends"][0]["sizes"][0]["mean_frame_bytes"], 1000);
+}
+
+TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {
+  Options options;
+  options.mode = Mode::rx;
+  EXPECT_TRUE(plot_of(report_of(result_of(64, {0, 0})), options).series[0].points.empty());
+}
+
+}  // namespace
+}  // namespace vhostx::tools::bench
