@@ -100,9 +100,10 @@ def show(title, report):
         medians = [side["packets_per_second"]["median"] for side in (ours, theirs)]
         rates = " ".join(f"{median / 1e6:9.3f} Mpps" for median in medians)
         idle = ", ".join(f"{side['guests_idle']['median']:4.0%}" for side in (ours, theirs))
+        low, high = ratio["quartiles"]
         faults = [sum(side["counts"][what] for side in (ours, theirs)) for what in ("lost", "damaged")]
         print(f" {ours['frame_bytes']:>6} {rates}   {idle} {limit['median'] / 1e6:9.3f} Mpps   {ratio['median']:.2f} "
-              f"({ratio['low']:.2f} to {ratio['high']:.2f})    {faults[0]}, {faults[1]}", flush=True)  # fmt: skip
+              f"({low:.2f} to {high:.2f})    {faults[0]}, {faults[1]}", flush=True)  # fmt: skip
 
 
 def parse_arguments(doc):

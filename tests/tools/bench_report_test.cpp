@@ -55,6 +55,23 @@ TEST(BenchReport, ShowsTheLengthThatWasReceivedNotTheOneAskedFor) {
   EXPECT_EQ(json["back_ends"][0]["sizes"][0]["mean_frame_bytes"], 1000);
 }
 
+/// One round in five is far off: that shows nowhere but in the list of rounds.
+TEST(BenchReport, SpreadIsTheQuartilesEverywhere) {
+  const Report report = report_of(result_of(64, {3'000'000, 1'000, 2'000'000, 4'000'000, 5'000'000}));
+  const std::string text = text_of(report, {});
+  EXPECT_NE(row_of(text, "bytes").find("quartiles"), std::string::npos) << text;
+  EXPECT_NE(row_of(text, "64").find("3.000    2.000..4.000"), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(json_of(report, {}));
+  const auto& rates = json["back_ends"][0]["sizes"][0]["packets_per_second"];
+  EXPECT_EQ(rates["median"], 3e6);
+  EXPECT_EQ(rates["quartiles"], nlohmann::json::array({2e6, 4e6}));
+  EXPECT_EQ(rates["rounds"].size(), 5U);
+  const Plot plot = plot_of(report, {});
+  EXPECT_EQ(plot.y_label, "Mpps: median and quartiles");
+  EXPECT_EQ(plot.series[0].points[0].y.low, 2);
+  EXPECT_EQ(plot.series[0].points[0].y.high, 4);
+}
+
 TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {
   Options options;
   options.mode = Mode::rx;

@@ -13,13 +13,6 @@ namespace {
 constexpr unsigned histogram_columns = 40;
 constexpr double cpu_share_least = 0.9;  // below this, a limit is rather what others left of the CPUs
 
-double low(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::min_element(values.begin(), values.end());
-}
-double high(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
-}
-
 /// What a row is of: the length that was sent or, in rx, the mean of those that came.
 double shown_bytes(const SizeResult& result, const Options& options) {
   return options.mode == Mode::rx ? result.mean_bytes() : result.frame_bytes;
@@ -63,13 +56,12 @@ std::string row_of(const Report& report, const Options& options, const SideResul
   const SizeResult& result = side.sizes[size];
   if (!result.impossible.empty())
     return fmt::format("{:>6}  not possible: {}\n", result.frame_bytes, result.impossible);
-  const auto pps = result.packets_per_second();
-  const double median = spread_of(pps).median;
+  const Spread pps = spread_of(result.packets_per_second());
   std::string row =
-      fmt::format("{:>6.0f}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", shown_bytes(result, options), median / 1e6,
-                  low(pps) / 1e6, high(pps) / 1e6, spread_of(result.bits_per_second()).median / 1e9);
+      fmt::format("{:>6.0f}  {:>8.3f}  {:>7.3f}..{:<7.3f}  {:>7.2f}", shown_bytes(result, options), pps.median / 1e6,
+                  pps.low / 1e6, pps.high / 1e6, spread_of(result.bits_per_second()).median / 1e9);
   row += fmt::format("  {:>3.0f} %", 100 * spread_of(result.idle()).median);
-  row += share_of_limit(report, size, median);
+  row += share_of_limit(report, size, pps.median);
   if (shows_arrivals(options)) row += "  " + faults_of(result.counts);
   if (options.mode != Mode::rx && result.counts.foreign != 0)
     row += fmt::format("  ({} foreign)", result.counts.foreign);
@@ -90,7 +82,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   std::string text = fmt::format("\n{}\n", side.label);
   for (const auto& line : side.endpoints) text += "  " + line + "\n";
   text += fmt::format("{:>6}  {:>8}  {:<16}  {:>7}", options.mode == Mode::rx ? "mean B" : "bytes", "Mpps",
-                      "    min..max", "Gbit/s");
+                      "   quartiles", "Gbit/s");
   text += fmt::format("  {:>5}", "idle");
   if (!report.limits.empty()) text += fmt::format("  {:>7} {:>7}", "limit", "of it");
   text += shows_arrivals(options) ? "  faults\n" : "\n";
@@ -170,7 +162,8 @@ std::string text_of(const Report& report, const Options& options) {
 }
 
 Plot plot_of(const Report& report, const Options& options) {
-  Plot plot{fmt::format("vhostx-bench, {}", to_string(options.mode)), "frame bytes", "Mpps", true, {}};
+  Plot plot{
+      fmt::format("vhostx-bench, {}", to_string(options.mode)), "frame bytes", "Mpps: median and quartiles", true, {}};
   for (const auto& side : report.sides) {
     PlotSeries series{side.label, {}};
     for (const auto& size : side.sizes) {

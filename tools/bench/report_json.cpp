@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 Json spread_json(const std::vector<double>& values) {
   const Spread spread = spread_of(values);
-  return {{"median", spread.median}, {"low", spread.low}, {"high", spread.high}, {"rounds", values}};
+  return {{"median", spread.median}, {"quartiles", {spread.low, spread.high}}, {"rounds", values}};
 }
 
 Json counts_json(const Counts& counts) {

@@ -5,11 +5,11 @@
 
 namespace vhostx::tools::bench {
 
-/// Median and quartiles.
+/// Median and quartiles: what spread means wherever this program shows one.
 struct Spread {
   double median = 0;
-  double low = 0;
-  double high = 0;
+  double low = 0;   ///< The lower quartile.
+  double high = 0;  ///< The upper one.
 };
 
 /// Between two values, interpolated. No values: zeros.
