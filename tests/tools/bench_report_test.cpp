@@ -14,7 +14,7 @@ namespace {
 SizeResult result_of(std::uint32_t bytes, const std::vector<std::uint64_t>& packets) {
   SizeResult result{.frame_bytes = bytes, .impossible = {}, .rounds = {}, .counts = {}, .latency = {}};
   for (const std::uint64_t count : packets)
-    result.rounds.push_back({.seconds = 1, .idle_seconds = 0, .packets = count, .bytes = bytes * count});
+    result.rounds.push_back({.seconds = 1, .idle_seconds = 0, .packets = count, .bytes = bytes * count, .sent = count});
   return result;
 }
 
@@ -70,6 +70,29 @@ TEST(BenchReport, SpreadIsTheQuartilesEverywhere) {
   EXPECT_EQ(plot.y_label, "Mpps: median and quartiles");
   EXPECT_EQ(plot.series[0].points[0].y.low, 2);
   EXPECT_EQ(plot.series[0].points[0].y.high, 4);
+}
+
+TEST(BenchReport, SaysThatThePaceWasNotReached) {
+  const Report report = report_of(result_of(1518, {400'000, 420'000, 440'000}));
+  Options options;
+  const std::string said = "1518 bytes: the pace was not reached: 1000000 packets a second asked for, 420000 sent";
+  EXPECT_EQ(text_of(report, options).find("pace"), std::string::npos);
+  options.rate_pps = 1e6;
+  EXPECT_NE(text_of(report, options).find(said), std::string::npos) << text_of(report, options);
+  options.rate_pps = 420'100;
+  EXPECT_EQ(text_of(report, options).find("pace"), std::string::npos);
+  const auto json = nlohmann::json::parse(json_of(report, options));
+  EXPECT_EQ(json["rate_asked"], 420'100);
+  EXPECT_EQ(json["back_ends"][0]["sizes"][0]["sent_per_second"]["median"], 420'000);
+}
+
+/// What was sent and lost on the way was sent at the pace.
+TEST(BenchReport, ALossIsNoMissedPace) {
+  auto result = result_of(64, {500, 500});
+  for (Round& round : result.rounds) round.sent = 1000;
+  Options options;
+  options.rate_pps = 1000;
+  EXPECT_EQ(text_of(report_of(result), options).find("pace"), std::string::npos);
 }
 
 TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {

@@ -169,6 +169,7 @@ TEST(Traffic, KeepsItsPace) {
   Traffic traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, options);
   const Round round = traffic.run(100ms);
   EXPECT_LE(static_cast<double>(wire.sent()), 1000 * round.seconds + 2);
+  EXPECT_EQ(round.sent, wire.sent());
 }
 
 TEST(Traffic, IsIdleWhileItHasNothingToDo) {
@@ -202,6 +203,13 @@ TEST(Traffic, SaysWhatDoesNotGetThrough) {
   ASSERT_FALSE(greeted);
   EXPECT_NE(greeted.error().message.find("from queue pair 0 came to wire"), std::string::npos)
       << greeted.error().message;
+}
+
+TEST(Traffic, SaysWhereNothingCameIn) {
+  Wire wire(pass);
+  const auto greeted = Traffic({}, {&wire}, {}).greet(10ms);
+  ASSERT_FALSE(greeted);
+  EXPECT_EQ(greeted.error().message, "wire: nothing came in for 10 ms");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace vhostx::tools::bench {
 namespace {
 
 constexpr unsigned histogram_columns = 40;
+constexpr double pace_share_least = 0.99;
 constexpr double cpu_share_least = 0.9;  // below this, a limit is rather what others left of the CPUs
 
 /// What a row is of: the length that was sent or, in rx, the mean of those that came.
@@ -68,6 +69,21 @@ std::string row_of(const Report& report, const Options& options, const SideResul
   return row + "\n";
 }
 
+/// Where --rate asked for more than was sent. In each round one packet may be on the wrong side of its end.
+std::string missed_pace_of(const SizeResult& result, const Options& options) {
+  double seconds = 0;
+  double sent = 0;
+  for (const Round& round : result.rounds) {
+    seconds += round.seconds;
+    sent += static_cast<double>(round.sent);
+  }
+  const double asked = options.rate_pps * seconds;
+  if (options.mode == Mode::rx || sent + static_cast<double>(result.rounds.size()) >= pace_share_least * asked)
+    return {};
+  return fmt::format("{} bytes: the pace was not reached: {:.0f} packets a second asked for, {:.0f} sent\n",
+                     result.frame_bytes, options.rate_pps, sent / seconds);
+}
+
 std::string latency_of(const SizeResult& result) {
   if (!result.latency || result.latency->count() == 0) return {};
   const LatencyHistogram& times = *result.latency;
@@ -87,6 +103,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   if (!report.limits.empty()) text += fmt::format("  {:>7} {:>7}", "limit", "of it");
   text += shows_arrivals(options) ? "  faults\n" : "\n";
   for (std::size_t i = 0; i < side.sizes.size(); ++i) text += row_of(report, options, side, i);
+  for (const auto& size : side.sizes) text += missed_pace_of(size, options);
   for (const auto& size : side.sizes) text += latency_of(size);
   return text;
 }
@@ -111,6 +128,12 @@ std::string ratios_of(const Report& report, const Options& options) {
 std::vector<double> SizeResult::packets_per_second() const {
   std::vector<double> values;
   for (const Round& round : rounds) values.push_back(static_cast<double>(round.packets) / round.seconds);
+  return values;
+}
+
+std::vector<double> SizeResult::sent_per_second() const {
+  std::vector<double> values;
+  for (const Round& round : rounds) values.push_back(static_cast<double>(round.sent) / round.seconds);
   return values;
 }
 

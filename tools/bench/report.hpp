@@ -19,13 +19,14 @@ namespace vhostx::tools::bench {
 /// Frames of one length, at one back-end.
 struct SizeResult {
   std::uint32_t frame_bytes = 0;  ///< As asked for.
-  std::string impossible;  ///< Why it was not measured; empty: it was.
+  std::string impossible;         ///< Why it was not measured; empty: it was.
   std::vector<Round> rounds;
   Counts counts;
   std::optional<LatencyHistogram> latency;
 
   std::vector<double> packets_per_second() const;
   std::vector<double> bits_per_second() const;
+  std::vector<double> sent_per_second() const;
   /// Of the frames that counted, the mean: in rx it is the back-end that chooses. None counted: 0.
   double mean_bytes() const;
   /// Shares of the time, 0 to 1, in which the guests had nothing to do: where there is none, they are what is measured.

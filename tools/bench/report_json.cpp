@@ -40,6 +40,7 @@ Json size_json(const SizeResult& size) {
   json["mean_frame_bytes"] = size.mean_bytes();
   json["packets_per_second"] = spread_json(size.packets_per_second());
   json["bits_per_second"] = spread_json(size.bits_per_second());
+  json["sent_per_second"] = spread_json(size.sent_per_second());
   json["guests_idle"] = spread_json(size.idle());
   json["counts"] = counts_json(size.counts);
   if (size.latency) json["latency"] = latency_json(*size.latency);
@@ -61,6 +62,7 @@ std::string json_of(const Report& report, const Options& options) {
             {"duration_s", options.duration_s},     {"burst", options.burst},
             {"ring_size", options.guest.ring_size}, {"queue_pairs", options.guest.queue_pairs},
             {"interrupted", report.interrupted},    {"back_ends", sides}};
+  if (options.rate_pps > 0) json["rate_asked"] = options.rate_pps;
   if (report.sides.size() == 2) {
     Json all = Json::array();
     for (std::size_t i = 0; i < report.sides[0].sizes.size() && i < report.sides[1].sizes.size(); ++i) {

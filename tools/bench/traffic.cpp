@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/error.hpp"
@@ -81,7 +82,7 @@ Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
     for (auto pause = now; pause < now + 20ms && pause < end; pause = Clock::now())
       if (receive_all() != 0) break;
   }
-  if (flows_.empty()) return make_error(ErrorCode::timed_out, "nothing came in for {} ms", timeout.count());
+  if (flows_.empty()) return nothing_came(timeout);
   for (const auto& flow : flows_) {
     if (auto healthy = flow->spec.from->health(); !healthy) return healthy;
     if (through(*flow)) continue;
@@ -94,10 +95,20 @@ Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
   return {};
 }
 
+Error Traffic::nothing_came(std::chrono::milliseconds timeout) const {
+  std::string names;
+  for (Endpoint* const endpoint : receivers_) {
+    if (auto healthy = endpoint->health(); !healthy) return healthy.error();
+    names += (names.empty() ? "" : ", ") + endpoint->name();
+  }
+  return make_error(ErrorCode::timed_out, "{}: nothing came in for {} ms", names, timeout.count());
+}
+
 Round Traffic::run(std::chrono::nanoseconds duration) {
   const auto begin = Clock::now();
   const auto end = begin + duration;
   const Moved before = moved();
+  const std::uint64_t sent_before = sent_in_all();
   begin_pace(begin);
   auto now = begin;
   Clock::duration idle{};
@@ -112,7 +123,8 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   }
   notify();
   const Moved after = moved();
-  return {seconds(now - begin), seconds(idle), after.packets - before.packets, after.bytes - before.bytes};
+  return {seconds(now - begin), seconds(idle), after.packets - before.packets, after.bytes - before.bytes,
+          sent_in_all() - sent_before};
 }
 
 void Traffic::drain() {
@@ -140,6 +152,12 @@ Traffic::Moved Traffic::moved() noexcept {
   std::uint64_t taken = 0;
   for (const auto& flow : flows_) taken += flow->spec.from->taken(flow->spec.queue) - flow->taken_before;
   return {taken, taken * options_.frame_bytes};
+}
+
+std::uint64_t Traffic::sent_in_all() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& flow : flows_) sum += flow->sent;
+  return sum;
 }
 
 void Traffic::begin_pace(Clock::time_point now) noexcept {

@@ -63,6 +63,7 @@ struct Round {
   double idle_seconds = 0;    ///< Of them, in turns in which nothing could be sent and nothing came.
   std::uint64_t packets = 0;  ///< Arrived; where nothing can arrive: taken; where we do not send: all that came in.
   std::uint64_t bytes = 0;    ///< Of frames, without FCS.
+  std::uint64_t sent = 0;     ///< Packets, whether they arrived or not.
 };
 
 class Traffic {
@@ -115,6 +116,8 @@ class Traffic {
   double due(Clock::time_point now) noexcept;
   void sleep(Clock::time_point until) noexcept;
   Moved moved() noexcept;
+  std::uint64_t sent_in_all() const noexcept;
+  Error nothing_came(std::chrono::milliseconds timeout) const;
   template <typename Predicate>
   bool all(Predicate predicate) const noexcept {
     return std::all_of(flows_.begin(), flows_.end(), [&](const auto& flow) { return predicate(*flow); });
