@@ -2,12 +2,13 @@
 // vhostx-bench: a guest in a program, for measuring vhost-user-net back-ends.
 #include <cstdio>
 #include <exception>
-#include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "tools/bench/measure.hpp"
 #include "tools/bench/options.hpp"
+#include "tools/bench/plot_file.hpp"
 #include "tools/bench/plot_svg.hpp"
 #include "tools/bench/report.hpp"
 
@@ -15,24 +16,24 @@ namespace {
 
 using namespace vhostx::tools::bench;
 
-bool write_plot(const std::string& path, const Plot& plot) {
-  std::ofstream file(path);
-  file << render_svg(plot);
-  file.close();
-  if (!file.fail()) return true;
-  fmt::print(stderr, "vhostx-bench: --plot {}: cannot be written\n", path);
-  return false;
+int fail(const vhostx::Error& error) {
+  fmt::print(stderr, "vhostx-bench: {}\n", error.message);
+  return 1;
 }
 
 // Exit codes: 0 measured, 1 it could not be or packets were wrong, 2 the command line was.
 int run(const Options& options) {
-  const auto report = measure(options);
-  if (!report) {
-    fmt::print(stderr, "vhostx-bench: {}\n", report.error().message);
-    return 1;
+  std::optional<PlotFile> plot;
+  if (!options.plot.empty()) {
+    auto opened = PlotFile::open(options.plot);
+    if (!opened) return fail(opened.error());
+    plot.emplace(*std::move(opened));
   }
+  const auto report = measure(options);
+  if (!report) return fail(report.error());
   fmt::print("{}", options.json ? json_of(*report, options) : text_of(*report, options));
-  if (!options.plot.empty() && !write_plot(options.plot, plot_of(*report, options))) return 1;
+  if (plot)
+    if (auto written = plot->write(render_svg(plot_of(*report, options))); !written) return fail(written.error());
   return is_faulty(*report, options) || report->interrupted ? 1 : 0;
 }
 
