@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What vhostx-bench says of a measurement: as text, JSON and plot.
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -93,6 +95,16 @@ TEST(BenchReport, ALossIsNoMissedPace) {
   Options options;
   options.rate_pps = 1000;
   EXPECT_EQ(text_of(report_of(result), options).find("pace"), std::string::npos);
+}
+
+TEST(BenchReport, HistogramUsesTheWholeLine) {
+  auto result = result_of(64, {1000});
+  result.latency.emplace();
+  for (std::uint64_t ns = 2000; ns < 3000; ++ns) result.latency->record(ns);
+  std::size_t longest = 0;
+  for (const std::string& line : lines_of(text_of(report_of(result), {})))
+    if (line.ends_with('#')) longest = std::max(longest, line.size());
+  EXPECT_EQ(longest, 79U);
 }
 
 TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {

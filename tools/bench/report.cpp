@@ -10,7 +10,7 @@
 namespace vhostx::tools::bench {
 namespace {
 
-constexpr unsigned histogram_columns = 40;
+constexpr unsigned histogram_columns = 79;  // a terminal of 80
 constexpr double pace_share_least = 0.99;
 constexpr double cpu_share_least = 0.9;  // below this, a limit is rather what others left of the CPUs
 
