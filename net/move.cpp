@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "net/move.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -59,9 +60,11 @@ struct PeekedSource {
   }
   static void prefetch_rest(Packets packets, std::size_t i) noexcept {
     const Packet packet = at(packets, i);
-    const std::uint32_t rest_length = packet.seen().length - packet.seen().head_length;
-    if (packet.is_plain())
-      net::prefetch_rest<virtqueue::Direction::readable>(packet.rest(), std::min(rest_length, prefetch_rest_max));
+    const std::uint32_t length = std::min(packet.seen().length, prefetch_rest_max);
+    if (length <= prefetch_peeked_max || !packet.is_plain()) return;
+    // From the last line on that peek() has asked for.
+    const std::uint8_t* const from = packet.rest() - head_bytes + prefetch_peeked_max - cache_line_bytes;
+    net::prefetch_rest<virtqueue::Direction::readable>(from, length - prefetch_peeked_max + cache_line_bytes);
   }
   /// A guest that wants its checksums finished has them summed over bytes that nobody can change between the summing
   /// and the copying.

@@ -14,6 +14,7 @@
 #include "net/packet_batch.hpp"
 #include "net/packet_headers.hpp"
 #include "net/piece_taker.hpp"
+#include "net/prefetch.hpp"
 #include "net/single_packet.hpp"
 #include "net/virtio_net_header.hpp"
 #include "virtqueue/chain_walker.hpp"
@@ -38,6 +39,9 @@ using virtqueue::SplitQueue;
     copy_packet(head, payload, length);
   } else {
     packet.head_length = head_bytes;
+    // They come while the other packets are looked at; the lines of a large one's end are asked for by move().
+    prefetch_rest<virtqueue::Direction::readable>(payload,
+                                                  std::min(length + cache_line_bytes - 1, prefetch_peeked_max));
     std::memcpy(head, payload, head_bytes);
   }
 }

@@ -21,6 +21,10 @@ namespace vhostx::net {
 /// ports behind IPv4 options (86 bytes) or behind two VLAN tags and IPv6 (66).
 inline constexpr std::uint16_t head_bytes = 96;
 
+/// How far peek() asks ahead for the packet behind its head, bytes from its first: lines that come while the other
+/// packets are looked at. What lies further on move() asks for, packet by packet.
+inline constexpr std::uint32_t prefetch_peeked_max = 320;
+
 /// Pieces of guest memory that a packet is moved from; one in more is gathered first. A Linux driver's largest have 18
 /// buffers.
 inline constexpr std::uint16_t pieces_max = 40;
