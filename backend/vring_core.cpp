@@ -47,23 +47,30 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   const RunningVring* running = pass.running;
   if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
-  if (!announcing && virtqueue::is_idle(running->layout, data_->cursor) &&
-      (running->loans == nullptr || !running->loans->has_returns()))
-    return 0;
-  const net::RingContext context = context_of(*running, *data_);
-  if (!running->enabled) [[unlikely]] {
-    if (running->loans != nullptr) give_back_returned(*running);
-    finish_burst(*running, net::drain(context).needs_call);
+  if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_->cursor)) return 0;
+  if (announcing || running->loans != nullptr || !running->enabled) [[unlikely]]
+    return dequeue_otherwise(*running, pool, packets, count);
+  const auto result = net::dequeue(context_of(*running, *data_), pool, packets, count);
+  if (needs_finish(result)) finish_burst(*running, result.needs_call);
+  return result.packets;
+}
+
+// A ring that lends, or is disabled, or speaks for the library. Apart, so that the others' polls are short.
+std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                           std::uint16_t count) noexcept {
+  const net::RingContext context = context_of(running, *data_);
+  if (!running.enabled) {
+    if (running.loans != nullptr) give_back_returned(running);
+    finish_burst(running, net::drain(context).needs_call);
     return 0;
   }
-  std::uint16_t announced = 0;
-  if (announcing) [[unlikely]]
-    announced = count == 0 ? 0 : take_announcement(pool, packets);
+  const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
+  const std::uint16_t announced = announcing && count != 0 ? take_announcement(pool, packets) : std::uint16_t{0};
   const auto left = static_cast<std::uint16_t>(count - announced);
-  const auto result = running->loans == nullptr ? net::dequeue(context, pool, packets + announced, left)
-                                                : zerocopy::dequeue(context, {*running->loans, *running->pin}, pool,
-                                                                    packets + announced, left);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
+  const auto result = running.loans == nullptr
+                          ? net::dequeue(context, pool, packets + announced, left)
+                          : zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
+  if (needs_finish(result)) finish_burst(running, result.needs_call);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
 

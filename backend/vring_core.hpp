@@ -92,6 +92,8 @@ class VringCore {
   friend class vhostx::Transfer;  // a burst of two halves
   VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, VringDataState* data) noexcept;
 
+  [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                                    std::uint16_t count) noexcept;
   const RunningVring* lender(const RunningVring* running) const noexcept;
   /// Chains whose mbufs were freed, of a ring that lends; how many.
   std::uint16_t give_back_returned(const RunningVring& running) noexcept;

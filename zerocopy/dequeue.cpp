@@ -231,7 +231,10 @@ net::BurstResult take(const net::RingContext& context, SplitQueue& queue, const 
 net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                          std::uint16_t count) noexcept {
   SplitQueue queue(context.layout, context.cursor);
-  if (lending.table.has_returns()) give_back(queue, lending.table);
+  if (lending.table.has_returns())
+    give_back(queue, lending.table);
+  else if (queue.ready() == 0)
+    return {};  // idle
   if (net::header_length(context.features) == net::header_length_full)
     return take<net::header_length_full>(context, queue, lending, pool, packets, count);
   return take<net::header_length_legacy>(context, queue, lending, pool, packets, count);
