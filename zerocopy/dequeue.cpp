@@ -48,9 +48,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
       : Base(context, queue, pool, packets),
         lending_(lending),
         dma_(*lending.pin.memory()),
-        copy_below_(lending.table.copy_below()),
-        now_(rte_rdtsc()),
-        attaches_(can_attach(pool)) {}
+        copy_below_(lending.table.copy_below()) {}
 
   net::BurstResult run(std::uint16_t count) noexcept {
     const net::BurstResult result = Base::run(count);
@@ -70,8 +68,17 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
 
   [[gnu::always_inline]] std::uint16_t load(std::uint16_t batch) noexcept {
     const std::uint32_t copied_max = copy_below_ == 0 ? 0 : copy_below_ - 1;
-    return this->batch_.load(this->queue_, this->context_, batch, std::min(this->template_.room(), copied_max),
-                             lent_simple_max, this->context_.cursor.hint);
+    const std::uint16_t good =
+        this->batch_.load(this->queue_, this->context_, batch, std::min(this->template_.room(), copied_max),
+                          lent_simple_max, this->context_.cursor.hint);
+    if (!this->batch_.all_small() && now_ == 0) prepare_to_lend();
+    return good;
+  }
+
+  /// What a burst of small packets does without.
+  void prepare_to_lend() noexcept {
+    now_ = rte_rdtsc();
+    attaches_ = can_attach(this->pool_);
   }
 
   [[gnu::always_inline]] std::uint16_t take_straight(std::uint16_t begin, std::uint16_t batch) noexcept {
@@ -206,8 +213,8 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   const Lending lending_;
   const DmaMemory& dma_;
   const std::uint32_t copy_below_;
-  const std::uint64_t now_;
-  const bool attaches_;
+  std::uint64_t now_ = 0;  // 0: not prepared
+  bool attaches_ = false;
   std::uint32_t lent_ = 0;
   std::uint64_t copied_large_ = 0;
 };
