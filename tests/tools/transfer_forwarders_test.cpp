@@ -211,6 +211,35 @@ TEST_F(TransferForwarders, AFullGuestGetsTheRestFromItsBacklogInOrder) {
   EXPECT_EQ(to_guest(1)[VringCounter::moved], 5u);
 }
 
+TEST_F(TransferForwarders, NothingOvertakesABacklog) {
+  make(2);
+  Learning forward(fabric_, drops_, *transfer_);
+  learn(1, 1);
+  send(0, frame(9, 1, 0, 3000));
+  forward(lane(0));
+  post(1, 1);  // too little for the large one, enough for a small one
+  send(0, frame(9, 1, 1));
+  forward(lane(0));
+  EXPECT_TRUE(received(1).empty());
+  post(1, 2);
+  queue(1).flush();
+  EXPECT_EQ(to_guest(1)[VringCounter::packets], 2u);
+  EXPECT_EQ(to_guest(1)[VringCounter::moved], 0u);
+}
+
+TEST_F(TransferForwarders, CopiesOfOneBurstAreNoneOfTheNext) {
+  make(2);
+  Learning forward(fabric_, drops_, *transfer_);
+  learn(1, 1);
+  post(1, 8);
+  for (std::uint16_t round = 0; round < 3; ++round) {
+    send(0, frame(9, round == 1 ? 1 : everybody, 0));
+    send(0, frame(9, round == 1 ? everybody : 1, 1));
+    EXPECT_EQ(forward(lane(0)), 2u);
+    EXPECT_EQ(received(1), (Frames{frame(9, round == 1 ? 1 : everybody, 0), frame(9, round == 1 ? everybody : 1, 1)}));
+  }
+}
+
 TEST_F(TransferForwarders, WhatABacklogCannotHoldIsDroppedAndCounted) {
   make(2);
   fabric_.ports[1]->budget.limit = 3;
