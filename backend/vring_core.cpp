@@ -48,14 +48,23 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
   if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_->cursor)) return 0;
-  if (announcing || running->loans != nullptr || !running->enabled) [[unlikely]]
+  if (announcing || !running->enabled) [[unlikely]]
     return dequeue_otherwise(*running, pool, packets, count);
+  if (running->loans != nullptr) return dequeue_lending(*running, pool, packets, count);
   const auto result = net::dequeue(context_of(*running, *data_), pool, packets, count);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
 }
 
-// A ring that lends, or is disabled, or speaks for the library. Apart, so that the others' polls are short.
+std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                         std::uint16_t count) noexcept {
+  const auto result =
+      zerocopy::dequeue(context_of(running, *data_), {*running.loans, *running.pin}, pool, packets, count);
+  if (needs_finish(result)) finish_burst(running, result.needs_call);
+  return result.packets;
+}
+
+// A ring that is disabled, or speaks for the library.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   const net::RingContext context = context_of(running, *data_);
@@ -64,8 +73,7 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
     finish_burst(running, net::drain(context).needs_call);
     return 0;
   }
-  const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
-  const std::uint16_t announced = announcing && count != 0 ? take_announcement(pool, packets) : std::uint16_t{0};
+  const std::uint16_t announced = count == 0 ? std::uint16_t{0} : take_announcement(pool, packets);
   const auto left = static_cast<std::uint16_t>(count - announced);
   const auto result = running.loans == nullptr
                           ? net::dequeue(context, pool, packets + announced, left)

@@ -23,7 +23,7 @@ using virtqueue::SplitQueue;
 /// Larger packets take more than one mbuf.
 constexpr std::uint32_t lent_simple_max = 65535;
 
-void give_back(SplitQueue& queue, LoanTable& table) noexcept {
+[[gnu::noinline]] void give_back(SplitQueue& queue, LoanTable& table) noexcept {
   table.collect([&queue](std::uint16_t head) { queue.add_used(head, 0); });
 }
 
@@ -219,18 +219,26 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   std::uint64_t copied_large_ = 0;
 };
 
+// A function of its own, as in net/: one packet does not set up what a batch needs.
 template <std::uint16_t header_bytes>
-net::BurstResult take(const net::RingContext& context, SplitQueue& queue, const Lending& lending, rte_mempool* pool,
-                      rte_mbuf** packets, std::uint16_t count) noexcept {
-  const std::uint32_t below = lending.table.copy_below();
-  if (below != 0 && std::min(count, queue.ready()) == 1) {
-    const auto single = net::dequeue_single<header_bytes>(context, queue, pool, packets, below - 1);
+[[gnu::noinline]] net::BurstResult run(const net::RingContext& context, SplitQueue& queue, const Lending& lending,
+                                       rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
+  return Lender<header_bytes>(context, queue, pool, packets, lending).run(count);
+}
+
+template <std::uint16_t header_bytes>
+[[gnu::always_inline]] inline net::BurstResult take(const net::RingContext& context, SplitQueue& queue,
+                                                    const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
+                                                    std::uint16_t count) noexcept {
+  if (std::min(count, queue.ready()) == 1 && lending.table.copy_below() != 0) {
+    const auto single =
+        net::dequeue_single<header_bytes>(context, queue, pool, packets, lending.table.copy_below() - 1);
     if (single.packets != 0) {
       context.counters.add(VringCounter::copied_small, 1);
       return single;
     }
   }
-  return Lender<header_bytes>(context, queue, pool, packets, lending).run(count);
+  return run<header_bytes>(context, queue, lending, pool, packets, count);
 }
 
 }  // namespace
@@ -238,7 +246,7 @@ net::BurstResult take(const net::RingContext& context, SplitQueue& queue, const 
 net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                          std::uint16_t count) noexcept {
   SplitQueue queue(context.layout, context.cursor);
-  if (lending.table.has_returns())
+  if (lending.table.has_returns()) [[unlikely]]
     give_back(queue, lending.table);
   else if (queue.ready() == 0)
     return {};  // idle

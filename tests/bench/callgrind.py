@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 # What callgrind collects: these functions and all that they call.
 COLLECTED = {
-    "vhostx": ["vhostx::Vring::dequeue_burst*", "vhostx::Vring::enqueue_burst*", "vhostx::Transfer::begin*",
+    "vhostx": ["vhostx::Vring::dequeue_burst*", "vhostx::Vring::enqueue_burst*",
+               "vhostx::Vring::poll_completions*", "vhostx::Transfer::begin*",
                "vhostx::Transfer::move*", "vhostx::Transfer::end*"],
     "rte_vhost": ["rte_vhost_dequeue_burst", "rte_vhost_enqueue_burst"],
 }

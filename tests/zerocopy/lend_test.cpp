@@ -72,14 +72,14 @@ TEST(Lend, BuffersComeBackInAnyOrder) {
   for (int i = 0; i < 6; ++i) sent.push_back(ring.transmit(pattern(600, static_cast<std::uint8_t>(i))));
   const auto lent = ring.lend();
   ASSERT_EQ(lent.size(), 6U);
-  for (const std::size_t i : {4, 0, 5}) rte_pktmbuf_free(lent[i]);
+  for (const std::size_t i : {4U, 0U, 5U}) rte_pktmbuf_free(lent[i]);
   EXPECT_EQ(ring.poll(), 3);
   auto back = heads_of(ring.driver.reap());
   std::sort(back.begin(), back.end());
   Heads expected{sent[0], sent[4], sent[5]};
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(back, expected);
-  for (const std::size_t i : {1, 2, 3}) rte_pktmbuf_free(lent[i]);
+  for (const std::size_t i : {1U, 2U, 3U}) rte_pktmbuf_free(lent[i]);
   EXPECT_EQ(ring.poll(), 3);
 }
 
