@@ -45,10 +45,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
 
   Lender(const net::RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
          const Lending& lending) noexcept
-      : Base(context, queue, pool, packets),
-        lending_(lending),
-        dma_(*lending.pin.memory()),
-        copy_below_(lending.table.copy_below()) {}
+      : Base(context, queue, pool, packets), lending_(lending), copy_below_(lending.table.copy_below()) {}
 
   net::BurstResult run(std::uint16_t count) noexcept {
     const net::BurstResult result = Base::run(count);
@@ -78,6 +75,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   /// What a burst of small packets does without.
   void prepare_to_lend() noexcept {
     now_ = rte_rdtsc();
+    dma_ = lending_.pin.memory().get();
     attaches_ = can_attach(this->pool_);
   }
 
@@ -105,7 +103,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   /// A packet in one piece that asks nothing. False: it cannot be lent so, and nothing has changed.
   [[gnu::always_inline]] bool lend_plain(std::uint8_t* data, std::uint32_t length, std::uint16_t head,
                                          std::uint32_t entries) noexcept {
-    const auto [iova, size] = dma_.find(data, length);
+    const auto [iova, size] = dma_->find(data, length);
     if (!attaches_ || size != length) [[unlikely]]
       return false;
     Loan* const loan = lending_.table.take_uncounted(lending_.pin, head, entries, now_);
@@ -156,7 +154,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
     }
     if (packet.bytes < copy_below_) return copy(packet, wish);
     Segments segments;
-    if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(dma_, packet))
+    if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(*dma_, packet))
       return count_large(VringCounter::copied_shape, copy(packet, wish));
     Loan* const loan = lending_.table.take_uncounted(lending_.pin, head, entries, now_);
     if (loan == nullptr) return count_large(VringCounter::copied_full, copy(packet, wish));
@@ -211,7 +209,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
   }
 
   const Lending lending_;
-  const DmaMemory& dma_;
+  const DmaMemory* dma_ = nullptr;
   const std::uint32_t copy_below_;
   std::uint64_t now_ = 0;  // 0: not prepared
   bool attaches_ = false;
