@@ -62,14 +62,18 @@ std::string lacking(const Options& options, const BenchCase& bench_case) {
   return options.ports == 1 ? "" : "rte_vhost is counted with one port only";
 }
 
-/// Packets of a port with zero copy: those below PortOptions::copy_below are copied, the others are lent.
+/// Packets of a port with zero copy: those below PortOptions::copy_below are copied, the others are lent; and the same
+/// of a port without.
 constexpr std::array<std::uint32_t, 6> lending_bytes{64, 256, 512, 1518, 9000, 65549};
 
-std::string lending_name(std::uint32_t bytes) { return fmt::format("lending_{}", bytes); }
+std::string lending_name(std::uint32_t bytes, bool zero_copy) {
+  return fmt::format("{}_{}", zero_copy ? "lending" : "copying", bytes);
+}
 
 int list_cases() {
   for (const BenchCase& bench_case : bench_cases()) fmt::print("{}\n", bench_case.name());
-  for (const std::uint32_t bytes : lending_bytes) fmt::print("{}\n", lending_name(bytes));
+  for (const bool zero_copy : {true, false})
+    for (const std::uint32_t bytes : lending_bytes) fmt::print("{}\n", lending_name(bytes, zero_copy));
   for (const PairCase& pair_case : pair_cases()) fmt::print("transfer_{0}\ncopies_{0}\n", pair_case.name);
   return 0;
 }
@@ -89,20 +93,20 @@ int run_pair(const Options& options, const PairCase& pair_case, Copies copies) {
   return 0;
 }
 
-int run_lending(const Options& options, std::uint32_t bytes) {
+int run_lending(const Options& options, std::uint32_t bytes, bool zero_copy) {
   if (options.library != "vhostx" || options.ports != 1) {
     fmt::print("skipped: vhostx alone lends, and is counted with one port\n");
     return 77;
   }
   start_bench_eal(Pages::normal, Simd::baseline);
   BenchGuest guest({.packet_bytes = bytes});
-  VhostxBackEnd back_end(guest, PortOptions{.zero_copy = true});
+  VhostxBackEnd back_end(guest, PortOptions{.zero_copy = zero_copy});
   std::array<rte_mbuf*, BenchCase::turn_max> packets{};
   for (int i = 0; i < options.bursts; ++i) {
     guest.post_transmit(BenchCase::turn_max);
     const auto count = back_end.dequeue(bench_pool(), packets.data(), BenchCase::turn_max);
     rte_pktmbuf_free_bulk(packets.data(), count);
-    back_end.from_guest().poll_completions();
+    if (zero_copy) back_end.from_guest().poll_completions();
   }
   fmt::print("{}\n", options.bursts * BenchCase::turn_max);
   return 0;
@@ -110,8 +114,9 @@ int run_lending(const Options& options, std::uint32_t bytes) {
 
 int run(const Options& options) {
   if (options.list) return list_cases();
-  for (const std::uint32_t bytes : lending_bytes)
-    if (options.bench_case == lending_name(bytes)) return run_lending(options, bytes);
+  for (const bool zero_copy : {true, false})
+    for (const std::uint32_t bytes : lending_bytes)
+      if (options.bench_case == lending_name(bytes, zero_copy)) return run_lending(options, bytes, zero_copy);
   Copies copies{};
   if (const PairCase* pair = find_pair_case(options.bench_case, copies)) return run_pair(options, *pair, copies);
   const BenchCase* bench_case = find_bench_case(options.bench_case);
