@@ -9,7 +9,8 @@ namespace vhostx::bench {
 
 class BenchPort {
  public:
-  explicit BenchPort(const BenchOptions& options) : guest_(options), back_end_(guest_) {}
+  explicit BenchPort(const BenchOptions& options, const PortOptions& port_options = {})
+      : guest_(options), back_end_(guest_, port_options) {}
 
   Vring& from_guest() { return back_end_.from_guest(); }
   Vring& to_guest() { return back_end_.to_guest(); }

@@ -145,6 +145,28 @@ bool run_transfers(BenchPort& port, Transfer& transfer, rte_mempool* pool, int r
   return true;
 }
 
+/// Nothing is copied: packets are lent and freed, buffers are borrowed, filled and committed. All of it is watched.
+bool run_loans(BenchPort& port, rte_mempool* pool, int rounds) {
+  std::array<rte_mbuf*, 32> packets;
+  for (int i = 0; i < rounds; ++i) {
+    port.post_transmit(32);
+    port.post_receive(32);
+    const auto got = watched([&] {
+      const auto count = port.from_guest().dequeue_burst(pool, packets.data(), 32);
+      rte_pktmbuf_free_bulk(packets.data(), count);
+      return count;
+    });
+    const auto back = watched([&] { return port.from_guest().poll_completions(); });
+    const auto put = watched([&] {
+      const auto count = port.to_guest().borrow_burst(pool, packets.data(), 32);
+      for (std::uint16_t k = 0; k < count; ++k) rte_pktmbuf_append(packets[k], 60);
+      return port.to_guest().commit_burst(packets.data(), count);
+    });
+    if (got != 32 || back != 32 || put != 32) return false;
+  }
+  return true;
+}
+
 class Discipline : public ::testing::TestWithParam<BenchOptions> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, Discipline,
                          ::testing::Values(BenchOptions{}, BenchOptions{.packet_bytes = 9000},
@@ -191,6 +213,15 @@ TEST_P(Discipline, NorInATransfer) {
   if (GetParam().interrupts) {
     EXPECT_GT(port.to_guest().stats()[VringCounter::calls], 900U);
   }
+}
+
+TEST_P(Discipline, NorWhereNothingIsCopied) {
+  start_bench_eal(Pages::normal);
+  BenchPort port(GetParam(), {.zero_copy = true, .copy_below = 0});
+  rte_mempool* pool = bench_pool();
+  expect_discipline([&](int rounds) { return run_loans(port, pool, rounds); });
+  EXPECT_EQ(port.from_guest().stats()[VringCounter::lent], 1001U * 32);
+  EXPECT_EQ(port.to_guest().stats()[VringCounter::lent], 1001U * 32);
 }
 
 TEST(Watch, SeesWhatItShallSee) {

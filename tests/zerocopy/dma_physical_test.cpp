@@ -12,12 +12,15 @@
 
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <rte_mbuf.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/unique_fd.hpp"
 #include "tests/zerocopy/dma_fixture.hpp"
 #include "zerocopy/dma_memory.hpp"
+#include "zerocopy/loan_table.hpp"
+#include "zerocopy/segments.hpp"
 
 namespace vhostx::zerocopy {
 namespace {
@@ -110,6 +113,38 @@ TEST_F(DmaPhysical, PiecesEndWherePagesStopFollowing) {
     if (piece.size < size) ++cut;
   }
   EXPECT_GT(cut, 0U);
+}
+
+// What a device is told of a packet that lies over a border: an mbuf for each piece that is one in IOVA.
+TEST_F(DmaPhysical, APacketIsCutWherePagesStopFollowing) {
+  const Region region = disordered_region(0, 12);
+  ASSERT_NE(region, nullptr);
+  const auto dma = DmaMemory::create(table_of({region}), nullptr);
+  rte_mempool* const pool = rte_pktmbuf_pool_create("cut", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  ASSERT_NE(pool, nullptr);
+  const auto table = LoanTable::create(64, {});
+  ASSERT_TRUE(table.ok());
+  std::uint32_t cut = 0;
+  for (std::size_t page = 1; page < region->description().size / huge_page; ++page) {
+    Pieces packet;
+    packet.add({region->host() + page * huge_page - 700, 1500});
+    Segments segments;
+    ASSERT_TRUE(segments.add(*dma, packet));
+    Loan* const loan = (*table)->take((*table)->pin(dma), 0, 1, 1);
+    rte_mbuf* const lent = rte_pktmbuf_alloc(pool);
+    ASSERT_TRUE(loan != nullptr && lent != nullptr && segments.attach(lent, pool, *loan, true));
+    EXPECT_EQ(lent->pkt_len, 1500U);
+    cut += lent->nb_segs == 2 ? 1 : 0;
+    for (const rte_mbuf* segment = lent; segment != nullptr; segment = segment->next) {
+      const auto* data = rte_pktmbuf_mtod(segment, const std::uint8_t*);
+      EXPECT_EQ(rte_pktmbuf_iova(segment), physical_address(data));
+      EXPECT_EQ(rte_pktmbuf_iova(segment) + segment->data_len - 1U, physical_address(data + segment->data_len - 1));
+    }
+    rte_pktmbuf_free(lent);
+    (*table)->collect([](std::uint16_t) {});
+  }
+  EXPECT_GT(cut, 0U);
+  rte_mempool_free(pool);
 }
 
 TEST_F(DmaPhysical, PagesInARowAreOnePiece) {
