@@ -115,9 +115,11 @@ void Device::memory_changed() {
 
 void Device::map_for_devices() {
   if (!port_.options().zero_copy) return;
+  if (dma_ != nullptr && &dma_->memory() == memory_.current().get()) return;
   const auto before = std::exchange(dma_, nullptr);
   if (memory_.current() == nullptr) return;
-  dma_ = zerocopy::DmaMemory::create(memory_.current(), before.get());
+  dma_ = port_.map_for_devices(memory_.current(), before.get());
+  if (dma_ == nullptr) return log().debug("zero copy: packets are copied while mbufs keep older memory");
   if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
   log().info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
              dma_->reason());
@@ -180,6 +182,12 @@ void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (std::uint16_t i = 0; i < port_.vring_count(); ++i) port_.vring(i).set_enabled(false);
   port_.vring(1).forget_announcement();
+}
+
+void Device::lend_again() {
+  if (dma_ != nullptr || memory_.current() == nullptr) return;
+  map_for_devices();
+  if (dma_ != nullptr) environment_changed();
 }
 
 bool Device::settle_loans() {

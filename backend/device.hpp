@@ -53,6 +53,8 @@ class Device final : private RingHost {
 
   /// Rings that have stopped and wait for what they lent. True: there are none, or none any more.
   bool settle_loans();
+  /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
+  void lend_again();
   /// They wait no longer.
   void give_up_loans();
 

@@ -160,7 +160,27 @@ void PortCore::look_after_loans() {
   bool left = false;
   for (const auto& vring : vrings_) left |= vring->loans().look_after();
   constexpr std::chrono::milliseconds pause{20};
-  if (left) loan_timer_.start(pause, [this] { look_after_loans(); });
+  if (!left) return;
+  loan_timer_.start(pause, [this] {
+    look_after_loans();
+    if (session_ != nullptr && !farewell_) run_turn([this] { session_->device().lend_again(); });
+  });
+}
+
+// An mbuf keeps the whole table that it points into, and a front-end may bring new ones as fast as it likes.
+std::shared_ptr<const zerocopy::DmaMemory> PortCore::map_for_devices(std::shared_ptr<const memory::GuestMemory> memory,
+                                                                     const zerocopy::DmaMemory* before) noexcept {
+  constexpr std::size_t alive_max = 3;  // EAL has 128 lists for all ports, a table takes 32 at most
+  std::erase_if(mapped_, [](const auto& table) { return table.expired(); });
+  if (mapped_.size() >= alive_max) return nullptr;
+  try {
+    mapped_.reserve(mapped_.size() + 1);
+    auto table = zerocopy::DmaMemory::create(std::move(memory), before);
+    mapped_.push_back(table);
+    return table;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 
 void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {

@@ -73,6 +73,9 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void finish_session();
   /// After something that loans may outlive.
   void look_after_loans();
+  /// DmaMemory of a new table. Null: mbufs keep too many older ones alive, or there is no memory.
+  std::shared_ptr<const zerocopy::DmaMemory> map_for_devices(std::shared_ptr<const memory::GuestMemory> memory,
+                                                             const zerocopy::DmaMemory* before) noexcept;
 
  private:
   struct Queued {
@@ -101,6 +104,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;
+  std::vector<std::weak_ptr<const zerocopy::DmaMemory>> mapped_;  // tables that this port made and that live
   std::deque<Queued> events_;
   std::uint64_t connections_ = 0;
   bool closed_ = false;

@@ -166,6 +166,7 @@ std::uint16_t RingControl::stop() {
 
 bool RingControl::settle_loans() {
   if (waits_for_loans_ && core_.settle_loans() == 0) stopped();
+  if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
   return !waits_for_loans_;
 }
 
@@ -175,6 +176,7 @@ void RingControl::give_up_loans() {
     host_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
     host_.emit(LoansOverdue{core_.index(), out});
   }
+  if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
   stopped();
 }
 

@@ -23,8 +23,8 @@ struct RunningVring {
   bool enabled = false;         ///< SET_VRING_ENABLE.
   std::uint64_t features = 0;   ///< Negotiated virtio features.
   std::uint32_t frame_max = 0;  ///< Largest frame for the guest that is not segmentation offload, bytes.
-  zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringCore.
-  zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`.
+  zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringLoans.
+  zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`; null without.
   std::uint64_t serial = 0;              ///< Unique within its vring, never 0; set by VringCore::run().
 };
 

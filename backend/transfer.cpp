@@ -108,7 +108,9 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
   if (running == nullptr || !running->enabled || (core.index_ & 1) != 0 || count == 0 ||
       core.data_->cursor.fault.cause != VringFaultCause::none)
     return 0;
-  const auto result = net::move(backend::context_of(*running, *core.data_), state_->burst, which, count);
+  auto result = net::move(backend::context_of(*running, *core.data_), state_->burst, which, count);
+  if (running->loans != nullptr && result.packets < count) [[unlikely]]
+    result.needs_call |= core.return_spares(*running);
   if (core.needs_finish(result)) core.finish_burst(*running, result.needs_call);
   return result.packets;
 }

@@ -48,7 +48,7 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
 
 /// Where the ring goes on. A driver's buffers between used->idx and the base were taken by an earlier back-end and
 /// never given back; one that says base 0 after a reconnection (DPDK's virtio-user) has had all before used->idx back.
-/// We give back in order, so used->idx is right in both cases.
+/// We give back in order, or, where a ring lends, have given back all when it stops: used->idx is right in both cases.
 std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept;
 
 /// Whether the first kick may never come, because it was an earlier back-end's: the ring was in use before (after a

@@ -58,24 +58,27 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
 
 std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                          std::uint16_t count) noexcept {
+  if (running.pin == nullptr) [[unlikely]]
+    return dequeue_otherwise(running, pool, packets, count);
   const auto result =
       zerocopy::dequeue(context_of(running, *data_), {*running.loans, *running.pin}, pool, packets, count);
   if (needs_finish(result)) finish_burst(running, result.needs_call);
   return result.packets;
 }
 
-// A ring that is disabled, or speaks for the library.
+// A ring that is disabled, or speaks for the library, or may lend no more for the moment.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   const net::RingContext context = context_of(running, *data_);
+  if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) {
-    if (running.loans != nullptr) give_back_returned(running);
     finish_burst(running, net::drain(context).needs_call);
     return 0;
   }
-  const std::uint16_t announced = count == 0 ? std::uint16_t{0} : take_announcement(pool, packets);
+  const bool announcing = count != 0 && announcement_.load(std::memory_order_relaxed) != 0;
+  const std::uint16_t announced = announcing ? take_announcement(pool, packets) : std::uint16_t{0};
   const auto left = static_cast<std::uint16_t>(count - announced);
-  const auto result = running.loans == nullptr
+  const auto result = running.pin == nullptr
                           ? net::dequeue(context, pool, packets + announced, left)
                           : zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
   if (needs_finish(result)) finish_burst(running, result.needs_call);
@@ -92,9 +95,13 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   auto result = net::enqueue(context, packets, count);
   // Buffers that were borrowed and came back untouched: the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
-    result.needs_call |= zerocopy::return_spares(context, *running->loans).needs_call;
+    result.needs_call |= return_spares(*running);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
+}
+
+bool VringCore::return_spares(const RunningVring& running) noexcept {
+  return zerocopy::return_spares(context_of(running, *data_), *running.loans).needs_call;
 }
 
 std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
@@ -118,7 +125,7 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
 
 // The to-guest ring whose buffers may be borrowed now.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
-  if (running == nullptr || !running->enabled || running->loans == nullptr || (index_ & 1) != 0 ||
+  if (running == nullptr || !running->enabled || running->pin == nullptr || (index_ & 1) != 0 ||
       data_->cursor.fault.cause != VringFaultCause::none)
     return nullptr;
   return running;
@@ -132,9 +139,11 @@ std::uint16_t VringCore::poll_completions() noexcept {
 }
 
 std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcept {
-  if (!running.loans->has_returns()) return 0;
-  if ((index_ & 1) == 0) return static_cast<std::uint16_t>(zerocopy::keep_returned(*running.loans));
-  const auto result = zerocopy::return_transmitted(context_of(running, *data_), *running.loans);
+  const bool from_guest = (index_ & 1) != 0;
+  if (from_guest && !running.loans->has_returns()) return 0;
+  const net::RingContext context = context_of(running, *data_);
+  const auto result = from_guest ? zerocopy::return_transmitted(context, *running.loans)
+                                 : zerocopy::keep_returned(context, *running.loans);
   if (needs_finish(result)) finish_burst(running, result.needs_call);
   return result.packets;
 }

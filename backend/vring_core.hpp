@@ -96,6 +96,8 @@ class VringCore {
                                                     std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                   std::uint16_t count) noexcept;
+  /// Of a to-guest ring: borrowed buffers that came back go to the driver; whether it wants a call.
+  bool return_spares(const RunningVring& running) noexcept;
   const RunningVring* lender(const RunningVring* running) const noexcept;
   /// Chains whose mbufs were freed, of a ring that lends; how many.
   std::uint16_t give_back_returned(const RunningVring& running) noexcept;

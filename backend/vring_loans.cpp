@@ -2,7 +2,7 @@
 #include "backend/vring_loans.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <new>
 #include <utility>
 
 #include <rte_cycles.h>
@@ -19,7 +19,7 @@ VringLoans::VringLoans(const PortOptions& options, std::uint16_t index) noexcept
       from_guest_((index & 1) != 0) {}
 
 Result<void> VringLoans::begin(RunningVring& first) {
-  if (!lends_ || first.dma == nullptr) return {};
+  if (!lends_) return {};
   auto table = zerocopy::LoanTable::create(first.layout.size, limits_);
   if (!table) return std::move(table).error();
   {
@@ -33,7 +33,8 @@ Result<void> VringLoans::begin(RunningVring& first) {
 
 void VringLoans::follow(RunningVring& next) {
   next.loans = table_.get();
-  next.pin = table_ == nullptr ? nullptr : &table_->pin(next.dma);
+  // Without DmaMemory nothing more is lent; what is out comes back all the same.
+  next.pin = table_ == nullptr || next.dma == nullptr ? nullptr : &table_->pin(next.dma);
   pin_ = next.pin;
 }
 
@@ -74,18 +75,18 @@ std::uint32_t VringLoans::give_up(VringDataState& data) noexcept {
   data.counters.add(VringCounter::overdue, out);
   last_ = nullptr;
   Table table = take_table();
-  const std::lock_guard guard(lock_);
-  overdue_.push_back(std::move(table));
+  try {
+    const std::lock_guard guard(lock_);
+    overdue_.push_back(std::move(table));
+  } catch (const std::bad_alloc&) {
+    // Let go of: whoever frees its last mbuf ends it.
+  }
   return out;
 }
 
 bool VringLoans::look_after() noexcept {
-  std::vector<Table> over;  // destroyed without the lock
   const std::lock_guard guard(lock_);
-  const auto done =
-      std::partition(overdue_.begin(), overdue_.end(), [](const Table& table) { return !table->is_over(); });
-  std::move(done, overdue_.end(), std::back_inserter(over));
-  overdue_.erase(done, overdue_.end());
+  std::erase_if(overdue_, [](const Table& table) { return table->is_over(); });
   return followed() != 0 || !overdue_.empty();
 }
 
@@ -94,8 +95,12 @@ VringLoans::Table VringLoans::take_table() noexcept {
   return std::exchange(table_, nullptr);
 }
 
-void VringLoans::call(const net::BurstResult& given) const noexcept {
-  if (given.needs_call && last_->call != nullptr) last_->call->signal();
+void VringLoans::call(const net::BurstResult& given) noexcept {
+  if (!given.needs_call) return;
+  if (last_->call != nullptr)
+    last_->call->signal();
+  else
+    call_in_band_ = call_in_band_ || last_->call_in_band;
 }
 
 LoanState VringLoans::state() const noexcept {

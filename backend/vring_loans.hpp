@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include <vhostx/port.hpp>
@@ -25,7 +26,7 @@ class VringLoans {
   VringLoans(const VringLoans&) = delete;
   VringLoans& operator=(const VringLoans&) = delete;
 
-  /// A ring starts with this snapshot: it may lend if there is DmaMemory in it. Error: system; it copies then.
+  /// A ring starts with this snapshot: it lends while there is DmaMemory in it. Error: system; it copies then.
   Result<void> begin(RunningVring& first);
   /// A snapshot that takes the place of another one of the same ring; followed() when it has.
   void follow(RunningVring& next);
@@ -39,6 +40,9 @@ class VringLoans {
   /// After stop(): gives the driver everything, whether it has come back or not. Returns how many loans had not.
   std::uint32_t give_up(VringDataState& data) noexcept;
 
+  /// Whether the driver wants to know of what settle() and give_up() gave back, and is to be told in-band; once.
+  bool take_call_in_band() noexcept { return std::exchange(call_in_band_, false); }
+
   /// Lets go of memory and of tables that no mbuf needs any more. False: nothing is left that would have to be looked
   /// at again.
   bool look_after() noexcept;
@@ -50,12 +54,13 @@ class VringLoans {
   using Table = zerocopy::LoanTable::Owned;
 
   Table take_table() noexcept;
-  void call(const net::BurstResult& given) const noexcept;
+  void call(const net::BurstResult& given) noexcept;
 
   const bool lends_;
   const zerocopy::LoanLimits limits_;
   const bool from_guest_;
   std::unique_ptr<const RunningVring> last_;  // of a ring that waits for its loans
+  bool call_in_band_ = false;
   const zerocopy::MemoryPin* pin_ = nullptr;  // of the snapshot in force
 
   mutable std::mutex lock_;  // state() against changes of these two

@@ -18,6 +18,10 @@ class RingCounters {
     value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
 
+  std::uint64_t value(VringCounter id) const noexcept {
+    return values_[static_cast<std::size_t>(id)].load(std::memory_order_relaxed);
+  }
+
   VringStats snapshot() const noexcept {
     VringStats stats;
     for (std::size_t i = 0; i < values_.size(); ++i) stats.values[i] = values_[i].load(std::memory_order_relaxed);

@@ -41,7 +41,6 @@ class Borrower {
       return nullptr;
     }
     template_.apply(mbuf, 0);
-    const auto mark = queue_.mark();
     std::uint16_t head = 0;
     const bool spare = lending_.table.take_spare(head);
     if (spare || queue_.pop(head) == virtqueue::Pop::chain) {
@@ -49,13 +48,20 @@ class Borrower {
       if (spare)
         lending_.table.keep_spare(head);
       else
-        queue_.rewind(mark);
+        step_back();
     }
     rte_mempool_put(pool_, mbuf);
     return nullptr;
   }
 
  private:
+  /// Before the chain that was popped last, and not before bad heads that were passed over on the way to it.
+  void step_back() noexcept {
+    auto mark = queue_.mark();
+    --mark.avail_next;
+    queue_.rewind(mark);
+  }
+
   bool lend(rte_mbuf* mbuf, std::uint16_t head) noexcept {
     ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, virtqueue::Direction::writable, head,
                        context_.layout.descriptor(head));
@@ -63,6 +69,8 @@ class Borrower {
     std::uint8_t* header = nullptr;
     Segments segments;
     if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
+    // A border of IOVAs must not cut the net header: the first mbuf has room for all of it, and for data.
+    if (header == pieces.spans[0].data && segments.first_size() <= header_bytes_) return false;
     Loan* const loan = lending_.table.take(lending_.pin, head, walker.ring_entries(), now_);
     if (loan == nullptr) return false;
     loan->header = header;
@@ -140,30 +148,34 @@ class Committer {
   /// Whether all segments are borrowed, held by nobody else, whole loans, and filled from the front. `loans` counts.
   bool is_ours(rte_mbuf* packet, std::uint16_t& loans) const noexcept {
     std::uint32_t bytes = 0;
+    bool full = true;  // all buffers but a packet's last are (VIRTIO 1.2, 5.1.6.4.1)
     for (rte_mbuf* segment = packet; segment != nullptr; ++loans) {
+      const std::uint32_t before = bytes;
       const Loan* const loan = lending_.table.find(*segment);
-      if (loan == nullptr || !is_whole(segment, *loan, loans == 0, bytes)) return false;
+      if (loan == nullptr || !is_whole(segment, *loan, loans == 0, full, bytes) || bytes == before) return false;
     }
     return bytes == packet->pkt_len && bytes >= net::ethernet_header_bytes;
   }
 
-  /// `segment` moves past the loan's segments, `bytes` grows by what is in them.
-  bool is_whole(rte_mbuf*& segment, const Loan& loan, bool first, std::uint32_t& bytes) const noexcept {
+  /// `segment` moves past the loan's segments, `bytes` grows by what is in them; `full`: whether all so far are.
+  bool is_whole(rte_mbuf*& segment, const Loan& loan, bool first, bool& full, std::uint32_t& bytes) const noexcept {
     std::uint16_t segments = 0;
-    bool full = true;
+    std::uint64_t order = Segments::order_of_none;
     // Behind the net header in the packet's first buffer, at the very front of the others (VIRTIO 1.2, 5.1.6.4).
     const bool header_inside = segment->buf_addr == loan.header;
     if (!first && !header_inside) return false;
     std::uint16_t expected = first && header_inside ? header_bytes_ : std::uint16_t{0};
     for (; segment != nullptr && segment->shinfo == &loan.shared && lending_.table.find(*segment) == &loan;
          segment = segment->next, ++segments) {
-      if (rte_mbuf_refcnt_read(segment) != 1 || segment->data_len > segment->buf_len) return false;
+      if (rte_mbuf_refcnt_read(segment) != 1 || std::uint32_t{segment->data_off} + segment->data_len > segment->buf_len)
+        return false;
+      order = Segments::order_after(order, *segment);
       if (segment->data_len != 0 && (!full || segment->data_off != expected)) return false;
       full = full && expected + segment->data_len == segment->buf_len;
       bytes += segment->data_len;
       expected = 0;
     }
-    return rte_mbuf_ext_refcnt_read(&loan.shared) == segments;
+    return order == loan.order && rte_mbuf_ext_refcnt_read(&loan.shared) == segments;
   }
 
   void show(rte_mbuf* packet) noexcept {
@@ -225,10 +237,14 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
     }
     if (result.packets == count) break;
     // Anything else goes the way of all packets, into other buffers; its own are spare then.
+    const std::uint64_t delivered = context.counters.value(VringCounter::packets);
     const auto copied = net::enqueue(context, packets + result.packets, 1);
     result.needs_call |= copied.needs_call;
-    if (copied.packets == 0) break;
-    context.counters.add(VringCounter::copied_shape, 1);
+    if (copied.packets == 0) {
+      result.needs_call |= return_spares(context, lending.table).needs_call;
+      break;
+    }
+    if (context.counters.value(VringCounter::packets) != delivered) context.counters.add(VringCounter::copied_shape, 1);
     rte_pktmbuf_free(packets[result.packets++]);
   }
   return result;
@@ -237,6 +253,14 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
 std::uint32_t keep_returned(LoanTable& table) noexcept {
   if (!table.has_returns()) return 0;
   return table.collect([&table](std::uint16_t head) { table.keep_spare(head); });
+}
+
+net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept {
+  const std::uint32_t back = keep_returned(table);
+  net::BurstResult result;
+  if (virtqueue::is_idle(context.layout, context.cursor)) result = return_spares(context, table);
+  result.packets = static_cast<std::uint16_t>(back);
+  return result;
 }
 
 net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept {

@@ -26,6 +26,9 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
 
 /// Chains whose mbufs were freed without commit(): they are lent next. Returns how many came back.
 std::uint32_t keep_returned(LoanTable& table) noexcept;
+/// The same; where the driver has no other buffers posted, spare ones go back to it, empty. `packets` of the result
+/// counts those that came back.
+net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept;
 
 /// Gives the driver all spare chains back, empty, so that it posts them again.
 net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept;

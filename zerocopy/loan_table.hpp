@@ -46,13 +46,16 @@ struct alignas(64) Loan {
   rte_mbuf_ext_shared_info shared;  ///< First: a segment's shinfo is its loan.
   LoanTable* table = nullptr;       ///< For the callback.
   MemoryPin* pin = nullptr;
-  std::uint8_t* header = nullptr;         ///< To the guest: where its net header goes.
   std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it.
   std::uint32_t link = ReturnQueue::none;
   std::uint16_t head = 0;
   std::uint16_t entries = 0;  ///< Of the descriptor table that the chain occupies; 0: the loan is free.
+
+  // To the guest only; on a line of its own.
+  alignas(64) std::uint8_t* header = nullptr;  ///< Where the net header goes.
+  std::uint64_t order = 0;                     ///< Of the chain's segments, see Segments::order_after().
 };
-static_assert(sizeof(Loan) == 64);
+static_assert(sizeof(Loan) == 128);
 
 /// What a port's options say of loans.
 struct LoanLimits {

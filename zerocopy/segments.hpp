@@ -47,6 +47,15 @@ class Segments {
   }
 
   std::uint32_t count() const noexcept { return count_; }
+  std::uint16_t first_size() const noexcept { return list_[0].size; }
+
+  /// A number for the buffers of a loan in their order, segment by segment: it tells whether an application that
+  /// chained mbufs has kept it.
+  static constexpr std::uint64_t order_of_none = 0;
+  static std::uint64_t order_after(std::uint64_t before, const rte_mbuf& segment) noexcept {
+    constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;
+    return (before ^ reinterpret_cast<std::uintptr_t>(segment.buf_addr)) * odd;
+  }
 
   /// Attaches `first`, which is fresh, and as many mbufs of `pool` as it takes beside it. The loan has a reference for
   /// each. `filled`: whether the buffers hold a packet, or wait for one. False: no mbufs, and nothing has changed.
@@ -56,11 +65,13 @@ class Segments {
     if (more_count != 0 && rte_pktmbuf_alloc_bulk(pool, more.data(), more_count) != 0) return false;
     loan.shared.refcnt = static_cast<std::uint16_t>(count_);
     attach_one(first, list_[0], loan, filled);
+    if (!filled) loan.order = order_after(order_of_none, *first);
     first->nb_segs = static_cast<std::uint16_t>(count_);
     std::uint32_t bytes = first->data_len;
     rte_mbuf* last = first;
     for (std::uint32_t i = 0; i < more_count; ++i) {
       attach_one(more[i], list_[i + 1], loan, filled);
+      if (!filled) loan.order = order_after(loan.order, *more[i]);
       bytes += more[i]->data_len;
       last->next = more[i];
       last = more[i];

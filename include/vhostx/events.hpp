@@ -69,8 +69,9 @@ struct StatusSet {
 };
 
 /// The library wants lent buffers of this vring back: free their mbufs, or commit what was borrowed. The ring is about
-/// to stop, which waits for that, PortOptions::loan_timeout at most; or memory that they lie in is no longer the
-/// guest's, which waits for nothing, but the pages are held for them.
+/// to stop, which waits for that, PortOptions::loan_timeout at most; or the memory table that they belong
+/// to was replaced, which waits for nothing: the pages are held for them, and while several old tables are held,
+/// packets are copied.
 struct LoansRecalled {
   std::uint16_t index = 0;
   std::uint32_t outstanding = 0;  ///< Packets, or borrowed buffers.

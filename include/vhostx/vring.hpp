@@ -19,7 +19,7 @@ class VringCore;
 
 /// A vring's two axes (vhost-user, "Ring states"), and the third that a lying driver adds.
 struct VringState {
-  bool started = false;  ///< From VringStarted to VringStopped.
+  bool started = false;  ///< From VringStarted until the ring stops; VringStopped may wait for loans then.
   bool enabled = false;  ///< SET_VRING_ENABLE 1, or VHOST_USER_F_PROTOCOL_FEATURES was not negotiated.
   bool broken = false;   ///< The driver lied; sticky until the ring is started again.
 };
@@ -79,9 +79,10 @@ class VHOSTX_EXPORT Vring {
   /// the receive buffers that the guest has posted, as empty mbufs attached to them: write at rte_pktmbuf_mtod(), up to
   /// rte_pktmbuf_tailroom() bytes, set data_len and pkt_len and, if wanted, offload flags, then commit_burst(). Before
   /// the data is room for the net header and for nothing else. A buffer in several pieces is a chain of mbufs without
-  /// data, to be filled from the front. An mbuf that is freed instead gives its buffer back untouched. Returns how
-  /// many; 0 also where the next buffer cannot be lent (its net header is cut, or it is in too many pieces), and on a
-  /// vring that is stopped, disabled, broken, from the guest, or of a port without PortOptions::zero_copy.
+  /// data, to be filled from the front. An mbuf that is freed instead gives its buffer back untouched: it is
+  /// lent next, or goes back to the guest, empty, when that has no others posted. Returns how many; 0 also where the
+  /// next buffer cannot be lent (its net header is cut, or it is in too many pieces), and on a vring that is stopped,
+  /// disabled, broken, from the guest, or of a port without PortOptions::zero_copy.
   std::uint16_t borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept;
 
   /// Delivers packets that lie in borrowed buffers, in order, and frees the mbufs of those that it returns the number

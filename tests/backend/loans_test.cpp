@@ -133,6 +133,42 @@ TEST_F(Loans, OldMemoryStaysUntilTheyAreBack) {
   wait_until([before] { return guest_mappings() == before; });
 }
 
+TEST_F(Loans, ManyOldTablesAreNotKeptAlive) {
+  // One packet is held of each table that there was: a front-end could bring them for ever.
+  const std::size_t before = guest_mappings();
+  for (int i = 0; i < 8; ++i) {
+    machine->send_memory();
+    transmit_large(*machine, 1);
+    rte_mbuf* packet = nullptr;
+    wait_until([&] { return ring().dequeue_burst(test_pool(), &packet, 1) == 1; });
+    lent.push_back(packet);
+  }
+  machine->sync();
+  EXPECT_LE(guest_mappings(), before + 3);
+  EXPECT_FALSE(RTE_MBUF_HAS_EXTBUF(lent.back())) << "copied meanwhile";
+  give_back();
+  ring().poll_completions();
+  wait_until([&] {
+    transmit_large(*machine, 1);
+    rte_mbuf* packet = nullptr;
+    if (ring().dequeue_burst(test_pool(), &packet, 1) != 1) return false;
+    const bool again = RTE_MBUF_HAS_EXTBUF(packet);
+    rte_pktmbuf_free(packet);
+    ring().poll_completions();
+    machine->ring(1).driver.reap();
+    return again;
+  });
+}
+
+TEST_F(Loans, BorrowedBuffersThatAreFreedGoBackToAGuestThatHasNoOthers) {
+  machine->ring(0).driver.chain().writable(2048).publish();
+  rte_mbuf* buffer = nullptr;
+  ASSERT_EQ(fixture.port->to_guest().borrow_burst(test_pool(), &buffer, 1), 1);
+  rte_pktmbuf_free(buffer);
+  EXPECT_EQ(fixture.port->to_guest().poll_completions(), 1);
+  EXPECT_EQ(machine->ring(0).driver.used_index(), 1);
+}
+
 TEST_F(Loans, ARegionThatIsRemovedWithTheRingInItStopsTheRing) {
   const std::size_t before = guest_mappings();
   auto status = std::async(std::launch::async, [this] {

@@ -123,6 +123,75 @@ TEST(Borrow, WhatLiesInTheWrongPlaceIsCopiedIntoOtherBuffers) {
   for (rte_mbuf* buffer : spare) rte_pktmbuf_free(buffer);
 }
 
+TEST(Borrow, ABufferThatIsNotFullIsAPacketsLastOrIsCopied) {
+  LoanFixture ring;
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(1012).publish();
+  auto buffers = ring.borrow(2);
+  begin_at_the_front(buffers[1]);
+  fill(buffers[0], pattern(900, 1));
+  fill(buffers[1], pattern(500, 2));
+  ASSERT_EQ(rte_pktmbuf_chain(buffers[0], buffers[1]), 0);
+  EXPECT_EQ(ring.commit({buffers[0]}), 1);
+  const auto used = ring.driver.reap();
+  ASSERT_EQ(used.size(), 2U);
+  EXPECT_EQ(used[0].length, 1012U) << "VIRTIO 1.2, 5.1.6.4.1";
+  EXPECT_EQ(join(received(ring.driver, used[0]).packet, ring.driver.bytes_of(used[1])),
+            join(pattern(900, 1), pattern(500, 2)));
+}
+
+TEST(Borrow, MoreThanABufferHoldsIsNotDeliveredFromIt) {
+  LoanFixture ring;
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(1012).publish();
+  auto buffers = ring.borrow(1);
+  buffers[0]->data_len = 1012;  // 12 more than there is room for
+  buffers[0]->pkt_len = 1012;
+  EXPECT_EQ(ring.commit(buffers), 1);
+  for (const auto& used : ring.driver.reap()) EXPECT_LE(used.length, 1012U);
+}
+
+TEST(Borrow, PiecesInAnotherOrderAreCopied) {
+  LoanFixture ring;
+  for (int i = 0; i < 2; ++i) ring.driver.chain().writable(12).writable(500).writable(500).publish();
+  auto buffers = ring.borrow(1);
+  rte_mbuf* const first = buffers[0];
+  rte_mbuf* const second = first->next;
+  second->next = first;
+  first->next = nullptr;
+  second->nb_segs = 2;
+  second->pkt_len = 1000;
+  std::uint8_t fill_byte = 1;
+  for (rte_mbuf* segment : {second, first}) {
+    segment->data_len = 500;
+    std::memset(rte_pktmbuf_mtod(segment, void*), fill_byte++, 500);
+  }
+  EXPECT_EQ(ring.commit({second}), 1);
+  const auto used = ring.driver.reap();
+  ASSERT_EQ(used.size(), 1U);
+  const Bytes packet = received(ring.driver, used[0]).packet;
+  EXPECT_EQ(packet.front(), 1);
+  EXPECT_EQ(packet.back(), 2);
+}
+
+TEST(Borrow, ACommitThatFindsNoBuffersFreesTheSpareOnes) {
+  LoanFixture ring;
+  for (int i = 0; i < 4; ++i) ring.driver.chain().writable(2048).publish();
+  for (rte_mbuf* buffer : ring.borrow()) rte_pktmbuf_free(buffer);
+  rte_mbuf* const packet = make_packet(test_pool(), pattern(300));
+  EXPECT_EQ(ring.commit({packet}), 0);
+  EXPECT_EQ(ring.driver.reap().size(), 4U) << "to be posted again";
+  ring.driver.chain().writable(2048).publish();
+  EXPECT_EQ(ring.commit({packet}), 1);
+}
+
+TEST(Borrow, ABadHeadIsCountedOnceBeforeAChainThatCannotBeLent) {
+  LoanFixture ring;
+  ring.driver.publish_head(999);
+  ring.driver.chain().writable(5).writable(2000).publish();
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(ring.borrow().empty());
+  EXPECT_EQ(ring.count(VringCounter::drop_bad_head), 1U);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::none);
+}
+
 TEST(Borrow, OwnMbufsAreDeliveredToo) {
   LoanFixture ring;
   ring.driver.chain().writable(2048).publish();
