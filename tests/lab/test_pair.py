@@ -65,8 +65,8 @@ def check_way(stats, variant):
         moved, packets = port["to_guest"]["moved"], port["to_guest"]["packets"]
         if variant.port:
             check_equal(moved, 0, f"packets moved to {port['name']} without zero copy")
-        else:  # broadcasts and what a full ring kept waiting were copied
-            check(moved > packets / 2, f"{moved} of {packets} packets to {port['name']} were moved")
+        else:  # how many, depends on how long a receiver's ring was full: what had to wait was copied
+            check(0 < moved <= packets, f"{moved} of {packets} packets to {port['name']} were moved")
 
 
 def queue_packets(guest, direction):
