@@ -29,11 +29,10 @@ Result<LoanTable::Owned> LoanTable::create(std::uint32_t ring_size, const LoanLi
   if (pages == MAP_FAILED) return make_system_error(errno, "memory for {} loans", loans);
   LoanLimits own = limits;
   own.entries_max = entries;
-  return Owned(new (pages) LoanTable(static_cast<std::byte*>(pages), size, ring_size, loans, own));
+  return Owned(new (pages) LoanTable(static_cast<std::byte*>(pages), size, loans, own));
 }
 
-LoanTable::LoanTable(std::byte* pages, std::size_t size, std::uint32_t, std::uint32_t loans,
-                     const LoanLimits& limits) noexcept
+LoanTable::LoanTable(std::byte* pages, std::size_t size, std::uint32_t loans, const LoanLimits& limits) noexcept
     : size_(size), copy_below_(limits.copy_below), entries_left_(limits.entries_max), free_count_(loans) {
   std::byte* at = pages + sizeof(LoanTable);
   Loan* const first = new (at) Loan[loans];

@@ -189,8 +189,7 @@ class LoanTable {
   std::uint64_t oldest() const noexcept;
 
  private:
-  LoanTable(std::byte* pages, std::size_t size, std::uint32_t ring_size, std::uint32_t loans,
-            const LoanLimits& limits) noexcept;
+  LoanTable(std::byte* pages, std::size_t size, std::uint32_t loans, const LoanLimits& limits) noexcept;
   ~LoanTable() = default;
 
   void leave() noexcept;

@@ -46,7 +46,6 @@ class Segments {
     return std::all_of(pieces.begin(), pieces.end(), [&](const memory::HostSpan& span) { return add(memory, span); });
   }
 
-  std::uint32_t count() const noexcept { return count_; }
   std::uint16_t first_size() const noexcept { return list_[0].size; }
 
   /// A number for the buffers of a loan in their order, segment by segment: it tells whether an application that
