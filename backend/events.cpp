@@ -22,6 +22,16 @@ std::string describe_mac(const std::array<std::uint8_t, 6>& mac) {
   return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
+std::string describe_node(int node) { return node == no_node ? std::string("unknown") : fmt::format("{}", node); }
+
+std::string describe_placement(const PlacementChanged& event) {
+  const VringPlacement& placement = event.placement;
+  std::string text = fmt::format("vring {}: memory on node {}, state on node {}", event.index,
+                                 describe_node(event.node), describe_node(placement.state_node));
+  if (!placement.problem.empty()) text += fmt::format(" ({})", placement.problem);
+  return text;
+}
+
 }  // namespace
 
 const char* event_name(const PortEvent& event) noexcept {
@@ -39,6 +49,7 @@ const char* event_name(const PortEvent& event) noexcept {
                         [](const StatusSet&) { return "status_set"; },
                         [](const LoansRecalled&) { return "loans_recalled"; },
                         [](const LoansOverdue&) { return "loans_overdue"; },
+                        [](const PlacementChanged&) { return "placement_changed"; },
                     },
                     event);
 }
@@ -59,6 +70,7 @@ std::string describe(const PortEvent& event) {
           [](const StatusSet& e) { return fmt::format("device status {:#04x}", e.status); },
           [](const LoansRecalled& e) { return fmt::format("vring {}: {} loans recalled", e.index, e.outstanding); },
           [](const LoansOverdue& e) { return fmt::format("vring {}: {} loans overdue", e.index, e.outstanding); },
+          [](const PlacementChanged& e) { return describe_placement(e); },
       },
       event);
 }

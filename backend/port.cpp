@@ -26,4 +26,14 @@ Vring& Port::vring(std::uint16_t index) noexcept {
 
 PortInfo Port::info() const { return core_->info(); }
 
+void Port::look_at_placement() {
+  core_->loop().post_and_wait([this] { core_->look_at_placement(); });
+}
+
+std::vector<RegionPlacement> Port::memory_placement() const {
+  std::vector<RegionPlacement> regions;
+  core_->loop().post_and_wait([&] { regions = core_->memory_placement(); });
+  return regions;
+}
+
 }  // namespace vhostx

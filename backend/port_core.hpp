@@ -43,6 +43,9 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   VringCore& vring(std::uint16_t index) noexcept { return *vrings_[index]; }
   ControlLoop& loop() noexcept { return *loop_; }
   PortInfo info() const;
+  // Control thread.
+  void look_at_placement() {}
+  std::vector<RegionPlacement> memory_placement() const { return {}; }
 
   /// The Port that events name; before open().
   void set_handle(Port& handle) noexcept { handle_ = &handle; }

@@ -44,7 +44,11 @@ Result<void> check_options(const PortOptions& options) {
     return good;
   if (auto good = in_range("copy_below", options.copy_below, 0, 65536); !good) return good;
   if (auto good = in_range("loans_max", options.loans_max, 0, 32768); !good) return good;
-  return in_range("loan_timeout in ms", static_cast<std::uint64_t>(options.loan_timeout.count()), 0, 60'000);
+  if (auto good = in_range("loan_timeout in ms", static_cast<std::uint64_t>(options.loan_timeout.count()), 0, 60'000);
+      !good)
+    return good;
+  if (options.numa_interval == milliseconds(0)) return {};
+  return in_range("numa_interval", options.numa_interval, milliseconds(10));
 }
 
 }  // namespace vhostx::backend

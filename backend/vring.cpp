@@ -32,4 +32,7 @@ VringState Vring::state() const noexcept { return core_.state(); }
 VringStats Vring::stats() const noexcept { return core_.stats(); }
 LoanState Vring::loans() const noexcept { return core_.loans().state(); }
 
+int Vring::numa_node() const noexcept { return core_.numa_node(); }
+VringPlacement Vring::placement() const { return core_.placement(); }
+
 }  // namespace vhostx

@@ -58,6 +58,8 @@ class VringCore {
   int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
   VringState state() const noexcept;
   VringStats stats() const noexcept;
+  int numa_node() const noexcept { return no_node; }
+  VringPlacement placement() const { return {}; }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);
   void unwatch(const Waiter::State& waiter) noexcept;
 

@@ -14,6 +14,13 @@ foreach(name IN ITEMS eal mempool mbuf ring)
 endforeach()
 target_link_libraries(vhostx_dpdk INTERFACE ${VHOSTX_RTE_eal} ${VHOSTX_RTE_mempool} ${VHOSTX_RTE_mbuf})
 
+# libnuma has no pkg-config file in every release.
+find_path(VHOSTX_NUMA_INCLUDE numa.h REQUIRED)
+find_library(VHOSTX_NUMA numa REQUIRED)
+add_library(vhostx_numa_library INTERFACE)
+target_include_directories(vhostx_numa_library SYSTEM INTERFACE ${VHOSTX_NUMA_INCLUDE})
+target_link_libraries(vhostx_numa_library INTERFACE ${VHOSTX_NUMA})
+
 # Asio, standalone and header-only.
 find_path(VHOSTX_ASIO_INCLUDE asio.hpp REQUIRED)
 add_library(vhostx_asio INTERFACE)

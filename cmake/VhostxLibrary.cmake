@@ -11,7 +11,8 @@ set_target_properties(vhostx PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${P
 target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(vhostx INTERFACE cxx_std_20)
-target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk> Threads::Threads)
+target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk>
+                      $<BUILD_INTERFACE:vhostx_numa_library> Threads::Threads)
 target_link_options(vhostx PRIVATE -Wl,--as-needed)
 if(NOT VHOSTX_SANITIZE) # clang keeps the sanitizers' run time in the executable
   target_link_options(vhostx PRIVATE -Wl,--no-undefined)

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include <vhostx/export.hpp>
+#include <vhostx/placement.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/vring_fault.hpp>
 
@@ -83,9 +84,17 @@ struct LoansOverdue {
   std::uint32_t outstanding = 0;
 };
 
-using PortEvent =
-    std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted, VringStopped,
-                 VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled, LoansOverdue>;
+/// The vring's memory or the library's state for it lies on other nodes than when it was last looked at: its mbufs and
+/// the lcore that serves it are best brought along (MempoolsByNode, lcores_on()).
+struct PlacementChanged {
+  std::uint16_t index = 0;
+  int node = no_node;  ///< Where the guest's memory is, `placement.wanted_node`.
+  VringPlacement placement;
+};
+
+using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
+                               VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled,
+                               LoansOverdue, PlacementChanged>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
 /// library lock held. It may call anything of the public interface, and may destroy the Port. While it runs, no

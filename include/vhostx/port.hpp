@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <vhostx/events.hpp>
 #include <vhostx/export.hpp>
+#include <vhostx/placement.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/vring.hpp>
 
@@ -47,6 +49,11 @@ struct PortOptions {
                                     ///< to 32768; then packets are copied. 0: half of the ring.
   std::chrono::milliseconds loan_timeout{
       100};  ///< How long a ring that stops waits for its loans, 0 to 60 s. See LoansRecalled.
+
+  NumaPolicy numa = NumaPolicy::follow;  ///< On a machine with one node there is nothing to follow, whatever this says.
+  std::chrono::milliseconds numa_interval{
+      500};  ///< Between two looks at where the memory of running vrings is, 10 ms to 24 h; 0: looked at only when a
+             ///< ring starts, when memory changes, and by Port::look_at_placement().
 };
 
 /// What the library knows of the front-end now.
@@ -89,6 +96,12 @@ class VHOSTX_EXPORT Port {
 
   /// Any thread.
   PortInfo info() const;
+
+  /// Looks now at where the memory of the running vrings is, and moves the state that lies elsewhere; what changed is
+  /// an event (PlacementChanged). Waits for the control thread; not for the data path. Any thread.
+  void look_at_placement();
+  /// Where the guest's memory lies, region by region. Waits for the control thread. Any thread.
+  std::vector<RegionPlacement> memory_placement() const;
 
  private:
   std::shared_ptr<backend::PortCore> core_;

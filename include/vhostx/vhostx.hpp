@@ -5,7 +5,9 @@
 #include <vhostx/backend.hpp>
 #include <vhostx/events.hpp>
 #include <vhostx/log.hpp>
+#include <vhostx/numa.hpp>
 #include <vhostx/offload.hpp>
+#include <vhostx/placement.hpp>
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/transfer.hpp>

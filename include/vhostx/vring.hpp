@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <vhostx/export.hpp>
+#include <vhostx/placement.hpp>
 #include <vhostx/vring_stats.hpp>
 
 struct rte_mbuf;
@@ -36,10 +37,10 @@ struct LoanState {
 ///
 /// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions and set_notifications of one
 /// vring are called by one thread at a time (asserted in debug builds); which thread may change between calls.
-/// Different vrings are independent. The other functions may be called from any thread. None but loans() allocates (but
-/// mbufs), locks, throws or logs; the only system call is the write to an eventfd: the call, when the driver asks for
-/// it (the control thread's, where calls go in-band); the err eventfd and the control thread's, once, when a vring
-/// breaks.
+/// Different vrings are independent. The other functions may be called from any thread. None but loans() and
+/// placement() allocates (but mbufs), locks, throws or logs; the only system call is the write to an eventfd: the call,
+/// when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and the control
+/// thread's, once, when a vring breaks.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;
@@ -111,6 +112,11 @@ class VHOSTX_EXPORT Vring {
   VringStats stats() const noexcept;
   /// Takes a lock that the control thread takes too: not for the data path.
   LoanState loans() const noexcept;
+  /// The NUMA node of the guest's memory behind this vring, as last looked at; no_node: not known. The event
+  /// PlacementChanged says when it is another one.
+  int numa_node() const noexcept;
+  /// All that is known of it. Allocates, and takes a lock that the control thread takes too: not for the data path.
+  VringPlacement placement() const;
 
  private:
   friend class backend::VringCore;

@@ -14,15 +14,16 @@ LAYERS = {
     "base": {"base"},
     "protocol": {"protocol", "base"},
     "memory": {"memory", "base"},
+    "numa": {"numa", "base"},
     "virtqueue": {"virtqueue", "memory", "base"},
     "net": {"net", "virtqueue", "memory", "base"},
-    "zerocopy": {"zerocopy", "net", "virtqueue", "memory", "base"},
-    "backend": {"backend", "zerocopy", "net", "virtqueue", "memory", "protocol", "base"},
+    "zerocopy": {"zerocopy", "net", "virtqueue", "numa", "memory", "base"},
+    "backend": {"backend", "zerocopy", "net", "virtqueue", "numa", "memory", "protocol", "base"},
 }
 DPDK = {"net", "zerocopy", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
 # Public headers that a layer implements itself.
-PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
+PUBLIC = {"numa": {"vhostx/placement.hpp"}, "net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
 

@@ -79,6 +79,10 @@ struct Fields {
   void operator()(const StatusSet& event) const { out["status"] = event.status; }
   void operator()(const LoansRecalled& event) const { loans(event.index, event.outstanding); }
   void operator()(const LoansOverdue& event) const { loans(event.index, event.outstanding); }
+  void operator()(const PlacementChanged& event) const {
+    out["vring"] = event.index;
+    out["node"] = event.node;
+  }
 
   void loans(std::uint16_t index, std::uint32_t outstanding) const {
     out["vring"] = index;
