@@ -61,7 +61,7 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
   sort_by(regions, guest_start);
   if (auto disjoint = check_overlap(regions, guest_start, "guest"); !disjoint) return disjoint.error();
 
-  auto memory = std::make_shared<GuestMemory>();
+  auto memory = std::allocate_shared<GuestMemory>(PageAllocator<GuestMemory>());
   memory->bytes_ = *bytes;
   for (const auto& region : regions) {
     const auto& d = region->description();
@@ -122,6 +122,18 @@ bool GuestMemory::find(GuestAddress address, Hint& hint) const noexcept {
   if (address.value - entry.guest >= entry.size) return false;
   hint = entry;
   return true;
+}
+
+std::array<HostSpan, 4> GuestMemory::own_pages() const noexcept {
+  const auto span = [](const void* data, std::size_t bytes) {
+    return HostSpan{static_cast<std::uint8_t*>(const_cast<void*>(data)), whole_pages(bytes)};
+  };
+  // This object begins on the first of its pages, or, behind the count of its owners, in it: there is no second.
+  const auto at = reinterpret_cast<std::uintptr_t>(this) / whole_pages(1) * whole_pages(1);
+  return {span(reinterpret_cast<const void*>(at), sizeof *this),
+          span(starts_.data(), starts_.capacity() * sizeof starts_[0]),
+          span(entries_.data(), entries_.capacity() * sizeof entries_[0]),
+          span(slots_.data(), slots_.capacity() * sizeof slots_[0])};
 }
 
 HostSpan GuestMemory::translate(FrontEndAddress address, std::size_t length) const noexcept {

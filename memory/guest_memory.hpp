@@ -2,6 +2,7 @@
 // GuestMemory: an immutable table of mapped regions, and the one bridge from a peer's numbers to pointers.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include <vhostx/result.hpp>
 
+#include "base/page_memory.hpp"
 #include "memory/address.hpp"
 #include "memory/mapped_region.hpp"
 
@@ -89,16 +91,22 @@ class GuestMemory {
   const std::vector<std::shared_ptr<const MappedRegion>>& regions() const noexcept { return regions_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
 
+  /// What translations read, each in pages of its own: for NUMA placement.
+  std::array<HostSpan, 4> own_pages() const noexcept;
+
  private:
+  template <typename T>
+  using PageVector = std::vector<T, PageAllocator<T>>;
+
   void index_regions();
   void reset_index(unsigned shift, unsigned slots_log2);
   bool fill_slots();
   bool find(GuestAddress address, Hint& hint) const noexcept;
 
   std::vector<std::shared_ptr<const MappedRegion>> regions_;  // by guest address
-  std::vector<std::uint64_t> starts_;  // their guest addresses again, dense: a search touches few cache lines
-  std::vector<Hint> entries_{1};       // the same, after an empty one
-  std::vector<std::uint16_t> slots_;   // guest addresses in equal slots: which entry lies in each, 0 for none
+  PageVector<std::uint64_t> starts_;  // their guest addresses again, dense: a search touches few cache lines
+  PageVector<Hint> entries_{1};       // the same, after an empty one
+  PageVector<std::uint16_t> slots_;   // guest addresses in equal slots: which entry lies in each, 0 for none
   Index index_;
   std::uint64_t bytes_ = 0;
 };

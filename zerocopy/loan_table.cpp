@@ -5,8 +5,6 @@
 #include <cerrno>
 #include <new>
 
-#include <sys/mman.h>
-
 #include "base/error.hpp"
 
 namespace vhostx::zerocopy {
@@ -25,8 +23,8 @@ Result<LoanTable::Owned> LoanTable::create(std::uint32_t ring_size, const LoanLi
   const std::uint32_t loans = std::min(entries, loans_max);
   const std::size_t size =
       sizeof(LoanTable) + loans * (sizeof(Loan) + sizeof(std::uint32_t)) + ring_size * sizeof(std::uint16_t);
-  void* pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) return make_system_error(errno, "memory for {} loans", loans);
+  void* pages = map_pages(size);
+  if (pages == nullptr) return make_system_error(ENOMEM, "memory for {} loans", loans);
   LoanLimits own = limits;
   own.entries_max = entries;
   return Owned(new (pages) LoanTable(static_cast<std::byte*>(pages), size, loans, own));
@@ -75,6 +73,12 @@ std::uint32_t LoanTable::drop_unused_pins(const MemoryPin* current) noexcept {
   return kept;
 }
 
+void LoanTable::add_areas(std::vector<MemoryArea>& areas) const {
+  areas.push_back({reinterpret_cast<std::uintptr_t>(this), whole_pages(size_)});
+  for (const auto& pin : pins_)
+    areas.push_back({reinterpret_cast<std::uintptr_t>(pin.get()), whole_pages(sizeof *pin)});
+}
+
 void LoanTable::give_back(Loan& loan) noexcept {
   loan.lent_at.store(0, std::memory_order_relaxed);
   if (returns_.push(static_cast<std::uint32_t>(&loan - loans_.data()), loan.link) == ReturnQueue::Pushed::last)
@@ -99,7 +103,7 @@ void LoanTable::destroy() noexcept {
   const std::size_t size = size_;
   for (Loan& loan : loans_) loan.~Loan();
   this->~LoanTable();
-  ::munmap(this, size);
+  unmap_pages(this, size);
 }
 
 }  // namespace vhostx::zerocopy

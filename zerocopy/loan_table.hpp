@@ -13,8 +13,10 @@
 
 #include <rte_mbuf_core.h>
 
+#include <vhostx/placement.hpp>
 #include <vhostx/result.hpp>
 
+#include "base/page_memory.hpp"
 #include "zerocopy/dma_memory.hpp"
 #include "zerocopy/return_queue.hpp"
 
@@ -23,7 +25,7 @@ namespace vhostx::zerocopy {
 class LoanTable;
 
 /// A memory table for as long as loans point into it. The data thread counts, the control thread looks.
-class MemoryPin {
+class MemoryPin : public InOwnPages {
  public:
   explicit MemoryPin(std::shared_ptr<const DmaMemory> memory) noexcept : memory_(std::move(memory)) {}
 
@@ -177,6 +179,9 @@ class LoanTable {
   MemoryPin& pin(const std::shared_ptr<const DmaMemory>& memory);
   /// Forgets memory that no loan points into, but for `current`. Returns how many loans keep older memory.
   std::uint32_t drop_unused_pins(const MemoryPin* current) noexcept;
+
+  /// Appends the pages that the data thread touches: for NUMA placement.
+  void add_areas(std::vector<MemoryArea>& areas) const;
 
   // ---- any thread
   /// The last mbuf of a loan was freed.
