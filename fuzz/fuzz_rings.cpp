@@ -5,6 +5,7 @@
 #include "fuzz/ring_world.hpp"
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
+#include "virtqueue/posted_sample.hpp"
 
 namespace {
 
@@ -36,6 +37,16 @@ void to_guest(const net::RingContext& context, std::uint32_t length) {
   rte_pktmbuf_free_bulk(packets.data(), static_cast<unsigned>(packets.size()));
 }
 
+// What the control thread reads of a ring, to know where its buffers are: only of guest memory.
+void look(const net::RingContext& context) {
+  std::array<const std::uint8_t*, 64> buffers;
+  const std::size_t count = virtqueue::sample_posted(context.layout, context.memory, buffers);
+  require(count <= buffers.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    [[maybe_unused]] const volatile std::uint8_t first = *buffers[i];
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -46,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       to_guest(context, std::uint32_t{control.packet_length} * 16);
     else
       from_guest(context);
+    look(context);
   });
   require(rte_mempool_in_use_count(pool()) == 0);  // nothing of ours stays behind
   return 0;

@@ -59,6 +59,9 @@ class AvailRing {
   AvailRing(std::uint8_t* shared, std::uint32_t size) noexcept
       : words_(reinterpret_cast<std::uint16_t*>(shared)), size_(size) {}
 
+  /// For asking where it lies.
+  const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
+
   /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3).
   std::uint16_t index_acquire() const noexcept { return __atomic_load_n(words_ + 1, __ATOMIC_ACQUIRE); }
   std::uint16_t entry(std::uint32_t slot) const noexcept {
@@ -100,6 +103,9 @@ class UsedRing {
 
   UsedRing() = default;
   UsedRing(std::uint8_t* shared, std::uint32_t size) noexcept : shared_(shared), size_(size) {}
+
+  /// For asking where it lies.
+  const std::uint8_t* begin() const noexcept { return shared_; }
 
   void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
     element(slot)->value = std::uint64_t{length} << 32 | head;

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Which folders of the project each may include. Public headers that are mere vocabulary belong to nobody.
 VOCABULARY = {"vhostx/result.hpp", "vhostx/log.hpp", "vhostx/vring_fault.hpp", "vhostx/vring_stats.hpp",
-              "vhostx/export.hpp"}
+              "vhostx/export.hpp", "vhostx/placement.hpp"}
 LAYERS = {
     "base": {"base"},
     "protocol": {"protocol", "base"},
@@ -23,7 +23,7 @@ LAYERS = {
 DPDK = {"net", "zerocopy", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
 # Public headers that a layer implements itself.
-PUBLIC = {"numa": {"vhostx/placement.hpp"}, "net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
+PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
 

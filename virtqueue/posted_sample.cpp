@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "virtqueue/posted_sample.hpp"
+
+#include <algorithm>
+
+#include "virtqueue/ring.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+/// The larger of two descriptors that follow each other, for packets: a net header is small.
+class ChainStart {
+ public:
+  ChainStart(const RingLayout& layout, const memory::GuestMemory& memory) noexcept : layout_(layout), memory_(memory) {}
+
+  const std::uint8_t* buffer_of(std::uint16_t head) noexcept {
+    const Descriptor first = layout_.descriptor(head).unpack();
+    if ((first.flags & Descriptor::indirect_flag) != 0) return in_table(first);
+    Descriptor second;
+    if ((first.flags & Descriptor::next_flag) != 0 && first.next < layout_.size)
+      second = layout_.descriptor(first.next).unpack();
+    return larger(first, second);
+  }
+
+ private:
+  const std::uint8_t* in_table(const Descriptor& table) noexcept {
+    const Descriptor first = in_table(table, 0);
+    Descriptor second;
+    if ((first.flags & Descriptor::next_flag) != 0) second = in_table(table, first.next);
+    return larger(first, second);
+  }
+
+  Descriptor in_table(const Descriptor& table, std::uint32_t entry) noexcept {
+    if (entry >= table.length / sizeof(Descriptor)) return {};
+    const auto span = memory_.translate({table.address + entry * sizeof(Descriptor)}, sizeof(Descriptor), table_hint_);
+    return span ? load_descriptor(span.data).unpack() : Descriptor{};
+  }
+
+  const std::uint8_t* larger(const Descriptor& first, const Descriptor& second) noexcept {
+    const Descriptor& chosen = second.length > first.length ? second : first;
+    const memory::HostSpan span = memory_.translate_prefix({chosen.address}, chosen.length, hint_);
+    return span.size == 0 ? nullptr : span.data;
+  }
+
+  const RingLayout& layout_;
+  const memory::GuestMemory& memory_;
+  memory::GuestMemory::Hint hint_;
+  memory::GuestMemory::Hint table_hint_;
+};
+
+}  // namespace
+
+std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& memory,
+                          std::span<const std::uint8_t*> out) noexcept {
+  const std::uint16_t next = layout.avail.index_acquire();
+  // Entries before the first were never written; an index that has just begun anew costs part of one sample.
+  const std::uint32_t posted = std::min<std::uint32_t>(next, layout.size);
+  ChainStart chain(layout, memory);
+  std::size_t count = 0;
+  for (std::uint32_t back = 1; back <= posted && count < out.size(); ++back) {
+    const std::uint16_t head = layout.avail.entry(layout.slot(static_cast<std::uint16_t>(next - back)));
+    if (head >= layout.size) continue;
+    if (const auto* at = chain.buffer_of(head); at != nullptr) out[count++] = at;
+  }
+  return count;
+}
+
+}  // namespace vhostx::virtqueue
