@@ -9,6 +9,7 @@
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/file_kind.hpp"
+#include "numa/look.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -204,6 +205,39 @@ void Device::serve_wishes() {
   for (const auto& ring : rings_) ring->serve_wishes();
 }
 
+void Device::look_at_placement(VringPlacer::Effort effort) {
+  for (const auto& ring : rings_) ring->look_at_placement(effort);
+  place_translations();
+}
+
+// All rings read them: they lie where most of the rings do.
+void Device::place_translations() {
+  if (port_.options().numa != NumaPolicy::follow || memory_.current() == nullptr) return;
+  NodeHistogram rings;
+  for (std::uint16_t i = 0; i < port_.vring_count(); ++i)
+    if (const int node = port_.vring(i).numa_node(); node != no_node) numa::count_on(rings, node);
+  const int node = rings.main_node();
+  if (node == no_node || (node == placed_node_ && placed_.lock() == memory_.current())) return;
+  placed_ = memory_.current();
+  placed_node_ = node;
+  for (const memory::HostSpan& span : memory_.current()->own_pages())
+    if (span.size != 0) port_.kernel().move(span.data, span.size, node);
+}
+
+std::vector<RegionPlacement> Device::memory_placement() const {
+  constexpr std::size_t pages_max = 64;
+  std::vector<RegionPlacement> regions;
+  if (memory_.current() == nullptr) return regions;
+  for (const auto& region : memory_.current()->regions()) {
+    const auto& description = region->description();
+    std::vector<const std::uint8_t*> pages;
+    numa::spread_over(region->host(), description.size, pages_max, pages);
+    regions.push_back({description.guest.value, description.size, region->page_size(),
+                       numa::look_at(port_.kernel(), pages, numa::Untouched::if_there).histogram});
+  }
+  return regions;
+}
+
 std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
 
 std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }
@@ -245,6 +279,8 @@ void Device::send_error(std::uint16_t index) {
 void Device::forget_requests(std::uint16_t index) {
   if (backend_channel_ != nullptr) backend_channel_->forget(index);
 }
+
+void Device::placement_due() { port_.placement_due(); }
 
 void Device::emit(PortEvent event, std::shared_ptr<const void> keep) { port_.emit(std::move(event), std::move(keep)); }
 

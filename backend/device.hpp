@@ -60,6 +60,9 @@ class Device final : private RingHost {
 
   void serve_wishes();
 
+  void look_at_placement(VringPlacer::Effort effort);
+  std::vector<RegionPlacement> memory_placement() const;
+
   protocol::FeatureSet features_offered() const noexcept { return features_offered_; }
   protocol::ProtocolFeatureSet protocol_features_offered() const noexcept { return protocol_offered_; }
   protocol::ProtocolFeatureSet protocol_features() const noexcept { return protocol_features_; }
@@ -76,6 +79,7 @@ class Device final : private RingHost {
   void send_call(std::uint16_t index) override;
   void send_error(std::uint16_t index) override;
   void forget_requests(std::uint16_t index) override;
+  void placement_due() override;
   void emit(PortEvent event, std::shared_ptr<const void> keep = {}) override;
   void run_turn(const std::function<void()>& change) override;
   asio::any_io_executor executor() override;
@@ -85,6 +89,7 @@ class Device final : private RingHost {
   void environment_changed();
   void memory_changed();
   void map_for_devices();
+  void place_translations();
 
   PortCore& port_;
   const protocol::FeatureSet features_offered_;
@@ -99,6 +104,8 @@ class Device final : private RingHost {
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
+  std::weak_ptr<const memory::GuestMemory> placed_;  // the table that lies on placed_node_
+  int placed_node_ = no_node;
 };
 
 }  // namespace vhostx::backend

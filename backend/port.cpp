@@ -27,7 +27,7 @@ Vring& Port::vring(std::uint16_t index) noexcept {
 PortInfo Port::info() const { return core_->info(); }
 
 void Port::look_at_placement() {
-  core_->loop().post_and_wait([this] { core_->look_at_placement(); });
+  core_->loop().post_and_wait([this] { core_->look_at_placement(backend::VringPlacer::Effort::full); });
 }
 
 std::vector<RegionPlacement> Port::memory_placement() const {

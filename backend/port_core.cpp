@@ -27,7 +27,9 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
       log_(loop_->log().with_prefix(options_.socket_path)),
       handler_(std::move(on_event)),
       attention_(std::move(attention)),
-      loan_timer_(loop_->executor()) {}
+      loan_timer_(loop_->executor()),
+      placement_watch_(loop_->executor(), options_, kernel().has_several_nodes(),
+                       [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
 
 PortCore::~PortCore() = default;
 
@@ -65,6 +67,7 @@ void PortCore::close(Farewell farewell) {
   connector_.reset();
   attention_watch_.reset();
   loan_timer_.cancel();
+  placement_watch_.stop();
   if (farewell == Farewell::silent) {
     closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
     drop_session();
@@ -150,6 +153,7 @@ void PortCore::drop_session() {
   session_->device().give_up_loans();
   session_.reset();
   farewell_.reset();
+  placement_watch_.stop();
   look_after_loans();
 }
 
@@ -181,6 +185,21 @@ std::shared_ptr<const zerocopy::DmaMemory> PortCore::map_for_devices(std::shared
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
+}
+
+void PortCore::look_at_placement(VringPlacer::Effort effort) {
+  if (session_ == nullptr || farewell_) return;
+  const auto self = shared_from_this();
+  try {
+    session_->device().look_at_placement(effort);
+  } catch (const std::exception& error) {
+    log_.warning("where the guest's memory is was not looked at: {}", error.what());
+  }
+  deliver();
+}
+
+std::vector<RegionPlacement> PortCore::memory_placement() const {
+  return session_ == nullptr ? std::vector<RegionPlacement>() : session_->device().memory_placement();
 }
 
 void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {

@@ -21,6 +21,7 @@
 #include "backend/fd_watch.hpp"
 #include "backend/listener.hpp"
 #include "backend/one_shot_timer.hpp"
+#include "backend/placement_watch.hpp"
 #include "backend/session.hpp"
 #include "backend/vring_core.hpp"
 #include "base/event_fd.hpp"
@@ -43,10 +44,6 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   VringCore& vring(std::uint16_t index) noexcept { return *vrings_[index]; }
   ControlLoop& loop() noexcept { return *loop_; }
   PortInfo info() const;
-  // Control thread.
-  void look_at_placement() {}
-  std::vector<RegionPlacement> memory_placement() const { return {}; }
-
   /// The Port that events name; before open().
   void set_handle(Port& handle) noexcept { handle_ = &handle; }
 
@@ -74,6 +71,12 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void end_session(Error reason);
   /// A session that lingered has its loans back, or has waited long enough, or has to make room.
   void finish_session();
+  /// What NUMA placement asks.
+  const numa::Kernel& kernel() const noexcept { return numa::kernel(); }
+  void placement_due() { placement_watch_.due(); }
+  /// Looks at the rings that run, and delivers what has changed.
+  void look_at_placement(VringPlacer::Effort effort);
+  std::vector<RegionPlacement> memory_placement() const;
   /// After something that loans may outlive.
   void look_after_loans();
   /// DmaMemory of a new table. Null: mbufs keep too many older ones alive, or there is no memory.
@@ -107,6 +110,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;
+  PlacementWatch placement_watch_;
   std::vector<std::weak_ptr<const zerocopy::DmaMemory>> mapped_;  // tables that this port made and that live
   std::deque<Queued> events_;
   std::uint64_t connections_ = 0;

@@ -114,6 +114,7 @@ void RingControl::start(std::unique_ptr<RunningVring> running) {
   core_.set_enabled(config_.enabled);
   check(core_.start(std::move(running), index, config_.kick));
   host_.emit(VringStarted{core_.index()});
+  host_.placement_due();
 }
 
 // QEMU sends the kick before the call, and swaps calls when interrupts are masked: what was used meanwhile was
@@ -203,6 +204,7 @@ void RingControl::environment_changed() {
   auto running = build_running(config_, *environment);
   if (!running) return fail(running.error());
   check(core_.replace(std::move(running).value(), config_.kick));
+  host_.placement_due();
   if (const std::uint32_t out = core_.loans().followed(); out != 0) host_.emit(LoansRecalled{core_.index(), out});
 }
 
@@ -218,6 +220,17 @@ void RingControl::fail(const Error& reason) {
     config_.err->signal();
   else if (host_.notifies_in_band())
     host_.send_error(core_.index());
+}
+
+void RingControl::look_at_placement(VringPlacer::Effort effort) {
+  if (!core_.look_at_placement(effort)) return;
+  PlacementChanged event{.index = core_.index(), .placement = core_.placement()};
+  event.node = event.placement.wanted_node;
+  if (event.placement.problem.empty())
+    host_.log().info("{}", describe(event));
+  else
+    host_.log().warning("{}", describe(event));
+  host_.emit(std::move(event));
 }
 
 void RingControl::serve_wishes() {

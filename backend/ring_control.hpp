@@ -30,6 +30,8 @@ class RingHost {
   virtual void send_call(std::uint16_t index) = 0;
   virtual void send_error(std::uint16_t index) = 0;
   virtual void forget_requests(std::uint16_t index) = 0;
+  /// A ring runs on memory that nobody has looked at: soon somebody does.
+  virtual void placement_due() = 0;
   /// Queued; `keep` lives until the event has been delivered.
   virtual void emit(PortEvent event, std::shared_ptr<const void> keep = {}) = 0;
   /// Runs `change` on a turn of its own, delivers what it emitted. Neither ring nor host may be touched afterwards.
@@ -76,6 +78,8 @@ class RingControl {
 
   /// Memory, features or MTU changed: a running ring is built again, or stops; one that only waited for them starts.
   void environment_changed();
+  /// Where the memory of a running ring is; the state follows.
+  void look_at_placement(VringPlacer::Effort effort);
   /// Answers what the data thread asked for.
   void serve_wishes();
 

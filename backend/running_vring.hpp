@@ -7,13 +7,15 @@
 #include <memory>
 
 #include "base/event_fd.hpp"
+#include "base/page_memory.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtqueue/ring_layout.hpp"
 #include "zerocopy/loan_table.hpp"
 
 namespace vhostx::backend {
 
-struct RunningVring {
+/// In pages of its own, as all that a data thread reads or writes each burst: NUMA placement moves them.
+struct RunningVring : InOwnPages {
   virtqueue::RingLayout layout;
   std::shared_ptr<const memory::GuestMemory> memory;  ///< Keeps what `layout` points into mapped.
   std::shared_ptr<const zerocopy::DmaMemory> dma;     ///< The same memory for devices; null: nothing is lent.

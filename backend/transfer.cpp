@@ -56,16 +56,16 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
 
 inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
   const RunningVring* running = pass->running;
-  if (running == nullptr || (core.index_ & 1) == 0 || core.data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || (core.index_ & 1) == 0 || core.data_.cursor.fault.cause != VringFaultCause::none) return 0;
   if (running->loans != nullptr) core.give_back_returned(*running);
   announcement = core.announcement_.load(std::memory_order_relaxed);
-  if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_->cursor)) return 0;
+  if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_.cursor)) return 0;
   from = &core;
   if (!running->enabled) [[unlikely]]
     return drain(core, *running);
   if (announcement != 0) [[unlikely]]
     return count == 0 ? std::uint16_t{0} : announce();
-  context.emplace(backend::context_of(*running, *core.data_));
+  context.emplace(backend::context_of(*running, core.data_));
   const auto result = net::peek(*context, count, burst);
   if (core.needs_finish(result)) [[unlikely]]
     core.finish_burst(*running, result.needs_call);
@@ -73,7 +73,7 @@ inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count)
 }
 
 std::uint16_t Transfer::State::drain(VringCore& core, const RunningVring& running) noexcept {
-  core.finish_burst(running, net::drain(backend::context_of(running, *core.data_)).needs_call);
+  core.finish_burst(running, net::drain(backend::context_of(running, core.data_)).needs_call);
   return 0;
 }
 
@@ -106,9 +106,9 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
   VringGate::Pass pass(core.gate_);
   const RunningVring* running = pass.running;
   if (running == nullptr || !running->enabled || (core.index_ & 1) != 0 || count == 0 ||
-      core.data_->cursor.fault.cause != VringFaultCause::none)
+      core.data_.cursor.fault.cause != VringFaultCause::none)
     return 0;
-  auto result = net::move(backend::context_of(*running, *core.data_), state_->burst, which, count);
+  auto result = net::move(backend::context_of(*running, core.data_), state_->burst, which, count);
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= core.return_spares(*running);
   if (core.needs_finish(result)) core.finish_burst(*running, result.needs_call);
@@ -118,7 +118,7 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
 rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
   assert(state_->pass && i < state_->burst.count);
   rte_mbuf* const packet = net::copy_out(state_->burst, i, pool);
-  if (packet == nullptr) state_->from->data_->counters.add(VringCounter::stall_no_mbuf, 1);
+  if (packet == nullptr) state_->from->data_.counters.add(VringCounter::stall_no_mbuf, 1);
   return packet;
 }
 

@@ -4,8 +4,6 @@
 #include <new>
 #include <utility>
 
-#include <sys/mman.h>
-
 #include "backend/waiter_state.hpp"
 #include "base/error.hpp"
 #include "net/dequeue.hpp"
@@ -24,34 +22,30 @@ constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
 }  // namespace
 
 Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const PortOptions& options,
-                                                     const EventFd& attention) {
-  void* pages = ::mmap(nullptr, sizeof(VringDataState), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) return make_system_error(errno, "memory for vring {}", index);
-  auto* data = new (pages) VringDataState;
-  return std::unique_ptr<VringCore>(new VringCore(index, options, attention, data));
+                                                     const EventFd& attention, const numa::Kernel& kernel) {
+  std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention, kernel));
+  if (core == nullptr) return make_system_error(ENOMEM, "memory for vring {}", index);
+  return core;
 }
 
 VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention,
-                     VringDataState* data) noexcept
-    : data_(data), attention_(attention), index_(index), handle_(*this), loans_(options, index) {}
+                     const numa::Kernel& kernel) noexcept
+    : attention_(attention), index_(index), handle_(*this), loans_(options, index), placer_(options, kernel) {}
 
-VringCore::~VringCore() {
-  static_cast<void>(expose_kick(nullptr));
-  ::munmap(data_, sizeof(VringDataState));
-}
+VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
 
 // ---- data thread ----
 
 std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || (index_ & 1) == 0 || data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || (index_ & 1) == 0 || data_.cursor.fault.cause != VringFaultCause::none) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
-  if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_->cursor)) return 0;
+  if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_.cursor)) return 0;
   if (announcing || !running->enabled) [[unlikely]]
     return dequeue_otherwise(*running, pool, packets, count);
   if (running->loans != nullptr) return dequeue_lending(*running, pool, packets, count);
-  const auto result = net::dequeue(context_of(*running, *data_), pool, packets, count);
+  const auto result = net::dequeue(context_of(*running, data_), pool, packets, count);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
 }
@@ -61,7 +55,7 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   if (running.pin == nullptr) [[unlikely]]
     return dequeue_otherwise(running, pool, packets, count);
   const auto result =
-      zerocopy::dequeue(context_of(running, *data_), {*running.loans, *running.pin}, pool, packets, count);
+      zerocopy::dequeue(context_of(running, data_), {*running.loans, *running.pin}, pool, packets, count);
   if (needs_finish(result)) finish_burst(running, result.needs_call);
   return result.packets;
 }
@@ -69,7 +63,7 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
 // A ring that is disabled, or speaks for the library, or may lend no more for the moment.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
-  const net::RingContext context = context_of(running, *data_);
+  const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) {
     finish_burst(running, net::drain(context).needs_call);
@@ -89,9 +83,9 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
   if (running == nullptr || !running->enabled || (index_ & 1) != 0 || count == 0 ||
-      data_->cursor.fault.cause != VringFaultCause::none)
+      data_.cursor.fault.cause != VringFaultCause::none)
     return 0;
-  const net::RingContext context = context_of(*running, *data_);
+  const net::RingContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Buffers that were borrowed and came back untouched: the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
@@ -101,7 +95,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
 }
 
 bool VringCore::return_spares(const RunningVring& running) noexcept {
-  return zerocopy::return_spares(context_of(running, *data_), *running.loans).needs_call;
+  return zerocopy::return_spares(context_of(running, data_), *running.loans).needs_call;
 }
 
 std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
@@ -109,7 +103,7 @@ std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std
   const RunningVring* running = lender(pass.running);
   if (running == nullptr) return 0;
   const auto result =
-      zerocopy::borrow(context_of(*running, *data_), {*running->loans, *running->pin}, pool, buffers, count);
+      zerocopy::borrow(context_of(*running, data_), {*running->loans, *running->pin}, pool, buffers, count);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
 }
@@ -118,7 +112,7 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
   VringGate::Pass pass(gate_);
   const RunningVring* running = lender(pass.running);
   if (running == nullptr) return 0;
-  const auto result = zerocopy::commit(context_of(*running, *data_), {*running->loans, *running->pin}, packets, count);
+  const auto result = zerocopy::commit(context_of(*running, data_), {*running->loans, *running->pin}, packets, count);
   if (needs_finish(result)) finish_burst(*running, result.needs_call);
   return result.packets;
 }
@@ -126,7 +120,7 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
 // The to-guest ring whose buffers may be borrowed now.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
   if (running == nullptr || !running->enabled || running->pin == nullptr || (index_ & 1) != 0 ||
-      data_->cursor.fault.cause != VringFaultCause::none)
+      data_.cursor.fault.cause != VringFaultCause::none)
     return nullptr;
   return running;
 }
@@ -134,14 +128,14 @@ const RunningVring* VringCore::lender(const RunningVring* running) const noexcep
 std::uint16_t VringCore::poll_completions() noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || running->loans == nullptr || data_->cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || running->loans == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
   return give_back_returned(*running);
 }
 
 std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcept {
   const bool from_guest = (index_ & 1) != 0;
   if (from_guest && !running.loans->has_returns()) return 0;
-  const net::RingContext context = context_of(running, *data_);
+  const net::RingContext context = context_of(running, data_);
   const auto result = from_guest ? zerocopy::return_transmitted(context, *running.loans)
                                  : zerocopy::keep_returned(context, *running.loans);
   if (needs_finish(result)) finish_burst(running, result.needs_call);
@@ -155,27 +149,27 @@ bool VringCore::set_notifications(bool on) noexcept {
     return false;
   }
   // A broken ring does nothing more: entries that wait in it for ever must not keep a worker awake.
-  if (data_->cursor.fault.cause != VringFaultCause::none) {
-    data_->cursor.notifications = on;
+  if (data_.cursor.fault.cause != VringFaultCause::none) {
+    data_.cursor.notifications = on;
     return false;
   }
-  return virtqueue::set_notifications(pass.running->layout, data_->cursor, on);
+  return virtqueue::set_notifications(pass.running->layout, data_.cursor, on);
 }
 
 void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {
   if (needs_call) {
-    data_->counters.add(VringCounter::calls, 1);
+    data_.counters.add(VringCounter::calls, 1);
     if (running.call != nullptr)
       running.call->signal();
     else if (running.call_in_band)
       wish(wish_call);
   }
-  if (data_->cursor.fault.cause != VringFaultCause::none) [[unlikely]]
+  if (data_.cursor.fault.cause != VringFaultCause::none) [[unlikely]]
     declare_broken(running);
 }
 
 void VringCore::declare_broken(const RunningVring& running) noexcept {
-  data_->counters.add(VringCounter::broken, 1);
+  data_.counters.add(VringCounter::broken, 1);
   broken_.store(true, std::memory_order_relaxed);
   if (running.err != nullptr) running.err->signal();
   wish(wish_broken);
@@ -203,7 +197,7 @@ VringState VringCore::state() const noexcept {
           broken_.load(std::memory_order_relaxed)};
 }
 
-VringStats VringCore::stats() const noexcept { return data_->counters.snapshot(); }
+VringStats VringCore::stats() const noexcept { return data_.counters.snapshot(); }
 
 Result<void> VringCore::watch(std::shared_ptr<Waiter::State> waiter) {
   const std::lock_guard lock(waiter_lock_);
@@ -223,7 +217,7 @@ void VringCore::unwatch(const Waiter::State& waiter) noexcept {
 
 Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                               std::shared_ptr<const EventFd> kick) {
-  auto& cursor = data_->cursor;  // nobody else looks while the gate is shut
+  auto& cursor = data_.cursor;  // nobody else looks while the gate is shut
   const bool notifications = notifications_wanted_.load(std::memory_order_relaxed);
   cursor = {};
   cursor.avail_next = avail_next;
@@ -231,6 +225,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   virtqueue::set_notifications(running->layout, cursor, notifications);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
+  placer_.settle(state_areas(*running));
   broken_.store(false, std::memory_order_relaxed);
   wishes_.store(0, std::memory_order_relaxed);
   gate_.swap(std::move(running));
@@ -243,6 +238,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
   running->serial = ++serial_;
   loans_.follow(*running);
+  placer_.settle(state_areas(*running));
   gate_.swap(std::move(running));
   return expose_kick(std::move(kick));
 }
@@ -250,9 +246,24 @@ Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shar
 std::uint16_t VringCore::stop() {
   loans_.stop(gate_.swap(nullptr));
   started_.store(false, std::memory_order_relaxed);
-  notifications_wanted_.store(data_->cursor.notifications, std::memory_order_relaxed);
+  placer_.forget();
+  notifications_wanted_.store(data_.cursor.notifications, std::memory_order_relaxed);
   static_cast<void>(expose_kick(nullptr));
-  return data_->cursor.avail_next;
+  return data_.cursor.avail_next;
+}
+
+bool VringCore::look_at_placement(VringPlacer::Effort effort) {
+  const RunningVring* const running = gate_.current();
+  return running != nullptr && placer_.look(*running, state_areas(*running), effort);
+}
+
+std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) const {
+  const auto area = [](const auto& object) {
+    return MemoryArea{reinterpret_cast<std::uintptr_t>(&object), whole_pages(sizeof object)};
+  };
+  std::vector<MemoryArea> areas{area(*this), area(running)};
+  if (running.loans != nullptr) running.loans->add_areas(areas);
+  return areas;
 }
 
 VringCore::Wishes VringCore::take_wishes() noexcept {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include <vhostx/result.hpp>
 #include <vhostx/vring.hpp>
@@ -19,7 +20,10 @@
 #include "backend/vring_data.hpp"
 #include "backend/vring_gate.hpp"
 #include "backend/vring_loans.hpp"
+#include "backend/vring_placer.hpp"
 #include "base/event_fd.hpp"
+#include "base/page_memory.hpp"
+#include "numa/kernel.hpp"
 
 namespace vhostx {
 class Transfer;
@@ -27,7 +31,8 @@ class Transfer;
 
 namespace vhostx::backend {
 
-class VringCore {
+/// In pages of its own, as all that a data thread reads or writes each burst: NUMA placement moves them.
+class VringCore : public InOwnPages {
  public:
   /// What the data thread asks of the control thread, once `attention` is signalled.
   struct Wishes {
@@ -37,7 +42,8 @@ class VringCore {
 
   /// `attention` is the port's, and outlives this. Error: system (no memory for the state's pages).
   static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const PortOptions& options,
-                                                   const EventFd& attention);
+                                                   const EventFd& attention,
+                                                   const numa::Kernel& kernel = numa::kernel());
   ~VringCore();
   VringCore(const VringCore&) = delete;
   VringCore& operator=(const VringCore&) = delete;
@@ -58,8 +64,8 @@ class VringCore {
   int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
   VringState state() const noexcept;
   VringStats stats() const noexcept;
-  int numa_node() const noexcept { return no_node; }
-  VringPlacement placement() const { return {}; }
+  int numa_node() const noexcept { return placer_.node(); }
+  VringPlacement placement() const { return placer_.last(); }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);
   void unwatch(const Waiter::State& waiter) noexcept;
 
@@ -69,13 +75,15 @@ class VringCore {
   /// be lent; the vring runs all the same.
   Result<void> start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                      std::shared_ptr<const EventFd> kick);
+  /// Looks at where the memory of a started vring is, and takes the state there. Whether an application wants to know.
+  bool look_at_placement(VringPlacer::Effort effort);
   /// Swaps the snapshot of a started vring; its position stays. Errors as start().
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
   /// What it has lent is settled by the next two: until one of them has said 0, or give_up_loans() was called.
   std::uint16_t stop();
-  std::uint32_t settle_loans() noexcept { return loans_.settle(*data_); }
-  std::uint32_t give_up_loans() noexcept { return loans_.give_up(*data_); }
+  std::uint32_t settle_loans() noexcept { return loans_.settle(data_); }
+  std::uint32_t give_up_loans() noexcept { return loans_.give_up(data_); }
   VringLoans& loans() noexcept { return loans_; }
   bool started() const noexcept { return gate_.current() != nullptr; }
   /// The snapshot in force, null while stopped.
@@ -84,7 +92,7 @@ class VringCore {
   /// What has been asked since the last look.
   Wishes take_wishes() noexcept;
   /// Written before `broken` was wished; stays until the next start.
-  const VringFault& fault() const noexcept { return data_->cursor.fault; }
+  const VringFault& fault() const noexcept { return data_.cursor.fault; }
   /// The next dequeue burst delivers a RARP frame for `mac` first.
   void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
   /// The guest that it speaks of is gone.
@@ -92,7 +100,8 @@ class VringCore {
 
  private:
   friend class vhostx::Transfer;  // a burst of two halves
-  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, VringDataState* data) noexcept;
+  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention,
+            const numa::Kernel& kernel) noexcept;
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
@@ -106,7 +115,7 @@ class VringCore {
 
   /// Whether finish_burst() has anything to do: seldom.
   bool needs_finish(const net::BurstResult& result) const noexcept {
-    return result.needs_call || data_->cursor.fault.cause != VringFaultCause::none;
+    return result.needs_call || data_.cursor.fault.cause != VringFaultCause::none;
   }
   void finish_burst(const RunningVring& running, bool needs_call) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
@@ -115,14 +124,16 @@ class VringCore {
   Result<void> watch_kick();
   void wake_waiter();
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
+  std::vector<MemoryArea> state_areas(const RunningVring& running) const;
 
   VringGate gate_;
-  VringDataState* const data_;  // own pages
+  VringDataState data_;
   const EventFd& attention_;
   const std::uint16_t index_;
   Vring handle_;
   std::uint64_t serial_ = 0;  // control thread
   VringLoans loans_;
+  VringPlacer placer_;
 
   // Seldom written; on a line apart from the gate's.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/placement_watch.hpp"
+
+#include <utility>
+
+namespace vhostx::backend {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds soon{10};
+
+// On one node nothing moves: what was seen when the ring started stays true.
+milliseconds interval_of(const PortOptions& options, bool several_nodes) {
+  return several_nodes ? options.numa_interval : milliseconds(0);
+}
+
+}  // namespace
+
+PlacementWatch::PlacementWatch(asio::any_io_executor executor, const PortOptions& options, bool several_nodes,
+                               std::function<void()> look)
+    : timer_(std::move(executor)),
+      look_(std::move(look)),
+      on_(options.numa != NumaPolicy::off),
+      interval_(interval_of(options, several_nodes)) {}
+
+void PlacementWatch::due() {
+  if (!on_ || due_) return;
+  due_ = true;
+  start(soon);
+}
+
+void PlacementWatch::stop() noexcept {
+  due_ = false;
+  timer_.cancel();
+}
+
+void PlacementWatch::start(milliseconds delay) {
+  timer_.start(delay, [this] {
+    due_ = false;
+    if (interval_ != milliseconds(0)) start(interval_);
+    const auto look = look_;
+    look();
+  });
+}
+
+}  // namespace vhostx::backend

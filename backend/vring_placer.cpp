@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/vring_placer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "numa/look.hpp"
+#include "numa/move.hpp"
+#include "virtqueue/posted_sample.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+constexpr std::size_t buffers_looked_at = 64;
+constexpr std::size_t ring_pages_looked_at = 32;  // of each of the three areas
+
+numa::Look look_at_ring(const numa::Kernel& kernel, const virtqueue::RingLayout& layout) {
+  using virtqueue::AvailRing;
+  using virtqueue::UsedRing;
+  const bool event_idx = layout.features.event_idx;
+  std::vector<const std::uint8_t*> pages;
+  const auto add = [&pages](const std::uint8_t* begin, std::size_t bytes) {
+    numa::spread_over(begin, bytes, ring_pages_looked_at, pages);
+  };
+  add(layout.descriptors, layout.size * sizeof(virtqueue::Descriptor));
+  add(layout.avail.begin(), AvailRing::extent(layout.size, event_idx));
+  add(layout.used.begin(), UsedRing::extent(layout.size, event_idx));
+  return numa::look_at(kernel, pages, numa::Untouched::fault_in);
+}
+
+numa::Look look_at_buffers(const numa::Kernel& kernel, const RunningVring& running) {
+  std::array<const std::uint8_t*, buffers_looked_at> sample;
+  const std::size_t count = virtqueue::sample_posted(running.layout, *running.memory, sample);
+  return numa::look_at(kernel, std::span(sample).first(count), numa::Untouched::if_there);
+}
+
+// All of it, and nothing elsewhere.
+int only_node(const NodeHistogram& histogram) noexcept {
+  return histogram.nodes.size() == 1 && histogram.unknown == 0 ? histogram.nodes.front().node : no_node;
+}
+
+std::uint32_t all_pages(const NodeHistogram& histogram) noexcept {
+  return histogram.placed() + histogram.absent + histogram.unknown;
+}
+
+std::string because(int error) { return error == 0 ? "" : ": " + std::generic_category().message(error); }
+
+bool tells_more(const VringPlacement& before, const VringPlacement& now) noexcept {
+  return before.ring_node != now.ring_node || before.wanted_node != now.wanted_node ||
+         before.state_node != now.state_node || before.buffers.main_node() != now.buffers.main_node() ||
+         before.move_errno != now.move_errno || before.problem != now.problem;
+}
+
+}  // namespace
+
+bool VringPlacer::look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort) {
+  if (policy_ == NumaPolicy::off) return false;
+  VringPlacement next = see(running);
+  place(next, state, effort);
+  next.state_areas.assign(state.begin(), state.end());
+  node_.store(next.wanted_node, std::memory_order_relaxed);
+  const std::lock_guard guard(lock_);
+  std::swap(last_, next);
+  return kernel_.has_several_nodes() && tells_more(next, last_);
+}
+
+VringPlacement VringPlacer::see(const RunningVring& running) const {
+  VringPlacement placement;
+  numa::Look ring = look_at_ring(kernel_, running.layout);
+  numa::Look buffers = look_at_buffers(kernel_, running);
+  placement.ring = std::move(ring.histogram);
+  placement.buffers = std::move(buffers.histogram);
+  placement.ring_node = placement.ring.main_node();
+  placement.wanted_node = numa::wanted_node(placement.ring, placement.buffers, node());
+  placement.move_errno = ring.error != 0 ? ring.error : buffers.error;
+  if (placement.move_errno != 0)
+    placement.problem = "where the guest's memory lies is not known" + because(placement.move_errno);
+  return placement;
+}
+
+void VringPlacer::place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort) {
+  const int wanted = placement.wanted_node;
+  numa::Look now = numa::look_at(kernel_, state);
+  const bool misplaced = wanted != no_node && only_node(now.histogram) != wanted;
+  int error = 0;
+  {
+    const std::lock_guard guard(lock_);
+    placement.moved = last_.moved;
+    if (misplaced) error = last_.move_errno;
+  }
+  if (misplaced && policy_ == NumaPolicy::follow && may_move(wanted, effort)) {
+    numa::Move move = numa::move_to(kernel_, state, wanted);
+    now = std::move(move.after);
+    placement.moved = move.moved;
+    error = move.error;
+  }
+  placement.state = std::move(now.histogram);
+  placement.state_node = only_node(placement.state);
+  if (placement.state_node == wanted) failed_node_ = no_node;
+  if (placement.state_node == wanted || policy_ != NumaPolicy::follow || wanted == no_node) return;
+  failed_node_ = wanted;
+  placement.move_errno = error != 0 ? error : now.error;
+  placement.problem = fmt::format("{} of {} pages of the state could not be moved to node {}{}",
+                                  all_pages(placement.state) - placement.state.on(wanted), all_pages(placement.state),
+                                  wanted, because(placement.move_errno));
+}
+
+bool VringPlacer::may_move(int node, Effort effort) noexcept {
+  constexpr std::uint32_t pause_max = 64;
+  if (effort == Effort::full || node != failed_node_) {
+    looks_to_skip_ = pause_ = 0;
+    return true;
+  }
+  if (looks_to_skip_ != 0) {
+    --looks_to_skip_;
+    return false;
+  }
+  looks_to_skip_ = pause_ = std::min(2 * pause_ + 1, pause_max);
+  return true;
+}
+
+void VringPlacer::settle(std::span<const MemoryArea> state) noexcept {
+  const int node = this->node();
+  if (policy_ != NumaPolicy::follow || node == no_node) return;
+  for (const MemoryArea& area : state) kernel_.move(reinterpret_cast<void*>(area.address), area.bytes, node);
+}
+
+void VringPlacer::forget() noexcept {
+  node_.store(no_node, std::memory_order_relaxed);
+  const std::lock_guard guard(lock_);
+  last_.ring = {};
+  last_.buffers = {};
+  last_.ring_node = last_.wanted_node = no_node;
+  last_.problem.clear();
+  last_.move_errno = 0;
+}
+
+VringPlacement VringPlacer::last() const {
+  const std::lock_guard guard(lock_);
+  return last_;
+}
+
+}  // namespace vhostx::backend

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// VringPlacer: looks where the memory behind one vring lies, and takes the vring's own pages there.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <span>
+
+#include <vhostx/placement.hpp>
+#include <vhostx/port.hpp>
+
+#include "backend/running_vring.hpp"
+#include "numa/kernel.hpp"
+
+namespace vhostx::backend {
+
+/// Control thread, but for node() and last(), which any thread may call.
+class VringPlacer {
+ public:
+  enum class Effort {
+    usual,  ///< What could not be moved is tried again after growing pauses: it costs time each time.
+    full,
+  };
+
+  VringPlacer(const PortOptions& options, const numa::Kernel& kernel) noexcept
+      : kernel_(kernel), policy_(options.numa) {}
+  VringPlacer(const VringPlacer&) = delete;
+  VringPlacer& operator=(const VringPlacer&) = delete;
+
+  /// `state`: the vring's own pages. Whether the guest's memory or the state is elsewhere than at the look before, or
+  /// something else went wrong than then.
+  bool look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort);
+  /// Takes pages that are new among `state` to where the others went. The next look() says whether that worked.
+  void settle(std::span<const MemoryArea> state) noexcept;
+  /// The ring has stopped: where its memory is is not known any more. The state stays where it is.
+  void forget() noexcept;
+
+  int node() const noexcept { return node_.load(std::memory_order_relaxed); }
+  VringPlacement last() const;
+
+ private:
+  VringPlacement see(const RunningVring& running) const;
+  void place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort);
+  bool may_move(int node, Effort effort) noexcept;
+
+  const numa::Kernel& kernel_;
+  const NumaPolicy policy_;
+  int failed_node_ = no_node;        // the last move there left pages elsewhere
+  std::uint32_t looks_to_skip_ = 0;  // before it is tried again
+  std::uint32_t pause_ = 0;          // looks that were skipped the last time
+  std::atomic<int> node_{no_node};
+
+  mutable std::mutex lock_;  // last() against the control thread
+  VringPlacement last_;
+};
+
+}  // namespace vhostx::backend
