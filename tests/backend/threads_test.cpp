@@ -90,6 +90,8 @@ TEST_P(Threads, EverythingChangesUnderABurst) {
     machine.send_memory();
     static_cast<void>(fixture.port->info());
     static_cast<void>(fixture.port->vring(1).stats());
+    fixture.port->look_at_placement();
+    static_cast<void>(fixture.port->vring(1).placement());
     if (i % 10 != 9) continue;
     const auto base = must(machine.front_end().get_vring_base(1));
     machine.configure_ring(1, static_cast<std::uint16_t>(base));
