@@ -20,7 +20,7 @@ namespace vhostx {
 struct MempoolsOptions {
   std::string name = "vhostx";     ///< Of the pools: "<name>_<node>". 1 to 20 bytes.
   std::uint32_t mbufs = 8192;      ///< In each pool, 1 to 2^28.
-  std::uint32_t cache = 256;       ///< mbufs that each lcore keeps, 0 to 512.
+  std::uint32_t cache = 256;       ///< mbufs that each lcore keeps, 0 to 512, at most two thirds of the pool.
   std::uint16_t data_room = 2176;  ///< Bytes of each mbuf with its headroom, 256 to 65535.
   std::uint16_t pools_max = 8;     ///< 1 to 64: further nodes use the pool of another one.
 };
@@ -38,11 +38,12 @@ class VHOSTX_EXPORT MempoolsByNode {
 
   struct Choice {
     rte_mempool* pool = nullptr;
-    int node = no_node;   ///< Where most of its memory is; no_node: not known (EAL without huge pages, no NUMA).
+    int node = no_node;   ///< Where most of its memory is, as the kernel says; no_node: it does not (no NUMA, seccomp).
     std::string problem;  ///< Why it is another node than the one asked for; empty: it is that one.
   };
   /// The pool of this node; no_node: any. Where there is no memory on that node, or there are pools_max already, the
-  /// pool of another node, and `problem` says so. A node that had no memory is tried again after a second.
+  /// pool of another node, and `problem` says so. A node that had no memory is tried again after a second. Without huge
+  /// pages EAL does not ask for memory by node: then there is one pool for all.
   /// Error: out_of_memory (no node has memory for a pool).
   Result<Choice> on(int node);
 
