@@ -7,6 +7,8 @@
 #include <new>
 #include <optional>
 
+#include <sys/mman.h>
+
 #include <vhostx/transfer.hpp>
 
 #include "backend/vring_core.hpp"
@@ -30,6 +32,11 @@ struct Transfer::State {
   std::uint64_t announcement = 0;           // not 0: the burst is this one
   net::PeekedBurst burst;
 
+  /// On pages of its own, which lie on the node of the thread that first writes them: what malloc() has may have been
+  /// another thread's.
+  static State* make() noexcept;
+  static void free(State* state) noexcept;
+
   // Inline: a burst of one packet costs little more than what is around it.
   /// Packets found; with 0 the pass is to be ended.
   [[gnu::always_inline]] std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
@@ -42,16 +49,26 @@ Transfer::Transfer(State* state) noexcept : state_(state), packets_(state->burst
 
 Transfer::~Transfer() {
   assert(!state_->pass && "a burst has begun and not ended");
-  delete state_;
+  State::free(state_);
+}
+
+Transfer::State* Transfer::State::make() noexcept {
+  void* const pages = ::mmap(nullptr, sizeof(State), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return pages == MAP_FAILED ? nullptr : new (pages) State;
+}
+
+void Transfer::State::free(State* state) noexcept {
+  state->~State();
+  ::munmap(state, sizeof(State));
 }
 
 Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
-  std::unique_ptr<State> state(new (std::nothrow) State());
-  if (state == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
-  std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state.get()));
-  if (transfer == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
-  state.release();
-  return transfer;
+  State* const state = State::make();
+  if (state == nullptr) return make_system_error(errno, "memory for a transfer");
+  std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state));
+  if (transfer != nullptr) return transfer;
+  State::free(state);
+  return make_system_error(ENOMEM, "memory for a transfer");
 }
 
 inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {

@@ -36,7 +36,8 @@ class VHOSTX_EXPORT Transfer {
  public:
   static constexpr std::uint16_t burst_max = 32;
 
-  /// About 160 KiB, allocated here and never again. Error: system (no memory).
+  /// About 160 KiB, allocated here and never again. On a machine with several NUMA nodes call it on the thread that
+  /// will use it: a page lies on the node of the CPU that first writes it. Error: system (no memory).
   static Result<std::unique_ptr<Transfer>> create() noexcept;
   ~Transfer();
   Transfer(const Transfer&) = delete;
