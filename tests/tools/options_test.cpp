@@ -77,6 +77,18 @@ TEST(Options, AModeThatLeavesPacketsAloneMayBorrowThem) {
   EXPECT_EQ(good("--mode rxonly --port a,zerocopy=lend").ports[0].zero_copy, ZeroCopy::lend);
 }
 
+TEST(Options, WhatToDoAboutNuma) {
+  EXPECT_EQ(good("--port a").ports[0].numa, NumaPolicy::follow);
+  EXPECT_FALSE(good("--port a").numa_interval);
+  const auto options = good("--port a,numa=off --port b,numa=report,queues=2 --port c,numa=follow --numa-interval 250");
+  EXPECT_EQ(options.ports[0].numa, NumaPolicy::off);
+  EXPECT_EQ(options.ports[1].numa, NumaPolicy::report);
+  EXPECT_EQ(options.ports[2].numa, NumaPolicy::follow);
+  EXPECT_EQ(options.numa_interval, std::chrono::milliseconds(250));
+  EXPECT_EQ(good("--port a --numa-interval 0").numa_interval, std::chrono::milliseconds(0));
+  EXPECT_EQ(good("--port a --numa-interval 86400000").numa_interval, std::chrono::hours(24));
+}
+
 TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
   const auto options = good("-l 0-1 --no-pci -- --port a");
   EXPECT_EQ(options.eal_arguments, (std::vector<std::string>{"-l", "0-1", "--no-pci"}));
@@ -96,6 +108,12 @@ TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("--port a,zerocopy", "zerocopy is ''", "on, off or lend");
   expect_refused("--port a,zerocopy=lend", "zerocopy=lend", "io or rxonly");
   expect_refused("--port a,role=master", "role is 'master'", "server or client");
+  expect_refused("--port a,numa=yes", "numa is 'yes'", "follow, report or off");
+  expect_refused("--port a,numa", "numa is ''", "follow, report or off");
+  expect_refused("--port a --numa-interval 9", "--numa-interval is 9", "10 to 86400000");
+  expect_refused("--port a --numa-interval 86400001", "--numa-interval is 86400001", "10 to 86400000");
+  expect_refused("--port a --numa-interval 10.5", "--numa-interval is 10.5", "whole milliseconds");
+  expect_refused("--port a --numa-interval nan", "--numa-interval is nan", "milliseconds");
   expect_refused("--port a,queues=0", "queues is '0'", "1 to 128");
   expect_refused("--port a,queues=129", "queues is '129'", "1 to 128");
   expect_refused("--port a,queues=2x", "queues is '2x'", "1 to 128");

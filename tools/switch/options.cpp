@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <net/if.h>
 #include <set>
@@ -23,8 +24,12 @@ const std::map<std::string, Mode> mode_names{{"switch", Mode::learning},
                                              {"txonly", Mode::txonly}};
 const std::map<std::string, Topology> topology_names{{"paired", Topology::paired}, {"loop", Topology::loop}};
 
+const std::map<std::string, Role, std::less<>> role_names{{"server", Role::server}, {"client", Role::client}};
 const std::map<std::string, ZeroCopy, std::less<>> zero_copy_names{
     {"on", ZeroCopy::on}, {"off", ZeroCopy::off}, {"lend", ZeroCopy::lend}};
+
+const std::map<std::string, NumaPolicy, std::less<>> numa_names{
+    {"follow", NumaPolicy::follow}, {"report", NumaPolicy::report}, {"off", NumaPolicy::off}};
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
 
@@ -36,12 +41,14 @@ struct Raw {
   double duration_s = 0;
   double stats_s = 0;
   unsigned workers = 0;
+  double numa_interval_ms = 0;
 };
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
   app.add_option(
          "--port", raw.ports,
-         "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]; again for each port")
+         "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend][,numa=follow|report|off]; "
+         "again for each port")
       ->allow_extra_args(false)
       ->type_name("PORT");
   app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
@@ -61,6 +68,11 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
   app.add_option("--workers", raw.workers, fmt::format("Worker lcores, 1 to {}", workers_max))
       ->type_name("N")
       ->check(CLI::Range(1u, workers_max));
+  app.add_option(
+         "--numa-interval", raw.numa_interval_ms,
+         "Milliseconds between two looks at which NUMA nodes guests' memory is on, 10 to 86400000 (500); 0: only "
+         "when rings start and memory changes")
+      ->type_name("MS");
 }
 
 Result<void> take_seconds(const CLI::App& app, const char* name, double value, std::optional<double>& out) {
@@ -68,6 +80,15 @@ Result<void> take_seconds(const CLI::App& app, const char* name, double value, s
   if (!(value >= 0.01 && value <= 1e9))
     return bad(fmt::format("{} is {}: expected seconds, 0.01 to 1000000000", name, value));
   out = value;
+  return {};
+}
+
+Result<void> take_numa_interval(const CLI::App& app, double value, Options& options) {
+  if (app.count("--numa-interval") == 0) return {};
+  const bool whole = value == std::floor(value);
+  if (value != 0 && !(whole && value >= 10 && value <= 86'400'000))
+    return bad(fmt::format("--numa-interval is {}: expected 0, or 10 to 86400000 whole milliseconds", value));
+  options.numa_interval = std::chrono::milliseconds(static_cast<std::int64_t>(value));
   return {};
 }
 
@@ -106,6 +127,7 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
     if (auto checked = check_tap_name(options.tap.empty() ? "/" : options.tap); !checked) return checked;
   if (auto taken = take_seconds(app, "--duration", raw.duration_s, options.duration_s); !taken) return taken;
   if (auto taken = take_seconds(app, "--stats", raw.stats_s, options.stats_s); !taken) return taken;
+  if (auto taken = take_numa_interval(app, raw.numa_interval_ms, options); !taken) return taken;
   return take_ports(raw, options);
 }
 
@@ -116,8 +138,8 @@ std::string help_of(const CLI::App& app) {
   if (const auto at = text.find(generic); at != std::string::npos)
     text.replace(
         at, generic.size(),
-        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend] ... "
-        "[options]");
+        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]"
+        "[,numa=follow|report|off] ... [options]");
   return text;
 }
 
@@ -133,6 +155,15 @@ Result<std::uint16_t> parse_queues(std::string_view text, std::string_view value
   return static_cast<std::uint16_t>(number);
 }
 
+template <typename T>
+Result<void> take_named(std::string_view text, std::string_view key, std::string_view value,
+                        const std::map<std::string, T, std::less<>>& names, const char* expected, T& out) {
+  const auto named = names.find(value);
+  if (named == names.end()) return bad(fmt::format("--port {}: {} is '{}': expected {}", text, key, value, expected));
+  out = named->second;
+  return {};
+}
+
 Result<void> apply_port_item(std::string_view text, std::string_view item, PortSpec& port) {
   const auto equals = item.find('=');
   const auto key = item.substr(0, equals);
@@ -143,20 +174,13 @@ Result<void> apply_port_item(std::string_view text, std::string_view item, PortS
     port.queue_pairs = *queues;
     return {};
   }
-  if (key == "role" && (value == "server" || value == "client")) {
-    port.role = value == "server" ? Role::server : Role::client;
-    return {};
-  }
-  if (key == "zerocopy") {
-    const auto named = zero_copy_names.find(value);
-    if (named == zero_copy_names.end())
-      return bad(fmt::format("--port {}: zerocopy is '{}': expected on, off or lend", text, value));
-    port.zero_copy = named->second;
-    return {};
-  }
-  if (key == "role") return bad(fmt::format("--port {}: role is '{}': expected server or client", text, value));
-  return bad(fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N or zerocopy=on|off|lend",
-                         text, item));
+  if (key == "role") return take_named(text, key, value, role_names, "server or client", port.role);
+  if (key == "zerocopy") return take_named(text, key, value, zero_copy_names, "on, off or lend", port.zero_copy);
+  if (key == "numa") return take_named(text, key, value, numa_names, "follow, report or off", port.numa);
+  return bad(
+      fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N, zerocopy=on|off|lend or "
+                  "numa=follow|report|off",
+                  text, item));
 }
 
 }  // namespace

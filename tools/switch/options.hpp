@@ -2,6 +2,7 @@
 // The command line of vhostx-switch.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,7 @@ struct PortSpec {
   Role role = Role::server;
   std::uint16_t queue_pairs = 1;
   ZeroCopy zero_copy = ZeroCopy::on;
+  NumaPolicy numa = NumaPolicy::follow;
 };
 
 struct Options {
@@ -42,7 +44,8 @@ struct Options {
   bool json = false;                 ///< One JSON object a line instead of text.
   bool busy_poll = false;            ///< Workers never sleep.
   std::optional<unsigned> workers;   ///< Not given: one, or every worker lcore of the EAL options.
-  std::string tap;                   ///< Name of the TAP interface; empty: none.
+  std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
+  std::string tap;                                         ///< Name of the TAP interface; empty: none.
 
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }
@@ -61,7 +64,7 @@ inline constexpr unsigned workers_max = 64;
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
 
-/// PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]
+/// PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend][,numa=follow|report|off]
 Result<PortSpec> parse_port(std::string_view text);
 
 }  // namespace vhostx::tools
