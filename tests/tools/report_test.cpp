@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/switch/report_json.hpp"
+#include "tools/switch/report_placement.hpp"
 #include "tools/switch/report_text.hpp"
 
 namespace vhostx::tools {
@@ -108,6 +109,87 @@ TEST(JsonReport, ReadyNamesTheSockets) {
   const auto json = nlohmann::json::parse(json_ready({"a", "b"}, "huge pages", 0.25));
   EXPECT_EQ(json["event"], "ready");
   EXPECT_EQ(json["sockets"], (nlohmann::json{"a", "b"}));
+}
+
+VringPlacement half_moved() {
+  VringPlacement placement;
+  placement.buffers = {{{0, 12}, {1, 4}}, 3, 0};
+  placement.ring_node = 1;
+  placement.wanted_node = 1;
+  placement.state = {{{0, 1}, {1, 4}}, 0, 0};
+  placement.state_areas = {{0x7f0000001000, 8192}};
+  placement.moved = 4;
+  placement.move_errno = 12;
+  placement.problem = "node 1 is full";
+  return placement;
+}
+
+Snapshot on_two_nodes() {
+  auto snapshot = sample(3, 1000);
+  snapshot.numa_nodes = 2;
+  snapshot.ports[0].placement.push_back({1, half_moved(), 2, 3, 1, 0});
+  snapshot.mempools.push_back({0, 1, 8192, 3, "node 1: no memory", {{0x7f0000200000, 123}}});
+  snapshot.workers.push_back({2, 3, 1, 4711});
+  return snapshot;
+}
+
+TEST(JsonReport, ShowsWhereEverythingIs) {
+  const auto json = nlohmann::json::parse(json_report("stats", on_two_nodes()));
+  EXPECT_EQ(json["ports"][1]["placement"], nlohmann::json::array());  // the TAP
+  EXPECT_EQ(json["ports"][0]["placement"], nlohmann::json::parse(R"([{"vring": 1, "ring_node": 1,
+      "buffers": {"nodes": {"0": 12, "1": 4}, "absent": 3, "unknown": 0}, "wanted_node": 1, "state_node": null,
+      "state": {"nodes": {"0": 1, "1": 4}, "absent": 0, "unknown": 0},
+      "state_areas": [{"address": "0x7f0000001000", "bytes": 8192}], "moved": 4, "move_errno": 12,
+      "problem": "node 1 is full", "worker": 2, "lcore": 3, "lcore_node": 1, "mempool_node": 0}])"));
+  EXPECT_EQ(json["mempools"], nlohmann::json::parse(R"([{"node": 0, "asked_node": 1, "mbufs": 8192, "in_use": 3,
+      "problem": "node 1: no memory", "memory": [{"address": "0x7f0000200000", "bytes": 123}]}])"));
+  EXPECT_EQ(json["workers"], nlohmann::json::parse(R"([{"worker": 2, "lcore": 3, "node": 1, "tid": 4711}])"));
+}
+
+TEST(JsonReport, WithNothingStartedTheListsAreEmpty) {
+  const auto json = nlohmann::json::parse(json_report("summary", sample(1, 1)));
+  for (const auto& list : {json["ports"][0]["placement"], json["mempools"], json["workers"]})
+    EXPECT_EQ(list, nlohmann::json::array());
+  auto snapshot = sample(1, 1);
+  snapshot.ports[0].placement.push_back({});
+  const auto row = nlohmann::json::parse(json_report("summary", snapshot))["ports"][0]["placement"][0];
+  EXPECT_TRUE(row["ring_node"].is_null() && row["lcore_node"].is_null() && row["mempool_node"].is_null());
+  EXPECT_EQ(row["buffers"]["nodes"], nlohmann::json::object());
+  EXPECT_EQ(row["state_areas"], nlohmann::json::array());
+}
+
+TEST(JsonReport, PlacementEvents) {
+  EXPECT_EQ(nlohmann::json::parse(json_event({1.5, "a", PlacementChanged{1, 1, half_moved()}})),
+            nlohmann::json::parse(R"({"event": "placement_changed", "port": "a", "seconds": 1.5, "vring": 1, "node": 1,
+      "ring_node": 1, "state_node": null, "buffers": {"nodes": {"0": 12, "1": 4}, "absent": 3, "unknown": 0},
+      "problem": "node 1 is full"})"));
+  EXPECT_EQ(nlohmann::json::parse(json_lane_moved({2.5, "a", 3, 0, 1})),
+            nlohmann::json::parse(R"({"event": "lane_moved",
+      "port": "a", "seconds": 2.5, "pair": 3, "from_worker": 0, "to_worker": 1})"));
+}
+
+TEST(TextReport, OneNodeIsNoTable) { EXPECT_EQ(text_placement(sample(1, 1)), "one NUMA node\n"); }
+
+TEST(TextReport, ThePlacementTable) {
+  const auto text = text_placement(on_two_nodes());
+  EXPECT_NE(text.find("0: 12, 1: 4, absent: 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("node 1 is full"), std::string::npos) << text;
+  EXPECT_NE(text.find("mempool for node 1: on node 0, 3 of 8192 mbufs in use: node 1: no memory"), std::string::npos)
+      << text;
+  std::istringstream stream(text);
+  std::string header, row;
+  std::getline(stream, header);
+  std::getline(stream, row);
+  EXPECT_EQ(header.size(), row.size()) << text;
+  EXPECT_EQ(row.rfind("/tmp/a.sock", 0), 0u);
+  EXPECT_EQ(row[header.find("wanted") + 5], '1') << text;
+  EXPECT_EQ(row[header.find("  state") + 6], '-') << text;
+  EXPECT_EQ(row[header.find("lcore node") + 9], '1') << text;
+  EXPECT_EQ(row.back(), '0');
+}
+
+TEST(TextReport, ALaneThatMoved) {
+  EXPECT_EQ(text_lane_moved({2.5, "a", 3, 0, 1}), "    2.500  a: queue pair 3 moved from worker 0 to worker 1\n");
 }
 
 TEST(JsonReport, EventsCarryTheirFields) {

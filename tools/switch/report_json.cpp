@@ -31,6 +31,56 @@ Json drops_of(const SwitchDrops& drops) {
   return object;
 }
 
+Json node_of(int node) { return node == no_node ? Json(nullptr) : Json(node); }
+
+Json histogram_of(const NodeHistogram& histogram) {
+  Json nodes = Json::object();
+  for (const auto& entry : histogram.nodes) nodes[std::to_string(entry.node)] = entry.pages;
+  return {{"nodes", std::move(nodes)}, {"absent", histogram.absent}, {"unknown", histogram.unknown}};
+}
+
+Json areas_of(const std::vector<MemoryArea>& areas) {
+  Json list = Json::array();
+  for (const auto& area : areas) list.push_back(Json{{"address", hex(area.address)}, {"bytes", area.bytes}});
+  return list;
+}
+
+Json vring_of(const VringRow& row) {
+  const auto& placement = row.placement;
+  return {{"vring", row.index},
+          {"ring_node", node_of(placement.ring_node)},
+          {"buffers", histogram_of(placement.buffers)},
+          {"wanted_node", node_of(placement.wanted_node)},
+          {"state_node", node_of(placement.state_node)},
+          {"state", histogram_of(placement.state)},
+          {"state_areas", areas_of(placement.state_areas)},
+          {"moved", placement.moved},
+          {"move_errno", placement.move_errno},
+          {"problem", placement.problem},
+          {"worker", row.worker},
+          {"lcore", row.lcore},
+          {"lcore_node", node_of(row.lcore_node)},
+          {"mempool_node", node_of(row.mempool_node)}};
+}
+
+Json pool_of(const PoolRow& pool) {
+  return {{"node", node_of(pool.node)}, {"asked_node", node_of(pool.asked_node)},
+          {"mbufs", pool.mbufs},        {"in_use", pool.in_use},
+          {"problem", pool.problem},    {"memory", areas_of(pool.memory)}};
+}
+
+Json worker_of(const WorkerRow& worker) {
+  return {{"worker", worker.worker}, {"lcore", worker.lcore}, {"node", node_of(worker.node)}, {"tid", worker.tid}};
+}
+
+/// A list, also of nothing.
+template <typename Row>
+Json list_of(const std::vector<Row>& rows, Json (*make)(const Row&)) {
+  Json list = Json::array();
+  for (const auto& row : rows) list.push_back(make(row));
+  return list;
+}
+
 Json port_of(const PortSnapshot& port) {
   return {{"name", port.name},
           {"kind", port.is_tap ? "tap" : "vhost-user"},
@@ -44,7 +94,8 @@ Json port_of(const PortSnapshot& port) {
           {"stations", port.stations},
           {"from_guest", counters_of(port.from_guest)},
           {"to_guest", counters_of(port.to_guest)},
-          {"switch_drops", drops_of(port.drops)}};
+          {"switch_drops", drops_of(port.drops)},
+          {"placement", list_of(port.placement, vring_of)}};
 }
 
 /// The fields that each kind of event has beside the common ones.
@@ -81,7 +132,11 @@ struct Fields {
   void operator()(const LoansOverdue& event) const { loans(event.index, event.outstanding); }
   void operator()(const PlacementChanged& event) const {
     out["vring"] = event.index;
-    out["node"] = event.node;
+    out["node"] = node_of(event.node);
+    out["ring_node"] = node_of(event.placement.ring_node);
+    out["state_node"] = node_of(event.placement.state_node);
+    out["buffers"] = histogram_of(event.placement.buffers);
+    out["problem"] = event.placement.problem;
   }
 
   void loans(std::uint16_t index, std::uint32_t outstanding) const {
@@ -96,6 +151,8 @@ std::string json_report(const char* event, const Snapshot& snapshot) {
   Json object{{"event", event}, {"seconds", seconds_of(snapshot.seconds)}};
   object["ports"] = Json::array();
   for (const auto& port : snapshot.ports) object["ports"].push_back(port_of(port));
+  object["mempools"] = list_of(snapshot.mempools, pool_of);
+  object["workers"] = list_of(snapshot.workers, worker_of);
   object["process"] = {
       {"open_fds", snapshot.open_fds}, {"mbufs_in_use", snapshot.mbufs_in_use}, {"events_lost", snapshot.events_lost}};
   return line(object);
@@ -105,6 +162,15 @@ std::string json_event(const TimedEvent& event) {
   Json object{{"event", event_name(event.event)}, {"port", event.port}, {"seconds", seconds_of(event.seconds)}};
   std::visit(Fields{object}, event.event);
   return line(object);
+}
+
+std::string json_lane_moved(const LaneMoved& lane) {
+  return line(Json{{"event", "lane_moved"},
+                   {"port", lane.port},
+                   {"seconds", seconds_of(lane.seconds)},
+                   {"pair", lane.pair},
+                   {"from_worker", lane.from},
+                   {"to_worker", lane.to}});
 }
 
 std::string json_ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds) {

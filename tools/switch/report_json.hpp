@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tools/switch/event_queue.hpp"
+#include "tools/switch/lane_moved.hpp"
 #include "tools/switch/snapshot.hpp"
 
 namespace vhostx::tools {
@@ -14,6 +15,8 @@ namespace vhostx::tools {
 std::string json_report(const char* event, const Snapshot& snapshot);
 /// A life-cycle event: {"event":name,"port":path,"seconds":t,...}, with the event's own fields.
 std::string json_event(const TimedEvent& event);
+/// {"event":"lane_moved","port":path,"seconds":t,"pair":0,"from_worker":0,"to_worker":1}
+std::string json_lane_moved(const LaneMoved& lane);
 /// All ports are open.
 std::string json_ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
 

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "tools/switch/report_json.hpp"
+#include "tools/switch/report_placement.hpp"
 #include "tools/switch/report_text.hpp"
 
 namespace vhostx::tools {
@@ -26,7 +28,21 @@ void Reporter::ready(const std::vector<std::string>& sockets, const std::string&
 }
 
 void Reporter::events(const std::vector<TimedEvent>& events) {
-  for (const auto& event : events) write(json_ ? json_event(event) + "\n" : text_event(event));
+  for (const auto& event : events) {
+    write(json_ ? json_event(event) + "\n" : text_event(event));
+    placement_changed_ |= std::holds_alternative<PlacementChanged>(event.event);
+  }
+}
+
+void Reporter::lanes(const std::vector<LaneMoved>& moved) {
+  for (const auto& lane : moved) write(json_ ? json_lane_moved(lane) + "\n" : text_lane_moved(lane));
+  placement_changed_ |= !moved.empty();
+}
+
+void Reporter::placement() {
+  if (!std::exchange(placement_changed_, false) || json_) return;
+  const auto now = take_snapshot_();
+  if (now.numa_nodes > 1) write(text_placement(now));
 }
 
 std::optional<double> Reporter::next_due() const {
@@ -39,12 +55,13 @@ void Reporter::live(double seconds) {
   live_at_ = std::max(live_at_ + *period_s_, seconds - *period_s_);  // late ones are not made up for
   auto now = take_snapshot_();
   write(json_ ? json_report("stats", now) + "\n" : text_live(now, before_));
+  if (!json_ && !std::exchange(placement_told_, true)) write(text_placement(now));
   before_ = std::move(now);
 }
 
 void Reporter::summary() {
   const auto total = take_snapshot_();
-  write(json_ ? json_report("summary", total) + "\n" : text_summary(total));
+  write(json_ ? json_report("summary", total) + "\n" : text_summary(total) + text_placement(total));
 }
 
 }  // namespace vhostx::tools

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/switch/event_queue.hpp"
+#include "tools/switch/lane_moved.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/snapshot.hpp"
 
@@ -21,6 +22,9 @@ class Reporter {
 
   void ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
   void events(const std::vector<TimedEvent>& events);
+  void lanes(const std::vector<LaneMoved>& moved);
+  /// The placement table, if what was told since the last time has changed it.
+  void placement();
   /// The live report, if it is due.
   void live(double seconds);
   void summary();
@@ -38,6 +42,8 @@ class Reporter {
   const std::function<Snapshot()> take_snapshot_;
   double live_at_ = 0;
   Snapshot before_;
+  bool placement_told_ = false;
+  bool placement_changed_ = false;
   bool output_lost_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <vhostx/placement.hpp>
 #include <vhostx/vring_stats.hpp>
 
 namespace vhostx::tools {
@@ -27,6 +28,33 @@ inline constexpr SwitchDropInfo switch_drop_causes[]{{"ring_full", &SwitchDrops:
                                                      {"same_port", &SwitchDrops::same_port},
                                                      {"malformed", &SwitchDrops::malformed}};
 
+/// A started vring: where its guest's memory and its state are, and who serves it with what.
+struct VringRow {
+  std::uint16_t index = 0;
+  VringPlacement placement;
+  std::uint16_t worker = 0;
+  unsigned lcore = 0;
+  int lcore_node = no_node;
+  int mempool_node = no_node;  ///< Of the worker's pool.
+};
+
+/// The pool that the workers of one node use. One pool stands here several times where it serves several nodes.
+struct PoolRow {
+  int node = no_node;  ///< Where it is.
+  int asked_node = no_node;
+  std::uint32_t mbufs = 0;
+  std::uint32_t in_use = 0;
+  std::string problem;  ///< Why the two differ.
+  std::vector<MemoryArea> memory;
+};
+
+struct WorkerRow {
+  std::uint16_t worker = 0;
+  unsigned lcore = 0;
+  int node = no_node;
+  int tid = 0;  ///< The kernel's.
+};
+
 struct PortSnapshot {
   std::string name;
   bool is_tap = false;
@@ -41,6 +69,7 @@ struct PortSnapshot {
   VringStats from_guest;       ///< All queue pairs together.
   VringStats to_guest;
   SwitchDrops drops;
+  std::vector<VringRow> placement;  ///< Started vrings, by index.
 };
 
 struct Snapshot {
@@ -49,6 +78,9 @@ struct Snapshot {
   std::uint32_t open_fds = 0;
   std::uint32_t mbufs_in_use = 0;
   std::uint64_t events_lost = 0;
+  std::size_t numa_nodes = 1;  ///< Of the machine, with memory.
+  std::vector<PoolRow> mempools;
+  std::vector<WorkerRow> workers;
 };
 
 }  // namespace vhostx::tools
