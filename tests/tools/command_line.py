@@ -103,7 +103,7 @@ class CommandLine(unittest.TestCase):
     def test_text_for_people(self):
         status, out, errors = self.run_to_end("--port", self.path("a"), "--duration", "0.3", "--stats", "0.1")
         self.assertEqual((status, errors), (0, ""))
-        for expected in ("memory:", "ready, 1 port", "waiting", "Summary after", "dropped: nothing"):
+        for expected in ("memory:", "ready, 1 port", "waiting", "Summary after", "dropped: nothing", "NUMA"):
             self.assertIn(expected, out)
 
     def test_it_runs_without_huge_pages_and_on_one_cpu(self):
@@ -121,6 +121,20 @@ class CommandLine(unittest.TestCase):
                               timeout=DEADLINE_S)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("--no-huge", json.loads(done.stdout.splitlines()[0])["memory"])
+
+    def test_it_says_which_thread_and_pool_is_where(self):
+        status, out, errors = self.run_to_end("--port", self.path("a"), "--workers", "2", "--duration", "0.1", "--json",
+                                              "--numa-interval", "100")
+        self.assertEqual((status, errors), (0, ""))
+        summary = json.loads(out.splitlines()[-1])
+        self.assertEqual([worker["worker"] for worker in summary["workers"]], [0, 1])
+        self.assertEqual(len({worker["tid"] for worker in summary["workers"]}), 2)
+        nodes = {worker["node"] for worker in summary["workers"]}
+        self.assertEqual({pool["asked_node"] for pool in summary["mempools"]}, nodes)
+        for pool in summary["mempools"]:
+            self.assertGreater(pool["mbufs"], 0)
+            self.assertGreater(sum(area["bytes"] for area in pool["memory"]), pool["mbufs"] * 2176)
+        self.assertEqual(summary["ports"][0]["placement"], [])
 
     def test_several_workers(self):
         status, out, errors = self.run_to_end("--port", self.path("a,queues=8"), "--workers", "3", "--duration", "0.2",

@@ -52,6 +52,42 @@ TEST(EalPlan, PutsWorkersOnTheLastCpus) {
   EXPECT_EQ(after(plan_eal(options, {{2, 4}, 0, 0}), "--lcores"), "0@2,1@4,2@2,3@4");
 }
 
+/// Two CPUs on node 0, three on node 1, and so many free huge pages on each.
+MachineFacts two_nodes(std::uint64_t free_on_0, std::uint64_t free_on_1) {
+  return {{0, 1, 2, 3, 4}, free_on_0 + free_on_1, 2u << 20, {0, 0, 1, 1, 1}, {{0, free_on_0}, {1, free_on_1}}};
+}
+
+TEST(EalPlan, SpreadsWorkersOverTheNodes) {
+  auto options = two_ports();
+  options.workers = 2;
+  EXPECT_EQ(after(plan_eal(options, two_nodes(gibibyte, gibibyte)), "--lcores"), "0@0,1@4,2@1");
+  options.workers = 6;
+  EXPECT_EQ(after(plan_eal(options, two_nodes(gibibyte, gibibyte)), "--lcores"), "0@0,1@4,2@1,3@3,4@2,5@0,6@4");
+}
+
+TEST(EalPlan, ANodeThatHasOnlyTheMainThreadsCpuHasAWorkerToo) {
+  auto options = two_ports();
+  options.workers = 2;
+  const MachineFacts machine{{0, 1, 2}, 0, 0, {0, 1, 1}, {}};
+  EXPECT_EQ(after(plan_eal(options, machine), "--lcores"), "0@0,1@2,2@0");
+  const auto cpus = worker_cpus(machine, 3);
+  ASSERT_EQ(cpus.size(), 3u);
+  EXPECT_EQ(cpus[1].node, 0);
+  EXPECT_EQ(cpus[2].cpu, 1u);
+}
+
+TEST(EalPlan, TakesHugePagesWhereOneNodeHasEnough) {
+  auto options = two_ports();
+  options.workers = 2;
+  const auto plan = plan_eal(options, two_nodes(0, gibibyte));
+  EXPECT_TRUE(has(plan, "--in-memory"));
+  EXPECT_FALSE(has(plan, "-m") || has(plan, "--socket-mem"));  // taken when needed, on the node asked for
+  EXPECT_NE(plan.memory.find("0 MiB free on node 0, 1024 MiB free on node 1"), std::string::npos) << plan.memory;
+  // Half of what is needed on each is not enough on any.
+  const auto half = plan_pool(2, 2).bytes / 2 + (33u << 20);
+  EXPECT_TRUE(has(plan_eal(options, two_nodes(half, half)), "--no-huge"));
+}
+
 TEST(EalPlan, LeavesTheUsersOptionsAlone) {
   auto options = two_ports();
   options.eal_arguments = {"-l", "0-1"};
@@ -68,7 +104,12 @@ TEST(PoolPlan, FullBacklogsLeaveHalfOfThePool) {
     }
 }
 
-TEST(MachineFacts, ThisMachineHasCpus) { EXPECT_FALSE(read_machine().cpus.empty()); }
+TEST(MachineFacts, ThisMachineHasCpusAndNodes) {
+  const auto machine = read_machine();
+  EXPECT_FALSE(machine.cpus.empty());
+  EXPECT_EQ(machine.cpu_nodes.size(), machine.cpus.size());
+  EXPECT_FALSE(machine.huge_bytes_free_on.empty());
+}
 
 }  // namespace
 }  // namespace vhostx::tools

@@ -26,7 +26,6 @@ class ForwardersTest : public testing::Test {
   }
 
   void make(std::uint16_t ports, std::uint16_t pairs = 1) {
-    fabric_.pool = pool_;
     fabric_.macs = std::make_unique<MacTable>(ports, 0x1234567u);
     pairs_ = pairs;
     drops_ = std::vector<WorkerDrops>(ports);
@@ -89,7 +88,7 @@ class ForwardersTest : public testing::Test {
 
 TEST_F(ForwardersTest, UnknownStationsAreFloodedButNotBack) {
   make(4);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   arrive(1, frame(10, 20));
   EXPECT_EQ(forward(lane(1)), 1u);
   EXPECT_EQ(delivered(), (Counts{1, 0, 1, 1}));
@@ -99,7 +98,7 @@ TEST_F(ForwardersTest, UnknownStationsAreFloodedButNotBack) {
 
 TEST_F(ForwardersTest, KnownStationsAreReachedAlone) {
   make(4);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   arrive(2, frame(20, everybody));
   forward(lane(2));
   EXPECT_EQ(delivered(), (Counts{1, 1, 0, 1}));
@@ -113,7 +112,7 @@ TEST_F(ForwardersTest, KnownStationsAreReachedAlone) {
 
 TEST_F(ForwardersTest, ABurstIsOneCallForEachDestination) {
   make(3);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   fabric_.macs->learn(source_of(frame(1, 0).data()), 1);
   fabric_.macs->learn(source_of(frame(2, 0).data()), 2);
   for (std::uint16_t i = 0; i < burst_max; ++i) arrive(0, frame(9, static_cast<std::uint8_t>(1 + i % 2), i));
@@ -126,7 +125,7 @@ TEST_F(ForwardersTest, ABurstIsOneCallForEachDestination) {
 
 TEST_F(ForwardersTest, RunsOfOneFlowKeepTheirOrderAmongOthers) {
   make(3);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   fabric_.macs->learn(source_of(frame(1, 0).data()), 1);
   fabric_.macs->learn(source_of(frame(2, 0).data()), 2);
   const std::vector<std::uint8_t> destinations{1, 1, 1, everybody, 1, 1, 2, 2, 2, 1, everybody, everybody, 1};
@@ -146,7 +145,7 @@ TEST_F(ForwardersTest, RunsOfOneFlowKeepTheirOrderAmongOthers) {
 
 TEST_F(ForwardersTest, BroadcastBurstsReachAllInOrder) {
   make(3);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   for (std::uint16_t i = 0; i < burst_max; ++i) arrive(0, frame(9, everybody, i));
   forward(lane(0));
   EXPECT_EQ(delivered(), (Counts{0, 32, 32}));
@@ -155,7 +154,7 @@ TEST_F(ForwardersTest, BroadcastBurstsReachAllInOrder) {
 
 TEST_F(ForwardersTest, AStationThatMovedIsFollowedWithinABurst) {
   make(3);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, frame(9, everybody));
   forward(lane(0));
   arrive(1, frame(9, everybody));
@@ -167,7 +166,7 @@ TEST_F(ForwardersTest, AStationThatMovedIsFollowedWithinABurst) {
 
 TEST_F(ForwardersTest, FramesForTheirOwnPortAreDropped) {
   make(2);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, frame(1, everybody));
   arrive(0, frame(2, 1));
   forward(lane(0));
@@ -177,7 +176,7 @@ TEST_F(ForwardersTest, FramesForTheirOwnPortAreDropped) {
 
 TEST_F(ForwardersTest, ADestinationWithoutAGuestIsCounted) {
   make(3);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   fabric_.macs->learn(source_of(frame(1, 0).data()), 1);
   fabric_.ports[1]->ready.publish({});
   arrive(0, frame(9, 1));
@@ -189,7 +188,7 @@ TEST_F(ForwardersTest, ADestinationWithoutAGuestIsCounted) {
 
 TEST_F(ForwardersTest, FramesWithoutAHeaderAreDropped) {
   make(2);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, std::vector<std::byte>(13));
   forward(lane(0));
   EXPECT_EQ(delivered(), (Counts{0, 0}));
@@ -198,7 +197,7 @@ TEST_F(ForwardersTest, FramesWithoutAHeaderAreDropped) {
 
 TEST_F(ForwardersTest, FlowsAreSpreadOverTheQueuesInUse) {
   make(2, 4);
-  LearningForwarder<MbufBurst> forward(fabric_, drops_);
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   fabric_.macs->learn(source_of(frame(1, 0).data()), 1);
   fabric_.ports[1]->ready.publish({0, 2, 3});
   for (std::uint16_t flow = 0; flow < 300; ++flow) {
@@ -212,7 +211,7 @@ TEST_F(ForwardersTest, FlowsAreSpreadOverTheQueuesInUse) {
 
 TEST_F(ForwardersTest, IoPairsPortsTwoByTwo) {
   make(5, 2);
-  PairForwarder<false, MbufBurst> forward(fabric_, drops_);
+  PairForwarder<false, MbufBurst> forward(fabric_, drops_, pool_);
   for (std::uint16_t port = 0; port < 5; ++port)
     for (std::uint16_t pair = 0; pair < 2; ++pair)
       arrive(port, frame(1, 2, static_cast<std::uint16_t>(port * 2 + pair)), pair);
@@ -228,7 +227,7 @@ TEST_F(ForwardersTest, IoPairsPortsTwoByTwo) {
 TEST_F(ForwardersTest, IoUsesTheQueuesThatTheOtherGuestHas) {
   make(2, 2);
   fabric_.ports[1]->ready.publish({0});
-  PairForwarder<false, MbufBurst> forward(fabric_, drops_);
+  PairForwarder<false, MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, frame(1, 2), 1);
   forward(lane(0, 1));
   EXPECT_EQ(delivered(), (Counts{0, 0, 1, 0}));
@@ -241,7 +240,7 @@ TEST_F(ForwardersTest, IoUsesTheQueuesThatTheOtherGuestHas) {
 TEST_F(ForwardersTest, LoopSendsEachPortItsOwn) {
   make(2);
   fabric_.topology = Topology::loop;
-  PairForwarder<false, MbufBurst> forward(fabric_, drops_);
+  PairForwarder<false, MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, frame(1, 2));
   forward(lane(0));
   EXPECT_EQ(delivered(), (Counts{1, 0}));
@@ -249,7 +248,7 @@ TEST_F(ForwardersTest, LoopSendsEachPortItsOwn) {
 
 TEST_F(ForwardersTest, MacSwapsAddressesAndNothingElse) {
   make(2);
-  PairForwarder<true, MbufBurst> forward(fabric_, drops_);
+  PairForwarder<true, MbufBurst> forward(fabric_, drops_, pool_);
   arrive(0, frame(1, 2, 3));
   arrive(0, std::vector<std::byte>(13, std::byte{7}));  // too short to have both
   forward(lane(0));
@@ -260,7 +259,7 @@ TEST_F(ForwardersTest, MacSwapsAddressesAndNothingElse) {
 
 TEST_F(ForwardersTest, RxonlyKeepsNothing) {
   make(1);
-  DiscardForwarder<MbufBurst> forward(fabric_, drops_);
+  DiscardForwarder<MbufBurst> forward(fabric_, drops_, pool_);
   for (int i = 0; i < 40; ++i) arrive(0, frame(1, 2));
   EXPECT_EQ(forward(lane(0)), burst_max);
   EXPECT_EQ(forward(lane(0)), 8u);

@@ -39,7 +39,6 @@ class TransferForwarders : public testing::Test {
 
   /// `guests` ports with zero copy, and one device behind them. `shy`: the guest that asks for zerocopy=off.
   void make(std::uint16_t guests, std::uint16_t shy = 0xffff) {
-    fabric_.pool = pool_;
     fabric_.macs = std::make_unique<MacTable>(guests + 1u, 0x1234567u);
     drops_ = std::vector<WorkerDrops>(guests + 1u);
     for (std::uint16_t id = 0; id < guests; ++id) add_guest(id, id != shy);
@@ -120,7 +119,7 @@ using Pair = EitherForwarder<PairForwarder<swap, TransferBurst>, PairForwarder<s
 
 TEST_F(TransferForwarders, KnownStationsAreReachedWithoutMbufs) {
   make(3);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   learn(2, 2);
   post(1, 32);
@@ -142,7 +141,7 @@ TEST_F(TransferForwarders, KnownStationsAreReachedWithoutMbufs) {
 
 TEST_F(TransferForwarders, FloodsGoEverywhereButBackAndKeepTheirPlace) {
   make(3);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   learn(2, 2);
   post(0, 32);
@@ -163,7 +162,7 @@ TEST_F(TransferForwarders, FloodsGoEverywhereButBackAndKeepTheirPlace) {
 
 TEST_F(TransferForwarders, ADeviceAndAPortWithoutZeroCopyGetCopies) {
   make(3, 2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(2, 2);
   learn(3, 3);
   learn(9, 0);
@@ -184,7 +183,7 @@ TEST_F(TransferForwarders, ADeviceAndAPortWithoutZeroCopyGetCopies) {
 
 TEST_F(TransferForwarders, AFullGuestGetsTheRestFromItsBacklogInOrder) {
   make(2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   Frames sent;
   const auto send_some = [&](int count) {
@@ -213,7 +212,7 @@ TEST_F(TransferForwarders, AFullGuestGetsTheRestFromItsBacklogInOrder) {
 
 TEST_F(TransferForwarders, NothingOvertakesABacklog) {
   make(2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   send(0, frame(9, 1, 0, 3000));
   forward(lane(0));
@@ -229,7 +228,7 @@ TEST_F(TransferForwarders, NothingOvertakesABacklog) {
 
 TEST_F(TransferForwarders, CopiesOfOneBurstAreNoneOfTheNext) {
   make(2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   post(1, 8);
   for (std::uint16_t round = 0; round < 3; ++round) {
@@ -243,7 +242,7 @@ TEST_F(TransferForwarders, CopiesOfOneBurstAreNoneOfTheNext) {
 TEST_F(TransferForwarders, WhatABacklogCannotHoldIsDroppedAndCounted) {
   make(2);
   fabric_.ports[1]->budget.limit = 3;
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   for (std::uint16_t i = 0; i < 8; ++i) send(0, frame(9, 1, i));
   EXPECT_EQ(forward(lane(0)), 8u);
@@ -255,7 +254,7 @@ TEST_F(TransferForwarders, WhatABacklogCannotHoldIsDroppedAndCounted) {
 
 TEST_F(TransferForwarders, AnEmptyPoolLosesNoFloods) {
   make(2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   post(1, 8);
   std::vector<rte_mbuf*> held;
@@ -272,7 +271,7 @@ TEST_F(TransferForwarders, AnEmptyPoolLosesNoFloods) {
 
 TEST_F(TransferForwarders, OwnPortsAndAbsentGuestsAreCounted) {
   make(2);
-  Learning forward(fabric_, drops_, *transfer_);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
   learn(1, 1);
   learn(5, 0);
   fabric_.ports[1]->ready.publish({});
@@ -287,13 +286,13 @@ TEST_F(TransferForwarders, OwnPortsAndAbsentGuestsAreCounted) {
 TEST_F(TransferForwarders, IoAndMacMoveWholeBursts) {
   make(2);
   post(1, 32);
-  Pair<false> io(fabric_, drops_, *transfer_);
+  Pair<false> io(fabric_, drops_, pool_, *transfer_);
   for (std::uint16_t i = 0; i < 5; ++i) send(0, frame(1, 2, i, 500));
   EXPECT_EQ(io(lane(0)), 5u);
   auto got = received(1);
   ASSERT_EQ(got.size(), 5u);
   EXPECT_EQ(got[4], frame(1, 2, 4, 500));
-  Pair<true> mac(fabric_, drops_, *transfer_);
+  Pair<true> mac(fabric_, drops_, pool_, *transfer_);
   for (std::uint16_t i = 0; i < 5; ++i) send(0, frame(1, 2, i, 500));
   EXPECT_EQ(mac(lane(0)), 5u);
   got = received(1);
@@ -305,7 +304,7 @@ TEST_F(TransferForwarders, IoAndMacMoveWholeBursts) {
 TEST_F(TransferForwarders, IoToAPortWithoutZeroCopyAndOnItself) {
   make(2, 1);
   post(1, 32);
-  Pair<false> io(fabric_, drops_, *transfer_);
+  Pair<false> io(fabric_, drops_, pool_, *transfer_);
   send(0, frame(1, 2, 7, 500));
   EXPECT_EQ(io(lane(0)), 1u);
   EXPECT_EQ(received(1), (Frames{frame(1, 2, 7, 500)}));
@@ -318,7 +317,8 @@ TEST_F(TransferForwarders, IoToAPortWithoutZeroCopyAndOnItself) {
 
 TEST_F(TransferForwarders, RxonlyGivesBack) {
   make(1);
-  EitherForwarder<DiscardForwarder<TransferBurst>, DiscardForwarder<MbufBurst>> forward(fabric_, drops_, *transfer_);
+  EitherForwarder<DiscardForwarder<TransferBurst>, DiscardForwarder<MbufBurst>> forward(fabric_, drops_, pool_,
+                                                                                        *transfer_);
   for (int i = 0; i < 40; ++i) send(0, frame(1, 2));
   EXPECT_EQ(forward(lane(0)), burst_max);
   EXPECT_EQ(forward(lane(0)), 8u);

@@ -12,7 +12,7 @@ std::uint16_t TransferBurst::add(TxQueue& queue, std::uint16_t i, std::uint16_t 
 }
 
 bool TransferBurst::copy(std::uint16_t i) noexcept {
-  copies_[i] = transfer_.copy(i, fabric_.pool);
+  copies_[i] = transfer_.copy(i, pool_);
   if (copies_[i] == nullptr) return false;
   ++copied_;
   return true;
@@ -24,7 +24,7 @@ void TransferBurst::end_sharing(std::uint16_t i) noexcept { rte_pktmbuf_free(cop
 void TransferBurst::finish(std::uint16_t done) noexcept {
   out_.send_all([this](TxQueue& queue, const std::uint8_t* numbers, std::uint16_t count) {
     if (copied_ == 0) [[likely]]
-      queue.move(transfer_, numbers, count, fabric_.pool);
+      queue.move(transfer_, numbers, count, pool_);
     else
       send_mixed(queue, numbers, count);
   });
@@ -44,7 +44,7 @@ void TransferBurst::send_mixed(TxQueue& queue, const std::uint8_t* numbers, std:
     if (copied)
       queue.send(run.data(), length);
     else
-      queue.move(transfer_, numbers + begin, length, fabric_.pool);
+      queue.move(transfer_, numbers + begin, length, pool_);
   }
 }
 

@@ -24,9 +24,10 @@ inline constexpr std::uint16_t ethernet_header_length = 14;
 /// several, or dropped.
 class MbufBurst {
  public:
-  explicit MbufBurst(Fabric& fabric) : fabric_(fabric), out_(fabric.tx_queues) {}
+  /// `pool`: the worker's.
+  MbufBurst(const Fabric& fabric, rte_mempool* pool) : pool_(pool), out_(fabric.tx_queues) {}
 
-  std::uint16_t receive(RxLane& lane) noexcept { return lane.receive(fabric_.pool, packets_.data()); }
+  std::uint16_t receive(RxLane& lane) noexcept { return lane.receive(pool_, packets_.data()); }
 
   bool has_header(std::uint16_t i) const noexcept { return packets_[i]->data_len >= ethernet_header_length; }
   std::byte* frame(std::uint16_t i) const noexcept { return rte_pktmbuf_mtod(packets_[i], std::byte*); }
@@ -57,7 +58,7 @@ class MbufBurst {
   }
 
  private:
-  Fabric& fabric_;
+  rte_mempool* const pool_;
   std::array<rte_mbuf*, burst_max> packets_;
   OutBatches<rte_mbuf*> out_;
 };
@@ -66,7 +67,8 @@ class MbufBurst {
 /// several ports, or to one that takes nothing else.
 class TransferBurst {
  public:
-  TransferBurst(Fabric& fabric, Transfer& transfer) : fabric_(fabric), transfer_(transfer), out_(fabric.tx_queues) {
+  TransferBurst(const Fabric& fabric, rte_mempool* pool, Transfer& transfer)
+      : pool_(pool), transfer_(transfer), out_(fabric.tx_queues) {
     std::iota(numbers_.begin(), numbers_.end(), std::uint8_t{0});
   }
 
@@ -90,7 +92,7 @@ class TransferBurst {
   void drop_all(std::uint16_t) noexcept {}
   std::uint16_t send(TxQueue& queue, std::uint16_t count) noexcept {
     if (!queue.takes_transfers()) return add(queue, 0, count);
-    queue.move(transfer_, numbers_.data(), count, fabric_.pool);
+    queue.move(transfer_, numbers_.data(), count, pool_);
     return count;
   }
   void finish(std::uint16_t done) noexcept;
@@ -99,7 +101,7 @@ class TransferBurst {
   bool copy(std::uint16_t i) noexcept;
   void send_mixed(TxQueue& queue, const std::uint8_t* numbers, std::uint16_t count) noexcept;
 
-  Fabric& fabric_;
+  rte_mempool* const pool_;
   Transfer& transfer_;
   std::array<std::uint8_t, burst_max> numbers_;  // 0, 1, 2, ...
   std::array<rte_mbuf*, burst_max> copies_{};    // null: the packet is moved

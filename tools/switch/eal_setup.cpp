@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EAL options, lcores and the mbuf pool.
+// EAL options, lcores and the size of mbuf pools.
 #include "tools/switch/eal_setup.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sched.h>
+#include <iterator>
+#include <set>
 
 #include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
-#include <rte_mbuf.h>
 
 namespace vhostx::tools {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::uint32_t mbufs_min = 16384;
 constexpr std::uint32_t mbufs_max = 131072;
@@ -25,42 +20,49 @@ constexpr std::uint32_t mbufs_per_port = 1024;
 // Burst and cache: a burst of 64 KiB packets takes 33 mbufs each, an lcore's cache holds up to 384.
 constexpr std::uint32_t mbufs_per_worker = 2048;
 constexpr std::uint32_t backlog_segments_max = 4096;
-constexpr std::uint32_t cache_size = 256;
 constexpr std::uint64_t mbuf_bytes = 2560;  // header, headroom, 2048 of data, the pool's own words
 constexpr std::uint64_t mebibyte = 1u << 20;
 constexpr std::uint64_t eal_bytes = 64 * mebibyte;
 
-std::uint64_t read_number(const fs::path& file) {
-  std::ifstream stream(file);
-  std::uint64_t number = 0;
-  return stream >> number ? number : 0;
-}
-
-void add_huge_pages(const fs::path& folder, MachineFacts& facts) {
-  const auto name = folder.filename().string();  // hugepages-2048kB
-  const auto dash = name.find('-');
-  if (dash == std::string::npos) return;
-  const std::uint64_t page_bytes = std::strtoull(name.c_str() + dash + 1, nullptr, 10) * 1024;
-  const auto free = read_number(folder / "free_hugepages");
-  const auto reserved = read_number(folder / "resv_hugepages");
-  if (free <= reserved) return;
-  const std::uint64_t bytes = (free - reserved) * page_bytes;
-  if (bytes > facts.huge_bytes_free) facts.huge_page_bytes = page_bytes;
-  facts.huge_bytes_free = std::max(facts.huge_bytes_free, bytes);
-}
-
-std::string lcore_map(const std::vector<unsigned>& cpus, unsigned workers) {
-  auto map = fmt::format("0@{}", cpus.front());
-  for (unsigned worker = 0; worker < workers; ++worker)
-    map += fmt::format(",{}@{}", worker + 1, cpus[cpus.size() - 1 - worker % cpus.size()]);
+std::string lcore_map(unsigned main_cpu, const std::vector<WorkerCpu>& workers) {
+  auto map = fmt::format("0@{}", main_cpu);
+  for (std::size_t worker = 0; worker < workers.size(); ++worker)
+    map += fmt::format(",{}@{}", worker + 1, workers[worker].cpu);
   return map;
 }
 
-void choose_memory(EalPlan& plan, const MachineFacts& machine, std::uint64_t needed) {
-  if (machine.huge_bytes_free >= needed) {
+/// Nodes that the workers are on.
+std::set<int> nodes_of(const std::vector<WorkerCpu>& workers) {
+  std::set<int> nodes;
+  for (const auto& worker : workers) nodes.insert(worker.node);
+  return nodes;
+}
+
+std::string huge_memory_text(const MachineFacts& machine, const std::set<int>& nodes, std::uint64_t needed) {
+  const auto page = machine.huge_page_bytes / mebibyte;
+  if (nodes.size() < 2)
+    return fmt::format("huge pages of {} MiB ({} MiB free, {} MiB needed)", page, machine.huge_bytes_free / mebibyte,
+                       needed / mebibyte);
+  std::string free;
+  for (const auto& [node, bytes] : machine.huge_bytes_free_on)
+    fmt::format_to(std::back_inserter(free), "{}{} MiB free on node {}", free.empty() ? "" : ", ", bytes / mebibyte,
+                   node);
+  return fmt::format("huge pages of {} MiB ({}, {} MiB needed on each that has a worker)", page, free,
+                     needed / mebibyte);
+}
+
+/// EAL in memory takes huge pages when it needs them, on the node that it is asked for (so no --socket-mem): it is
+/// enough that one node has what a pool needs. The others' workers use that one where theirs has too little.
+bool enough_huge_pages(const MachineFacts& machine, const std::set<int>& nodes, std::uint64_t needed) {
+  if (nodes.size() < 2) return machine.huge_bytes_free >= needed;
+  return std::any_of(machine.huge_bytes_free_on.begin(), machine.huge_bytes_free_on.end(),
+                     [&](const auto& node) { return node.second >= needed; });
+}
+
+void choose_memory(EalPlan& plan, const MachineFacts& machine, const std::set<int>& nodes, std::uint64_t needed) {
+  if (enough_huge_pages(machine, nodes, needed)) {
     plan.arguments.push_back("--in-memory");
-    plan.memory = fmt::format("huge pages of {} MiB ({} MiB free, {} MiB needed)", machine.huge_page_bytes / mebibyte,
-                              machine.huge_bytes_free / mebibyte, needed / mebibyte);
+    plan.memory = huge_memory_text(machine, nodes, needed);
     return;
   }
   // --no-huge means legacy memory to EAL 22.11, which --in-memory refuses; what is left of it is --no-shconf.
@@ -79,19 +81,6 @@ std::vector<char*> as_argv(std::vector<std::string>& words) {
 }
 
 }  // namespace
-
-MachineFacts read_machine() {
-  MachineFacts facts;
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-      if (CPU_ISSET(cpu, &allowed)) facts.cpus.push_back(cpu);
-  if (facts.cpus.empty()) facts.cpus.push_back(0);
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", none)) add_huge_pages(entry, facts);
-  return facts;
-}
 
 PoolPlan plan_pool(std::size_t ports, unsigned workers) noexcept {
   const auto ports32 = static_cast<std::uint32_t>(std::max<std::size_t>(1, ports));
@@ -112,8 +101,10 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine) {
     return plan;
   }
   const auto workers = options.workers.value_or(1);
-  plan.arguments = {"--lcores", lcore_map(machine.cpus, workers), "--no-pci", "--no-telemetry", "--log-level=error"};
-  choose_memory(plan, machine, plan_pool(options.port_count(), workers).bytes + eal_bytes);
+  const auto cpus = worker_cpus(machine, workers);
+  plan.arguments = {"--lcores", lcore_map(machine.cpus.front(), cpus), "--no-pci", "--no-telemetry",
+                    "--log-level=error"};
+  choose_memory(plan, machine, nodes_of(cpus), plan_pool(options.port_count(), workers).bytes + eal_bytes);
   return plan;
 }
 
@@ -138,15 +129,9 @@ Result<std::vector<unsigned>> start_eal(const Options& options, const EalPlan& p
   return lcores;
 }
 
-Result<rte_mempool*> make_pool(const PoolPlan& plan) {
-  rte_mempool* const pool =
-      rte_pktmbuf_pool_create("vhostx-switch", plan.mbufs, cache_size, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-  if (pool != nullptr) return pool;
-  return Error{
-      ErrorCode::out_of_memory,
-      fmt::format("no pool of {} mbufs: {}: expected {} MiB of memory in EAL (free huge pages, or --no-huge -m {})",
-                  plan.mbufs, rte_strerror(rte_errno), plan.bytes / mebibyte, 2 * (plan.bytes + eal_bytes) / mebibyte),
-      0};
+std::string describe_memory_needed(const PoolPlan& plan) {
+  return fmt::format("{} MiB of memory in EAL (free huge pages, or --no-huge -m {})", plan.bytes / mebibyte,
+                     2 * (plan.bytes + eal_bytes) / mebibyte);
 }
 
 }  // namespace vhostx::tools

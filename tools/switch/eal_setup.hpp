@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DPDK's environment for the switch: options for EAL that suit the machine, lcores, the mbuf pool.
+// DPDK's environment for the switch: options for EAL that suit the machine, lcores, how large pools are.
 #pragma once
 
 #include <cstddef>
@@ -9,21 +9,13 @@
 
 #include <vhostx/result.hpp>
 
+#include "tools/switch/eal_cpus.hpp"
 #include "tools/switch/options.hpp"
-
-struct rte_mempool;
 
 namespace vhostx::tools {
 
-/// What the choice depends on.
-struct MachineFacts {
-  std::vector<unsigned> cpus;         ///< This process may run on them (sched_getaffinity).
-  std::uint64_t huge_bytes_free = 0;  ///< In huge pages of all sizes, neither used nor reserved.
-  std::uint64_t huge_page_bytes = 0;  ///< Of the size that has most free; 0: none free.
-};
-MachineFacts read_machine();
-
-/// How many mbufs, and how many of them may wait in the backlogs of one port.
+/// Of the pool of each node, which may have to serve all workers: how many mbufs, and how many of them may wait in the
+/// backlogs of one port.
 struct PoolPlan {
   std::uint32_t mbufs = 0;
   std::uint32_t backlog_segments = 0;
@@ -42,7 +34,7 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine);
 /// Errors: invalid_argument (EAL refused its options, or they leave no worker lcore).
 Result<std::vector<unsigned>> start_eal(const Options& options, const EalPlan& plan);
 
-/// Errors: out_of_memory. Call after start_eal.
-Result<rte_mempool*> make_pool(const PoolPlan& plan);
+/// What EAL has to have for such a pool, for people.
+std::string describe_memory_needed(const PoolPlan& plan);
 
 }  // namespace vhostx::tools

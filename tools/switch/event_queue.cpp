@@ -28,8 +28,10 @@ void EventQueue::push(const std::string& port, const PortEvent& event) {
     }
     waiting_.push_back({seconds(), port, event});
   }
-  eventfd_write(fd_, 1);
+  wake();
 }
+
+void EventQueue::wake() noexcept { eventfd_write(fd_, 1); }
 
 std::vector<TimedEvent> EventQueue::take() {
   eventfd_t ignored = 0;

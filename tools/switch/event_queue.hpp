@@ -29,6 +29,8 @@ class EventQueue {
 
   /// Any thread. Past events_max waiting ones it counts what it loses.
   void push(const std::string& port, const PortEvent& event);
+  /// Makes fd() readable, though nothing waits here: the main thread has something else to look at. Any thread.
+  void wake() noexcept;
   /// All that wait, oldest first.
   std::vector<TimedEvent> take();
   std::uint64_t lost() const;

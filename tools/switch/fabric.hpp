@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fabric: everything the workers share: ports, lanes, the MAC table, the pool.
+// Fabric: everything the workers share: ports, lanes, the MAC table, each other.
 #pragma once
 
 #include <atomic>
@@ -11,20 +11,27 @@
 #include "tools/switch/options.hpp"
 #include "tools/switch/switch_port.hpp"
 
-struct rte_mempool;
-
 namespace vhostx::tools {
+
+class EventQueue;
+class Worker;
 
 /// Made before the workers start and gone after they ended; its vectors do not change in between.
 struct Fabric {
   Mode mode = Mode::learning;
   Topology topology = Topology::paired;
-  rte_mempool* pool = nullptr;
   std::unique_ptr<MacTable> macs;
   std::vector<std::unique_ptr<SwitchPort>> ports;
   std::vector<std::unique_ptr<RxLane>> lanes;
   std::uint32_t tx_queues = 0;
-  std::atomic<std::uint32_t> lanes_version{0};  ///< Grows after a lane's `receives` or `sends` changed.
+  std::vector<Worker*> workers;  ///< By the numbers that lanes name them with.
+  EventQueue* events = nullptr;  ///< Woken when a lane has moved; may be null.
+  std::atomic<std::uint32_t> lanes_version{0};
+
+  /// After a lane's `receives`, `sends`, `wanted` or `worker` changed. Any thread. What follows sees each of those that
+  /// was written before an earlier call; so whoever reads `worker` then, and wakes that one, has woken the right one: a
+  /// lane that moves meanwhile moves after its new worker can see the change, and wakes it itself.
+  void lanes_changed() noexcept { lanes_version.fetch_add(1, std::memory_order_acq_rel); }
 
   /// Where io and mac send what came in at `port`, as testpmd pairs them: 0-1, 2-3; a lone last one with itself.
   std::uint16_t peer_of(std::uint16_t port) const noexcept {

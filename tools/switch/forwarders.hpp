@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwarders: what a worker does with one burst of one lane, a class for each mode. Each call returns how many packets
-// it moved. A Burst is MbufBurst or TransferBurst.
+// it moved. A Burst is MbufBurst or TransferBurst; its mbufs come from the worker's pool.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ template <typename Burst>
 class LearningForwarder {
  public:
   template <typename... More>
-  LearningForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, More&... more)
-      : fabric_(fabric), drops_(drops), burst_(fabric, more...) {}
+  LearningForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, rte_mempool* pool, More&... more)
+      : fabric_(fabric), drops_(drops), burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
 
@@ -48,8 +48,8 @@ template <bool SwapAddresses, typename Burst>
 class PairForwarder {
  public:
   template <typename... More>
-  PairForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, More&... more)
-      : fabric_(fabric), drops_(drops), burst_(fabric, more...) {}
+  PairForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, rte_mempool* pool, More&... more)
+      : fabric_(fabric), drops_(drops), burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
 
@@ -64,7 +64,8 @@ template <typename Burst>
 class DiscardForwarder {
  public:
   template <typename... More>
-  explicit DiscardForwarder(Fabric& fabric, std::vector<WorkerDrops>&, More&... more) : burst_(fabric, more...) {}
+  DiscardForwarder(Fabric& fabric, std::vector<WorkerDrops>&, rte_mempool* pool, More&... more)
+      : burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
 
@@ -87,8 +88,8 @@ class GeneratingForwarder {
 template <typename Moving, typename Copying>
 class EitherForwarder {
  public:
-  EitherForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, Transfer& transfer)
-      : moving_(fabric, drops, transfer), copying_(fabric, drops) {}
+  EitherForwarder(Fabric& fabric, std::vector<WorkerDrops>& drops, rte_mempool* pool, Transfer& transfer)
+      : moving_(fabric, drops, pool, transfer), copying_(fabric, drops, pool) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept { return lane.transfers ? moving_(lane) : copying_(lane); }
 

@@ -38,6 +38,7 @@ Result<std::unique_ptr<PortSet>> PortSet::open(const Parts& parts) {
     if (auto added = set->add_port(id, is_tap ? std::uint16_t{1} : parts.options.ports[id].queue_pairs); !added)
       return added.error();
   }
+  set->take_moves();  // what is told later is told against this
   set->publish_all();
   return set;
 }
@@ -66,6 +67,8 @@ Result<void> PortSet::open_sockets() {
     port_options.role = spec.role;
     port_options.queue_pairs_max = spec.queue_pairs;
     port_options.zero_copy = spec.zero_copy == ZeroCopy::lend;
+    port_options.numa = spec.numa;
+    if (parts_.options.numa_interval) port_options.numa_interval = *parts_.options.numa_interval;
     auto port = backend_->open_port(port_options,
                                     [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
     if (!port) return port.error();
@@ -83,14 +86,14 @@ Result<void> PortSet::add_port(std::uint16_t id, std::uint16_t pairs) {
 
 Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair) {
   auto& fabric = parts_.fabric;
-  Worker& worker = *parts_.workers[next_worker_++ % parts_.workers.size()];
+  Worker& worker = *fabric.workers[placement_.next_in_turn()];
   TxQueueOptions tx;
   tx.sink = entry.port ? Sink{&entry.port->to_guest(pair), nullptr} : Sink{nullptr, parts_.tap};
   tx.budget = &fabric.ports[id]->budget;
   tx.owner = &worker.backlog_owner();
   tx.backlog_max = fabric.mode == Mode::learning ? backlog_switch : backlog_measuring;
   tx.index = fabric.tx_queues++;
-  tx.shared = parts_.workers.size() > 1;
+  tx.shared = fabric.workers.size() > 1;
   tx.transfers = entry.port != nullptr && parts_.options.ports[id].zero_copy == ZeroCopy::on;
   fabric.ports[id]->tx.push_back(std::make_unique<TxQueue>(tx));
 
@@ -102,7 +105,6 @@ Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pai
   lane->transfers = tx.transfers;
   lane->tx = fabric.ports[id]->tx.back().get();
   entry.lanes.push_back(lane.get());
-  entry.workers.push_back(&worker);
   fabric.lanes.push_back(std::move(lane));
   return worker.adopt(*entry.lanes.back());
 }
@@ -112,6 +114,9 @@ void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
   if (changes_rings(event)) {
     const std::lock_guard guard(mutex_);
     if (built_) publish(id);
+  } else if (std::holds_alternative<PlacementChanged>(event)) {
+    const std::lock_guard guard(mutex_);
+    if (built_) follow(id);
   }
   if (std::holds_alternative<FrontEndDisconnected>(event)) parts_.fabric.macs->forget_port(id);
   parts_.events.push(port.socket_path(), event);
@@ -136,8 +141,16 @@ void PortSet::publish(std::uint16_t id) {
     if (sends) ready.push_back(static_cast<std::uint8_t>(lane->pair));
   }
   parts_.fabric.ports[id]->ready.publish(ready);
-  parts_.fabric.lanes_version.fetch_add(1, std::memory_order_release);
-  for (auto* worker : entry.workers) worker->wake();
+  parts_.fabric.lanes_changed();
+  for (const auto* lane : entry.lanes) parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->wake();
+  follow(id);
+}
+
+/// Lanes whose guest's memory is on a node that has workers are served by one of those. With mutex_ held.
+void PortSet::follow(std::uint16_t id) {
+  for (auto* lane : entries_[id].lanes)
+    if (lane->receives.load(std::memory_order_relaxed) || lane->sends.load(std::memory_order_relaxed))
+      placement_.follow(*lane, node_of(*lane));
 }
 
 std::vector<PortSnapshot> PortSet::snapshots() const {
@@ -166,14 +179,22 @@ PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
   out.features = info.features;
   out.memory_regions = info.memory_regions;
   out.memory_bytes = info.memory_bytes;
+  add_vrings(entry, out);
+  return out;
+}
+
+void PortSet::add_vrings(const Entry& entry, PortSnapshot& out) const {
   for (std::uint16_t index = 0; index < entry.port->vring_count(); ++index) {
     const auto& vring = entry.port->vring(index);
     accumulate(vring.is_from_guest() ? out.from_guest : out.to_guest, vring.stats());
     const auto state = vring.state();
     out.vrings_started = static_cast<std::uint16_t>(out.vrings_started + (state.started ? 1 : 0));
     out.vrings_broken = static_cast<std::uint16_t>(out.vrings_broken + (state.broken ? 1 : 0));
+    if (!state.started) continue;
+    const auto number = entry.lanes[index / 2]->worker.load(std::memory_order_relaxed);
+    const auto& worker = parts_.fabric.workers[number]->options();
+    out.placement.push_back({index, vring.placement(), number, worker.lcore, worker.node, worker.pool_node});
   }
-  return out;
 }
 
 void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
@@ -181,7 +202,7 @@ void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
     out.drops.ring_full += queue->dropped_ring_full();
     out.drops.not_ready += queue->dropped_not_ready();
   }
-  for (const auto& worker : parts_.workers) {
+  for (const auto* worker : parts_.fabric.workers) {
     const auto& drops = worker->drops()[id];
     out.drops.not_ready += drops.not_ready.value();
     out.drops.same_port += drops.same_port.value();

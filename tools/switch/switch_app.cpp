@@ -8,9 +8,11 @@
 #include <poll.h>
 #include <random>
 
+#include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
-#include <rte_mempool.h>
+
+#include <vhostx/numa.hpp>
 
 #include "tools/switch/eal_setup.hpp"
 
@@ -20,6 +22,18 @@ namespace {
 std::uint64_t secret() {
   std::random_device source;
   return std::uint64_t{source()} << 32 | source();
+}
+
+/// A worker to be made on its own lcore, where what it writes each burst shall be.
+struct WorkerOrder {
+  Fabric& fabric;
+  WorkerOptions options;
+  std::optional<Result<std::unique_ptr<Worker>>> made;
+};
+int make_worker(void* order_of) {
+  auto& order = *static_cast<WorkerOrder*>(order_of);
+  order.made = Worker::create(order.fabric, order.options);
+  return 0;
 }
 
 int run_worker(void* worker) { return static_cast<Worker*>(worker)->run() ? 0 : 1; }
@@ -44,7 +58,7 @@ SwitchApp::~SwitchApp() {
   ports_.reset();
   workers_.clear();
   tap_.reset();
-  rte_mempool_free(fabric_.pool);  // null is allowed
+  pools_.reset();
   if (eal_started_) rte_eal_cleanup();
 }
 
@@ -61,9 +75,8 @@ Result<void> SwitchApp::start_parts() {
   if (!lcores) return lcores.error();
   eal_started_ = true;
   const auto pool_plan = plan_pool(options_.port_count(), static_cast<unsigned>(lcores->size()));
-  const auto pool = make_pool(pool_plan);
-  if (!pool) return pool.error();
-  fabric_.pool = *pool;
+  if (auto made = make_pools(*lcores, pool_plan); !made) return made;
+  fabric_.events = &events_;
   fabric_.mode = options_.mode;
   fabric_.topology = options_.topology;
   fabric_.macs = std::make_unique<MacTable>(static_cast<unsigned>(options_.port_count()), secret());
@@ -76,19 +89,37 @@ Result<void> SwitchApp::start_parts() {
     fabric_.ports.push_back(std::make_unique<SwitchPort>());
     fabric_.ports.back()->id = id;
   }
-  if (auto made = make_workers(lcores->size()); !made) return made;
-  auto ports = PortSet::open({options_, fabric_, workers_, events_, tap_.get(), pool_plan.backlog_segments});
+  if (auto made = make_workers(*lcores); !made) return made;
+  auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments});
   if (!ports) return ports.error();
   ports_ = *std::move(ports);
   launch_workers(*lcores);
   return {};
 }
 
-Result<void> SwitchApp::make_workers(std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    auto worker = Worker::create(fabric_, {options_.busy_poll, options_.packet_size});
-    if (!worker) return worker.error();
-    workers_.push_back(*std::move(worker));
+Result<void> SwitchApp::make_pools(const std::vector<unsigned>& lcores, const PoolPlan& plan) {
+  std::vector<int> nodes;
+  for (const auto lcore : lcores) nodes.push_back(node_of_lcore(lcore));
+  auto pools = NodePools::make(plan, nodes);
+  if (!pools) return pools.error();
+  pools_ = *std::move(pools);
+  if (const auto problems = pools_->problems(); !problems.empty()) memory_ += "; " + problems;
+  return {};
+}
+
+Result<void> SwitchApp::make_workers(const std::vector<unsigned>& lcores) {
+  for (const auto lcore : lcores) {
+    WorkerOrder order{fabric_, {options_.busy_poll, options_.packet_size}, {}};
+    order.options.index = static_cast<std::uint16_t>(workers_.size());
+    order.options.lcore = lcore;
+    order.options.node = node_of_lcore(lcore);
+    order.options.pool = pools_->on(order.options.node).pool;
+    order.options.pool_node = pools_->on(order.options.node).node;
+    if (rte_eal_remote_launch(make_worker, &order, lcore) == 0) rte_eal_wait_lcore(lcore);
+    if (!order.made) return Error{ErrorCode::system, fmt::format("lcore {} runs nothing", lcore), 0};
+    if (!*order.made) return order.made->error();
+    workers_.push_back(**std::move(order.made));
+    fabric_.workers.push_back(workers_.back().get());
   }
   return {};
 }
@@ -113,12 +144,12 @@ bool SwitchApp::run() {
   ready_at_ = events_.seconds();
   reporter_.ready(sockets, memory_, ready_at_);
   while (wait() && !duration_over() && !reporter_.output_lost()) {
-    reporter_.events(events_.take());
+    report_events();
     reporter_.live(events_.seconds());
     age_stations();
   }
   stop_workers();
-  reporter_.events(events_.take());
+  report_events();
   reporter_.summary();
   return !worker_failed_;
 }
@@ -132,6 +163,15 @@ bool SwitchApp::wait() {
   pollfd fds[]{{end_signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
   poll(fds, std::size(fds), static_cast<int>(std::ceil(wait_ms)));
   return fds[0].revents == 0;
+}
+
+void SwitchApp::report_events() {
+  reporter_.events(events_.take());
+  std::vector<LaneMoved> moved;
+  for (const auto& move : ports_->take_moves())
+    moved.push_back({events_.seconds(), options_.ports[move.port].path, move.pair, move.from, move.to});
+  reporter_.lanes(moved);
+  reporter_.placement();
 }
 
 void SwitchApp::age_stations() {
@@ -148,8 +188,13 @@ Snapshot SwitchApp::take_snapshot() const {
   snapshot.seconds = events_.seconds();
   snapshot.ports = ports_->snapshots();
   snapshot.open_fds = count_open_fds();
-  snapshot.mbufs_in_use = rte_mempool_in_use_count(fabric_.pool);
+  snapshot.mbufs_in_use = pools_->in_use();
   snapshot.events_lost = events_.lost();
+  snapshot.numa_nodes = memory_nodes().size();
+  snapshot.mempools = pools_->rows();
+  for (const auto& worker : workers_)
+    snapshot.workers.push_back(
+        {worker->options().index, worker->options().lcore, worker->options().node, worker->tid()});
   return snapshot;
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.hpp"
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
+#include "tools/switch/node_pools.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/port_set.hpp"
 #include "tools/switch/reporter.hpp"
@@ -19,7 +21,8 @@ namespace vhostx::tools {
 
 class SwitchApp {
  public:
-  /// EAL, pool, TAP, sockets, workers, in this order. `end_signals` becomes readable when the switch shall end.
+  /// EAL, pools, TAP, workers, sockets, in this order; then the workers run. `end_signals` becomes readable when the
+  /// switch shall end.
   static Result<std::unique_ptr<SwitchApp>> start(const Options& options, UniqueFd end_signals);
 
   SwitchApp(const Options& options, UniqueFd end_signals);
@@ -32,10 +35,12 @@ class SwitchApp {
 
  private:
   Result<void> start_parts();
-  Result<void> make_workers(std::size_t count);
+  Result<void> make_pools(const std::vector<unsigned>& lcores, const PoolPlan& plan);
+  Result<void> make_workers(const std::vector<unsigned>& lcores);
   void launch_workers(const std::vector<unsigned>& lcores);
   void stop_workers();
   bool wait();
+  void report_events();
   void age_stations();
   bool duration_over() const;
   Snapshot take_snapshot() const;
@@ -44,6 +49,7 @@ class SwitchApp {
   UniqueFd end_signals_;
   EventQueue events_;
   std::string memory_;
+  std::optional<NodePools> pools_;
   std::unique_ptr<TapPort> tap_;
   Fabric fabric_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -44,7 +44,9 @@ struct SwitchPort {
   }
 };
 
-/// The receive side of one queue pair of one port. Polled by one worker for ever.
+/// The receive side of one queue pair of one port. Polled by one worker at a time: `worker`, which alone may name
+/// another one there. It does so between two rounds when `wanted` is another one; so there is one all the time, and two
+/// never.
 struct alignas(64) RxLane {
   std::uint16_t port = 0;
   std::uint16_t pair = 0;
@@ -52,8 +54,10 @@ struct alignas(64) RxLane {
   FrameDevice* device = nullptr;
   bool transfers = false;  ///< Packets are looked at where they lie (`vring` only).
   TxQueue* tx = nullptr;   ///< The same queue pair's other direction; this lane's worker brings its backlog on.
-  std::atomic<bool> receives{false};  ///< The from-guest ring is started.
-  std::atomic<bool> sends{false};     ///< The to-guest ring is started, enabled and not broken.
+  std::atomic<std::uint16_t> worker{0};  ///< Who serves it, a position in Fabric::workers.
+  std::atomic<std::uint16_t> wanted{0};  ///< Who is to serve it. The control thread's, and see Worker::hand_over().
+  std::atomic<bool> receives{false};     ///< The from-guest ring is started.
+  std::atomic<bool> sends{false};        ///< The to-guest ring is started, enabled and not broken.
 
   std::uint16_t receive(rte_mempool* pool, rte_mbuf** packets) noexcept {
     return vring != nullptr ? vring->dequeue_burst(pool, packets, burst_max)

@@ -46,6 +46,15 @@ std::uint32_t TxQueue::flush() noexcept {
   return options_.sink.ready() ? drain() : discard();
 }
 
+void TxQueue::set_owner(BacklogOwner& owner) noexcept {
+  SpinlockGuard guard(lock_, options_.shared);
+  if (backlog_.size() != 0) {
+    options_.owner->backlog_ended();
+    owner.backlog_began();
+  }
+  options_.owner = &owner;
+}
+
 bool TxQueue::set_notifications(bool on) noexcept {
   SpinlockGuard guard(lock_, options_.shared);
   return options_.sink.vring != nullptr && options_.sink.vring->set_notifications(on);

@@ -30,7 +30,7 @@ struct Sink {
 struct TxQueueOptions {
   Sink sink;
   SegmentBudget* budget = nullptr;  ///< The port's; outlives the queue.
-  BacklogOwner* owner = nullptr;    ///< Of the worker that calls flush(); outlives the queue.
+  BacklogOwner* owner = nullptr;    ///< At first: of the worker that calls flush(); outlives the queue.
   std::uint32_t backlog_max = 0;    ///< Packets.
   std::uint32_t index = 0;          ///< Among all queues of the switch.
   bool shared = false;              ///< More than one worker sends here.
@@ -57,6 +57,10 @@ class alignas(64) TxQueue {
   /// Owner only: brings the backlog on. Returns how many packets left it.
   std::uint32_t flush() noexcept;
   bool has_backlog() const noexcept { return has_backlog_.load(std::memory_order_relaxed); }
+
+  /// Owner only: another worker calls flush() from now on. It is woken if there is a backlog for it; `owner` outlives
+  /// the queue.
+  void set_owner(BacklogOwner& owner) noexcept;
 
   /// Owner only: whether the guest shall kick when it posts receive buffers. True: there are some already.
   bool set_notifications(bool on) noexcept;

@@ -3,10 +3,12 @@
 #include "tools/switch/worker.hpp"
 
 #include <chrono>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "tools/switch/event_queue.hpp"
 #include "tools/switch/forwarders.hpp"
 #include "tools/switch/packet_template.hpp"
 
@@ -19,11 +21,17 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t idle_polls_min = 64;
 constexpr std::uint64_t idle_us = 200;
 
-constexpr auto sleep_max = 1000ms;
 // A guest whose ring is full is asked to kick; should it not, its backlog is looked at this often all the same.
 constexpr auto sleep_with_backlog = 10ms;
 // It has buffers, but too few for the packet that is next: not worth spinning.
 constexpr auto sleep_with_buffers = 1ms;
+// Letting go of a lane costs some system calls; the other lanes are polled in between.
+constexpr std::uint32_t hand_over_max = 8;
+
+/// The lane's kicks wake this waiter from now on, and no other one.
+bool watch(Waiter& waiter, RxLane& lane) noexcept {
+  return waiter.watch(*lane.vring).ok() && waiter.watch(*lane.tx->vring()).ok();
+}
 
 }  // namespace
 
@@ -43,12 +51,12 @@ Worker::Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Wai
       transfer_(std::move(transfer)),
       owner_(waiter_.get()),
       drops_(fabric.ports.size()),
-      lanes_version_(fabric.lanes_version.load(std::memory_order_relaxed) - 1) {}
+      lanes_version_(fabric.lanes_version.load(std::memory_order_relaxed) - 1),
+      tid_(::gettid()) {}
 
 Result<void> Worker::adopt(RxLane& lane) {
-  lanes_.push_back(&lane);
-  active_.reserve(lanes_.size());
-  armed_.reserve(lanes_.size());
+  lane.worker.store(options_.index, std::memory_order_relaxed);
+  lane.wanted.store(options_.index, std::memory_order_relaxed);
   if (lane.device != nullptr) return waiter_->watch_fd(lane.device->fd());
   if (auto watched = waiter_->watch(*lane.vring); !watched) return watched;
   return waiter_->watch(*lane.tx->vring());
@@ -60,6 +68,17 @@ void Worker::stop() noexcept {
 }
 
 bool Worker::run() noexcept {
+  for (auto* lanes : {&lanes_, &active_}) lanes->reserve(fabric_.lanes.size());  // any lane may come
+  armed_.reserve(fabric_.lanes.size());
+  ended_.store(false, std::memory_order_relaxed);
+  const bool ran = run_mode();
+  while (refresh_lanes() != 0) continue;  // those that were asked for while it still polled
+  ended_.store(true, std::memory_order_relaxed);
+  stopping_.store(false, std::memory_order_relaxed);
+  return ran;
+}
+
+bool Worker::run_mode() noexcept {
   switch (fabric_.mode) {
     case Mode::learning:
       forward<LearningForwarder<TransferBurst>, LearningForwarder<MbufBurst>>();
@@ -81,11 +100,11 @@ bool Worker::run() noexcept {
 
 template <typename Moving, typename Copying>
 void Worker::forward() noexcept {
-  poll(EitherForwarder<Moving, Copying>(fabric_, drops_, *transfer_));
+  poll(EitherForwarder<Moving, Copying>(fabric_, drops_, options_.pool, *transfer_));
 }
 
 bool Worker::generate() noexcept {
-  const auto packets = udp_burst(fabric_.pool, options_.packet_size);
+  const auto packets = udp_burst(options_.pool, options_.packet_size);
   if (packets[0] == nullptr) return false;
   poll(GeneratingForwarder(packets));
   release_burst(packets.data(), burst_max);
@@ -104,21 +123,52 @@ void Worker::poll(Forwarder&& forwarder) noexcept {
 
 template <typename Forwarder>
 std::uint32_t Worker::poll_once(Forwarder& forwarder) noexcept {
-  if (fabric_.lanes_version.load(std::memory_order_acquire) != lanes_version_) [[unlikely]]
-    refresh_active();
   std::uint32_t moved = 0;
+  if (fabric_.lanes_version.load(std::memory_order_acquire) != lanes_version_) [[unlikely]]
+    moved = refresh_lanes();
   for (auto* lane : active_) moved += forwarder(*lane);
   if (owner_.backlogs() != 0) moved += flush_backlogs();
   return moved;
 }
 
-void Worker::refresh_active() noexcept {
+/// Between two rounds. Lets go of lanes that are wanted elsewhere, and looks up what is this worker's and what of it
+/// runs. Returns how many lanes left; there may be more, for the next round.
+std::uint32_t Worker::refresh_lanes() noexcept {
   lanes_version_ = fabric_.lanes_version.load(std::memory_order_acquire);
+  lanes_.clear();
   active_.clear();
-  for (auto* lane : lanes_) {
+  std::uint32_t left = 0;
+  for (const auto& lane : fabric_.lanes) {
+    if (lane->worker.load(std::memory_order_acquire) != options_.index) continue;
+    const auto wanted = lane->wanted.load(std::memory_order_relaxed);
+    if (wanted != options_.index && left < hand_over_max && hand_over(*lane, wanted)) {
+      ++left;
+      continue;
+    }
+    lanes_.push_back(lane.get());  // within what run() reserved
     const auto& runs = fabric_.mode == Mode::txonly ? lane->sends : lane->receives;
-    if (runs.load(std::memory_order_relaxed)) active_.push_back(lane);  // within what adopt() reserved
+    if (runs.load(std::memory_order_relaxed)) active_.push_back(lane.get());
   }
+  return left;  // each of which has made the version grow: this is called once more
+}
+
+/// No burst of the lane is under way, and its guest was not asked to kick: that is so between two rounds. Kicks wake
+/// the other worker from now on; the backlog counts as its; then the lane does, with all that was written to it here
+/// (release; refresh_lanes() acquires). It is woken, finds the lane and polls it before it sleeps. False: the kicks
+/// cannot wake the other worker, and the lane stays.
+bool Worker::hand_over(RxLane& lane, std::uint16_t to) noexcept {
+  Worker& other = *fabric_.workers[to];
+  if (!watch(*other.waiter_, lane)) {
+    watch(*waiter_, lane);
+    lane.wanted.compare_exchange_strong(to, options_.index, std::memory_order_relaxed);  // unless it is a third by now
+    return false;
+  }
+  lane.tx->set_owner(other.owner_);
+  lane.worker.store(to, std::memory_order_release);
+  fabric_.lanes_changed();
+  other.wake();
+  if (fabric_.events != nullptr) fabric_.events->wake();
+  return true;
 }
 
 std::uint32_t Worker::flush_backlogs() noexcept {
@@ -140,7 +190,7 @@ void Worker::rest() noexcept {
 /// Asks for notifications first and looks once more then: a packet that came before the asking is seen by the asking
 /// (Vring::set_notifications), one that came after it kicks.
 void Worker::sleep() noexcept {
-  auto timeout = sleep_max;
+  auto timeout = options_.sleep_max;
   if (owner_.fall_asleep() != 0) timeout = sleep_with_backlog;
   bool work = false;
   if (fabric_.mode != Mode::txonly) work = arm_receivers(true);

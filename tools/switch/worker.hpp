@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include <vhostx/placement.hpp>
 #include <vhostx/transfer.hpp>
 #include <vhostx/waiter.hpp>
 
@@ -18,11 +20,18 @@ namespace vhostx::tools {
 struct WorkerOptions {
   bool busy_poll = false;
   std::uint16_t packet_size = 64;  ///< txonly
+  std::uint16_t index = 0;         ///< Its position in Fabric::workers.
+  unsigned lcore = 0;
+  int node = no_node;                         ///< Of the lcore.
+  rte_mempool* pool = nullptr;                ///< Where its mbufs come from.
+  int pool_node = no_node;                    ///< Where that is.
+  std::chrono::milliseconds sleep_max{1000};  ///< Then it looks around without having been woken.
 };
 
 class Worker {
  public:
-  /// Errors: system (no waiter, no memory for a transfer).
+  /// Best called on the thread that runs it, so that what it writes each burst is on that thread's node. Errors: system
+  /// (no waiter, no memory for a transfer).
   static Result<std::unique_ptr<Worker>> create(Fabric& fabric, const WorkerOptions& options);
 
   Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Waiter> waiter,
@@ -30,18 +39,24 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  const WorkerOptions& options() const noexcept { return options_; }
+  /// The kernel's id of the thread that made it.
+  int tid() const noexcept { return tid_; }
   BacklogOwner& backlog_owner() noexcept { return owner_; }
 
-  /// Before run(). The lane is this worker's from now on.
+  /// Before any worker runs. The lane is this worker's from now on, until RxLane::wanted names another one.
   Result<void> adopt(RxLane& lane);
 
-  /// On the worker's lcore, until stop(). Returns false when it could not begin (pool too small for txonly's packets).
+  /// On the worker's lcore, until stop(), after which it may be run again. Returns false when it could not begin (pool
+  /// too small for txonly's packets).
   bool run() noexcept;
 
-  /// Any thread: ends run(), soon.
+  /// Any thread: ends run(), soon, or the next one at once.
   void stop() noexcept;
   /// Any thread: lanes changed.
   void wake() noexcept { waiter_->wake(); }
+  /// Any thread: run() has ended. The worker keeps its lanes, and nobody polls them.
+  bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
   const std::vector<WorkerDrops>& drops() const noexcept { return drops_; }
 
@@ -53,8 +68,10 @@ class Worker {
   template <typename Moving, typename Copying>
   void forward() noexcept;
   bool generate() noexcept;
+  bool run_mode() noexcept;
 
-  void refresh_active() noexcept;
+  std::uint32_t refresh_lanes() noexcept;
+  bool hand_over(RxLane& lane, std::uint16_t to) noexcept;
   std::uint32_t flush_backlogs() noexcept;
   void rest() noexcept;
   void sleep() noexcept;
@@ -68,13 +85,15 @@ class Worker {
   std::unique_ptr<Transfer> transfer_;
   BacklogOwner owner_;
   std::vector<WorkerDrops> drops_;
-  std::vector<RxLane*> lanes_;
-  std::vector<RxLane*> active_;  // of lanes_: those with a running ring; refreshed when the fabric's version changes
+  std::vector<RxLane*> lanes_;   // those that name this worker; refreshed when the fabric's version changes
+  std::vector<RxLane*> active_;  // of lanes_: those with a running ring
   std::vector<TxQueue*> armed_;  // transmit queues whose guest was asked to kick
   std::uint32_t lanes_version_ = 0;
   std::uint32_t idle_polls_ = 0;
   std::uint64_t idle_since_ = 0;
+  const int tid_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};
 };
 
 }  // namespace vhostx::tools

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Lanes move between workers while packets flow, and workers sleep and wake: everything arrives, in order, once.
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/lanes_fixture.hpp"
+
+namespace vhostx::test {
+namespace {
+
+class MovingLanesBothWays : public MovingLanes, public testing::WithParamInterface<bool> {
+ protected:
+  std::size_t pick(std::size_t below) { return random_() % below; }
+  void some_traffic() {
+    for (std::size_t i = 0; i < guests_.size(); ++i)
+      step(i, static_cast<int>(pick(20)), static_cast<int>(pick(3) == 0 ? 0 : pick(30)));
+  }
+
+  std::mt19937 random_{20};
+};
+INSTANTIATE_TEST_SUITE_P(Transferring, MovingLanesBothWays, testing::Bool());
+
+TEST_P(MovingLanesBothWays, WhilePacketsFlow) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 3000 && !HasFailure(); ++round) {
+    some_traffic();
+    move(pick(4), pick(3));
+    if (round % 5 == 0) std::this_thread::yield();
+    if (round % 50 == 0) drain();
+  }
+  drain();
+  settle();
+  expect_nothing_dropped();
+  EXPECT_GT(guests_[0]->received, 3000u);
+}
+
+/// Most requests are overtaken by the next one before they are done.
+TEST_P(MovingLanesBothWays, AllAtOnceAndBackAtOnce) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 1000 && !HasFailure(); ++round) {
+    some_traffic();
+    const auto to = pick(3);
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, to);
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, (to + 1 + lane % 2) % 3);
+    if (round % 20 == 0) {
+      settle();
+      drain();
+    }
+  }
+  drain();
+  settle();
+  expect_nothing_dropped();
+}
+
+/// A lane whose worker sleeps, to a worker that sleeps, and then a packet that has to wake it.
+TEST_P(MovingLanesBothWays, WhileWorkersSleep) {
+  make(2, 2, GetParam());
+  for (int round = 0; round < 500 && !HasFailure(); ++round) {
+    const std::size_t lane = pick(2);
+    for (auto& guest : guests_)
+      while (!guest->is_slept_on()) std::this_thread::yield();
+    move(lane, pick(2));
+    if (pick(2) == 0) settle();
+    step(lane, 1 + static_cast<int>(pick(3)), 64);
+    drain();
+  }
+  settle();
+  expect_nothing_dropped();
+}
+
+/// The receiver has no buffers: what waits for it moves along with its lane, and the new worker brings it on.
+TEST_P(MovingLanesBothWays, WithABacklog) {
+  make(2, 3, GetParam());
+  auto& queue = *fabric_.ports[1]->tx[0];
+  for (int round = 0; round < 300 && !HasFailure(); ++round) {
+    while (!queue.has_backlog() && !HasFailure()) {
+      guests_[1]->receive();
+      if (guests_[0]->sent - guests_[1]->received < under_way_max) guests_[0]->send(20);
+      std::this_thread::yield();
+    }
+    for (std::size_t i = pick(3); i <= 3; ++i) move(1, pick(3));
+    if (pick(2) == 0) settle();
+    while (queue.has_backlog() && !HasFailure()) {
+      guests_[1]->receive();
+      guests_[1]->post(7);
+      std::this_thread::yield();
+    }
+  }
+  drain();
+  settle();
+  expect_nothing_dropped();
+  EXPECT_GT(guests_[1]->received, 300u);
+}
+
+/// One worker stops with lanes on their way to it and from it, and runs again later: no lane is lost with it.
+TEST_P(MovingLanesBothWays, WhileAWorkerStopsInTheMiddle) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 100 && !HasFailure(); ++round) {
+    const auto stopped = static_cast<std::uint16_t>(pick(3));
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, stopped);
+    some_traffic();
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, pick(3));
+    stop(stopped);
+    for (int i = 0; i < 5; ++i) some_traffic();
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, pick(3));
+    start(stopped);
+    some_traffic();
+    if (round % 10 == 0) drain();
+  }
+  drain();
+  settle();
+  expect_nothing_dropped();
+}
+
+/// The end comes while everything is on its way: what the guests have got is in order, and nothing leaks.
+TEST_P(MovingLanesBothWays, UntilAllStop) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 50; ++round) {
+    some_traffic();
+    for (std::size_t lane = 0; lane < 4; ++lane) move(lane, pick(3));
+  }
+  stop_all();
+  for (auto& guest : guests_) guest->receive();
+}
+
+}  // namespace
+}  // namespace vhostx::test
