@@ -7,12 +7,11 @@
 #include <new>
 #include <optional>
 
-#include <sys/mman.h>
-
 #include <vhostx/transfer.hpp>
 
 #include "backend/vring_core.hpp"
 #include "base/error.hpp"
+#include "base/page_memory.hpp"
 #include "net/dequeue.hpp"
 #include "net/move.hpp"
 #include "net/peek.hpp"
@@ -25,17 +24,14 @@ using backend::RunningVring;
 using backend::VringCore;
 using backend::VringGate;
 
-struct Transfer::State {
+/// On pages of its own, which lie on the node of the thread that first writes them: what malloc() has may have been
+/// another thread's.
+struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
   std::optional<net::RingContext> context;  // of `from`
   std::uint64_t announcement = 0;           // not 0: the burst is this one
   net::PeekedBurst burst;
-
-  /// On pages of its own, which lie on the node of the thread that first writes them: what malloc() has may have been
-  /// another thread's.
-  static State* make() noexcept;
-  static void free(State* state) noexcept;
 
   // Inline: a burst of one packet costs little more than what is around it.
   /// Packets found; with 0 the pass is to be ended.
@@ -49,26 +45,16 @@ Transfer::Transfer(State* state) noexcept : state_(state), packets_(state->burst
 
 Transfer::~Transfer() {
   assert(!state_->pass && "a burst has begun and not ended");
-  State::free(state_);
-}
-
-Transfer::State* Transfer::State::make() noexcept {
-  void* const pages = ::mmap(nullptr, sizeof(State), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return pages == MAP_FAILED ? nullptr : new (pages) State;
-}
-
-void Transfer::State::free(State* state) noexcept {
-  state->~State();
-  ::munmap(state, sizeof(State));
+  delete state_;
 }
 
 Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
-  State* const state = State::make();
-  if (state == nullptr) return make_system_error(errno, "memory for a transfer");
-  std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state));
-  if (transfer != nullptr) return transfer;
-  State::free(state);
-  return make_system_error(ENOMEM, "memory for a transfer");
+  std::unique_ptr<State> state(new (std::nothrow) State);
+  if (state == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
+  std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state.get()));
+  if (transfer == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
+  state.release();
+  return transfer;
 }
 
 inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
