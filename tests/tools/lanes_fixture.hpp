@@ -30,19 +30,21 @@ class NumberedGuest {
   void send(int count) {
     auto& driver = machine_.ring(1).driver;
     driver.reap();
-    for (; count > 0 && driver.free_descriptors() != 0; --count) {
+    bool any = false;
+    for (; count > 0 && driver.free_descriptors() != 0; --count, any = true) {
       std::array<std::uint8_t, 12 + 60> packet{};
       std::memcpy(packet.data() + 12 + 14, &sent, sizeof sent);
       driver.chain().readable(packet).publish();
       ++sent;
     }
-    kick(1);
+    if (any) kick(1);
   }
   /// Posts up to `count` receive buffers. Kicks if it was asked to.
   void post(int count) {
     auto& driver = machine_.ring(0).driver;
-    for (; count > 0 && driver.free_descriptors() != 0; --count) driver.chain().writable(128).publish();
-    kick(0);
+    bool any = false;
+    for (; count > 0 && driver.free_descriptors() != 0; --count, any = true) driver.chain().writable(128).publish();
+    if (any) kick(0);
   }
   /// Looks at what came: each number once, in order.
   void receive() {
@@ -60,7 +62,8 @@ class NumberedGuest {
   bool is_slept_on() { return (machine_.ring(1).driver.used_flags() & 1u) == 0; }
 
  private:
-  /// VIRTIO 1.2, 2.7.13.4: what was published is visible before the wish is read.
+  /// Not for nothing: it would wake a worker that should have been woken otherwise. VIRTIO 1.2, 2.7.13.4: what was
+  /// published is visible before the wish is read.
   void kick(std::uint16_t index) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if ((machine_.ring(index).driver.used_flags() & 1u) == 0) machine_.kick(index);

@@ -16,6 +16,10 @@ class MovingLanesBothWays : public MovingLanes, public testing::WithParamInterfa
     for (std::size_t i = 0; i < guests_.size(); ++i)
       step(i, static_cast<int>(pick(20)), static_cast<int>(pick(3) == 0 ? 0 : pick(30)));
   }
+  void wait_until_asleep() {
+    for (auto& guest : guests_)
+      while (!guest->is_slept_on()) std::this_thread::yield();
+  }
 
   std::mt19937 random_{20};
 };
@@ -26,7 +30,7 @@ TEST_P(MovingLanesBothWays, WhilePacketsFlow) {
   for (int round = 0; round < 3000 && !HasFailure(); ++round) {
     some_traffic();
     move(pick(4), pick(3));
-    if (round % 5 == 0) std::this_thread::yield();
+    if (round % 2 == 0) settle();
     if (round % 50 == 0) drain();
   }
   drain();
@@ -53,15 +57,18 @@ TEST_P(MovingLanesBothWays, AllAtOnceAndBackAtOnce) {
   expect_nothing_dropped();
 }
 
-/// A lane whose worker sleeps, to a worker that sleeps, and then a packet that has to wake it.
+/// A lane whose worker sleeps, to a worker that sleeps; and then a packet, which has to wake that one where it has
+/// fallen asleep again.
 TEST_P(MovingLanesBothWays, WhileWorkersSleep) {
   make(2, 2, GetParam());
   for (int round = 0; round < 500 && !HasFailure(); ++round) {
     const std::size_t lane = pick(2);
-    for (auto& guest : guests_)
-      while (!guest->is_slept_on()) std::this_thread::yield();
+    wait_until_asleep();
     move(lane, pick(2));
-    if (pick(2) == 0) settle();
+    if (round % 2 == 0) {
+      settle();
+      wait_until_asleep();
+    }
     step(lane, 1 + static_cast<int>(pick(3)), 64);
     drain();
   }
