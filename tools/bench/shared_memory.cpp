@@ -29,9 +29,10 @@ std::size_t free_huge_pages() {
 
 }  // namespace
 
-Result<SharedMemory> SharedMemory::create(std::size_t bytes, unsigned regions, std::size_t piece_bytes_max) {
+Result<SharedMemory> SharedMemory::create(std::size_t bytes, unsigned regions, std::size_t piece_bytes_max,
+                                          bool huge_pages) {
   const std::size_t each = round_up(bytes / regions + piece_bytes_max + alignment_max + reserve, huge_page_bytes);
-  SharedMemory memory(free_huge_pages() >= each / huge_page_bytes * regions);
+  SharedMemory memory(huge_pages && free_huge_pages() >= each / huge_page_bytes * regions);
   for (unsigned i = 0; i < regions; ++i)
     // Gaps between the regions, so that none is taken for a part of another.
     if (auto added = memory.add_region(guest_base + i * (each + huge_page_bytes), each); !added) return added.error();

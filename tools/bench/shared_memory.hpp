@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SharedMemory: the guest's memory, in memfds that the back-end maps too; on huge pages where enough are free.
+// SharedMemory: the guest's memory, in memfds that the back-end maps too; on huge pages where enough are free and
+// wanted.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ class SharedMemory {
   };
 
   /// Room for `bytes` in `regions` regions of equal size; no single piece is larger than `piece_bytes_max`.
-  static Result<SharedMemory> create(std::size_t bytes, unsigned regions, std::size_t piece_bytes_max);
+  static Result<SharedMemory> create(std::size_t bytes, unsigned regions, std::size_t piece_bytes_max,
+                                     bool huge_pages = true);
   SharedMemory(SharedMemory&&) noexcept = default;
   SharedMemory& operator=(SharedMemory&&) = delete;
   ~SharedMemory();
@@ -33,6 +35,7 @@ class SharedMemory {
   bool huge_pages() const noexcept { return huge_; }
   std::size_t bytes() const noexcept;
   std::size_t region_count() const noexcept { return regions_.size(); }
+  /// front_end_address is where it lies in this process.
   protocol::MemoryRegion description(std::size_t region) const noexcept;
   int fd(std::size_t region) const noexcept { return regions_[region].file.get(); }
 

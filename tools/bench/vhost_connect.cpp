@@ -117,9 +117,9 @@ Result<void> VhostEndpoint::build_queues() {
   const auto receive = ring_options(true);
   const auto transmit = ring_options(false);
   const std::size_t bytes = DriverRing::memory_bytes(receive) + DriverRing::memory_bytes(transmit);
-  auto memory =
-      SharedMemory::create(options_.queue_pairs * bytes, options_.regions,
-                           std::max(DriverRing::piece_bytes_max(receive), DriverRing::piece_bytes_max(transmit)));
+  auto memory = SharedMemory::create(
+      options_.queue_pairs * bytes, options_.regions,
+      std::max(DriverRing::piece_bytes_max(receive), DriverRing::piece_bytes_max(transmit)), options_.huge_pages);
   if (!memory) return memory.error();
   memory_ = std::make_unique<SharedMemory>(*std::move(memory));
   for (unsigned i = 0; i < options_.queue_pairs; ++i) {

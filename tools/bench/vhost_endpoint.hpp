@@ -30,6 +30,7 @@ struct GuestOptions {
   std::uint32_t receive_buffer_bytes = 0;  ///< 0: chosen.
   bool rewrite = false;                    ///< Write all that the back-end reads anew for each packet.
   unsigned regions = 1;
+  bool huge_pages = true;  ///< Where enough are free.
   std::chrono::milliseconds timeout{10000};
 };
 
@@ -58,6 +59,7 @@ class VhostEndpoint final : public Endpoint {
   std::string describe() const override;
 
   protocol::FeatureSet features() const noexcept { return front_end_.features(); }
+  const SharedMemory& memory() const noexcept { return *memory_; }
 
  private:
   struct Queue {
