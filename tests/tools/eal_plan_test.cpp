@@ -52,6 +52,14 @@ TEST(EalPlan, PutsWorkersOnTheLastCpus) {
   EXPECT_EQ(after(plan_eal(options, {{2, 4}, 0, 0}), "--lcores"), "0@2,1@4,2@2,3@4");
 }
 
+TEST(EalPlan, TakesOrdinaryPagesWhereGetMempolicyIsDenied) {
+  MachineFacts machine{{0, 1}, std::uint64_t{1} << 30, 2 << 20};
+  machine.mempolicy_denied = true;
+  const auto plan = plan_eal({}, machine);
+  EXPECT_TRUE(has(plan, "--no-huge"));
+  EXPECT_NE(plan.memory.find("get_mempolicy(2) is denied"), std::string::npos) << plan.memory;
+}
+
 /// Two CPUs on node 0, three on node 1, and so many free huge pages on each.
 MachineFacts two_nodes(std::uint64_t free_on_0, std::uint64_t free_on_1) {
   return {{0, 1, 2, 3, 4}, free_on_0 + free_on_1, 2u << 20, {0, 0, 1, 1, 1}, {{0, free_on_0}, {1, free_on_1}}};

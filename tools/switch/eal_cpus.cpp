@@ -2,11 +2,15 @@
 #include "tools/switch/eal_cpus.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sched.h>
 #include <string>
+#include <unistd.h>
+
+#include <sys/syscall.h>
 
 #include <vhostx/numa.hpp>
 
@@ -43,6 +47,12 @@ void add_nodes(MachineFacts& facts) {
   }
 }
 
+/// A kernel without NUMA has no such call: EAL does not ask it there.
+bool mempolicy_is_denied() {
+  int mode = 0;
+  return ::syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) != 0 && errno != ENOSYS;
+}
+
 }  // namespace
 
 MachineFacts read_machine() {
@@ -56,6 +66,7 @@ MachineFacts read_machine() {
   std::error_code none;
   for (const auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", none)) add_huge_pages(entry, facts);
   add_nodes(facts);
+  facts.mempolicy_denied = mempolicy_is_denied();
   return facts;
 }
 

@@ -16,6 +16,7 @@ struct MachineFacts {
   std::uint64_t huge_page_bytes = 0;                ///< Of the size that has most free; 0: none free.
   std::vector<int> cpu_nodes;                       ///< Of each of `cpus`; empty: not known.
   std::map<int, std::uint64_t> huge_bytes_free_on;  ///< By NUMA node, in pages of that size; empty: not known.
+  bool mempolicy_denied = false;                    ///< By seccomp, say. EAL asks it of each huge page, or gives up.
 
   int node_of(std::size_t cpu_position) const noexcept {
     return cpu_position < cpu_nodes.size() ? cpu_nodes[cpu_position] : no_node;

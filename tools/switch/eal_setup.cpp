@@ -60,7 +60,7 @@ bool enough_huge_pages(const MachineFacts& machine, const std::set<int>& nodes, 
 }
 
 void choose_memory(EalPlan& plan, const MachineFacts& machine, const std::set<int>& nodes, std::uint64_t needed) {
-  if (enough_huge_pages(machine, nodes, needed)) {
+  if (!machine.mempolicy_denied && enough_huge_pages(machine, nodes, needed)) {
     plan.arguments.push_back("--in-memory");
     plan.memory = huge_memory_text(machine, nodes, needed);
     return;
@@ -69,8 +69,9 @@ void choose_memory(EalPlan& plan, const MachineFacts& machine, const std::set<in
   // A mempool puts no object over a border of pages: on ordinary ones each mbuf takes a page, twice its size.
   const std::uint64_t ordinary = 2 * needed;
   plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(ordinary / mebibyte)});
-  plan.memory = fmt::format("ordinary pages, --no-huge: {} MiB of free huge pages, {} MiB needed",
-                            machine.huge_bytes_free / mebibyte, needed / mebibyte);
+  plan.memory = fmt::format("ordinary pages, --no-huge: {} MiB of free huge pages, {} MiB needed{}",
+                            machine.huge_bytes_free / mebibyte, needed / mebibyte,
+                            machine.mempolicy_denied ? ", and EAL takes none where get_mempolicy(2) is denied" : "");
 }
 
 std::vector<char*> as_argv(std::vector<std::string>& words) {
