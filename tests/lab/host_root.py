@@ -2,6 +2,7 @@
 """A machine that has the host's root file system, read-only, at /mnt: what is installed and built on the host runs in it.
 
 QEMU serves the root by 9p from a bind mount in a mount namespace of its own: without the host's /proc and /dev, and gone with QEMU.
+A second share is a folder for what the machine has to say: an emulated serial line carries a few kilobytes a second.
 """
 
 import os
@@ -13,13 +14,15 @@ from processes import Failure, Skip, die_with_parent, need_program
 
 MODULES = ("9pnet_virtio", "9p")
 ROOT = "/mnt"
+SHARE = "/srv/host"
+MOUNT_OPTIONS = "trans=virtio,version=9p2000.L,msize=1048576"
 BIND = 'mount --bind / "$0" && exec "$@"'
 
 
 class HostRootMachine(Machine):
-    """huge_pages: 2 MiB each, of its memory."""
+    """huge_pages: 2 MiB each, of its memory; arguments: more of QEMU's."""
 
-    def __init__(self, bench, name, cpus, memory_mib, huge_pages=0, modules=()):
+    def __init__(self, bench, name, cpus, memory_mib, huge_pages=0, modules=(), arguments=()):
         if os.geteuid() != 0:
             raise Skip("sharing the host's root with a virtual machine needs root")
         unshare = [need_program("unshare", "util-linux"), "--mount"]
@@ -27,27 +30,41 @@ class HostRootMachine(Machine):
             raise Skip("mount namespaces cannot be made here")
         root = bench.path("root")
         os.mkdir(root)
-        share = f"local,path={root},mount_tag=host,security_model=none,readonly=on,multidevs=remap"
-        super().__init__(bench, name, ["-virtfs", share], cpus=cpus, memory_mib=memory_mib,
+        self.share = bench.path("share")
+        os.mkdir(self.share)
+        shares = ["-virtfs", f"local,path={root},mount_tag=host,security_model=none,readonly=on,multidevs=remap"]
+        shares += ["-virtfs", f"local,path={self.share},mount_tag=share,security_model=none"]
+        super().__init__(bench, name, [*shares, *arguments], cpus=cpus, memory_mib=memory_mib,
                          modules=[*MODULES, *modules], prefix=[*unshare, "sh", "-c", BIND, root])  # fmt: skip
         self.huge_pages = huge_pages
 
     def booted(self, timeout_s=120.0):
         super().booted(timeout_s)
-        self.run(f"mkdir -p {ROOT} && mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=1048576,cache=loose host {ROOT}")
+        self.run(f"mkdir -p {ROOT} {SHARE}")
+        self.run(f"mount -t 9p -o {MOUNT_OPTIONS},ro,cache=loose host {ROOT}")
+        self.run(f"mount -t 9p -o {MOUNT_OPTIONS} share {SHARE}")
         for kind, place in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "tmp"), ("tmpfs", "run")):
             self.run(f"mount -t {kind} {kind} {ROOT}/{place}")
         self.run(f"mount -o bind /dev {ROOT}/dev")
-        self.run(f"echo {self.huge_pages} >/proc/sys/vm/nr_hugepages")
+        self.reserve_huge_pages()
         return self
+
+    def reserve_huge_pages(self):
+        self.run(f"echo {self.huge_pages} >/proc/sys/vm/nr_hugepages")
 
     def need_file(self, path):
         if self.try_run(f"test -e {ROOT}{path}")[0] != 0:
             raise Skip(f"{path} is not on the host's root file system, which is what the virtual machine sees")
 
+    def fetch(self, command):
+        """What the command prints, by way of the shared folder."""
+        self.run(f"{{ {command}; }} >{SHARE}/fetched")
+        with open(os.path.join(self.share, "fetched"), errors="replace") as file:
+            return file.read()
+
     def log_end(self, name, pattern, lines=1):
-        """The last lines of the program's output that match; all of it would take long on a serial line."""
-        return self.run(f"grep -E {shlex.quote(pattern)} {ROOT}/tmp/{name}.log | tail -n {lines}").splitlines()
+        """The last lines of the program's output that match."""
+        return self.fetch(f"grep -E {shlex.quote(pattern)} {ROOT}/tmp/{name}.log | tail -n {lines}").splitlines()
 
     def begin_program(self, name, argv):
         """Starts it on the host's root; its input is what type() says, its output /tmp/NAME.log there."""
@@ -60,8 +77,14 @@ class HostRootMachine(Machine):
     def type(self, name, line):
         self.run(f"echo {shlex.quote(line)} >{ROOT}/tmp/{name}.in")
 
+    def pid(self, name):
+        return int(self.run(f"cat /tmp/{name}.pid"))
+
     def signal(self, name, signal):
         self.run(f"kill -{signal} $(cat /tmp/{name}.pid)")
+
+    def wait_end(self, name, timeout_s=60.0):
+        self.run(f"while kill -0 $(cat /tmp/{name}.pid) 2>/dev/null; do sleep 0.05; done", timeout_s)
 
     def wait_line(self, name, pattern, seen=0, timeout_s=60.0):
         """Waits until more than `seen` lines of the program's output match; stops when it ends."""

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The accesses of vhostx-switch's workers to ring state, mbufs and guest memory, by node, counted by the emulator: before it has
+followed guests that moved to the other node, and after. After, all of them are node-local.
+"""
+
+import argparse
+
+from accesses import KINDS, AccessCounter, Kinds, by_kind
+from numa_machine import NumaMachine
+from numa_programs import NumaGuests, NumaSwitch
+from processes import Skip, check, check_equal, run_test
+
+PORTS = ("/tmp/port0", "/tmp/port1")
+LOOK_EVERY_MS = 15000  # long, so that there is a time before it has looked
+PACKETS = 3000
+
+
+class Lab:
+    def __init__(self, bench, options):
+        self.counter = AccessCounter(bench, options.plugin)
+        self.machine = NumaMachine(bench, "machine", arguments=self.counter.arguments)
+        self.machine.booted()
+        self.counter.connect()
+        for path in (options.vhostx_switch, options.numa_guests):
+            self.machine.need_file(path)
+        # zerocopy=off: else packets go from guest to guest without mbufs.
+        ports = [port + ",zerocopy=off" for port in PORTS] if options.copies == 2 else PORTS
+        extra = ("--numa-interval", LOOK_EVERY_MS)
+        self.switch = NumaSwitch(self.machine, "switch", options.vhostx_switch, ports, 2, extra)
+        guests = [f"{port},nodes=0" for port in PORTS]
+        self.guests = NumaGuests(self.machine, "guests", options.numa_guests, guests)
+
+    def carried(self, stats):
+        return sum(port["from_guest"]["packets"] for port in stats["ports"])
+
+    def count(self):
+        """{kind: Accesses} of the workers while they carried some thousand packets, and how many these were."""
+        before = self.switch.stats()
+        kinds = Kinds(before, self.machine.address_space(self.switch.pid))
+        cpus = {cpu for worker in before["workers"]
+                for cpu in self.machine.cpus_of_thread(self.switch.pid, worker["tid"])}  # fmt: skip
+        first = self.guests.check_traffic(hold=True)
+        before = self.switch.stats()
+        self.counter.begin()
+        self.guests.go()
+        self.switch.wait_stats(lambda now: self.carried(now) >= self.carried(before) + PACKETS, "packets to be carried")
+        packets = self.guests.check_traffic(first, hold=True) - first
+        counts = {cpu: pages for cpu, pages in self.counter.end().items() if cpu in cpus}
+        self.guests.go()
+        return by_kind(counts, kinds, self.machine), packets
+
+    def move_and_count(self, node):
+        """Moves the guests and counts before the switch has looked again; None if it looked meanwhile."""
+        seen = self.switch.count("placement_changed")
+        for guest in range(len(PORTS)):
+            self.guests.move(guest, node)
+        counted = self.count()
+        return counted if self.switch.count("placement_changed") == seen else None
+
+
+def show(title, counted):
+    accesses, packets = counted
+    print(f"{title}: {packets} packets; loads and stores of the workers a packet")
+    for kind in KINDS:
+        local, remote = accesses[kind]
+        share = f"{local / (local + remote):.2%} local" if local + remote else "none"
+        print(f"  {kind:16} {local / packets:8.1f} local {remote / packets:8.1f} remote   {share}")
+
+
+def check_local(accesses, followed):
+    for kind in followed:
+        check(accesses[kind].local > 0, f"no access to {kind} was counted")
+        check_equal(accesses[kind].remote, 0, f"accesses to {kind} on another node, with {accesses[kind].local} on the worker's own")
+
+
+def run(bench, options):
+    lab = Lab(bench, options)
+    followed = [kind for kind in KINDS[:3] if kind != "mbufs" or options.copies == 2]
+    lab.switch.wait_on((0, 0))
+    counted = lab.count()
+    show("guests on node 0", counted)
+    check_local(counted[0], followed)
+    for node in (1, 0, 1, 0, 1):  # now and then it looks while we count
+        counted = lab.move_and_count(node)
+        lab.switch.wait_on((node, node), timeout_s=4 * LOOK_EVERY_MS / 1000)
+        if counted:
+            break
+    if not counted:
+        raise Skip("the machine is too slow: the switch has looked each time before enough packets were counted")
+    show(f"moved to node {node}, not followed yet", counted)
+    check(counted[0]["guest memory"].remote > 0, "guest memory that moved away is not seen on another node")
+    counted = lab.count()
+    show(f"moved to node {node}, followed", counted)
+    check_local(counted[0], followed)
+    lab.guests.quit()
+    lab.switch.finish()
+    lab.machine.power_off()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("vhostx_switch", help="the program under test")
+    parser.add_argument("numa_guests", help="the guests")
+    parser.add_argument("plugin", help="accesses.so")
+    parser.add_argument("--copies", type=int, choices=(1, 2), default=2, help="of each packet (2: by way of an mbuf)")
+    run_test(run, parser.parse_args())
