@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/probe/query_report.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace vhostx::tools::probe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Names = std::span<const protocol::FeatureName>;
+
+const protocol::FeatureName* find_name(Names names, unsigned bit) {
+  const auto at = std::find_if(names.begin(), names.end(), [bit](const auto& name) { return name.bit == bit; });
+  return at == names.end() ? nullptr : &*at;
+}
+
+std::string mac_of(const NetConfig& config) { return fmt::format("{:02x}", fmt::join(config.mac, ":")); }
+
+// ---- text
+
+void add_bits(std::string& text, const char* title, std::uint64_t bits, Names names) {
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "{}: {:#x}\n", title, bits);
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((bits >> bit & 1) == 0) continue;
+    const auto* name = find_name(names, bit);
+    if (name != nullptr)
+      fmt::format_to(out, "  {:>2}  {:<40} {}\n", bit, name->name, name->meaning);
+    else
+      fmt::format_to(out, "  {:>2}  unknown\n", bit);
+  }
+}
+
+template <typename T, typename Show>
+void add_answer(std::string& text, const char* title, const Answer<T>& answer, Show show) {
+  const std::string value = !answer.asked ? "not offered" : answer.value ? show(*answer.value) : answer.problem;
+  fmt::format_to(std::back_inserter(text), "{:<15} {}\n", title, value);
+}
+
+std::string decimal(std::uint64_t value) { return fmt::format("{}", value); }
+std::string hexadecimal(std::uint64_t value) { return fmt::format("{:#04x}", value); }
+std::string config_line(const NetConfig& config) {
+  return fmt::format("MAC {}, status {:#06x}, {} queue pairs, MTU {}", mac_of(config), config.status,
+                     config.queue_pairs_max, config.mtu);
+}
+
+// ---- JSON
+
+Json bits_json(std::uint64_t bits, Names names) {
+  Json object{{"bits", fmt::format("{:#x}", bits)}, {"names", Json::array()}, {"unknown", Json::array()}};
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((bits >> bit & 1) == 0) continue;
+    if (const auto* name = find_name(names, bit); name != nullptr)
+      object["names"].push_back(std::string(name->name));
+    else
+      object["unknown"].push_back(bit);
+  }
+  return object;
+}
+
+template <typename T, typename Convert>
+void set_answer(Json& object, const char* key, const Answer<T>& answer, Convert convert) {
+  object[key] = answer.value ? Json(convert(*answer.value)) : Json(nullptr);
+  if (!answer.problem.empty()) object["problems"][key] = answer.problem;
+}
+
+Json config_json(const NetConfig& config) {
+  return {{"mac", mac_of(config)},
+          {"status", config.status},
+          {"queue_pairs_max", config.queue_pairs_max},
+          {"mtu", config.mtu}};
+}
+
+}  // namespace
+
+std::string text_of(const std::string& path, const BackEndFacts& facts) {
+  std::string text = path + "\n\n";
+  add_bits(text, "features", facts.features.bits(), protocol::virtio_feature_names());
+  text += '\n';
+  if (facts.protocol_features.value)
+    add_bits(text, "protocol features", facts.protocol_features.value->bits(), protocol::protocol_feature_names());
+  else
+    text += "protocol features: " + (facts.protocol_features.asked ? facts.protocol_features.problem : "not offered") +
+            '\n';
+  text += '\n';
+  const auto offered = facts.protocol_features.value.value_or(protocol::ProtocolFeatureSet());
+  add_answer(text, "queue pairs", facts.queue_pairs, decimal);
+  add_answer(text, "memory slots", facts.memory_slots, decimal);
+  add_answer(text, "status", facts.status, hexadecimal);
+  add_answer(text, "config space", facts.config, config_line);
+  fmt::format_to(std::back_inserter(text), "{:<15} {}\n", "in-flight",
+                 offered.has(protocol::ProtocolFeature::inflight_shmfd) ? "offered" : "not offered");
+  for (const auto& finding : facts.findings) text += "note: " + finding + '\n';
+  return text;
+}
+
+std::string json_of(const std::string& path, const BackEndFacts& facts) {
+  Json object{{"socket", path}, {"features", bits_json(facts.features.bits(), protocol::virtio_feature_names())}};
+  object["problems"] = Json::object();
+  set_answer(object, "protocol_features", facts.protocol_features, [](protocol::ProtocolFeatureSet set) {
+    return bits_json(set.bits(), protocol::protocol_feature_names());
+  });
+  const auto same = [](std::uint64_t value) { return value; };
+  set_answer(object, "queue_pairs", facts.queue_pairs, same);
+  set_answer(object, "memory_slots", facts.memory_slots, same);
+  set_answer(object, "status", facts.status, same);
+  set_answer(object, "config", facts.config, config_json);
+  object["notes"] = facts.findings;
+  // A socket may have a name that is no UTF-8.
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace vhostx::tools::probe

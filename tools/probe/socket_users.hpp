@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who uses a Unix socket, before anybody connects to it.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+
+#include <vhostx/result.hpp>
+
+namespace vhostx::tools::probe {
+
+struct SocketUsers {
+  bool listening = false;
+  std::uint32_t connected = 0;  ///< Connections that were accepted there and live.
+};
+
+/// Reads text of /proc/net/unix for the socket that was bound as `path`, just as it was written there.
+SocketUsers count_users(std::istream& table, const std::string& path);
+
+/// The same of this machine. Error: system (no /proc).
+Result<SocketUsers> users_of(const std::string& path);
+
+}  // namespace vhostx::tools::probe
