@@ -21,9 +21,19 @@ add_library(vhostx_numa_library INTERFACE)
 target_include_directories(vhostx_numa_library SYSTEM INTERFACE ${VHOSTX_NUMA_INCLUDE})
 target_link_libraries(vhostx_numa_library INTERFACE ${VHOSTX_NUMA})
 
-# Asio, standalone and header-only.
+# fmt, within libvhostx.so: its code is compiled once, by base/. How that is done is fmt 9's; others are header-only.
+add_library(vhostx_fmt INTERFACE)
+if(fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 10)
+  set(VHOSTX_FMT_SOURCE ON)
+  target_include_directories(vhostx_fmt SYSTEM INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+else()
+  target_link_libraries(vhostx_fmt INTERFACE fmt::fmt-header-only)
+endif()
+
+# Asio, standalone; its code is compiled once, by protocol/.
 find_path(VHOSTX_ASIO_INCLUDE asio.hpp REQUIRED)
 add_library(vhostx_asio INTERFACE)
 target_include_directories(vhostx_asio SYSTEM INTERFACE ${VHOSTX_ASIO_INCLUDE})
-target_compile_definitions(vhostx_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_compile_definitions(vhostx_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED
+                                                 ASIO_SEPARATE_COMPILATION)
 target_link_libraries(vhostx_asio INTERFACE Threads::Threads)

@@ -13,7 +13,8 @@ target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_D
 target_compile_features(vhostx INTERFACE cxx_std_20)
 target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk>
                       $<BUILD_INTERFACE:vhostx_numa_library> Threads::Threads)
-target_link_options(vhostx PRIVATE -Wl,--as-needed)
+target_link_options(vhostx PRIVATE -Wl,--as-needed -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/vhostx.map)
+set_target_properties(vhostx PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/vhostx.map)
 if(NOT VHOSTX_SANITIZE) # clang keeps the sanitizers' run time in the executable
   target_link_options(vhostx PRIVATE -Wl,--no-undefined)
 endif()

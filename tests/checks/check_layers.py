@@ -21,7 +21,8 @@ LAYERS = {
     "backend": {"backend", "zerocopy", "net", "virtqueue", "numa", "memory", "protocol", "base"},
 }
 DPDK = {"net", "zerocopy", "backend"}
-ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp"}
+ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
+        "protocol/asio_source.cpp"}
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
