@@ -5,7 +5,8 @@
 
 #include <fmt/format-inl.h>
 
-static_assert(FMT_VERSION >= 90000 && FMT_VERSION < 100000, "cmake/VhostxDependencies.cmake takes other versions header-only");
+static_assert(FMT_VERSION >= 90000 && FMT_VERSION < 100000,
+              "cmake/VhostxDependencies.cmake takes other versions header-only");
 
 // What fmt's headers leave to its library, as fmt 9's src/format.cc has it, for char alone.
 FMT_BEGIN_NAMESPACE
@@ -18,5 +19,5 @@ template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<cha
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
 template FMT_API void buffer<char>::append(const char*, const char*);
 template FMT_API void vformat_to(buffer<char>&, string_view, basic_format_args<FMT_BUFFER_CONTEXT(char)>, locale_ref);
-} // namespace detail
+}  // namespace detail
 FMT_END_NAMESPACE

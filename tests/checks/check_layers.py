@@ -60,6 +60,10 @@ def check_public(target: str, quote: str):
     return None
 
 
+def check_once(path: Path):
+    return path.suffix == ".hpp" and "#pragma once" not in path.read_text().splitlines()
+
+
 def sources(folder: str):
     for path in sorted((ROOT / folder).rglob("*")):
         if path.suffix in (".hpp", ".cpp", ".h"):
@@ -73,6 +77,8 @@ def main() -> int:
         for path in sources(layer):
             name = str(path.relative_to(ROOT))
             count += 1
+            if check_once(path):
+                faults.append(f"{name}:1: #pragma once is missing")
             for number, quote, target in includes(path):
                 fault = check_include(layer, name, quote, target)
                 if fault:
@@ -84,6 +90,8 @@ def main() -> int:
     for path in sources("include"):
         name = str(path.relative_to(ROOT))
         count += 1
+        if check_once(path):
+            faults.append(f"{name}:1: #pragma once is missing")
         for number, quote, target in includes(path):
             fault = check_public(target, quote)
             if fault:
