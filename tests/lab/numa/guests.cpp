@@ -218,6 +218,8 @@ int main(int argc, char** argv) try {
   app.add_option("--size", options.frame_bytes, "Bytes of a frame, without FCS (64)")->check(CLI::Range(64, 1518));
   app.add_option("--in-flight", options.in_flight, "Packets under way from guest to guest (32)")
       ->check(CLI::Range(1, 128));
+  app.add_option("--rate", options.rate_pps, "Packets a second of all guests together (20000); 0: as fast as it goes")
+      ->check(CLI::NonNegativeNumber);
   CLI11_PARSE(app, argc, argv);
   return run(guests, options);
 } catch (const std::exception& error) {

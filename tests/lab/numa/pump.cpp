@@ -38,6 +38,7 @@ TrafficOptions traffic_options(const PumpOptions& options, std::uint16_t first_s
   traffic.frame_bytes = options.frame_bytes;
   traffic.first_stream = first_stream;
   traffic.in_flight = options.in_flight;
+  traffic.rate_pps = options.rate_pps;
   traffic.interrupt =
       true;  // the machine's processors are threads of an emulator: one that spins takes from the others
   // An emulated machine may stand still for a while: what is late is not lost.

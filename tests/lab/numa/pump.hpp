@@ -18,6 +18,7 @@ namespace vhostx::lab {
 struct PumpOptions {
   std::uint32_t frame_bytes = 64;  ///< Without FCS.
   std::uint32_t in_flight = 32;    ///< Packets of each flow that were sent and have not arrived.
+  double rate_pps = 20000;         ///< Of all flows together; 0: as fast as it goes. More only makes a machine slow.
   int cpu = -1;                    ///< The thread's; -1: any.
 };
 
