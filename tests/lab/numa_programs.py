@@ -34,8 +34,10 @@ class NumaSwitch:
 
     def stats(self):
         """Statistics that were taken after this call began."""
-        self.machine.wait_line(self.name, '"event":"stats"', self.count("stats") + 1)
-        return self._lines('"event":"stats"', 1)[0]
+        # The first may have been on its way already when the call began, and the last may not be written to its end.
+        self.machine.wait_line(self.name, '"event":"stats"', self.count("stats") + 2)
+        lines = self.machine.log_end(self.name, '"event":"stats"', 2)
+        return json.loads(lines[0])
 
     def wait_stats(self, condition, what, timeout_s=60.0):
         seen = []
