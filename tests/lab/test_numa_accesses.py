@@ -12,8 +12,8 @@ from numa_programs import NumaGuests, NumaSwitch
 from processes import Skip, check, check_equal, run_test
 
 PORTS = ("/tmp/port0", "/tmp/port1")
-LOOK_EVERY_MS = 15000  # long, so that there is a time before it has looked
-PACKETS = 3000
+LOOK_EVERY_MS = 20000  # long, so that there is a time before it has looked
+PACKETS = 2000
 
 
 class Lab:
@@ -29,34 +29,32 @@ class Lab:
         extra = ("--numa-interval", LOOK_EVERY_MS)
         self.switch = NumaSwitch(self.machine, "switch", options.vhostx_switch, ports, 2, extra)
         guests = [f"{port},nodes=0" for port in PORTS]
-        self.guests = NumaGuests(self.machine, "guests", options.numa_guests, guests)
+        # As fast as it goes: bursts are full, and few polls find nothing.
+        self.guests = NumaGuests(self.machine, "guests", options.numa_guests, guests, ["--rate", 0])
 
     def carried(self, stats):
         return sum(port["from_guest"]["packets"] for port in stats["ports"])
 
-    def count(self):
-        """{kind: Accesses} of the workers while they carried some thousand packets, and how many these were."""
-        before = self.switch.stats()
-        kinds = Kinds(before, self.machine.address_space(self.switch.pid))
-        cpus = {cpu for worker in before["workers"]
+    def count(self, moves=()):
+        """{kind: Accesses} of the workers while they carried some thousand packets, and how many these were; None if the switch has
+        looked meanwhile. moves: (guest, node), done before the first of these packets."""
+        stats = self.switch.stats()
+        kinds = Kinds(stats, self.machine.address_space(self.switch.pid))
+        cpus = {cpu for worker in stats["workers"]
                 for cpu in self.machine.cpus_of_thread(self.switch.pid, worker["tid"])}  # fmt: skip
+        seen = self.switch.count("placement_changed")
         first = self.guests.check_traffic(hold=True)
-        before = self.switch.stats()
+        for guest, node in moves:
+            self.guests.move(guest, node)
         self.counter.begin()
         self.guests.go()
-        self.switch.wait_stats(lambda now: self.carried(now) >= self.carried(before) + PACKETS, "packets to be carried")
+        enough = self.carried(self.switch.stats()) + PACKETS
+        self.switch.wait_stats(lambda now: self.carried(now) >= enough, "packets to be carried")
         packets = self.guests.check_traffic(first, hold=True) - first
         counts = {cpu: pages for cpu, pages in self.counter.end().items() if cpu in cpus}
+        looked = self.switch.count("placement_changed") != seen
         self.guests.go()
-        return by_kind(counts, kinds, self.machine), packets
-
-    def move_and_count(self, node):
-        """Moves the guests and counts before the switch has looked again; None if it looked meanwhile."""
-        seen = self.switch.count("placement_changed")
-        for guest in range(len(PORTS)):
-            self.guests.move(guest, node)
-        counted = self.count()
-        return counted if self.switch.count("placement_changed") == seen else None
+        return None if looked else (by_kind(counts, kinds, self.machine), packets)
 
 
 def show(title, counted):
@@ -74,15 +72,23 @@ def check_local(accesses, followed):
         check_equal(accesses[kind].remote, 0, f"accesses to {kind} on another node, with {accesses[kind].local} on the worker's own")
 
 
+def count_settled(lab, node):
+    """What is counted while all is on the node and the switch finds nothing to change."""
+    while True:
+        lab.switch.wait_on((node, node), timeout_s=4 * LOOK_EVERY_MS / 1000)
+        counted = lab.count()
+        if counted:
+            return counted
+
+
 def run(bench, options):
     lab = Lab(bench, options)
     followed = [kind for kind in KINDS[:3] if kind != "mbufs" or options.copies == 2]
-    lab.switch.wait_on((0, 0))
-    counted = lab.count()
+    counted = count_settled(lab, 0)
     show("guests on node 0", counted)
     check_local(counted[0], followed)
     for node in (1, 0, 1, 0, 1):  # now and then it looks while we count
-        counted = lab.move_and_count(node)
+        counted = lab.count([(guest, node) for guest in range(len(PORTS))])
         lab.switch.wait_on((node, node), timeout_s=4 * LOOK_EVERY_MS / 1000)
         if counted:
             break
@@ -90,7 +96,7 @@ def run(bench, options):
         raise Skip("the machine is too slow: the switch has looked each time before enough packets were counted")
     show(f"moved to node {node}, not followed yet", counted)
     check(counted[0]["guest memory"].remote > 0, "guest memory that moved away is not seen on another node")
-    counted = lab.count()
+    counted = count_settled(lab, node)
     show(f"moved to node {node}, followed", counted)
     check_local(counted[0], followed)
     lab.guests.quit()
