@@ -94,11 +94,12 @@ void VringPlacer::place(VringPlacement& placement, std::span<const MemoryArea> s
     placement.moved = last_.moved;
     if (misplaced) error = last_.move_errno;
   }
-  if (misplaced && policy_ == NumaPolicy::follow && may_move(wanted, effort)) {
+  if (policy_ == NumaPolicy::follow && (misplaced ? may_move(wanted, effort) : must_bind(wanted))) {
     numa::Move move = numa::move_to(kernel_, state, wanted);
     now = std::move(move.after);
-    placement.moved = move.moved;
+    if (misplaced) placement.moved = move.moved;
     error = move.error;
+    bound_node_ = wanted;
   }
   placement.state = std::move(now.histogram);
   placement.state_node = only_node(placement.state);
@@ -109,6 +110,12 @@ void VringPlacer::place(VringPlacement& placement, std::span<const MemoryArea> s
   placement.problem = fmt::format("{} of {} pages of the state could not be moved to node {}{}",
                                   all_pages(placement.state) - placement.state.on(wanted), all_pages(placement.state),
                                   wanted, because(placement.move_errno));
+}
+
+// Also what is in the right place is told to stay: without a policy of its own, the kernel's automatic balancing takes
+// it to wherever a thread runs that uses it.
+bool VringPlacer::must_bind(int node) const noexcept {
+  return node != no_node && node != bound_node_ && kernel_.has_several_nodes();
 }
 
 bool VringPlacer::may_move(int node, Effort effort) noexcept {
@@ -133,6 +140,7 @@ void VringPlacer::settle(std::span<const MemoryArea> state) noexcept {
 
 void VringPlacer::forget() noexcept {
   node_.store(no_node, std::memory_order_relaxed);
+  bound_node_ = no_node;  // the next start has new pages
   const std::lock_guard guard(lock_);
   last_.ring = {};
   last_.buffers = {};

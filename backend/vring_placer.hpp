@@ -42,10 +42,12 @@ class VringPlacer {
  private:
   VringPlacement see(const RunningVring& running) const;
   void place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort);
+  bool must_bind(int node) const noexcept;
   bool may_move(int node, Effort effort) noexcept;
 
   const numa::Kernel& kernel_;
   const NumaPolicy policy_;
+  int bound_node_ = no_node;         // all pages of the running ring's state were told to be there
   int failed_node_ = no_node;        // the last move there left pages elsewhere
   std::uint32_t looks_to_skip_ = 0;  // before it is tried again
   std::uint32_t pause_ = 0;          // looks that were skipped the last time

@@ -55,8 +55,9 @@ struct VringPlacement {
   int state_node = no_node;   ///< Where all of the state is; no_node: not known, or on several nodes.
   NodeHistogram state;        ///< Pages of the library's own state for this vring.
   std::uint32_t moved = 0;    ///< Pages that the last move took to the wanted node.
-  int move_errno = 0;         ///< Of the last move, or of the look before it; 0: it succeeded.
-  std::string problem;        ///< Why the state is not where it should be, or why nothing is known; empty: all well.
+  int move_errno =
+      0;  ///< Of the last move, or of the look before it; 0: none, which the kernel also says of a full node.
+  std::string problem;  ///< Why the state is not where it should be, or why nothing is known; empty: all well.
   std::vector<MemoryArea> state_areas;  ///< Where the state lies, as in /proc/self/numa_maps. An area stays where it is
                                         ///< for as long as it is used; a ring that lends has one more.
 };

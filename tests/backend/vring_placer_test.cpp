@@ -70,6 +70,18 @@ TEST_F(Placer, SaysNothingWhenNothingChanges) {
   EXPECT_EQ(kernel.moves, moves) << "nothing is moved that is there";
 }
 
+// Else the kernel's automatic balancing would take it away again.
+TEST_F(Placer, TellsTheKernelAlsoOfWhatIsInPlace) {
+  EXPECT_TRUE(look());
+  EXPECT_EQ(kernel.moves, 2U) << "once each area";
+  EXPECT_EQ(placer->last().moved, 0U);
+  look();
+  EXPECT_EQ(kernel.moves, 2U);
+  placer->forget();
+  look();
+  EXPECT_EQ(kernel.moves, 4U) << "a new start has new pages";
+}
+
 TEST_F(Placer, FollowsAGuestThatMoves) {
   put_guest(1);
   look();
@@ -113,6 +125,7 @@ TEST_F(Placer, DoesNotLookWhenItIsOff) {
 TEST_F(Placer, RaisesNoEventOnOneNode) {
   kernel.several_nodes = false;
   EXPECT_FALSE(look());
+  EXPECT_EQ(kernel.moves, 0U);
   EXPECT_EQ(placer->node(), 0) << "it can be asked all the same";
 }
 

@@ -6,7 +6,6 @@ Where things are is the kernel's word: numa_maps of the switch, the CPUs its thr
 """
 
 import argparse
-from functools import partial
 
 from numa_machine import NumaMachine, areas_of
 from numa_programs import NumaGuests, NumaSwitch, show_placement
@@ -39,8 +38,8 @@ class Lab:
 
 
 def settles(look, timeout_s=30.0):
-    """Waits until look() raises no Failure: memory that nobody has bound is moved by the kernel's automatic balancing too, towards
-    the CPUs that use it, so that the switch may have to move it a second time."""
+    """Waits until look() raises no Failure: of a guest on two nodes the sample varies, and the switch may decide once more between
+    its word and the kernel's."""
     failures = []
 
     def try_it():
@@ -79,7 +78,7 @@ def check_all_on(lab, switch, guests, nodes):
     """Port I is on nodes[I], the switch says first and then the kernel; traffic flows and has lost nothing."""
     stats = switch.wait_on(nodes)
     for index, node in enumerate(nodes):
-        settles(partial(check_on, lab.machine, switch, stats, index, node))
+        check_on(lab.machine, switch, stats, index, node)
     received = guests.check_traffic()
     print(f"  ports on nodes {nodes}; {guests.check_traffic(received)} packets so far, all there, once, in order")
     return stats
