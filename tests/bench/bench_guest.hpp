@@ -42,6 +42,8 @@ class BenchGuest {
   explicit BenchGuest(const BenchOptions& options);
 
   std::uint16_t queue_pairs() const { return options_.queue_pairs; }
+  /// Of vring `index`.
+  virtqueue::RingAddresses ring_addresses(std::uint32_t index) const { return rings_[index].driver->addresses(); }
 
   /// A front-end's connection to one back-end. The rings belong to the guest.
   struct Connection {

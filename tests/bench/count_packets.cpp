@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // count_packets: so many bursts of one case through one library, for tests/bench/count-instructions to run under
-// callgrind.
+// callgrind, and for tests/bench/count-lines under lackey.
 #include <array>
 #include <cstdio>
 #include <memory>
@@ -15,6 +15,7 @@
 #include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
 #include "tests/bench/guest_pair.hpp"
+#include "tests/bench/memory_kinds.hpp"
 #include "tests/bench/turns.hpp"
 #include "tests/bench/vhostx_back_end.hpp"
 #ifdef VHOSTX_HAS_RTE_VHOST
@@ -25,17 +26,37 @@ namespace vhostx::bench {
 namespace {
 
 struct Options {
-  std::string bench_case;
+  std::vector<std::string> cases;
+  std::string bench_case;  ///< The one of `cases` that runs.
   std::string library = "vhostx";
   int bursts = 2000;
   int ports = 1;
   bool list = false;
+  bool tell_memory = false;
 };
 
 struct Pair {
   std::unique_ptr<BenchGuest> guest;
   std::unique_ptr<MeasuredBackEnd> back_end;
+  Vring* to_guest = nullptr;  ///< These two: of vhostx.
+  Vring* from_guest = nullptr;
 };
+
+/// Runs what is measured between two marks.
+template <typename Work>
+auto marked(Work work) {
+  marks.begin = 1;
+  const auto result = work();
+  marks.end = 1;
+  return result;
+}
+
+void tell_memory(const Pair& pair) {
+  tell_vring(*pair.to_guest, pair.guest->ring_addresses(0));
+  tell_vring(*pair.from_guest, pair.guest->ring_addresses(1));
+  tell_pool(bench_pool());
+  tell_marks_and_wait();
+}
 
 /// Empty: this program knows no such library.
 std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case) {
@@ -43,13 +64,18 @@ std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case
   const auto backend = make_backend();
   for (int i = 0; i < options.ports; ++i) {
     auto guest = std::make_unique<BenchGuest>(bench_case.options);
-    std::unique_ptr<MeasuredBackEnd> back_end;
-    if (options.library == "vhostx") back_end = std::make_unique<VhostxBackEnd>(*guest, backend);
+    Pair pair;
+    if (options.library == "vhostx") {
+      auto back_end = std::make_unique<VhostxBackEnd>(*guest, backend);
+      pair = {nullptr, nullptr, &back_end->to_guest(), &back_end->from_guest()};
+      pair.back_end = std::move(back_end);
+    }
 #ifdef VHOSTX_HAS_RTE_VHOST
-    if (options.library == "rte_vhost") back_end = std::make_unique<RteVhostBackEnd>(*guest);
+    if (options.library == "rte_vhost") pair.back_end = std::make_unique<RteVhostBackEnd>(*guest);
 #endif
-    if (back_end == nullptr) return {};
-    pairs.push_back({std::move(guest), std::move(back_end)});
+    if (pair.back_end == nullptr) return {};
+    pair.guest = std::move(guest);
+    pairs.push_back(std::move(pair));
   }
   return pairs;
 }
@@ -59,6 +85,7 @@ std::string lacking(const Options& options, const BenchCase& bench_case) {
   if (options.library != "rte_vhost") return "";
   if (bench_case.options.regions > table_regions_max)
     return fmt::format("rte_vhost takes {} memory regions, not {}", table_regions_max, bench_case.options.regions);
+  if (options.tell_memory) return "of rte_vhost it is not known which memory is what";
   return options.ports == 1 ? "" : "rte_vhost is counted with one port only";
 }
 
@@ -85,9 +112,14 @@ int run_pair(const Options& options, const PairCase& pair_case, Copies copies) {
   }
   start_bench_eal(Pages::normal, Simd::baseline);
   GuestPair pair(pair_case, bench_pool());
+  if (options.tell_memory) {
+    pair.tell_memory();
+    tell_pool(bench_pool());
+    tell_marks_and_wait();
+  }
   for (int i = 0; i < options.bursts; ++i) {
     pair.guests_turn();
-    pair.back_end_turn(copies);
+    marked([&] { return pair.back_end_turn(copies), 0; });
   }
   fmt::print("{}\n", options.bursts * pair_case.burst);
   return 0;
@@ -112,8 +144,7 @@ int run_lending(const Options& options, std::uint32_t bytes, bool zero_copy) {
   return 0;
 }
 
-int run(const Options& options) {
-  if (options.list) return list_cases();
+int run_case(const Options& options) {
   for (const bool zero_copy : {true, false})
     for (const std::uint32_t bytes : lending_bytes)
       if (options.bench_case == lending_name(bytes, zero_copy)) return run_lending(options, bytes, zero_copy);
@@ -135,12 +166,22 @@ int run(const Options& options) {
     return 2;
   }
   Turns turns(bench_pool(), *bench_case);
+  if (options.tell_memory) tell_memory(pairs.front());
   for (int i = 0; i < options.bursts; ++i)
     for (const Pair& pair : pairs) {
       turns.guest_turn(*pair.guest);
-      turns.finish_turn(*pair.back_end, turns.back_end_turn(*pair.back_end));
+      turns.finish_turn(*pair.back_end, marked([&] { return turns.back_end_turn(*pair.back_end); }));
     }
   fmt::print("{}\n", options.bursts * options.ports * bench_case->units());  // what the count is divided by
+  return 0;
+}
+
+int run(Options options) {
+  if (options.list) return list_cases();
+  for (const std::string& name : options.cases) {
+    options.bench_case = name;
+    if (const int status = run_case(options); status != 0) return status;
+  }
   return 0;
 }
 
@@ -150,10 +191,12 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   vhostx::bench::Options options;
   CLI::App app{"Bursts of one case through one library, to be counted under callgrind"};
-  app.add_option("--case", options.bench_case, "Which")->type_name("NAME");
+  app.add_option("--case", options.cases, "Which; may be given again")->type_name("NAME");
   app.add_option("--library", options.library, "vhostx or rte_vhost")->type_name("NAME");
   app.add_option("--bursts", options.bursts, "How many")->check(CLI::Range(1, 10'000'000));
   app.add_option("--ports", options.ports, "Each with a guest, one after the other")->check(CLI::Range(1, 4096));
+  app.add_flag("--tell-memory", options.tell_memory,
+               "For tests/bench/count-lines: what lies where; then wait for a line");
   app.add_flag("--list", options.list, "Name the cases");
   try {
     app.parse(argc, argv);

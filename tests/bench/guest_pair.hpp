@@ -11,6 +11,7 @@
 #include <vhostx/transfer.hpp>
 
 #include "tests/bench/bench_guest.hpp"
+#include "tests/bench/memory_kinds.hpp"
 #include "tests/bench/vhostx_back_end.hpp"
 
 struct rte_mbuf;
@@ -38,6 +39,12 @@ const PairCase* find_pair_case(const std::string& name, Copies& copies);
 class GuestPair {
  public:
   GuestPair(const PairCase& pair_case, rte_mempool* pool);
+
+  /// Both rings' memory, for tests/bench/count-lines.
+  void tell_memory() {
+    tell_vring(from_.from_guest(), sender_.ring_addresses(1));
+    tell_vring(to_.to_guest(), receiver_.ring_addresses(0));
+  }
 
   /// The one guest posts a burst, the other buffers for it.
   void guests_turn();
