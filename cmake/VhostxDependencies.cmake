@@ -34,6 +34,8 @@ endif()
 find_path(VHOSTX_ASIO_INCLUDE asio.hpp REQUIRED)
 add_library(vhostx_asio INTERFACE)
 target_include_directories(vhostx_asio SYSTEM INTERFACE ${VHOSTX_ASIO_INCLUDE})
-target_compile_definitions(vhostx_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED
-                                                 ASIO_SEPARATE_COMPILATION)
+# Asio looks whether a header before it said that there is aligned_alloc(): told here, so that all sources agree on how
+# memory is given back.
+target_compile_definitions(vhostx_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_SEPARATE_COMPILATION
+                                                 ASIO_HAS_STD_ALIGNED_ALLOC=1)
 target_link_libraries(vhostx_asio INTERFACE Threads::Threads)
