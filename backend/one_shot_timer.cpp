@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/one_shot_timer.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <utility>
 
@@ -12,7 +13,8 @@ struct OneShotTimer::State {
   explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
 
   asio::steady_timer timer;
-  std::uint64_t round = 0;  // a wait that was cancelled too late finds another round
+  // A wait that was cancelled too late finds another round. The owner's end may come on another thread.
+  std::atomic<std::uint64_t> round{0};
 };
 
 OneShotTimer::OneShotTimer(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
@@ -23,7 +25,7 @@ void OneShotTimer::start(std::chrono::milliseconds delay, std::function<void()> 
   cancel();
   state_->timer.expires_after(delay);
   state_->timer.async_wait(
-      [state = state_, round = state_->round, callback = std::move(on_expiry)](const asio::error_code& error) {
+      [state = state_, round = state_->round.load(), callback = std::move(on_expiry)](const asio::error_code& error) {
         if (!error && round == state->round) callback();
       });
 }
