@@ -30,7 +30,8 @@ Device::Device(PortCore& port)
     : port_(port),
       features_offered_(offered_features(port.options())),
       protocol_offered_(offered_protocol_features(port.options())),
-      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max}) {
+      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max}),
+      translations_(port.options(), numa::kernel()) {
   rings_.reserve(port.vring_count());
   for (std::uint16_t i = 0; i < port.vring_count(); ++i)
     rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port.vring(i)));
@@ -206,22 +207,12 @@ void Device::serve_wishes() {
 }
 
 void Device::look_at_placement(VringPlacer::Effort effort) {
-  for (const auto& ring : rings_) ring->look_at_placement(effort);
-  place_translations();
-}
-
-// All rings read them: they lie where most of the rings do.
-void Device::place_translations() {
-  if (port_.options().numa != NumaPolicy::follow || memory_.current() == nullptr) return;
-  NodeHistogram rings;
-  for (std::uint16_t i = 0; i < port_.vring_count(); ++i)
-    if (const int node = port_.vring(i).numa_node(); node != no_node) numa::count_on(rings, node);
-  const int node = rings.main_node();
-  if (node == no_node || (node == placed_node_ && placed_.lock() == memory_.current())) return;
-  placed_ = memory_.current();
-  placed_node_ = node;
-  for (const memory::HostSpan& span : memory_.current()->own_pages())
-    if (span.size != 0) port_.kernel().move(span.data, span.size, node);
+  NodeHistogram nodes;
+  for (const auto& ring : rings_) {
+    ring->look_at_placement(effort);
+    if (const int node = ring->numa_node(); node != no_node) numa::count_on(nodes, node);
+  }
+  translations_.follow(memory_.current(), nodes);
 }
 
 std::vector<RegionPlacement> Device::memory_placement() const {
@@ -233,7 +224,7 @@ std::vector<RegionPlacement> Device::memory_placement() const {
     std::vector<const std::uint8_t*> pages;
     numa::spread_over(region->host(), description.size, pages_max, pages);
     regions.push_back({description.guest.value, description.size, region->page_size(),
-                       numa::look_at(port_.kernel(), pages, numa::Untouched::if_there).histogram});
+                       numa::look_at(numa::kernel(), pages, numa::Untouched::if_there).histogram});
   }
   return regions;
 }

@@ -15,6 +15,7 @@
 #include "backend/backend_channel.hpp"
 #include "backend/memory_table.hpp"
 #include "backend/ring_control.hpp"
+#include "backend/translation_placer.hpp"
 #include "base/unique_fd.hpp"
 #include "protocol/features.hpp"
 #include "protocol/message.hpp"
@@ -89,7 +90,6 @@ class Device final : private RingHost {
   void environment_changed();
   void memory_changed();
   void map_for_devices();
-  void place_translations();
 
   PortCore& port_;
   const protocol::FeatureSet features_offered_;
@@ -104,8 +104,7 @@ class Device final : private RingHost {
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
-  std::weak_ptr<const memory::GuestMemory> placed_;  // the table that lies on placed_node_
-  int placed_node_ = no_node;
+  TranslationPlacer translations_;
 };
 
 }  // namespace vhostx::backend

@@ -7,6 +7,7 @@
 #include "backend/features.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
+#include "numa/kernel.hpp"
 
 namespace vhostx::backend {
 
@@ -28,7 +29,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
       handler_(std::move(on_event)),
       attention_(std::move(attention)),
       loan_timer_(loop_->executor()),
-      placement_watch_(loop_->executor(), options_, kernel().has_several_nodes(),
+      placement_watch_(loop_->executor(), options_, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
 
 PortCore::~PortCore() = default;

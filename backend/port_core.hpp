@@ -71,8 +71,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void end_session(Error reason);
   /// A session that lingered has its loans back, or has waited long enough, or has to make room.
   void finish_session();
-  /// What NUMA placement asks.
-  const numa::Kernel& kernel() const noexcept { return numa::kernel(); }
+  /// A ring started, or memory changed.
   void placement_due() { placement_watch_.due(); }
   /// Looks at the rings that run, and delivers what has changed.
   void look_at_placement(VringPlacer::Effort effort);

@@ -52,6 +52,7 @@ class RingControl {
 
   const VringConfig& config() const noexcept { return config_; }
   bool started() const noexcept { return core_.started(); }
+  int numa_node() const noexcept { return core_.numa_node(); }
 
   /// The request table refuses size and base while the ring runs. Errors: protocol_violation.
   Result<void> set_size(std::uint32_t size);

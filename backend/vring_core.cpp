@@ -6,6 +6,7 @@
 
 #include "backend/waiter_state.hpp"
 #include "base/error.hpp"
+#include "base/page_memory.hpp"
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
 #include "net/rarp.hpp"
@@ -19,18 +20,30 @@ constexpr std::uint8_t wish_broken = 1;
 constexpr std::uint8_t wish_call = 2;
 constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
 
+// Of what lies in pages of its own.
+template <typename T>
+MemoryArea area_of(const T& object) noexcept {
+  return {reinterpret_cast<std::uintptr_t>(&object), whole_pages(sizeof object)};
+}
+
+// What a snapshot brings along.
+std::vector<MemoryArea> snapshot_areas(const RunningVring& running) {
+  std::vector<MemoryArea> areas{area_of(running)};
+  if (running.pin != nullptr) areas.push_back(area_of(*running.pin));
+  return areas;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const PortOptions& options,
-                                                     const EventFd& attention, const numa::Kernel& kernel) {
-  std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention, kernel));
+                                                     const EventFd& attention) {
+  std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention));
   if (core == nullptr) return make_system_error(ENOMEM, "memory for vring {}", index);
   return core;
 }
 
-VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention,
-                     const numa::Kernel& kernel) noexcept
-    : attention_(attention), index_(index), handle_(*this), loans_(options, index), placer_(options, kernel) {}
+VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention) noexcept
+    : attention_(attention), index_(index), handle_(*this), loans_(options, index), placer_(options, numa::kernel()) {}
 
 VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
 
@@ -225,7 +238,6 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   virtqueue::set_notifications(running->layout, cursor, notifications);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
-  placer_.settle(state_areas(*running));
   broken_.store(false, std::memory_order_relaxed);
   wishes_.store(0, std::memory_order_relaxed);
   gate_.swap(std::move(running));
@@ -238,7 +250,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
   running->serial = ++serial_;
   loans_.follow(*running);
-  placer_.settle(state_areas(*running));
+  placer_.settle(snapshot_areas(*running));
   gate_.swap(std::move(running));
   return expose_kick(std::move(kick));
 }
@@ -258,10 +270,7 @@ bool VringCore::look_at_placement(VringPlacer::Effort effort) {
 }
 
 std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) const {
-  const auto area = [](const auto& object) {
-    return MemoryArea{reinterpret_cast<std::uintptr_t>(&object), whole_pages(sizeof object)};
-  };
-  std::vector<MemoryArea> areas{area(*this), area(running)};
+  std::vector<MemoryArea> areas{area_of(*this), area_of(running)};
   if (running.loans != nullptr) running.loans->add_areas(areas);
   return areas;
 }

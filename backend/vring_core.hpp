@@ -23,7 +23,6 @@
 #include "backend/vring_placer.hpp"
 #include "base/event_fd.hpp"
 #include "base/page_memory.hpp"
-#include "numa/kernel.hpp"
 
 namespace vhostx {
 class Transfer;
@@ -42,8 +41,7 @@ class VringCore : public InOwnPages {
 
   /// `attention` is the port's, and outlives this. Error: system (no memory for the state's pages).
   static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const PortOptions& options,
-                                                   const EventFd& attention,
-                                                   const numa::Kernel& kernel = numa::kernel());
+                                                   const EventFd& attention);
   ~VringCore();
   VringCore(const VringCore&) = delete;
   VringCore& operator=(const VringCore&) = delete;
@@ -100,8 +98,7 @@ class VringCore : public InOwnPages {
 
  private:
   friend class vhostx::Transfer;  // a burst of two halves
-  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention,
-            const numa::Kernel& kernel) noexcept;
+  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention) noexcept;
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;

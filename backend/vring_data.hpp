@@ -9,7 +9,7 @@
 
 namespace vhostx::backend {
 
-/// On pages of its own, so that NUMA placement can move them (design, promise 20).
+/// Part of VringCore, and so on pages that NUMA placement can move.
 struct VringDataState {
   virtqueue::VringCursor cursor;
   net::RingCounters counters;

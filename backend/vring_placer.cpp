@@ -60,14 +60,14 @@ bool tells_more(const VringPlacement& before, const VringPlacement& now) noexcep
 }  // namespace
 
 bool VringPlacer::look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort) {
-  if (policy_ == NumaPolicy::off) return false;
+  if (!looks_) return false;
   VringPlacement next = see(running);
   place(next, state, effort);
   next.state_areas.assign(state.begin(), state.end());
   node_.store(next.wanted_node, std::memory_order_relaxed);
   const std::lock_guard guard(lock_);
   std::swap(last_, next);
-  return kernel_.has_several_nodes() && tells_more(next, last_);
+  return several_nodes_ && tells_more(next, last_);
 }
 
 VringPlacement VringPlacer::see(const RunningVring& running) const {
@@ -84,38 +84,34 @@ VringPlacement VringPlacer::see(const RunningVring& running) const {
   return placement;
 }
 
+// Also what is in the right place is told to stay, once: without a policy of its own, the kernel's automatic balancing
+// takes it to wherever a thread runs that uses it.
 void VringPlacer::place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort) {
   const int wanted = placement.wanted_node;
   numa::Look now = numa::look_at(kernel_, state);
-  const bool misplaced = wanted != no_node && only_node(now.histogram) != wanted;
-  int error = 0;
-  {
-    const std::lock_guard guard(lock_);
-    placement.moved = last_.moved;
-    if (misplaced) error = last_.move_errno;
-  }
-  if (policy_ == NumaPolicy::follow && (misplaced ? may_move(wanted, effort) : must_bind(wanted))) {
+  const bool misplaced = only_node(now.histogram) != wanted;
+  const bool follows = follows_ && wanted != no_node;
+  if (follows && (misplaced ? may_move(wanted, effort) : wanted != bound_node_)) {
     numa::Move move = numa::move_to(kernel_, state, wanted);
     now = std::move(move.after);
-    if (misplaced) placement.moved = move.moved;
-    error = move.error;
+    if (misplaced) moved_ = move.moved;
+    move_error_ = move.error;
     bound_node_ = wanted;
   }
+  placement.moved = moved_;
   placement.state = std::move(now.histogram);
   placement.state_node = only_node(placement.state);
-  if (placement.state_node == wanted) failed_node_ = no_node;
-  if (placement.state_node == wanted || policy_ != NumaPolicy::follow || wanted == no_node) return;
-  failed_node_ = wanted;
-  placement.move_errno = error != 0 ? error : now.error;
-  placement.problem = fmt::format("{} of {} pages of the state could not be moved to node {}{}",
-                                  all_pages(placement.state) - placement.state.on(wanted), all_pages(placement.state),
-                                  wanted, because(placement.move_errno));
+  if (follows) judge(placement, now.error);
 }
 
-// Also what is in the right place is told to stay: without a policy of its own, the kernel's automatic balancing takes
-// it to wherever a thread runs that uses it.
-bool VringPlacer::must_bind(int node) const noexcept {
-  return node != no_node && node != bound_node_ && kernel_.has_several_nodes();
+void VringPlacer::judge(VringPlacement& placement, int look_error) {
+  const int wanted = placement.wanted_node;
+  failed_node_ = placement.state_node == wanted ? no_node : wanted;
+  if (placement.state_node == wanted) return;
+  placement.move_errno = move_error_ != 0 ? move_error_ : look_error;
+  const std::uint32_t pages = all_pages(placement.state);
+  placement.problem = fmt::format("{} of {} pages of the state could not be moved to node {}{}",
+                                  pages - placement.state.on(wanted), pages, wanted, because(placement.move_errno));
 }
 
 bool VringPlacer::may_move(int node, Effort effort) noexcept {
@@ -132,10 +128,10 @@ bool VringPlacer::may_move(int node, Effort effort) noexcept {
   return true;
 }
 
-void VringPlacer::settle(std::span<const MemoryArea> state) noexcept {
+void VringPlacer::settle(std::span<const MemoryArea> later) noexcept {
   const int node = this->node();
-  if (policy_ != NumaPolicy::follow || node == no_node) return;
-  for (const MemoryArea& area : state) kernel_.move(reinterpret_cast<void*>(area.address), area.bytes, node);
+  if (!follows_ || node == no_node) return;
+  for (const MemoryArea& area : later) kernel_.move(reinterpret_cast<void*>(area.address), area.bytes, node);
 }
 
 void VringPlacer::forget() noexcept {

@@ -24,15 +24,18 @@ class VringPlacer {
   };
 
   VringPlacer(const PortOptions& options, const numa::Kernel& kernel) noexcept
-      : kernel_(kernel), policy_(options.numa) {}
+      : kernel_(kernel),
+        several_nodes_(kernel.has_several_nodes()),
+        looks_(options.numa != NumaPolicy::off),
+        follows_(options.numa == NumaPolicy::follow && several_nodes_) {}
   VringPlacer(const VringPlacer&) = delete;
   VringPlacer& operator=(const VringPlacer&) = delete;
 
   /// `state`: the vring's own pages. Whether the guest's memory or the state is elsewhere than at the look before, or
   /// something else went wrong than then.
   bool look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort);
-  /// Takes pages that are new among `state` to where the others went. The next look() says whether that worked.
-  void settle(std::span<const MemoryArea> state) noexcept;
+  /// Takes pages that came later to where the others went. The next look() says whether that worked.
+  void settle(std::span<const MemoryArea> later) noexcept;
   /// The ring has stopped: where its memory is is not known any more. The state stays where it is.
   void forget() noexcept;
 
@@ -42,12 +45,16 @@ class VringPlacer {
  private:
   VringPlacement see(const RunningVring& running) const;
   void place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort);
-  bool must_bind(int node) const noexcept;
+  void judge(VringPlacement& placement, int look_error);
   bool may_move(int node, Effort effort) noexcept;
 
   const numa::Kernel& kernel_;
-  const NumaPolicy policy_;
+  const bool several_nodes_;
+  const bool looks_;
+  const bool follows_;
   int bound_node_ = no_node;         // all pages of the running ring's state were told to be there
+  std::uint32_t moved_ = 0;          // of the last move
+  int move_error_ = 0;               // errno of the last move
   int failed_node_ = no_node;        // the last move there left pages elsewhere
   std::uint32_t looks_to_skip_ = 0;  // before it is tried again
   std::uint32_t pause_ = 0;          // looks that were skipped the last time

@@ -18,20 +18,17 @@
 #endif
 
 namespace vhostx {
-namespace {
 
-std::size_t page_size() noexcept {
-  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return size;
+std::size_t page_bytes() noexcept {
+  static const auto bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
 }
 
-}  // namespace
-
-std::size_t whole_pages(std::size_t bytes) noexcept { return (bytes + page_size() - 1) / page_size() * page_size(); }
+std::size_t whole_pages(std::size_t bytes) noexcept { return (bytes + page_bytes() - 1) / page_bytes() * page_bytes(); }
 
 #ifdef VHOSTX_PAGES_FROM_HEAP
 void* map_pages(std::size_t bytes) noexcept {
-  void* const pages = std::aligned_alloc(page_size(), whole_pages(bytes));
+  void* const pages = std::aligned_alloc(page_bytes(), whole_pages(bytes));
   if (pages != nullptr) std::memset(pages, 0, whole_pages(bytes));
   return pages;
 }

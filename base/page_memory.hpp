@@ -7,6 +7,9 @@
 
 namespace vhostx {
 
+/// Of an ordinary page, bytes.
+std::size_t page_bytes() noexcept;
+
 /// Zeroed, private, on page borders, rounded up to whole pages. Null: there is no memory.
 void* map_pages(std::size_t bytes) noexcept;
 /// `bytes` as given to map_pages().

@@ -129,7 +129,7 @@ std::array<HostSpan, 4> GuestMemory::own_pages() const noexcept {
     return HostSpan{static_cast<std::uint8_t*>(const_cast<void*>(data)), whole_pages(bytes)};
   };
   // This object begins on the first of its pages, or, behind the count of its owners, in it: there is no second.
-  const auto at = reinterpret_cast<std::uintptr_t>(this) / whole_pages(1) * whole_pages(1);
+  const auto at = reinterpret_cast<std::uintptr_t>(this) / page_bytes() * page_bytes();
   return {span(reinterpret_cast<const void*>(at), sizeof *this),
           span(starts_.data(), starts_.capacity() * sizeof starts_[0]),
           span(entries_.data(), entries_.capacity() * sizeof entries_[0]),

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/file_kind.hpp"
+#include "base/page_memory.hpp"
 
 namespace vhostx::memory {
 namespace {
@@ -22,7 +23,7 @@ Result<std::size_t> page_size_of(int fd) {
   struct statfs fs {};
   if (::fstatfs(fd, &fs) != 0) return make_system_error(errno, "fstatfs on a memory region's file");
   if (fs.f_type == HUGETLBFS_MAGIC) return static_cast<std::size_t>(fs.f_bsize);
-  return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return page_bytes();
 }
 
 Result<void> check_numbers(const RegionDescription& region) {

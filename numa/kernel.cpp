@@ -7,9 +7,10 @@
 #include <limits>
 #include <numa.h>
 #include <numaif.h>
-#include <unistd.h>
 
 #include <sys/mman.h>
+
+#include "base/page_memory.hpp"
 
 namespace vhostx::numa {
 namespace {
@@ -19,8 +20,7 @@ constexpr std::size_t word_bits = std::numeric_limits<unsigned long>::digits;
 using NodeMask = std::array<unsigned long, nodes_max / word_bits>;
 
 void* page_of(const void* address) noexcept {
-  const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) & ~(size - 1));
+  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) / page_bytes() * page_bytes());
 }
 
 int errno_of(long result) noexcept { return result < 0 ? errno : 0; }

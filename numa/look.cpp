@@ -3,21 +3,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <unistd.h>
+
+#include "base/page_memory.hpp"
 
 namespace vhostx::numa {
 namespace {
-
-std::uintptr_t page_size() noexcept {
-  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  return size;
-}
 
 std::vector<void*> pages_of(std::span<const std::uint8_t* const> addresses) {
   std::vector<void*> pages;
   pages.reserve(addresses.size());
   for (const auto* address : addresses)
-    pages.push_back(reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) / page_size() * page_size()));
+    pages.push_back(reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) / page_bytes() * page_bytes()));
   std::sort(pages.begin(), pages.end());
   pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
   return pages;
@@ -83,7 +79,7 @@ Look look_at(const Kernel& kernel, std::span<const std::uint8_t* const> addresse
 Look look_at(const Kernel& kernel, std::span<const MemoryArea> areas) {
   std::vector<const std::uint8_t*> addresses;
   for (const MemoryArea& area : areas)
-    for (std::size_t offset = 0; offset < area.bytes; offset += page_size())
+    for (std::size_t offset = 0; offset < area.bytes; offset += page_bytes())
       addresses.push_back(reinterpret_cast<const std::uint8_t*>(area.address + offset));
   return look_at(kernel, addresses, Untouched::fault_in);
 }
@@ -92,12 +88,12 @@ void spread_over(const std::uint8_t* begin, std::size_t bytes, std::size_t count
                  std::vector<const std::uint8_t*>& out) {
   if (bytes == 0 || count == 0) return;
   // Of a memory region whole terabytes may be given: steps are counted in pages.
-  const auto first = reinterpret_cast<std::uintptr_t>(begin) / page_size();
-  const auto pages = (reinterpret_cast<std::uintptr_t>(begin) + bytes - 1) / page_size() - first + 1;
+  const auto first = reinterpret_cast<std::uintptr_t>(begin) / page_bytes();
+  const auto pages = (reinterpret_cast<std::uintptr_t>(begin) + bytes - 1) / page_bytes() - first + 1;
   const std::uintptr_t taken = std::min<std::uintptr_t>(pages, count);
   for (std::uintptr_t i = 0; i < taken; ++i) {
     const std::uintptr_t page = taken == 1 ? 0 : i * (pages - 1) / (taken - 1);
-    out.push_back(page == 0 ? begin : reinterpret_cast<const std::uint8_t*>((first + page) * page_size()));
+    out.push_back(page == 0 ? begin : reinterpret_cast<const std::uint8_t*>((first + page) * page_bytes()));
   }
 }
 

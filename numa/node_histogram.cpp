@@ -4,13 +4,6 @@
 
 namespace vhostx {
 
-bool NodeHistogram::operator==(const NodeHistogram& other) const noexcept {
-  if (nodes.size() != other.nodes.size() || absent != other.absent || unknown != other.unknown) return false;
-  for (std::size_t i = 0; i < nodes.size(); ++i)
-    if (nodes[i].node != other.nodes[i].node || nodes[i].pages != other.nodes[i].pages) return false;
-  return true;
-}
-
 std::uint32_t NodeHistogram::on(int node) const noexcept {
   for (const NodePages& entry : nodes)
     if (entry.node == node) return entry.pages;

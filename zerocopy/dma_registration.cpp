@@ -5,7 +5,6 @@
 #include <bit>
 #include <cassert>
 #include <cstdint>
-#include <unistd.h>
 #include <utility>
 
 #include <rte_eal.h>
@@ -14,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "base/error.hpp"
+#include "base/page_memory.hpp"
 
 namespace vhostx::zerocopy {
 namespace {
@@ -31,7 +31,7 @@ std::size_t unit_of(const memory::MappedRegion& region, rte_iova_mode mode) noex
 
 Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::size_t pages_max) {
   if (mode == RTE_IOVA_DC) return make_error(ErrorCode::unsupported, "EAL is not running");
-  if (mode == RTE_IOVA_PA && region.page_size() <= static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)))
+  if (mode == RTE_IOVA_PA && region.page_size() <= page_bytes())
     return make_error(ErrorCode::unsupported,
                       "its pages may move or be swapped: with physical addresses as IOVA only memory in huge pages "
                       "(hugetlbfs) has a mapping");

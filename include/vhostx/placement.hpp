@@ -17,6 +17,7 @@ inline constexpr int no_node = -1;
 struct NodePages {
   int node = no_node;
   std::uint32_t pages = 0;
+  friend bool operator==(const NodePages&, const NodePages&) noexcept = default;
 };
 
 /// How many of the pages that were looked at lie on which node.
@@ -30,7 +31,7 @@ struct VHOSTX_EXPORT NodeHistogram {
   std::uint32_t placed() const noexcept;
   /// The node with most pages, of several the lowest; no_node: none is placed.
   int main_node() const noexcept;
-  bool operator==(const NodeHistogram& other) const noexcept;
+  friend bool operator==(const NodeHistogram&, const NodeHistogram&) noexcept = default;
 };
 
 /// What the library does about NUMA; see PortOptions::numa.

@@ -124,7 +124,9 @@ TEST_F(Placer, DoesNotLookWhenItIsOff) {
 
 TEST_F(Placer, RaisesNoEventOnOneNode) {
   kernel.several_nodes = false;
+  make();
   EXPECT_FALSE(look());
+  placer->settle(state);
   EXPECT_EQ(kernel.moves, 0U);
   EXPECT_EQ(placer->node(), 0) << "it can be asked all the same";
 }

@@ -2,6 +2,7 @@
 // Translation, the one bridge from a guest's numbers to pointers.
 #include "memory/guest_memory.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <string>
@@ -131,6 +132,27 @@ TEST(GuestMemory, ARegionLivesAsLongAsItsLastTable) {
   auto first = *before;
   EXPECT_FALSE(watched.expired());
   EXPECT_EQ(first->translate(GuestAddress{0x1000}, 1).data, (*after)->translate(GuestAddress{0x1000}, 1).data);
+}
+
+// What NUMA placement moves: whole pages, in which lies what a translation reads.
+TEST(GuestMemory, HasPagesOfItsOwn) {
+  FakeGuest guest({{0x1000, 0x2000}, {0x10000, 0x1000}});
+  const auto memory = guest.map();
+  const auto pages = memory->own_pages();
+  const auto holds = [&pages](const void* object) {
+    return std::count_if(pages.begin(), pages.end(), [object](const HostSpan& span) {
+      return reinterpret_cast<std::uintptr_t>(object) - reinterpret_cast<std::uintptr_t>(span.data) < span.size;
+    });
+  };
+  EXPECT_EQ(holds(memory.get()), 1);
+  EXPECT_EQ(holds(reinterpret_cast<const char*>(memory.get() + 1) - 1), 1);
+  EXPECT_EQ(holds(&memory->index().likely_region({0x1000})), 1);
+  EXPECT_EQ(holds(&guest), 0);
+  for (const HostSpan& span : pages) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(span.data) % page_bytes(), 0U);
+    EXPECT_EQ(span.size % page_bytes(), 0U);
+    EXPECT_NE(span.size, 0U);
+  }
 }
 
 }  // namespace

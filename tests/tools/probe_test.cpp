@@ -20,6 +20,7 @@ namespace {
 
 using namespace protocol;
 using namespace tools::probe;
+using tools::EarlyExit;
 using tools::FrontEnd;
 
 TEST(ProbeOptions, AreRead) {
@@ -105,6 +106,15 @@ void answer_all(int socket, std::uint64_t value, std::span<const std::byte> conf
   }
 }
 
+/// What is known of a back-end that answers so.
+Result<BackEndFacts> ask(std::uint64_t value, std::span<const std::byte> config) {
+  BackEndThread back_end([=](int socket) { answer_all(socket, value, config); });
+  auto front_end = back_end.connect();
+  auto facts = query(front_end);
+  front_end.disconnect();
+  return facts;
+}
+
 TEST(Query, ReadsEverything) {
   std::array<std::byte, 24> config{};
   config[4] = std::byte{12};
@@ -112,10 +122,7 @@ TEST(Query, ReadsEverything) {
   config[20] = std::byte{7};
   config[22] = std::byte{0xdc};
   config[23] = std::byte{0x05};
-  BackEndThread back_end([&](int socket) { answer_all(socket, ~std::uint64_t{0}, config); });
-  auto front_end = back_end.connect();
-  const auto facts = query(front_end);
-  front_end.disconnect();
+  const auto facts = ask(~std::uint64_t{0}, config);
   ASSERT_TRUE(facts);
   EXPECT_EQ(facts->queue_pairs.value, ~std::uint64_t{0});
   ASSERT_TRUE(facts->config.value) << facts->config.problem;
@@ -133,10 +140,7 @@ TEST(Query, ReadsEverything) {
 }
 
 TEST(Query, DoesNotAskWhatIsNotOffered) {
-  BackEndThread back_end([](int socket) { answer_all(socket, 1, {}); });
-  auto front_end = back_end.connect();
-  const auto facts = query(front_end);
-  front_end.disconnect();
+  const auto facts = ask(1, {});
   ASSERT_TRUE(facts);
   EXPECT_FALSE(facts->protocol_features.asked);
   EXPECT_FALSE(facts->config.asked);
@@ -145,10 +149,7 @@ TEST(Query, DoesNotAskWhatIsNotOffered) {
 }
 
 TEST(Query, SaysWhichQuestionFailed) {
-  BackEndThread back_end([](int socket) { answer_all(socket, ~std::uint64_t{0}, {}); });  // GET_CONFIG: too short
-  auto front_end = back_end.connect();
-  const auto facts = query(front_end);
-  front_end.disconnect();
+  const auto facts = ask(~std::uint64_t{0}, {});  // GET_CONFIG: too short
   ASSERT_TRUE(facts);
   EXPECT_TRUE(facts->status.value);
   EXPECT_FALSE(facts->config.value);

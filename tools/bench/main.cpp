@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // vhostx-bench: a guest in a program, for measuring vhost-user-net back-ends.
 #include <cstdio>
-#include <exception>
 #include <optional>
 
 #include <fmt/format.h>
@@ -39,14 +38,6 @@ int run(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const auto parsed = parse_options({argv + 1, argv + argc});
-  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
-    std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
-    return exit->code;
-  }
-  return run(std::get<Options>(parsed));
-} catch (const std::exception& error) {
-  fmt::print(stderr, "vhostx-bench: {}\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return vhostx::tools::run_program("vhostx-bench", argc, argv, vhostx::tools::bench::parse_options, run);
 }

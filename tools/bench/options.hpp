@@ -12,6 +12,7 @@
 #include <vhostx/result.hpp>
 
 #include "tools/bench/vhost_endpoint.hpp"
+#include "tools/common/program.hpp"
 
 namespace vhostx::tools::bench {
 
@@ -61,12 +62,6 @@ struct Options {
 /// Sizes above this are sent as TCP frames for the device to segment.
 inline constexpr std::uint32_t plain_frame_bytes_max = 16384;
 inline constexpr std::uint16_t segment_payload_bytes = 1448;
-
-/// Nothing is to be run: the text for a person, and the exit code (0: --help or --version, 2: bad input).
-struct EarlyExit {
-  int code = 0;
-  std::string text;
-};
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);

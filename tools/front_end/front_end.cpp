@@ -60,16 +60,21 @@ Message with_need_reply(const Message& message) {
 
 UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
-Result<FrontEnd> FrontEnd::connect(const std::string& path, std::chrono::milliseconds timeout) {
+Result<FrontEnd> FrontEnd::connect_once(const std::string& path, std::chrono::milliseconds timeout) {
   const auto address = address_of(path);
   if (!address) return address.error();
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
+    return make_system_error(errno, "connecting to {}", path);
+  ::fcntl(socket.get(), F_SETFL, 0);  // only connecting must not wait: for a listener whose queue is full
+  return FrontEnd(std::move(socket), timeout);
+}
+
+Result<FrontEnd> FrontEnd::connect(const std::string& path, std::chrono::milliseconds timeout) {
   const auto end = Clock::now() + timeout;
   while (true) {
-    UniqueFd socket = make_socket();
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0) {
-      return FrontEnd(std::move(socket), timeout);
-    }
-    if (Clock::now() >= end) return make_system_error(errno, "connecting to {}", path);
+    auto connected = connect_once(path, timeout);
+    if (connected || connected.error().code != ErrorCode::system || Clock::now() >= end) return connected;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // no event tells when somebody listens
   }
 }

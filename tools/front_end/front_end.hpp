@@ -27,6 +27,9 @@ class FrontEnd {
   /// Connects to a back-end that listens, trying again until the timeout while nobody does.
   static Result<FrontEnd> connect(const std::string& path,
                                   std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  /// The same, once: error where nobody listens now, or the listener's queue is full.
+  static Result<FrontEnd> connect_once(const std::string& path,
+                                       std::chrono::milliseconds timeout = std::chrono::seconds(10));
   /// Listens at `path` (replacing a file there) for a back-end in the client role.
   static Result<UniqueFd> listen(const std::string& path);
   static Result<FrontEnd> accept(const UniqueFd& listener,

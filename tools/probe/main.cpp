@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // vhostx-probe: what a vhost-user socket says.
 #include <cstdio>
-#include <cstring>
-#include <exception>
-#include <utility>
+#include <system_error>
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include "base/error.hpp"
 #include "tools/probe/options.hpp"
 #include "tools/probe/query.hpp"
 #include "tools/probe/query_report.hpp"
@@ -26,18 +21,9 @@ int fail(const std::string& path, const std::string& message, ExitCode code = Ex
   return static_cast<int>(code);
 }
 
-/// Once: nobody is waited for. A listener whose queue is full is an error too.
-Result<FrontEnd> connect(const QueryOptions& options) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (options.path.empty() || options.path.size() >= sizeof address.sun_path)
-    return make_error(ErrorCode::invalid_argument, "a socket's name has 1 to {} bytes", sizeof address.sun_path - 1);
-  std::memcpy(address.sun_path, options.path.data(), options.path.size());
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return make_system_error(errno, "no socket");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return make_system_error(errno, "no back-end listens there");
-  return FrontEnd(std::move(socket), options.timeout);
+std::string no_back_end(const Error& error) {
+  if (error.code != ErrorCode::system) return error.message;
+  return "no back-end listens there: " + std::generic_category().message(error.system_errno);
 }
 
 int run(const QueryOptions& options) {
@@ -46,8 +32,8 @@ int run(const QueryOptions& options) {
     return fail(options.path,
                 "another front-end is connected, and may be dropped for this one; --force asks all the same",
                 ExitCode::in_use);
-  auto front_end = connect(options);
-  if (!front_end) return fail(options.path, front_end.error().message);
+  auto front_end = FrontEnd::connect_once(options.path, options.timeout);
+  if (!front_end) return fail(options.path, no_back_end(front_end.error()));
   const auto facts = query(*front_end);
   if (!facts) return fail(options.path, facts.error().message);
   const std::string report = options.json ? json_of(options.path, *facts) : text_of(options.path, *facts);
@@ -57,14 +43,6 @@ int run(const QueryOptions& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const auto parsed = parse_options({argv + 1, argv + argc});
-  if (const auto* exit = std::get_if<EarlyExit>(&parsed)) {
-    std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
-    return exit->code;
-  }
-  return run(std::get<QueryOptions>(parsed));
-} catch (const std::exception& error) {
-  fmt::print(stderr, "vhostx-probe: {}\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return vhostx::tools::run_program("vhostx-probe", argc, argv, vhostx::tools::probe::parse_options, run);
 }

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "tools/common/program.hpp"
+
 namespace vhostx::tools::probe {
 
 struct QueryOptions {
@@ -14,12 +16,6 @@ struct QueryOptions {
   std::chrono::milliseconds timeout{5000};  ///< For each reply.
   bool force = false;                       ///< Connects though another front-end is connected.
   bool json = false;
-};
-
-/// Nothing is to be run: the text for a person, and the exit code (0: --help or --version, 2: bad input).
-struct EarlyExit {
-  int code = 0;
-  std::string text;
 };
 
 /// Pure: the same arguments (without the program's name) give the same answer.

@@ -41,7 +41,6 @@ std::uint16_t LanePlacement::next_in_turn() noexcept {
 
 void LanePlacement::follow(RxLane& lane, int node) {
   const auto current = lane.wanted.load(std::memory_order_relaxed);
-  if (fabric_.workers.size() < 2 || node == no_node || fabric_.workers[current]->options().node == node) return;
   if (const auto chosen = choose_worker(node, current, loads()); chosen != current) move(lane, chosen);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // vhostx-switch: a learning Ethernet switch between virtual machines.
 #include <cstdio>
-#include <exception>
 
 #include <fmt/format.h>
 
@@ -27,14 +26,6 @@ int run(const vhostx::tools::Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const auto parsed = vhostx::tools::parse_options({argv + 1, argv + argc});
-  if (const auto* exit = std::get_if<vhostx::tools::EarlyExit>(&parsed)) {
-    std::fputs(exit->text.c_str(), exit->code == 0 ? stdout : stderr);
-    return exit->code;
-  }
-  return run(std::get<vhostx::tools::Options>(parsed));
-} catch (const std::exception& error) {
-  fmt::print(stderr, "vhostx-switch: {}\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  return vhostx::tools::run_program("vhostx-switch", argc, argv, vhostx::tools::parse_options, run);
 }

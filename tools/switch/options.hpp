@@ -13,6 +13,8 @@
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
 
+#include "tools/common/program.hpp"
+
 namespace vhostx::tools {
 
 enum class Mode { learning, io, mac, rxonly, txonly };
@@ -49,12 +51,6 @@ struct Options {
 
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }
-};
-
-/// Nothing is to be run: the text for a person, and the exit code (0: --help or --version, 2: bad input).
-struct EarlyExit {
-  int code = 0;
-  std::string text;
 };
 
 /// Ports that one switch may have; MacTable's entries have room for twice as many.
