@@ -16,6 +16,8 @@ MODULES = ("9pnet_virtio", "9p")
 ROOT = "/mnt"
 SHARE = "/srv/host"
 MOUNT_OPTIONS = "trans=virtio,version=9p2000.L,msize=1048576"
+PAUSE_S = 0.05
+GONE, LATE = 1, 2  # exit codes
 BIND = 'mount --bind / "$0" && exec "$@"'
 
 
@@ -84,16 +86,32 @@ class HostRootMachine(Machine):
         self.run(f"kill -{signal} $(cat /tmp/{name}.pid)")
 
     def wait_end(self, name, timeout_s=60.0):
-        self.run(f"while kill -0 $(cat /tmp/{name}.pid) 2>/dev/null; do sleep 0.05; done", timeout_s)
+        status, _ = self._wait(f"! kill -0 $(cat /tmp/{name}.pid) 2>/dev/null", "true", timeout_s)
+        if status != 0:
+            raise Failure(f"{name} did not end:\n" + self.threads_of(name))
 
     def wait_line(self, name, pattern, seen=0, timeout_s=60.0):
         """Waits until more than `seen` lines of the program's output match; stops when it ends."""
         path = f"{ROOT}/tmp/{name}.log"
-        alive = f"kill -0 $(cat /tmp/{name}.pid) 2>/dev/null"
         look = f"[ $(grep -cE {shlex.quote(pattern)} {path}) -gt {seen} ]"
-        status, _ = self.try_run(f"until {look}; do {alive} || {look} || exit 1; sleep 0.05; done", timeout_s)
-        if status != 0:
-            raise Failure(f"{name} ended before it said /{pattern}/:\n" + "\n".join(self.log_end(name, "", 20)))
+        status, _ = self._wait(look, f"kill -0 $(cat /tmp/{name}.pid) 2>/dev/null", timeout_s)
+        if status == 0:
+            return
+        said = "\n".join(self.log_end(name, "", 20))
+        if status == GONE:
+            raise Failure(f"{name} ended before it said /{pattern}/:\n{said}")
+        raise Failure(f"{name} did not say /{pattern}/ ({seen} times before):\n{said}\n" + self.threads_of(name))
+
+    def _wait(self, look, alive, timeout_s):
+        """(0: it came true, GONE, LATE; output). The machine counts the looks, so that it can be asked why afterwards."""
+        looks = int(timeout_s / PAUSE_S)
+        loop = f"n=0; until {look}; do {alive} || {look} || exit {GONE}; n=$((n+1)); [ $n -lt {looks} ] || exit {LATE}; sleep {PAUSE_S}; done"
+        return self.try_run(loop, 5 * timeout_s)
+
+    def threads_of(self, name):
+        """What the program's threads do, for a failure's text."""
+        facts = 'echo "$(cat $t/comm): $(grep State $t/status) in $(cat $t/wchan)"; cat $t/stack 2>/dev/null'
+        return self.try_run(f"for t in /proc/$(cat /tmp/{name}.pid)/task/*; do {facts}; done; dmesg | tail -n 20")[1]
 
     def count_lines(self, name, pattern):
         return int(self.try_run(f"grep -cE {shlex.quote(pattern)} {ROOT}/tmp/{name}.log")[1])

@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <numaif.h>
+#include <thread>
 #include <utility>
 
 #include "base/error.hpp"
@@ -11,6 +13,10 @@
 namespace vhostx::lab {
 namespace {
 
+// A page that somebody looks at (the switch asks where it is) does not move at that moment, and no event says when it
+// will.
+constexpr int bind_tries = 10'000;
+constexpr std::chrono::milliseconds bind_pause{1};
 constexpr unsigned long mask_bits = node_max + 2;  // the kernel takes one less than it is told
 
 unsigned long mask_of(const Nodes& nodes) {
@@ -66,8 +72,12 @@ Result<std::map<int, std::size_t>> count_pages(const Range& range) {
 
 Result<void> bind(const Range& range, const Nodes& nodes) {
   const unsigned long mask = mask_of(nodes);
-  if (::mbind(range.at, range.bytes, mode_of(nodes), &mask, mask_bits, MPOL_MF_MOVE_ALL | MPOL_MF_STRICT) == 0)
-    return {};
+  for (int tries = 0; tries < bind_tries; ++tries) {
+    if (::mbind(range.at, range.bytes, mode_of(nodes), &mask, mask_bits, MPOL_MF_MOVE_ALL | MPOL_MF_STRICT) == 0)
+      return {};
+    if (errno != EIO) break;
+    std::this_thread::sleep_for(bind_pause);
+  }
   return make_system_error(errno, "binding {} bytes to nodes of mask {:#x}", range.bytes, mask);
 }
 

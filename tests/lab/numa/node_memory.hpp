@@ -40,7 +40,8 @@ struct Range {
 Result<std::map<int, std::size_t>> count_pages(const Range& range);
 
 /// Binds the range, and moves what is not on its nodes there, also pages that other processes map: needs CAP_SYS_NICE.
-/// Fails with errno EIO when a page stayed behind. The kernel's automatic balancing leaves alone what is bound.
+/// Tries again for some seconds while pages stay behind, and fails with errno EIO then. The kernel's automatic
+/// balancing leaves alone what is bound.
 Result<void> bind(const Range& range, const Nodes& nodes);
 
 }  // namespace vhostx::lab
