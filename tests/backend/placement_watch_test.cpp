@@ -56,18 +56,21 @@ TEST_F(Watch, LooksOnceWhereTheIntervalIsNone) {
 }
 
 TEST_F(Watch, IsDueAgainAfterALookAndAfterAStop) {
+  const auto run = [this] {
+    loop.restart();
+    loop.run();
+    return looks;
+  };
   make(false);
   watch->due();
-  loop.run();
+  EXPECT_EQ(run(), 1);
+  watch->due();
+  EXPECT_EQ(run(), 2);
   watch->due();
   watch->stop();
-  loop.restart();
-  loop.run();
-  EXPECT_EQ(looks, 1) << "that one was stopped";
+  EXPECT_EQ(run(), 2) << "that one was stopped";
   watch->due();
-  loop.restart();
-  loop.run();
-  EXPECT_EQ(looks, 2);
+  EXPECT_EQ(run(), 3);
 }
 
 TEST_F(Watch, DoesNotLookWhenItIsOff) {

@@ -203,6 +203,7 @@ TEST_F(Placer, ForgetsTheGuestAndNotTheState) {
   EXPECT_EQ(placer->last().wanted_node, no_node);
   EXPECT_EQ(placer->last().state_node, 1);
   EXPECT_TRUE(look());
+  EXPECT_EQ(placer->last().moved, 3U) << "of the last move: this look found all in place";
 }
 
 }  // namespace

@@ -148,6 +148,7 @@ TEST(GuestMemory, HasPagesOfItsOwn) {
   EXPECT_EQ(holds(reinterpret_cast<const char*>(memory.get() + 1) - 1), 1);
   EXPECT_EQ(holds(&memory->index().likely_region({0x1000})), 1);
   EXPECT_EQ(holds(&guest), 0);
+  for (const HostSpan& span : pages) EXPECT_EQ(holds(span.data), 1) << "each is another one";
   for (const HostSpan& span : pages) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(span.data) % page_bytes(), 0U);
     EXPECT_EQ(span.size % page_bytes(), 0U);

@@ -50,7 +50,8 @@ TEST_F(PostedSample, LeavesOutWhatIsALie) {
   driver.chain().raw(base + 0x8000, 0).publish();        // empty
   driver.chain().raw(base + 0x8000, 24, 4).publish();    // a table of one and a half, of zeros
   driver.chain().raw(0xdead0000, 1 << 20, 4).publish();  // a table that is nowhere
-  driver.publish_head(77);                               // outside of the ring
+  driver.descriptor(77) = {.address = base + 0xb000, .length = 100};
+  driver.publish_head(77);  // outside of the ring, though something like a descriptor is there
   const std::uint16_t head = driver.chain().raw(base + 0x9000, 12, 1).publish();
   driver.descriptor(head).next = 9999;  // goes on outside
   ASSERT_EQ(sample(), 1U);
