@@ -11,8 +11,8 @@
 
 #include "protocol/codec.hpp"
 #include "tools/probe/options.hpp"
-#include "tools/probe/query.hpp"
-#include "tools/probe/query_report.hpp"
+#include "tools/probe/query/query.hpp"
+#include "tools/probe/query/query_report.hpp"
 #include "tools/probe/socket_users.hpp"
 
 namespace vhostx::test {
@@ -25,8 +25,8 @@ using tools::FrontEnd;
 
 TEST(ProbeOptions, AreRead) {
   const auto parsed = parse_options({"query", "/tmp/a", "--json", "--force", "--timeout", "0.5"});
-  ASSERT_TRUE(std::holds_alternative<QueryOptions>(parsed));
-  const auto& options = std::get<QueryOptions>(parsed);
+  ASSERT_TRUE(std::holds_alternative<Options>(parsed));
+  const auto& options = std::get<QueryOptions>(std::get<Options>(parsed));
   EXPECT_EQ(options.path, "/tmp/a");
   EXPECT_TRUE(options.json);
   EXPECT_TRUE(options.force);
@@ -41,7 +41,7 @@ TEST(ProbeOptions, AreRefusedWithALine) {
     EXPECT_EQ(std::get<EarlyExit>(parsed).code, 2);
     EXPECT_EQ(std::get<EarlyExit>(parsed).text.rfind("vhostx-probe: ", 0), 0U);
   }
-  const auto help = std::get<EarlyExit>(parse_options({"--help"}));
+  const auto help = std::get<EarlyExit>(parse_options({"query", "--help"}));
   EXPECT_EQ(help.code, 0);
   EXPECT_NE(help.text.find("vhostx-probe query /tmp/vm0.sock"), std::string::npos);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/probe/query.hpp"
+#include "tools/probe/query/query.hpp"
 
 #include <cstring>
 

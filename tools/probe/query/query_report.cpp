@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/probe/query_report.hpp"
+#include "tools/probe/query/query_report.hpp"
 
 #include <algorithm>
 #include <iterator>

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "tools/probe/query.hpp"
+#include "tools/probe/query/query.hpp"
 
 namespace vhostx::tools::probe {
 

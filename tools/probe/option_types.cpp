@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/probe/option_types.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace vhostx::tools::probe {
+
+CLI::Option* add_seconds_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
+                                const std::string& description) {
+  const auto set = [&value](double seconds) {
+    value = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  };
+  return app.add_option_function<double>(name, set, description)->type_name("S")->check(CLI::Range(0.01, 3600.0));
+}
+
+}  // namespace vhostx::tools::probe

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <cstdio>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/probe/exit_code.hpp"
+#include "tools/probe/option_types.hpp"
+#include "tools/probe/query/query.hpp"
+#include "tools/probe/query/query_options.hpp"
+#include "tools/probe/query/query_report.hpp"
+#include "tools/probe/socket_users.hpp"
+
+namespace vhostx::tools::probe {
+namespace {
+
+constexpr const char* help =
+    "Connects as a front-end, asks the back-end what it offers, and leaves: no memory is shared, no ring is touched";
+
+constexpr const char* footer = R"(
+Examples:
+  vhostx-probe query /tmp/vm0.sock
+  vhostx-probe query --json /tmp/vm0.sock | jq .protocol_features.names)";
+
+std::string no_back_end(const Error& error) {
+  if (error.code != ErrorCode::system) return error.message;
+  return "no back-end listens there: " + std::generic_category().message(error.system_errno);
+}
+
+}  // namespace
+
+CLI::App* add_query_command(CLI::App& app, QueryOptions& options) {
+  CLI::App* const query = app.add_subcommand("query", help);
+  query->footer(footer);
+  query->add_option("SOCK", options.path, "The back-end's Unix socket")->required();
+  add_seconds_option(*query, "--timeout", options.timeout, "Seconds to wait for each reply (5)");
+  query->add_flag("--force", options.force,
+                  "Also where another front-end is connected: many back-ends serve one at a time, and some drop it");
+  query->add_flag("--json", options.json, "One JSON object instead of text; its keys are in tools/probe/README.md");
+  return query;
+}
+
+int run_query(const QueryOptions& options) {
+  const auto users = users_of(options.path);
+  if (!options.force && users && users->connected != 0)
+    return fail(options.path,
+                "another front-end is connected, and may be dropped for this one; --force asks all the same",
+                ExitCode::in_use);
+  auto front_end = FrontEnd::connect_once(options.path, options.timeout);
+  if (!front_end) return fail(options.path, no_back_end(front_end.error()));
+  const auto facts = query(*front_end);
+  if (!facts) return fail(options.path, facts.error().message);
+  return print(options.json ? json_of(options.path, *facts) : text_of(options.path, *facts));
+}
+
+}  // namespace vhostx::tools::probe

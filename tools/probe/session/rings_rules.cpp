@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/probe/session/rings_rules.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tools/probe/session/fd_facts.hpp"
+
+namespace vhostx::tools::probe {
+namespace {
+
+using namespace protocol;
+using Request = FrontEndRequest;
+
+constexpr const char* memory_section = "Multiple memory regions description";
+constexpr const char* ring_section = "A vring address description";
+
+bool overlap(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint64_t b_bytes) noexcept {
+  return a < b ? b - a < a_bytes : a - b < b_bytes;
+}
+
+void judge_region(const SessionState& state, const RegionView& added, Findings& findings) {
+  const MemoryRegion& region = added.region;
+  const auto where = fmt::format("region at guest address {:#x}", region.guest_address);
+  if (region.size == 0) violation(findings, where + " has no bytes", memory_section);
+  const std::uint64_t last = region.size - 1;
+  if (region.size != 0 && (region.guest_address + last < last || region.front_end_address + last < last ||
+                           region.mmap_offset + last < last))
+    violation(findings, where + " goes beyond the last address", memory_section);
+  else if (added.file.bytes != 0 && region.mmap_offset + region.size > added.file.bytes)
+    violation(findings,
+              fmt::format("{} ends {} bytes behind its file, which has {}", where,
+                          region.mmap_offset + region.size - added.file.bytes, added.file.bytes),
+              memory_section);
+  if (!added.file.kind.empty() && added.file.page_bytes == 0)
+    remark(findings, fmt::format("{} lies in a {}, expected shared memory", where, text_of(added.file)),
+           memory_section);
+  for (const RegionView& other : state.regions)
+    if (overlap(region.guest_address, region.size, other.region.guest_address, other.region.size))
+      violation(findings, fmt::format("{} overlaps the one at {:#x}", where, other.region.guest_address),
+                memory_section);
+}
+
+void add_region(SessionState& state, const MemoryRegion& region, const Event& event, std::uint64_t number,
+                std::size_t fd, Findings& findings) {
+  RegionView added{region, fd < event.fds.size() ? event.fds[fd] : FdFacts{}, number, fd};
+  judge_region(state, added, findings);
+  if (state.regions.size() < Session::regions_max) state.regions.push_back(std::move(added));
+}
+
+void set_table(SessionState& state, const Event& event, const Message& request, std::uint64_t number,
+               Findings& findings) {
+  const auto table = request.payload_padded_as<MemoryTable>();
+  state.regions.clear();
+  const std::size_t count = std::min<std::size_t>(table.header.count, table.regions.size());
+  for (std::size_t i = 0; i < count; ++i) add_region(state, table.regions[i], event, number, i, findings);
+}
+
+// "The region is identified by guest address, user address and size"; the offset does not count.
+void remove_region(SessionState& state, const MemoryRegion& region, Findings& findings) {
+  const auto at = std::find_if(state.regions.begin(), state.regions.end(), [&region](const RegionView& view) {
+    return view.region.guest_address == region.guest_address && view.region.size == region.size &&
+           view.region.front_end_address == region.front_end_address;
+  });
+  if (at != state.regions.end())
+    state.regions.erase(at);
+  else
+    violation(findings,
+              fmt::format("no region at guest address {:#x} of {} bytes is there", region.guest_address, region.size),
+              "VHOST_USER_REM_MEM_REG");
+}
+
+RingView* ring_at(SessionState& state, std::uint32_t index) {
+  const auto at = state.rings.find(index);
+  if (at != state.rings.end()) return &at->second;
+  if (state.rings.size() >= Session::rings_max) return nullptr;
+  RingView& ring = state.rings[index];
+  ring.enabled = state.features && !state.features->has(VirtioFeature::vhost_user_protocol_features);
+  return &ring;
+}
+
+void judge_size(std::uint32_t index, std::uint32_t size, const SessionState& state, Findings& findings) {
+  const bool packed = state.features && state.features->has(VirtioFeature::ring_packed);
+  if (size != 0 && size <= 32768 && (packed || (size & (size - 1)) == 0)) return;
+  violation(findings,
+            fmt::format("vring {} of {} descriptors, expected {} up to 32768", index, size,
+                        packed ? "a number" : "a power of two"),
+            packed ? "VIRTIO 1.2, 2.8" : "VIRTIO 1.2, 2.7");
+}
+
+void judge_area(const SessionState& state, const char* what, std::uint64_t address, std::uint64_t bytes,
+                std::uint64_t alignment, Findings& findings) {
+  if (address % alignment != 0)
+    violation(findings, fmt::format("{} at {:#x}, expected a multiple of {}", what, address, alignment),
+              "VIRTIO 1.2, 2.7");
+  if (!state.regions.empty() && find_region(state, address, bytes) == nullptr)
+    violation(findings, fmt::format("{} at {:#x}, {} bytes, lies in no region", what, address, bytes), ring_section);
+}
+
+void judge_addresses(const SessionState& state, const RingView& ring, Findings& findings) {
+  const VringAddress& addresses = *ring.addresses;
+  const std::uint64_t size = ring.size.value_or(1);
+  if (state.features && state.features->has(VirtioFeature::iommu_platform)) return;  // I/O addresses: not in regions
+  if (state.features && state.features->has(VirtioFeature::ring_packed)) {
+    judge_area(state, "descriptor ring", addresses.descriptor, 16 * size, 16, findings);
+    judge_area(state, "driver area", addresses.available, 4, 4, findings);
+    judge_area(state, "device area", addresses.used, 4, 4, findings);
+    return;
+  }
+  judge_area(state, "descriptor table", addresses.descriptor, 16 * size, 16, findings);
+  judge_area(state, "available ring", addresses.available, 6 + 2 * size, 2, findings);
+  judge_area(state, "used ring", addresses.used, 6 + 8 * size, 4, findings);
+}
+
+void judge_notifier(const Event& event, const Message& request, Findings& findings) {
+  if (event.fds.empty() || event.fds.front().kind == "eventfd" || event.fds.front().kind.empty()) return;
+  remark(findings,
+         fmt::format("{} brings a {}, expected an eventfd",
+                     request_name(Incoming::front_end_requests, request.request()), event.fds.front().kind),
+         "VHOST_USER_SET_VRING_KICK");
+}
+
+void set_notifier(RingView& ring, const Event& event, const Message& request, Findings& findings) {
+  const bool given = (request.payload_padded_as<U64>().value & vring_no_fd) == 0;
+  judge_notifier(event, request, findings);
+  switch (request.front_end_request()) {
+    case Request::set_vring_kick:
+      ring.kick = given;
+      ring.kick_given = true;
+      ring.stopped = false;
+      return;
+    case Request::set_vring_call:
+      ring.call = given;
+      return;
+    default:
+      ring.err = given;
+  }
+}
+
+}  // namespace
+
+const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept {
+  const bool guest = state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
+  for (const RegionView& view : state.regions) {
+    const std::uint64_t begin = guest ? view.region.guest_address : view.region.front_end_address;
+    if (address >= begin && address - begin < view.region.size && bytes <= view.region.size - (address - begin))
+      return &view;
+  }
+  return nullptr;
+}
+
+void set_ring_facts(const SessionState& state, const Message& request, Facts& facts) {
+  facts.set(Fact::owner_set, state.owner);
+  facts.set(Fact::features_set, state.features.has_value());
+  facts.set(Fact::memory_set, !state.regions.empty());
+  facts.set(Fact::backend_socket, state.back_end_channel);
+  const auto index = vring_index(Incoming::front_end_requests, request);
+  const auto at = index ? state.rings.find(*index) : state.rings.end();
+  if (at == state.rings.end()) return;
+  facts.set(Fact::ring_configured, at->second.size && at->second.addresses);
+  facts.set(Fact::ring_started, !at->second.stopped);
+}
+
+bool take_memory_request(SessionState& state, const Event& event, const Message& request, std::uint64_t number,
+                         Findings& findings) {
+  switch (request.front_end_request()) {
+    case Request::set_mem_table:
+      set_table(state, event, request, number, findings);
+      return true;
+    case Request::add_mem_reg:
+      add_region(state, request.payload_padded_as<SingleMemoryRegion>().region, event, number, 0, findings);
+      return true;
+    case Request::rem_mem_reg:
+      remove_region(state, request.payload_padded_as<SingleMemoryRegion>().region, findings);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void take_ring_request(SessionState& state, const Event& event, const Message& request, Findings& findings) {
+  const auto index = vring_index(Incoming::front_end_requests, request);
+  RingView* const ring = index ? ring_at(state, *index) : nullptr;
+  if (ring == nullptr) return;
+  const auto number = request.payload_padded_as<VringState>().num;
+  switch (request.front_end_request()) {
+    case Request::set_vring_num:
+      judge_size(*index, number, state, findings);
+      ring->size = number;
+      return;
+    case Request::set_vring_base:
+      ring->base = number;
+      return;
+    case Request::set_vring_enable:
+      ring->enabled = number != 0;
+      return;
+    case Request::set_vring_addr:
+      ring->addresses = request.payload_padded_as<VringAddress>();
+      return judge_addresses(state, *ring, findings);
+    case Request::set_vring_kick:
+    case Request::set_vring_call:
+    case Request::set_vring_err:
+      return set_notifier(*ring, event, request, findings);
+    default:
+      return;
+  }
+}
+
+void take_base(SessionState& state, const Message& request, const Message& reply, Findings& findings) {
+  const auto asked = request.payload_padded_as<VringState>();
+  const auto answered = reply.payload_padded_as<VringState>();
+  if (asked.index != answered.index)
+    violation(findings,
+              fmt::format("the base of vring {} was asked for, that of {} answered", asked.index, answered.index),
+              "VHOST_USER_GET_VRING_BASE");
+  RingView* const ring = ring_at(state, asked.index);
+  if (ring == nullptr) return;
+  ring->base = answered.num;
+  ring->stopped = true;
+  ring->kick = ring->kick_given = ring->call = false;
+}
+
+}  // namespace vhostx::tools::probe
