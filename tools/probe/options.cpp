@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/options.hpp"
 
+#include <algorithm>
+#include <functional>
+
 #include <CLI/CLI.hpp>
 
 namespace vhostx::tools::probe {
@@ -16,14 +19,40 @@ constexpr const char* footer = R"(
 Exit codes: 0 as asked; 1 the peer could not be reached or broke the specification, a check failed, or a file could not be
 read or written; 2 wrong command line; 3 another front-end is connected, and --force was not given.)";
 
-/// Options of all subcommands, and which of them was given.
-struct Commands {
-  explicit Commands(CLI::App& app) : query_app(add_query_command(app, query)) {}
+/// Options of all subcommands, and which of them was given. Lives as long as the App.
+class Commands {
+ public:
+  explicit Commands(CLI::App& app) {
+    add(app, add_query_command, query_);
+    add(app, add_listen_command, listen_);
+    add(app, add_trace_command, trace_);
+    add(app, add_show_command, show_);
+  }
+  Commands(const Commands&) = delete;
+  Commands& operator=(const Commands&) = delete;
 
-  Options given() const { return query; }
+  Options given() const {
+    const auto at =
+        std::find_if(commands_.begin(), commands_.end(), [](const auto& command) { return command.app->parsed(); });
+    return at->options();  // one is required
+  }
 
-  QueryOptions query;
-  CLI::App* query_app;
+ private:
+  struct Command {
+    const CLI::App* app;
+    std::function<Options()> options;
+  };
+
+  template <typename T>
+  void add(CLI::App& app, CLI::App* (*add_command)(CLI::App&, T&), T& options) {
+    commands_.push_back({add_command(app, options), [&options] { return Options(options); }});
+  }
+
+  QueryOptions query_;
+  ListenOptions listen_;
+  TraceOptions trace_;
+  RecordShowOptions show_;
+  std::vector<Command> commands_;
 };
 
 }  // namespace

@@ -7,12 +7,15 @@
 #include <vector>
 
 #include "tools/common/program.hpp"
+#include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/query/query_options.hpp"
+#include "tools/probe/show/show_options.hpp"
+#include "tools/probe/trace/trace_options.hpp"
 
 namespace vhostx::tools::probe {
 
 /// One alternative a subcommand.
-using Options = std::variant<QueryOptions>;
+using Options = std::variant<QueryOptions, ListenOptions, TraceOptions, RecordShowOptions>;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <CLI/CLI.hpp>
+
+#include "tools/front_end/front_end.hpp"
+#include "tools/probe/trace/observe.hpp"
+#include "tools/probe/trace/trace_options.hpp"
+
+namespace vhostx::tools::probe {
+namespace {
+
+constexpr const char* help =
+    "Stands between a front-end and a back-end: passes every byte and descriptor on, and shows what they say";
+
+constexpr const char* footer = R"(
+Examples:
+  vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock
+      then QEMU: -chardev socket,id=c0,path=/tmp/seen.sock,reconnect=1
+  vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --write vm0.jsonl
+  vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --rings --count-notifications
+  vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --filter '!SET_VRING_CALL,!GET_CONFIG'
+
+Ending it ends the connections that go through it. When standard output is closed it goes on.)";
+
+}  // namespace
+
+void add_filter_options(CLI::App& command, TraceOutputOptions& options) {
+  const auto set = [&options](const std::string& text) {
+    auto filter = Filter::parse(text);
+    if (!filter) throw CLI::ValidationError("--filter", filter.error().message);
+    options.filter = *std::move(filter);
+  };
+  command
+      .add_option_function<std::string>(
+          "--filter", set,
+          "Messages to show: names with * and ?, vring=N, findings; '!' excludes. Violations are always shown")
+      ->type_name("TERM[,TERM...]");
+  command.add_flag("--json", options.json, "JSON lines instead of text: what --write writes");
+}
+
+void add_show_options(CLI::App& command, ShowOptions& options) {
+  add_filter_options(command, options.output);
+  command.add_option("--write", options.output.record, "Records everything in FILE, for `show` and `report`")
+      ->type_name("FILE");
+  command.add_flag("--quiet", options.output.quiet, "Shows nothing: with --write");
+  command.add_flag("--no-tables{false}", options.output.tables,
+                   "No tables of features, memory and rings when a session has come to rest");
+}
+
+CLI::App* add_trace_command(CLI::App& app, TraceOptions& options) {
+  CLI::App* const trace = app.add_subcommand("trace", help);
+  trace->footer(footer);
+  trace->add_option("--listen", options.listen, "Socket to make, where front-ends connect")
+      ->required()
+      ->type_name("SOCK");
+  trace->add_option("--connect", options.connect, "The back-end's socket")->required()->type_name("SOCK");
+  trace->add_flag("--reverse", options.reverse,
+                  "The other way round: the back-end connects to us, and --connect is the front-end's socket");
+  trace->add_flag("--once", options.once, "Ends with the first connection");
+  trace->add_flag("--count-notifications", options.count_notifications,
+                  "Counts kicks and calls, by taking the place of their eventfds: each then takes a turn of ours");
+  add_show_options(*trace, options.show);
+  return trace;
+}
+
+int run_trace(const TraceOptions& options) {
+  RelayLoopOptions loop;
+  loop.listen = options.listen;
+  loop.reverse = options.reverse;
+  loop.once = options.once;
+  loop.count_notifications = options.count_notifications;
+  loop.connect = [&options]() -> Result<UniqueFd> {
+    auto connected = FrontEnd::connect_once(options.connect);
+    if (!connected) return connected.error();
+    return duplicate(connected->fd());
+  };
+  return observe(loop, options.show, options.connect);
+}
+
+}  // namespace vhostx::tools::probe
