@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is concluded from messages: pairs, state, and findings; each finding from a session that breaks one rule.
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/probe_events.hpp"
+#include "tools/probe/session/event_text.hpp"
+#include "tools/probe/session/session.hpp"
+#include "tools/probe/session/state_text.hpp"
+
+namespace vhostx::test {
+namespace {
+
+using namespace protocol;
+using namespace tools::probe;
+using Request = FrontEndRequest;
+using Way = Incoming;
+
+std::vector<std::string> texts(const Decoded& decoded) {
+  std::vector<std::string> texts;
+  for (const auto& finding : decoded.findings) texts.push_back(finding.text);
+  return texts;
+}
+
+bool says(const Decoded& decoded, const std::string& text) {
+  for (const auto& finding : decoded.findings)
+    if (finding.text.find(text) != std::string::npos) return true;
+  return false;
+}
+
+#define EXPECT_SAYS(decoded, text) EXPECT_TRUE(says(decoded, text)) << ::testing::PrintToString(texts(decoded))
+#define EXPECT_QUIET(decoded) EXPECT_EQ(texts(decoded), std::vector<std::string>{})
+
+/// A session as a good front-end and a good back-end have it, up to memory and one ring.
+class ProbeSession : public ::testing::Test {
+ protected:
+  Decoded request(Request id, auto payload, std::vector<FdFacts> fds = {}, std::uint32_t flags = 0) {
+    return session.take(message_event(Way::front_end_requests, static_cast<std::uint32_t>(id), bytes_of(payload),
+                                      std::move(fds), flags));
+  }
+  Decoded request(Request id) { return request(id, Nothing{}); }
+  Decoded reply(Request id, auto payload, std::vector<FdFacts> fds = {}) {
+    return session.take(message_event(Way::replies_to_front_end, static_cast<std::uint32_t>(id), bytes_of(payload),
+                                      std::move(fds), Header::reply));
+  }
+  void negotiate(ProtocolFeatureSet chosen = {ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots}) {
+    const FeatureSet features{VirtioFeature::version_1, VirtioFeature::vhost_user_protocol_features};
+    const ProtocolFeatureSet offered{ProtocolFeature::mq, ProtocolFeature::reply_ack,
+                                     ProtocolFeature::configure_mem_slots, ProtocolFeature::pagefault};
+    request(Request::get_features);
+    reply(Request::get_features, U64{features.bits()});
+    request(Request::get_protocol_features);
+    reply(Request::get_protocol_features, U64{offered.bits()});
+    request(Request::set_protocol_features, U64{chosen.bits()});
+    request(Request::set_owner);
+    request(Request::set_features, U64{features.bits()});
+  }
+  Decoded add_region(MemoryRegion region = {0x1000, 0x10000, 0x7000'0000, 0}, std::uint64_t file_bytes = 0x10000) {
+    return request(Request::add_mem_reg, SingleMemoryRegion{0, region}, {memfd(file_bytes)});
+  }
+  void configure_ring() {
+    request(Request::set_vring_num, VringState{0, 256});
+    request(Request::set_vring_base, VringState{0, 7});
+    request(Request::set_vring_addr, VringAddress{0, 0, 0x7000'0000, 0x7000'2000, 0x7000'1000, 0});
+  }
+
+  Session session;
+};
+
+TEST_F(ProbeSession, PairsRepliesAndTimesThem) {
+  auto asked = message_event(Way::front_end_requests, 1, {});
+  asked.time = std::chrono::microseconds(100);
+  auto answered = message_event(Way::replies_to_front_end, 1, bytes_of(U64{1}), {}, Header::reply);
+  answered.time = std::chrono::microseconds(167);
+  session.take(asked);
+  const auto decoded = session.take(answered);
+  EXPECT_EQ(decoded.answers, 1U);
+  EXPECT_EQ(decoded.round_trip, std::chrono::microseconds(67));
+  EXPECT_QUIET(decoded);
+  const auto line = text_of(answered, decoded, {});
+  EXPECT_NE(line.find("GET_FEATURES reply 0x1"), std::string::npos) << line;
+  EXPECT_NE(line.find("(to 1 after 67 us)"), std::string::npos) << line;
+}
+
+TEST_F(ProbeSession, KeepsWhatWasNegotiated) {
+  negotiate();
+  EXPECT_QUIET(add_region());
+  configure_ring();
+  EXPECT_QUIET(request(Request::set_vring_kick, U64{0}, {eventfd()}));
+  EXPECT_QUIET(request(Request::set_vring_call, U64{0}, {eventfd()}));
+  EXPECT_QUIET(request(Request::set_vring_enable, VringState{0, 1}));
+  const auto& state = session.state();
+  EXPECT_TRUE(state.owner);
+  EXPECT_TRUE(state.features->has(VirtioFeature::version_1));
+  EXPECT_TRUE(state.protocol_features->has(ProtocolFeature::reply_ack));
+  ASSERT_EQ(state.regions.size(), 1U);
+  const RingView& ring = state.rings.at(0);
+  EXPECT_EQ(ring.size, 256U);
+  EXPECT_EQ(ring.base, 7U);
+  EXPECT_TRUE(ring.kick && ring.call && ring.enabled && !ring.stopped);
+  EXPECT_EQ(find_region(state, 0x7000'0fff, 1), state.regions.data());
+  EXPECT_EQ(find_region(state, 0x7000'ffff, 2), nullptr);
+  const auto text = text_of(state, [](const RegionView&) { return std::string("node 3"); }, {});
+  EXPECT_NE(text.find("64 KiB  0x70000000"), std::string::npos) << text;
+  EXPECT_NE(text.find("node 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("0x70001000 (0)"), std::string::npos) << text;
+
+  request(Request::get_vring_base, VringState{0, 0});
+  EXPECT_QUIET(reply(Request::get_vring_base, VringState{0, 99}));
+  EXPECT_TRUE(session.state().rings.at(0).stopped);
+  EXPECT_EQ(session.state().rings.at(0).base, 99U);
+  EXPECT_FALSE(session.state().rings.at(0).kick);
+}
+
+TEST_F(ProbeSession, FindsBitsThatWereNotOffered) {
+  request(Request::get_features);
+  reply(Request::get_features, U64{FeatureSet{VirtioFeature::version_1}.bits()});
+  EXPECT_SAYS(request(Request::set_features, U64{FeatureSet{VirtioFeature::net_mrg_rxbuf}.bits()}),
+              "features VIRTIO_NET_F_MRG_RXBUF were not offered");
+  EXPECT_SAYS(request(Request::get_protocol_features), "GET_PROTOCOL_FEATURES");
+}
+
+TEST_F(ProbeSession, FindsQuestionsWithoutTheirFeature) {
+  negotiate();
+  EXPECT_SAYS(request(Request::get_status), "STATUS");
+  EXPECT_SAYS(request(Request::set_owner), "second time");
+  EXPECT_SAYS(request(static_cast<Request>(77)), "request 77 is not known");
+}
+
+TEST_F(ProbeSession, FindsNeedReplyWithoutReplyAck) {
+  negotiate({ProtocolFeature::configure_mem_slots});
+  EXPECT_SAYS(request(Request::set_vring_enable, VringState{0, 1}, {}, Header::need_reply), "need_reply");
+}
+
+TEST_F(ProbeSession, FindsRegionsThatCannotBe) {
+  negotiate();
+  EXPECT_SAYS(add_region({0x1000, 0x10000, 0x7000'0000, 0x1000}), "ends 4096 bytes behind its file");
+  EXPECT_SAYS(add_region({0x2000, 0x1000, 0x9000'0000, 0}), "overlaps the one at 0x1000");
+  EXPECT_SAYS(add_region({0x100000, 0, 0xa000'0000, 0}), "has no bytes");
+  EXPECT_SAYS(add_region({UINT64_MAX, 0x1000, 0xb000'0000, 0}), "beyond the last address");
+  EXPECT_SAYS(request(Request::rem_mem_reg, SingleMemoryRegion{0, {0x5000, 0x1000, 0, 0}}), "no region");
+  FdFacts file;
+  file.kind = "file";
+  file.bytes = 0x1000;
+  EXPECT_SAYS(request(Request::add_mem_reg, SingleMemoryRegion{0, {0x900000, 0x1000, 0xc000'0000, 0}}, {file}),
+              "expected shared memory");
+}
+
+TEST_F(ProbeSession, ForgetsRegionsWhateverTheirOffset) {
+  negotiate();
+  add_region();
+  EXPECT_QUIET(request(Request::rem_mem_reg, SingleMemoryRegion{0, {0x1000, 0x10000, 0x7000'0000, 0xdead000}}));
+  EXPECT_TRUE(session.state().regions.empty());
+}
+
+TEST_F(ProbeSession, FindsRingsThatCannotBe) {
+  negotiate();
+  add_region();
+  EXPECT_SAYS(request(Request::set_vring_num, VringState{0, 100}), "expected a power of two");
+  request(Request::set_vring_num, VringState{0, 256});
+  EXPECT_SAYS(request(Request::set_vring_addr, VringAddress{0, 0, 0x7000'0001, 0x7000'2000, 0x7000'1000, 0}),
+              "expected a multiple of 16");
+  EXPECT_SAYS(request(Request::set_vring_addr, VringAddress{0, 0, 0x7000'0000, 0x7000'f900, 0x7000'1000, 0}),
+              "used ring at 0x7000f900, 2054 bytes, lies in no region");
+  EXPECT_SAYS(request(Request::set_vring_kick, U64{1}, {eventfd()}), "SET_VRING_KICK");
+  EXPECT_SAYS(request(Request::set_vring_call, U64{0}, {pipe_fd()}), "brings a pipe, expected an eventfd");
+}
+
+TEST_F(ProbeSession, FindsRingsThatAreChangedWhileTheyRun) {
+  negotiate();
+  add_region();
+  configure_ring();
+  request(Request::set_vring_kick, U64{0}, {eventfd()});
+  EXPECT_SAYS(request(Request::set_vring_num, VringState{0, 128}), "SET_VRING_NUM");
+}
+
+TEST_F(ProbeSession, FindsRepliesThatNobodyAskedFor) {
+  negotiate();
+  EXPECT_SAYS(reply(Request::set_owner, U64{0}), "answers nothing");
+  request(Request::get_features);
+  request(Request::get_queue_num);
+  EXPECT_SAYS(reply(Request::get_queue_num, U64{1}), "GET_FEATURES, was sent before and is not answered");
+  request(Request::get_vring_base, VringState{1, 0});
+  EXPECT_SAYS(reply(Request::get_vring_base, VringState{0, 0}), "the base of vring 1 was asked for");
+}
+
+TEST_F(ProbeSession, FindsRequestsThatWereNeverAnswered) {
+  request(Request::get_features);
+  Event closed;
+  closed.kind = EventKind::closed;
+  const auto decoded = session.take(closed);
+  EXPECT_SAYS(decoded, "message 1, GET_FEATURES, was never answered");
+  EXPECT_TRUE(session.closed());
+}
+
+TEST_F(ProbeSession, InPostCopyMemoryMayBeAnswered) {
+  negotiate({ProtocolFeature::pagefault, ProtocolFeature::configure_mem_slots});
+  add_region();
+  EXPECT_QUIET(reply(Request::add_mem_reg, SingleMemoryRegion{0, {0x1000, 0x10000, 0x5000'0000, 0}}));
+  add_region({0x100000, 0x10000, 0x8000'0000, 0});
+  request(Request::get_features);
+  EXPECT_QUIET(reply(Request::get_features, U64{0}));
+}
+
+TEST_F(ProbeSession, FindsMessagesThatAreNone) {
+  auto wrong_version = message_event(Way::front_end_requests, 1, {});
+  wrong_version.header.flags = 2;
+  EXPECT_SAYS(session.take(wrong_version), "version 2, expected 1");
+  auto huge = message_event(Way::front_end_requests, 5, std::vector<std::byte>(payload_bytes_max));
+  huge.header.size = 1 << 20;
+  EXPECT_SAYS(session.take(huge), "1048576 bytes of payload");
+  auto cut = message_event(Way::front_end_requests, 2, std::vector<std::byte>(3));
+  cut.header.size = 8;
+  cut.cut_off = true;
+  EXPECT_SAYS(session.take(cut), "3 of 8 bytes of payload came");
+  EXPECT_SAYS(request(Request::set_owner, Nothing{}, std::vector<FdFacts>(9, eventfd())), "9 descriptors");
+}
+
+TEST_F(ProbeSession, IsBoundedWhateverComes) {
+  negotiate();
+  for (std::uint32_t i = 0; i < 2000; ++i) {
+    request(Request::set_vring_num, VringState{i, 256});
+    add_region({std::uint64_t{i} << 20, 0x1000, (std::uint64_t{i} << 20) + 1, 0});
+    request(Request::get_features);
+  }
+  EXPECT_LE(session.state().rings.size(), Session::rings_max);
+  EXPECT_LE(session.state().regions.size(), Session::regions_max);
+}
+
+TEST_F(ProbeSession, TextsHoldNoCommandsForATerminal) {
+  Event opened;
+  opened.kind = EventKind::opened;
+  opened.front_end = {12, "a\x1b[2Jb"};
+  EXPECT_EQ(text_of(opened, session.take(opened), {}).find('\x1b'), std::string::npos);
+}
+
+}  // namespace
+}  // namespace vhostx::test
