@@ -24,6 +24,7 @@ class Commands {
  public:
   explicit Commands(CLI::App& app) {
     add(app, add_query_command, query_);
+    add(app, add_features_command, features_);
     add(app, add_listen_command, listen_);
     add(app, add_trace_command, trace_);
     add(app, add_show_command, show_);
@@ -49,6 +50,7 @@ class Commands {
   }
 
   QueryOptions query_;
+  FeaturesOptions features_;
   ListenOptions listen_;
   TraceOptions trace_;
   RecordShowOptions show_;

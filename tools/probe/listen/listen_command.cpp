@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
-#include "tools/probe/feature_words.hpp"
+#include "tools/probe/features/feature_words.hpp"
 #include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/trace/observe.hpp"
 
