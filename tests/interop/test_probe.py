@@ -74,7 +74,7 @@ def trace_testpmd(bench, switch_binary, probe):
 
 def listen_to_testpmd(bench, probe):
     path = bench.path("wanted")
-    observer = Observer(bench, probe, "listen", path, "--features", "-ring_packed", name="listen")
+    observer = Observer(bench, probe, "listen", path, "--features=-ring_packed", name="listen")
     guest = Testpmd(bench, path, name="listened-to").ready()
     state = observer.wait_state(lambda state: len(started_rings(state)) == 2, "what testpmd wants")
     offered, wanted = (int(state[key]["bits"], 16) for key in ("features_offered", "features"))
