@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "memory/guest_memory.hpp"
-#include "tools/bench/driver_ring.hpp"
+#include "tools/driver/driver_ring.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/split_queue.hpp"
 

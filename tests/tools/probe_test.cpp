@@ -25,8 +25,8 @@ using tools::FrontEnd;
 
 TEST(ProbeOptions, AreRead) {
   const auto parsed = parse_options({"query", "/tmp/a", "--json", "--force", "--timeout", "0.5"});
-  ASSERT_TRUE(std::holds_alternative<QueryOptions>(parsed));
-  const auto& options = std::get<QueryOptions>(parsed);
+  ASSERT_TRUE(std::holds_alternative<Command>(parsed));
+  const auto& options = std::get<QueryOptions>(std::get<Command>(parsed));
   EXPECT_EQ(options.path, "/tmp/a");
   EXPECT_TRUE(options.json);
   EXPECT_TRUE(options.force);

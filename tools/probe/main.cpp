@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/probe/check/check_command.hpp"
 #include "tools/probe/options.hpp"
 #include "tools/probe/query.hpp"
 #include "tools/probe/query_report.hpp"
@@ -41,8 +42,14 @@ int run(const QueryOptions& options) {
   return static_cast<int>(std::fflush(stdout) == 0 ? ExitCode::good : ExitCode::failed);
 }
 
+int run(const CheckOptions& options) { return run_check_command(options); }
+
+int run_command(const Command& command) {
+  return std::visit([](const auto& options) { return run(options); }, command);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  return vhostx::tools::run_program("vhostx-probe", argc, argv, vhostx::tools::probe::parse_options, run);
+  return vhostx::tools::run_program("vhostx-probe", argc, argv, vhostx::tools::probe::parse_options, run_command);
 }

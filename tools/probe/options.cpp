@@ -14,8 +14,10 @@ constexpr const char* footer = R"(
 Examples:
   vhostx-probe query /tmp/vm0.sock
   vhostx-probe query --json /tmp/vm0.sock | jq .protocol_features.names
+  vhostx-probe check /tmp/vm0.sock --second /tmp/vm1.sock
+  vhostx-probe check --gentle --tap /tmp/vm0.sock
 
-Exit codes: 0 answered; 1 the back-end could not be reached, or broke the specification; 2 wrong command line;
+Exit codes: 0 answered, no check failed; 1 the back-end could not be reached, or broke the specification; 2 wrong command line;
 3 another front-end is connected, and --force was not given.)";
 
 constexpr const char* query_help =
@@ -23,7 +25,7 @@ constexpr const char* query_help =
 
 }  // namespace
 
-std::variant<QueryOptions, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
+std::variant<Command, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
   CLI::App app{description, "vhostx-probe"};
   app.footer(footer);
   app.set_version_flag("--version", std::string("vhostx-probe " VHOSTX_VERSION));
@@ -38,6 +40,8 @@ std::variant<QueryOptions, EarlyExit> parse_options(const std::vector<std::strin
   query->add_flag("--force", options.force,
                   "Also where another front-end is connected: many back-ends serve one at a time, and some drop it");
   query->add_flag("--json", options.json, "One JSON object instead of text; its keys are in tools/probe/README.md");
+  CheckOptions check;
+  add_check_command(app, check);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForHelp&) {
@@ -47,8 +51,9 @@ std::variant<QueryOptions, EarlyExit> parse_options(const std::vector<std::strin
   } catch (const CLI::ParseError& error) {
     return EarlyExit{2, std::string("vhostx-probe: ") + error.what() + "\n"};
   }
+  if (!query->parsed()) return Command(check);
   options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-  return options;
+  return Command(options);
 }
 
 }  // namespace vhostx::tools::probe

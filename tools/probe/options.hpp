@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/common/program.hpp"
+#include "tools/probe/check/check_options.hpp"
 
 namespace vhostx::tools::probe {
 
@@ -18,8 +19,11 @@ struct QueryOptions {
   bool json = false;
 };
 
+/// One of the subcommands.
+using Command = std::variant<QueryOptions, CheckOptions>;
+
 /// Pure: the same arguments (without the program's name) give the same answer.
-std::variant<QueryOptions, EarlyExit> parse_options(const std::vector<std::string>& arguments);
+std::variant<Command, EarlyExit> parse_options(const std::vector<std::string>& arguments);
 
 /// What main() returns; documented in --help.
 enum class ExitCode : int {
