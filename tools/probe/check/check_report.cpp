@@ -96,7 +96,7 @@ std::string text_line(const CheckResult& result, bool colours) {
   const auto word = fmt::format("{:<15}", to_string(result.verdict.outcome));
   const auto shown = colours ? colour_of(result.verdict.outcome) + word + "\x1b[0m" : word;
   std::string text = fmt::format("{} {:<40} {}\n", shown, result.check->id, one_line(result.verdict.seen));
-  if (result.verdict.outcome == Outcome::failed)
+  if (result.verdict.outcome == Outcome::failed && result.tried)
     text += fmt::format("{:<15} expected: {} ({})\n", "", result.check->title, result.check->section);
   return text;
 }

@@ -141,6 +141,8 @@ Verdict reset_owner(const Subject& subject) {
   Guest guest(subject, {});
   guest.link().change(make_request(Request::reset_owner));
   guest.link().sync("RESET_OWNER");
+  guest.link().change(make_request(Request::set_owner));
+  guest.share_memory();
   return works_after(guest, "rings after RESET_OWNER");
 }
 

@@ -5,9 +5,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <poll.h>
 #include <thread>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/error.hpp"
@@ -138,16 +139,11 @@ Fate Link::outcome_of(Message message) {
 
 bool Link::put_bytes(std::span<const std::byte> bytes, const FdList& fds) { return write_all(fd(), bytes, fds).ok(); }
 
-bool Link::wait_for_end() {
-  const auto end = Clock::now() + timeout_;
-  std::array<std::byte, 512> ignored;
-  while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-    pollfd watched{fd(), POLLIN, 0};
-    if (left <= 0 || ::poll(&watched, 1, static_cast<int>(left)) == 0) return false;
-    const auto got = ::recv(fd(), ignored.data(), ignored.size(), MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return true;
-  }
+void Link::wait_until_read() {
+  const auto end = Clock::now() + quiet_time;
+  int unread = 1;
+  while (::ioctl(fd(), SIOCOUTQ, &unread) == 0 && unread != 0 && Clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::microseconds(100));  // a socket has no event for it
 }
 
 }  // namespace vhostx::tools::probe

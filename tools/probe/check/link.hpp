@@ -54,8 +54,8 @@ class Link : public FrontEnd {
   Fate outcome_of(protocol::Message message);
   /// Sends bytes as they are. False: the back-end has closed its end.
   bool put_bytes(std::span<const std::byte> bytes, const protocol::FdList& fds = {});
-  /// Waits for the back-end to close. False: it did not.
-  bool wait_for_end();
+  /// Waits until the back-end has read all that was sent, for quiet_time at most: some look before they read.
+  void wait_until_read();
 
  private:
   explicit Link(FrontEnd front_end, std::chrono::milliseconds timeout)

@@ -107,6 +107,24 @@ Verdict event_idx_wraps(const Subject& subject) {
   return passed("16 frames from index 65530 on");
 }
 
+Verdict in_order(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {.features = {VirtioFeature::in_order}});
+  guest.start();
+  guest.send(32);  // chains 0 to 31, in this order
+  DriverRing& ring = guest.transmit();
+  // Batches may be shown by their last entry alone (2.7.9): then entries are fewer, and their ids still rise.
+  if (!guest.wait([&] {
+        return ring.used_waiting() != 0 && ring.peek(static_cast<std::uint16_t>(ring.used_waiting() - 1)).chain == 31;
+      }))
+    return failed("the last of 32 buffers was not used");
+  for (std::uint16_t i = 1; i < ring.used_waiting(); ++i)
+    if (ring.peek(i).chain <= ring.peek(static_cast<std::uint16_t>(i - 1)).chain)
+      return failed("buffer {} was used after buffer {}", ring.peek(i).chain,
+                    ring.peek(static_cast<std::uint16_t>(i - 1)).chain);
+  return passed("32 buffers used in their order");
+}
+
 Verdict header_apart(const Subject& subject) {
   need_net(subject);
   Guest guest(subject, {.layout = ChainLayout::two});
@@ -162,6 +180,8 @@ void add_ring_data_checks(Checks& checks) {
   add("event-index-suppresses", "VIRTIO 1.2, 2.7.7", "a used_event that is not passed suppresses calls",
       event_idx_suppresses);
   add("event-index-wraps", "VIRTIO 1.2, 2.7.10", "event indices go on from 65535 to 0", event_idx_wraps);
+  add("in-order", "VIRTIO 1.2, 2.7.9", "with VIRTIO_F_IN_ORDER buffers are used in the order in which they came",
+      in_order);
   add("header-apart", "VIRTIO 1.2, 2.7.4", "a header may have a descriptor of its own", header_apart);
   add("indirect", "VIRTIO 1.2, 2.7.5.3", "frames may lie in indirect tables", indirect);
   add("usual-features", "VIRTIO 1.2, 5.1.6", "frames are used with offloads negotiated", all_features_data);

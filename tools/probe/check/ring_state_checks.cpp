@@ -130,6 +130,12 @@ Verdict stopped_is_untouched(const Subject& subject) {
   return passed("nothing used in {} ms after GET_VRING_BASE", quiet_time.count());
 }
 
+/// What the driver showed earlier is no longer a device's to read: it becomes something that cannot be a head.
+void spoil_consumed(Guest& guest, std::uint32_t base) {
+  auto* const avail = reinterpret_cast<std::uint16_t*>(guest.transmit().addresses(tx).available);
+  for (std::uint32_t i = 0; i < base; ++i) avail[2 + i] = 0xffff;
+}
+
 Verdict restarts(const Subject& subject) {
   need_net(subject);
   Guest guest(subject, {});
@@ -137,6 +143,7 @@ Verdict restarts(const Subject& subject) {
   for (unsigned turn = 1; turn <= 3; ++turn) {
     const auto base = guest.stop(tx);
     if (base != 7 * turn) return failed("base {} after {} frames", base, 7 * turn);
+    spoil_consumed(guest, base);
     guest.restart(tx, base);
     guest.send(7);
     if (guest.await_sent("a ring that was started again") != 7) return failed("more buffers used than sent");

@@ -16,6 +16,7 @@ struct CheckResult {
   const Check* check = nullptr;
   Verdict verdict;
   std::chrono::microseconds took{};
+  bool tried = true;  ///< False: the back-end was gone before.
 };
 
 struct CheckReport {

@@ -17,7 +17,10 @@ void put_whole(Link& link, std::span<const std::byte> bytes) {
 Verdict one_byte_at_a_time(const Subject& subject) {
   Link link = Link::open(subject);
   const auto bytes = encode(make_request(Request::set_features, U64{FeatureSet{VirtioFeature::version_1}.bits()}));
-  for (std::size_t at = 0; at < bytes.size(); ++at) put_whole(link, std::span(bytes).subspan(at, 1));
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    put_whole(link, std::span(bytes).subspan(at, 1));
+    link.wait_until_read();
+  }
   link.sync("SET_FEATURES, one byte at a time");
   return passed("SET_FEATURES in {} writes", bytes.size());
 }
@@ -59,6 +62,7 @@ Verdict descriptor_with_first_byte(const Subject& subject) {
   const auto bytes = encode(guest.acknowledges() ? asking(std::move(message)) : std::move(message));
   // A descriptor comes with the first byte of what was written with it; the rest comes later.
   if (!guest.link().put_bytes(std::span(bytes).first(header_bytes), fds)) return failed("the back-end left");
+  guest.link().wait_until_read();
   put_whole(guest.link(), std::span(bytes).subspan(header_bytes));
   if (guest.acknowledges() && guest.link().next_reply("SET_MEM_TABLE").number() != 0)
     return failed("SET_MEM_TABLE in two writes was refused");
