@@ -64,26 +64,36 @@ void PrintTo(const Found& found, std::ostream* out) { *out << found.id; }
 
 class ProbeFinds : public testing::TestWithParam<Found> {};
 
+Verdict check_with(const Found& found, std::chrono::milliseconds timeout) {
+  const ModelBackEnd model(found.fault);
+  Subject subject{.path = model.path(), .timeout = timeout};
+  static_cast<void>(explore(subject, true));  // some faults are met here already
+  subject.loops = true;
+  try {
+    return run_check(check_named(found.id), subject);
+  } catch (const BackEndGone& gone) {
+    return failed("{}", gone.why);
+  }
+}
+
+bool is_found(const Found& found, const Verdict& verdict) {
+  return verdict.outcome == Outcome::failed && verdict.seen.find(found.seen) != std::string::npos;
+}
+
 TEST_P(ProbeFinds, TheFault) {
   const Found& found = GetParam();
-  const ModelBackEnd model(found.fault);
-  Subject subject{.path = model.path(), .timeout = impatient};
-  static_cast<void>(explore(subject, true));
-  subject.loops = true;
-  Verdict verdict;
-  try {
-    verdict = run_check(check_named(found.id), subject);
-  } catch (const BackEndGone& gone) {
-    verdict = failed("{}", gone.why);
-  }
-  EXPECT_EQ(verdict.outcome, Outcome::failed) << found.id << ": " << verdict.seen;
-  EXPECT_NE(verdict.seen.find(found.seen), std::string::npos) << found.id << ": " << verdict.seen;
+  Verdict verdict = check_with(found, impatient);
+  // On a machine that is busy something else may have taken too long.
+  if (!is_found(found, verdict)) verdict = check_with(found, 10 * impatient);
+  EXPECT_TRUE(is_found(found, verdict)) << found.id << ": " << to_string(verdict.outcome) << ": " << verdict.seen;
 }
 
 const Found faults[] = {
     {Fault::short_features, "negotiation.features-reply", "4 bytes"},
     {Fault::changing_features, "negotiation.features-stable", "before"},
     {Fault::tso_without_csum, "negotiation.net-offers-go-together", "VIRTIO_NET_F_HOST_TSO4"},
+    {Fault::wrong_version, "negotiation.features-reply", "no answer on a new connection"},
+    {Fault::reply_flag_missing, "negotiation.features-reply", "no answer on a new connection"},
     {Fault::no_acks, "ack.set-owner", "no reply to SET_OWNER"},
     {Fault::two_acks, "ack.set-owner", "nobody asked for"},
     {Fault::short_acks, "ack.set-vring-num", "4 bytes"},
