@@ -65,6 +65,7 @@ enum class Fault {
   takes_any_size,
   takes_overlap,
   takes_unknown,
+  silent_errors,
   dies_of_unknown,
   leaks_descriptors,
   serves_once,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <poll.h>
+#include <utility>
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -214,6 +215,8 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
 void ModelRings::turn() {
   for (ModelRing& ring : rings) start_if_due(ring);
   take_from_guest();
+  for (ModelRing& ring : rings)
+    if (ring.broken && ring.err && fault_ != Fault::silent_errors) std::exchange(ring.err, EventFd()).signal();
 }
 
 }  // namespace vhostx::test

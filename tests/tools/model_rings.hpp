@@ -63,6 +63,7 @@ struct ModelRing {
   EventFd kick;
   EventFd call;
   EventFd old_call;
+  EventFd err;
   bool armed = false;  ///< SET_VRING_KICK came, with or without a descriptor.
   bool started = false;
   bool enabled = false;

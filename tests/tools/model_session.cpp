@@ -153,6 +153,8 @@ ModelSession::Outcome ModelSession::handle_fd(Message& m) {
     if (ring.started && fault_ == Fault::call_swap_stops) ring.stop();
     ring.old_call = std::move(ring.call);
     ring.call = std::move(event);
+  } else {
+    ring.err = std::move(event);
   }
   return {};
 }

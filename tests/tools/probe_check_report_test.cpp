@@ -79,6 +79,9 @@ TEST(ProbeCheckOptions, AreRead) {
   EXPECT_EQ(options.timeout().count(), 500);
   EXPECT_EQ(options.junit, "-");
   EXPECT_TRUE(std::holds_alternative<Command>(parse_options({"check", "--list"})));
+  const auto pattern_first = parse_options({"check", "--only", "ring.*", "/tmp/a"});
+  ASSERT_TRUE(std::holds_alternative<Command>(pattern_first)) << "the socket is no second pattern";
+  EXPECT_EQ(std::get<CheckOptions>(std::get<Command>(pattern_first)).path, "/tmp/a");
 }
 
 TEST(ProbeCheckOptions, AreRefusedWithALine) {

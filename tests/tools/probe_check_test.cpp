@@ -138,6 +138,7 @@ const Found faults[] = {
     {Fault::takes_overlap, "bad-input.regions-overlap", "taken"},
     {Fault::takes_unknown, "bad-input.request-unknown", "taken"},
     {Fault::dies_of_unknown, "bad-input.request-unknown", "nobody listens"},
+    {Fault::silent_errors, "bad-input.error-signalled", "not signalled"},
     {Fault::leaks_descriptors, "connection.descriptors-returned", "before 20 connections"},
     {Fault::serves_once, "connection.reconnects", "nobody listens"},
 };

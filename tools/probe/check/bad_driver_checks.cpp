@@ -2,6 +2,7 @@
 // A driver that breaks VIRTIO: its ring is lost, and nothing else.
 #include <cstring>
 
+#include "base/event_fd.hpp"
 #include "tools/probe/check/bad_input.hpp"
 #include "virtqueue/ring.hpp"
 
@@ -101,6 +102,20 @@ void header_lies(Guest& guest) {
   show(guest, 1);
 }
 
+Verdict error_signalled(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  const EventFd error = need(EventFd::create(), "an eventfd");
+  guest.set_fd(protocol::FrontEndRequest::set_vring_err, 1, error.get());
+  guest.start();
+  guest.send(4);
+  guest.await_sent("a ring before the lie");
+  index_jumps(guest);
+  guest.transmit().kick();
+  if (!guest.await_call(error.get())) return failed("the error descriptor was not signalled");
+  return passed("the error descriptor was signalled");
+}
+
 }  // namespace
 
 void add_bad_driver_checks(Checks& checks) {
@@ -123,6 +138,8 @@ void add_bad_driver_checks(Checks& checks) {
       writable_in_transmit);
   add("indirect-unnegotiated", "VIRTIO 1.2, 2.7.5.3", "an indirect table of 17 bytes that was not negotiated",
       indirect_unnegotiated);
+  checks.push_back({std::string(bad_input_group) + ".error-signalled", "VHOST_USER_SET_VRING_ERR",
+                    "an available index that jumps is signalled to the error descriptor", error_signalled});
   add("header-lies", "VIRTIO 1.2, 5.1.6.2", "a header whose every bit is set", header_lies);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Headers and lengths that are wrong, messages that end early, descriptors that are too many, missing or of another
 // kind.
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <unistd.h>

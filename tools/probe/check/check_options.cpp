@@ -12,8 +12,11 @@ constexpr const char* help =
 
 void add_choice(CLI::App& check, CheckOptions& options) {
   check.add_option("--only", options.only, "Checks whose id this pattern names, such as 'ring.*'; may be repeated")
-      ->type_name("GLOB");
-  check.add_option("--group", options.groups, "Checks of this group; may be repeated")->type_name("NAME");
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  check.add_option("--group", options.groups, "Checks of this group; may be repeated")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   check.add_flag("--list", options.list, "Lists the checks instead of running them");
   check.add_flag("--gentle", options.gentle,
                  "Sends nothing that the specification forbids: without the group bad-input");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Connections that end, in order or not, and what they leave behind.
 #include <filesystem>
+#include <iterator>
+#include <string>
 #include <thread>
 
 #include "tools/probe/check/check.hpp"

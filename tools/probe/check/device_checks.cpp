@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Configuration space, in-flight region, status, resets, MTU, and the back-end's own channel.
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include <sys/mman.h>
 #include <sys/stat.h>

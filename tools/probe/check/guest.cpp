@@ -63,7 +63,6 @@ void Guest::make_rings(const GuestPlan& plan) {
 
 void Guest::share_memory() {
   std::vector<MemoryRegion> regions;
-  Message empty = make_memory_table({});
   for (std::size_t i = 0; i < memory_->region_count(); ++i) regions.push_back(memory_->description(i));
   Message message = make_memory_table(regions);
   for (std::size_t i = 0; i < regions.size(); ++i) message.add_fd(duplicate(memory_->fd(i)));

@@ -53,7 +53,7 @@ Link Link::open(const Subject& subject) {
     const auto features = connected ? connected->get_u64(FrontEndRequest::get_features) : connected.error();
     if (features) return Link(*std::move(connected), subject.timeout);
     const Error& error = features.error();
-    if (nobody_listens(error)) throw BackEndGone{"nobody listens any more: " + error.message};
+    if (nobody_listens(error)) throw BackEndGone{"nobody listens: " + error.message};
     if (!may_be_in_passing(error) || Clock::now() >= end)
       throw Decided{failed("no answer on a new connection: {}", error.message)};
     std::this_thread::sleep_for(std::chrono::milliseconds(2));  // no event tells when an old connection is forgotten

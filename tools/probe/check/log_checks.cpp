@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The log of pages that the back-end has written (vhost-user "Migration").
 #include <algorithm>
-#include <optional>
 #include <unistd.h>
 
 #include <sys/mman.h>

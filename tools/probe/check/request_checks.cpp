@@ -3,6 +3,7 @@
 // and answered once where it has a reply of its own.
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "tools/probe/check/check.hpp"
 #include "tools/probe/check/samples.hpp"

@@ -206,13 +206,17 @@ Verdict call_swapped(const Subject& subject) {
   const EventFd other = need(EventFd::create(), "an eventfd");
   guest.set_fd(Request::set_vring_call, tx, other.get());
   guest.link().sync("SET_VRING_CALL");
-  other.drain();  // a call for what was used before may come at once
-  guest.transmit().drain_call();
-  guest.send(4);
-  guest.await_sent("a ring whose call descriptor was exchanged");
-  if (!guest.await_call(other.get())) return failed("the new call descriptor was not signalled");
-  if (Guest::is_signalled(guest.transmit().call_fd())) return failed("the old call descriptor was signalled");
-  return passed("the ring went on, and signalled the new descriptor alone");
+  // A call for what was used before may come to the new one at once, and may be on its way to the old one: once.
+  for (int round = 0; round < 3; ++round) {
+    other.drain();
+    guest.transmit().drain_call();
+    guest.send(4);
+    guest.await_sent("a ring whose call descriptor was exchanged");
+    if (!guest.await_call(other.get())) return failed("the new call descriptor was not signalled");
+    if (!Guest::is_signalled(guest.transmit().call_fd()))
+      return passed("the ring went on, and signalled the new descriptor alone");
+  }
+  return failed("the old call descriptor was signalled");
 }
 
 Verdict second_pair(const Subject& subject) {

@@ -2,6 +2,7 @@
 // A legal example of each request, and a connection on which it may come.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 

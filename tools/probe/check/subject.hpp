@@ -40,7 +40,6 @@ bool looks_like_net(protocol::FeatureSet features, protocol::ProtocolFeatureSet 
 void need_net(const Subject& subject);
 void need_offered(const Subject& subject, protocol::VirtioFeature feature);
 void need_offered(const Subject& subject, protocol::ProtocolFeature feature);
-/// Both, where a feature of the protocol needs one of virtio's.
 void need_queue_pairs(const Subject& subject, std::uint64_t pairs);
 
 }  // namespace vhostx::tools::probe
