@@ -8,11 +8,10 @@ damages one is found out. Nothing may be lost, because no more packets are under
 
 import argparse
 import json
-import os
 import re
 import subprocess
 
-from processes import Failure, check, check_equal, need_program, run_test
+from processes import Failure, check, check_equal, run_test
 from testpmd import TestpmdBackEnd
 from vhostx_switch import VhostSwitch
 

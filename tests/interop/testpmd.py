@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dpdk-testpmd with a virtio-user port: a poll-mode guest that this project did not write."""
+"""dpdk-testpmd, which this project did not write: a poll-mode guest (virtio-user), or a back-end (net_vhost)."""
 
 import os
 import re
