@@ -8,6 +8,7 @@ using namespace vhostx::tools::probe;
 
 struct Run {
   int operator()(const QueryOptions& options) const { return run_query(options); }
+  int operator()(const ReportOptions& options) const { return run_report(options); }
 };
 
 }  // namespace

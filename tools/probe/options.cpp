@@ -18,12 +18,18 @@ read or written; 2 wrong command line; 3 another front-end is connected, and --f
 
 /// Options of all subcommands, and which of them was given.
 struct Commands {
-  explicit Commands(CLI::App& app) : query_app(add_query_command(app, query)) {}
+  explicit Commands(CLI::App& app)
+      : query_app(add_query_command(app, query)), report_app(add_report_command(app, report)) {}
 
-  Options given() const { return query; }
+  Options given() const {
+    if (report_app->parsed()) return report;
+    return query;
+  }
 
   QueryOptions query;
+  ReportOptions report;
   CLI::App* query_app;
+  CLI::App* report_app;
 };
 
 }  // namespace
