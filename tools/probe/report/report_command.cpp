@@ -49,6 +49,7 @@ Result<ReportData> read(std::istream& input, const std::string& name) {
         collector.begin(header);
         begun = true;
       });
+  if (input.bad()) return make_error(ErrorCode::system, "cannot be read: it is a directory, or its disk fails");
   if (!record && !begun) return record.error();
   ReportData data = collector.finish();
   if (record)

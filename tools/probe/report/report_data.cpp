@@ -51,6 +51,9 @@ std::string text_without_name(const Decoded& decoded, bool reply) {
 Step step_of(const Event& event, Decoded decoded) {
   Step step{event.kind, event.way, event.header.request, event.time, std::move(decoded)};
   step.decoded.text = text_without_name(step.decoded, step.is_message() && protocol::is_reply(step.way));
+  auto& findings = step.decoded.findings;
+  findings.resize(std::min(findings.size(), Collector::step_findings_max));
+  for (Finding& finding : findings) finding.text = shortened(finding.text, Collector::text_bytes_max);
   return step;
 }
 
@@ -165,12 +168,18 @@ void Collector::keep_step(ConnectionData& connection, Step step) {
 }
 
 void Collector::keep_findings(std::uint32_t connection, const Decoded& decoded) {
-  for (const Finding& finding : decoded.findings) keep_finding(connection, decoded, finding);
+  for (std::size_t i = 0; i < decoded.findings.size(); ++i) {
+    const Finding& finding = decoded.findings[i];
+    ++(finding.weight == Weight::violation ? data_.violation_count : data_.remark_count);
+    if (i < step_findings_max)
+      keep_finding(connection, decoded, finding);
+    else
+      ++data_.findings_omitted;
+  }
 }
 
 void Collector::keep_finding(std::uint32_t connection, const Decoded& decoded, const Finding& finding) {
   const bool violates = finding.weight == Weight::violation;
-  ++(violates ? data_.violation_count : data_.remark_count);
   auto& groups = violates ? data_.violations : data_.remarks;
   auto& places = violates ? violation_groups_ : remark_groups_;
   GroupKey key{connection, finding.text, finding.section};

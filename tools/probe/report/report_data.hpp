@@ -103,9 +103,10 @@ struct ReportData {
 class Collector {
  public:
   static constexpr std::size_t connections_max = 64;
-  static constexpr std::size_t groups_max = 500;       ///< Of findings, of each weight.
-  static constexpr std::size_t numbers_max = 20;       ///< Of messages with the same finding.
-  static constexpr std::size_t text_bytes_max = 2000;  ///< Of a step.
+  static constexpr std::size_t groups_max = 500;        ///< Of findings, of each weight.
+  static constexpr std::size_t numbers_max = 20;        ///< Of messages with the same finding.
+  static constexpr std::size_t text_bytes_max = 2000;   ///< Of a step.
+  static constexpr std::size_t step_findings_max = 20;  ///< Of a step; more are counted.
   static constexpr std::size_t run_steps_max = 100;
   static constexpr std::size_t tail_max = 100;
   static constexpr std::size_t bytes_max = 4 * 1024 * 1024;  ///< Of all steps, about.

@@ -63,11 +63,6 @@ class Chart {
   std::optional<nanoseconds> last_;
 };
 
-bool uses_back_end_channel(const ConnectionData& connection) noexcept {
-  return connection.back_end_messages != 0 || connection.peak.back_end_channel ||
-         connection.final_state.back_end_channel;
-}
-
 std::string end_of(const char* role, const Peer& peer) {
   return peer.pid == 0 ? std::string(role) : fmt::format("{}: {} ({})", role, shortened(peer.program, 40), peer.pid);
 }
@@ -152,7 +147,7 @@ std::string anchor_in(const ConnectionData& connection, std::uint64_t number) {
 }
 
 Html sequence_chart(const ConnectionData& connection) {
-  const bool channel = uses_back_end_channel(connection);
+  const bool channel = connection.back_end_messages != 0;
   const char* const lanes = channel ? "three" : "two";
   Html out = html("<div class=\"sequence {}\">\n", lanes);
   out += heading_of(connection, channel);

@@ -12,6 +12,8 @@ namespace {
 using protocol::Incoming;
 using std::chrono::nanoseconds;
 
+constexpr std::size_t text_bytes_shown = 150;
+
 bool on_channel(Incoming way) noexcept {
   return way == Incoming::back_end_requests || way == Incoming::replies_to_back_end;
 }
@@ -49,9 +51,20 @@ const char* sign_of(std::string_view weight) noexcept {
   return weight == "remark" ? "● " : "";
 }
 
+/// "SET_VRING_CALL" may be broken behind each "_".
+Html breakable(const std::string& name) {
+  Html out;
+  for (std::size_t begin = 0; begin < name.size();) {
+    const std::size_t end = std::min(name.find('_', begin), name.size() - 1) + 1;
+    add(out, "{}{}", name.substr(begin, end - begin), Html{end < name.size() ? "<wbr>" : ""});
+    begin = end;
+  }
+  return out;
+}
+
 void add_arrow(Html& out, Incoming way, const char* weight, const std::string& name) {
   add(out, "<span class=\"lanes\"><span class=\"{}\"><i>{}</i>{}{}</span></span>", arrow_classes(way), spoken_way(way),
-      sign_of(weight), name);
+      sign_of(weight), breakable(name));
 }
 
 std::string after(const Step& reply) {
@@ -60,19 +73,31 @@ std::string after(const Step& reply) {
 
 void add_pair(Html& out, const Links& links, const Step& step) {
   if (const auto& request = step.decoded.answers)
-    add(out, " {}", links.link(*request, fmt::format("answers {}{}", *request, after(step))));
+    add(out, " {}", links.link(*request, fmt::format("↰ answers {}{}", *request, after(step))));
   if (!step.is_message()) return;
   const auto reply = links.answer_to.find(step.number());
   if (reply == links.answer_to.end()) return;
   const std::uint64_t number = reply->second->number();
-  add(out, " {}", links.link(number, fmt::format("answered by {}{}", number, after(*reply->second))));
+  add(out, " {}", links.link(number, fmt::format("↳ answered by {}{}", number, after(*reply->second))));
+}
+
+// A long one opens, else one list of features would fill the screen.
+void add_decoded(Html& out, const std::string& text) {
+  if (text.size() <= text_bytes_shown) {
+    add(out, "<span class=\"text\">{}</span>", text);
+    return;
+  }
+  std::string begin = shortened(text, text_bytes_shown * 2 / 3);
+  begin.resize(std::min(begin.rfind(' '), begin.size()));
+  add(out, "<details class=\"text\"><summary>{}</summary>{}</details>", begin + " …", text);
 }
 
 void add_say(Html& out, const Links& links, const Step& step) {
-  add(out, "<span class=\"say\"><span class=\"text\">{}</span>", step.decoded.text);
+  out.text += "<div class=\"say\">";
+  add_decoded(out, step.decoded.text);
   add_pair(out, links, step);
   for (const Finding& finding : step.decoded.findings) out += finding_line(finding);
-  out.text += "</span>";
+  out.text += "</div>";
 }
 
 void add_number_and_time(Html& out, std::uint64_t number, nanoseconds time) {
@@ -165,7 +190,7 @@ Html folded_row(std::uint32_t connection, const Run& run, const Html& rows) {
   add_number_and_time(out, run.first, run.begin);
   add_arrow(out, first.way, weight,
             fmt::format("{} ×{}", first.decoded.name, run.requests == 0 ? run.messages : run.requests));
-  add(out, "<span class=\"say\"><span class=\"text\">{}</span> <span class=\"more\">show each</span>",
+  add(out, "<span class=\"say\"><span class=\"text\">{}</span> <span class=\"more\">each of them</span>",
       text_of_run(run));
   if (run.violations != 0)
     add(out, "<span class=\"finding violation\"><b>✖ {}</b></span>",

@@ -14,7 +14,7 @@ Html moment_of(const ConnectionData& connection) {
   const std::string anchor = anchor_in(connection, connection.peak_event);
   const Html number = anchor.empty() ? html("{}", connection.peak_event)
                                      : html("<a href=\"#{}\">{}</a>", anchor, connection.peak_event);
-  return html("As it stood after event {}, the last moment when there was most of it.", number);
+  return html("As it stood after event {}, the last time when as much as this was in place.", number);
 }
 
 Html scale_of(const Stack& stack) {

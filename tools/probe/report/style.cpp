@@ -44,9 +44,8 @@ cite { font-style: normal; color: var(--soft); }
 nav ul { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.5rem; font-size: .92rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .85rem; border-top: 1px solid var(--line); }
 
-dl.summary { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1px; margin: 0;
-  background: var(--line); border: 1px solid var(--line); }
-dl.summary div { background: var(--paper); padding: .55rem .8rem; }
+dl.summary { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 0 1.5rem; margin: 0; }
+dl.summary div { border-top: 1px solid var(--line); padding: .45rem 0 .6rem; }
 dt { color: var(--soft); font-size: .8rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 
@@ -66,7 +65,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { text-align: left; vertical-align: baseline; padding: .32rem .7rem .32rem 0; border-bottom: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
-thead th { color: var(--soft); font: 600 .8rem/1.3 inherit; font-family: inherit; vertical-align: bottom; }
+thead th, thead th.number { color: var(--soft); font: 600 .85rem/1.3 system-ui, "Liberation Sans", sans-serif; vertical-align: bottom; }
 tbody th { font-weight: 400; }
 td.number, tbody th.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 td small { color: var(--soft); display: block; font-family: system-ui, sans-serif; }
@@ -123,6 +122,8 @@ dl.facts .off dd { color: var(--soft); }
 .row .no, .row .at { text-align: right; color: var(--soft); padding-top: .42rem; white-space: nowrap; font-size: .8rem; }
 .row .say { padding: .3rem 0; min-width: 0; overflow-wrap: anywhere; }
 .row .text { unicode-bidi: isolate; }
+.row details.text { overflow-wrap: anywhere; }
+details.text[open] > summary { color: var(--soft); }
 .lanes { position: relative; border: solid var(--life); border-width: 0 2px; min-width: 0; display: block; }
 .three .lanes::before { content: ""; position: absolute; top: 0; bottom: 0; left: 60%; border-left: 2px solid var(--life); }
 .lifelines { color: var(--soft); font-size: .8rem; position: sticky; top: 0; background: var(--paper); z-index: 1;
@@ -151,7 +152,8 @@ dl.facts .off dd { color: var(--soft); }
 .three .row.pause .lanes::before { border-left-style: dotted; }
 .row.event .text { font-style: italic; }
 .pair { color: var(--soft); font-size: .86em; white-space: nowrap; }
-a.pair { color: var(--link); }
+a.pair { color: var(--link); text-decoration: none; }
+a.pair:hover, a.pair:focus-visible { text-decoration: underline; }
 .row .finding { display: block; margin-top: .15rem; }
 .row:target, .run:target > details > summary { background: var(--remark-paper); }
 details > summary { cursor: pointer; }
@@ -191,6 +193,7 @@ li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic
   .lifelines .at, .lifelines .say { display: none; }
   .row.pause .say { display: none; }
   .arrow { font-size: .76rem; }
+  .three .lifelines .b { left: 52%; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
