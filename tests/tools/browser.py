@@ -4,15 +4,12 @@ it for what WebDriver has no words for: the size of the screen, dark mode, paper
 
 import base64
 import json
-import re
-import shutil
 import struct
-import subprocess
 import urllib.error
 import urllib.request
 import zlib
 
-from processes import Failure, need_program, wait_until
+from processes import Failure, need_program
 
 ARGUMENTS = [
     "--headless=new",
@@ -44,6 +41,8 @@ class Browser:
         session = self._post("", {"capabilities": {"alwaysMatch": wanted}})
         self.url += "/" + session["sessionId"]
         bench.at_end(self._quit)
+        self.open("about:blank")  # away from the browser's own first page, which asks for much
+        self.requests()
 
     def _request(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -106,12 +105,11 @@ class Browser:
             file.write(base64.b64decode(image["data"]))
 
 
-def colours_of(png):
-    """How many different pixel values a PNG of 8 bits a channel without interlace has, counted over its unfiltered bytes'
-    rows: a blank picture has one."""
+def rows_of(png):
+    """How many different rows of pixels a PNG has, as they are filtered: in a blank one they are all alike."""
     with open(png, "rb") as file:
         data = file.read()
-    at, packed, width, channels = 8, b"", 0, 0
+    at, packed, stride = 8, b"", 0
     while at < len(data):
         length, kind = struct.unpack(">I4s", data[at : at + 8])
         body = data[at + 8 : at + 8 + length]
@@ -119,11 +117,9 @@ def colours_of(png):
             width, _, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", body)
             if depth != 8 or interlace != 0:
                 raise Failure(f"{png}: a PNG of another kind")
-            channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+            stride = width * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] + 1
         elif kind == b"IDAT":
             packed += body
         at += length + 12
     rows = zlib.decompress(packed)
-    stride = width * channels + 1
-    # A filtered row of one colour that its neighbours have too is all zeros, whatever the filter.
     return len({rows[i + 1 : i + stride] for i in range(0, len(rows), stride)})

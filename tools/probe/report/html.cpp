@@ -2,6 +2,9 @@
 #include "tools/probe/report/html.hpp"
 
 #include <cstdint>
+#include <iterator>
+
+#include "tools/probe/session/fd_facts.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -91,6 +94,16 @@ std::string shortened(std::string_view text, std::size_t bytes_max) {
 
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+std::string text_of_about(std::uint64_t bytes) {
+  constexpr const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  std::size_t unit = 0;
+  double value = static_cast<double>(bytes);
+  for (; value >= 1000 && unit + 1 < std::size(units); ++unit) value /= 1024;
+  if (const std::string exact = text_of_bytes(bytes); exact.size() <= std::string_view("9999 bytes").size())
+    return exact;
+  return fmt::format("≈{:.{}f} {}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0, units[unit]);
 }
 
 }  // namespace vhostx::tools::probe

@@ -33,6 +33,9 @@ std::string shortened(std::string_view text, std::size_t bytes_max);
 /// "1 message", "2 messages".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many);
 
+/// "256 MiB" where that is exact and short, else "≈2.00 GiB".
+std::string text_of_about(std::uint64_t bytes);
+
 /// What stands in the page for a value.
 inline const std::string& safe(const Html& value) { return value.text; }
 inline std::string safe(std::string_view value) { return escaped(value); }

@@ -29,16 +29,16 @@ void add_text(Html& out, double x, double y, const char* classes, const std::str
 }
 
 std::string pages_of(const FdFacts& file) {
-  return file.page_bytes == 0 ? std::string("pages not known") : text_of_bytes(file.page_bytes) + " pages";
+  return file.page_bytes == 0 ? std::string("pages not known") : text_of_about(file.page_bytes) + " pages";
 }
 
 void add_gap(Html& out, const PlacedBlock& block) {
   if (block.hole == 0 && block.overlap == 0) return;
   const double y = block.y - 9;
   if (block.hole != 0)
-    add_text(out, (bar_left + bar_right) / 2, y, "hole", "⋮ hole of " + text_of_bytes(block.hole));
+    add_text(out, (bar_left + bar_right) / 2, y, "hole", "⋮ hole of " + text_of_about(block.hole));
   else
-    add_text(out, (bar_left + bar_right) / 2, y, "bad", "✖ overlap of " + text_of_bytes(block.overlap));
+    add_text(out, (bar_left + bar_right) / 2, y, "bad", "✖ overlap of " + text_of_about(block.overlap));
 }
 
 void add_region(Html& out, const RegionView& view, const PlacedBlock& block, bool end_shown) {
@@ -52,7 +52,7 @@ void add_region(Html& out, const RegionView& view, const PlacedBlock& block, boo
   if (end_shown)
     add_text(out, address_right, block.y + block.height - 2, "address end",
              fmt::format("{:#x}", region.guest_address + region.size));
-  add_text(out, bar_left + 7, block.y + 14, "strong", fmt::format("{}: {}", block.index, text_of_bytes(region.size)));
+  add_text(out, bar_left + 7, block.y + 14, "strong", fmt::format("{}: {}", block.index, text_of_about(region.size)));
   add_text(out, bar_left + 7, block.y + 27, "",
            view.file.kind.empty() ? "no descriptor" : shortened(view.file.kind, kind_bytes_max));
   add_text(out, bar_left + 7, block.y + 40, "", shortened(pages_of(view.file), label_bytes_max));

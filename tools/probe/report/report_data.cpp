@@ -13,7 +13,7 @@ using protocol::FrontEndRequest;
 using protocol::Incoming;
 using Weight = Finding::Weight;
 
-constexpr std::uint64_t folded_min = 6;
+constexpr std::uint64_t folded_min = 16;
 
 bool on_back_end_channel(Incoming way) noexcept {
   return way == Incoming::back_end_requests || way == Incoming::replies_to_back_end;

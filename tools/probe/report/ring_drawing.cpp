@@ -35,7 +35,7 @@ std::string base_of(const SessionState& state, const RingView& ring) {
 }
 
 std::string place_of(const SessionState& state, const RingArea& area) {
-  if (has_io_addresses(state)) return "an I/O address: translated by IOTLB messages";
+  if (has_io_addresses(state)) return "an I/O address: regions say nothing";
   if (!area.region) return "✖ lies in no region";
   return fmt::format("guest {:#x}, region {}", area.guest_address, *area.region);
 }
@@ -45,17 +45,17 @@ void add_area(Html& out, const SessionState& state, const RingArea& area, std::s
   const double y = block.y;
   if (block.hole != 0)
     add(out, "<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"hole\">⋮ {} apart</text>\n", bar_left, y - 7,
-        text_of_bytes(block.hole));
+        text_of_about(block.hole));
   if (block.overlap != 0)
     add(out, "<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"bad\">✖ {} overlap</text>\n", bar_left, y - 7,
-        text_of_bytes(block.overlap));
+        text_of_about(block.overlap));
   add(out,
       "<g class=\"area\"><rect x=\"{:.0f}\" y=\"{:.1f}\" width=\"{:.0f}\" height=\"{:.1f}\" class=\"block {}\"/>"
       "<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"letter\">{}</text>\n",
       bar_left, y, bar_width, block.height, area_classes[number], bar_left + bar_width / 2, y + block.height / 2 + 5,
       std::string(1, area.letter));
   add(out, "<text x=\"{:.0f}\" y=\"{:.1f}\"><tspan class=\"strong\">{}</tspan>, {}</text>\n", text_left, y + 13,
-      area.name, text_of_bytes(area.bytes));
+      area.name, text_of_about(area.bytes));
   add(out, "<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"address\">{:#x}</text>\n", text_left, y + 27, area.address);
   const bool lost = !area.region && !has_io_addresses(state);
   add(out, "<text x=\"{:.0f}\" y=\"{:.1f}\" class=\"{}\">{}</text></g>\n", text_left, y + 41,

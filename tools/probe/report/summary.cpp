@@ -4,7 +4,6 @@
 
 #include "tools/probe/report/page_parts.hpp"
 #include "tools/probe/report/sequence.hpp"
-#include "tools/probe/session/fd_facts.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -58,7 +57,7 @@ std::string negotiation_of(const SessionState& state) {
 std::string memory_of(const SessionState& state) {
   std::uint64_t bytes = 0;
   for (const RegionView& view : state.regions) bytes += view.region.size;
-  return fmt::format("{}, {}", counted(state.regions.size(), "region", "regions"), text_of_bytes(bytes));
+  return fmt::format("{}, {}", counted(state.regions.size(), "region", "regions"), text_of_about(bytes));
 }
 
 std::string rings_of(const SessionState& state) {
