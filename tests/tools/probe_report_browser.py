@@ -23,7 +23,7 @@ EVIL = "</script></style></title></svg>'\"><img src=http://127.0.0.1:9/x onerror
 STORM = 512
 RINGS = 6
 
-# What the page has to say; arrows: of the messages that are not folded away.
+PAPER_WIDTH = 718  # A4 at 96 dots per inch, without its margins
 SCREENS = [(1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")]
 
 # Elements whose box leaves the page to the right, those aside that nobody sees.
@@ -138,6 +138,9 @@ def check_fits(browser, name, keep):
         shot = os.path.join(keep, f"{name}-{width}-{scheme}.png")
         browser.screenshot(shot, whole=True)
         check(rows_of(shot) > 100, f"a blank picture: {what}")
+    browser.look(PAPER_WIDTH, paper=True)
+    check_equal(browser.run(OVERFLOWING)[:5], [], f"what leaves the paper: {name}")
+    browser.screenshot(os.path.join(keep, f"{name}-paper.png"), whole=True)
     browser.look(1280)
     browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
     for width in (1280, 400):

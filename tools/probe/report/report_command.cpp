@@ -27,8 +27,8 @@ Examples:
   vhostx-probe report session.jsonl --html session.html
   vhostx-probe report - --html - < session.jsonl > session.html
 
-Exit codes: 0 the page is written, whatever it says of the session; 1 it cannot be, or the record is damaged: then the page has
-what was read up to there.)";
+Exit codes: 0 the page is written, whatever it says of the session; 1 it cannot be, or the record is damaged: then the page
+has what was read up to there.)";
 
 constexpr const char* standard = "-";
 

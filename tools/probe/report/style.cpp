@@ -106,7 +106,8 @@ svg .letter { text-anchor: middle; font-weight: 700; font-size: 14px; }
 .legend { font-size: .9rem; }
 .legend .key:first-child { margin-left: 0; }
 
-.rings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22.5rem), 1fr)); gap: 1rem; margin: 1rem 0 1.5rem; }
+.rings { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 371px), 1fr)); gap: 1rem;
+  margin: 1rem 0 1.5rem; }
 section.ring { border: 1px solid var(--line); padding: .7rem .9rem 1rem; break-inside: avoid; min-width: 0; }
 section.ring h4 { margin: 0 0 .4rem; }
 dl.facts { display: flex; flex-wrap: wrap; gap: .1rem 1rem; margin: 0 0 .8rem; font-size: .85rem; }
@@ -168,7 +169,7 @@ details > summary { cursor: pointer; }
 .run details > ol { border-left: 3px double var(--life); }
 li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic; }
 
-@media (max-width: 52rem) {
+@media screen and (max-width: 52rem) {
   body { padding: 1rem 1rem 3rem; }
   h1 { font-size: 1.5rem; }
   .feature { grid-template-columns: 1fr; }
@@ -196,7 +197,11 @@ li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic
   .three .lifelines .b { left: 52%; }
 }
 @media print {
-  body { max-width: none; padding: 0; font-size: 9.5pt; }
+  html { font-size: 11px; }
+  body { max-width: none; padding: 0; }
+  .sequence { --columns: 3rem 6.2rem 19rem minmax(0, 1fr); }
+  .sequence.three { --columns: 3rem 6.2rem 26rem minmax(0, 1fr); }
+  .rings { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
   nav { display: none; }
   .lifelines { position: static; }
   .row, ol.findings li, tr { break-inside: avoid; }
