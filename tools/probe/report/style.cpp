@@ -202,6 +202,7 @@ li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic
   .sequence { --columns: 3rem 6.2rem 19rem minmax(0, 1fr); }
   .sequence.three { --columns: 3rem 6.2rem 26rem minmax(0, 1fr); }
   .rings { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+  td.number, tbody th.number { white-space: normal; overflow-wrap: anywhere; }
   nav { display: none; }
   .lifelines { position: static; }
   .row, ol.findings li, tr { break-inside: avoid; }
