@@ -201,13 +201,17 @@ li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic
   body { max-width: none; padding: 0; }
   .sequence { --columns: 3rem 6.2rem 19rem minmax(0, 1fr); }
   .sequence.three { --columns: 3rem 6.2rem 26rem minmax(0, 1fr); }
-  .rings { grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); }
+  .rings { grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); }
   td.number, tbody th.number { white-space: normal; overflow-wrap: anywhere; }
   nav { display: none; }
   .lifelines { position: static; }
   .row, ol.findings li, tr { break-inside: avoid; }
   h2, h3, h4 { break-after: avoid; }
   .part::details-content { content-visibility: visible; block-size: auto; }
+  @supports selector(::details-content) {
+    details.text > summary { display: none; }
+    details.text::details-content { content-visibility: visible; block-size: auto; }
+  }
   .more { display: none; }
   a { color: inherit; text-decoration: none; }
 }
