@@ -12,6 +12,7 @@ struct Run {
   int operator()(const ListenOptions& options) const { return run_listen(options); }
   int operator()(const TraceOptions& options) const { return run_trace(options); }
   int operator()(const CheckOptions& options) const { return run_check(options); }
+  int operator()(const ReportOptions& options) const { return run_report(options); }
   int operator()(const RecordShowOptions& options) const { return run_show(options); }
 };
 

@@ -28,6 +28,7 @@ class Commands {
     add(app, add_listen_command, listen_);
     add(app, add_trace_command, trace_);
     add(app, add_show_command, show_);
+    add(app, add_report_command, report_);
     add(app, add_check_command, check_);
   }
   Commands(const Commands&) = delete;
@@ -55,6 +56,7 @@ class Commands {
   ListenOptions listen_;
   TraceOptions trace_;
   RecordShowOptions show_;
+  ReportOptions report_;
   CheckOptions check_;
   std::vector<Command> commands_;
 };

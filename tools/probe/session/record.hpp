@@ -38,12 +38,13 @@ inline constexpr std::size_t record_line_bytes_max = 256 * 1024;  ///< Longer li
 
 /// Reads a record: the header, then each event to `take`. Error: "line 7: ...", after all events before that line were
 /// given to `take`. A last line without its end is one that was being written when the program was stopped: it is left
-/// out, and `cut` says so.
+/// out, and `cut` says so. `begin` is given the header before any event.
 struct ReadRecord {
   RecordHeader header;
   std::size_t events = 0;
   bool cut = false;
 };
-Result<ReadRecord> read_record(std::istream& input, const std::function<void(Event&&)>& take);
+Result<ReadRecord> read_record(std::istream& input, const std::function<void(Event&&)>& take,
+                               const std::function<void(const RecordHeader&)>& begin = {});
 
 }  // namespace vhostx::tools::probe

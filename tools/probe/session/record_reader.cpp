@@ -210,7 +210,8 @@ Error at_line(std::size_t number, const std::string& message) {
 
 }  // namespace
 
-Result<ReadRecord> read_record(std::istream& input, const std::function<void(Event&&)>& take) {
+Result<ReadRecord> read_record(std::istream& input, const std::function<void(Event&&)>& take,
+                               const std::function<void(const RecordHeader&)>& begin) {
   ReadRecord record;
   std::string text;
   std::size_t number = 1;
@@ -221,6 +222,7 @@ Result<ReadRecord> read_record(std::istream& input, const std::function<void(Eve
       auto header = header_of(text);
       if (!header) return header.error();
       record.header = *std::move(header);
+      if (begin) begin(record.header);
       continue;
     }
     auto event = event_of(text);

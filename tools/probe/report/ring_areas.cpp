@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tools/probe/report/ring_areas.hpp"
+
+#include <fmt/format.h>
+
+namespace vhostx::tools::probe {
+namespace {
+
+using protocol::ProtocolFeature;
+using protocol::VirtioFeature;
+
+void find_guest_address(const SessionState& state, RingArea& area) {
+  const RegionView* const view = has_io_addresses(state) ? nullptr : find_region(state, area.address, area.bytes);
+  if (view == nullptr) return;
+  area.region = static_cast<std::size_t>(view - state.regions.data());
+  const auto& region = view->region;
+  const std::uint64_t begin = has_guest_addresses(state) ? region.guest_address : region.front_end_address;
+  area.guest_address = region.guest_address + (area.address - begin);
+}
+
+}  // namespace
+
+bool has_io_addresses(const SessionState& state) noexcept {
+  return state.features && state.features->has(VirtioFeature::iommu_platform);
+}
+bool is_packed(const SessionState& state) noexcept {
+  return state.features && state.features->has(VirtioFeature::ring_packed);
+}
+bool has_guest_addresses(const SessionState& state) noexcept {
+  return state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
+}
+
+// VIRTIO 1.2, 2.7 and 2.8: what the areas of split and of packed rings hold.
+std::optional<std::array<RingArea, 3>> areas_of(const SessionState& state, const RingView& ring) {
+  if (!ring.addresses) return std::nullopt;
+  const auto& at = *ring.addresses;
+  const std::uint64_t size = ring.size.value_or(0);
+  std::array<RingArea, 3> areas;
+  if (is_packed(state))
+    areas = {{{"descriptor ring", 'D', at.descriptor, 16 * size, {}, 0},
+              {"driver area", 'A', at.available, 4, {}, 0},
+              {"device area", 'U', at.used, 4, {}, 0}}};
+  else
+    areas = {{{"descriptor table", 'D', at.descriptor, 16 * size, {}, 0},
+              {"available ring", 'A', at.available, 6 + 2 * size, {}, 0},
+              {"used ring", 'U', at.used, 6 + 8 * size, {}, 0}}};
+  for (RingArea& area : areas) find_guest_address(state, area);
+  return areas;
+}
+
+std::string ranges_of(const std::vector<std::uint32_t>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size();) {
+    std::size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", numbers[i]);
+    if (last != i) text += fmt::format("{}{}", last == i + 1 ? ", " : "–", numbers[last]);
+    i = last + 1;
+  }
+  return text;
+}
+
+}  // namespace vhostx::tools::probe
