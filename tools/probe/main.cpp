@@ -8,6 +8,7 @@ using namespace vhostx::tools::probe;
 
 struct Run {
   int operator()(const QueryOptions& options) const { return run_query(options); }
+  int operator()(const RingsOptions& options) const { return run_rings(options); }
 };
 
 }  // namespace

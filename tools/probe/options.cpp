@@ -18,12 +18,18 @@ read or written; 2 wrong command line; 3 another front-end is connected, and --f
 
 /// Options of all subcommands, and which of them was given.
 struct Commands {
-  explicit Commands(CLI::App& app) : query_app(add_query_command(app, query)) {}
+  explicit Commands(CLI::App& app)
+      : query_app(add_query_command(app, query)), rings_app(add_rings_command(app, rings)) {}
 
-  Options given() const { return query; }
+  Options given() const {
+    if (rings_app->parsed()) return rings;
+    return query;
+  }
 
   QueryOptions query;
+  RingsOptions rings;
   CLI::App* query_app;
+  CLI::App* rings_app;
 };
 
 }  // namespace

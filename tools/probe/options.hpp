@@ -8,11 +8,12 @@
 
 #include "tools/common/program.hpp"
 #include "tools/probe/query/query_options.hpp"
+#include "tools/probe/rings/rings_options.hpp"
 
 namespace vhostx::tools::probe {
 
 /// One alternative a subcommand.
-using Options = std::variant<QueryOptions>;
+using Options = std::variant<QueryOptions, RingsOptions>;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
