@@ -42,6 +42,9 @@ class RingHistory {
   void look(ProbeTime now, const RingSample& sample) noexcept;
   void count(const RingCounts& counts) noexcept { counts_ = counts; }
 
+  /// The device need not have gone on until now.
+  void excuse() noexcept { waiting_since_.reset(); }
+
   /// Since the last call, or since the first look.
   RingRates take_rates(ProbeTime now) noexcept;
   /// Since when something is available and the device uses nothing; none: it does, or there is nothing.

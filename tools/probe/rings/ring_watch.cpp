@@ -97,6 +97,7 @@ void RingWatch::update(Connection& connection, ConnectionFacts facts, std::share
     if (before != connection.rings.end() && before->second.place == ring.place &&
         before->second.facts.started == now.started)
       ring.history = before->second.history;
+    if (before == connection.rings.end() || before->second.facts.enabled != now.enabled) ring.history.excuse();
     if (now.counts) ring.history.count(*now.counts);
     rings.emplace(now.index, std::move(ring));
   }

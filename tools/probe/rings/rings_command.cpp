@@ -105,13 +105,15 @@ CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
   CLI::Option_group* const what = rings->add_option_group("What to watch");
   what->add_option("PID|SOCK", options.relay,
                    "A running `vhostx-probe trace` or `listen`: its process number, or the socket that it listens at");
-  what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)");
+  auto* const qmp =
+      what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)");
   what->require_option(1);
   const auto set_pid = [&options](int pid) { options.pid = pid; };
   rings
       ->add_option_function<int>("--pid", set_pid,
                                  "With --qmp: QEMU's process, where another one made the socket (libvirt)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::PositiveNumber)
+      ->needs(qmp);
   add_seconds_option(*rings, "--interval", options.interval, "Seconds between refreshes (1)");
   add_seconds_option(*rings, "--stuck", options.stuck,
                      "Seconds without a used buffer after which a ring with available ones is stuck (2)");
