@@ -277,6 +277,14 @@ TEST(RingHistory, HasRatesOnceItLookedTwice) {
   EXPECT_DOUBLE_EQ(later.calls.value(), 0.0);
 }
 
+TEST(RingHistory, HasNoRatesOfPackedRings) {
+  RingHistory history;
+  history.look(1s, sample_at(10, 10, false));
+  history.look(2s, sample_at(20, 20, false));
+  const auto rates = history.take_rates(2s);
+  EXPECT_FALSE(rates.available || rates.used || rates.most);
+}
+
 TEST(RingHistory, WaitsFromTheFirstThatIsNotUsed) {
   RingHistory history;
   history.look(1s, sample_at(10, 10));

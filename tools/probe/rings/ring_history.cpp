@@ -33,6 +33,7 @@ void RingHistory::look(ProbeTime now, const RingSample& sample) noexcept {
   if (last_look_) longest_gap_ = std::max(longest_gap_, now - *last_look_);
   last_look_ = now;
   modulus_ = sample.modulus;
+  exact_ = sample.exact;
   const bool driver_moved = available_.look(sample.available_position, sample.modulus);
   const bool device_moved = used_.look(sample.used_position, sample.modulus);
   if (!mark_) mark_ = Mark{now, available_.total(), used_.total(), counts_};
@@ -50,13 +51,16 @@ RingRates RingHistory::take_rates(ProbeTime now) noexcept {
   const auto rate = [seconds](std::uint64_t was, std::uint64_t is) {
     return is >= was ? static_cast<double>(is - was) / seconds : 0.0;
   };
-  rates.available = rate(before->available, mark_->available);
-  rates.used = rate(before->used, mark_->used);
   if (before->counts && counts_) {
     rates.kicks = rate(before->counts->kicks, counts_->kicks);
     rates.calls = rate(before->counts->calls, counts_->calls);
   }
-  if (longest_gap_ > ProbeTime::zero()) rates.most = modulus_ / 2 / std::chrono::duration<double>(longest_gap_).count();
+  if (exact_) {
+    rates.available = rate(before->available, mark_->available);
+    rates.used = rate(before->used, mark_->used);
+  }
+  if (exact_ && longest_gap_ > ProbeTime::zero())
+    rates.most = modulus_ / 2 / std::chrono::duration<double>(longest_gap_).count();
   longest_gap_ = ProbeTime::zero();
   return rates;
 }

@@ -27,7 +27,8 @@ class Counter {
   std::uint64_t total_ = 0;
 };
 
-/// Per second; none: not known.
+/// Per second; none: not known. `available` and `used` are never known of packed rings: what can be seen of them goes
+/// round after two laps, which take less time than there is between two looks.
 struct RingRates {
   std::optional<double> available;
   std::optional<double> used;
@@ -61,6 +62,7 @@ class RingHistory {
   Counter available_;
   Counter used_;
   std::uint32_t modulus_ = 65536;
+  bool exact_ = true;
   std::optional<RingCounts> counts_;
   std::optional<ProbeTime> last_look_;
   ProbeTime longest_gap_{};
