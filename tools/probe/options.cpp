@@ -29,6 +29,7 @@ class Commands {
     add(app, add_trace_command, trace_);
     add(app, add_show_command, show_);
     add(app, add_report_command, report_);
+    add(app, add_rings_command, rings_);
     add(app, add_check_command, check_);
   }
   Commands(const Commands&) = delete;
@@ -57,6 +58,7 @@ class Commands {
   TraceOptions trace_;
   RecordShowOptions show_;
   ReportOptions report_;
+  RingsOptions rings_;
   CheckOptions check_;
   std::vector<Command> commands_;
 };

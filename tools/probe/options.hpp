@@ -12,6 +12,7 @@
 #include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/query/query_options.hpp"
 #include "tools/probe/report/report_options.hpp"
+#include "tools/probe/rings/rings_options.hpp"
 #include "tools/probe/show/show_options.hpp"
 #include "tools/probe/trace/trace_options.hpp"
 
@@ -19,7 +20,7 @@ namespace vhostx::tools::probe {
 
 /// One alternative a subcommand.
 using Options = std::variant<QueryOptions, FeaturesOptions, ListenOptions, TraceOptions, RecordShowOptions,
-                             ReportOptions, CheckOptions>;
+                             ReportOptions, RingsOptions, CheckOptions>;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);

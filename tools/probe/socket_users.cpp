@@ -17,13 +17,14 @@ constexpr unsigned state_connected = 3;                 // SS_CONNECTED
 struct Row {
   unsigned long flags = 0;
   unsigned state = 0;
+  std::uint64_t inode = 0;
   std::string path;
 };
 
 bool read_row(const std::string& line, Row& row) {
   std::istringstream words(line);
-  std::string number, references, protocol, type, inode;
-  words >> number >> references >> protocol >> std::hex >> row.flags >> type >> row.state >> std::dec >> inode;
+  std::string number, references, protocol, type;
+  words >> number >> references >> protocol >> std::hex >> row.flags >> type >> row.state >> std::dec >> row.inode;
   if (!words) return false;
   words.get();  // the blank before the path, which may have blanks itself
   return static_cast<bool>(std::getline(words, row.path));
@@ -36,9 +37,10 @@ SocketUsers count_users(std::istream& table, const std::string& path) {
   Row row;
   for (std::string line; std::getline(table, line);) {
     if (!read_row(line, row) || row.path != path) continue;
-    if ((row.flags & accepts_connections) != 0)
+    if ((row.flags & accepts_connections) != 0) {
       users.listening = true;
-    else if (row.state == state_connected)
+      users.listener_inode = row.inode;
+    } else if (row.state == state_connected)
       ++users.connected;
   }
   return users;

@@ -12,7 +12,8 @@ namespace vhostx::tools::probe {
 
 struct SocketUsers {
   bool listening = false;
-  std::uint32_t connected = 0;  ///< Connections that were accepted there and live.
+  std::uint32_t connected = 0;       ///< Connections that were accepted there and live.
+  std::uint64_t listener_inode = 0;  ///< Of the socket that listens; its owner has it as "socket:[INODE]".
 };
 
 /// Reads text of /proc/net/unix for the socket that was bound as `path`, just as it was written there.

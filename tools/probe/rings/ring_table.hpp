@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Rows of a RingWatch for people and for programs. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/probe/rings/ring_watch.hpp"
+
+namespace vhostx::tools::probe {
+
+struct RingTableStyle {
+  bool colours = false;  ///< ANSI: what is stuck red, what is remarkable yellow.
+};
+
+/// A table for each connection; where there is no row, a line that says so.
+std::string text_of_rings(const std::vector<RingRow>& rows, RingTableStyle style = {});
+
+/// One object on one line; README.md of tools/probe/ has its keys. `source`: what is watched; `time`: since the begin.
+std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time);
+
+}  // namespace vhostx::tools::probe

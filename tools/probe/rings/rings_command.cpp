@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <poll.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/common/signals.hpp"
+#include "tools/probe/exit_code.hpp"
+#include "tools/probe/option_types.hpp"
+#include "tools/probe/rings/ring_source.hpp"
+#include "tools/probe/rings/ring_table.hpp"
+#include "tools/probe/rings/rings_options.hpp"
+
+namespace vhostx::tools::probe {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Looks between refreshes: 16 bits count half round in that time at 16 million packets a second.
+constexpr int look_interval_ms = 2;
+
+constexpr const char* help =
+    "Shows live rings: how far driver and device are, what is in flight, how fast they go, which are stuck";
+
+constexpr const char* footer = R"(
+Guest memory is read, never written. Reading that of another process takes the right to: be its user, or root.
+Each refresh comes after an interval; a ring shows as stuck once it was watched for as long as --stuck says.
+
+Examples:
+  vhostx-probe rings /tmp/trace.sock                    # where `vhostx-probe trace` listens
+  vhostx-probe rings 4711 --json --count 10             # the same by its process number
+  vhostx-probe rings --qmp /run/vm0.qmp                 # a running QEMU, with nothing in between
+  vhostx-probe rings --qmp /run/vm0.qmp --once --interval 3)";
+
+Result<std::unique_ptr<RingSource>> open_source(const RingsOptions& options) {
+  return options.qmp.empty() ? open_relay(options.relay) : open_qemu(options.qmp, options.pid);
+}
+
+// As top(1) does: over what stands there, each line to its end, then the rest of the screen.
+std::string in_place(const std::string& text) {
+  std::string screen = "\x1b[H";
+  for (const char each : text)
+    if (each == '\n')
+      screen += "\x1b[K\n";
+    else
+      screen += each;
+  return screen + "\x1b[J";
+}
+
+class Watcher {
+ public:
+  Watcher(const RingsOptions& options, RingSource& source)
+      : options_(options), source_(source), watch_({options.stuck, options.stuck_receive}) {}
+
+  int run() {
+    if (auto asked = refresh(); !asked) return failed(asked.error());
+    for (std::uint64_t shown = 0; options_.count == 0 || shown < options_.count; ++shown) {
+      if (!watch_for_an_interval()) return 0;
+      if (auto asked = refresh(); !asked) return failed(asked.error());
+      if (const int code = show(shown == 0); code != 0) return code;
+    }
+    return 0;
+  }
+
+ private:
+  Result<void> refresh() {
+    return source_.refresh(watch_, [this] { watch_.look(now()); });
+  }
+  int failed(const Error& error) const {
+    return fail(options_.qmp.empty() ? options_.relay : options_.qmp, error.message);
+  }
+
+  /// False: the program is to end.
+  bool watch_for_an_interval() {
+    for (const auto end = Clock::now() + options_.interval; Clock::now() < end;) {
+      watch_.look(now());
+      pollfd waiting{signals_.get(), POLLIN, 0};
+      if (::poll(&waiting, 1, look_interval_ms) > 0) return false;
+    }
+    return true;
+  }
+
+  int show(bool first) {
+    const auto rows = watch_.sample(now());
+    if (options_.json) return print(json_of_rings(rows, source_.name(), now()));
+    const std::string text = source_.name() + '\n' + text_of_rings(rows, {options_.color});
+    if (::isatty(STDOUT_FILENO) == 0) return print((first ? "" : "\n") + text);
+    return print((first ? "\x1b[2J" : "") + in_place(text));
+  }
+
+  ProbeTime now() const { return Clock::now() - begin_; }
+
+  const RingsOptions& options_;
+  RingSource& source_;
+  RingWatch watch_;
+  UniqueFd signals_ = catch_end_signals();
+  Clock::time_point begin_ = Clock::now();
+};
+
+}  // namespace
+
+CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
+  CLI::App* const rings = app.add_subcommand("rings", help);
+  rings->footer(footer);
+  CLI::Option_group* const what = rings->add_option_group("What to watch");
+  what->add_option("PID|SOCK", options.relay,
+                   "A running `vhostx-probe trace` or `listen`: its process number, or the socket that it listens at");
+  auto* const qmp =
+      what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)");
+  what->require_option(1);
+  const auto set_pid = [&options](int pid) { options.pid = pid; };
+  rings
+      ->add_option_function<int>("--pid", set_pid,
+                                 "With --qmp: QEMU's process, where another one made the socket (libvirt)")
+      ->check(CLI::PositiveNumber)
+      ->needs(qmp);
+  add_seconds_option(*rings, "--interval", options.interval, "Seconds between refreshes (1)");
+  add_seconds_option(*rings, "--stuck", options.stuck,
+                     "Seconds without a used buffer after which a ring with available ones is stuck (2)");
+  rings->add_flag("--stuck-receive", options.stuck_receive,
+                  "Also receive rings, whose buffers wait for as long as nothing comes");
+  auto* const count = rings->add_option("--count", options.count, "Refreshes (0: until interrupted)");
+  rings
+      ->add_flag_callback(
+          "--once", [&options] { options.count = 1; }, "The same as --count 1")
+      ->excludes(count);
+  rings->add_flag("--json", options.json,
+                  "One JSON object a refresh, on a line; its keys are in tools/probe/README.md");
+  rings->add_flag("--color", options.color, "What is stuck in red, what is remarkable in yellow");
+  return rings;
+}
+
+int run_rings(const RingsOptions& options) {
+  const auto source = open_source(options);
+  if (!source) return fail(options.qmp.empty() ? options.relay : options.qmp, source.error().message);
+  return Watcher(options, **source).run();
+}
+
+}  // namespace vhostx::tools::probe
