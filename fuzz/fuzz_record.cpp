@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A record of vhostx-probe, from anywhere: reading ends with events or an error; what was read is written and read again
-// as the same; what is concluded from it stays bounded, and its text gives a terminal no commands.
+// A record of vhostx-probe, from anywhere: reading ends with events or an error; what was read is written and read
+// again as the same; what is concluded from it stays bounded, and its text gives a terminal no commands.
 #include <algorithm>
 #include <sstream>
 #include <string>
@@ -27,9 +27,8 @@ bool same(const Event& a, const Event& b) {
 }
 
 void require_printable(const std::string& text) {
-  require(std::none_of(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f;
-  }));
+  require(std::none_of(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7f; }));
 }
 
 class Reader {

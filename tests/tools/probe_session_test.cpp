@@ -148,6 +148,15 @@ TEST_F(ProbeSession, FindsRegionsThatCannotBe) {
               "expected shared memory");
 }
 
+TEST_F(ProbeSession, ARegionThatIsAddedAgainIsARemark) {
+  negotiate();
+  add_region();
+  const auto again = add_region();
+  EXPECT_SAYS(again, "is there already");
+  EXPECT_EQ(again.findings.at(0).weight, Finding::Weight::remark);
+  EXPECT_EQ(session.state().regions.size(), 1U);
+}
+
 TEST_F(ProbeSession, ForgetsRegionsWhateverTheirOffset) {
   negotiate();
   add_region();

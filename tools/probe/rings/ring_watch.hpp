@@ -2,9 +2,11 @@
 // RingWatch: the rings of some connections over time: what their memory says, how fast they go, which of them are
 // stuck.
 //
-//   watch.take(event, decoded, session.state(), std::move(fds));   // each event, as it is seen; or watch.set(facts,
-//   memory) watch.look(now);                                               // as often as can be afforded for (const
-//   RingRow& row : watch.sample(now)) ...               // once a second
+//   watch.take(event, decoded, session.state(), std::move(fds));  // each event, or watch.set(facts, memory)
+//
+//   watch.look(now);  // as often as can be afforded
+//
+//   for (const RingRow& row : watch.sample(now)) ...  // once a second
 //
 // The time is whatever the caller says. Not for several threads. Guest memory is read, never written.
 #pragma once

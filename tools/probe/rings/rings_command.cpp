@@ -10,6 +10,7 @@
 #include "tools/probe/rings/ring_source.hpp"
 #include "tools/probe/rings/ring_table.hpp"
 #include "tools/probe/rings/rings_options.hpp"
+#include "tools/probe/session/event_text.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -83,7 +84,7 @@ class Watcher {
   int show(bool first) {
     const auto rows = watch_.sample(now());
     if (options_.json) return print(json_of_rings(rows, source_.name(), now()));
-    const std::string text = source_.name() + '\n' + text_of_rings(rows, {options_.color});
+    const std::string text = source_.name() + '\n' + text_of_rings(rows, {style_of_output().colours});
     if (::isatty(STDOUT_FILENO) == 0) return print((first ? "" : "\n") + text);
     return print((first ? "\x1b[2J" : "") + in_place(text));
   }
@@ -126,7 +127,6 @@ CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
       ->excludes(count);
   rings->add_flag("--json", options.json,
                   "One JSON object a refresh, on a line; its keys are in tools/probe/README.md");
-  rings->add_flag("--color", options.color, "What is stuck in red, what is remarkable in yellow");
   return rings;
 }
 

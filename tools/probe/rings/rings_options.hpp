@@ -22,7 +22,6 @@ struct RingsOptions {
   std::chrono::milliseconds stuck{2000};
   bool stuck_receive = false;
   bool json = false;
-  bool color = false;
 };
 
 /// Adds the subcommand; `options`, which must live as long as `app`, is filled when it is parsed.

@@ -36,15 +36,32 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
   if (!added.file.kind.empty() && added.file.page_bytes == 0)
     remark(findings, fmt::format("{} lies in a {}, expected shared memory", where, text_of(added.file)),
            memory_section);
-  for (const RegionView& other : state.regions)
-    if (overlap(region.guest_address, region.size, other.region.guest_address, other.region.size))
-      violation(findings, fmt::format("{} overlaps the one at {:#x}", where, other.region.guest_address),
-                memory_section);
+  const auto other = std::find_if(state.regions.begin(), state.regions.end(), [&region](const RegionView& view) {
+    return overlap(region.guest_address, region.size, view.region.guest_address, view.region.size);
+  });
+  if (other != state.regions.end())
+    violation(findings, fmt::format("{} overlaps the one at {:#x}", where, other->region.guest_address),
+              memory_section);
+}
+
+bool same_place(const MemoryRegion& a, const MemoryRegion& b) noexcept {
+  return a.guest_address == b.guest_address && a.size == b.size && a.front_end_address == b.front_end_address;
+}
+
+// QEMU adds its regions once for each queue pair.
+bool is_there(const SessionState& state, const RegionView& added) {
+  return std::any_of(state.regions.begin(), state.regions.end(), [&added](const RegionView& view) {
+    return same_place(view.region, added.region) && view.file.inode == added.file.inode &&
+           view.file.device == added.file.device;
+  });
 }
 
 void add_region(SessionState& state, const MemoryRegion& region, const Event& event, std::uint64_t number,
                 std::size_t fd, Findings& findings) {
   RegionView added{region, fd < event.fds.size() ? event.fds[fd] : FdFacts{}, number, fd};
+  if (is_there(state, added))
+    return remark(findings, fmt::format("the region at guest address {:#x} is there already", region.guest_address),
+                  "VHOST_USER_ADD_MEM_REG");
   judge_region(state, added, findings);
   if (state.regions.size() < Session::regions_max) state.regions.push_back(std::move(added));
 }
@@ -59,10 +76,8 @@ void set_table(SessionState& state, const Event& event, const Message& request, 
 
 // "The region is identified by guest address, user address and size"; the offset does not count.
 void remove_region(SessionState& state, const MemoryRegion& region, Findings& findings) {
-  const auto at = std::find_if(state.regions.begin(), state.regions.end(), [&region](const RegionView& view) {
-    return view.region.guest_address == region.guest_address && view.region.size == region.size &&
-           view.region.front_end_address == region.front_end_address;
-  });
+  const auto at = std::find_if(state.regions.begin(), state.regions.end(),
+                               [&region](const RegionView& view) { return same_place(view.region, region); });
   if (at != state.regions.end())
     state.regions.erase(at);
   else

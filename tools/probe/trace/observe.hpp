@@ -10,7 +10,7 @@
 
 namespace vhostx::tools::probe {
 
-/// Until a signal; what main() returns. `back_end` is what records call the other end.
-int observe(const RelayLoopOptions& options, const ShowOptions& show, const std::string& back_end);
+/// Until a signal; what main() returns. `back_end` is what records call the other end; `options.tick` is set here.
+int observe(RelayLoopOptions options, const ShowOptions& show, const std::string& back_end);
 
 }  // namespace vhostx::tools::probe

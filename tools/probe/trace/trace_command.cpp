@@ -41,6 +41,7 @@ void add_show_options(CLI::App& command, ShowOptions& options) {
   add_filter_options(command, options.output);
   command.add_option("--write", options.output.record, "Records everything in FILE, for `show` and `report`")
       ->type_name("FILE");
+  command.add_flag("--rings", options.rings, "Live state of the rings, once a second; see `vhostx-probe rings`");
   command.add_flag("--quiet", options.output.quiet, "Shows nothing: with --write");
   command.add_flag("--no-tables{false}", options.output.tables,
                    "No tables of features, memory and rings when a session has come to rest");

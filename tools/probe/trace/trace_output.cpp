@@ -55,6 +55,12 @@ void TraceOutput::tick(std::chrono::steady_clock::time_point now, const NodesOf&
   changed_.clear();
 }
 
+void TraceOutput::show_rings(const std::string& rings) {
+  if (options_.quiet) return;
+  const std::string_view object = std::string_view(rings).substr(0, rings.find_last_not_of('\n') + 1);
+  print(options_.json ? fmt::format("{{\"event\":\"rings\",\"rings\":{}}}\n", object) : "\n" + rings + "\n");
+}
+
 void TraceOutput::problem(const std::string& text) { fmt::print(stderr, "vhostx-probe: {}\n", text); }
 
 // The connection goes on without a record: the guest's packets come first.

@@ -39,6 +39,8 @@ class TraceOutput {
   void take(const Event& event);
   /// Tables that are due. `nodes` may be empty.
   void tick(std::chrono::steady_clock::time_point now, const NodesOf& nodes);
+  /// The live rings, as text or as one JSON object on a line.
+  void show_rings(const std::string& rings);
   void problem(const std::string& text);
 
   const Session* session(std::uint32_t connection) const noexcept { return sessions_.find(connection); }
