@@ -29,7 +29,7 @@ def started_rings(state):
 def show_is_what_was_traced(probe, record, observer):
     """The record, shown again, has the same messages with the same conclusions as were seen live."""
     shown = [json.loads(line) for line in run_probe(probe, "show", record, "--json")[0].splitlines()]
-    seen = [event for event in observer.events() if event.get("event") not in ("state", None)]
+    seen = [event for event in observer.events() if event.get("event") not in ("state", "rings", None)]
     check_equal(len(shown), len(seen), "events in the record")
     for one, other in zip(shown, seen):
         check_equal(one, other, "an event, shown and as it was seen")
@@ -41,11 +41,28 @@ def show_is_what_was_traced(probe, record, observer):
     check_equal(kinds, {"SET_VRING_KICK"}, "messages that the filter shows")
 
 
+def watch_rings(probe, seen, observer):
+    """`rings` finds the relay by its socket and by its number, and sees packets go by that the relay does not touch."""
+    def live():
+        shown = observer.events("rings")
+        rings = shown[-1]["rings"]["rings"] if shown else []
+        return len(rings) == 2 and all(ring["kicks_per_s"] is not None and ring["used_per_s"] for ring in rings)
+
+    wait_until(live, "the relay's own live rings, with their kicks counted")
+    for where in (seen, str(observer.process.pid)):
+        report = json.loads(run_probe(probe, "rings", where, "--json", "--once", "--interval", "0.5")[0])
+        check_equal([ring["direction"] for ring in report["rings"]], ["receive", "transmit"], "rings")
+        for ring in report["rings"]:
+            check(ring["enabled"] and ring["started"] and ring["problem"] is None, f"a ring that runs: {ring}")
+            check(ring["used_per_s"] > 0 and 0 <= ring["in_flight"] <= ring["size"], f"a ring with packets: {ring}")
+            check(ring["kicks_per_s"] is not None, f"kicks are counted: {ring}")
+
+
 def trace_testpmd(bench, switch_binary, probe):
     port, seen, record = bench.path("vm0"), bench.path("seen"), bench.path("record.jsonl")
     switch = VhostSwitch(bench, switch_binary, [port], mode="io", extra=LOOP)
     fds = switch.open_fds()
-    observer = Observer(bench, probe, "trace", seen, "--connect", port, "--write", record, "--count-notifications")
+    observer = Observer(bench, probe, "trace", seen, "--connect", port, "--write", record, "--count-notifications", "--rings")
     guest = Testpmd(bench, seen).ready()
     switch.wait_started([port])
     guest.start("io", first_bursts=4)
@@ -55,11 +72,14 @@ def trace_testpmd(bench, switch_binary, probe):
     check_equal(len(state["regions"]), 1, "regions of a testpmd with --single-file-segments")
     check("memfd" in state["regions"][0]["file"], state["regions"][0]["file"])
     check("node " in state["regions"][0]["nodes"], f"the region's NUMA nodes: {state['regions'][0]}")
+    watch_rings(probe, seen, observer)
     guest.stop()
     guest.end()
     observer.wait_closed()
     opened = observer.events("opened")[0]
     check_equal((opened["front_end"]["program"], opened["back_end"]["pid"]), ("dpdk-testpmd", switch.pid), "the peers")
+    _, complaint = run_probe(probe, "rings", str(switch.pid), status=1)
+    check("vhostx-switch" in complaint and "trace" in complaint, f"a process that publishes nothing: {complaint}")
     check_equal(observer.violations(), [], "violations between testpmd and vhostx-switch")
     for reply in observer.messages():
         if reply["way"] == "replies_to_front_end":
@@ -128,7 +148,7 @@ def noise(bench, switch_binary, probe):
     observer = Observer(bench, probe, "trace", seen, "--connect", port)
     listener = Observer(bench, probe, "listen", bench.path("listener"), name="listen")
     generator = random.Random(4711)
-    fds = open_fds(observer.process.pid), open_fds(listener.process.pid)
+    fds = open_fds(observer.process.pid), open_fds(listener.process.pid)  # with what each publishes
     for round_number in range(40):
         for path in (seen, bench.path("listener")):
             peer = connect(path)

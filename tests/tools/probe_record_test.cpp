@@ -164,6 +164,7 @@ TEST(FeatureWords, AreNamesMasksAndBits) {
   EXPECT_EQ(parsed("+mrg_rxbuf"), (FeatureSet{F::net_mrg_rxbuf, F::version_1, F::net_csum}));
   EXPECT_EQ(parsed("-csum"), FeatureSet{F::version_1});
   EXPECT_EQ(parsed("bit=50").bits(), std::uint64_t{1} << 50);
+  EXPECT_EQ(parsed("net_mq"), FeatureSet{F::net_mq});
   EXPECT_TRUE(parsed("none").empty());
   EXPECT_FALSE(parsed("all,-ring_packed").has(F::ring_packed));
   EXPECT_EQ(parse_protocol_features("mq,reply_ack", {}).value(),
@@ -176,6 +177,9 @@ TEST(FeatureWords, AWrongOneIsToldWhatItIsNearTo) {
   EXPECT_NE(wrong.error().message.find("'mrg_rxbuff' is no feature: expected a name such as VIRTIO_NET_F_MRG_RXBUF"),
             std::string::npos)
       << wrong.error().message;
+  const auto part = parse_features("packed", {});
+  ASSERT_FALSE(part);
+  EXPECT_NE(part.error().message.find("VIRTIO_F_RING_PACKED"), std::string::npos) << part.error().message;
   for (const char* text : {"", "0xg", "bit=64", "0x10000000000000000", "csum,,mq"})
     EXPECT_FALSE(parse_features(text, {})) << text;
 }

@@ -15,8 +15,8 @@ namespace {
 
 using Names = std::span<const protocol::FeatureName>;
 
-constexpr std::array<std::string_view, 6> prefixes{"VHOST_USER_PROTOCOL_F_", "VHOST_USER_F_", "VIRTIO_NET_F_",
-                                                   "VIRTIO_RING_F_",         "VIRTIO_F_",     "VHOST_F_"};
+constexpr std::array<std::string_view, 7> prefixes{
+    "VHOST_USER_PROTOCOL_F_", "VHOST_USER_F_", "VIRTIO_NET_F_", "VIRTIO_RING_F_", "VIRTIO_F_", "VHOST_F_", "NET_"};
 
 std::string in_capitals(std::string_view text) {
   std::string capitals(text);
@@ -60,16 +60,17 @@ std::optional<std::uint64_t> bits_of_word(std::string_view word, Names names) {
   return std::nullopt;
 }
 
-// The length of the longest common begin decides: enough for a slip at a word's end, which is what happens.
+// The name that has the word in it, else the one with the longest common begin: a slip is most often at a word's end.
 std::string_view nearest(std::string_view word, Names names) {
   const std::string capitals = in_capitals(word);
   const std::string_view wanted = without_prefix(capitals);
-  const auto common = [wanted](const protocol::FeatureName& name) {
+  const auto likeness = [wanted](const protocol::FeatureName& name) {
+    if (!wanted.empty() && name.name.find(wanted) != std::string_view::npos) return std::ptrdiff_t{64};
     const auto other = without_prefix(name.name);
     return std::mismatch(wanted.begin(), wanted.end(), other.begin(), other.end()).first - wanted.begin();
   };
   return std::max_element(names.begin(), names.end(),
-                          [&](const auto& a, const auto& b) { return common(a) < common(b); })
+                          [&](const auto& a, const auto& b) { return likeness(a) < likeness(b); })
       ->name;
 }
 

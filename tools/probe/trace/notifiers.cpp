@@ -45,8 +45,10 @@ void Notifiers::exchange(const protocol::Header& header, UniqueFd& fd) {
   fd = std::move(ours);
 }
 
-void Notifiers::name_last(std::uint32_t vring) noexcept {
-  if (!links_.empty() && links_.back().vring == unnamed) links_.back().vring = vring;
+void Notifiers::name_last(std::uint32_t vring) {
+  if (links_.empty() || links_.back().vring != unnamed) return;
+  links_.back().vring = vring;
+  counts_.try_emplace(vring);
 }
 
 void Notifiers::add_to(std::vector<pollfd>& watched) const {

@@ -26,12 +26,13 @@ class Notifiers {
   /// SET_VRING_KICK or SET_VRING_CALL brings `fd`: exchanges it, where it is an eventfd. Which vring it is for is said
   /// later, by name_last(): the payload has not come yet.
   void exchange(const protocol::Header& header, UniqueFd& fd);
-  void name_last(std::uint32_t vring) noexcept;
+  void name_last(std::uint32_t vring);
 
   void add_to(std::vector<pollfd>& watched) const;
   /// Passes on what has been signalled. Looks at as many as it added, in the same order.
   void handle(const pollfd*& watched);
 
+  /// Of the vrings whose descriptors were exchanged.
   const std::map<std::uint32_t, NotificationCounts>& counts() const noexcept { return counts_; }
 
  private:

@@ -36,7 +36,7 @@ RecordHeader header_of(const RelayLoopOptions& options, const std::string& other
 /// Shows, watches, and publishes for `vhostx-probe rings` what the relays see.
 class Observation {
  public:
-  Observation(TraceOutput& output, const ShowOptions& show) : output_(output), show_(show) {}
+  Observation(TraceOutput& output, const ShowOptions& show) : output_(output), show_(show) { publish(); }
 
   void take(Event&& event, std::vector<UniqueFd>&& files) {
     output_.take(event);
