@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "tools/probe/report/page.hpp"
 #include "tools/probe/session/event_text.hpp"
 #include "tools/probe/session/filter.hpp"
 #include "tools/probe/session/record.hpp"
@@ -40,6 +41,13 @@ class Reader {
     require(event_of(line_of(event, &decoded)).ok());
     require_printable(text_of(event, decoded, {}));
     static_cast<void>(filter_.shows(event, decoded));
+    collector_.take(event);
+  }
+  // What a record says cannot become an element of the page.
+  void look_at_page() {
+    const std::string page = html_of(collector_.finish());
+    for (const char* const element : {"<script", "<img", "<iframe", "<object", "<link"})
+      require(page.find(element) == std::string::npos);
   }
   void look_at_states() const {
     for (const auto& [connection, session] : sessions_.all()) {
@@ -52,6 +60,7 @@ class Reader {
 
  private:
   Sessions sessions_;
+  Collector collector_{"a record"};
   Filter filter_ = Filter::parse("SET_*,!vring=1,findings").value();
 };
 
@@ -63,5 +72,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto record = read_record(input, [&reader](Event&& event) { reader.take(std::move(event)); });
   require(record.ok() || !record.error().message.empty());
   reader.look_at_states();
+  reader.look_at_page();
   return 0;
 }
