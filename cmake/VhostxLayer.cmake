@@ -8,6 +8,9 @@ target_compile_options(vhostx_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow 
 if(VHOSTX_WERROR)
   target_compile_options(vhostx_flags INTERFACE -Werror)
 endif()
+if(CMAKE_UNITY_BUILD) # several files compiled as one: what one keeps to itself hides nothing from the next
+  target_compile_options(vhostx_flags INTERFACE -Wno-shadow)
+endif()
 if(VHOSTX_SANITIZE STREQUAL "address")
   set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
@@ -20,8 +23,12 @@ elseif(VHOSTX_SANITIZE)
 endif()
 target_compile_options(vhostx_flags INTERFACE ${flags})
 target_link_options(vhostx_flags INTERFACE ${flags})
-# What the fuzzers look at: the layers and their own sources. Tests and tools compile faster without.
+# What the fuzzers look at: the layers and their own sources. Tests and tools compile faster without. So they do without
+# optimisation, which fuzzers have for the sake of more inputs in their time.
 add_library(vhostx_coverage INTERFACE)
+if(VHOSTX_SANITIZE)
+  target_compile_options(vhostx_coverage INTERFACE $<$<CONFIG:Debug>:-O1>)
+endif()
 if(VHOSTX_FUZZ)
   target_compile_options(vhostx_coverage INTERFACE -fsanitize=fuzzer-no-link)
 endif()
