@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* help = "Shows a record that `trace --write` or `listen --write` made";
 
-constexpr const char* footer = R"(
+constexpr const char* show_footer = R"(
 Examples:
   vhostx-probe show vm0.jsonl
   vhostx-probe show vm0.jsonl --filter findings
@@ -52,7 +52,7 @@ class Show {
 
 CLI::App* add_show_command(CLI::App& app, RecordShowOptions& options) {
   CLI::App* const show = app.add_subcommand("show", help);
-  show->footer(footer);
+  show->footer(show_footer);
   show->add_option("FILE", options.record, "The record; - for standard input")->required();
   add_filter_options(*show, options.output);
   show->add_flag("--no-tables{false}", options.output.tables, "No tables of features, memory and rings at the end");
