@@ -8,11 +8,11 @@ damages one is found out. Nothing may be lost, because no more packets are under
 
 import argparse
 import json
-import os
 import re
 import subprocess
 
-from processes import Failure, check, check_equal, need_program, run_test
+from processes import Failure, check, check_equal, run_test
+from testpmd import TestpmdBackEnd
 from vhostx_switch import VhostSwitch
 
 RUN = ["--duration", "0.1", "--rounds", "2", "--json", "--no-loss"]
@@ -62,24 +62,6 @@ def measure(binary, label, *arguments):
                 check_equal(faults, {}, f"{what}: faults")
     print(f"{label}: {len(report['back_ends'][0]['sizes'])} sizes", flush=True)
     return report
-
-
-class TestpmdBackEnd:
-    """dpdk-testpmd with net_vhost ports: a back-end that this project did not write."""
-
-    def __init__(self, bench, mode, sockets, options=()):
-        program = need_program("dpdk-testpmd", "dpdk-dev")
-        cpu = min(os.sched_getaffinity(0))
-        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-huge", "--no-shconf"]
-        argv += ["-m", "128", "--file-prefix", f"{os.path.basename(bench.directory)}-{len(bench.processes)}"]
-        for i, socket in enumerate(sockets):
-            argv += ["--vdev", f"net_vhost{i},iface={socket},queues=1"]
-        argv += ["--", f"--forward-mode={mode}", "--auto-start", "--total-num-mbufs=8192", "--stats-period", "1000"]
-        self.process = bench.start(f"testpmd-{mode}-{len(bench.processes)}", [*argv, *options])
-        self.process.wait_for(r"packet forwarding - ports=")
-
-    def end(self):
-        self.process.kill()
 
 
 def modes(bench, switch_binary, binary):

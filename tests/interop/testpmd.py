@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""dpdk-testpmd with a virtio-user port: a poll-mode guest that this project did not write."""
+"""dpdk-testpmd, which this project did not write: a poll-mode guest (virtio-user), or a back-end (net_vhost)."""
 
 import os
 import re
@@ -72,6 +72,24 @@ class Testpmd:
     def end(self):
         self.process.say("quit")
         self.process.end(signal.SIGTERM)
+
+
+class TestpmdBackEnd:
+    """dpdk-testpmd with net_vhost ports: a back-end that this project did not write."""
+
+    def __init__(self, bench, mode, sockets, options=()):
+        program = need_program("dpdk-testpmd", "dpdk-dev")
+        cpu = min(os.sched_getaffinity(0))
+        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-huge", "--no-shconf"]
+        argv += ["-m", "128", "--file-prefix", f"{os.path.basename(bench.directory)}-{len(bench.processes)}"]
+        for i, socket in enumerate(sockets):
+            argv += ["--vdev", f"net_vhost{i},iface={socket},queues=1"]
+        argv += ["--", f"--forward-mode={mode}", "--auto-start", "--total-num-mbufs=8192", "--stats-period", "1000"]
+        self.process = bench.start(f"testpmd-{mode}-{len(bench.processes)}", [*argv, *options])
+        self.process.wait_for(r"packet forwarding - ports=")
+
+    def end(self):
+        self.process.kill()
 
 
 def free_huge_pages():

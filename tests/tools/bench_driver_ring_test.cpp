@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "memory/guest_memory.hpp"
-#include "tools/bench/driver_ring.hpp"
+#include "tools/driver/driver_ring.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/split_queue.hpp"
 
@@ -202,6 +202,41 @@ TEST(DriverRing, LooksAtTheDevicesIndexOnlyWhenItKnowsOfTooFew) {
   link.give_back(2);
   EXPECT_EQ(link.ring.used_waiting(2), 2);
   EXPECT_EQ(link.ring.used_waiting(3), 3);
+}
+
+TEST(DriverRing, BeginsAndRestartsWhereItIsTold) {
+  auto options = ring_of(8);
+  options.first_index = 65535;
+  Link link(options);
+  const auto use_two = [&](std::uint16_t index) {
+    link.cursor = {.avail_next = index, .used_next = index};
+    for (std::uint16_t chain = 3; chain <= 4; ++chain) link.ring.post(chain, 76);
+    link.ring.publish();
+    SplitQueue queue(link.layout, link.cursor);
+    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) queue.add_used(head, 0);
+    queue.publish();
+    EXPECT_EQ(link.ring.used_waiting(), 2);
+    EXPECT_EQ(link.ring.peek(1).chain, 4);
+  };
+  use_two(65535);
+  link.ring.restart_at(20);  // nothing was taken back: all of it is forgotten
+  EXPECT_EQ(link.ring.outstanding(), 0);
+  EXPECT_EQ(link.ring.used_waiting(), 0);
+  use_two(20);
+  EXPECT_EQ(link.ring.fault(), "");
+}
+
+TEST(SharedMemory, MovesIntoNewFilesUnseen) {
+  const auto options = ring_of(8);
+  Link link(options, 2);
+  link.ring.buffer(2)[0] = 0x5a;
+  ASSERT_TRUE(link.shared.replace_files());
+  EXPECT_EQ(link.ring.buffer(2)[0], 0x5a) << "what was there is there";
+  link.ring.post(0, 76);
+  link.ring.publish();
+  SplitQueue queue(link.layout, link.cursor);
+  std::uint16_t head = 0;
+  EXPECT_EQ(queue.pop(head), Pop::empty) << "a device that keeps the old files sees nothing";
 }
 
 TEST(DriverRing, WantsCallsOnlyWhenAsked) {

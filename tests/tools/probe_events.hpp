@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Events as tests make them.
+// Events, and sockets, as tests make them.
 #pragma once
 
+#include <array>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include <sys/socket.h>
+
+#include "base/unique_fd.hpp"
 #include "tools/probe/session/event.hpp"
 
 namespace vhostx::test {
+
+inline std::array<UniqueFd, 2> socket_pair() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::runtime_error("socketpair");
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
 
 struct Nothing {};
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/tools/probe_events.hpp"
-#include "tools/probe/feature_words.hpp"
+#include "tools/probe/features/feature_words.hpp"
 #include "tools/probe/session/fd_facts.hpp"
 #include "tools/probe/session/filter.hpp"
 #include "tools/probe/session/record.hpp"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "protocol/features.hpp"
-#include "tools/bench/driver_ring.hpp"
 #include "tools/bench/endpoint.hpp"
-#include "tools/bench/shared_memory.hpp"
+#include "tools/driver/driver_ring.hpp"
+#include "tools/driver/shared_memory.hpp"
 #include "tools/front_end/front_end.hpp"
 
 namespace vhostx::tools::bench {

@@ -8,8 +8,10 @@ using namespace vhostx::tools::probe;
 
 struct Run {
   int operator()(const QueryOptions& options) const { return run_query(options); }
+  int operator()(const FeaturesOptions& options) const { return run_features(options); }
   int operator()(const ListenOptions& options) const { return run_listen(options); }
   int operator()(const TraceOptions& options) const { return run_trace(options); }
+  int operator()(const CheckOptions& options) const { return run_check(options); }
   int operator()(const RecordShowOptions& options) const { return run_show(options); }
 };
 

@@ -24,9 +24,11 @@ class Commands {
  public:
   explicit Commands(CLI::App& app) {
     add(app, add_query_command, query_);
+    add(app, add_features_command, features_);
     add(app, add_listen_command, listen_);
     add(app, add_trace_command, trace_);
     add(app, add_show_command, show_);
+    add(app, add_check_command, check_);
   }
   Commands(const Commands&) = delete;
   Commands& operator=(const Commands&) = delete;
@@ -49,9 +51,11 @@ class Commands {
   }
 
   QueryOptions query_;
+  FeaturesOptions features_;
   ListenOptions listen_;
   TraceOptions trace_;
   RecordShowOptions show_;
+  CheckOptions check_;
   std::vector<Command> commands_;
 };
 

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "tools/common/program.hpp"
+#include "tools/probe/check/check_options.hpp"
+#include "tools/probe/features/features_options.hpp"
 #include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/query/query_options.hpp"
 #include "tools/probe/show/show_options.hpp"
@@ -15,7 +17,8 @@
 namespace vhostx::tools::probe {
 
 /// One alternative a subcommand.
-using Options = std::variant<QueryOptions, ListenOptions, TraceOptions, RecordShowOptions>;
+using Options =
+    std::variant<QueryOptions, FeaturesOptions, ListenOptions, TraceOptions, RecordShowOptions, CheckOptions>;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
-#include "tools/probe/feature_words.hpp"
+#include "tools/probe/features/feature_words.hpp"
 #include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/trace/observe.hpp"
 
@@ -21,12 +21,13 @@ constexpr const char* help =
 constexpr const char* listen_footer = R"(
 Examples:
   vhostx-probe listen /tmp/vm0.sock
-  vhostx-probe listen /tmp/vm0.sock --features -ring_packed,-net_mq --queues 4
+  vhostx-probe listen /tmp/vm0.sock --features=-ring_packed,-net_mq --queues 4
   vhostx-probe listen /tmp/vm0.sock --features 0x100008000 --protocol-features reply_ack,mq
   vhostx-probe listen /tmp/vm0.sock --once --write vm0.jsonl
 
 Words of --features: names with or without prefix, in any case; masks (0x...); bit=N; all; none; '-' takes away. A list that
-begins with + or - changes the default, another one replaces it. The default is everything that has a name but IOMMU_PLATFORM.)";
+begins with + or - (--features=-csum) changes the default, another one replaces it. The default is everything that has a
+name but IOMMU_PLATFORM.)";
 
 template <typename Set>
 void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> (*parse)(const std::string&, Set),

@@ -67,7 +67,10 @@ StandIn::StandIn(UniqueFd socket, const StandInOptions& options)
     : options_(options), socket_(std::move(socket)), thread_([this] { serve(); }) {}
 
 StandIn::~StandIn() {
-  ::shutdown(socket_.get(), SHUT_RDWR);
+  {
+    const std::lock_guard lock(mutex_);
+    if (socket_) ::shutdown(socket_.get(), SHUT_RDWR);
+  }
   thread_.join();
 }
 
@@ -84,7 +87,8 @@ void StandIn::serve() {
     const auto reply = answer(request);
     if (reply && !write_all(socket_.get(), *reply)) break;
   }
-  ::shutdown(socket_.get(), SHUT_RDWR);
+  const std::lock_guard lock(mutex_);
+  socket_.reset();
   over_ = true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -51,6 +52,7 @@ class StandIn {
   protocol::Message in_flight(const protocol::Message& request) const;
 
   StandInOptions options_;
+  std::mutex mutex_;  ///< Of socket_, which serve() closes and ~StandIn() shuts down.
   UniqueFd socket_;
   std::uint64_t status_ = 0;
   std::map<std::uint32_t, std::uint32_t> bases_;

@@ -1,40 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/query/query_report.hpp"
 
-#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "tools/probe/features/feature_table.hpp"
+
 namespace vhostx::tools::probe {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Names = std::span<const protocol::FeatureName>;
-
-const protocol::FeatureName* find_name(Names names, unsigned bit) {
-  const auto at = std::find_if(names.begin(), names.end(), [bit](const auto& name) { return name.bit == bit; });
-  return at == names.end() ? nullptr : &*at;
-}
-
 std::string mac_of(const NetConfig& config) { return fmt::format("{:02x}", fmt::join(config.mac, ":")); }
 
 // ---- text
-
-void add_bits(std::string& text, const char* title, std::uint64_t bits, Names names) {
-  auto out = std::back_inserter(text);
-  fmt::format_to(out, "{}: {:#x}\n", title, bits);
-  for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((bits >> bit & 1) == 0) continue;
-    const auto* name = find_name(names, bit);
-    if (name != nullptr)
-      fmt::format_to(out, "  {:>2}  {:<40} {}\n", bit, name->name, name->meaning);
-    else
-      fmt::format_to(out, "  {:>2}  unknown\n", bit);
-  }
-}
 
 template <typename T, typename Show>
 void add_answer(std::string& text, const char* title, const Answer<T>& answer, Show show) {
@@ -50,18 +31,6 @@ std::string config_line(const NetConfig& config) {
 }
 
 // ---- JSON
-
-Json bits_json(std::uint64_t bits, Names names) {
-  Json object{{"bits", fmt::format("{:#x}", bits)}, {"names", Json::array()}, {"unknown", Json::array()}};
-  for (unsigned bit = 0; bit < 64; ++bit) {
-    if ((bits >> bit & 1) == 0) continue;
-    if (const auto* name = find_name(names, bit); name != nullptr)
-      object["names"].push_back(std::string(name->name));
-    else
-      object["unknown"].push_back(bit);
-  }
-  return object;
-}
 
 template <typename T, typename Convert>
 void set_answer(Json& object, const char* key, const Answer<T>& answer, Convert convert) {
@@ -80,10 +49,11 @@ Json config_json(const NetConfig& config) {
 
 std::string text_of(const std::string& path, const BackEndFacts& facts) {
   std::string text = path + "\n\n";
-  add_bits(text, "features", facts.features.bits(), protocol::virtio_feature_names());
+  text += text_of_bits("features", facts.features.bits(), protocol::virtio_feature_names());
   text += '\n';
   if (facts.protocol_features.value)
-    add_bits(text, "protocol features", facts.protocol_features.value->bits(), protocol::protocol_feature_names());
+    text +=
+        text_of_bits("protocol features", facts.protocol_features.value->bits(), protocol::protocol_feature_names());
   else
     text += "protocol features: " + (facts.protocol_features.asked ? facts.protocol_features.problem : "not offered") +
             '\n';
@@ -100,10 +70,10 @@ std::string text_of(const std::string& path, const BackEndFacts& facts) {
 }
 
 std::string json_of(const std::string& path, const BackEndFacts& facts) {
-  Json object{{"socket", path}, {"features", bits_json(facts.features.bits(), protocol::virtio_feature_names())}};
+  Json object{{"socket", path}, {"features", json_of_bits(facts.features.bits(), protocol::virtio_feature_names())}};
   object["problems"] = Json::object();
   set_answer(object, "protocol_features", facts.protocol_features, [](protocol::ProtocolFeatureSet set) {
-    return bits_json(set.bits(), protocol::protocol_feature_names());
+    return json_of_bits(set.bits(), protocol::protocol_feature_names());
   });
   const auto same = [](std::uint64_t value) { return value; };
   set_answer(object, "queue_pairs", facts.queue_pairs, same);

@@ -14,7 +14,6 @@ using namespace protocol;
 using Request = FrontEndRequest;
 
 constexpr const char* negotiation = "Communication";
-constexpr const char* protocol_negotiation = "Protocol features";
 
 std::uint64_t number_in(const Message& message) { return message.payload_padded_as<U64>().value; }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/bench/driver_ring.hpp"
+#include "tools/driver/driver_ring.hpp"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace vhostx::tools::bench {
+namespace vhostx::tools {
 namespace {
 
 using virtqueue::AvailRing;
@@ -47,6 +47,7 @@ Result<DriverRing> DriverRing::create(SharedMemory& memory, const DriverRingOpti
   ring.kick_ = *std::move(kick);
   ring.call_ = *std::move(call);
   ring.lay_out(memory);
+  ring.restart_at(options.first_index);
   ring.want_calls(false);
   return ring;
 }
@@ -70,6 +71,14 @@ void DriverRing::lay_out(SharedMemory& memory) {
     buffers_.push_back({piece.at + lead, piece.guest + lead});
   }
   memory.allocate(line, line);  // the last buffer reaches as far beyond its place as it begins behind it
+}
+
+void DriverRing::restart_at(std::uint16_t index) noexcept {
+  avail_index_ = published_ = notified_ = used_seen_ = used_known_ = index;
+  std::fill(out_.begin(), out_.end(), std::uint8_t{0});
+  out_count_ = 0;
+  __atomic_store_n(avail_ + 1, index, __ATOMIC_RELAXED);
+  __atomic_store_n(used_ + 1, index, __ATOMIC_RELEASE);
 }
 
 protocol::VringAddress DriverRing::addresses(std::uint32_t vring) const noexcept {
@@ -135,4 +144,4 @@ std::string DriverRing::fault() const {
   return fmt::format("{} used buffers that were not with the back-end (the first: id {})", faults_, first_bad_head_);
 }
 
-}  // namespace vhostx::tools::bench
+}  // namespace vhostx::tools

@@ -12,7 +12,7 @@
 #include "base/unique_fd.hpp"
 #include "protocol/payloads.hpp"
 
-namespace vhostx::tools::bench {
+namespace vhostx::tools {
 
 class SharedMemory {
  public:
@@ -32,6 +32,10 @@ class SharedMemory {
   /// Zeroed, aligned to `alignment`, never across two regions. What was promised in create() is there (asserted).
   Piece allocate(std::size_t bytes, std::size_t alignment);
 
+  /// Moves all of it into new files: to the driver nothing changes, to a device that keeps the old ones everything.
+  /// No device may write meanwhile.
+  Result<void> replace_files();
+
   bool huge_pages() const noexcept { return huge_; }
   std::size_t bytes() const noexcept;
   std::size_t region_count() const noexcept { return regions_.size(); }
@@ -49,6 +53,7 @@ class SharedMemory {
   };
 
   explicit SharedMemory(bool huge) noexcept : huge_(huge) {}
+  Result<UniqueFd> make_file(std::size_t size) const;
   Result<void> add_region(std::uint64_t guest, std::size_t size);
 
   bool huge_;
@@ -56,4 +61,4 @@ class SharedMemory {
   std::vector<Region> regions_;
 };
 
-}  // namespace vhostx::tools::bench
+}  // namespace vhostx::tools

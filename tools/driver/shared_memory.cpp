@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/bench/shared_memory.hpp"
+#include "tools/driver/shared_memory.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <fstream>
@@ -9,7 +10,7 @@
 
 #include "base/error.hpp"
 
-namespace vhostx::tools::bench {
+namespace vhostx::tools {
 namespace {
 
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
@@ -39,10 +40,17 @@ Result<SharedMemory> SharedMemory::create(std::size_t bytes, unsigned regions, s
   return memory;
 }
 
-Result<void> SharedMemory::add_region(std::uint64_t guest, std::size_t size) {
-  UniqueFd file(memfd_create("vhostx-bench", MFD_CLOEXEC | (huge_ ? memfd_hugetlb_2mib : 0)));
+Result<UniqueFd> SharedMemory::make_file(std::size_t size) const {
+  UniqueFd file(memfd_create("vhostx-guest", MFD_CLOEXEC | (huge_ ? memfd_hugetlb_2mib : 0)));
   if (!file || ftruncate(file.get(), static_cast<off_t>(size)) != 0)
     return make_system_error(errno, "making {} bytes of guest memory", size);
+  return file;
+}
+
+Result<void> SharedMemory::add_region(std::uint64_t guest, std::size_t size) {
+  auto made = make_file(size);
+  if (!made) return made.error();
+  UniqueFd file = *std::move(made);
   void* view = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
   if (view == MAP_FAILED) {
     if (!huge_ || !regions_.empty()) return make_system_error(errno, "mapping {} bytes of guest memory", size);
@@ -50,6 +58,19 @@ Result<void> SharedMemory::add_region(std::uint64_t guest, std::size_t size) {
     return add_region(guest, size);
   }
   regions_.push_back({std::move(file), static_cast<std::uint8_t*>(view), guest, size, 0});
+  return {};
+}
+
+Result<void> SharedMemory::replace_files() {
+  for (Region& region : regions_) {
+    auto file = make_file(region.size);
+    if (!file) return file.error();
+    std::vector<std::uint8_t> contents(region.view, region.view + region.size);
+    void* view = mmap(region.view, region.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->get(), 0);
+    if (view == MAP_FAILED) return make_system_error(errno, "mapping {} bytes of guest memory", region.size);
+    std::copy(contents.begin(), contents.end(), region.view);
+    region.file = *std::move(file);
+  }
   return {};
 }
 
@@ -80,4 +101,4 @@ protocol::MemoryRegion SharedMemory::description(std::size_t region) const noexc
   return {one.guest, one.size, reinterpret_cast<std::uint64_t>(one.view), 0};
 }
 
-}  // namespace vhostx::tools::bench
+}  // namespace vhostx::tools

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/probe/feature_words.hpp"
+#include "tools/probe/features/feature_words.hpp"
 
 #include <algorithm>
 #include <array>

@@ -16,10 +16,10 @@
 
 #include "base/event_fd.hpp"
 #include "protocol/payloads.hpp"
-#include "tools/bench/shared_memory.hpp"
+#include "tools/driver/shared_memory.hpp"
 #include "virtqueue/ring.hpp"
 
-namespace vhostx::tools::bench {
+namespace vhostx::tools {
 
 /// How a packet lies in descriptors.
 enum class ChainLayout { one, two, indirect };
@@ -32,6 +32,7 @@ struct DriverRingOptions {
   std::uint32_t header_bytes = 12;  ///< In a descriptor of its own where the layout has two.
   std::uint32_t buffer_bytes = 0;   ///< Header included.
   bool rewrite = false;             ///< Writes descriptors and avail each time, whatever they say.
+  std::uint16_t first_index = 0;    ///< Both rings' idx at first: what SET_VRING_BASE must say.
 };
 
 /// A buffer starts so that what follows a header of 12 bytes begins a cache line, as DPDK's drivers and Linux have it.
@@ -137,6 +138,8 @@ class DriverRing {
   bool want_calls(bool wanted) noexcept;
   void drain_call() const noexcept { call_.drain(); }
 
+  /// Forgets what is out and goes on at `index`, in both rings: for a ring that is stopped and begins anew.
+  void restart_at(std::uint16_t index) noexcept;
   /// Chains with the device.
   std::uint16_t outstanding() const noexcept { return out_count_; }
   /// What the back-end did that it may not; empty: nothing.
@@ -189,4 +192,4 @@ class DriverRing {
   EventFd call_;
 };
 
-}  // namespace vhostx::tools::bench
+}  // namespace vhostx::tools

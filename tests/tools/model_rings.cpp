@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "model_rings.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <poll.h>
+#include <utility>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "virtqueue/ring.hpp"
+
+namespace vhostx::test {
+
+using protocol::MemoryRegion;
+using virtqueue::AvailRing;
+using virtqueue::Descriptor;
+using virtqueue::UsedRing;
+
+namespace {
+
+constexpr std::uint32_t header_bytes = 12;
+
+bool within(std::uint64_t begin, std::uint64_t size, std::uint64_t address, std::uint64_t bytes) noexcept {
+  return address >= begin && bytes <= size && address - begin <= size - bytes;
+}
+
+bool meet(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint64_t b_bytes) noexcept {
+  return a < b + b_bytes && b < a + a_bytes;
+}
+
+bool readable(int fd) {
+  pollfd watched{fd, POLLIN, 0};
+  return ::poll(&watched, 1, 0) == 1;
+}
+
+}  // namespace
+
+bool ModelMemory::overlaps(const MemoryRegion& region) const noexcept {
+  return std::any_of(regions_.begin(), regions_.end(), [&](const Region& one) {
+    return meet(one.is.guest_address, one.is.size, region.guest_address, region.size) ||
+           meet(one.is.front_end_address, one.is.size, region.front_end_address, region.size);
+  });
+}
+
+bool ModelMemory::add(const MemoryRegion& region, UniqueFd fd) {
+  struct stat file {};
+  if (::fstat(fd.get(), &file) != 0 || !S_ISREG(file.st_mode) || region.size == 0) return false;
+  if (region.guest_address + region.size < region.size || region.mmap_offset + region.size < region.size) return false;
+  if (region.mmap_offset + region.size > static_cast<std::uint64_t>(file.st_size)) return false;
+  if (fault_ != Fault::takes_overlap && overlaps(region)) return false;
+  const auto offset = fault_ == Fault::ignores_mmap_offset ? 0 : region.mmap_offset;
+  void* view = ::mmap(nullptr, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), static_cast<off_t>(offset));
+  if (view == MAP_FAILED) return false;
+  regions_.push_back({region, static_cast<std::uint8_t*>(view), region.size, std::move(fd)});
+  if (fault_ == Fault::leaks_descriptors) static_cast<void>(::dup(regions_.back().fd.get()));
+  return true;
+}
+
+bool ModelMemory::remove(const MemoryRegion& region) {
+  const auto found = std::find_if(regions_.begin(), regions_.end(), [&](const Region& one) {
+    const bool same = one.is.guest_address == region.guest_address && one.is.size == region.size &&
+                      one.is.front_end_address == region.front_end_address;
+    return same && (fault_ != Fault::compares_offset || one.is.mmap_offset == region.mmap_offset);
+  });
+  if (found == regions_.end()) return false;
+  ::munmap(found->view, found->view_bytes);
+  regions_.erase(found);
+  return true;
+}
+
+void ModelMemory::clear() {
+  for (const Region& region : regions_) ::munmap(region.view, region.view_bytes);
+  regions_.clear();
+}
+
+std::uint8_t* ModelMemory::guest(std::uint64_t address, std::uint64_t bytes) const noexcept {
+  for (const Region& one : regions_)
+    if (within(one.is.guest_address, one.is.size, address, bytes)) return one.view + (address - one.is.guest_address);
+  return nullptr;
+}
+
+std::uint8_t* ModelMemory::front_end(std::uint64_t address, std::uint64_t bytes) const noexcept {
+  for (const Region& one : regions_)
+    if (within(one.is.front_end_address, one.is.size, address, bytes))
+      return one.view + (address - one.is.front_end_address);
+  return nullptr;
+}
+
+bool ModelLog::set(const protocol::LogBase& base, const UniqueFd& fd) {
+  clear();
+  void* view = ::mmap(nullptr, base.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(),
+                      static_cast<off_t>(base.mmap_offset));
+  if (view == MAP_FAILED) return false;
+  bits_ = static_cast<std::uint8_t*>(view);
+  bytes_ = base.mmap_size;
+  return true;
+}
+
+void ModelLog::clear() {
+  if (bits_ != nullptr) ::munmap(bits_, bytes_);
+  bits_ = nullptr;
+}
+
+void ModelLog::mark(std::uint64_t guest, std::uint64_t bytes) noexcept {
+  if (bits_ == nullptr || bytes == 0) return;
+  for (std::uint64_t page = guest / 4096; page <= (guest + bytes - 1) / 4096 && page / 8 < bytes_; ++page)
+    __atomic_fetch_or(bits_ + page / 8, static_cast<std::uint8_t>(1U << page % 8), __ATOMIC_RELEASE);
+}
+
+void ModelRings::start_if_due(ModelRing& ring) {
+  if (ring.started || !ring.armed || ring.size == 0 || !pointers(ring)) return;
+  const bool polled = !ring.kick;
+  if (polled && fault_ == Fault::needs_kick_descriptor) return;
+  if (polled || fault_ == Fault::starts_unkicked || readable(ring.kick.get())) ring.started = true;
+  if (ring.started && fault_ == Fault::restarts_at_0) ring.base = 0;
+}
+
+std::optional<ModelRings::Pointers> ModelRings::pointers(const ModelRing& ring) const {
+  if (!ring.at || ring.at->descriptor % 16 != 0) return std::nullopt;
+  const Pointers found{memory.front_end(ring.at->descriptor, ring.size * sizeof(Descriptor)),
+                       memory.front_end(ring.at->available, AvailRing::extent(ring.size, false)),
+                       memory.front_end(ring.at->used, UsedRing::extent(ring.size, false))};
+  if (found.descriptors == nullptr || found.avail == nullptr || found.used == nullptr) return std::nullopt;
+  return found;
+}
+
+std::optional<std::uint16_t> ModelRings::peek(ModelRing& ring) {
+  const auto at = pointers(ring);
+  if (!at || ring.broken) return std::nullopt;
+  const AvailRing avail(at->avail, ring.size);
+  const auto waiting = static_cast<std::uint16_t>(avail.index_acquire() - ring.base);
+  const std::uint16_t head = avail.entry(ring.base % ring.size);
+  ring.broken = waiting > ring.size || (waiting != 0 && head >= ring.size);
+  if (ring.broken || waiting == 0) return std::nullopt;
+  return head;
+}
+
+std::vector<ModelRings::Piece> ModelRings::chain(ModelRing& ring, std::uint16_t head) {
+  const auto at = pointers(ring);
+  std::vector<Piece> pieces;
+  std::uint16_t next = head;
+  for (std::uint32_t steps = 0; at && steps < ring.size && next < ring.size; ++steps) {
+    const Descriptor one = virtqueue::load_descriptor(at->descriptors + next * sizeof(Descriptor)).unpack();
+    std::uint8_t* const host = memory.guest(one.address, one.length);
+    if (host == nullptr || (one.flags & Descriptor::indirect_flag) != 0) break;
+    pieces.push_back({one.address, host, one.length});
+    if ((one.flags & Descriptor::next_flag) == 0) return pieces;
+    next = one.next;
+  }
+  ring.broken = true;
+  return {};
+}
+
+void ModelRings::give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written) {
+  const auto at = pointers(ring);
+  UsedRing used(at->used, ring.size);
+  used.set_entry(ring.base % ring.size, head, written);
+  ++ring.base;
+  if (fault_ == Fault::uses_twice && ring.base == 2) used.set_entry(ring.base++ % ring.size, head, written);
+  if (fault_ == Fault::stops_at_wrap && ring.base == 0) ring.broken = true;
+  if (logs && fault_ != Fault::logs_nothing && (ring.at->flags & protocol::vring_log) != 0)
+    log.mark(ring.at->log, UsedRing::extent(ring.size, false));
+  used.set_index_release(ring.base);
+  virtqueue::full_fence();
+  const bool wanted = (AvailRing(at->avail, ring.size).flags() & AvailRing::no_interrupt_flag) == 0;
+  if (fault_ == Fault::always_calls || (wanted && fault_ != Fault::never_calls)) signal(ring);
+}
+
+void ModelRings::signal(ModelRing& ring) {
+  if (fault_ == Fault::signals_old_call && ring.old_call) ring.old_call.signal();
+  if (ring.call) ring.call.signal();
+}
+
+void ModelRings::take_from_guest() {
+  ModelRing& ring = rings[1];
+  if (!ring.started && fault_ != Fault::runs_when_stopped) return;
+  if (!ring.enabled && fault_ == Fault::keeps_disabled) return;
+  while (const auto head = peek(ring)) {
+    std::vector<std::uint8_t> packet;
+    for (const Piece& piece : chain(ring, *head)) packet.insert(packet.end(), piece.at, piece.at + piece.bytes);
+    if (ring.broken) return;
+    give_back(ring, *head, fault_ == Fault::long_used_length ? 100 : 0);
+    if (ring.enabled && packet.size() > header_bytes) deliver({packet.begin() + header_bytes, packet.end()});
+  }
+}
+
+/// Into as many buffers as it takes, one each where they are not mergeable.
+void ModelRings::deliver(std::vector<std::uint8_t> frame) {
+  ModelRing& ring = rings[0];
+  if (!ring.started || (!ring.enabled && fault_ != Fault::fills_disabled_receive)) return;
+  if (fault_ == Fault::damages_frames) frame.back() ^= 1;
+  std::vector<std::uint8_t> packet(header_bytes);
+  packet.insert(packet.end(), frame.begin(), frame.end());
+  std::uint8_t* number_at = nullptr;
+  std::uint16_t buffers = 0;
+  for (std::size_t done = 0; done < packet.size();) {
+    const auto head = peek(ring);
+    const auto pieces = head ? chain(ring, *head) : std::vector<Piece>();
+    if (pieces.empty() || (!mergeable && pieces[0].bytes < packet.size())) return;
+    const auto bytes = std::min<std::size_t>(pieces[0].bytes, packet.size() - done);
+    std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(done), bytes, pieces[0].at);
+    if (logs && fault_ != Fault::logs_nothing) log.mark(pieces[0].guest, bytes);
+    if (number_at == nullptr) number_at = pieces[0].at + 10;
+    buffers = static_cast<std::uint16_t>(mergeable ? (packet.size() + pieces[0].bytes - 1) / pieces[0].bytes
+                                                   : 1);  // all buffers are equal here
+    if (fault_ == Fault::num_buffers_0) buffers = 0;
+    std::memcpy(number_at, &buffers, sizeof buffers);
+    done += bytes;
+    give_back(ring, *head, static_cast<std::uint32_t>(bytes));
+  }
+}
+
+void ModelRings::turn() {
+  for (ModelRing& ring : rings) start_if_due(ring);
+  take_from_guest();
+  for (ModelRing& ring : rings)
+    if (ring.broken && ring.err && fault_ != Fault::silent_errors) std::exchange(ring.err, EventFd()).signal();
+}
+
+}  // namespace vhostx::test

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The data path of ModelBackEnd: guest memory, two rings, a dirty log. One thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/event_fd.hpp"
+#include "base/unique_fd.hpp"
+#include "model_back_end.hpp"
+#include "protocol/payloads.hpp"
+
+namespace vhostx::test {
+
+/// Regions, mapped as they came.
+class ModelMemory {
+ public:
+  struct Region {
+    protocol::MemoryRegion is;
+    std::uint8_t* view = nullptr;
+    std::size_t view_bytes = 0;
+    UniqueFd fd;
+  };
+
+  explicit ModelMemory(Fault fault) : fault_(fault) {}
+  ~ModelMemory() { clear(); }
+  ModelMemory(const ModelMemory&) = delete;
+  ModelMemory& operator=(const ModelMemory&) = delete;
+
+  bool add(const protocol::MemoryRegion& region, UniqueFd fd);
+  bool remove(const protocol::MemoryRegion& region);
+  void clear();
+  std::size_t count() const noexcept { return regions_.size(); }
+  /// Null where `bytes` do not lie in one region.
+  std::uint8_t* guest(std::uint64_t address, std::uint64_t bytes) const noexcept;
+  std::uint8_t* front_end(std::uint64_t address, std::uint64_t bytes) const noexcept;
+
+ private:
+  bool overlaps(const protocol::MemoryRegion& region) const noexcept;
+
+  Fault fault_;
+  std::vector<Region> regions_;
+};
+
+class ModelLog {
+ public:
+  ~ModelLog() { clear(); }
+  bool set(const protocol::LogBase& base, const UniqueFd& fd);
+  void clear();
+  void mark(std::uint64_t guest, std::uint64_t bytes) noexcept;
+
+ private:
+  std::uint8_t* bits_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+struct ModelRing {
+  std::uint32_t size = 0;
+  std::uint16_t base = 0;
+  std::optional<protocol::VringAddress> at;
+  EventFd kick;
+  EventFd call;
+  EventFd old_call;
+  EventFd err;
+  bool armed = false;  ///< SET_VRING_KICK came, with or without a descriptor.
+  bool started = false;
+  bool enabled = false;
+  bool broken = false;
+
+  void stop() noexcept {
+    armed = started = broken = false;
+    kick = EventFd();
+  }
+};
+
+/// Rings 0 (to the guest) and 1 (from it).
+class ModelRings {
+ public:
+  explicit ModelRings(Fault fault) : memory(fault), fault_(fault) {}
+
+  /// Starts what is due, and moves what is there.
+  void turn();
+
+  ModelMemory memory;
+  ModelLog log;
+  std::array<ModelRing, 2> rings;
+  bool mergeable = false;
+  bool logs = false;  ///< VHOST_F_LOG_ALL
+
+ private:
+  struct Pointers {
+    std::uint8_t* descriptors;
+    std::uint8_t* avail;
+    std::uint8_t* used;
+  };
+  struct Piece {
+    std::uint64_t guest;
+    std::uint8_t* at;
+    std::uint32_t bytes;
+  };
+
+  void start_if_due(ModelRing& ring);
+  std::optional<Pointers> pointers(const ModelRing& ring) const;
+  /// The next head that the driver has shown, in ring.base's slot.
+  std::optional<std::uint16_t> peek(ModelRing& ring);
+  std::vector<Piece> chain(ModelRing& ring, std::uint16_t head);
+  void give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written);
+  void signal(ModelRing& ring);
+  void take_from_guest();
+  void deliver(std::vector<std::uint8_t> frame);
+
+  Fault fault_;
+};
+
+}  // namespace vhostx::test

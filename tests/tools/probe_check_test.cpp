@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A check that cannot fail is worth nothing: each fault of the model is one that some check must find, and without a
+// fault none may complain.
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "model_back_end.hpp"
+#include "tools/probe/check/check.hpp"
+#include "tools/probe/check/runner.hpp"
+
+namespace vhostx::test {
+namespace {
+
+using namespace tools::probe;
+
+// What never happens is waited for this long; what happens has much longer, on a machine that is busy.
+constexpr std::chrono::milliseconds impatient{300};
+constexpr std::chrono::seconds patient{20};
+
+Subject subject_of(const ModelBackEnd& model, std::chrono::milliseconds timeout) {
+  Subject subject{.path = model.path(), .timeout = timeout};
+  const auto explored = explore(subject, std::nullopt);
+  EXPECT_TRUE(explored) << explored.error().message;
+  return subject;
+}
+
+const Check& check_named(const std::string& id) {
+  for (const Check& check : all_checks())
+    if (check.id == id) return check;
+  throw std::invalid_argument("no check " + id);
+}
+
+TEST(ProbeChecks, HaveIdsOfTheirOwn) {
+  std::set<std::string> ids;
+  for (const Check& check : all_checks()) {
+    EXPECT_TRUE(ids.insert(check.id).second) << check.id << " twice";
+    EXPECT_NE(check.id.find('.'), std::string::npos) << check.id;
+    EXPECT_FALSE(check.section.empty() || check.title.empty()) << check.id;
+    EXPECT_NE(check.title.back(), '.') << check.id;
+  }
+  EXPECT_GE(ids.size(), 60U);
+}
+
+TEST(ProbeChecks, FindNothingWhereNothingIs) {
+  const ModelBackEnd model;
+  const Subject subject = subject_of(model, patient);
+  EXPECT_TRUE(subject.net);
+  EXPECT_TRUE(subject.loops);
+  for (const Check& check : all_checks()) {
+    const Verdict verdict = run_check(check, subject);
+    EXPECT_NE(verdict.outcome, Outcome::failed) << check.id << ": " << verdict.seen;
+    EXPECT_FALSE(verdict.seen.empty()) << check.id;
+  }
+}
+
+struct Found {
+  Fault fault;
+  const char* id;
+  const char* seen;  ///< Part of what the check says.
+};
+
+void PrintTo(const Found& found, std::ostream* out) { *out << found.id; }
+
+class ProbeFinds : public testing::TestWithParam<Found> {};
+
+Verdict check_with(const Found& found, std::chrono::milliseconds timeout) {
+  const ModelBackEnd model(found.fault);
+  Subject subject{.path = model.path(), .timeout = timeout};
+  static_cast<void>(explore(subject, true));  // some faults are met here already
+  subject.loops = true;
+  try {
+    return run_check(check_named(found.id), subject);
+  } catch (const BackEndGone& gone) {
+    return failed("{}", gone.why);
+  }
+}
+
+bool is_found(const Found& found, const Verdict& verdict) {
+  return verdict.outcome == Outcome::failed && verdict.seen.find(found.seen) != std::string::npos;
+}
+
+TEST_P(ProbeFinds, TheFault) {
+  const Found& found = GetParam();
+  Verdict verdict = check_with(found, impatient);
+  // On a machine that is busy something else may have taken too long.
+  if (!is_found(found, verdict)) verdict = check_with(found, 10 * impatient);
+  EXPECT_TRUE(is_found(found, verdict)) << found.id << ": " << to_string(verdict.outcome) << ": " << verdict.seen;
+}
+
+const Found faults[] = {
+    {Fault::short_features, "negotiation.features-reply", "4 bytes"},
+    {Fault::changing_features, "negotiation.features-stable", "before"},
+    {Fault::tso_without_csum, "negotiation.net-offers-go-together", "VIRTIO_NET_F_HOST_TSO4"},
+    {Fault::wrong_version, "negotiation.features-reply", "no answer on a new connection"},
+    {Fault::reply_flag_missing, "negotiation.features-reply", "no answer on a new connection"},
+    {Fault::no_acks, "ack.set-owner", "no reply to SET_OWNER"},
+    {Fault::two_acks, "ack.set-owner", "nobody asked for"},
+    {Fault::short_acks, "ack.set-vring-num", "4 bytes"},
+    {Fault::refuses_all, "ack.add-mem-reg", "refused"},
+    {Fault::acks_unasked, "silent.set-owner", "nobody asked for"},
+    {Fault::acks_replies, "reply-once.get-vring-base", "nobody asked for"},
+    {Fault::needs_whole_messages, "stream.one-byte-at-a-time", "closed"},
+    {Fault::starts_unkicked, "ring.starts-on-kick", "before the kick"},
+    {Fault::keeps_disabled, "ring.disabled-tx-drained", "0 of 4"},
+    {Fault::keeps_disabled, "ring.disabled-later-tx-drained", "0 of 4"},
+    {Fault::starts_disabled_without_bit_30, "receive.enabled-without-protocol-features", "no frame"},
+    {Fault::stop_stops_all, "ring.stop-stops-one", "0 of 4"},
+    {Fault::base_one_off, "ring.base-counts", "base 8"},
+    {Fault::base_one_off, "ring.base-unstarted", "8 after"},
+    {Fault::runs_when_stopped, "ring.stopped-untouched", "stopped ring"},
+    {Fault::restarts_at_0, "ring.restarts-at-base", "0 of 7"},
+    {Fault::stops_at_wrap, "ring.index-wraps", "1 of 20"},
+    {Fault::needs_kick_descriptor, "ring.kick-without-descriptor", "0 of 4"},
+    {Fault::forgets_late_call, "ring.late-call-signalled", "not signalled"},
+    {Fault::call_swap_stops, "ring.call-swapped", "0 of 4"},
+    {Fault::signals_old_call, "ring.call-swapped", "old call"},
+    {Fault::never_calls, "data.call-signalled", "no call"},
+    {Fault::always_calls, "data.call-suppressed", "in spite of"},
+    {Fault::uses_twice, "data.used-once", "not with the back-end"},
+    {Fault::long_used_length, "data.used-length", "100 bytes"},
+    {Fault::fills_disabled_receive, "receive.disabled-untouched", "disabled receive ring"},
+    {Fault::num_buffers_0, "receive.num-buffers", "num_buffers 0"},
+    {Fault::damages_frames, "receive.delivered", "no frame"},
+    {Fault::keeps_old_memory, "memory.table-exchanged", "other files"},
+    {Fault::few_slots, "memory.max-slots-usable", "slot 17 of 32"},
+    {Fault::compares_offset, "memory.remove-ignores-offset", "status 1"},
+    {Fault::ignores_mmap_offset, "memory.offset-into-file", "begins inside its file"},
+    {Fault::config_of_fixed_size, "device.config-sizes", "a payload of 24"},
+    {Fault::small_inflight_region, "device.inflight-region", "are needed"},
+    {Fault::inflight_without_descriptor, "device.inflight-region", "0 descriptors"},
+    {Fault::two_log_replies, "log.base-reply", "nobody asked for"},
+    {Fault::logs_nothing, "log.used-ring", "clean"},
+    {Fault::logs_nothing, "log.received-frame", "no buffer's page"},
+    {Fault::keeps_status, "device.status-reset", "15 after"},
+    {Fault::survives_reset, "device.reset-device", "ran on"},
+    {Fault::takes_any_size, "bad-input.size-100", "taken"},
+    {Fault::takes_overlap, "bad-input.regions-overlap", "taken"},
+    {Fault::takes_unknown, "bad-input.request-unknown", "taken"},
+    {Fault::dies_of_unknown, "bad-input.request-unknown", "nobody listens"},
+    {Fault::silent_errors, "bad-input.error-signalled", "not signalled"},
+    {Fault::leaks_descriptors, "connection.descriptors-returned", "before 20 connections"},
+    {Fault::serves_once, "connection.reconnects", "nobody listens"},
+};
+
+std::string name_of_case(const testing::TestParamInfo<Found>& info) {
+  std::string name = info.param.id;
+  for (char& letter : name)
+    if (letter == '.' || letter == '-') letter = '_';
+  return name + "_" + std::to_string(info.index);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ProbeFinds, testing::ValuesIn(faults), name_of_case);
+
+TEST(ProbeRunner, GoesOnWhenTheBackEndIsGone) {
+  const ModelBackEnd model(Fault::dies_of_unknown);
+  const Subject subject = subject_of(model, impatient);
+  const std::vector<const Check*> checks{
+      &check_named("negotiation.features-reply"), &check_named("bad-input.request-unknown"),
+      &check_named("negotiation.features-reply"), &check_named("negotiation.version-1")};
+  unsigned told = 0;
+  const auto report = run_checks(subject, checks, [&](const CheckResult&) { ++told; });
+  ASSERT_EQ(report.results.size(), 4U);
+  EXPECT_EQ(told, 4U);
+  EXPECT_EQ(report.results[0].verdict.outcome, Outcome::passed);
+  EXPECT_EQ(report.results[1].verdict.outcome, Outcome::failed);
+  EXPECT_EQ(report.count(Outcome::failed), 3U);
+  EXPECT_FALSE(report.results[3].tried);
+  EXPECT_NE(report.results[3].verdict.seen.find("not tried"), std::string::npos);
+}
+
+TEST(ProbeRunner, ChoosesByGlobGroupAndGentleness) {
+  const auto count = [](const CheckOptions& options) { return select(all_checks(), options).size(); };
+  EXPECT_EQ(count({}), all_checks().size());
+  EXPECT_EQ(count({.only = {"ring.starts-on-kick"}}), 1U);
+  EXPECT_EQ(count({.only = {"ring.*"}}), count({.groups = {"ring"}}));
+  EXPECT_EQ(count({.only = {"ring.*"}, .groups = {"data"}}), 0U);
+  EXPECT_EQ(count({.gentle = true}) + count({.groups = {"bad-input"}}), all_checks().size());
+  EXPECT_EQ(count({.groups = {"bad-input"}, .gentle = true}), 0U);
+}
+
+TEST(ProbeRunner, KnowsNetworkDevices) {
+  using V = protocol::VirtioFeature;
+  using P = protocol::ProtocolFeature;
+  EXPECT_TRUE(looks_like_net({V::version_1}, {P::mtu}));
+  EXPECT_TRUE(looks_like_net({V::net_mrg_rxbuf}, {P::mq}));
+  EXPECT_TRUE(looks_like_net({V::net_guest_announce}, {}));
+  EXPECT_FALSE(looks_like_net({V::version_1, V::event_idx}, {P::mq, P::config}));
+}
+
+}  // namespace
+}  // namespace vhostx::test

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// When a ring starts and stops, when it is enabled, and at which index it stands.
+#include "base/event_fd.hpp"
+#include "tools/probe/check/check.hpp"
+#include "tools/probe/check/guest.hpp"
+
+namespace vhostx::tools::probe {
+
+using namespace protocol;
+using Request = FrontEndRequest;
+
+namespace {
+
+constexpr std::uint32_t tx = 1;
+
+/// All rings described, armed and enabled as said; nobody has kicked.
+void prepare(Guest& guest, bool enabled) {
+  for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
+    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.arm(vring);
+    if (enabled) guest.enable(vring);
+  }
+}
+
+/// A guest whose frames are taken.
+void start_and_send(Guest& guest, unsigned count = 4) {
+  guest.start();
+  guest.send(count);
+  guest.await_sent("a ring that runs");
+}
+
+/// Shows frames without kicking.
+void show(Guest& guest, unsigned count) {
+  DriverRing& ring = guest.transmit();
+  for (std::uint16_t chain = 0; chain < count; ++chain) ring.post(chain, guest.header_bytes() + 60);
+  ring.publish();
+}
+
+Verdict starts_on_kick(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  prepare(guest, true);
+  show(guest, 4);
+  guest.link().sync("SET_VRING_KICK");
+  if (!guest.stays_unused(tx)) return failed("buffers were used before the kick");
+  guest.receive().kick();
+  guest.transmit().kick();
+  guest.await_sent("after the kick");
+  return passed("nothing used in {} ms before the kick, all after it", quiet_time.count());
+}
+
+Verdict disabled_tx_drained(const Subject& subject) {
+  need_net(subject);
+  need_offered(subject, VirtioFeature::vhost_user_protocol_features);
+  Guest guest(subject, {});
+  prepare(guest, false);
+  guest.receive().kick();
+  show(guest, 4);
+  guest.transmit().kick();
+  const unsigned used = guest.await_sent("a started, disabled transmit ring");
+  return passed("{} frames used by a ring that was never enabled", used);
+}
+
+Verdict disabled_later_tx_drained(const Subject& subject) {
+  need_net(subject);
+  need_offered(subject, VirtioFeature::vhost_user_protocol_features);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  guest.enable(tx, false);
+  guest.send(4);
+  const unsigned used = guest.await_sent("a ring that was disabled while it ran");
+  return passed("{} frames used after SET_VRING_ENABLE 0", used);
+}
+
+Verdict enabled_again(const Subject& subject) {
+  need_net(subject);
+  need_offered(subject, VirtioFeature::vhost_user_protocol_features);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  for (int i = 0; i < 8; ++i) {
+    guest.enable(tx, false);
+    guest.enable(tx, true);
+  }
+  guest.send(4);
+  guest.await_sent("a ring that was disabled and enabled");
+  return passed("frames used after eight times off and on");
+}
+
+Verdict runs_without_protocol_features(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {.protocol_features = false});
+  start_and_send(guest);
+  return passed("frames used, without SET_VRING_ENABLE");
+}
+
+Verdict stop_stops_one(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  guest.stop(0);
+  guest.send(4);
+  guest.await_sent("the transmit ring, after GET_VRING_BASE of the receive ring");
+  return passed("frames used after the receive ring was stopped");
+}
+
+Verdict base_counts(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest, 7);
+  const auto base = guest.stop(tx);
+  return base == 7 ? passed("7 frames used, base 7") : failed("7 frames used, base {}", base);
+}
+
+Verdict base_unstarted(const Subject& subject) {
+  Guest guest(subject, {.first_index = 7});
+  guest.describe(0, 7);
+  const auto base = guest.stop(0);
+  return base == 7 ? passed("SET_VRING_BASE 7, GET_VRING_BASE 7") : failed("{} after SET_VRING_BASE 7", base);
+}
+
+Verdict stopped_is_untouched(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  guest.stop(tx);
+  guest.send(4);
+  guest.transmit().kick();
+  guest.link().sync("GET_VRING_BASE");
+  if (!guest.stays_unused(tx)) return failed("a stopped ring's buffers were used");
+  return passed("nothing used in {} ms after GET_VRING_BASE", quiet_time.count());
+}
+
+/// What the driver showed earlier is no longer a device's to read: it becomes something that cannot be a head.
+void spoil_consumed(Guest& guest, std::uint32_t base) {
+  auto* const avail = reinterpret_cast<std::uint16_t*>(guest.transmit().addresses(tx).available);
+  for (std::uint32_t i = 0; i < base; ++i) avail[2 + i] = 0xffff;
+}
+
+Verdict restarts(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest, 7);
+  for (unsigned turn = 1; turn <= 3; ++turn) {
+    const auto base = guest.stop(tx);
+    if (base != 7 * turn) return failed("base {} after {} frames", base, 7 * turn);
+    spoil_consumed(guest, base);
+    guest.restart(tx, base);
+    guest.send(7);
+    if (guest.await_sent("a ring that was started again") != 7) return failed("more buffers used than sent");
+  }
+  return passed("three times stopped and started at the base that was returned");
+}
+
+Verdict wraps(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {.first_index = 65535});
+  start_and_send(guest, 20);
+  const auto base = guest.stop(tx);
+  return base == 19 ? passed("20 frames from 65535 on: base 19") : failed("20 frames from 65535 on: base {}", base);
+}
+
+Verdict kick_without_descriptor(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  guest.describe(tx, guest.stop(tx));
+  guest.set_fd(Request::set_vring_kick, tx, -1);
+  guest.enable(tx);
+  show(guest, 4);
+  guest.await_sent("a ring without a kick descriptor");
+  return passed("frames used without a kick");
+}
+
+Verdict call_without_descriptor(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  guest.set_fd(Request::set_vring_call, tx, -1);
+  guest.send(4);
+  guest.await_sent("a ring without a call descriptor");
+  return passed("frames used");
+}
+
+Verdict kick_before_call(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  guest.post_receive();
+  for (std::uint32_t vring = 0; vring <= tx; ++vring) {
+    guest.describe(vring, 0);
+    guest.set_fd(Request::set_vring_kick, vring, guest.ring(vring).kick_fd());
+    guest.enable(vring);
+    guest.ring(vring).kick();
+  }
+  guest.set_fd(Request::set_vring_call, 0, guest.receive().call_fd());
+  guest.set_fd(Request::set_vring_call, tx, guest.transmit().call_fd());
+  guest.send(4);
+  guest.await_sent("a ring whose call descriptor came last");
+  if (!guest.await_call(guest.transmit().call_fd())) return failed("the call descriptor was not signalled");
+  return passed("the call descriptor that came after the start was signalled");
+}
+
+Verdict call_swapped(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  start_and_send(guest);
+  const EventFd other = need(EventFd::create(), "an eventfd");
+  guest.set_fd(Request::set_vring_call, tx, other.get());
+  guest.link().sync("SET_VRING_CALL");
+  // A call for what was used before may come to the new one at once, and may be on its way to the old one: once.
+  for (int round = 0; round < 3; ++round) {
+    other.drain();
+    guest.transmit().drain_call();
+    guest.send(4);
+    guest.await_sent("a ring whose call descriptor was exchanged");
+    if (!guest.await_call(other.get())) return failed("the new call descriptor was not signalled");
+    if (!Guest::is_signalled(guest.transmit().call_fd()))
+      return passed("the ring went on, and signalled the new descriptor alone");
+  }
+  return failed("the old call descriptor was signalled");
+}
+
+Verdict second_pair(const Subject& subject) {
+  need_net(subject);
+  need_offered(subject, VirtioFeature::net_mq);
+  Guest guest(subject, {.features = {VirtioFeature::net_mq}, .pairs = 2});
+  guest.start();
+  guest.send(4, 1);
+  guest.await_sent("the second pair's transmit ring", 1);
+  guest.send(4, 0);
+  guest.await_sent("the first pair's transmit ring", 0);
+  return passed("frames used on both pairs");
+}
+
+Verdict many_toggles(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {});
+  guest.start();
+  for (int i = 0; i < 16; ++i) {
+    guest.send(2);
+    guest.set_fd(Request::set_vring_call, tx, guest.transmit().call_fd());
+    guest.await_sent("a ring whose call descriptor comes again and again");
+  }
+  return passed("16 times SET_VRING_CALL under traffic");
+}
+
+}  // namespace
+
+void add_ring_state_checks(Checks& checks) {
+  const auto add = [&](const char* id, const char* section, const char* title, Verdict (*run)(const Subject&)) {
+    checks.push_back({std::string("ring.") + id, section, title, run});
+  };
+  const char* const states = "Ring states";
+  const char* const stopping = "VHOST_USER_GET_VRING_BASE";
+  const char* const calls = "VHOST_USER_SET_VRING_CALL";
+  add("starts-on-kick", states, "a ring starts at the first kick, not at SET_VRING_KICK", starts_on_kick);
+  add("disabled-tx-drained", states, "a started transmit ring that is disabled is emptied", disabled_tx_drained);
+  add("disabled-later-tx-drained", states, "the same of one that ran before", disabled_later_tx_drained);
+  add("enabled-again", states, "a ring that was disabled is enabled again", enabled_again);
+  add("enabled-without-protocol-features", states, "without bit 30 rings start enabled",
+      runs_without_protocol_features);
+  add("stop-stops-one", stopping, "GET_VRING_BASE stops one ring alone", stop_stops_one);
+  add("base-counts", stopping, "GET_VRING_BASE returns the next available index", base_counts);
+  add("base-unstarted", stopping, "of a ring that never started it is the one that was set", base_unstarted);
+  add("stopped-untouched", states, "a stopped ring is not touched", stopped_is_untouched);
+  add("restarts-at-base", states, "a ring starts again at the base that was returned", restarts);
+  add("index-wraps", "VHOST_USER_SET_VRING_BASE", "indices go on from 65535 to 0", wraps);
+  add("kick-without-descriptor", "VHOST_USER_SET_VRING_KICK", "without a kick descriptor a ring is polled",
+      kick_without_descriptor);
+  add("call-without-descriptor", calls, "a ring runs without a call descriptor", call_without_descriptor);
+  add("late-call-signalled", calls, "a call descriptor that comes after the start is signalled", kick_before_call);
+  add("call-swapped", calls, "another call descriptor stops no ring", call_swapped);
+  add("call-swapped-under-traffic", calls, "the same while frames flow", many_toggles);
+  add("second-pair", "Multiple queue support", "a second queue pair works", second_pair);
+}
+
+}  // namespace vhostx::tools::probe
