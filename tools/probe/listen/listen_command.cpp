@@ -15,7 +15,7 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* listen_help =
     "Waits as a back-end for a front-end (QEMU), and shows what it wants; answers, and moves no packet";
 
 constexpr const char* listen_footer = R"(
@@ -43,7 +43,7 @@ void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> 
 }  // namespace
 
 CLI::App* add_listen_command(CLI::App& app, ListenOptions& options) {
-  CLI::App* const listen = app.add_subcommand("listen", help);
+  CLI::App* const listen = app.add_subcommand("listen", listen_help);
   listen->footer(listen_footer);
   listen->add_option("SOCK", options.listen, "Socket to make, where the front-end connects")->required();
   add_features_option(*listen, "--features", options.back_end.features, parse_features, "Virtio features to offer");

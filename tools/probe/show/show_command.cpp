@@ -14,7 +14,7 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help = "Shows a record that `trace --write` or `listen --write` made";
+constexpr const char* show_help = "Shows a record that `trace --write` or `listen --write` made";
 
 constexpr const char* show_footer = R"(
 Examples:
@@ -51,7 +51,7 @@ class Show {
 }  // namespace
 
 CLI::App* add_show_command(CLI::App& app, RecordShowOptions& options) {
-  CLI::App* const show = app.add_subcommand("show", help);
+  CLI::App* const show = app.add_subcommand("show", show_help);
   show->footer(show_footer);
   show->add_option("FILE", options.record, "The record; - for standard input")->required();
   add_filter_options(*show, options.output);

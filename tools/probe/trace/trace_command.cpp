@@ -8,7 +8,7 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* trace_help =
     "Stands between a front-end and a back-end: passes every byte and descriptor on, and shows what they say";
 
 constexpr const char* trace_footer = R"(
@@ -47,7 +47,7 @@ void add_show_options(CLI::App& command, ShowOptions& options) {
 }
 
 CLI::App* add_trace_command(CLI::App& app, TraceOptions& options) {
-  CLI::App* const trace = app.add_subcommand("trace", help);
+  CLI::App* const trace = app.add_subcommand("trace", trace_help);
   trace->footer(trace_footer);
   trace->add_option("--listen", options.listen, "Socket to make, where front-ends connect")
       ->required()
