@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::uint16_t tcp_checksum_at = 16;
 constexpr std::uint16_t udp_checksum_at = 6;
-constexpr std::uint32_t ip_length_max = 0xffff;
 
 /// Whether the checksum asked for is the packet's own TCP or UDP one, so that an mbuf flag says the same. Not behind a
 /// routing header: whoever takes that flag up would sum the wrong destination (RFC 8200, 8.1).

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::uint16_t sctp_header_length = 12;
 constexpr std::uint16_t sctp_checksum_at = 8;
-constexpr std::uint32_t ip_length_max = 0xffff;
 constexpr std::uint8_t tcp_flag_cwr = 0x80;
 
 /// What an mbuf asks for, whichever side's flags said it.

@@ -26,6 +26,7 @@ inline constexpr std::uint16_t ether_type_ipv6 = 0x86dd;
 inline constexpr std::uint8_t protocol_tcp = 6;
 inline constexpr std::uint8_t protocol_udp = 17;
 inline constexpr std::uint8_t protocol_sctp = 132;
+inline constexpr std::uint32_t ip_length_max = 0xffff;
 
 /// What stands where. Lengths are 0 for a layer that is not there or not one of those the parser knows.
 struct PacketHeaders {

@@ -21,7 +21,6 @@ using protocol::FrontEndRequest;
 constexpr std::uint64_t guest_base = 0x4000'0000;
 constexpr std::uint64_t protocol_features_bit = 1ULL << 30;
 constexpr std::uint64_t multiqueue_feature = 1ULL << 22;  // VIRTIO_NET_F_MQ
-constexpr std::uint32_t header_bytes = 12;
 constexpr std::uint64_t page_bytes = 4096;
 
 std::uint64_t pages(std::uint64_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }

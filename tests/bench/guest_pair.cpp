@@ -13,7 +13,6 @@ namespace vhostx::bench {
 namespace {
 
 constexpr std::uint64_t offload_features = 1ULL << 0 | 1ULL << 1 | 1ULL << 7 | 1ULL << 11;  // CSUM, TSO4, both ways
-constexpr std::uint32_t header_bytes = 12;
 
 /// What a Linux guest sends with a maximum segment of 1448 bytes, 45 of them.
 BenchOptions tcp_segments(std::uint32_t receive_bytes) {

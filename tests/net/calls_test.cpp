@@ -13,11 +13,10 @@ namespace vhostx::net {
 namespace {
 
 using test::make_packet;
+using test::mergeable;
 using test::Sender;
 using test::ShortChainRing;
 using test::Way;
-
-constexpr std::uint64_t modern = feature_version_1 | feature_mrg_rxbuf;
 
 class Calls : public ::testing::TestWithParam<std::tuple<Way, std::size_t>> {
  protected:
@@ -71,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(Paths, Calls,
                                             ::testing::Values(std::size_t{0}, std::size_t{1}, std::size_t{2})));
 
 TEST_P(Calls, UnlessTheDriverSaysNo) {
-  ShortChainRing ring(modern, way());
+  ShortChainRing ring(mergeable, way());
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 33}) {
     ring.driver.avail_flags() = 0;
     EXPECT_TRUE(burst(ring, count).needs_call) << count;
@@ -81,7 +80,7 @@ TEST_P(Calls, UnlessTheDriverSaysNo) {
 }
 
 TEST_P(Calls, WhereTheEventIndexIsPassed) {
-  ShortChainRing ring(modern, way(), 128, true, true);
+  ShortChainRing ring(mergeable, way(), 128, true, true);
   std::uint16_t used = 0;
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 1, 33, 1}) {
     // The first burst after a start calls in any case, the others for entry `used_event`.
@@ -96,7 +95,7 @@ TEST_P(Calls, WhereTheEventIndexIsPassed) {
 
 // With EVENT_IDX the driver is told up to where it need not kick, after each burst.
 TEST_P(Calls, TheAvailEventMovesWithEachBurst) {
-  ShortChainRing ring(modern, way(), 128, true, true);
+  ShortChainRing ring(mergeable, way(), 128, true, true);
   ring.cursor.notifications = true;
   std::uint16_t taken = 0;
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1}) {

@@ -15,12 +15,11 @@ namespace {
 using test::Bytes;
 using test::header_bytes;
 using test::join;
+using test::legacy;
+using test::mergeable;
 using test::pattern;
 using test::RingFixture;
 using virtqueue::Descriptor;
-
-constexpr std::uint64_t modern = feature_version_1 | feature_mrg_rxbuf;
-constexpr std::uint64_t legacy = 0;  // a header of ten bytes
 
 /// Features, and whether a transfer's halves do it.
 class Dequeue : public ::testing::TestWithParam<std::tuple<std::uint64_t, bool>> {
@@ -33,7 +32,8 @@ class Dequeue : public ::testing::TestWithParam<std::tuple<std::uint64_t, bool>>
   RingFixture ring_{features()};
 };
 INSTANTIATE_TEST_SUITE_P(Headers, Dequeue,
-                         ::testing::Combine(::testing::Values(modern, feature_version_1, legacy), ::testing::Bool()));
+                         ::testing::Combine(::testing::Values(mergeable, feature_version_1, legacy),
+                                            ::testing::Bool()));
 
 TEST_P(Dequeue, OneDescriptorForHeaderAndPacket) {
   const Bytes packet = pattern(64);

@@ -13,14 +13,13 @@ namespace {
 
 using test::Bytes;
 using test::join;
+using test::legacy;
 using test::make_packet;
+using test::mergeable;
 using test::pattern;
+using test::plain;
 using test::RingFixture;
 using test::test_pool;
-
-constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
-constexpr std::uint64_t plain = feature_version_1;
-constexpr std::uint64_t legacy = 0;
 
 /// What the driver received in one packet.
 struct Received {

@@ -15,10 +15,9 @@ namespace {
 using test::Bytes;
 using test::header_bytes;
 using test::join;
+using test::mergeable;
 using test::pattern;
 using test::RingFixture;
-
-constexpr std::uint64_t modern = feature_version_1 | feature_mrg_rxbuf;
 
 /// All that an mbuf says of itself and its packet. Not here, because nothing in ol_flags says that they are set, and
 /// drivers that take mbufs raw do not write them either: hash, vlan_tci_outer, tx_offload.
@@ -80,7 +79,7 @@ class MbufFill : public ::testing::TestWithParam<std::uint64_t> {
 
   RingFixture ring{GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Headers, MbufFill, ::testing::Values(modern, std::uint64_t{0}));
+INSTANTIATE_TEST_SUITE_P(Headers, MbufFill, ::testing::Values(mergeable, std::uint64_t{0}));
 
 TEST_P(MbufFill, EveryFieldIsThatOfAFreshMbuf) {
   for (int way = 0; way < ways; ++way)

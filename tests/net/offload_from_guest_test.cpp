@@ -17,7 +17,7 @@ using test::Bytes;
 using test::PacketShape;
 using test::TestPacket;
 
-constexpr std::uint64_t all_features =
+constexpr std::uint64_t all_host_features =
     feature_csum | feature_host_tso4 | feature_host_tso6 | feature_host_ecn | feature_host_uso;
 
 VirtioNetHeader checksum_header(const TestPacket& packet) {
@@ -58,7 +58,7 @@ TEST(OffloadFromGuest, SegmentationBecomesLro) {
     header.gso_size = 1000;
     header.hdr_len = 65535;  // not trusted
     const auto mbuf = test::to_mbuf(packet.bytes);
-    ASSERT_TRUE(apply_guest_offload(header, all_features, mbuf.get()));
+    ASSERT_TRUE(apply_guest_offload(header, all_host_features, mbuf.get()));
     EXPECT_EQ(mbuf->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_NONE | RTE_MBUF_F_RX_LRO);
     EXPECT_EQ(mbuf->tso_segsz, 1000);
     EXPECT_EQ(test::bytes_of(mbuf.get()), packet.bytes);
@@ -85,7 +85,7 @@ bool acceptable(const VirtioNetHeader& header, std::uint64_t features, const Pac
   }
 }
 
-std::uint64_t feature_subset(unsigned bits) {
+std::uint64_t host_feature_subset(unsigned bits) {
   return (bits & 1 ? feature_csum : 0) | (bits & 2 ? feature_host_tso4 : 0) | (bits & 4 ? feature_host_tso6 : 0) |
          (bits & 8 ? feature_host_ecn : 0) | (bits & 16 ? feature_host_uso : 0);
 }
@@ -96,7 +96,7 @@ void try_every_header(const TestPacket& packet, bool own_checksum, std::size_t s
   const Snapshot before(mbuf.get());
   for (unsigned gso_type = 0; gso_type < 256; ++gso_type)
     for (unsigned rest = 0; rest < 32 * 8; ++rest) {
-      const std::uint64_t features = feature_subset(rest & 31);
+      const std::uint64_t features = host_feature_subset(rest & 31);
       VirtioNetHeader header = checksum_header(packet);
       header.csum_start = static_cast<std::uint16_t>(start);
       header.flags = static_cast<std::uint8_t>(rest >> 5 & 3);  // NEEDS_CSUM, DATA_VALID
@@ -159,7 +159,7 @@ TEST(OffloadFromGuest, EmptyAndTinyPackets) {
       header.flags = header_needs_csum;
       header.gso_type = static_cast<std::uint8_t>(gso_type);
       header.gso_size = 1;
-      EXPECT_EQ(apply_guest_offload(header, all_features, mbuf.get()), gso_type == 0 && length >= 2);
+      EXPECT_EQ(apply_guest_offload(header, all_host_features, mbuf.get()), gso_type == 0 && length >= 2);
     }
 }
 
@@ -207,7 +207,8 @@ TEST(OffloadFromGuest, SegmentsAreBounded) {
   for (std::uint32_t size = 1; size < 60; ++size) {
     header.gso_size = static_cast<std::uint16_t>(size);
     const auto mbuf = test::to_mbuf(packet.bytes);
-    EXPECT_EQ(apply_guest_offload(header, all_features, mbuf.get()), (60000 + size - 1) / size <= segments_max) << size;
+    EXPECT_EQ(apply_guest_offload(header, all_host_features, mbuf.get()), (60000 + size - 1) / size <= segments_max)
+        << size;
   }
 }
 
@@ -216,9 +217,9 @@ TEST(OffloadFromGuest, SegmentationOfMoreThanAnIpPacketIsRefused) {
   VirtioNetHeader header = checksum_header(packet);
   header.gso_type = gso_tcpv4;
   header.gso_size = 1448;
-  EXPECT_TRUE(apply_guest_offload(header, all_features, test::to_mbuf(packet.bytes).get()));
+  EXPECT_TRUE(apply_guest_offload(header, all_host_features, test::to_mbuf(packet.bytes).get()));
   packet.bytes.push_back(0);
-  EXPECT_FALSE(apply_guest_offload(header, all_features, test::to_mbuf(packet.bytes).get()));
+  EXPECT_FALSE(apply_guest_offload(header, all_host_features, test::to_mbuf(packet.bytes).get()));
 }
 
 TEST(OffloadFromGuest, DataValidFromADriverMeansNothing) {
@@ -232,7 +233,7 @@ TEST(OffloadFromGuest, DataValidFromADriverMeansNothing) {
 
 TEST(VirtioNetHeader, LengthFollowsTheFeatures) {
   EXPECT_EQ(header_length(0), 10);
-  EXPECT_EQ(header_length(all_features), 10);
+  EXPECT_EQ(header_length(all_host_features), 10);
   EXPECT_EQ(header_length(feature_mrg_rxbuf), 12);
   EXPECT_EQ(header_length(feature_version_1), 12);
   EXPECT_EQ(header_length(feature_version_1 | feature_mrg_rxbuf), 12);

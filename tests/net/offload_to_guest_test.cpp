@@ -20,10 +20,10 @@ using test::Delivery;
 using test::PacketShape;
 using test::TestPacket;
 
-constexpr std::uint64_t all_features = feature_guest_csum | feature_guest_tso4 | feature_guest_tso6 |
-                                       feature_guest_ecn | feature_guest_uso4 | feature_guest_uso6;
+constexpr std::uint64_t all_guest_features = feature_guest_csum | feature_guest_tso4 | feature_guest_tso6 |
+                                             feature_guest_ecn | feature_guest_uso4 | feature_guest_uso6;
 
-std::uint64_t feature_subset(unsigned bits) {
+std::uint64_t guest_feature_subset(unsigned bits) {
   return (bits & 1 ? feature_guest_csum : 0) | (bits & 2 ? feature_guest_tso4 : 0) |
          (bits & 4 ? feature_guest_tso6 : 0) | (bits & 8 ? feature_guest_ecn : 0) |
          (bits & 16 ? feature_guest_uso4 : 0) | (bits & 32 ? feature_guest_uso6 : 0);
@@ -115,7 +115,7 @@ void deliver_to_everyone(const TestPacket& packet, Side side, std::uint16_t segm
   const rte_mbuf before = *mbuf;
   for (unsigned bits = 0; bits < 64; ++bits) {
     SCOPED_TRACE(bits);
-    const std::uint64_t features = feature_subset(bits);
+    const std::uint64_t features = guest_feature_subset(bits);
     const Delivery delivery = test::deliver(mbuf.get(), features);
     ASSERT_NE(delivery.verdict, OffloadVerdict::bad_offload);
     const bool whole = delivery.packets.size() == 1;
@@ -163,7 +163,7 @@ TEST(OffloadToGuest, TheHeaderOfALargePacketInFull) {
     const TestPacket packet = test::make_packet({.ipv6 = ipv6, .vlan_tags = 1, .tcp_options = 12, .payload = 5000});
     const auto mbuf = test::to_mbuf(packet.bytes);
     request(packet, Side::transmit, 1400, mbuf.get());
-    const Delivery delivery = test::deliver(mbuf.get(), all_features);
+    const Delivery delivery = test::deliver(mbuf.get(), all_guest_features);
     ASSERT_EQ(delivery.verdict, OffloadVerdict::ready);
     ASSERT_EQ(delivery.packets.size(), 1U);
     VirtioNetHeader expected;
@@ -188,10 +188,10 @@ TEST(OffloadToGuest, AnIpLengthLeftOpenIsFilledIn) {
       for (const std::uint16_t size : {std::uint16_t{1400}, std::uint16_t{6000}}) {
         const auto mbuf = test::to_mbuf(sent.bytes);
         request(packet, Side::transmit, size, mbuf.get());
-        for (const std::uint64_t features : {std::uint64_t{0}, all_features})
+        for (const std::uint64_t features : {std::uint64_t{0}, all_guest_features})
           ASSERT_NO_FATAL_FAILURE(expect_complete(packet, test::deliver(mbuf.get(), features)));
         if (protocol == test::tcp) continue;
-        const Bytes whole = test::deliver(mbuf.get(), all_features).packets[0].bytes;
+        const Bytes whole = test::deliver(mbuf.get(), all_guest_features).packets[0].bytes;
         EXPECT_EQ(test::word_at(whole, packet.l4 + 4), 5008);
       }
     }
@@ -202,7 +202,7 @@ TEST(OffloadToGuest, OneSegmentIsNoSegmentation) {
   for (const Side side : {Side::transmit, Side::receive}) {
     const auto mbuf = test::to_mbuf(packet.bytes);
     request(packet, side, 400, mbuf.get());
-    const Delivery delivery = test::deliver(mbuf.get(), all_features);
+    const Delivery delivery = test::deliver(mbuf.get(), all_guest_features);
     ASSERT_EQ(delivery.verdict, OffloadVerdict::ready);
     EXPECT_EQ(delivery.packets[0].header.gso_type, gso_none);
     EXPECT_EQ(delivery.packets[0].header.flags, header_needs_csum);
@@ -218,7 +218,7 @@ TEST(OffloadToGuest, PacketsWithoutOffloadGoAsTheyAre) {
       mbuf->ol_flags = flags;
       EXPECT_FALSE(needs_offload(*mbuf));
       PacketView view;
-      ASSERT_EQ(prepare_for_guest(mbuf.get(), feature_subset(bits), view), OffloadVerdict::ready);
+      ASSERT_EQ(prepare_for_guest(mbuf.get(), guest_feature_subset(bits), view), OffloadVerdict::ready);
       VirtioNetHeader expected;
       if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD && (bits & 1) != 0) expected.flags = header_data_valid;
       EXPECT_EQ(view.header, expected);
@@ -243,7 +243,7 @@ TEST(OffloadToGuest, ReceiveFlagsThatMakeNoSenseChangeNothing) {
     mbuf->tso_segsz = 10;
     mbuf->ol_flags = RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_BAD;  // what is damaged stays visibly so
     if (packet.bytes != whole.bytes) mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
-    for (const std::uint64_t features : {std::uint64_t{0}, all_features}) {
+    for (const std::uint64_t features : {std::uint64_t{0}, all_guest_features}) {
       const Delivery delivery = test::deliver(mbuf.get(), features);
       ASSERT_EQ(delivery.verdict, OffloadVerdict::ready);
       EXPECT_EQ(delivery.packets[0].bytes, packet.bytes);
@@ -259,10 +259,10 @@ TEST(OffloadToGuest, WhatANicCoalescedIsCutAgain) {
   mbuf->tso_segsz = 1000;
   EXPECT_EQ(test::deliver(mbuf.get(), 0).packets.size(), 3U);
   ASSERT_NO_FATAL_FAILURE(expect_complete(packet, test::deliver(mbuf.get(), 0)));
-  EXPECT_EQ(test::deliver(mbuf.get(), all_features).packets[0].header.gso_type, gso_tcpv4);
+  EXPECT_EQ(test::deliver(mbuf.get(), all_guest_features).packets[0].header.gso_type, gso_tcpv4);
   for (const std::uint16_t size : {std::uint16_t{0}, std::uint16_t{3000}}) {  // a driver that does not say; one segment
     mbuf->tso_segsz = size;
-    const Delivery whole = test::deliver(mbuf.get(), all_features);
+    const Delivery whole = test::deliver(mbuf.get(), all_guest_features);
     EXPECT_EQ(whole.verdict, OffloadVerdict::ready);
     EXPECT_EQ(whole.packets[0].bytes, packet.bytes);
     EXPECT_EQ(whole.packets[0].header, (VirtioNetHeader{.flags = header_data_valid}));
@@ -280,7 +280,8 @@ TEST(OffloadToGuest, LengthsThatThePacketContradictsAreRefused) {
         if (part == 1) mbuf->l3_len = (mbuf->l3_len + static_cast<unsigned>(change)) & 0x1ff;
         if (part == 2) mbuf->l4_len = (mbuf->l4_len + static_cast<unsigned>(change)) & 0xff;
         PacketView view;
-        EXPECT_EQ(prepare_for_guest(mbuf.get(), all_features, view), OffloadVerdict::bad_offload) << part << change;
+        EXPECT_EQ(prepare_for_guest(mbuf.get(), all_guest_features, view), OffloadVerdict::bad_offload)
+            << part << change;
       }
   }
 }
@@ -313,7 +314,8 @@ TEST(OffloadToGuest, TransmitFlagsThatThePacketContradictsAreRefused) {
     request(row.packet, Side::transmit, 10, mbuf.get());
     mbuf->ol_flags = row.flags;
     PacketView view;
-    EXPECT_EQ(prepare_for_guest(mbuf.get(), all_features, view), OffloadVerdict::bad_offload) << std::hex << row.flags;
+    EXPECT_EQ(prepare_for_guest(mbuf.get(), all_guest_features, view), OffloadVerdict::bad_offload)
+        << std::hex << row.flags;
   }
 }
 
@@ -324,7 +326,7 @@ TEST(OffloadToGuest, SegmentSizesOutOfBoundsAreRefused) {
   for (const std::uint16_t size : {std::uint16_t{0}, std::uint16_t{1}, std::uint16_t{29}}) {
     request(packet, Side::transmit, 1448, mbuf.get());
     mbuf->tso_segsz = size;
-    EXPECT_EQ(prepare_for_guest(mbuf.get(), all_features, view), OffloadVerdict::bad_offload) << size;
+    EXPECT_EQ(prepare_for_guest(mbuf.get(), all_guest_features, view), OffloadVerdict::bad_offload) << size;
   }
   request(packet, Side::transmit, 30, mbuf.get());
   EXPECT_EQ(prepare_for_guest(mbuf.get(), 0, view), OffloadVerdict::segment);
@@ -333,7 +335,7 @@ TEST(OffloadToGuest, SegmentSizesOutOfBoundsAreRefused) {
   large.resize(14 + 65536);
   const auto larger = test::to_mbuf(large);
   request(packet, Side::transmit, 1448, larger.get());
-  EXPECT_EQ(prepare_for_guest(larger.get(), all_features, view), OffloadVerdict::bad_offload);
+  EXPECT_EQ(prepare_for_guest(larger.get(), all_guest_features, view), OffloadVerdict::bad_offload);
 }
 
 TEST(OffloadToGuest, AnIpChecksumAloneDoesNotCareWhatFollows) {
@@ -360,7 +362,7 @@ TEST(OffloadToGuest, SctpIsCompletedInSoftware) {
     const auto mbuf = test::to_mbuf(packet.bytes, 50, 40);
     request(packet, Side::transmit, 0, mbuf.get());
     mbuf->ol_flags = RTE_MBUF_F_TX_SCTP_CKSUM | (ipv6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
-    const Delivery delivery = test::deliver(mbuf.get(), all_features);
+    const Delivery delivery = test::deliver(mbuf.get(), all_guest_features);
     ASSERT_EQ(delivery.verdict, OffloadVerdict::ready_checksummed);
     const std::uint32_t crc =
         ~crc32c(crc32c_start, packet.bytes.data() + packet.l4, packet.bytes.size() - packet.l4);  // the field is zero
@@ -383,7 +385,7 @@ TEST(OffloadToGuest, TheInnerChecksumOfATunnel) {
   mbuf->l2_len = (at - outer.l4 + inner.l3) & 0x7f;  // outer L4, tunnel and inner Ethernet headers
   mbuf->l3_len = (inner.l4 - inner.l3) & 0x1ff;
   mbuf->ol_flags = RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TUNNEL_VXLAN;
-  for (const std::uint64_t features : {std::uint64_t{0}, all_features}) {
+  for (const std::uint64_t features : {std::uint64_t{0}, all_guest_features}) {
     Delivery delivery = test::deliver(mbuf.get(), features);
     ASSERT_EQ(delivery.packets.size(), 1U);
     test::complete_like_guest(delivery.packets[0].header, delivery.packets[0].bytes);
@@ -398,9 +400,10 @@ TEST(OffloadToGuest, ARoutedDestinationIsTheApplicationsToSum) {
   test::put_word(packet.bytes, packet.checksum_field(), 0x1234);
   const auto mbuf = test::to_mbuf(packet.bytes);
   request(packet, Side::transmit, 0, mbuf.get());
-  EXPECT_EQ(test::word_at(test::deliver(mbuf.get(), all_features).packets[0].bytes, packet.checksum_field()), 0x1234);
+  EXPECT_EQ(test::word_at(test::deliver(mbuf.get(), all_guest_features).packets[0].bytes, packet.checksum_field()),
+            0x1234);
   request(packet, Side::transmit, 100, mbuf.get());  // where the application's sum has no length
-  EXPECT_EQ(test::word_at(test::deliver(mbuf.get(), all_features).packets[0].bytes, packet.checksum_field()),
+  EXPECT_EQ(test::word_at(test::deliver(mbuf.get(), all_guest_features).packets[0].bytes, packet.checksum_field()),
             0x1234 + 520);
 }
 

@@ -21,6 +21,11 @@ namespace vhostx::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
+/// Features that make a difference to a packet's net header and buffers.
+inline constexpr std::uint64_t mergeable = net::feature_version_1 | net::feature_mrg_rxbuf;
+inline constexpr std::uint64_t plain = net::feature_version_1;
+inline constexpr std::uint64_t legacy = 0;  ///< A header of ten bytes.
+
 /// `length` bytes that tell where they stand.
 inline Bytes pattern(std::size_t length, std::uint8_t seed = 1) {
   Bytes out(length);

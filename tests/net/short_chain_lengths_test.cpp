@@ -9,13 +9,12 @@ namespace {
 
 using test::Bytes;
 using test::join;
+using test::legacy;
 using test::make_packet;
+using test::mergeable;
 using test::pattern;
+using test::plain;
 using test::RingFixture;
-
-constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
-constexpr std::uint64_t plain = feature_version_1;
-constexpr std::uint64_t legacy = 0;
 
 class ShortChainLengths : public ::testing::TestWithParam<std::uint64_t> {};
 INSTANTIATE_TEST_SUITE_P(Headers, ShortChainLengths, ::testing::Values(mergeable, plain, legacy));

@@ -14,16 +14,15 @@ using test::Bytes;
 using test::GuestDescriptor;
 using test::header_bytes;
 using test::join;
+using test::legacy;
 using test::make_packet;
+using test::mergeable;
 using test::pattern;
+using test::plain;
 using test::RingFixture;
 using test::ShortChainRing;
 using test::Way;
 using virtqueue::Descriptor;
-
-constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
-constexpr std::uint64_t plain = feature_version_1;
-constexpr std::uint64_t legacy = 0;
 
 class ShortChainLimits : public ::testing::TestWithParam<std::tuple<std::uint64_t, Way>> {
  protected:

@@ -25,7 +25,8 @@ constexpr std::uint16_t next_flag = Descriptor::next_flag;
 constexpr std::uint16_t write_flag = Descriptor::write_flag;
 constexpr std::uint16_t indirect_flag = Descriptor::indirect_flag;
 
-constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
+using test::mergeable;
+
 class ShortChains : public ::testing::TestWithParam<std::tuple<std::uint64_t, Way>> {
  protected:
   std::uint64_t features() const { return std::get<0>(GetParam()); }

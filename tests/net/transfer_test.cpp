@@ -13,13 +13,12 @@ namespace vhostx::net {
 namespace {
 
 using test::Bytes;
+using test::legacy;
+using test::mergeable;
 using test::pattern;
+using test::plain;
 using test::Receiver;
 using test::Sender;
-
-constexpr std::uint64_t mergeable = feature_version_1 | feature_mrg_rxbuf;
-constexpr std::uint64_t plain = feature_version_1;
-constexpr std::uint64_t legacy = 0;
 
 /// Pieces of `each` bytes, `count` of them; what is left goes into one more.
 std::vector<std::size_t> cut(std::size_t count, std::size_t each) { return std::vector<std::size_t>(count, each); }

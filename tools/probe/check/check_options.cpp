@@ -8,11 +8,11 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* check_help =
     "Checks a back-end against the specification, as a front-end and a guest of it: each check has a connection of its "
     "own. Its rings move frames of ethertype 0x88b5";
 
-constexpr const char* footer = R"(
+constexpr const char* check_footer = R"(
 Examples:
   vhostx-probe check --gentle /tmp/vm0.sock
   vhostx-probe check /tmp/vm0.sock --second /tmp/vm1.sock
@@ -44,8 +44,8 @@ void add_output(CLI::App& check, CheckOptions& options) {
 }  // namespace
 
 CLI::App* add_check_command(CLI::App& app, CheckOptions& options) {
-  CLI::App* const check = app.add_subcommand("check", help);
-  check->footer(footer);
+  CLI::App* const check = app.add_subcommand("check", check_help);
+  check->footer(check_footer);
   check->add_option("SOCK", options.path, "The back-end's Unix socket");
   check
       ->add_option("--second", options.second,

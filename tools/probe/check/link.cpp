@@ -51,7 +51,7 @@ Link Link::open(const Subject& subject) {
   while (true) {
     auto connected = FrontEnd::connect_once(subject.path, subject.timeout);
     const auto features = connected ? connected->get_u64(FrontEndRequest::get_features) : connected.error();
-    if (features) return Link(*std::move(connected), subject.timeout);
+    if (features) return Link(*std::move(connected));
     const Error& error = features.error();
     if (nobody_listens(error)) throw BackEndGone{"nobody listens: " + error.message};
     if (!may_be_in_passing(error) || Clock::now() >= end)

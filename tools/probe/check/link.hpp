@@ -59,12 +59,10 @@ class Link : public FrontEnd {
   void wait_until_read();
 
  private:
-  explicit Link(FrontEnd front_end, std::chrono::milliseconds timeout)
-      : FrontEnd(std::move(front_end)), timeout_(timeout) {}
+  explicit Link(FrontEnd front_end) : FrontEnd(std::move(front_end)) {}
   /// Null: the connection ended.
   Result<RawReply> read_raw();
 
-  std::chrono::milliseconds timeout_;
   bool reply_ack_ = false;
 };
 

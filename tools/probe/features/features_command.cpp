@@ -10,9 +10,9 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help = "Says what a mask from a log means, or makes one from names";
+constexpr const char* features_help = "Says what a mask from a log means, or makes one from names";
 
-constexpr const char* footer = R"(
+constexpr const char* features_footer = R"(
 Examples:
   vhostx-probe features 0x150008000
   vhostx-probe features mrg_rxbuf,version_1,event_idx
@@ -24,8 +24,8 @@ Words: names with or without prefix, in any case; masks (0x...); bit=N; all; non
 }  // namespace
 
 CLI::App* add_features_command(CLI::App& app, FeaturesOptions& options) {
-  CLI::App* const features = app.add_subcommand("features", help);
-  features->footer(footer);
+  CLI::App* const features = app.add_subcommand("features", features_help);
+  features->footer(features_footer);
   features->add_option("WORDS", options.words, "Masks and names, with commas between them (all)");
   features->add_flag("--protocol", options.protocol, "Protocol features, of SET_PROTOCOL_FEATURES");
   features->add_flag("--json", options.json, "One JSON object instead of text");

@@ -15,10 +15,10 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* listen_help =
     "Waits as a back-end for a front-end (QEMU), and shows what it wants; answers, and moves no packet";
 
-constexpr const char* footer = R"(
+constexpr const char* listen_footer = R"(
 Examples:
   vhostx-probe listen /tmp/vm0.sock
   vhostx-probe listen /tmp/vm0.sock --features=-ring_packed,-net_mq --queues 4
@@ -43,8 +43,8 @@ void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> 
 }  // namespace
 
 CLI::App* add_listen_command(CLI::App& app, ListenOptions& options) {
-  CLI::App* const listen = app.add_subcommand("listen", help);
-  listen->footer(footer);
+  CLI::App* const listen = app.add_subcommand("listen", listen_help);
+  listen->footer(listen_footer);
   listen->add_option("SOCK", options.listen, "Socket to make, where the front-end connects")->required();
   add_features_option(*listen, "--features", options.back_end.features, parse_features, "Virtio features to offer");
   add_features_option(*listen, "--protocol-features", options.back_end.protocol_features, parse_protocol_features,

@@ -14,10 +14,10 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* query_help =
     "Connects as a front-end, asks the back-end what it offers, and leaves: no memory is shared, no ring is touched";
 
-constexpr const char* footer = R"(
+constexpr const char* query_footer = R"(
 Examples:
   vhostx-probe query /tmp/vm0.sock
   vhostx-probe query --json /tmp/vm0.sock | jq .protocol_features.names)";
@@ -30,8 +30,8 @@ std::string no_back_end(const Error& error) {
 }  // namespace
 
 CLI::App* add_query_command(CLI::App& app, QueryOptions& options) {
-  CLI::App* const query = app.add_subcommand("query", help);
-  query->footer(footer);
+  CLI::App* const query = app.add_subcommand("query", query_help);
+  query->footer(query_footer);
   query->add_option("SOCK", options.path, "The back-end's Unix socket")->required();
   add_seconds_option(*query, "--timeout", options.timeout, "Seconds to wait for each reply (5)");
   query->add_flag("--force", options.force,

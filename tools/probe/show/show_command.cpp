@@ -14,9 +14,9 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help = "Shows a record that `trace --write` or `listen --write` made";
+constexpr const char* show_help = "Shows a record that `trace --write` or `listen --write` made";
 
-constexpr const char* footer = R"(
+constexpr const char* show_footer = R"(
 Examples:
   vhostx-probe show vm0.jsonl
   vhostx-probe show vm0.jsonl --filter findings
@@ -51,8 +51,8 @@ class Show {
 }  // namespace
 
 CLI::App* add_show_command(CLI::App& app, RecordShowOptions& options) {
-  CLI::App* const show = app.add_subcommand("show", help);
-  show->footer(footer);
+  CLI::App* const show = app.add_subcommand("show", show_help);
+  show->footer(show_footer);
   show->add_option("FILE", options.record, "The record; - for standard input")->required();
   add_filter_options(*show, options.output);
   show->add_flag("--no-tables{false}", options.output.tables, "No tables of features, memory and rings at the end");

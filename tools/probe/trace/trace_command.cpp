@@ -8,10 +8,10 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* trace_help =
     "Stands between a front-end and a back-end: passes every byte and descriptor on, and shows what they say";
 
-constexpr const char* footer = R"(
+constexpr const char* trace_footer = R"(
 Examples:
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock
       then QEMU: -chardev socket,id=c0,path=/tmp/seen.sock,reconnect=1
@@ -48,8 +48,8 @@ void add_show_options(CLI::App& command, ShowOptions& options) {
 }
 
 CLI::App* add_trace_command(CLI::App& app, TraceOptions& options) {
-  CLI::App* const trace = app.add_subcommand("trace", help);
-  trace->footer(footer);
+  CLI::App* const trace = app.add_subcommand("trace", trace_help);
+  trace->footer(trace_footer);
   trace->add_option("--listen", options.listen, "Socket to make, where front-ends connect")
       ->required()
       ->type_name("SOCK");
