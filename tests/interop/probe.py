@@ -86,5 +86,12 @@ class Observer:
         check(self.process.end(signal.SIGINT) == 0, f"vhostx-probe ended badly: {self.complaints()}")
 
 
+def report_page(binary, record, page):
+    """The page that `report` makes of a record, as text."""
+    run_probe(binary, "report", record, "--html", page)
+    with open(page, encoding="utf-8") as file:
+        return file.read()
+
+
 def names(events):
     return [event["name"] for event in events]

@@ -13,7 +13,7 @@ import os
 import random
 import socket
 
-from probe import Observer, names, run_probe
+from probe import Observer, names, report_page, run_probe
 from processes import check, check_equal, open_fds, run_test, wait_until
 from testpmd import Testpmd, TestpmdBackEnd
 from vhost_user import GET_FEATURES, HEADER, NetGuest, VERSION
@@ -61,6 +61,9 @@ def watch_rings(probe, seen, observer):
 def trace_testpmd(bench, switch_binary, probe):
     port, seen, record = bench.path("vm0"), bench.path("seen"), bench.path("record.jsonl")
     switch = VhostSwitch(bench, switch_binary, [port], mode="io", extra=LOOP)
+    offered = json.loads(run_probe(probe, "query", port, "--json")[0])
+    check("VIRTIO_NET_F_MRG_RXBUF" in offered["features"]["names"] and not offered["problems"], f"the offer: {offered}")
+    switch.wait_stats(lambda now: not now["ports"][0]["connected"], "query to have left")
     fds = switch.open_fds()
     observer = Observer(bench, probe, "trace", seen, "--connect", port, "--write", record, "--count-notifications", "--rings")
     guest = Testpmd(bench, seen).ready()
@@ -85,6 +88,8 @@ def trace_testpmd(bench, switch_binary, probe):
         if reply["way"] == "replies_to_front_end":
             check("answers" in reply and reply["round_trip_ns"] > 0, f"a reply without its request: {reply}")
     show_is_what_was_traced(probe, record, observer)
+    page = report_page(probe, record, bench.path("report.html"))
+    check("dpdk-testpmd and vhostx-switch" in page and "nothing found that breaks" in page, f"the page: {page[:3000]}")
     wait_until(lambda: switch.open_fds() == fds, "vhostx-switch to have the descriptors that it had")
     observer.end()
     check(not os.path.exists(seen), "the socket is removed")

@@ -11,7 +11,7 @@ import json
 
 from guest import Machine, vhost_user_arguments
 import interop_path  # noqa: F401
-from probe import Observer, names, run_probe
+from probe import Observer, names, report_page, run_probe
 from processes import check, check_equal, run_test
 from vhostx_switch import VhostSwitch
 
@@ -75,6 +75,8 @@ def observe_qemu(bench, switch_binary, probe):
     check("GET_VRING_BASE" in names(observer.messages()), "QEMU stops the rings")
     shown = [json.loads(line) for line in run_probe(probe, "show", record, "--json")[0].splitlines()]
     check_equal(len(shown), len([e for e in observer.events() if e.get("event") not in (None, "state")]), "events shown")
+    page = report_page(probe, record, bench.path("report.html"))
+    check("qemu-system" in page and page.count("<h2") >= 4, "a page with both connections")
     observer.end()
     listener.end()
     switch.finish()
