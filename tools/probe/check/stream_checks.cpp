@@ -41,7 +41,7 @@ Verdict many_in_one_write(const Subject& subject) {
   return passed("{} requests in one write, {} replies", count, count);
 }
 
-Verdict in_order(const Subject& subject) {
+Verdict answers_in_order(const Subject& subject) {
   need_offered(subject, VirtioFeature::vhost_user_protocol_features);
   Link link = Link::open(subject);
   for (const Request request : {Request::get_features, Request::get_protocol_features, Request::get_features})
@@ -75,7 +75,8 @@ Verdict descriptor_with_first_byte(const Subject& subject) {
 void add_stream_checks(Checks& checks) {
   checks.push_back({"stream.one-byte-at-a-time", "Header", "a message may come in pieces", one_byte_at_a_time});
   checks.push_back({"stream.many-in-one-write", "Header", "several messages may come at once", many_in_one_write});
-  checks.push_back({"stream.replies-in-order", "Communication", "questions are answered in their order", in_order});
+  checks.push_back(
+      {"stream.replies-in-order", "Communication", "questions are answered in their order", answers_in_order});
   checks.push_back({"stream.descriptor-with-header", "Communication",
                     "a descriptor comes with the first byte, payload may follow later", descriptor_with_first_byte});
 }

@@ -19,7 +19,7 @@ namespace {
 
 constexpr int all_seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
-bool write_all(int fd, std::string_view text) {
+bool write_document(int fd, std::string_view text) {
   while (!text.empty()) {
     const auto written = ::write(fd, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
@@ -77,7 +77,7 @@ Result<void> Publisher::publish(const std::vector<ConnectionFacts>& connections)
   if (text.size() > published_bytes_max)
     return make_error(ErrorCode::limit, "{} bytes to publish, at most {}", text.size(), published_bytes_max);
   UniqueFd file(::memfd_create(published_name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file || !write_all(file.get(), text) || ::fcntl(file.get(), F_ADD_SEALS, all_seals) != 0)
+  if (!file || !write_document(file.get(), text) || ::fcntl(file.get(), F_ADD_SEALS, all_seals) != 0)
     return make_system_error(errno, "publishing what rings there are");
   file_ = std::move(file);
   text_ = std::move(text);

@@ -32,9 +32,9 @@ void set_all(RingWatch& watch, std::vector<ConnectionFacts> connections,
   watch.keep_only(numbers);
 }
 
-class Relay final : public RingSource {
+class RelaySource final : public RingSource {
  public:
-  explicit Relay(int pid) : pid_(pid), name_(text_of_process(pid)) {}
+  explicit RelaySource(int pid) : pid_(pid), name_(text_of_process(pid)) {}
 
   Result<void> refresh(RingWatch& watch, const Look&) override {
     auto connections = read_published(pid_);
@@ -98,7 +98,7 @@ Result<std::unique_ptr<RingSource>> open_relay(const std::string& pid_or_socket)
     if (!listener) return listener.error();
     pid = *listener;
   }
-  return std::unique_ptr<RingSource>(std::make_unique<Relay>(*pid));
+  return std::unique_ptr<RingSource>(std::make_unique<RelaySource>(*pid));
 }
 
 Result<std::unique_ptr<RingSource>> open_qemu(const std::string& qmp_socket, std::optional<int> pid) {
