@@ -116,6 +116,7 @@ class Session {
 class Sessions {
  public:
   Decoded take(const Event& event) { return by_connection_[event.connection].take(event); }
+  void forget(std::uint32_t connection) { by_connection_.erase(connection); }
   const std::map<std::uint32_t, Session>& all() const noexcept { return by_connection_; }
   /// Null: there was none.
   const Session* find(std::uint32_t connection) const noexcept {

@@ -40,8 +40,10 @@ class Observation {
 
   void take(Event&& event, std::vector<UniqueFd>&& files) {
     output_.take(event);
-    const Session* const session = output_.session(event.connection);
-    if (session != nullptr) watch_.take(event, output_.last(), session->state(), std::move(files));
+    if (event.kind == EventKind::closed)
+      forget(event.connection);
+    else if (const Session* const session = output_.session(event.connection); session != nullptr)
+      watch_.take(event, output_.last(), session->state(), std::move(files));
     publish();
   }
 
@@ -57,6 +59,11 @@ class Observation {
   }
 
  private:
+  void forget(std::uint32_t connection) {
+    watch_.forget(connection);
+    std::erase_if(counted_, [connection](const auto& entry) { return entry.first.first == connection; });
+  }
+
   void count(const Relay& relay) {
     for (const auto& [ring, counts] : relay.notifiers().counts()) {
       NotificationCounts& seen = counted_[{relay.connection(), ring}];
@@ -114,6 +121,7 @@ int observe(RelayLoopOptions options, const ShowOptions& show, const std::string
   handlers.on_tick = [&](const std::list<Relay>& relays) { observation.tick(relays); };
   handlers.on_problem = [&](const std::string& problem) { output.problem(problem); };
   if (auto ran = run_relays(options, handlers, signals.get()); !ran) return fail(options.listen, ran.error().message);
+  output.summarise();
   return static_cast<int>(output.record_is_whole() ? ExitCode::good : ExitCode::failed);
 }
 

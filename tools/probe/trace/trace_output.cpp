@@ -26,18 +26,22 @@ Result<std::unique_ptr<TraceOutput>> TraceOutput::open(TraceOutputOptions option
 
 void TraceOutput::take(const Event& event) {
   last_ = sessions_.take(event);
-  count(last_);
+  count(event, last_);
   if (record_) write_record(line_of(event, &last_));
-  if (event.kind == EventKind::closed)
+  if (event.kind == EventKind::closed) {  // front-ends may come and go for months
     changed_.erase(event.connection);
-  else if (event.kind == EventKind::message)
+    sessions_.forget(event.connection);
+  } else if (event.kind == EventKind::message) {
     changed_.insert(event.connection);
+  }
   changed_at_ = std::chrono::steady_clock::now();
   if (options_.quiet || (options_.filter && !options_.filter->shows(event, last_))) return;
   print(options_.json ? line_of(event, &last_) : text_of(event, last_, style_));
 }
 
-void TraceOutput::count(const Decoded& decoded) {
+void TraceOutput::count(const Event& event, const Decoded& decoded) {
+  connections_ += event.kind == EventKind::opened ? 1 : 0;
+  messages_ += event.kind == EventKind::message ? 1 : 0;
   for (const Finding& finding : decoded.findings)
     if (finding.weight == Finding::Weight::violation) ++violations_;
 }
@@ -59,6 +63,11 @@ void TraceOutput::show_rings(const std::string& rings) {
   if (options_.quiet) return;
   const std::string_view object = std::string_view(rings).substr(0, rings.find_last_not_of('\n') + 1);
   print(options_.json ? fmt::format("{{\"event\":\"rings\",\"rings\":{}}}\n", object) : "\n" + rings + "\n");
+}
+
+void TraceOutput::summarise() {
+  if (options_.json || options_.quiet) return;
+  print(fmt::format("{} messages on {} connections, {} violations\n", messages_, connections_, violations_));
 }
 
 void TraceOutput::problem(const std::string& text) { fmt::print(stderr, "vhostx-probe: {}\n", text); }

@@ -41,20 +41,22 @@ class TraceOutput {
   void tick(std::chrono::steady_clock::time_point now, const NodesOf& nodes);
   /// The live rings, as text or as one JSON object on a line.
   void show_rings(const std::string& rings);
+  /// "93 messages on 2 connections, 0 violations", as text alone.
+  void summarise();
   void problem(const std::string& text);
 
+  /// Null once it is closed.
   const Session* session(std::uint32_t connection) const noexcept { return sessions_.find(connection); }
   /// What the last event was taken for.
   const Decoded& last() const noexcept { return last_; }
   /// Whether everything that was seen is in the record.
   bool record_is_whole() const noexcept { return record_whole_; }
-  std::uint64_t violations() const noexcept { return violations_; }
 
  private:
   explicit TraceOutput(TraceOutputOptions options);
   void write_record(const std::string& line);
   void print(const std::string& text);
-  void count(const Decoded& decoded);
+  void count(const Event& event, const Decoded& decoded);
 
   TraceOutputOptions options_;
   TextStyle style_;
@@ -65,6 +67,8 @@ class TraceOutput {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> record_{nullptr, &std::fclose};
   bool record_whole_ = true;
   bool output_works_ = true;
+  std::uint64_t connections_ = 0;
+  std::uint64_t messages_ = 0;
   std::uint64_t violations_ = 0;
 };
 
