@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
@@ -14,6 +15,7 @@
 #include "base/event_fd.hpp"
 #include "tests/tools/probe_events.hpp"
 #include "tools/front_end/front_end.hpp"
+#include "tools/probe/session/fd_facts.hpp"
 #include "tools/probe/session/session.hpp"
 #include "tools/probe/trace/relay.hpp"
 #include "tools/probe/trace/relay_io.hpp"
@@ -90,6 +92,24 @@ class ProbeRelay : public ::testing::Test {
   std::vector<Event> events;
   std::size_t files_seen = 0;
 };
+
+TEST(FdFacts, AreAskedOfTheKernel) {
+  const UniqueFd memory(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  ASSERT_EQ(::ftruncate(memory.get(), 1 << 20), 0);
+  ASSERT_EQ(::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SHRINK), 0);
+  const FdFacts facts = look_at_fd(memory.get());
+  EXPECT_EQ(facts.kind, "memfd");
+  EXPECT_EQ(facts.bytes, std::uint64_t{1} << 20);
+  EXPECT_EQ(facts.page_bytes, static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  EXPECT_EQ(facts.seals, std::vector<std::string>{"shrink"});
+  EXPECT_EQ(facts.inode, inode_of(memory.get()));
+  const UniqueFd program(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(look_at_fd(program.get()).kind, "file");
+  EXPECT_EQ(look_at_fd(program.get()).page_bytes, 0U);
+  const UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+  EXPECT_EQ(look_at_fd(event.get()).kind, "eventfd");
+  EXPECT_EQ(look_at_fd(socket_pair()[0].get()).kind, "socket");
+}
 
 TEST_F(ProbeRelay, PassesBytesAndDescriptorsOnAsTheyCame) {
   start();

@@ -41,9 +41,11 @@ std::vector<std::string> seals_of(int fd) {
 }
 
 // memfds of huge pages lie in hugetlbfs too, all others in tmpfs: the name tells them from files there.
+// Only files of these two have seals to ask for; of others no more is asked: their file system may be a process that
+// does not answer.
 void look_at_file(int fd, FdFacts& facts) {
   struct statfs system {};
-  if (::fstatfs(fd, &system) != 0) return;
+  if (::fcntl(fd, F_GET_SEALS) < 0 || ::fstatfs(fd, &system) != 0) return;
   const bool huge = system.f_type == HUGETLBFS_MAGIC;
   facts.kind = facts.name.compare(0, memfd_prefix.size(), memfd_prefix) == 0 ? "memfd"
                : huge                                                        ? "hugetlbfs"
