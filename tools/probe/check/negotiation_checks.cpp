@@ -100,11 +100,11 @@ Verdict empty_protocol_features(const Subject& subject) {
 
 Verdict all_that_is_offered(const Subject& subject) {
   Link link = Link::open(subject);
-  const FeatureSet all = subject.features;
+  const FeatureSet every = subject.features;
   link.put(make_request(Request::set_owner));
   if (subject.protocol.has(ProtocolFeature::reply_ack)) link.negotiate_protocol({ProtocolFeature::reply_ack});
   // What changes the ring's layout or needs more requests is left out.
-  const FeatureSet taken = all.without({VirtioFeature::ring_packed, VirtioFeature::iommu_platform});
+  const FeatureSet taken = every.without({VirtioFeature::ring_packed, VirtioFeature::iommu_platform});
   link.change(make_request(Request::set_features, U64{taken.bits()}));
   link.sync("SET_FEATURES");
   return passed("{:#x} taken", taken.bits());

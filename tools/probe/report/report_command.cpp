@@ -17,10 +17,10 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* help =
+constexpr const char* report_help =
     "Makes one page for a browser from a record: findings, features, memory, rings, and every message";
 
-constexpr const char* footer = R"(
+constexpr const char* report_footer = R"(
 The page is one file: it asks for nothing, runs nothing, and can be printed.
 
 Examples:
@@ -76,8 +76,8 @@ int write(const std::string& path, const std::string& page) {
 }  // namespace
 
 CLI::App* add_report_command(CLI::App& app, ReportOptions& options) {
-  CLI::App* const report = app.add_subcommand("report", help);
-  report->footer(footer);
+  CLI::App* const report = app.add_subcommand("report", report_help);
+  report->footer(report_footer);
   report->add_option("FILE", options.path, "A record: what `trace --write` wrote; - reads standard input")->required();
   report->add_option("--html", options.html, "The page's file, replaced once the page is whole; - is standard output")
       ->type_name("FILE")

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "tools/probe/session/event_text.hpp"
+
 namespace vhostx::tools::probe {
 namespace {
 
@@ -22,14 +24,6 @@ constexpr const char* heading =
     "  ring    size  avail   used  in flight     avail/s      used/s     kicks/s     calls/s  kicks  calls  state";
 
 // ---- text
-
-// A name may come from another process: no escape sequence of its goes to the terminal.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char each) { return static_cast<unsigned char>(each) < ' ' || each == '\x7f'; },
-      '?');
-  return text;
-}
 
 std::string rate_text(const std::optional<double>& rate) { return rate ? fmt::format("{:.0f}", *rate) : "-"; }
 

@@ -20,10 +20,10 @@ using Clock = std::chrono::steady_clock;
 // Looks between refreshes: 16 bits count half round in that time at 16 million packets a second.
 constexpr int look_interval_ms = 2;
 
-constexpr const char* help =
+constexpr const char* rings_help =
     "Shows live rings: how far driver and device are, what is in flight, how fast they go, which are stuck";
 
-constexpr const char* footer = R"(
+constexpr const char* rings_footer = R"(
 Guest memory is read, never written. Reading that of another process takes the right to: be its user, or root.
 Each refresh comes after an interval; a ring shows as stuck once it was watched for as long as --stuck says.
 
@@ -101,8 +101,8 @@ class Watcher {
 }  // namespace
 
 CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
-  CLI::App* const rings = app.add_subcommand("rings", help);
-  rings->footer(footer);
+  CLI::App* const rings = app.add_subcommand("rings", rings_help);
+  rings->footer(rings_footer);
   CLI::Option_group* const what = rings->add_option_group("What to watch");
   what->add_option("PID|SOCK", options.relay,
                    "A running `vhostx-probe trace` or `listen`: its process number, or the socket that it listens at");
