@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/translation_placer.hpp"
 
+#include <vector>
+
+#include "numa/move.hpp"
+
 namespace vhostx::backend {
 
-void TranslationPlacer::follow(const std::shared_ptr<const memory::GuestMemory>& memory,
-                               const NodeHistogram& rings) noexcept {
+void TranslationPlacer::follow(const std::shared_ptr<const memory::GuestMemory>& memory, const NodeHistogram& rings) {
   const int node = rings.main_node();
   if (!follows_ || memory == nullptr || node == no_node) return;
   if (node == node_ && placed_.lock() == memory) return;
-  placed_ = memory;
-  node_ = node;
+  std::vector<MemoryArea> areas;
   for (const memory::HostSpan& span : memory->own_pages())
-    if (span.size != 0) kernel_.move(span.data, span.size, node);
+    if (span.size != 0) areas.push_back({reinterpret_cast<std::uintptr_t>(span.data), span.size});
+  const NodeHistogram now = numa::move_to(kernel_, areas, node).after.histogram;
+  // A node that is full takes nothing, and the kernel calls that success: tried again at the next look.
+  placed_ = now.on(node) == now.placed() ? memory : nullptr;
+  node_ = node;
 }
 
 }  // namespace vhostx::backend

@@ -19,7 +19,8 @@ class TranslationPlacer {
       : kernel_(kernel), follows_(options.numa == NumaPolicy::follow && kernel.has_several_nodes()) {}
 
   /// `rings`: how many run on which node.
-  void follow(const std::shared_ptr<const memory::GuestMemory>& memory, const NodeHistogram& rings) noexcept;
+  /// Pages that do not go are tried again the next time.
+  void follow(const std::shared_ptr<const memory::GuestMemory>& memory, const NodeHistogram& rings);
 
  private:
   const numa::Kernel& kernel_;

@@ -118,6 +118,20 @@ TEST_F(Translations, GoWhereMostRingsAreAndStayThere) {
   EXPECT_EQ(node(), 3);
 }
 
+TEST_F(Translations, AreTriedAgainWhereTheNodeWasFull) {
+  TranslationPlacer placer(options, kernel);
+  kernel.room = 1;
+  placer.follow(memory, rings);
+  EXPECT_EQ(node(), 1) << "the first page went, the others did not";
+  kernel.room = 1000;
+  const std::uint32_t moves = kernel.moves;
+  placer.follow(memory, rings);
+  EXPECT_GT(kernel.moves, moves);
+  const std::uint32_t settled = kernel.moves;
+  placer.follow(memory, rings);
+  EXPECT_EQ(kernel.moves, settled);
+}
+
 TEST_F(Translations, OfANewTableGoThereToo) {
   TranslationPlacer placer(options, kernel);
   placer.follow(memory, rings);

@@ -13,7 +13,7 @@ from numa_machine import areas_of
 from processes import Failure
 
 PAGE_BITS = 12
-GUEST_MEMORY = "memfd:vhostx-bench"
+GUEST_MEMORY = "memfd:vhostx-guest"
 KINDS = ("ring state", "mbufs", "guest memory", "everything else")
 
 Accesses = namedtuple("Accesses", "local remote")

@@ -78,7 +78,8 @@ def check_all_on(lab, switch, guests, nodes):
     """Port I is on nodes[I], the switch says first and then the kernel; traffic flows and has lost nothing."""
     stats = switch.wait_on(nodes)
     for index, node in enumerate(nodes):
-        check_on(lab.machine, switch, stats, index, node)
+        # The switch's word is about the rings; the port's table of translations has its turn after them.
+        settles(lambda index=index, node=node: check_on(lab.machine, switch, stats, index, node))
     received = guests.check_traffic()
     print(f"  ports on nodes {nodes}; {guests.check_traffic(received)} packets so far, all there, once, in order")
     return stats
