@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,18 +12,18 @@
 namespace vhostx::protocol {
 namespace {
 
-// Room for fds_max descriptors and no more: the kernel closes the rest and says MSG_CTRUNC.
-constexpr std::size_t control_bytes = CMSG_SPACE(sizeof(int) * fds_max);
-
+// Room for `most` descriptors and no more: the kernel closes the rest and says MSG_CTRUNC.
+template <std::size_t most>
 struct alignas(cmsghdr) Control {
-  std::byte bytes[control_bytes];
+  std::byte bytes[CMSG_SPACE(sizeof(int) * most)];
 };
 
 // MSG_DONTWAIT for each call: the other holder of a descriptor that a peer sent could switch O_NONBLOCK off.
 int flags_of(Blocking blocking) noexcept { return blocking == Blocking::no ? MSG_DONTWAIT : 0; }
 
-// True: all were kept.
-bool collect(msghdr& message, FdList& fds) noexcept {
+// keep(UniqueFd) is false where it has no room. True: all were kept.
+template <typename Keep>
+bool collect(msghdr& message, Keep keep) {
   bool kept = true;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
@@ -30,15 +31,16 @@ bool collect(msghdr& message, FdList& fds) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      kept = fds.add(UniqueFd(fd)) && kept;
+      kept = keep(UniqueFd(fd)) && kept;
     }
   }
   return kept;
 }
 
-void attach(msghdr& message, Control& control, const FdList& fds) noexcept {
-  if (fds.empty()) return;
-  const std::size_t bytes = fds.size() * sizeof(int);
+template <std::size_t most, typename FdAt>
+void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_at) noexcept {
+  if (count == 0) return;
+  const std::size_t bytes = count * sizeof(int);
   std::memset(&control, 0, sizeof control);
   message.msg_control = control.bytes;
   message.msg_controllen = CMSG_SPACE(bytes);
@@ -46,16 +48,15 @@ void attach(msghdr& message, Control& control, const FdList& fds) noexcept {
   part->cmsg_level = SOL_SOCKET;
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(bytes);
-  for (std::size_t i = 0; i < fds.size(); ++i) {
-    const int fd = fds.get(i);
+  for (std::size_t i = 0; i < count; ++i) {
+    const int fd = fd_at(i);
     std::memcpy(CMSG_DATA(part) + i * sizeof fd, &fd, sizeof fd);
   }
 }
 
-}  // namespace
-
-Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept {
-  Control control;
+template <std::size_t most, typename Keep>
+Transfer receive_with(int socket, std::span<std::byte> into, Blocking blocking, Keep keep) {
+  Control<most> control;
   iovec piece{into.data(), into.size()};
   msghdr message{};
   ssize_t got = 0;
@@ -67,23 +68,49 @@ Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking bl
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags_of(blocking));
   } while (got < 0 && errno == EINTR);
   if (got < 0) return {0, errno, false};
-  const bool kept = collect(message, fds);
+  const bool kept = collect(message, keep);
   return {static_cast<std::size_t>(got), 0, !kept || (message.msg_flags & MSG_CTRUNC) != 0};
 }
 
-Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept {
-  Control control;
+template <std::size_t most, typename FdAt>
+Transfer transmit_with(int socket, std::span<const std::byte> bytes, std::size_t count, FdAt fd_at,
+                       Blocking blocking) noexcept {
+  Control<most> control;
   iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  attach(message, control, fds);
+  attach(message, control, count, fd_at);
   ssize_t sent = 0;
   do {
     sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | flags_of(blocking));
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return {0, errno, false};
   return {static_cast<std::size_t>(sent), 0, false};
+}
+
+}  // namespace
+
+Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept {
+  return receive_with<fds_max>(socket, into, blocking, [&fds](UniqueFd fd) { return fds.add(std::move(fd)); });
+}
+
+Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking) {
+  return receive_with<fds_of_a_message_max>(socket, into, blocking, [&fds](UniqueFd fd) {
+    fds.push_back(std::move(fd));
+    return true;
+  });
+}
+
+Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept {
+  return transmit_with<fds_max>(
+      socket, bytes, fds.size(), [&fds](std::size_t i) { return fds.get(i); }, blocking);
+}
+
+Transfer transmit(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds,
+                  Blocking blocking) noexcept {
+  return transmit_with<fds_of_a_message_max>(
+      socket, bytes, fds.size(), [&fds](std::size_t i) { return fds[i].get(); }, blocking);
 }
 
 }  // namespace vhostx::protocol

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
+#include "base/unique_fd.hpp"
 #include "protocol/fd_list.hpp"
 
 namespace vhostx::protocol {
@@ -23,5 +25,13 @@ Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking bl
 
 /// `bytes` not empty, with all of `fds`, which stay the caller's. Raises no SIGPIPE.
 Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept;
+
+/// The kernel's SCM_MAX_FD: how many descriptors one message can have at all.
+inline constexpr std::size_t fds_of_a_message_max = 253;
+
+/// The same for one who passes on what the specification forbids: up to fds_of_a_message_max descriptors.
+Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking);
+Transfer transmit(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds,
+                  Blocking blocking) noexcept;
 
 }  // namespace vhostx::protocol

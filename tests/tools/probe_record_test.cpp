@@ -110,6 +110,15 @@ TEST(ProbeRecord, SurvivesDamage) {
   }
 }
 
+TEST(ProbeRecord, TablesOfALiveTraceArePassedOver) {
+  const std::string live = record_of({full_event()}) + "{\"event\":\"state\",\"connection\":1,\"state\":{}}\n" +
+                           "{\"event\":\"rings\",\"rings\":{}}\n" + line_of(full_event());
+  const auto [record, events] = read(live);
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(events.size(), 2U);
+  EXPECT_NE(error_of(live + "{\"event\":\"other\"}\n").find("line 6: "), std::string::npos);
+}
+
 TEST(ProbeRecord, ALineThatWasBeingWrittenIsLeftOut) {
   const std::string text = record_of({full_event(), full_event()});
   const auto [record, events] = read(text.substr(0, text.size() - 20));

@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 
 #include "base/event_fd.hpp"
+#include "protocol/socket_io.hpp"
 #include "tests/tools/probe_events.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/session/fd_facts.hpp"
 #include "tools/probe/session/session.hpp"
 #include "tools/probe/trace/relay.hpp"
-#include "tools/probe/trace/relay_io.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -36,6 +36,13 @@ ino_t inode_of(int fd) {
   struct stat status {};
   EXPECT_EQ(::fstat(fd, &status), 0);
   return status.st_ino;
+}
+
+Transfer transmit_now(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds) {
+  return transmit(socket, bytes, fds, Blocking::no);
+}
+Transfer receive_now(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds) {
+  return protocol::receive(socket, into, fds, Blocking::no);
 }
 
 class ProbeRelay : public ::testing::Test {
@@ -66,12 +73,12 @@ class ProbeRelay : public ::testing::Test {
     std::vector<UniqueFd> fds;
     for (std::size_t i = 0; i < message.fd_count(); ++i) fds.push_back(duplicate(message.fd(i)));
     const auto bytes = encode(message);
-    ASSERT_EQ(relay_transmit(socket.get(), bytes, fds).bytes, bytes.size());
+    ASSERT_EQ(transmit_now(socket.get(), bytes, fds).bytes, bytes.size());
   }
   /// What has arrived, at most `most` bytes.
   static std::vector<std::byte> receive(const UniqueFd& socket, std::vector<UniqueFd>& fds, std::size_t most = 65536) {
     std::vector<std::byte> bytes(most);
-    bytes.resize(relay_receive(socket.get(), bytes, fds).bytes);
+    bytes.resize(receive_now(socket.get(), bytes, fds).bytes);
     return bytes;
   }
   static std::vector<std::byte> receive_all(const UniqueFd& socket, std::vector<UniqueFd>& fds) {
@@ -138,7 +145,7 @@ TEST_F(ProbeRelay, PassesRubbishOnToo) {
   std::vector<std::byte> arrived;
   std::vector<UniqueFd> fds;
   for (std::size_t sent = 0; sent < rubbish.size();) {
-    sent += relay_transmit(front_end.get(), std::span(rubbish).subspan(sent), {}).bytes;
+    sent += transmit_now(front_end.get(), std::span(rubbish).subspan(sent), {}).bytes;
     turn();
     const auto piece = receive_all(back_end, fds);
     arrived.insert(arrived.end(), piece.begin(), piece.end());
@@ -156,7 +163,7 @@ TEST_F(ProbeRelay, PassesMoreDescriptorsOnThanTheSpecificationAllows) {
   std::vector<UniqueFd> fds;
   for (int i = 0; i < 100; ++i) fds.push_back(duplicate(file.get()));
   const auto bytes = encode(make_request(FrontEndRequest::set_owner));
-  ASSERT_EQ(relay_transmit(front_end.get(), bytes, fds).bytes, bytes.size());
+  ASSERT_EQ(transmit_now(front_end.get(), bytes, fds).bytes, bytes.size());
   turn();
   std::vector<UniqueFd> arrived;
   EXPECT_EQ(receive(back_end, arrived), bytes);
@@ -169,7 +176,7 @@ TEST_F(ProbeRelay, PassesOnByteByByte) {
   const auto bytes = encode(make_request(FrontEndRequest::set_vring_num, VringState{1, 256}));
   std::vector<UniqueFd> fds;
   for (const auto byte : bytes) {
-    ASSERT_EQ(relay_transmit(front_end.get(), std::span(&byte, 1), {}).bytes, 1U);
+    ASSERT_EQ(transmit_now(front_end.get(), std::span(&byte, 1), {}).bytes, 1U);
     turn();
   }
   EXPECT_EQ(receive_all(back_end, fds), bytes);
@@ -181,7 +188,7 @@ TEST_F(ProbeRelay, WaitsForASlowReaderAndHoldsLittle) {
   const auto bytes = encode(make_request(FrontEndRequest::get_features));
   std::size_t sent = 0;
   for (bool room = true; room;) {
-    const auto put = relay_transmit(front_end.get(), bytes, {});
+    const auto put = transmit_now(front_end.get(), bytes, {});
     sent += put.bytes;
     turn();
     room = put.error == 0;
@@ -225,7 +232,7 @@ TEST_F(ProbeRelay, TellsOfMessagesThatWereCutOff) {
   start();
   auto bytes = encode(make_request(FrontEndRequest::set_vring_num, VringState{1, 256}));
   bytes.resize(bytes.size() - 3);
-  relay_transmit(front_end.get(), bytes, {});
+  transmit_now(front_end.get(), bytes, {});
   front_end.reset();
   turn();
   ASSERT_EQ(events.size(), 3U);
@@ -236,7 +243,7 @@ TEST_F(ProbeRelay, TellsOfMessagesThatWereCutOff) {
 
   start();
   events.clear();
-  relay_transmit(front_end.get(), std::span(bytes).first(5), {});
+  transmit_now(front_end.get(), std::span(bytes).first(5), {});
   front_end.reset();
   turn();
   EXPECT_EQ(events.at(0).kind, EventKind::note);

@@ -12,7 +12,7 @@
 
 #include "tests/tools/probe_ring_file.hpp"
 #include "tools/probe/options.hpp"
-#include "tools/probe/rings/processes.hpp"
+#include "tools/probe/processes.hpp"
 #include "tools/probe/rings/published.hpp"
 #include "tools/probe/rings/qmp_rings.hpp"
 #include "tools/probe/rings/ring_source.hpp"

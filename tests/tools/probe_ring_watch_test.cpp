@@ -275,7 +275,7 @@ TEST(RingTable, IsTextAndJson) {
   EXPECT_NE(text.find("   1 tx    256    300     10        290"), std::string::npos) << text;
   EXPECT_NE(text.find("290 in flight, more than the ring's 256"), std::string::npos);
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << "colours only if asked for";
-  EXPECT_NE(text_of_rings(rows, {true}).find("\x1b[31m"), std::string::npos);
+  EXPECT_NE(text_of_rings(rows, {true}).find(TextStyle{true}.violation()), std::string::npos);
   const std::string line = json_of_rings(rows, "me (1)", 4s);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
   const auto ring = nlohmann::json::parse(line)["rings"][0];

@@ -52,4 +52,9 @@ Result<SocketUsers> users_of(const std::string& path) {
   return count_users(table, path);
 }
 
+bool in_use(const std::string& path) {
+  const auto users = users_of(path);
+  return users && users->connected != 0;
+}
+
 }  // namespace vhostx::tools::probe

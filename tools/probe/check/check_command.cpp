@@ -18,11 +18,6 @@ std::optional<bool> device_of(const CheckOptions& options) {
   return options.device == "net";
 }
 
-bool in_use(const std::string& path) {
-  const auto users = users_of(path);
-  return users && users->connected != 0;
-}
-
 bool replaces_report(const CheckOptions& options) { return options.junit && *options.junit == "-"; }
 
 void show(const CheckOptions& options, const CheckResult& result, std::size_t number, bool colours) {
@@ -72,9 +67,7 @@ int run_check(const CheckOptions& options) {
     return end_of(true);
   }
   for (const auto& path : {options.path, options.second})
-    if (!options.force && !path.empty() && in_use(path))
-      return fail(path, "another front-end is connected, and may be dropped for this one; --force checks all the same",
-                  ExitCode::in_use);
+    if (!options.force && !path.empty() && in_use(path)) return fail(path, in_use_text, ExitCode::in_use);
   Subject subject{.path = options.path, .second = options.second, .timeout = options.timeout};
   if (const auto known = explore(subject, device_of(options)); !known) return fail(options.path, known.error().message);
   return run_selected(options, subject, checks);

@@ -41,11 +41,7 @@ CLI::App* add_query_command(CLI::App& app, QueryOptions& options) {
 }
 
 int run_query(const QueryOptions& options) {
-  const auto users = users_of(options.path);
-  if (!options.force && users && users->connected != 0)
-    return fail(options.path,
-                "another front-end is connected, and may be dropped for this one; --force asks all the same",
-                ExitCode::in_use);
+  if (!options.force && in_use(options.path)) return fail(options.path, in_use_text, ExitCode::in_use);
   auto front_end = FrontEnd::connect_once(options.path, options.timeout);
   if (!front_end) return fail(options.path, no_back_end(front_end.error()));
   const auto facts = query(*front_end);

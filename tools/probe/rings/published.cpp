@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
-#include "tools/probe/rings/processes.hpp"
+#include "tools/probe/processes.hpp"
 
 namespace vhostx::tools::probe {
 namespace {

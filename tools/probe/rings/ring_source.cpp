@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "base/error.hpp"
-#include "tools/probe/rings/processes.hpp"
+#include "tools/probe/processes.hpp"
 #include "tools/probe/rings/published.hpp"
 #include "tools/probe/rings/qmp_client.hpp"
 #include "tools/probe/rings/qmp_rings.hpp"

@@ -8,17 +8,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "tools/probe/session/event_text.hpp"
-
 namespace vhostx::tools::probe {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* red = "\x1b[31m";
-constexpr const char* yellow = "\x1b[33m";
-constexpr const char* bold = "\x1b[1m";
-constexpr const char* plain = "\x1b[0m";
 
 constexpr const char* heading =
     "  ring    size  avail   used  in flight     avail/s      used/s     kicks/s     calls/s  kicks  calls  state";
@@ -60,13 +53,13 @@ std::string line_of(const RingRow& row) {
                      sample.calls_suppressed ? "off" : "on", state_of(row));
 }
 
-void add_row(std::string& text, const RingRow& row, RingTableStyle style) {
-  const char* const colour = row.stuck_for ? red : yellow;
+void add_row(std::string& text, const RingRow& row, const TextStyle& style) {
+  const char* const colour = row.stuck_for ? style.violation() : style.remark();
   const bool coloured = style.colours && !row.notes.empty() && (row.stuck_for || row.started);
   auto out = std::back_inserter(text);
   fmt::format_to(out, "{}{}\n", coloured ? colour : "", line_of(row));
   for (const auto& note : row.notes) fmt::format_to(out, "         {}\n", printable(note));
-  if (coloured) text += plain;
+  if (coloured) text += style.plain();
 }
 
 // ---- JSON
@@ -131,7 +124,7 @@ Json row_json(const RingRow& row) {
 
 }  // namespace
 
-std::string text_of_rings(const std::vector<RingRow>& rows, RingTableStyle style) {
+std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style) {
   if (rows.empty()) return "no rings\n";
   std::string text;
   const RingRow* before = nullptr;
@@ -139,8 +132,8 @@ std::string text_of_rings(const std::vector<RingRow>& rows, RingTableStyle style
   for (const RingRow& row : rows) {
     if (before == nullptr || before->connection != row.connection)
       fmt::format_to(std::back_inserter(text), "{}connection {}{}{}\n{}{}\n", before == nullptr ? "" : "\n",
-                     row.connection, row.name.empty() ? "" : ": ", printable(row.name), style.colours ? bold : "",
-                     heading + std::string(style.colours ? plain : ""));
+                     row.connection, row.name.empty() ? "" : ": ", printable(row.name), style.strong(),
+                     std::string(heading) + style.plain());
     add_row(text, row, style);
     most = std::min(most, row.rates.most.value_or(most));
     before = &row;

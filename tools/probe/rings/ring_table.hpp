@@ -6,15 +6,12 @@
 #include <vector>
 
 #include "tools/probe/rings/ring_watch.hpp"
+#include "tools/probe/session/event_text.hpp"
 
 namespace vhostx::tools::probe {
 
-struct RingTableStyle {
-  bool colours = false;  ///< ANSI: what is stuck red, what is remarkable yellow.
-};
-
 /// A table for each connection; where there is no row, a line that says so.
-std::string text_of_rings(const std::vector<RingRow>& rows, RingTableStyle style = {});
+std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style = {});
 
 /// One object on one line; README.md of tools/probe/ has its keys. `source`: what is watched; `time`: since the begin.
 std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time);

@@ -84,7 +84,7 @@ class Watcher {
   int show(bool first) {
     const auto rows = watch_.sample(now());
     if (options_.json) return print(json_of_rings(rows, source_.name(), now()));
-    const std::string text = source_.name() + '\n' + text_of_rings(rows, {style_of_output().colours});
+    const std::string text = source_.name() + '\n' + text_of_rings(rows, style_of_output());
     if (::isatty(STDOUT_FILENO) == 0) return print((first ? "" : "\n") + text);
     return print((first ? "\x1b[2J" : "") + in_place(text));
   }

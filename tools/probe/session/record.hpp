@@ -36,9 +36,9 @@ Result<RecordHeader> header_of(const std::string& line);
 
 inline constexpr std::size_t record_line_bytes_max = 256 * 1024;  ///< Longer lines are no record of ours.
 
-/// Reads a record: the header, then each event to `take`. Error: "line 7: ...", after all events before that line were
-/// given to `take`. A last line without its end is one that was being written when the program was stopped: it is left
-/// out, and `cut` says so. `begin` is given the header before any event.
+/// Reads a record, or what `trace --json` prints: the header, then each event to `take`. Error: "line 7: ...", after
+/// all events before that line were given to `take`. A last line without its end is one that was being written when the
+/// program was stopped: it is left out, and `cut` says so. `begin` is given the header before any event.
 struct ReadRecord {
   RecordHeader header;
   std::size_t events = 0;

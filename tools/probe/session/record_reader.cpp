@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "protocol/socket_io.hpp"
 #include "tools/probe/session/record.hpp"
 
 namespace vhostx::tools::probe {
@@ -15,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t fds_of_a_message_max = 253;  // the kernel's SCM_MAX_FD
 constexpr std::size_t text_bytes_max = 4096;
 
 Error wrong(const char* key, const char* expected) {
@@ -133,7 +133,7 @@ void read_message(Reader& reader, Event& event) {
   if (!event.cut_off && event.payload.size() != expected)
     reader.fail(make_error(ErrorCode::invalid_argument, "\"payload\" has {} bytes, expected {}", event.payload.size(),
                            expected));
-  if (const Json* fds = reader.array("fds", fds_of_a_message_max))
+  if (const Json* fds = reader.array("fds", protocol::fds_of_a_message_max))
     for (const Json& fd : *fds) event.fds.push_back(read_fd(fd, reader));
 }
 
@@ -170,12 +170,17 @@ Result<RecordHeader> header_of(const std::string& line) {
   return header;
 }
 
-Result<Event> event_of(const std::string& line) {
+namespace {
+
+/// None: a line that trace --json has and a record has not, which says only what can be concluded.
+Result<std::optional<Event>> event_in(const std::string& line) {
   const auto object = object_in(line);
   if (!object) return object.error();
   Reader reader(*object);
+  const std::string name = reader.text("event");
+  if (name == "state" || name == "rings") return std::optional<Event>();
   Event event;
-  const auto kind = kind_named(reader.text("event"));
+  const auto kind = kind_named(name);
   if (!kind) return wrong("event", "kind of event");
   event.kind = *kind;
   event.time = std::chrono::nanoseconds(reader.number<std::int64_t>("time_ns", INT64_MAX));
@@ -187,7 +192,16 @@ Result<Event> event_of(const std::string& line) {
   }
   if (event.kind == EventKind::closed || event.kind == EventKind::note) event.text = reader.text("text");
   if (reader.error()) return *reader.error();
-  return event;
+  return std::optional<Event>(std::move(event));
+}
+
+}  // namespace
+
+Result<Event> event_of(const std::string& line) {
+  auto event = event_in(line);
+  if (!event) return event.error();
+  if (!*event) return wrong("event", "kind of event that records have");
+  return **std::move(event);
 }
 
 namespace {
@@ -225,10 +239,11 @@ Result<ReadRecord> read_record(std::istream& input, const std::function<void(Eve
       if (begin) begin(record.header);
       continue;
     }
-    auto event = event_of(text);
+    auto event = event_in(text);
     if (!event && record.cut) return record;
     if (!event) return at_line(number, event.error().message);
-    take(*std::move(event));
+    if (!*event) continue;
+    take(**std::move(event));
     ++record.events;
   }
   if (number == 1) return make_error(ErrorCode::invalid_argument, "an empty file, expected a record of vhostx-probe");

@@ -31,21 +31,27 @@ class Show {
   void take(const Event& event) {
     const Decoded decoded = sessions_.take(event);
     if (options_.filter && !options_.filter->shows(event, decoded)) return;
-    print(options_.json ? line_of(event, &decoded) : text_of(event, decoded, style_));
+    show(options_.json ? line_of(event, &decoded) : text_of(event, decoded, style_));
   }
 
   void print_states() {
     if (options_.json || !options_.tables) return;
     for (const auto& [connection, session] : sessions_.all()) {
       const std::string state = text_of(session.state(), {}, style_);
-      if (!state.empty()) print(fmt::format("\nconnection {}, in the end\n{}", connection, state));
+      if (!state.empty()) show(fmt::format("\nconnection {}, in the end\n{}", connection, state));
     }
   }
 
+  /// Standard output has taken all of it.
+  bool shown() const noexcept { return shown_; }
+
  private:
+  void show(const std::string& text) { shown_ = shown_ && print(text) == static_cast<int>(ExitCode::good); }
+
   const TraceOutputOptions& options_;
   TextStyle style_;
   Sessions sessions_;
+  bool shown_ = true;
 };
 
 }  // namespace
@@ -71,7 +77,7 @@ int run_show(const RecordShowOptions& options) {
   show.print_states();
   if (!record) return fail(options.record, record.error().message);
   if (record->cut) fail(options.record, "the last line is cut off: what stands above is whole");
-  return static_cast<int>(ExitCode::good);
+  return static_cast<int>(show.shown() ? ExitCode::good : ExitCode::failed);
 }
 
 }  // namespace vhostx::tools::probe

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Notifiers: kick and call eventfds that were exchanged for our own, so that what passes through them can be counted.
-// That is the one thing in which a front-end and a back-end can tell that somebody is between them: a notification
+// That is a thing in which a front-end and a back-end can tell that somebody is between them: a notification
 // takes a turn of our loop.
 #pragma once
 

@@ -75,7 +75,7 @@ class Observation {
   void show_rings(Clock::time_point now) {
     const auto rows = watch_.sample(now - begun_);
     output_.show_rings(show_.output.json ? json_of_rings(rows, "trace", now - begun_)
-                                         : text_of_rings(rows, {style_of_output().colours}));
+                                         : text_of_rings(rows, style_of_output()));
   }
 
   // What cannot be published cannot be watched from elsewhere; the connection goes on. Said once.

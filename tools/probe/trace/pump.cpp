@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "protocol/socket_io.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/session/fd_facts.hpp"
-#include "tools/probe/trace/relay_io.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -27,7 +27,7 @@ void Pump::read() {
   const std::size_t wanted =
       in_header ? header_.size() - header_have_ : std::min<std::uint64_t>(payload_left_, piece.size());
   std::vector<UniqueFd> fds;
-  const RelayTransfer got = relay_receive(source_, std::span(piece).first(wanted), fds);
+  const auto got = protocol::receive(source_, std::span(piece).first(wanted), fds, protocol::Blocking::no);
   if (got.error == EAGAIN) return;
   if (got.fds_lost) hooks_.on_note("descriptors were lost: this process may not have as many open");
   if (got.error != 0) return end(std::generic_category().message(got.error));
@@ -95,7 +95,7 @@ void Pump::end(const std::string& why) {
 
 void Pump::write() {
   while (!output_.empty()) {
-    const RelayTransfer sent = relay_transmit(destination_, output_, output_fds_);
+    const auto sent = protocol::transmit(destination_, output_, output_fds_, protocol::Blocking::no);
     if (sent.error == EAGAIN) return;
     if (sent.error != 0) {  // nobody is there to read it
       ended_ = true;

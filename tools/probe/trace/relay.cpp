@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/trace/relay.hpp"
 
-#include <fstream>
 #include <utility>
 
-#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include "tools/front_end/front_end.hpp"
+#include "tools/probe/processes.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -33,10 +32,7 @@ Peer peer_of(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return {};
-  Peer peer{credentials.pid, {}};
-  std::ifstream name(fmt::format("/proc/{}/comm", peer.pid));
-  std::getline(name, peer.program);
-  return peer;
+  return {credentials.pid, program_of(credentials.pid)};
 }
 
 Relay::Relay(UniqueFd front_end, UniqueFd back_end, const RelayOptions& options, EventSink sink)

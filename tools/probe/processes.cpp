@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/probe/rings/processes.hpp"
+#include "tools/probe/processes.hpp"
 
 #include <algorithm>
 #include <array>
