@@ -171,6 +171,38 @@ TEST_F(ProbeRelay, PassesMoreDescriptorsOnThanTheSpecificationAllows) {
   EXPECT_EQ(events.back().fds.size(), 100U);
 }
 
+TEST_F(ProbeRelay, PassesDescriptorsOnWithTheByteThatTheyCameWith) {
+  start();
+  const auto bytes = encode(make_request(FrontEndRequest::set_vring_num, VringState{1, 256}));
+  std::vector<UniqueFd> fds;
+  fds.emplace_back(::memfd_create("late", MFD_CLOEXEC));
+  const std::span all(bytes);
+  ASSERT_EQ(transmit_now(front_end.get(), all.first(header_bytes), {}).bytes, header_bytes);
+  ASSERT_EQ(transmit_now(front_end.get(), all.subspan(header_bytes), fds).bytes, bytes.size() - header_bytes);
+  turn();
+  std::vector<UniqueFd> arrived;
+  EXPECT_EQ(receive(back_end, arrived, header_bytes).size(), header_bytes);
+  EXPECT_TRUE(arrived.empty());
+  EXPECT_EQ(receive(back_end, arrived), bytes_of(VringState{1, 256}));
+  ASSERT_EQ(arrived.size(), 1U);
+  EXPECT_EQ(inode_of(arrived[0].get()), inode_of(fds[0].get()));
+}
+
+TEST_F(ProbeRelay, PassesOnThatASideSendsNoMore) {
+  start();
+  send(front_end, make_request(FrontEndRequest::get_features));
+  ::shutdown(front_end.get(), SHUT_WR);
+  turn();
+  std::vector<UniqueFd> fds;
+  EXPECT_EQ(receive(back_end, fds).size(), header_bytes);
+  char byte = 0;
+  EXPECT_EQ(::recv(back_end.get(), &byte, 1, MSG_DONTWAIT), 0) << "its end is seen";
+  EXPECT_FALSE(relay->over());
+  send(back_end, make_reply(make_request(FrontEndRequest::get_features).header(), U64{1}));
+  turn();
+  EXPECT_EQ(receive(front_end, fds).size(), header_bytes + 8) << "and what the other one still says arrives";
+}
+
 TEST_F(ProbeRelay, PassesOnByteByByte) {
   start();
   const auto bytes = encode(make_request(FrontEndRequest::set_vring_num, VringState{1, 256}));

@@ -49,7 +49,6 @@ Decoded Session::take(const Event& event) {
       decoded.text = text_of_peer("front-end", event.front_end) + ", " + text_of_peer("back-end", event.back_end);
       break;
     case EventKind::closed:
-      closed_ = true;
       decoded.text = event.text;
       find_unanswered(decoded.findings);
       break;

@@ -88,7 +88,6 @@ class Session {
   /// The next event of this connection.
   Decoded take(const Event& event);
   const SessionState& state() const noexcept { return state_; }
-  bool closed() const noexcept { return closed_; }
   std::uint64_t events() const noexcept { return events_; }
 
  private:
@@ -109,7 +108,6 @@ class Session {
   SessionState state_;
   std::array<std::deque<Waiting>, 2> waiting_;  ///< Requests of the front-end, and of the back-end.
   std::uint64_t events_ = 0;
-  bool closed_ = false;
 };
 
 /// All connections of a record, each with its Session.
