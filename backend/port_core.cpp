@@ -7,6 +7,7 @@
 #include "backend/features.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
+#include "base/file_system.hpp"
 #include "numa/kernel.hpp"
 
 namespace vhostx::backend {
@@ -118,6 +119,12 @@ void PortCore::take_socket(UniqueFd socket) {
 bool PortCore::make_room() {
   if (farewell_) finish_session();  // it waits for loans only
   if (closed_) return false;
+  // A front-end whose descriptors nobody can close leaves them here; the next ones must not add to them without end.
+  if (constexpr std::size_t closing_max = 16; closing_aside() >= closing_max) {
+    log_.warning("a front-end was turned away: {} descriptors of earlier ones cannot be closed", closing_aside());
+    if (connector_ != nullptr) connector_->lost();
+    return false;
+  }
   if (session_ == nullptr) return true;
   if (!session_->peer_is_gone()) {
     log_.warning("a second front-end was turned away: one at a time");
