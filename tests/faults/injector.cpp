@@ -43,7 +43,6 @@ const bool traced = std::getenv("VHOSTX_INJECT") != nullptr;
 
 }  // namespace
 
-// For the wrappers below: whether this call is the one.
 bool fails(Call call) noexcept {
   if (!counting.load(std::memory_order_acquire) || !in_library) return false;
   const unsigned nth = 1 + seen[static_cast<std::size_t>(call)].fetch_add(1, std::memory_order_relaxed);

@@ -64,6 +64,9 @@ unsigned calls_seen(Call call) noexcept;
 /// Whether this thread's calls are the library's now.
 bool is_in_library() noexcept;
 
+/// For what stands in a call's place: counts it, and says whether it is the one to fail; errno is set then.
+bool fails(Call call) noexcept;
+
 /// While one lives, this thread's calls are the library's, or (Spared) are not.
 class CallsAre {
  public:

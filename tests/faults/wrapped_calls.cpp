@@ -14,10 +14,6 @@
 
 #include "tests/faults/injector.hpp"
 
-namespace vhostx::test {
-bool fails(Call call) noexcept;
-}
-
 using vhostx::test::Call;
 using vhostx::test::fails;
 
