@@ -2,15 +2,16 @@
 #include "backend/control_loop.hpp"
 
 #include <cassert>
+#include <condition_variable>
 #include <csignal>
+#include <deque>
 #include <exception>
-#include <future>
 #include <pthread.h>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
@@ -53,7 +54,24 @@ Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& o
 ControlLoop::ControlLoop(const BackendOptions& options)
     : mode_(options.control_thread),
       log_(options.log, options.log_level),
-      debugs_(options.log && options.log_level == LogLevel::debug) {}
+      debugs_(options.log && options.log_level == LogLevel::debug) {
+  reserve_timers();
+}
+
+// Asio keeps the timers that run in a vector, which keeps the room that it had: a timer that is started when memory is
+// out finds its place, unless hundreds run.
+void ControlLoop::reserve_timers() {
+  constexpr std::size_t count = 256;
+  struct Cancelled {  // what waits must be told before its room goes, also when there is no memory for all of it
+    asio::io_context& io;
+    ~Cancelled() { io.poll(); }
+  };
+  const auto room = std::make_unique<protocol::HandlerMemory<count>>();
+  const Cancelled cancelled{io_};
+  std::deque<asio::steady_timer> timers;
+  for (std::size_t i = 0; i < count; ++i)
+    timers.emplace_back(io_, std::chrono::hours(1)).async_wait(protocol::kept_in(*room, [](const std::error_code&) {}));
+}
 
 ControlLoop::~ControlLoop() { shut_down(); }
 
@@ -100,7 +118,7 @@ void ControlLoop::shut_down() {
     if (std::exchange(stopped_, true)) return;
     // The last work that is posted: what comes from now on runs where it is called.
     if (thread_.joinable())
-      asio::post(io_, [this] {
+      protocol::post_kept(executor(), last_work_, [this] {
         close_ports();
         io_.stop();
       });
@@ -128,25 +146,43 @@ bool ControlLoop::runs_here() const noexcept {
   return mode_ == ControlThread::application || thread_.get_id() == std::this_thread::get_id();
 }
 
-bool ControlLoop::post(std::function<void()> work) {
+// Who waits has the memory for it, because a port ends in this way too, and that cannot fail.
+struct ControlLoop::Errand {
+  const std::function<void()>& work;
+  protocol::HandlerMemory<1> memory;
+  std::mutex lock;
+  std::condition_variable done_changed;
+  bool done = false;
+  std::exception_ptr thrown;
+
+  void run() noexcept {
+    try {
+      work();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    const std::lock_guard guard(lock);  // whose release is the last that is touched: the errand may then be gone
+    done = true;
+    done_changed.notify_one();
+  }
+  void wait() {
+    std::unique_lock guard(lock);
+    done_changed.wait(guard, [this] { return done; });
+  }
+};
+
+bool ControlLoop::post(Errand& errand) {
   const std::lock_guard guard(lock_);
   if (stopped_) return false;
-  asio::post(io_, std::move(work));
+  protocol::post_kept(executor(), errand.memory, [&errand] { errand.run(); });
   return true;
 }
 
 void ControlLoop::post_and_wait(const std::function<void()>& work) {
-  std::promise<void> done;
-  const auto task = [&work, &done] {
-    try {
-      work();
-      done.set_value();
-    } catch (...) {
-      done.set_exception(std::current_exception());
-    }
-  };
-  if (runs_here() || !post(task)) return work();
-  done.get_future().get();
+  Errand errand{work};
+  if (runs_here() || !post(errand)) return work();
+  errand.wait();
+  if (errand.thrown) std::rethrow_exception(errand.thrown);
 }
 
 void ControlLoop::add(const std::shared_ptr<PortCore>& port) { ports_.emplace(port.get(), port); }

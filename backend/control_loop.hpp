@@ -19,6 +19,7 @@
 #include <vhostx/result.hpp>
 
 #include "base/logger.hpp"
+#include "protocol/handler_memory.hpp"
 
 namespace vhostx::backend {
 
@@ -70,11 +71,14 @@ class ControlLoop {
   void run_thread() noexcept;
   void close_ports();
   bool runs_here() const noexcept;
-  bool post(std::function<void()> work);
+  struct Errand;
+  bool post(Errand& errand);
+  void reserve_timers();
 
   const ControlThread mode_;
   Logger log_;
   const bool debugs_;
+  protocol::HandlerMemory<1> last_work_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unordered_map<const PortCore*, std::weak_ptr<PortCore>> ports_;

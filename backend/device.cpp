@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
 #include "backend/features.hpp"
@@ -242,7 +243,10 @@ void Device::describe_to(PortInfo& info) const noexcept {
   info.memory_bytes = memory == nullptr ? 0 : memory->bytes();
   if (dma_ != nullptr) {
     info.memory_regions_for_dma = static_cast<std::uint32_t>(dma_->regions_mapped());
-    info.dma_problem = dma_->reason();
+    try {
+      info.dma_problem = dma_->reason();
+    } catch (const std::bad_alloc&) {  // the number says that there is one
+    }
   }
   info.mtu = mtu_;
   info.status = status_;

@@ -5,6 +5,8 @@
 
 #include <asio/posix/stream_descriptor.hpp>
 
+#include "protocol/handler_memory.hpp"
+
 namespace vhostx::backend {
 
 struct FdWatch::State {
@@ -14,6 +16,7 @@ struct FdWatch::State {
   asio::posix::stream_descriptor descriptor;
   std::function<void()> on_readable;
   bool ended = false;
+  protocol::HandlerMemory<1> memory;
 };
 
 FdWatch::FdWatch(asio::any_io_executor executor, int fd, std::function<void()> on_readable)
@@ -26,10 +29,11 @@ FdWatch::~FdWatch() {
 
 void FdWatch::arm() {
   // The handler holds the state: it may run, cancelled, when the watch is gone.
+  auto on_readable = [state = state_](const asio::error_code& error) {
+    if (!state->ended && !error) state->on_readable();
+  };
   state_->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                                [state = state_](const asio::error_code& error) {
-                                  if (!state->ended && !error) state->on_readable();
-                                });
+                                protocol::kept_in(state_->memory, std::move(on_readable)));
 }
 
 }  // namespace vhostx::backend

@@ -18,6 +18,7 @@ class FdWatch {
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
 
+  /// Takes no memory.
   void arm();
 
  private:

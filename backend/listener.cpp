@@ -2,6 +2,7 @@
 #include "backend/listener.hpp"
 
 #include <cerrno>
+#include <exception>
 #include <unistd.h>
 #include <utility>
 
@@ -55,8 +56,13 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor,
     ::unlink(path.c_str());
     return make_system_error(error, "listening on '{}'", path);
   }
-  return std::unique_ptr<Listener>(
-      new Listener(std::move(executor), path, std::move(socket).value(), file, std::move(log), std::move(on_socket)));
+  try {
+    return std::unique_ptr<Listener>(
+        new Listener(std::move(executor), path, std::move(socket).value(), file, std::move(log), std::move(on_socket)));
+  } catch (...) {
+    ::unlink(path.c_str());
+    throw;
+  }
 }
 
 Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, FileId file, Logger log,
@@ -67,7 +73,7 @@ Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd so
       log_(std::move(log)),
       on_socket_(std::move(on_socket)),
       timer_(executor),
-      watch_(executor, socket_.get(), [this] { accept_some(); }) {
+      watch_(executor, socket_.get(), [this] { serve(); }) {
   watch_.arm();
 }
 
@@ -75,6 +81,16 @@ Listener::~Listener() {
   struct stat status {};
   if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == file_.device && status.st_ino == file_.inode)
     ::unlink(path_.c_str());
+}
+
+// A turn that was broken off would never be followed by another one.
+void Listener::serve() noexcept {
+  try {
+    accept_some();
+  } catch (const std::exception& error) {
+    log_.error("accepting on '{}': {}", path_, error.what());
+    timer_.start(pause, [this] { serve(); });
+  }
 }
 
 void Listener::accept_some() {
@@ -100,7 +116,7 @@ void Listener::pause_after(int error) {
   if (!std::exchange(short_of_fds_, true))
     log_.warning("{}; trying again every {} ms", make_system_error(error, "accepting on '{}'", path_).message,
                  pause.count());
-  timer_.start(pause, [this] { accept_some(); });
+  timer_.start(pause, [this] { serve(); });
 }
 
 }  // namespace vhostx::backend

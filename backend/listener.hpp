@@ -38,6 +38,7 @@ class Listener {
 
   Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, FileId file, Logger log,
            std::function<void(UniqueFd)> on_socket);
+  void serve() noexcept;
   void accept_some();
   void pause_after(int error);
 

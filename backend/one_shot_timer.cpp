@@ -7,6 +7,8 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "protocol/handler_memory.hpp"
+
 namespace vhostx::backend {
 
 struct OneShotTimer::State {
@@ -15,6 +17,7 @@ struct OneShotTimer::State {
   asio::steady_timer timer;
   // A wait that was cancelled too late finds another round. The owner's end may come on another thread.
   std::atomic<std::uint64_t> round{0};
+  protocol::HandlerMemory<2> memory;  // a wait, and the one before it that was cancelled and has not been told
 };
 
 OneShotTimer::OneShotTimer(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
@@ -24,10 +27,11 @@ OneShotTimer::~OneShotTimer() { cancel(); }
 void OneShotTimer::start(std::chrono::milliseconds delay, std::function<void()> on_expiry) {
   cancel();
   state_->timer.expires_after(delay);
-  state_->timer.async_wait(
-      [state = state_, round = state_->round.load(), callback = std::move(on_expiry)](const asio::error_code& error) {
-        if (!error && round == state->round) callback();
-      });
+  auto on_end = [state = state_, round = state_->round.load(),
+                 callback = std::move(on_expiry)](const asio::error_code& error) {
+    if (!error && round == state->round) callback();
+  };
+  state_->timer.async_wait(protocol::kept_in(state_->memory, std::move(on_end)));
 }
 
 void OneShotTimer::cancel() noexcept {

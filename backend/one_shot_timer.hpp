@@ -19,6 +19,7 @@ class OneShotTimer {
   OneShotTimer& operator=(const OneShotTimer&) = delete;
 
   /// Calls `on_expiry`, which may destroy the timer, after `delay`; what was started before is cancelled.
+  /// Takes no memory, if `on_expiry` takes none and it is not started again and again in one turn of the loop.
   void start(std::chrono::milliseconds delay, std::function<void()> on_expiry);
   void cancel() noexcept;
 

@@ -39,6 +39,7 @@ PortCore::~PortCore() = default;
 Result<void> PortCore::make_vrings() {
   const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
   vrings_.reserve(count);
+  events_.reserve(8 + 2 * std::size_t{count});  // a turn in which each ring stops and recalls its loans, or is disabled
   for (std::uint16_t i = 0; i < count; ++i) {
     auto vring = VringCore::create(i, options_, *attention_);
     if (!vring) return std::move(vring).error();
@@ -98,7 +99,7 @@ void PortCore::attend() {
   run_turn([this] { session_->device().serve_wishes(); });
 }
 
-void PortCore::take_socket(UniqueFd socket) {
+void PortCore::take_socket(UniqueFd socket) noexcept {
   const auto self = shared_from_this();
   if (!make_room()) return;
   try {
@@ -135,7 +136,7 @@ bool PortCore::make_room() {
   return !closed_;
 }
 
-void PortCore::end_session(Error reason) {
+void PortCore::end_session(Error reason) noexcept {
   if (session_ == nullptr || farewell_) return;
   const auto self = shared_from_this();
   if (reason.code == ErrorCode::closed)
@@ -151,7 +152,7 @@ void PortCore::end_session(Error reason) {
   finish_session();
 }
 
-void PortCore::finish_session() {
+void PortCore::finish_session() noexcept {
   if (session_ == nullptr || !farewell_) return;
   const auto self = shared_from_this();
   Error reason = *std::exchange(farewell_, std::nullopt);
@@ -162,7 +163,7 @@ void PortCore::finish_session() {
   deliver();
 }
 
-void PortCore::drop_session() {
+void PortCore::drop_session() noexcept {
   if (session_ == nullptr) return;
   session_->device().stop_rings();
   session_->device().give_up_loans();
@@ -217,16 +218,21 @@ std::vector<RegionPlacement> PortCore::memory_placement() const {
   return session_ == nullptr ? std::vector<RegionPlacement>() : session_->device().memory_placement();
 }
 
-void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) {
-  if (!closed_ && handler_) events_.push_back({std::move(event), std::move(keep)});
+void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) noexcept {
+  if (closed_ || !handler_) return;
+  try {
+    events_.push_back({std::move(event), std::move(keep)});
+  } catch (const std::bad_alloc&) {
+    log_.error("out of memory: an event is lost, {} wait", events_.size() - delivered_);
+  }
 }
 
-void PortCore::turn_done() {
+void PortCore::turn_done() noexcept {
   if (connector_ != nullptr) connector_->peer_is_good();
   deliver();
 }
 
-void PortCore::run_turn(const std::function<void()>& change) {
+void PortCore::run_turn(const std::function<void()>& change) noexcept {
   const auto self = shared_from_this();
   try {
     change();
@@ -237,14 +243,15 @@ void PortCore::run_turn(const std::function<void()>& change) {
 }
 
 // The handler may destroy the Port: this, and the caller's frames below, must then touch nothing of it but `self`.
-void PortCore::deliver() {
-  if (loop_->delivering() || events_.empty()) return;
+void PortCore::deliver() noexcept {
+  if (loop_->delivering()) return;
   const auto self = shared_from_this();
-  while (!events_.empty() && !closed_) {
-    const Queued next = std::move(events_.front());
-    events_.pop_front();
+  while (delivered_ < events_.size() && !closed_) {
+    const Queued next = std::move(events_[delivered_++]);  // one that comes meanwhile may move them all
     call_handler(next.event);
   }
+  events_.clear();
+  delivered_ = 0;
 }
 
 void PortCore::call_handler(const PortEvent& event) noexcept {
@@ -258,7 +265,7 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   }
 }
 
-void PortCore::publish_info() {
+void PortCore::publish_info() noexcept {
   PortInfo info;
   info.connected = session_ != nullptr && !farewell_;
   info.features_offered = offered_features(options_).bits();
@@ -266,7 +273,7 @@ void PortCore::publish_info() {
   info.connections = connections_;
   if (session_ != nullptr) session_->device().describe_to(info);
   const std::lock_guard guard(info_lock_);
-  info_ = info;
+  info_ = std::move(info);
 }
 
 PortInfo PortCore::info() const {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -63,17 +62,17 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   bool logs_messages() const noexcept { return loop_->debugs(); }
 
   /// Queues an event; `keep` lives until it has been delivered.
-  void emit(PortEvent event, std::shared_ptr<const void> keep);
+  void emit(PortEvent event, std::shared_ptr<const void> keep) noexcept;
   /// What info() answers from now on.
-  void publish_info();
+  void publish_info() noexcept;
   /// The session took a message: what it emitted is delivered. The session may be gone afterwards.
-  void turn_done();
+  void turn_done() noexcept;
   /// `change`, then turn_done(), for what happens outside of messages.
-  void run_turn(const std::function<void()>& change);
+  void run_turn(const std::function<void()>& change) noexcept;
   /// Stops the vrings and drops the session, with which the call may come. Where loans are out it lingers for them.
-  void end_session(Error reason);
+  void end_session(Error reason) noexcept;
   /// A session that lingered has its loans back, or has waited long enough, or has to make room.
-  void finish_session();
+  void finish_session() noexcept;
   /// A ring started, or memory changed.
   void placement_due() { placement_watch_.due(); }
   /// Looks at the rings that run, and delivers what has changed.
@@ -92,12 +91,12 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   };
 
   Result<void> make_vrings();
-  void take_socket(UniqueFd socket);
+  void take_socket(UniqueFd socket) noexcept;
   bool make_room();
   void watch_attention();
   void attend();
-  void drop_session();
-  void deliver();
+  void drop_session() noexcept;
+  void deliver() noexcept;
   void call_handler(const PortEvent& event) noexcept;
 
   const std::shared_ptr<ControlLoop> loop_;
@@ -115,7 +114,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   OneShotTimer loan_timer_;
   PlacementWatch placement_watch_;
   std::vector<std::weak_ptr<const zerocopy::DmaMemory>> mapped_;  // tables that this port made and that live
-  std::deque<Queued> events_;
+  std::vector<Queued> events_;  // with room for what usually waits, so that no event is lost where memory is
+  std::size_t delivered_ = 0;   // of them
   std::uint64_t connections_ = 0;
   bool closed_ = false;
 

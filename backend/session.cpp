@@ -27,7 +27,7 @@ Session::Session(PortCore& port, UniqueFd socket)
       loan_timer_(port.executor()),
       channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
                {.on_message = [this](Message&& message) { handle(std::move(message)); },
-                .on_closed = [this](const Error& reason) { port_.end_session(reason); }},
+                .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); }},
                {.message_timeout = port.options().message_timeout}) {}
 
 void Session::handle(Message&& message) {
@@ -63,14 +63,24 @@ bool Session::lingers() {
 
 void Session::wait_for_loans() {
   loans_due_ = std::chrono::steady_clock::now() + port_.options().loan_timeout;
-  loan_timer_.start(std::chrono::milliseconds(0), [this] { look_at_loans(); });
+  look_at_loans_in(std::chrono::milliseconds(0));
+}
+
+void Session::look_at_loans_in(std::chrono::milliseconds pause) {
+  loan_timer_.start(pause, [this] {
+    try {
+      look_at_loans();
+    } catch (const std::exception& error) {
+      port_.end_session(make_error(ErrorCode::out_of_memory, "{}", error.what()));
+    }
+  });
 }
 
 // The application frees its mbufs on threads of its own, and nobody there makes a system call to tell us.
 void Session::look_at_loans() {
   constexpr std::chrono::milliseconds pause{1};
   if (!device_.settle_loans()) {
-    if (std::chrono::steady_clock::now() < loans_due_) return loan_timer_.start(pause, [this] { look_at_loans(); });
+    if (std::chrono::steady_clock::now() < loans_due_) return look_at_loans_in(pause);
     device_.give_up_loans();
     port_.look_after_loans();
   }

@@ -42,6 +42,7 @@ class Session {
 
   void finish(const protocol::Header& request, Result<Reply> outcome);
   void wait_for_loans();
+  void look_at_loans_in(std::chrono::milliseconds pause);
   void look_at_loans();
   void handle(protocol::Message&& message);
   Result<Reply> dispatch(protocol::Message& message);

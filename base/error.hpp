@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Makers of Error values: a formatted text, and errno where there is one.
+// Makers of Error values: a formatted text, and errno where there is one. Without memory for the text it is left out:
+// an error must not become an exception.
 #pragma once
 
 #include <cerrno>
@@ -14,16 +15,24 @@
 namespace vhostx {
 
 template <typename... Args>
-Error make_error(ErrorCode code, fmt::format_string<Args...> text, Args&&... args) {
-  return Error{code, fmt::format(text, std::forward<Args>(args)...), 0};
+Error make_error(ErrorCode code, fmt::format_string<Args...> text, Args&&... args) noexcept {
+  try {
+    return Error{code, fmt::format(text, std::forward<Args>(args)...), 0};
+  } catch (...) {
+    return Error{code, {}, 0};
+  }
 }
 
 /// "<text>: <strerror>"; `system_errno` is the errno given.
 template <typename... Args>
-Error make_system_error(int system_errno, fmt::format_string<Args...> text, Args&&... args) {
-  return Error{ErrorCode::system,
-               fmt::format(text, std::forward<Args>(args)...) + ": " + std::generic_category().message(system_errno),
-               system_errno};
+Error make_system_error(int system_errno, fmt::format_string<Args...> text, Args&&... args) noexcept {
+  try {
+    return Error{ErrorCode::system,
+                 fmt::format(text, std::forward<Args>(args)...) + ": " + std::generic_category().message(system_errno),
+                 system_errno};
+  } catch (...) {
+    return Error{ErrorCode::system, {}, system_errno};
+  }
 }
 
 }  // namespace vhostx

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Logger: formats a line only when somebody wants it, and survives a sink that throws.
+// Logger: formats a line only when somebody wants it, and survives a sink that throws, or no memory for the line.
 #pragma once
 
 #include <string>
@@ -21,28 +21,34 @@ class Logger {
   Logger with_prefix(std::string_view prefix) const;
 
   template <typename... Args>
-  void debug(fmt::format_string<Args...> text, Args&&... args) const {
+  void debug(fmt::format_string<Args...> text, Args&&... args) const noexcept {
     log(LogLevel::debug, text, std::forward<Args>(args)...);
   }
   template <typename... Args>
-  void info(fmt::format_string<Args...> text, Args&&... args) const {
+  void info(fmt::format_string<Args...> text, Args&&... args) const noexcept {
     log(LogLevel::info, text, std::forward<Args>(args)...);
   }
   template <typename... Args>
-  void warning(fmt::format_string<Args...> text, Args&&... args) const {
+  void warning(fmt::format_string<Args...> text, Args&&... args) const noexcept {
     log(LogLevel::warning, text, std::forward<Args>(args)...);
   }
   template <typename... Args>
-  void error(fmt::format_string<Args...> text, Args&&... args) const {
+  void error(fmt::format_string<Args...> text, Args&&... args) const noexcept {
     log(LogLevel::error, text, std::forward<Args>(args)...);
   }
 
  private:
   template <typename... Args>
-  void log(LogLevel level, fmt::format_string<Args...> text, Args&&... args) const {
-    if (sink_ && level >= lowest_) write(level, fmt::format(text, std::forward<Args>(args)...));
+  void log(LogLevel level, fmt::format_string<Args...> text, Args&&... args) const noexcept {
+    if (!sink_ || level < lowest_) return;
+    try {
+      write(level, fmt::format(text, std::forward<Args>(args)...));
+    } catch (...) {
+      write_without_memory(level);
+    }
   }
   void write(LogLevel level, std::string_view line) const noexcept;
+  void write_without_memory(LogLevel level) const noexcept;
 
   LogSink sink_;
   LogLevel lowest_ = LogLevel::info;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <new>
 #include <optional>
 #include <poll.h>
@@ -16,11 +17,11 @@
 #include <vector>
 
 #include <asio/local/stream_protocol.hpp>
-#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <sys/socket.h>
 
 #include "base/error.hpp"
+#include "protocol/handler_memory.hpp"
 #include "protocol/socket_io.hpp"
 
 namespace vhostx::protocol {
@@ -65,6 +66,21 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
  private:
   enum class Step { message, would_block, failed };
 
+  // While the owner is called, what calls it stays.
+  class InHandler {
+   public:
+    explicit InHandler(State& state) noexcept : state_(state) { state_.in_handler_ = true; }
+    ~InHandler() {
+      state_.in_handler_ = false;
+      if (state_.owner_is_gone_) state_.drop_handlers();
+    }
+    InHandler(const InHandler&) = delete;
+    InHandler& operator=(const InHandler&) = delete;
+
+   private:
+    State& state_;
+  };
+
   void wait_readable();
   void read_later();
   void read_turn();
@@ -81,8 +97,10 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   bool flush();
   void wait_writable();
 
-  void fail(Error error);
-  void report(const Error& error);
+  template <typename Turn>
+  void guarded(Turn turn) noexcept;
+  void fail(Error error) noexcept;
+  void report();
   void release() noexcept;
   void drop_handlers() noexcept;
 
@@ -109,6 +127,9 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   std::deque<Outgoing> output_;
   std::size_t output_bytes_ = 0;
   bool write_is_scheduled_ = false;
+
+  Error failure_;
+  HandlerMemory<5> memory_;  // for reading, writing, a deadline and one before it, the report of the end
 };
 
 void Channel::State::start(UniqueFd fd) {
@@ -125,12 +146,15 @@ void Channel::State::start(UniqueFd fd) {
 void Channel::State::wait_readable() {
   if (read_is_scheduled_) return;
   read_is_scheduled_ = true;
-  socket_.async_wait(asio::socket_base::wait_read, [self = shared_from_this()](const std::error_code& error) {
+  auto on_readable = [self = shared_from_this()](const std::error_code& error) {
     self->read_is_scheduled_ = false;
     if (!self->open_) return;
-    if (error) return self->fail(make_system_error(error.value(), "waiting for the peer"));
-    self->read_turn();
-  });
+    self->guarded([&] {
+      if (error) return self->fail(make_system_error(error.value(), "waiting for the peer"));
+      self->read_turn();
+    });
+  };
+  socket_.async_wait(asio::socket_base::wait_read, kept_in(memory_, std::move(on_readable)));
 }
 
 void Channel::State::read_turn() {
@@ -154,9 +178,9 @@ void Channel::State::read_turn() {
 void Channel::State::read_later() {
   if (read_is_scheduled_) return;
   read_is_scheduled_ = true;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  post_kept(socket_.get_executor(), memory_, [self = shared_from_this()] {
     self->read_is_scheduled_ = false;
-    if (self->open_) self->read_turn();
+    if (self->open_) self->guarded([&] { self->read_turn(); });
   });
 }
 
@@ -232,10 +256,8 @@ void Channel::State::deliver() {
   Message message = std::move(*message_);
   forget_message();
   if (auto checked = check_message(incoming_, message); !checked) return fail(checked.error());
-  in_handler_ = true;
+  const InHandler in_handler(*this);
   if (handlers_.on_message) handlers_.on_message(std::move(message));
-  in_handler_ = false;
-  if (owner_is_gone_) drop_handlers();
 }
 
 void Channel::State::forget_message() noexcept {
@@ -253,12 +275,15 @@ void Channel::State::start_deadline() {
   if (deadline_is_set_ || !message_has_begun()) return;
   deadline_is_set_ = true;
   deadline_.expires_after(options_.message_timeout);
-  deadline_.async_wait([self = shared_from_this(), message = messages_read_](const std::error_code& error) {
+  auto on_deadline = [self = shared_from_this(), message = messages_read_](const std::error_code& error) {
     if (error || !self->open_ || message != self->messages_read_) return;
-    self->fail(make_error(ErrorCode::timed_out, "a message stopped after {} bytes for {} ms",
-                          self->header_bytes_read_ + self->payload_bytes_read_,
-                          self->options_.message_timeout.count()));
-  });
+    self->guarded([&] {
+      self->fail(make_error(ErrorCode::timed_out, "a message stopped after {} bytes for {} ms",
+                            self->header_bytes_read_ + self->payload_bytes_read_,
+                            self->options_.message_timeout.count()));
+    });
+  };
+  deadline_.async_wait(kept_in(memory_, std::move(on_deadline)));
 }
 
 // ---- writing
@@ -308,12 +333,15 @@ bool Channel::State::flush() {
 void Channel::State::wait_writable() {
   if (write_is_scheduled_) return;
   write_is_scheduled_ = true;
-  socket_.async_wait(asio::socket_base::wait_write, [self = shared_from_this()](const std::error_code& error) {
+  auto on_writable = [self = shared_from_this()](const std::error_code& error) {
     self->write_is_scheduled_ = false;
     if (!self->open_) return;
-    if (error) return self->fail(make_system_error(error.value(), "waiting for the peer to read"));
-    if (self->flush() && self->output_.empty()) self->wait_readable();
-  });
+    self->guarded([&] {
+      if (error) return self->fail(make_system_error(error.value(), "waiting for the peer to read"));
+      if (self->flush() && self->output_.empty()) self->wait_readable();
+    });
+  };
+  socket_.async_wait(asio::socket_base::wait_write, kept_in(memory_, std::move(on_writable)));
 }
 
 bool Channel::State::peer_is_gone() const noexcept {
@@ -333,18 +361,30 @@ void Channel::State::close() noexcept {
   drop_handlers();
 }
 
-void Channel::State::fail(Error error) {
+// What throws in a turn is out of memory: the connection ends, and its owner hears of it. A turn that was broken off
+// would never be followed by another one.
+template <typename Turn>
+void Channel::State::guarded(Turn turn) noexcept {
+  try {
+    turn();
+  } catch (const std::exception& error) {
+    fail(make_error(ErrorCode::out_of_memory, "{}", error.what()));
+  }
+}
+
+void Channel::State::fail(Error error) noexcept {
   if (!open_) return;
   open_ = false;
   release();
-  asio::post(socket_.get_executor(), [self = shared_from_this(), error = std::move(error)] { self->report(error); });
+  failure_ = std::move(error);
+  post_kept(socket_.get_executor(), memory_, [self = shared_from_this()] { self->report(); });
 }
 
-void Channel::State::report(const Error& error) {
+void Channel::State::report() {
   // Taken out first: the handler may destroy the Channel, and nobody is told twice.
   const auto on_closed = std::exchange(handlers_.on_closed, nullptr);
   drop_handlers();
-  if (on_closed) on_closed(error);
+  if (on_closed) on_closed(std::move(failure_));
 }
 
 // All that the peer made us hold.

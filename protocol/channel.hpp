@@ -31,7 +31,7 @@ struct ChannelHandlers {
   std::function<void(Message&&)> on_message;
   /// Once at most: the peer left, broke the protocol or was too slow, or the socket failed. The socket is closed by
   /// then. Not called after close() or after the destructor.
-  std::function<void(const Error&)> on_closed;
+  std::function<void(Error)> on_closed;
 };
 
 /// All calls on the executor's thread (one thread runs it, or a strand).

@@ -2,13 +2,18 @@
 // A data thread polls while the front-end changes everything that it may change.
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <cstring>
 #include <numeric>
+#include <random>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include <vhostx/transfer.hpp>
 
+#include "protocol/codec.hpp"
+#include "protocol/request_table.hpp"
 #include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
@@ -102,6 +107,92 @@ TEST_P(Threads, EverythingChangesUnderABurst) {
   transmit(machine);
   while (machine.ring(1).driver.used_index() != machine.ring(1).driver.avail_index()) std::this_thread::yield();
   EXPECT_GT(data.stop(), 0u);
+}
+
+// Any message, legal or not, with any ring, numbers and descriptors. What the back-end says, or that it hangs up, is
+// not looked at: that is for other tests.
+class RandomPeer {
+ public:
+  RandomPeer(FakeMachine& machine, std::mt19937& random) : machine_(machine), random_(random) {}
+
+  /// False: the back-end has hung up.
+  bool speak() {
+    const auto request = below(44);
+    auto message = std::vector<std::byte>(header_bytes + size_for(request));
+    fill(message);
+    const Header header{request, 1u | (below(4) != 0 ? 8u : 0u),
+                        static_cast<std::uint32_t>(message.size() - header_bytes)};
+    std::memcpy(message.data(), &header, sizeof header);
+    return machine_.front_end().send_bytes(message, some_descriptors()).ok() && !machine_.front_end().peer_is_gone();
+  }
+
+  /// What a driver does meanwhile.
+  void drive() {
+    if (machine_.ring(1).driver.free_descriptors() > 4) transmit(machine_, 2);
+    if (machine_.ring(0).driver.free_descriptors() > 4) machine_.ring(0).driver.chain().writable(2048).publish();
+    for (std::uint16_t i = 0; i < 2; ++i) machine_.kick(i);
+  }
+
+ private:
+  std::uint32_t below(std::uint32_t end) { return word() % end; }
+  std::uint32_t word() { return static_cast<std::uint32_t>(random_()); }
+  std::size_t size_for(std::uint32_t request) {
+    const auto* row = find_front_end_row(request);
+    return row == nullptr || below(8) == 0 ? below(48) : row->payload.min;
+  }
+  // Mostly small numbers: they are rings, sizes and flags.
+  void fill(std::vector<std::byte>& message) {
+    for (std::size_t i = header_bytes; i + 4 <= message.size(); i += 4) {
+      const std::uint32_t number = below(4) != 0 ? below(3) : word();
+      std::memcpy(message.data() + i, &number, sizeof number);
+    }
+  }
+  FdList some_descriptors() {
+    FdList fds;
+    if (below(2) == 0) fds.add(duplicate(machine_.ring(static_cast<std::uint16_t>(below(2))).kick.get()));
+    if (below(8) == 0) fds.add(machine_.guest().file(0));
+    return fds;
+  }
+
+  FakeMachine& machine_;
+  std::mt19937& random_;
+};
+
+// Two data threads, one a direction, and front-ends that say anything. VHOSTX_SEED repeats a run.
+TEST(RandomMessages, UnderTwoDataThreads) {
+  const char* const given = std::getenv("VHOSTX_SEED");
+  const auto seed =
+      given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+  SCOPED_TRACE("VHOSTX_SEED=" + std::to_string(seed));
+  std::printf("VHOSTX_SEED=%u\n", seed);
+  start_eal();
+  std::mt19937 random(seed);
+  PortFixture fixture([](PortOptions& options) { options.loan_timeout = std::chrono::milliseconds(1); });
+  std::atomic<bool> ended{false};
+  rte_mbuf* const packet = rte_pktmbuf_alloc(test_pool());
+  ASSERT_NE(rte_pktmbuf_append(packet, 60), nullptr);
+  std::thread taking([&] {
+    while (!ended)
+      if (take_burst(fixture.port->from_guest()) == 0) std::this_thread::yield();
+  });
+  std::thread giving([&] {
+    while (!ended)
+      if (fixture.port->to_guest().enqueue_burst(&packet, 1) == 0) std::this_thread::yield();
+  });
+  for (int connection = 0; connection < 60; ++connection) {
+    FakeMachine machine(fixture.options.socket_path);
+    RandomPeer peer(machine, random);
+    try {
+      if (connection % 4 != 0) machine.bring_up();
+      for (int message = 0; message < 50 && peer.speak(); ++message) peer.drive();
+    } catch (const std::runtime_error&) {  // turned away: the one before has not been seen leaving yet
+    }
+  }
+  ended = true;
+  taking.join();
+  giving.join();
+  rte_pktmbuf_free(packet);
+  FakeMachine(fixture.options.socket_path).bring_up();  // and the next one is served
 }
 
 TEST_P(Threads, FrontEndsComeAndGoUnderABurst) {

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Either side is killed under traffic and started again, fifty times; the other side carries on and leaks nothing.
+"""Either side is killed under traffic and started again, ten times or --times; the other side carries on and leaks nothing.
 
 SIGKILL, so that nobody says goodbye. testpmd's virtio-user is the front-end: as a client of vhostx-switch's socket, or
 (server=1) as the owner of the socket that vhostx-switch connects to. Traffic is two bursts that circulate (see
@@ -12,13 +12,16 @@ Server role with the back-end killed needs a front-end that reconnects as a clie
 
 import argparse
 import os
+import random
+import time
 
 from processes import check_equal, run_test, wait_until
 from testpmd import Testpmd
 from vhostx_switch import VhostSwitch
 
-TIMES = 50
+TIMES = 10
 PACKETS_MOVED = 200
+MOMENT_S = 0.02  # after traffic was seen, up to so long: another instant of its work each time
 
 
 def start_switch(bench, binary, role, wait_ready=True):
@@ -46,16 +49,21 @@ def wait_traffic(switch):
     switch.wait_stats(moved, "packets to circulate")
 
 
-def front_end_killed(bench, binary, switch_role):
+def an_instant_later():
+    time.sleep(random.random() * MOMENT_S)
+
+
+def front_end_killed(bench, binary, switch_role, times):
     """The front-end dies and comes back; the back-end is one process throughout."""
     switch = start_switch(bench, binary, switch_role, wait_ready=switch_role == "server")
     idle, busy = set(), set()
-    for turn in range(TIMES + 1):
+    for turn in range(times + 1):
         guest = start_guest(bench, server=switch_role == "client").ready()
         guest.start("io", first_bursts=2)
         wait_traffic(switch)
         fds_busy = switch.open_fds()
         mark = switch.mark()
+        an_instant_later()
         guest.kill()
         switch.wait_event("disconnected", mark, port=bench.path("vhost"))
         fds_idle = settled_fds(switch)
@@ -63,7 +71,7 @@ def front_end_killed(bench, binary, switch_role):
             # The first connection may leave something behind that is kept for all (a timer, say).
             busy.add(fds_busy)
             idle.add(fds_idle)
-    print(f"role={switch_role}: {TIMES} front-ends killed; descriptors: {idle} without one, {busy} with one")
+    print(f"role={switch_role}: {times} front-ends killed; descriptors: {idle} without one, {busy} with one")
     check_equal((len(idle), len(busy)), (1, 1), f"descriptor counts that were seen: {idle} idle, {busy} busy")
     switch.finish()
 
@@ -79,14 +87,15 @@ def settled_fds(switch):
     return wait_until(look, "the number of descriptors to settle")
 
 
-def back_end_killed(bench, binary):
+def back_end_killed(bench, binary, times):
     """The back-end dies and comes back, in the client role; the front-end owns the socket and is one process."""
     guest = start_guest(bench, server=True)
     switch = start_switch(bench, binary, "client", wait_ready=False)
     guest.ready()
-    for _ in range(TIMES):
+    for _ in range(times):
         guest.start("io", first_bursts=2)
         wait_traffic(switch)
+        an_instant_later()
         switch.kill()
         guest.stop()
         switch = start_switch(bench, binary, "client", wait_ready=False)
@@ -94,14 +103,14 @@ def back_end_killed(bench, binary):
         switch.wait_started([bench.path("vhost")])
     guest.start("io", first_bursts=2)
     wait_traffic(switch)
-    print(f"role=client: {TIMES} back-ends killed, the traffic went on {TIMES} times")
+    print(f"role=client: {times} back-ends killed, the traffic went on {times} times")
     guest.end()
     switch.finish()
 
 
 SCENARIOS = {
-    "front-end-of-server": lambda bench, binary: front_end_killed(bench, binary, "server"),
-    "front-end-of-client": lambda bench, binary: front_end_killed(bench, binary, "client"),
+    "front-end-of-server": lambda bench, binary, times: front_end_killed(bench, binary, "server", times),
+    "front-end-of-client": lambda bench, binary, times: front_end_killed(bench, binary, "client", times),
     "back-end-as-client": back_end_killed,
 }
 
@@ -109,5 +118,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
     parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("--times", type=int, default=TIMES, help=f"how often ({TIMES})")
     arguments = parser.parse_args()
-    run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch)
+    run_test(SCENARIOS[arguments.scenario], arguments.vhostx_switch, arguments.times)

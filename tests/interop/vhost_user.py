@@ -115,6 +115,7 @@ class SplitRing:
         self.free_heads = list(range(size))
         self.held = {}  # head -> its buffer
         self.avail_index = self.used_index = 0
+        self.reaped = 0  # since it began, without wrapping
 
     def user_address(self, offset):
         return self.slot.guest_address + USER_ADDRESS_OFFSET + offset
@@ -147,6 +148,7 @@ class SplitRing:
             done.append((self.held.pop(head), length))
             self.free_heads.append(head)
             self.used_index = (self.used_index + 1) & 0xFFFF
+        self.reaped += len(done)
         return done
 
     def close(self):
@@ -155,11 +157,18 @@ class SplitRing:
 
 
 class FrontEnd:
-    """The socket and its messages. while_waiting is called over and over until a reply is there."""
+    """The socket and its messages. while_waiting is called over and over until a reply is there.
 
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        wait_until(lambda: self._try_connect(path), f"a back-end to listen on {path}")
+    Connects to `path`, or takes a back-end in the client role from `listener`.
+    """
+
+    def __init__(self, path, listener=None):
+        if listener is None:
+            self.socket = socket.socket(socket.AF_UNIX)
+            wait_until(lambda: self._try_connect(path), f"a back-end to listen on {path}")
+        else:
+            listener.settimeout(REPLY_TIMEOUT_S)
+            self.socket = listener.accept()[0]
         self.acks = False
 
     def _try_connect(self, path):
@@ -214,8 +223,10 @@ class FrontEnd:
 class NetGuest:
     """A guest with one queue pair: ring 0 receives, ring 1 transmits."""
 
-    def __init__(self, path, ring_size=256, first_slot_bytes=2 << 20):
-        self.front_end = FrontEnd(path)
+    protocol_wanted = PROTOCOL_WANTED
+
+    def __init__(self, path, ring_size=256, first_slot_bytes=2 << 20, listener=None):
+        self.front_end = FrontEnd(path, listener)
         self.next_address = 0x1000_0000
         self.slots, self.buffers = [], Buffers()
         self._negotiate()
@@ -234,7 +245,7 @@ class NetGuest:
         for bit in (VIRTIO_F_VERSION_1, VHOST_USER_F_PROTOCOL_FEATURES):
             if not offered & bit:
                 raise Failure(f"the back-end offers {offered:#x}, without {bit:#x}")
-        protocol = front_end.ask_u64(GET_PROTOCOL_FEATURES) & PROTOCOL_WANTED
+        protocol = front_end.ask_u64(GET_PROTOCOL_FEATURES) & self.protocol_wanted
         front_end.tell(SET_PROTOCOL_FEATURES, struct.pack("=Q", protocol))
         front_end.acks = bool(protocol & PROTOCOL_REPLY_ACK)
         self.slots_max = front_end.ask_u64(GET_MAX_MEM_SLOTS) if protocol & PROTOCOL_MEM_SLOTS else 8
@@ -247,10 +258,10 @@ class NetGuest:
         self.slots.append(slot)
         return slot
 
-    def _start(self, ring):
+    def _start(self, ring, base=0):
         tell, index = self.front_end.tell, ring.index
         tell(SET_VRING_NUM, struct.pack("=II", index, ring.size))
-        tell(SET_VRING_BASE, struct.pack("=II", index, 0))
+        tell(SET_VRING_BASE, struct.pack("=II", index, base))
         tell(SET_VRING_ADDR, struct.pack("=IIQQQQ", index, 0, *ring.addresses(), 0))
         tell(SET_VRING_KICK, struct.pack("=Q", index), [ring.kick])
         tell(SET_VRING_CALL, struct.pack("=Q", index), [ring.call])
@@ -311,11 +322,11 @@ class NetGuest:
 
     def stop(self):
         """Stops both rings as QEMU does and returns where the device had got to."""
-        bases = []
-        for ring in (self.receive_ring, self.transmit_ring):
-            reply = self.front_end.ask(GET_VRING_BASE, struct.pack("=II", ring.index, 0))
-            bases.append(struct.unpack("=II", reply)[1])
-        return bases
+        return [self.stop_ring(ring) for ring in (self.receive_ring, self.transmit_ring)]
+
+    def stop_ring(self, ring):
+        reply = self.front_end.ask(GET_VRING_BASE, struct.pack("=II", ring.index, 0))
+        return struct.unpack("=II", reply)[1]
 
     def close(self):
         self.front_end.socket.close()

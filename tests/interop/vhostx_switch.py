@@ -10,14 +10,17 @@ STATS_INTERVAL_S = "0.05"
 
 
 class VhostSwitch:
-    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]; prefix a program that execs it."""
+    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]; prefix a program that execs it.
 
-    def __init__(self, bench, binary, ports, mode="switch", extra=(), prefix=(), wait_ready=True):
-        name = "vhostx-switch"
+    Of several in one Bench each has its own name.
+    """
+
+    def __init__(self, bench, binary, ports, mode="switch", extra=(), prefix=(), wait_ready=True,
+                 name="vhostx-switch", stats_s=STATS_INTERVAL_S):  # fmt: skip
         argv = [*prefix, binary]
         for port in ports:
             argv += ["--port", port]
-        argv += ["--mode", mode, "--stats", STATS_INTERVAL_S, "--json", *extra]
+        argv += ["--mode", mode, "--stats", stats_s, "--json", *extra]
         self.events = []
         self.read_to = 0
         errors = open(bench.path(name + ".errors.log"), "ab")
