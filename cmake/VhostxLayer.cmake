@@ -34,7 +34,7 @@ if(VHOSTX_FUZZ)
 endif()
 # What the fuzzers look at: the layers and their own sources. Tests and tools compile faster without.
 add_library(vhostx_coverage INTERFACE)
-if(VHOSTX_FUZZ)
+if(VHOSTX_FUZZ AND VHOSTX_SANITIZE) # else only what fuzzers are linked with has the symbols: tests/coverage
   target_compile_options(vhostx_coverage INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
