@@ -15,8 +15,8 @@
 namespace vhostx::fuzz {
 
 /// The same places three times. The data path works on `real`. After each load from it the bytes that were seen go into
-/// `seen`, and change places with those in `hostile`. Whoever reads each byte once, or begins anew when he reads it
-/// again, has done with `real` what he would do with `seen`, which stands still.
+/// `seen`, and their words change places with those in `hostile`. Whoever reads each byte once, or begins anew when he
+/// reads it again, has done with `real` what he would do with `seen`, which stands still.
 class MutatingGuest {
  public:
   explicit MutatingGuest(const std::vector<test::FakeGuest::Region>& regions)
@@ -82,6 +82,10 @@ class MutatingGuest {
     std::uint8_t* hostile;
   };
 
+  // What is rewritten at once: an address is always of one of the two versions, whoever reads it byte by byte. A region
+  // is a multiple of it.
+  static constexpr std::size_t word_bytes = 8;
+
   static MutatingGuest*& active() {
     static MutatingGuest* only = nullptr;
     return only;
@@ -97,7 +101,9 @@ class MutatingGuest {
     if (size > place.size - offset) std::abort();  // a load over the end of a region
     std::memcpy(place.seen + offset, place.real + offset, size);
     if ((pattern_ >> (loads_++ % 64) & 1) == 0) return;
-    std::swap_ranges(place.real + offset, place.real + offset + size, place.hostile + offset);
+    const std::size_t begin = offset / word_bytes * word_bytes;
+    const std::size_t end = (offset + size + word_bytes - 1) / word_bytes * word_bytes;
+    std::swap_ranges(place.real + begin, place.real + end, place.hostile + begin);
   }
 
   std::vector<Place> places_;
