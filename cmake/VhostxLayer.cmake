@@ -28,9 +28,13 @@ add_library(vhostx_optimised INTERFACE)
 if(VHOSTX_SANITIZE)
   target_compile_options(vhostx_optimised INTERFACE $<$<CONFIG:Debug>:-O1>)
 endif()
+# A fuzzer may rewrite guest memory behind each load of it (memory/load_hook.hpp).
+if(VHOSTX_FUZZ)
+  target_compile_definitions(vhostx_flags INTERFACE VHOSTX_GUEST_LOAD_HOOK)
+endif()
 # What the fuzzers look at: the layers and their own sources. Tests and tools compile faster without.
 add_library(vhostx_coverage INTERFACE)
-if(VHOSTX_FUZZ)
+if(VHOSTX_FUZZ AND VHOSTX_SANITIZE) # else only what fuzzers are linked with has the symbols: tests/coverage
   target_compile_options(vhostx_coverage INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A guest that writes anything into its rings and buffers, and an application that holds what it was lent for any time
-// and gives it back in any order. Input as fuzz_rings'.
+// and gives it back in any order, also when the ring was stopped and started anew, with another table or with none of
+// its loans back. Input as fuzz_rings'.
 #include <random>
 #include <vector>
 
@@ -90,17 +91,24 @@ void borrow(const net::RingContext& context, const zerocopy::Lending& lending, H
   for (std::size_t i = done; i < packets.size(); ++i) holder.hold(packets[i]);
 }
 
-}  // namespace
+/// The ring is given up. Every chain that is out is given back once, and what comes back later changes nothing.
+void stop(zerocopy::LoanTable::Owned table, Holder& holder) {
+  const std::uint32_t out = table->outstanding();
+  std::uint32_t given_back = 0;
+  if (holder.choose(2) == 0) given_back = table->collect([](std::uint16_t) {});
+  const std::uint32_t closed = table->close([](std::uint16_t) {});
+  require(given_back + closed == out);
+  holder.free_some(false);
+  require(table->outstanding() <= closed);
+}
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Control control;
-  if (!read_input(data, size, control)) return 0;
+/// From one start of the ring to its stop.
+void live(const Control& control, Holder& holder) {
   static const auto dma = zerocopy::DmaMemory::create(world().memory, nullptr);
   auto table = zerocopy::LoanTable::create(1U << (control.size_exponent % 8),
                                            {.copy_below = std::uint32_t{control.packet_length} * 16});
   require(table.ok());
   const zerocopy::Lending lending{**table, (*table)->pin(dma)};
-  Holder holder(control.start);
   run_bursts(control, [&](const net::RingContext& context, bool last) {
     const bool to_guest = control.to_guest % 2 == 1;
     to_guest ? borrow(context, lending, holder) : lend(context, lending, holder);
@@ -111,8 +119,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     else
       zerocopy::return_transmitted(context, lending.table);
   });
-  (*table).reset();        // the ring is gone,
-  holder.free_some(true);  // and the last mbuf ends the table
+  if (holder.choose(4) != 0) stop(std::move(*table), holder);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Control control;
+  if (!read_input(data, size, control)) return 0;
+  Holder holder(control.start);
+  for (unsigned lives = 1 + control.start % 3; lives != 0; --lives) live(control, holder);
+  holder.free_some(true);  // the last mbuf of each life ends its table
   require(rte_mempool_in_use_count(pool()) == 0);
   return 0;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A front-end that sends any requests in any order, with descriptors of any kind, against a Port. After each input the
-// connection is gone, no ring runs, and every descriptor is closed.
+// connection is gone, no ring runs, every descriptor is closed and every mbuf is back.
 #include <array>
+#include <cstring>
 #include <fcntl.h>
 #include <memory>
 #include <string>
 #include <unistd.h>
 
+#include <rte_mbuf.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -19,6 +22,7 @@
 #include "fuzz/session_input.hpp"
 #include "protocol/codec.hpp"
 #include "protocol/socket_io.hpp"
+#include "tests/support/eal.hpp"
 
 using namespace vhostx;
 using namespace vhostx::fuzz;
@@ -51,8 +55,10 @@ struct World {
              require(!describe(event).empty());
              ++events;
            })).value();
-    memory.reset(::memfd_create("guest", MFD_CLOEXEC));
-    require(::ftruncate(memory.get(), memory_bytes) == 0);
+    test::start_eal();
+    memory = make_memory(memory_bytes, 0);
+    sealed = make_memory(memory_bytes, F_SEAL_SHRINK | F_SEAL_GROW);
+    small = make_memory(4096, 0);
     kick.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     std::array<int, 2> ends{};
     require(::pipe2(ends.data(), O_CLOEXEC) == 0);
@@ -68,12 +74,32 @@ struct World {
     while (backend->run_control(std::chrono::milliseconds(0)) != 0) {
     }
   }
+  static UniqueFd make_memory(std::size_t bytes, int seals) {
+    UniqueFd file(::memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    require(::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0);
+    require(::fcntl(file.get(), F_ADD_SEALS, seals) == 0);
+    return file;
+  }
   UniqueFd fd_of(FdKind kind) const {
     switch (kind) {
       case FdKind::event_fd:
         return duplicate(kick.get());
+      case FdKind::event_fd_blocking:
+        return UniqueFd(::eventfd(0, EFD_CLOEXEC));
       case FdKind::memory:
         return duplicate(memory.get());
+      case FdKind::memory_sealed:
+        return duplicate(sealed.get());
+      case FdKind::memory_small:
+        return duplicate(small.get());
+      case FdKind::memory_read_only:
+        return UniqueFd(::open(("/proc/self/fd/" + std::to_string(memory.get())).c_str(), O_RDONLY | O_CLOEXEC));
+      case FdKind::directory:
+        return UniqueFd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      case FdKind::device:
+        return UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      case FdKind::epoll:
+        return UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
       case FdKind::pipe:
         return duplicate(pipe_out.get());
       case FdKind::socket:
@@ -88,6 +114,8 @@ struct World {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Port> port;
   UniqueFd memory;
+  UniqueFd sealed;
+  UniqueFd small;
   UniqueFd kick;
   UniqueFd pipe_in;
   UniqueFd pipe_out;
@@ -102,12 +130,34 @@ void write_memory(const World& world, Input record) {
       ::pwrite(world.memory.get(), bytes.data(), std::min(bytes.size(), room), static_cast<off_t>(offset));
 }
 
-void look_at_rings(World& world) {
-  for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) {
-    world.port->vring(i).set_notifications(true);
-    world.port->vring(i).set_notifications(false);
-    require(!world.port->vring(i).state().broken);  // no burst ran
+rte_mempool* pool() { return test::test_pool(2048, 255); }
+
+void take_packets(Vring& ring) {
+  std::array<rte_mbuf*, 32> packets;
+  rte_pktmbuf_free_bulk(packets.data(), ring.dequeue_burst(pool(), packets.data(), packets.size()));
+}
+
+void give_packets(Vring& ring) {
+  std::array<rte_mbuf*, 4> packets;
+  require(rte_pktmbuf_alloc_bulk(pool(), packets.data(), packets.size()) == 0);
+  std::uint16_t length = 14;
+  for (rte_mbuf* packet : packets) {
+    std::memset(rte_pktmbuf_append(packet, length), 0x5a, length);
+    length = static_cast<std::uint16_t>(length * 5);
   }
+  require(ring.enqueue_burst(packets.data(), packets.size()) <= packets.size());
+  rte_pktmbuf_free_bulk(packets.data(), packets.size());
+}
+
+/// Virtio-net numbers queues from the guest's side: it receives from the even ones (VIRTIO 1.2, 5.1.2).
+void have_bursts(World& world) {
+  for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) {
+    Vring& ring = world.port->vring(i);
+    ring.set_notifications(true);
+    i % 2 == 0 ? give_packets(ring) : take_packets(ring);
+    ring.set_notifications(false);
+  }
+  require(rte_mempool_in_use_count(pool()) == 0);
 }
 
 void send_message(const World& world, int socket, std::uint8_t request, std::uint8_t how_bits,
@@ -119,7 +169,7 @@ void send_message(const World& world, int socket, std::uint8_t request, std::uin
   std::vector<std::byte> bytes(header.begin(), header.end());
   bytes.insert(bytes.end(), payload.begin(), payload.end());
   protocol::FdList fds;
-  const auto kind = static_cast<FdKind>((how_bits >> how_kind_shift) & 7);
+  const auto kind = static_cast<FdKind>((how_bits >> how_kind_shift) & 15);
   for (unsigned i = 0; i < unsigned{how_bits} >> how_count_shift; ++i)
     if (UniqueFd fd = world.fd_of(kind)) fds.add(std::move(fd));
   static_cast<void>(protocol::transmit(socket, bytes, fds, protocol::Blocking::no));
@@ -141,7 +191,7 @@ void run(World& world, int socket, Input& input) {
     if (what == record_kick) [[maybe_unused]]
       const auto written = ::eventfd_write(world.kick.get(), 1);
     else if (what == record_data)
-      look_at_rings(world);
+      have_bursts(world);
     else if (what == record_memory)
       write_memory(world, Input(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
     else
@@ -153,6 +203,10 @@ void run(World& world, int socket, Input& input) {
 
 void reset_memory(const World& world) {
   require(::ftruncate(world.memory.get(), 0) == 0 && ::ftruncate(world.memory.get(), memory_bytes) == 0);
+  // What is sealed cannot be emptied: the holes are made by hand.
+  const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  require(::fallocate(world.sealed.get(), punch, 0, memory_bytes) == 0);
+  require(::fallocate(world.small.get(), punch, 0, 4096) == 0);
   eventfd_t ignored = 0;
   ::eventfd_read(world.kick.get(), &ignored);
 }

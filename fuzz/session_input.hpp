@@ -12,14 +12,27 @@ namespace vhostx::fuzz {
 
 /// `what` is a request's number, or one of these.
 inline constexpr std::uint8_t record_kick = 0xff;    ///< The driver kicks.
-inline constexpr std::uint8_t record_data = 0xfe;    ///< A data thread looks at its rings.
+inline constexpr std::uint8_t record_data = 0xfe;    ///< A data thread has a burst on each ring.
 inline constexpr std::uint8_t record_memory = 0xfd;  ///< bytes: offset u16, then what is written there.
 
 /// `how` of a message: NEED_REPLY, and the descriptors that come with it.
 inline constexpr std::uint8_t how_need_reply = 1;
-enum class FdKind : std::uint8_t { none, event_fd, memory, pipe, socket };
-inline constexpr unsigned how_kind_shift = 1;   // 3 bits
-inline constexpr unsigned how_count_shift = 4;  // 4 bits
+enum class FdKind : std::uint8_t {
+  none,
+  event_fd,
+  event_fd_blocking,
+  memory,
+  memory_sealed,  // cannot shrink, cannot grow
+  memory_small,   // less than what it is said to hold
+  memory_read_only,
+  pipe,
+  socket,
+  directory,
+  device,  // /dev/null
+  epoll,
+};
+inline constexpr unsigned how_kind_shift = 1;   // 4 bits
+inline constexpr unsigned how_count_shift = 5;  // 3 bits
 
 constexpr std::uint8_t how(bool need_reply, FdKind kind = FdKind::none, std::uint8_t count = 0) {
   return static_cast<std::uint8_t>((need_reply ? how_need_reply : 0) | static_cast<unsigned>(kind) << how_kind_shift |

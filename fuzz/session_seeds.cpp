@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writes fuzz_session's seeds: whole lives of front-ends, as QEMU, virtio-user and in-band ones lead them.
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -36,6 +37,26 @@ class Life {
     return *this;
   }
 
+  /// The guest writes into its memory.
+  template <typename T>
+  Life& poke(std::uint16_t offset, const T& value) {
+    std::vector<std::byte> bytes{static_cast<std::byte>(offset & 0xff), static_cast<std::byte>(offset >> 8)};
+    const auto raw = std::as_bytes(std::span(&value, 1));
+    bytes.insert(bytes.end(), raw.begin(), raw.end());
+    add_record(input_, record_memory, 0, bytes);
+    return *this;
+  }
+  /// One buffer for the ring whose areas begin at `offset`: of 2 KiB to be filled, or a packet of 64 bytes.
+  Life& buffer(std::uint16_t offset, std::uint16_t place, bool writable) {
+    struct {
+      std::uint64_t address;
+      std::uint32_t length;
+      std::uint16_t flags;
+      std::uint16_t next;
+    } const descriptor{guest_base + place, writable ? 2048U : 76U, static_cast<std::uint16_t>(writable ? 2 : 0), 0};
+    const std::array<std::uint16_t, 3> avail{0, 1, 0};  // flags, idx, the first head
+    return poke(offset, descriptor).poke(static_cast<std::uint16_t>(offset + 1024), avail);
+  }
   Life& negotiate(ProtocolFeatureSet protocol) {
     const FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
                               VirtioFeature::vhost_user_protocol_features};
@@ -137,6 +158,21 @@ int main(int argc, char** argv) {
       .send(Request::vring_kick, VringState{1, 0}, how(true))
       .send(Request::reset_device, how(true))
       .write(folder, "in_band");
+  Life()
+      .negotiate(all)
+      .memory_table()
+      .buffer(0, 0x8000, true)
+      .buffer(4096, 0x9000, false)
+      .ring(0, 0)
+      .fds(0)
+      .ring(1, 4096)
+      .fds(1)
+      .act(record_kick)
+      .act(record_data)
+      .act(record_data)
+      .stop(1)
+      .stop(0)
+      .write(folder, "packets");
   Life()
       .send(Request::set_features, U64{0})
       .memory_table()

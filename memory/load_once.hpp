@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "memory/load_hook.hpp"
+
 namespace vhostx::memory {
 
 /// A copy of the T at `shared`, which may be unaligned. The guest may be writing it at this moment: the volatile access
@@ -15,7 +17,9 @@ T load_once(const std::uint8_t* shared) noexcept {
   struct __attribute__((packed, may_alias)) Word {
     T value;
   };
-  return reinterpret_cast<const volatile Word*>(shared)->value;
+  const T value = reinterpret_cast<const volatile Word*>(shared)->value;
+  loaded(shared, sizeof value);
+  return value;
 }
 
 }  // namespace vhostx::memory

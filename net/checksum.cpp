@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
 #include "net/mbuf_pieces.hpp"
 
 namespace vhostx::net {
@@ -59,6 +60,7 @@ void OnesSum::add(const void* bytes, std::size_t length) noexcept {
   // A piece that starts at an odd position has every byte in the other half of its word (RFC 1071, 2 (B)).
   sum_ += odd_ ? swapped(fold(sum)) : sum;
   odd_ = odd_ != ((length & 1) != 0);
+  memory::loaded(bytes, length);
 }
 
 void OnesSum::add(const rte_mbuf* packet, std::uint32_t offset, std::uint32_t length) noexcept {
@@ -69,7 +71,8 @@ std::uint16_t OnesSum::folded() const noexcept { return fold(sum_); }
 
 std::uint32_t crc32c(std::uint32_t crc, const void* bytes, std::size_t length) noexcept {
   const auto* at = static_cast<const std::uint8_t*>(bytes);
-  for (; length != 0; ++at, --length) crc = (crc >> 8) ^ crc32c_table[(crc ^ *at) & 0xffU];
+  for (std::size_t i = 0; i < length; ++i) crc = (crc >> 8) ^ crc32c_table[(crc ^ at[i]) & 0xffU];
+  memory::loaded(bytes, length);
   return crc;
 }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
+
 namespace vhostx::net {
 
 /// Exactly `size` bytes; the first and the last of a block may overlap. The compiler makes each a few moves.
@@ -31,6 +33,7 @@ template <typename BeforeLongCopy>
   } else {
     copy_two_blocks<16>(to, from, size);
   }
+  memory::loaded(from, size);
 }
 
 inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {

@@ -10,6 +10,7 @@
 #include <rte_memcpy.h>
 
 #include "memory/address.hpp"
+#include "memory/load_hook.hpp"
 
 namespace vhostx::net {
 
@@ -92,6 +93,7 @@ class MbufWriter {
       }
       room = static_cast<std::uint16_t>(std::min<std::size_t>(room, bytes.size));
       rte_memcpy(rte_pktmbuf_mtod_offset(last_, void*, last_->data_len), bytes.data, room);
+      memory::loaded(bytes.data, room);
       last_->data_len = static_cast<std::uint16_t>(last_->data_len + room);
       first_->pkt_len += room;
       bytes.data += room;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
 #include "net/copy.hpp"
 #include "net/enqueuer.hpp"
 #include "net/offload_to_guest.hpp"
@@ -53,6 +54,7 @@ struct PeekedSource {
     } else {  // a longer head: its packet asked for a checksum that was completed
       std::memcpy(to, head, head_length);
       std::memcpy(to + head_length, packet.rest(), length - head_length);
+      memory::loaded(packet.rest(), length - head_length);
     }
   }
   [[gnu::always_inline]] static void copy(const Packet& packet, std::uint8_t* to, std::uint32_t length) noexcept {

@@ -6,6 +6,7 @@
 
 #include <rte_mbuf_ptype.h>
 
+#include "memory/load_hook.hpp"
 #include "net/mbuf_pieces.hpp"
 #include "net/wire.hpp"
 
@@ -164,6 +165,7 @@ bool parse_from_l3(const HeaderBytes& head, PacketHeaders& headers) noexcept {
 HeaderBytes::HeaderBytes(const rte_mbuf* packet) noexcept {
   for_each_piece(packet, 0, header_bytes_max, [this](const std::uint8_t* from, std::uint32_t count) {
     std::memcpy(bytes + length, from, count);
+    memory::loaded(from, count);
     length = static_cast<std::uint16_t>(length + count);
   });
   for (; packet != nullptr; packet = packet->next) packet_length += packet->data_len;

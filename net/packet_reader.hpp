@@ -9,6 +9,7 @@
 #include <rte_mbuf.h>
 #include <rte_memcpy.h>
 
+#include "memory/load_hook.hpp"
 #include "net/packet_view.hpp"
 
 namespace vhostx::net {
@@ -30,6 +31,7 @@ class PacketReader {
       if (piece_left_ == 0 && !next_piece()) return false;
       const std::size_t part = std::min<std::size_t>(length, piece_left_);
       rte_memcpy(to, piece_, part);
+      memory::loaded(piece_, part);
       to += part;
       length -= part;
       piece_ += part;

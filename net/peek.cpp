@@ -43,6 +43,7 @@ using virtqueue::SplitQueue;
     prefetch_rest<virtqueue::Direction::readable>(payload,
                                                   std::min(length + cache_line_bytes - 1, prefetch_peeked_max));
     std::memcpy(head, payload, head_bytes);
+    memory::loaded(payload, head_bytes);
   }
 }
 

@@ -6,6 +6,8 @@
 
 #include <rte_mbuf.h>
 
+#include "memory/load_hook.hpp"
+
 namespace vhostx::net {
 namespace {
 
@@ -23,6 +25,7 @@ const rte_mbuf& PeekedBurst::whole_private(std::size_t i) noexcept {
   std::uint8_t* to = completed.data();
   for_each_rest(i, [&to](const memory::HostSpan& span) {
     std::memcpy(to, span.data, span.size);
+    memory::loaded(span.data, span.size);
     to += span.size;
   });
   rte_mbuf& first = build(i);

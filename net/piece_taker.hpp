@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
 #include "net/offload_from_guest.hpp"
 #include "net/peeked_burst.hpp"
 
@@ -34,6 +35,7 @@ class PieceTaker {
     length_ += static_cast<std::uint32_t>(span.size);
     const std::size_t part = std::min<std::size_t>(span.size, head_max_ - std::size_t{head_length_});
     std::memcpy(head_ + head_length_, span.data, part);
+    memory::loaded(span.data, part);
     head_length_ = static_cast<std::uint16_t>(head_length_ + part);
     span.data += part;
     span.size -= part;
@@ -85,6 +87,7 @@ class PieceTaker {
 
   void copy_to_gathered(memory::HostSpan span) noexcept {
     std::memcpy(burst_.gathered.data() + gathered_length_, span.data, span.size);
+    memory::loaded(span.data, span.size);
     gathered_length_ += static_cast<std::uint32_t>(span.size);
   }
 

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
+
 namespace vhostx::virtqueue {
 
 using memory::GuestAddress;
@@ -79,6 +81,7 @@ bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
     span = memory_.translate_prefix(GuestAddress{address + have}, gathered.size() - have, table_hint_);
     if (!span) return fail(VringFaultCause::outside_memory, address, sizeof(Descriptor));
     std::memcpy(gathered.data() + have, span.data, span.size);
+    memory::loaded(span.data, span.size);
   }
   current_ = load_descriptor(gathered.data()).unpack();
   return true;

@@ -8,12 +8,21 @@
 #include <cstdint>
 #include <cstring>
 
+#include "memory/load_hook.hpp"
 #include "memory/load_once.hpp"
 
 namespace vhostx::virtqueue {
 
 static_assert(std::endian::native == std::endian::little,
               "rings are little-endian (VERSION_1) or guest-endian (legacy): both are read as they stand");
+
+/// One word that the driver may be writing at this moment.
+template <int order = __ATOMIC_RELAXED>
+std::uint16_t load_word(const std::uint16_t* shared) noexcept {
+  const std::uint16_t word = __atomic_load_n(shared, order);
+  memory::loaded(shared, sizeof word);
+  return word;
+}
 
 inline constexpr std::uint32_t ring_size_max = 32768;  // VIRTIO 1.2, 2.7
 
@@ -63,10 +72,8 @@ class AvailRing {
   const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
 
   /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3).
-  std::uint16_t index_acquire() const noexcept { return __atomic_load_n(words_ + 1, __ATOMIC_ACQUIRE); }
-  std::uint16_t entry(std::uint32_t slot) const noexcept {
-    return __atomic_load_n(words_ + 2 + slot, __ATOMIC_RELAXED);
-  }
+  std::uint16_t index_acquire() const noexcept { return load_word<__ATOMIC_ACQUIRE>(words_ + 1); }
+  std::uint16_t entry(std::uint32_t slot) const noexcept { return load_word(words_ + 2 + slot); }
   /// Copies `count` entries from `slot` on, without a step over the end of the ring; each is read once, four a load.
   /// Returns all of them or-ed together.
   std::uint16_t copy_entries(std::uint32_t slot, std::uint32_t count, std::uint16_t* heads) const noexcept {
@@ -82,11 +89,11 @@ class AvailRing {
     }
     all |= all >> 32;
     all |= all >> 16;
-    for (; heads != end; ++heads, ++from) all |= * heads = __atomic_load_n(from, __ATOMIC_RELAXED);
+    for (; heads != end; ++heads, ++from) all |= * heads = load_word(from);
     return static_cast<std::uint16_t>(all);
   }
-  std::uint16_t flags() const noexcept { return __atomic_load_n(words_, __ATOMIC_RELAXED); }
-  std::uint16_t used_event() const noexcept { return __atomic_load_n(words_ + 2 + size_, __ATOMIC_RELAXED); }
+  std::uint16_t flags() const noexcept { return load_word(words_); }
+  std::uint16_t used_event() const noexcept { return load_word(words_ + 2 + size_); }
 
  private:
   std::uint16_t* words_ = nullptr;
@@ -119,10 +126,10 @@ class UsedRing {
   }
   /// Pairs with the driver's read barrier between idx and the entries (2.7.14).
   void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
-  std::uint16_t index() const noexcept { return __atomic_load_n(word(2), __ATOMIC_RELAXED); }
-  std::uint16_t flags() const noexcept { return __atomic_load_n(word(0), __ATOMIC_RELAXED); }
+  std::uint16_t index() const noexcept { return load_word(word(2)); }
+  std::uint16_t flags() const noexcept { return load_word(word(0)); }
   void set_flags(std::uint16_t flags) noexcept { __atomic_store_n(word(0), flags, __ATOMIC_RELAXED); }
-  std::uint16_t avail_event() const noexcept { return __atomic_load_n(avail_event_word(), __ATOMIC_RELAXED); }
+  std::uint16_t avail_event() const noexcept { return load_word(avail_event_word()); }
   void set_avail_event(std::uint16_t index) noexcept { __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED); }
 
  private:

@@ -8,6 +8,7 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "memory/load_hook.hpp"
 #include "net/dequeue.hpp"
 #include "net/dequeuer.hpp"
 #include "net/packet_headers.hpp"
@@ -33,6 +34,7 @@ net::HeaderBytes copy_head(const Pieces& packet) noexcept {
   for (const HostSpan& span : packet) {
     const auto part = std::min<std::size_t>(span.size, net::header_bytes_max - head.length);
     std::memcpy(head.bytes + head.length, span.data, part);
+    memory::loaded(span.data, part);
     head.length = static_cast<std::uint16_t>(head.length + part);
   }
   return head;

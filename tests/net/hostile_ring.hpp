@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "net/ring_context.hpp"
@@ -60,12 +62,13 @@ struct HostileWorld {
 
 class HostileRing {
   HostileWorld& world_;
-  std::mt19937_64 random_;  // before what is drawn from it
+  std::function<std::uint64_t()> random_;  // before what is drawn from it
 
  public:
-  HostileRing(HostileWorld& world, std::uint64_t seed, bool for_guest)
+  /// `random` makes all decisions, and never ends with zeros: a fuzzer's input, or a row of random numbers.
+  HostileRing(HostileWorld& world, std::function<std::uint64_t()> random, bool for_guest)
       : world_(world),
-        random_(seed),
+        random_(std::move(random)),
         to_guest(for_guest),
         features(pick<std::uint64_t>({net::feature_version_1 | net::feature_mrg_rxbuf, net::feature_version_1, 0})),
         header(net::header_length(features)),
@@ -75,6 +78,8 @@ class HostileRing {
     world_.refill();
     write_chains();
   }
+  HostileRing(HostileWorld& world, std::uint64_t seed, bool for_guest)
+      : HostileRing(world, std::mt19937_64(seed), for_guest) {}
 
   bool one_in(unsigned n) { return random_() % n == 0; }
   template <typename T>

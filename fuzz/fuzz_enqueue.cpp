@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Packets into a guest's receiveq of any chains, against the slow model of what its driver sees: used entries, every
+// byte in its memory (net header and num_buffers among them), counters and faults.
+//
+// Input: Choices.
+#include <array>
+
+#include <rte_mbuf.h>
+
+#include "fuzz/compared_ring.hpp"
+#include "net/enqueue.hpp"
+
+namespace {
+
+using namespace vhostx;
+using namespace vhostx::fuzz;
+using Bytes = std::vector<std::uint8_t>;
+
+rte_mempool* pool() { return test::test_pool(2048, 255); }
+
+Bytes make_bytes(std::size_t length, std::size_t number) {
+  Bytes bytes(length);
+  for (std::size_t i = 0; i < length; ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + (i >> 8) + number + 1);
+  return bytes;
+}
+
+/// In one mbuf, or in many.
+rte_mbuf* make_mbuf(const Bytes& bytes, std::size_t part_max) {
+  rte_mbuf* const packet = rte_pktmbuf_alloc(pool());
+  require(packet != nullptr);
+  rte_mbuf* last = packet;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const std::size_t part = std::min(part_max, bytes.size() - at);
+    if (at != 0) {
+      last->next = rte_pktmbuf_alloc(pool());
+      last = last->next;
+      require(last != nullptr);
+      ++packet->nb_segs;
+    }
+    std::memcpy(rte_pktmbuf_mtod(last, void*), bytes.data() + at, part);
+    last->data_len = static_cast<std::uint16_t>(part);
+    packet->pkt_len += last->data_len;
+    at += part;
+  }
+  return packet;
+}
+
+/// Guest memory is as it was, but for what the model wrote and the ring itself.
+void compare_memory(test::HostileWorld& world, std::map<std::uint64_t, Bytes> memory,
+                    const test::ModelResult& expected) {
+  for (const auto& [address, byte] : expected.memory) {
+    auto region = std::prev(memory.upper_bound(address));
+    region->second[address - region->first] = byte;
+  }
+  for (const auto& [guest, bytes] : memory)
+    require(guest == test::HostileWorld::ring_at ||
+            std::memcmp(world.guest.at(guest), bytes.data(), bytes.size()) == 0);
+}
+
+std::size_t enqueue_all(test::ComparedRing& one, const std::vector<rte_mbuf*>& mbufs, std::size_t most) {
+  std::size_t done = 0;
+  while (done != mbufs.size() && !one.broken()) {
+    const std::size_t count = std::min(most, mbufs.size() - done);
+    const auto now = net::enqueue(one.context(), mbufs.data() + done, static_cast<std::uint16_t>(count)).packets;
+    require(now <= count);
+    done += now;
+    if (now != count) break;
+  }
+  return done;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Choices choices(data, size);
+  auto& world = pick_world(choices);
+  const auto most = choices.pick<std::size_t>({20, 1, 4});
+  std::vector<Bytes> packets;
+  std::vector<rte_mbuf*> mbufs;
+  for (std::uint32_t count = choices.pick({4U, 1U, 2U, 8U, 20U}); count != 0; --count) {
+    packets.push_back(
+        make_bytes(choices.pick<std::size_t>({60, 0, 1, 14, 60, 499, 500, 501, 1024, 1600}), packets.size()));
+    mbufs.push_back(make_mbuf(packets.back(), choices.one_in(8) ? 50 : 2048));
+  }
+  Choices hint = choices;
+  const auto ring = make_ring(world, choices, true);
+  const auto what = written(world, ring);
+  auto before = world.fresh;
+  for (auto& [guest, bytes] : before) std::memcpy(bytes.data(), world.guest.at(guest), bytes.size());
+  const auto expected = test::model_enqueue(what.model(ring.heads), packets);
+  test::ComparedRing one(what, *world.memory);
+  warm_hint(one, hint);
+  const std::size_t done = enqueue_all(one, mbufs, most);
+  rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
+  require(rte_mempool_in_use_count(pool()) == 0);
+  if (expected.table_written) return 0;  // what the data path saw of it depends on when it looked
+  require(done == expected.done);
+  require_none(one.difference(expected));
+  compare_memory(world, std::move(before), expected);
+  return 0;
+}
