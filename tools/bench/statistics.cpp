@@ -10,9 +10,9 @@ namespace {
 
 double quantile(const std::vector<double>& sorted, double part) {
   const double place = part * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+  const auto lower = static_cast<std::size_t>(place);
+  const std::size_t upper = std::min(lower + 1, sorted.size() - 1);
+  return std::lerp(sorted[lower], sorted[upper], place - static_cast<double>(lower));
 }
 
 }  // namespace
