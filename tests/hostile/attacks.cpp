@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/hostile/attack.hpp"
+
+namespace vhostx::hostile {
+
+const Attacks& all_attacks() {
+  static const Attacks attacks = [] {
+    Attacks all;
+    add_message_attacks(all);
+    return all;
+  }();
+  return attacks;
+}
+
+}  // namespace vhostx::hostile
