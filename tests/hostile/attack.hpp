@@ -50,5 +50,7 @@ const Attacks& all_attacks();
 
 // ---- the groups, a file each
 void add_message_attacks(Attacks& attacks);
+void add_request_attacks(Attacks& attacks);
+void add_descriptor_attacks(Attacks& attacks);
 
 }  // namespace vhostx::hostile

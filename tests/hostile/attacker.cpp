@@ -49,7 +49,11 @@ void Attacker::leave() {
   bare_.reset();
 }
 
-void Attacker::wrong(Message message) { fate_ = link().outcome_of(std::move(message)); }
+void Attacker::wrong(Message message) {
+  fate_ = link().outcome_of(std::move(message));
+  if (fate_ != Fate::refused && fate_ != Fate::accepted) return;
+  tools::probe::need(link().receive_reply(), "GET_FEATURES behind a wrong message");  // outcome_of() leaves it unread
+}
 
 void Attacker::raw(const Header& header, std::size_t payload_bytes) {
   std::vector<std::byte> all(header_bytes + payload_bytes);

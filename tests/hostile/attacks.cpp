@@ -7,6 +7,8 @@ const Attacks& all_attacks() {
   static const Attacks attacks = [] {
     Attacks all;
     add_message_attacks(all);
+    add_request_attacks(all);
+    add_descriptor_attacks(all);
     return all;
   }();
   return attacks;

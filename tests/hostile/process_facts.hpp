@@ -18,6 +18,8 @@ struct ProcessFacts {
   std::size_t mappings = 0;        ///< All of them.
   std::size_t threads = 0;
   std::uint64_t anonymous_kib = 0;  ///< RssAnon: the heap, and what else is the process's own.
+
+  friend bool operator==(const ProcessFacts&, const ProcessFacts&) = default;
 };
 
 ProcessFacts facts_of(pid_t pid);

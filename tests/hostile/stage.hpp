@@ -37,6 +37,7 @@ class Stage {
 
  private:
   std::unique_ptr<HonestGuest> connect(Socket socket, const tools::probe::GuestPlan& plan);
+  void take_snapshot();
   Complaints honest_front_end(Socket socket);
   Complaints changes();
   Complaints sanitizer_reports() const;
