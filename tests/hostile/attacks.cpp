@@ -9,6 +9,9 @@ const Attacks& all_attacks() {
     add_message_attacks(all);
     add_request_attacks(all);
     add_descriptor_attacks(all);
+    add_ring_attacks(all);
+    add_indirect_attacks(all);
+    add_packet_attacks(all);
     return all;
   }();
   return attacks;

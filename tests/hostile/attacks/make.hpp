@@ -14,6 +14,7 @@
 
 namespace vhostx::hostile {
 
+using protocol::FeatureSet;
 using Request = protocol::FrontEndRequest;
 using V = protocol::VirtioFeature;
 using P = protocol::ProtocolFeature;
