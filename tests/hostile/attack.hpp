@@ -52,8 +52,11 @@ const Attacks& all_attacks();
 void add_message_attacks(Attacks& attacks);
 void add_request_attacks(Attacks& attacks);
 void add_descriptor_attacks(Attacks& attacks);
+void add_memory_attacks(Attacks& attacks);
 void add_ring_attacks(Attacks& attacks);
 void add_indirect_attacks(Attacks& attacks);
 void add_packet_attacks(Attacks& attacks);
+void add_notification_attacks(Attacks& attacks);
+void add_lifecycle_attacks(Attacks& attacks);
 
 }  // namespace vhostx::hostile

@@ -68,6 +68,7 @@ class Attacker {
   // ---- what is known of the outcome
   const std::optional<tools::probe::Fate>& fate() const noexcept { return fate_; }
   bool error_signalled() const;
+  int error_fd() const noexcept { return error_.get(); }
   bool has_error_fd() const noexcept { return static_cast<bool>(error_); }
 
  private:

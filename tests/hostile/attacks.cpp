@@ -9,9 +9,12 @@ const Attacks& all_attacks() {
     add_message_attacks(all);
     add_request_attacks(all);
     add_descriptor_attacks(all);
+    add_memory_attacks(all);
     add_ring_attacks(all);
     add_indirect_attacks(all);
     add_packet_attacks(all);
+    add_notification_attacks(all);
+    add_lifecycle_attacks(all);
     return all;
   }();
   return attacks;

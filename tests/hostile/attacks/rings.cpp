@@ -55,7 +55,7 @@ std::uint64_t end_of_memory(Attacker& attacker) {
   return region.guest_address + region.size;
 }
 
-void add_indices(Group& group) {
+void add_ring_indices(Group& group) {
   const GuestPlan of_one{.ring_size = 1}, of_two{.ring_size = 2}, of_four{.ring_size = 4};
   const GuestPlan largest{.ring_size = 32768, .receive_bytes = 128, .transmit_bytes = 128};
   const auto jumped = [] { return broken("avail_index_jump"); };
@@ -219,7 +219,7 @@ void add_notes(Group& group) {
 
 void add_ring_attacks(Attacks& attacks) {
   Group group(attacks, "rings");
-  add_indices(group);
+  add_ring_indices(group);
   add_chains(group);
   add_buffers(group);
   add_notes(group);
