@@ -58,5 +58,8 @@ void add_indirect_attacks(Attacks& attacks);
 void add_packet_attacks(Attacks& attacks);
 void add_notification_attacks(Attacks& attacks);
 void add_lifecycle_attacks(Attacks& attacks);
+void add_lending_attacks(Attacks& attacks);
+void add_rewriting_attacks(Attacks& attacks);
+void add_flood_attacks(Attacks& attacks);
 
 }  // namespace vhostx::hostile

@@ -15,6 +15,9 @@ const Attacks& all_attacks() {
     add_packet_attacks(all);
     add_notification_attacks(all);
     add_lifecycle_attacks(all);
+    add_lending_attacks(all);
+    add_rewriting_attacks(all);
+    add_flood_attacks(all);
     return all;
   }();
   return attacks;

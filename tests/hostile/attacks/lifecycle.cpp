@@ -104,7 +104,7 @@ void add_rings(Group& group) {
   });
   group.add("stopped-twice", harmless(), [](Attacker& attacker) {
     Guest& guest = attacker.running();
-    for (int i = 0; i < 100; ++i) guest.stop(i % 4);
+    for (std::uint32_t i = 0; i < 100; ++i) guest.stop(i % 4);
   });
   group.add("stopped-and-never-started", harmless(), [](Attacker& attacker) {
     for (std::uint32_t vring = 0; vring < 4; ++vring) attacker.guest().stop(vring);
