@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "backend/control_loop.hpp"
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
+#include "memory/bus_errors.hpp"
 
 namespace vhostx {
 namespace {
@@ -25,8 +27,12 @@ auto guarded(Make make) noexcept -> decltype(make()) {
 
 }  // namespace
 
+bool recover_from_bus_error(const siginfo_t& info) noexcept { return memory::recover_from_bus_error(info); }
+
 Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcept {
   return guarded([&]() -> Result<std::unique_ptr<Backend>> {
+    if (options.bus_errors == BusErrors::handle && !memory::handle_bus_errors())
+      return make_system_error(errno, "sigaction for SIGBUS");
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
     return std::make_unique<Backend>(std::move(loop).value());

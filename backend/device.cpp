@@ -30,7 +30,8 @@ Device::Device(PortCore& port)
     : port_(port),
       features_offered_(offered_features(port.options())),
       protocol_offered_(offered_protocol_features(port.options())),
-      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max}),
+      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max},
+              port.attention()),
       translations_(port.options(), numa::kernel()) {
   rings_.reserve(port.vring_count());
   for (std::uint16_t i = 0; i < port.vring_count(); ++i)

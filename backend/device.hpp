@@ -60,6 +60,8 @@ class Device final : private RingHost {
   void give_up_loans();
 
   void serve_wishes();
+  /// Why the connection cannot go on: guest memory was taken away under it.
+  std::optional<Error> memory_lost() const { return memory_.lost(); }
 
   void look_at_placement(VringPlacer::Effort effort);
   std::vector<RegionPlacement> memory_placement() const;

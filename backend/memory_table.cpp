@@ -33,7 +33,7 @@ Result<void> MemoryTable::set(protocol::Message& message) {
                       table.header.count, message.fd_count(), "at most 8 and one");
   Regions regions;
   for (std::uint32_t i = 0; i < table.header.count; ++i) {
-    auto region = memory::MappedRegion::map(describe_region(table.regions[i]), message.take_fd(i));
+    auto region = memory::MappedRegion::map(describe_region(table.regions[i]), message.take_fd(i), alarm_);
     if (!region) return std::move(region).error();
     regions.push_back(std::move(region).value());
   }
@@ -56,7 +56,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   if (regions.size() >= limits_.regions_max)
     return make_error(ErrorCode::limit, "ADD_MEM_REG: {} regions there, at most {} are allowed", regions.size(),
                       limits_.regions_max);
-  auto region = memory::MappedRegion::map(wanted, message.take_fd());
+  auto region = memory::MappedRegion::map(wanted, message.take_fd(), alarm_);
   if (!region) return std::move(region).error();
   regions.push_back(std::move(region).value());
   return publish(std::move(regions));
@@ -80,6 +80,18 @@ Result<void> MemoryTable::remove(const protocol::Message& message) {
   }
   regions.erase(found);
   return publish(std::move(regions));
+}
+
+std::optional<Error> MemoryTable::lost() const {
+  if (current_ == nullptr) return std::nullopt;
+  for (const auto& region : current_->regions())
+    if (const auto at = region->lost_at())
+      return make_error(
+          ErrorCode::protocol_violation,
+          "guest memory at {:#x} is lost: the file of the region at guest address {:#x} was shrunk, or had no "
+          "page to give (SIGBUS)",
+          at->value, region->description().guest.value);
+  return std::nullopt;
 }
 
 Result<void> MemoryTable::add_again(const memory::MappedRegion& region) {

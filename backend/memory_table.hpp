@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include <vhostx/result.hpp>
 
+#include "base/event_fd.hpp"
 #include "base/unique_fd.hpp"
 #include "memory/guest_memory.hpp"
 #include "protocol/message.hpp"
@@ -18,7 +21,9 @@ namespace vhostx::backend {
 
 class MemoryTable {
  public:
-  explicit MemoryTable(memory::MemoryLimits limits) noexcept : limits_(limits) {}
+  /// `alarm` is signalled when a region loses pages under the library: lost() then says which.
+  MemoryTable(memory::MemoryLimits limits, std::shared_ptr<const EventFd> alarm) noexcept
+      : limits_(limits), alarm_(std::move(alarm)) {}
 
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
   Result<void> set(protocol::Message& message);
@@ -30,6 +35,8 @@ class MemoryTable {
 
   /// Null while there are no regions.
   const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }
+  /// Where a current region has lost pages: its guest address and the first address that was touched in vain.
+  std::optional<Error> lost() const;
 
  private:
   using Regions = std::vector<std::shared_ptr<const memory::MappedRegion>>;
@@ -38,6 +45,7 @@ class MemoryTable {
   Result<void> publish(Regions regions);
 
   memory::MemoryLimits limits_;
+  std::shared_ptr<const EventFd> alarm_;
   std::map<const memory::MappedRegion*, unsigned> repeats_;  // of current regions: how often they were added again
   std::shared_ptr<const memory::GuestMemory> current_;
 };

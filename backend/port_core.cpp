@@ -7,6 +7,7 @@
 #include "backend/features.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
+#include "base/file_system.hpp"
 #include "numa/kernel.hpp"
 
 namespace vhostx::backend {
@@ -17,12 +18,13 @@ Result<std::shared_ptr<PortCore>> PortCore::create(std::shared_ptr<ControlLoop> 
   auto attention = EventFd::create();
   if (!attention) return std::move(attention).error();
   auto core = std::make_shared<PortCore>(std::move(loop), std::move(options), std::move(on_event),
-                                         std::move(attention).value());
+                                         std::make_shared<const EventFd>(std::move(attention).value()));
   if (auto made = core->make_vrings(); !made) return std::move(made).error();
   return core;
 }
 
-PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event, EventFd attention)
+PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event,
+                   std::shared_ptr<const EventFd> attention)
     : loop_(std::move(loop)),
       options_(std::move(options)),
       log_(loop_->log().with_prefix(options_.socket_path)),
@@ -38,7 +40,7 @@ Result<void> PortCore::make_vrings() {
   const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
   vrings_.reserve(count);
   for (std::uint16_t i = 0; i < count; ++i) {
-    auto vring = VringCore::create(i, options_, attention_);
+    auto vring = VringCore::create(i, options_, *attention_);
     if (!vring) return std::move(vring).error();
     vrings_.push_back(std::move(vring).value());
   }
@@ -82,12 +84,18 @@ void PortCore::close(Farewell farewell) {
 }
 
 void PortCore::watch_attention() {
-  attention_watch_ = std::make_unique<FdWatch>(executor(), attention_.get(), [this] {
-    attention_.drain();  // before the wishes are taken: one that comes later is signalled again
+  attention_watch_ = std::make_unique<FdWatch>(executor(), attention_->get(), [this] {
+    attention_->drain();  // before the wishes are taken: one that comes later is signalled again
     attention_watch_->arm();
-    if (session_ != nullptr) run_turn([this] { session_->device().serve_wishes(); });
+    attend();
   });
   attention_watch_->arm();
+}
+
+void PortCore::attend() {
+  if (session_ == nullptr) return;
+  if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
+  run_turn([this] { session_->device().serve_wishes(); });
 }
 
 void PortCore::take_socket(UniqueFd socket) {
@@ -111,6 +119,12 @@ void PortCore::take_socket(UniqueFd socket) {
 bool PortCore::make_room() {
   if (farewell_) finish_session();  // it waits for loans only
   if (closed_) return false;
+  // A front-end whose descriptors nobody can close leaves them here; the next ones must not add to them without end.
+  if (constexpr std::size_t closing_max = 16; closing_aside() >= closing_max) {
+    log_.warning("a front-end was turned away: {} descriptors of earlier ones cannot be closed", closing_aside());
+    if (connector_ != nullptr) connector_->lost();
+    return false;
+  }
   if (session_ == nullptr) return true;
   if (!session_->peer_is_gone()) {
     log_.warning("a second front-end was turned away: one at a time");

@@ -34,7 +34,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   /// Errors: invalid_argument (an option), system (no fd, no memory). Any thread.
   static Result<std::shared_ptr<PortCore>> create(std::shared_ptr<ControlLoop> loop, PortOptions options,
                                                   EventHandler on_event);
-  PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event, EventFd attention);
+  PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event,
+           std::shared_ptr<const EventFd> attention);
   ~PortCore();
   PortCore(const PortCore&) = delete;
   PortCore& operator=(const PortCore&) = delete;
@@ -57,6 +58,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   asio::any_io_executor executor() { return loop_->executor(); }
   const Logger& log() const noexcept { return log_; }
+  /// Signalled where something waits for the control thread: a vring's wish, or memory that was lost.
+  const std::shared_ptr<const EventFd>& attention() const noexcept { return attention_; }
   bool logs_messages() const noexcept { return loop_->debugs(); }
 
   /// Queues an event; `keep` lives until it has been delivered.
@@ -92,6 +95,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void take_socket(UniqueFd socket);
   bool make_room();
   void watch_attention();
+  void attend();
   void drop_session();
   void deliver();
   void call_handler(const PortEvent& event) noexcept;
@@ -101,7 +105,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   Logger log_;
   EventHandler handler_;
   Port* handle_ = nullptr;
-  const EventFd attention_;  // data threads write it
+  const std::shared_ptr<const EventFd> attention_;  // data threads write it; memory that outlives the port holds it
   std::vector<std::unique_ptr<VringCore>> vrings_;
   std::unique_ptr<FdWatch> attention_watch_;
   std::unique_ptr<Listener> listener_;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdio>
+#include <fcntl.h>
 #include <string_view>
 #include <unistd.h>
 
@@ -25,9 +26,11 @@ FileKind anonymous_kind(int fd) noexcept {
 }  // namespace
 
 FileKind file_kind(int fd) noexcept {
-  struct stat status {};
-  if (fd < 0 || ::fstat(fd, &status) != 0) return FileKind::closed;
-  switch (status.st_mode & S_IFMT) {
+  struct statx status {};
+  // What the kernel knows already: a peer's file may lie on a file system that answers when its owner likes.
+  constexpr int ask_nobody = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+  if (fd < 0 || ::statx(fd, "", ask_nobody, STATX_TYPE, &status) != 0) return FileKind::closed;
+  switch (status.stx_mode & S_IFMT) {
     case S_IFREG:
       return FileKind::regular;
     case S_IFDIR:

@@ -18,7 +18,7 @@ enum class FileKind : std::uint8_t {
   other,
 };
 
-/// By fstat, and for anonymous inodes by what /proc/self/fd says.
+/// By statx, which asks no file system anew, and for anonymous inodes by what /proc/self/fd says.
 FileKind file_kind(int fd) noexcept;
 
 /// For messages, e.g. "pipe".

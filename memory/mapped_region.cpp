@@ -67,7 +67,8 @@ std::size_t lead_of(const RegionDescription& region, std::size_t page) noexcept 
 
 }  // namespace
 
-Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescription& description, UniqueFd file) {
+Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescription& description, UniqueFd file,
+                                                              std::shared_ptr<const EventFd> alarm) {
   if (auto numbers = check_numbers(description); !numbers) return std::move(numbers).error();
   if (auto regular = check_file(description, file.get()); !regular) return std::move(regular).error();
   const auto page = page_size_of(file.get());
@@ -97,6 +98,7 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   ::madvise(mapped, length, MADV_DONTDUMP);
   ::madvise(mapped, length, MADV_DONTFORK);
   region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
+  region->pages_.emplace(region->mapping(), std::move(alarm));
   return std::shared_ptr<const MappedRegion>(std::move(region));
 }
 
@@ -105,7 +107,17 @@ HostSpan MappedRegion::mapping() const noexcept {
   return {host_ - lead, round_up(description_.size + lead, page_size_)};
 }
 
+std::optional<GuestAddress> MappedRegion::lost_at() const noexcept {
+  const auto offset = pages_->lost_at();
+  if (!offset) return std::nullopt;
+  // In front of the region, and behind it, lies the rest of its first and last page.
+  const std::uint64_t lead = lead_of(description_, page_size_);
+  const std::uint64_t within = *offset < lead ? 0 : *offset - lead;
+  return GuestAddress{description_.guest.value + std::min(within, description_.size - 1)};
+}
+
 MappedRegion::~MappedRegion() {
+  pages_.reset();  // before another mapping can have this place
   if (reservation_ != nullptr) ::munmap(reservation_, reservation_size_);
 }
 

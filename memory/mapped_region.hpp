@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <vhostx/result.hpp>
 
+#include "base/event_fd.hpp"
 #include "base/unique_fd.hpp"
 #include "memory/address.hpp"
+#include "memory/bus_errors.hpp"
 
 namespace vhostx::memory {
 
@@ -21,13 +24,14 @@ struct RegionDescription {
   std::uint64_t mmap_offset = 0;  ///< Where the region begins in the file.
 };
 
-/// Unmapped when the last GuestMemory that holds it is gone. Immutable.
+/// Unmapped when the last GuestMemory that holds it is gone. Immutable, but that its file may lose pages.
 class MappedRegion {
  public:
   /// Maps `description` from `file`, which must be a regular file (memfd, hugetlbfs, tmpfs) that is large enough. The
-  /// file is closed afterwards: the mapping keeps it alive.
+  /// file is closed afterwards: the mapping keeps it alive. `alarm` is signalled once when pages are lost; may be null.
   /// Errors: protocol_violation (a number that cannot be: which, and its bound), system (fstat, mmap).
-  static Result<std::shared_ptr<const MappedRegion>> map(const RegionDescription& description, UniqueFd file);
+  static Result<std::shared_ptr<const MappedRegion>> map(const RegionDescription& description, UniqueFd file,
+                                                         std::shared_ptr<const EventFd> alarm = {});
 
   ~MappedRegion();
   MappedRegion(const MappedRegion&) = delete;
@@ -38,6 +42,8 @@ class MappedRegion {
   std::size_t page_size() const noexcept { return page_size_; }
   /// All that is mapped, in whole pages: it may begin before host(), and end behind the region's last byte.
   HostSpan mapping() const noexcept;
+  /// Guest address at which its file first had no page to give: from then on it shows zeroes of our own. Any thread.
+  std::optional<GuestAddress> lost_at() const noexcept;
 
  private:
   MappedRegion(const RegionDescription& description, std::size_t page_size) noexcept
@@ -48,6 +54,7 @@ class MappedRegion {
   std::uint8_t* reservation_ = nullptr;  // guard page, mapping, guard page
   std::size_t reservation_size_ = 0;
   std::uint8_t* host_ = nullptr;  // where description_.guest is
+  std::optional<LosableMapping> pages_;
 };
 
 }  // namespace vhostx::memory

@@ -198,6 +198,11 @@ Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_
   } else if (got.fds_lost) {
     fail(make_error(ErrorCode::protocol_violation,
                     "more descriptors than expected ({} a message), or none free in this process", fds_max));
+  } else if (got.fds_slow) {
+    fail(make_error(
+        ErrorCode::protocol_violation,
+        "a descriptor of a file on a network or user-space file system, expected eventfds, sockets, and memory "
+        "in memfd, tmpfs or hugetlbfs"));
   } else if (got.bytes == 0) {
     fail(message_has_begun() ? make_error(ErrorCode::closed, "the peer closed the connection {} bytes into a message",
                                           header_bytes_read_ + payload_bytes_read_)

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/file_system.hpp"
+
 namespace vhostx::protocol {
 namespace {
 
@@ -92,7 +94,14 @@ Transfer transmit_with(int socket, std::span<const std::byte> bytes, std::size_t
 }  // namespace
 
 Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept {
-  return receive_with<fds_max>(socket, into, blocking, [&fds](UniqueFd fd) { return fds.add(std::move(fd)); });
+  bool slow = false;
+  Transfer got = receive_with<fds_max>(socket, into, blocking, [&](UniqueFd fd) {
+    if (answers_at_once(fd.get())) return fds.add(std::move(fd));
+    close_aside(std::move(fd));
+    return slow = true;
+  });
+  got.fds_slow = slow;
+  return got;
 }
 
 Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking) {

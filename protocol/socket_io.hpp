@@ -16,6 +16,8 @@ struct Transfer {
   int error = 0;          ///< errno, or 0. EAGAIN: nothing to do now. Never EINTR.
   bool fds_lost = false;  ///< Receiving: more than fds_max came, or this process has no free descriptor. Those that
                           ///< did arrive are in the list.
+  bool fds_slow =
+      false;  ///< Receiving: one was a file that may let us wait (base/file_system.hpp); it is not in the list.
 };
 
 enum class Blocking : bool { no, yes };

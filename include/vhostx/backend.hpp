@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <memory>
 
@@ -24,13 +25,25 @@ enum class ControlThread {
   application,  ///< The application calls Backend::run_control() again and again, from one thread.
 };
 
+/// Who handles SIGBUS, which an access to guest memory raises once its owner has taken it away.
+enum class BusErrors {
+  handle,  ///< The library, from the first Backend to the end of the process. What is not about guest memory goes to
+           ///< the action that was in force before. An application's own handler must be installed earlier.
+  application,  ///< The application has a handler, and calls recover_from_bus_error() in it.
+};
+
+/// For an application's own handler of SIGBUS (SA_SIGINFO). True: the fault was about guest memory, and the handler
+/// should return; the connection that it belongs to is ended by the control thread. May be called in a signal handler.
+VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
+
 struct BackendOptions {
   ControlThread control_thread = ControlThread::own;
   LogSink log;                          ///< Empty: silence.
   LogLevel log_level = LogLevel::info;  ///< Lines below this level are not made.
+  BusErrors bus_errors = BusErrors::handle;
 };
 
-/// Any number of Backends may live in one process. No globals.
+/// Any number of Backends may live in one process. They share nothing but the handler of SIGBUS.
 class VHOSTX_EXPORT Backend {
  public:
   /// Errors: system (no thread, no fds), out_of_memory.

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/file_system.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <exception>
+#include <fcntl.h>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <sys/stat.h>
+
+namespace vhostx {
+namespace {
+
+// memfd, tmpfs and hugetlbfs: the kernel's own memory, and nobody else's files know of seals.
+bool is_kernel_memory(int fd) noexcept { return ::fcntl(fd, F_GET_SEALS) >= 0; }
+
+std::optional<int> mount_id_of(int fd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
+  std::string key;
+  for (std::string line; std::getline(info, line);) {
+    std::istringstream words(line);
+    int id = 0;
+    if (words >> key >> id && key == "mnt_id:") return id;
+  }
+  return std::nullopt;
+}
+
+// proc(5), /proc/pid/mountinfo: "ID parent major:minor root point options [fields] - type source options".
+std::optional<std::string> type_of_mount(int id) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);
+    int line_id = 0;
+    if (!(words >> line_id) || line_id != id) continue;
+    const std::size_t dash = line.find(" - ");
+    if (dash == std::string::npos) return std::nullopt;
+    std::istringstream rest(line.substr(dash + 3));
+    std::string type;
+    if (rest >> type) return type;
+  }
+  return std::nullopt;
+}
+
+bool is_local(int fd, std::uint32_t device_major) {
+  const auto id = mount_id_of(fd);
+  const auto type = id ? type_of_mount(*id) : std::nullopt;
+  // A file of another mount namespace, as of a front-end in a container: one of a block device is local.
+  return type ? is_local_file_system(*type) : device_major != 0;
+}
+
+std::atomic<std::size_t> closing = 0;
+
+}  // namespace
+
+bool is_local_file_system(std::string_view type) noexcept {
+  constexpr std::array<std::string_view, 13> local{"ext2",  "ext3",     "ext4",     "xfs",     "btrfs",
+                                                   "f2fs",  "zfs",      "bcachefs", "overlay", "tmpfs",
+                                                   "ramfs", "devtmpfs", "hugetlbfs"};
+  return std::find(local.begin(), local.end(), type) != local.end();
+}
+
+bool answers_at_once(int fd) noexcept {
+  struct statx status {};
+  constexpr int ask_nobody = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+  if (::statx(fd, "", ask_nobody, STATX_TYPE, &status) != 0 || !S_ISREG(status.stx_mode)) return true;
+  if (is_kernel_memory(fd)) return true;
+  try {
+    return is_local(fd, status.stx_dev_major);
+  } catch (const std::exception&) {  // out of memory: not known
+    return false;
+  }
+}
+
+void close_aside(UniqueFd fd) noexcept {
+  closing.fetch_add(1);
+  try {
+    std::thread([fd = std::move(fd)]() mutable {
+      sigset_t all;
+      ::sigfillset(&all);
+      ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // the application's signals are for its own threads
+      fd.reset();
+      closing.fetch_sub(1);
+    }).detach();
+  } catch (const std::exception&) {  // no thread: closed here, when the lambda was destroyed
+    closing.fetch_sub(1);
+  }
+}
+
+std::size_t closing_aside() noexcept { return closing.load(); }
+
+}  // namespace vhostx

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/bus_errors.hpp"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <unistd.h>
+#include <utility>
+
+#include <sys/mman.h>
+
+namespace vhostx::memory {
+
+/// What the handler reads: atomics only, in memory that is never freed.
+struct LosableMapping::Slot {
+  static constexpr std::uint64_t whole = ~std::uint64_t{0};
+
+  std::atomic<std::uint64_t> begin = 0;  // 0: free; written last when taken, first when given back
+  std::atomic<std::uint64_t> size = 0;
+  std::atomic<std::uint64_t> lost_at = whole;
+  std::atomic<int> alarm = -1;
+  bool taken = false;  // under the lock of slots
+};
+
+namespace {
+
+using Slot = LosableMapping::Slot;
+
+struct Chunk {
+  std::array<Slot, 64> slots;
+  std::atomic<Chunk*> next = nullptr;
+};
+
+// A signal is a matter of the whole process, and so is this: the one global state of the library.
+struct Slots {
+  std::mutex lock;  // who takes and gives back; the handler takes none
+  Chunk first;
+};
+
+Slots& slots() noexcept {
+  static Slots all;
+  return all;
+}
+
+// Handlers find the first chunk through this, without the guard of a static that is being made.
+std::atomic<Chunk*> first_chunk = nullptr;
+
+Slot& take_slot() {
+  Slots& all = slots();
+  const std::lock_guard guard(all.lock);
+  first_chunk.store(&all.first, std::memory_order_release);
+  for (Chunk* chunk = &all.first;; chunk = chunk->next.load(std::memory_order_relaxed)) {
+    for (Slot& slot : chunk->slots)
+      if (!std::exchange(slot.taken, true)) return slot;
+    if (chunk->next.load(std::memory_order_relaxed) == nullptr)
+      chunk->next.store(new Chunk, std::memory_order_release);  // stays: a handler may be looking at it
+  }
+}
+
+void give_back(Slot& slot) noexcept {
+  const std::lock_guard guard(slots().lock);
+  slot.taken = false;
+}
+
+// A slot of another mapping may be taken or given back meanwhile; the one that holds `address` cannot: it is in use.
+Slot* find_slot(std::uint64_t address) noexcept {
+  for (Chunk* chunk = first_chunk.load(std::memory_order_acquire); chunk != nullptr;
+       chunk = chunk->next.load(std::memory_order_acquire)) {
+    for (Slot& slot : chunk->slots) {
+      const std::uint64_t begin = slot.begin.load(std::memory_order_acquire);
+      const std::uint64_t size = slot.size.load(std::memory_order_acquire);
+      if (begin != 0 && address - begin < size && slot.begin.load(std::memory_order_relaxed) == begin) return &slot;
+    }
+  }
+  return nullptr;
+}
+
+// All of it at once: whoever shrinks a file page by page would otherwise have a signal of ours for each.
+bool replace(Slot& slot, std::uint64_t address) noexcept {
+  const std::uint64_t begin = slot.begin.load(std::memory_order_relaxed);
+  void* const place = reinterpret_cast<void*>(begin);
+  if (::mmap(place, slot.size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE,
+             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+    return false;
+  std::uint64_t whole = Slot::whole;
+  if (!slot.lost_at.compare_exchange_strong(whole, address - begin, std::memory_order_acq_rel)) return true;
+  if (const int alarm = slot.alarm.load(std::memory_order_relaxed); alarm >= 0) {
+    constexpr std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(alarm, &one, sizeof one);  // EAGAIN: signalled already
+  }
+  return true;
+}
+
+struct sigaction& action_before() noexcept {
+  static struct sigaction before {};
+  return before;
+}
+
+// As if we had not been there. A fault happens again when the handler returns, and then ends the process.
+void pass_on(int signal, siginfo_t* info, void* context) noexcept {
+  const struct sigaction& before = action_before();
+  if ((before.sa_flags & SA_SIGINFO) != 0) return before.sa_sigaction(signal, info, context);
+  if (before.sa_handler == SIG_IGN && info->si_code <= 0) return;  // somebody sent it; a fault cannot be ignored
+  if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
+  ::signal(signal, SIG_DFL);
+  if (info->si_code <= 0) ::raise(signal);
+}
+
+void on_bus_error(int signal, siginfo_t* info, void* context) noexcept {
+  const int error = errno;
+  if (!recover_from_bus_error(*info)) pass_on(signal, info, context);
+  errno = error;
+}
+
+bool install() noexcept {
+  struct sigaction action {};
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  return ::sigaction(SIGBUS, nullptr, &action_before()) == 0 && ::sigaction(SIGBUS, &action, nullptr) == 0;
+}
+
+}  // namespace
+
+LosableMapping::LosableMapping(HostSpan mapping, std::shared_ptr<const EventFd> alarm)
+    : slot_(&take_slot()), alarm_(std::move(alarm)) {
+  slot_->lost_at.store(Slot::whole, std::memory_order_relaxed);
+  slot_->alarm.store(alarm_ == nullptr ? -1 : alarm_->get(), std::memory_order_relaxed);
+  slot_->size.store(mapping.size, std::memory_order_release);
+  slot_->begin.store(reinterpret_cast<std::uint64_t>(mapping.data), std::memory_order_release);
+}
+
+LosableMapping::~LosableMapping() {
+  slot_->begin.store(0, std::memory_order_release);
+  give_back(*slot_);
+}
+
+std::optional<std::uint64_t> LosableMapping::lost_at() const noexcept {
+  const std::uint64_t at = slot_->lost_at.load(std::memory_order_acquire);
+  if (at == Slot::whole) return std::nullopt;
+  return at;
+}
+
+bool handle_bus_errors() noexcept {
+  static const bool installed = install();
+  return installed;
+}
+
+bool recover_from_bus_error(const siginfo_t& info) noexcept {
+  if (info.si_code != BUS_ADRERR && info.si_code != BUS_MCEERR_AR) return false;
+  const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
+  Slot* const slot = find_slot(address);
+  return slot != nullptr && replace(*slot, address);
+}
+
+}  // namespace vhostx::memory

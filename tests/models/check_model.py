@@ -1,0 +1,59 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""check_model.py MODEL.pml: has Spin try every interleaving of a model.
+
+The model must hold. And each fault that its head names behind `broken:` must be found when it is put in: a model that
+holds whatever is done to it says nothing.
+"""
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SKIPPED = 77
+DEPTH = "1000000"  # a search that ends at its depth is reported as an error
+
+
+def explore(model: Path, fault: str | None, folder: Path) -> tuple[int, int, str]:
+    """Errors, states, and Spin's report, with `fault` put in."""
+    define = [f"-D{fault}"] if fault else []
+    subprocess.run(["spin", *define, "-a", str(model)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["gcc", "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c"], cwd=folder, check=True)
+    report = subprocess.run(["./pan", f"-m{DEPTH}"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+    errors = re.search(r"errors: (\d+)", report)
+    states = re.search(r"(\d+) states, stored", report)
+    if not errors or not states:
+        raise SystemExit(f"{model.name}: a report without figures:\n{report}")
+    return int(errors.group(1)), int(states.group(1)), report
+
+
+def check(model: Path, folder: Path) -> list[str]:
+    complaints = []
+    errors, states, report = explore(model, None, folder)
+    print(f"{model.name}: {states} states, {errors} errors")
+    if errors or "max search depth too small" in report:
+        complaints.append(f"{model.name} does not hold:\n{report}")
+    if left := [name for name, count in re.findall(r"unreached in proctype (\w+)\n.*?\((\d+) of", report, re.S) if int(count)]:
+        complaints.append(f"{model.name}: part of it is never reached, in {', '.join(left)}:\n{report}")
+    for fault in re.search(r"broken: (.*)", model.read_text()).group(1).split():
+        errors, states, _ = explore(model, fault, folder)
+        print(f"{model.name} with {fault}: {'found' if errors else 'NOT FOUND'} after {states} states")
+        if not errors:
+            complaints.append(f"{model.name} holds with {fault}, which it must not")
+    return complaints
+
+
+def main() -> int:
+    if shutil.which("spin") is None:
+        print("skipped: the package spin is not installed")
+        return SKIPPED
+    with tempfile.TemporaryDirectory() as folder:
+        complaints = check(Path(sys.argv[1]).resolve(), Path(folder))
+    print("\n".join(complaints))
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
