@@ -61,5 +61,6 @@ void add_lifecycle_attacks(Attacks& attacks);
 void add_lending_attacks(Attacks& attacks);
 void add_rewriting_attacks(Attacks& attacks);
 void add_flood_attacks(Attacks& attacks);
+void add_shrinking_attacks(Attacks& attacks);
 
 }  // namespace vhostx::hostile

@@ -62,6 +62,8 @@ class Attacker {
   /// The used index has come so far from where it was when the rings had started.
   bool await_used(std::uint32_t vring, unsigned count);
   std::uint16_t used_index(std::uint32_t vring);
+  /// All that was shown has been used.
+  bool caught_up(std::uint32_t vring) { return used_index(vring) == avail(vring)[1]; }
   /// The honest guest sends frames, which have to go into the ring of vring 0.
   void feed(unsigned frames);
 

@@ -18,6 +18,7 @@ const Attacks& all_attacks() {
     add_lending_attacks(all);
     add_rewriting_attacks(all);
     add_flood_attacks(all);
+    add_shrinking_attacks(all);
     return all;
   }();
   return attacks;
