@@ -18,7 +18,8 @@ struct Expected {
     harmless,  ///< Legal, or nothing that matters: the connection is served on.
     refused,   ///< Acknowledged with 1, and `text` is in the log; the connection is served on.
     closed,    ///< The connection ends, and `text` is in the reason.
-    broken,    ///< The vring is broken for the cause `text`, and the err eventfd is signalled; the connection is served on.
+    broken,    ///< The vring is broken for the cause `text`, and the err eventfd is signalled; the connection is served
+               ///< on.
     dropped,   ///< The counter `text` grows; the connection is served on.
     survived,  ///< Left to chance, or to the specification: what counts is everybody else.
   };

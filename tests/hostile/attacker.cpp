@@ -103,9 +103,11 @@ std::uint16_t Attacker::used_index(std::uint32_t vring) {
   return __atomic_load_n(reinterpret_cast<std::uint16_t*>(used(vring)) + 1, __ATOMIC_ACQUIRE);
 }
 
-bool Attacker::await_used(std::uint32_t vring, unsigned count) {
+void Attacker::await_used(std::uint32_t vring, unsigned count) {
   const std::uint16_t first = used_at_start_.at(vring);
-  return guest().wait([&] { return static_cast<std::uint16_t>(used_index(vring) - first) >= count; });
+  const auto used = [&] { return static_cast<std::uint16_t>(used_index(vring) - first); };
+  if (guest().wait([&] { return used() >= count; })) return;
+  throw Decided{failed("of {} buffers of vring {} {} were used", count, vring, used())};
 }
 
 void Attacker::feed(unsigned frames) {

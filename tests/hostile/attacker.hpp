@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Attacker: the hostile front-end, and the hostile driver of its guest, for the length of one attack. Calls throw Decided
-// where the back-end does not even do what it must for the attack to be made.
+// Attacker: the hostile front-end, and the hostile driver of its guest, for the length of one attack. Calls throw
+// Decided where the back-end does not even do what it must for the attack to be made.
 #pragma once
 
 #include <cstdint>
@@ -60,7 +60,7 @@ class Attacker {
   void show(std::uint32_t vring, std::initializer_list<std::uint16_t> heads);
   void show(std::uint32_t vring, const std::vector<std::uint16_t>& heads);
   /// The used index has come so far from where it was when the rings had started.
-  bool await_used(std::uint32_t vring, unsigned count);
+  void await_used(std::uint32_t vring, unsigned count);
   std::uint16_t used_index(std::uint32_t vring);
   /// All that was shown has been used.
   bool caught_up(std::uint32_t vring) { return used_index(vring) == avail(vring)[1]; }

@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 constexpr std::array<const char*, socket_count> names{"attacked",       "honest", "lending",
                                                       "lending-honest", "victim", "victim-peer"};
 // Two queue pairs, so that there is something beside the pair that is attacked.
-constexpr std::array<const char*, socket_count> port_options{",queues=2", ",queues=2",      ",zerocopy=lend",
+constexpr std::array<const char*, socket_count> port_options{",queues=2", ",queues=2",     ",zerocopy=lend",
                                                              "",          ",zerocopy=off", ""};
 
 std::string make_folder() {
@@ -47,10 +47,10 @@ constexpr const char* sanitizer_options = "quarantine_size_mb=8:detect_leaks=1:a
 
 std::vector<std::string> arguments_of(const std::string& program, const std::array<std::string, socket_count>& paths) {
   // Both CPUs for each thread: where several of these processes run at once, none waits for the CPU of another one.
-  std::vector<std::string> words{program,     "--lcores",    "0@(0-1),1@(0-1)", "--no-huge", "-m",
-                                 "160",       "--no-shconf", "--no-telemetry",  "--no-pci",  "--log-level=error",
-                                 "--",        "--mode",      "io",              "--json",    "--stats",
-                                 "0.03"};
+  std::vector<std::string> words{
+      program,          "--lcores", "0@(0-1),1@(0-1)",   "--no-huge", "-m",     "160", "--no-shconf",
+      "--no-telemetry", "--no-pci", "--log-level=error", "--",        "--mode", "io",  "--json",
+      "--stats",        "0.03"};
   for (std::size_t i = 0; i < socket_count; ++i) words.insert(words.end(), {"--port", paths[i] + port_options[i]});
   return words;
 }
@@ -110,9 +110,8 @@ void BackEnd::launch(const std::string& program) {
     ::_exit(127);
   }
   if (pid_ < 0) throw std::runtime_error("no process for the back-end");
-  listener_ = std::thread([this, out = std::move(output.read), err = std::move(errors.read)] {
-    listen(out.get(), err.get());
-  });
+  listener_ =
+      std::thread([this, out = std::move(output.read), err = std::move(errors.read)] { listen(out.get(), err.get()); });
 }
 
 void BackEnd::listen(int output, int errors) {
@@ -154,8 +153,8 @@ void BackEnd::take_line(const std::string& line) {
     statistics_ = std::move(statistics);
     ++statistics_read_;
   } else {
-    events_.push_back({name, text(object, "port"), text(object, "reason"), text(object, "cause"),
-                       object.value("vring", -1), line});
+    events_.push_back(
+        {name, text(object, "port"), text(object, "reason"), text(object, "cause"), object.value("vring", -1), line});
   }
   said_.notify_all();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// BackEnd: a vhostx-switch process, and what it says: events and statistics on standard output, the log on standard error.
+// BackEnd: a vhostx-switch process, and what it says: events and statistics on standard output, the log on standard
+// error.
 #pragma once
 
 #include <array>

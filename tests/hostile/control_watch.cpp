@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An answer within 100 ms is a promise about the control thread, not about the machine. On a busy one both threads, the
 // one that answers and the one that asks, stand in the scheduler's queue; the kernel counts for each how long, and the
-// hypervisor what it took. What is left is time in which the control thread worked for somebody else, or slept on something:
-// that is what is measured.
+// hypervisor what it took. What is left is time in which the control thread worked for somebody else, or slept on
+// something: that is what is measured.
 #include "tests/hostile/control_watch.hpp"
 
 #include <algorithm>

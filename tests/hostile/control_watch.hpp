@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ControlWatch: a well-behaved front-end that asks the back-end for its features all the time, and measures how long the
-// control thread lets it wait.
+// ControlWatch: a well-behaved front-end that asks the back-end for its features all the time, and measures how long
+// the control thread lets it wait.
 #pragma once
 
 #include <atomic>

@@ -9,7 +9,8 @@
 namespace vhostx::hostile {
 
 std::variant<Options, tools::EarlyExit> parse_options(const std::vector<std::string>& words) {
-  CLI::App app("Attacks a live vhostx-switch, and looks after each attack whether anybody else has noticed.", "hostile");
+  CLI::App app("Attacks a live vhostx-switch, and looks after each attack whether anybody else has noticed.",
+               "hostile");
   Options options;
   app.add_option("switch", options.program, "The vhostx-switch that is attacked");
   app.add_option("--group", options.group, "The attacks of one group");

@@ -82,8 +82,7 @@ class Report {
   int summary() const {
     using std::chrono::duration_cast;
     fmt::print("{} as expected, {} failed; victims: {} frames, the longest answer to a control message {} us\n", well_,
-               failed_, victim_frames_,
-               duration_cast<std::chrono::microseconds>(longest_answer_).count());
+               failed_, victim_frames_, duration_cast<std::chrono::microseconds>(longest_answer_).count());
     for (const auto& name : failures_) fmt::print("failed: {}\n", name);
     return failed_ == 0 ? 0 : 1;
   }

@@ -17,8 +17,8 @@ using tools::probe::GuestPlan;
 namespace {
 
 constexpr unsigned frames_to_try = 8;
-/// What the heap may have grown by, over all attacks on one process: a leak of a few KiB an attack shows in the run that
-/// has all of them in one process, of one more in any.
+/// What the heap may have grown by, over all attacks on one process: a leak of a few KiB an attack shows in the run
+/// that has all of them in one process, of one more in any.
 constexpr std::uint64_t heap_growth_max_kib = 24 * 1024;
 /// Mappings of the allocator's own: a thread's heap that was divided, a large block.
 constexpr std::size_t mappings_growth_max = 12;

@@ -21,8 +21,8 @@ class Victims {
   Victims(const Victims&) = delete;
   Victims& operator=(const Victims&) = delete;
 
-  /// Traffic pauses until all that was sent has arrived. What was lost, came twice, damaged or late since the last call,
-  /// and what the control thread left unanswered: a line each.
+  /// Traffic pauses until all that was sent has arrived. What was lost, came twice, damaged or late since the last
+  /// call, and what the control thread left unanswered: a line each.
   std::vector<std::string> complaints();
   /// Traffic goes on.
   void resume();

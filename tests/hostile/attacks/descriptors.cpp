@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <fcntl.h>
+
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -38,8 +39,8 @@ Message event_request(Request request, UniqueFd fd) { return with_fd(number(requ
 /// In place of an eventfd, of rings that run.
 void add_kinds(Group& group, const char* what, Request request) {
   for (const Kind& kind : kinds)
-    group.add((std::string(what) + "-is-a-" + kind.name).c_str(), refused(std::string(kind.called) + ", expected an eventfd"),
-              [request, &kind](Attacker& attacker) {
+    group.add((std::string(what) + "-is-a-" + kind.name).c_str(),
+              refused(std::string(kind.called) + ", expected an eventfd"), [request, &kind](Attacker& attacker) {
                 attacker.running();
                 attacker.wrong(event_request(request, kind.make()));
               });

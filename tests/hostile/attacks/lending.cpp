@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A port that lends: packets of 1024 bytes and more are handed on in the guest's own buffers, and the guest does to those
-// what it likes. The lies of a driver are told again here, where other code reads its rings.
+// A port that lends: packets of 1024 bytes and more are handed on in the guest's own buffers, and the guest does to
+// those what it likes. The lies of a driver are told again here, where other code reads its rings.
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -27,9 +27,6 @@ void show_large(Attacker& attacker, std::uint16_t count, std::uint32_t bytes = l
     heads.push_back(i);
   }
   attacker.show(lender, heads);
-}
-void await_all(Attacker& attacker, unsigned count) {
-  if (!attacker.await_used(lender, count)) throw tools::probe::Decided{tools::probe::failed("buffers did not come back")};
 }
 
 class LendingGroup {
@@ -58,12 +55,12 @@ void add_ends(LendingGroup& group) {
     attacker.running(large_buffers);
     show_large(attacker, 60);
     attacker.guest().enable(lender, false);
-    await_all(attacker, 60);
+    attacker.await_used(lender, 60);
   });
   group.add("lent-and-then-a-lie", broken("avail_index_jump"), [](Attacker& attacker) {
     attacker.running(large_buffers);
     show_large(attacker, 60);
-    await_all(attacker, 60);
+    attacker.await_used(lender, 60);
     attacker.avail(lender)[1] = static_cast<std::uint16_t>(attacker.avail(lender)[1] + 1000);
     attacker.guest().transmit().kick();
   });
@@ -77,7 +74,7 @@ void add_ends(LendingGroup& group) {
     for (unsigned i = 1; i <= 200; ++i) {
       show_large(attacker, 32);
       attacker.guest().share_memory();
-      await_all(attacker, 32 * i);
+      attacker.await_used(lender, 32 * i);
     }
   });
   group.add("lent-and-the-device-reset", harmless(), [](Attacker& attacker) {
@@ -93,16 +90,16 @@ void add_buffers_of_loans(LendingGroup& group) {
   group.add("the-same-buffer-in-every-descriptor", harmless(), [](Attacker& attacker) {
     attacker.running(large_buffers);
     show_large(attacker, 1);
-    await_all(attacker, 1);
+    attacker.await_used(lender, 1);
     attacker.show(lender, std::vector<std::uint16_t>(63, 0));
-    await_all(attacker, 64);
+    attacker.await_used(lender, 64);
   });
   group.add("at-the-border-of-what-is-copied", harmless(), [](Attacker& attacker) {
     attacker.running(large_buffers);
     unsigned shown = 0;
     for (const std::uint32_t bytes : {1022U, 1023U, 1024U, 1025U, 2036U}) {
       show_large(attacker, 32, 12 + bytes);
-      await_all(attacker, shown += 32);
+      attacker.await_used(lender, shown += 32);
     }
   });
   group.add("the-used-ring-is-lent", survived(), [](Attacker& attacker) {
@@ -118,7 +115,7 @@ void add_buffers_of_loans(LendingGroup& group) {
         attacker.descriptor(lender, i) = {attacker.guest_address(attacker.guest().transmit().buffer(i)), 1024,
                                           i < 59 ? next : std::uint16_t{0}, static_cast<std::uint16_t>(i + 1)};
       attacker.show(lender, {0});
-      await_all(attacker, round);
+      attacker.await_used(lender, round);
     }
   });
   group.add("over-the-last-byte-of-memory", broken("outside_memory"), [](Attacker& attacker) {
@@ -131,7 +128,7 @@ void add_buffers_of_loans(LendingGroup& group) {
     const Rewriter rewriter(guest.transmit().buffer(0) + 12, 60 * 2048);  // not the first net header
     for (unsigned i = 1; i <= 200; ++i) {
       show_large(attacker, 1);
-      await_all(attacker, i);
+      attacker.await_used(lender, i);
     }
   });
 }
@@ -167,7 +164,8 @@ constexpr std::array again_here{
 
 void add_again(Attacks& attacks) {
   for (const std::string name : again_here) {
-    const auto found = std::find_if(attacks.begin(), attacks.end(), [&](const Attack& one) { return one.name == name; });
+    const auto found =
+        std::find_if(attacks.begin(), attacks.end(), [&](const Attack& one) { return one.name == name; });
     if (found == attacks.end()) throw std::logic_error("there is no attack " + name);
     Attack here = *found;
     here.name = "lending." + name.substr(name.find('.') + 1);

@@ -15,8 +15,7 @@ void connect_and_leave(Attacker& attacker, int times, std::size_t bytes) {
   text.resize(std::min(bytes, text.size()));
   for (int i = 0; i < times; ++i) {
     auto connected = tools::FrontEnd::connect_once(attacker.subject().path);
-    if (connected && !text.empty())
-      static_cast<void>(::send(connected->fd(), text.data(), text.size(), MSG_NOSIGNAL));
+    if (connected && !text.empty()) static_cast<void>(::send(connected->fd(), text.data(), text.size(), MSG_NOSIGNAL));
   }
 }
 

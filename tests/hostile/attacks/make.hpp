@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What attacks are made of: messages with payloads and descriptors that no front-end would send, and how an attack is put
-// on the list.
+// What attacks are made of: messages with payloads and descriptors that no front-end would send, and how an attack is
+// put on the list.
 #pragma once
 
 #include <cstdint>

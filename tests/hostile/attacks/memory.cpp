@@ -49,12 +49,13 @@ void add_tables(Group& group) {
   group.add("region-of-2-to-the-63", refused("its file has"), refused_table({at(0, std::uint64_t{1} << 63)}));
   group.add("region-larger-than-its-file", refused("its file has"), refused_table({at(far_off, 9 * page)}),
             "2026-86561");
-  group.add("region-one-byte-larger-than-its-file", refused("its file has"),
-            refused_table({at(far_off, 8 * page + 1)}), "2026-86561");
+  group.add("region-one-byte-larger-than-its-file", refused("its file has"), refused_table({at(far_off, 8 * page + 1)}),
+            "2026-86561");
   group.add("offset-past-the-end-of-its-file", refused("its file has"),
             refused_table({region(far_off, page, far_off, 8 * page)}), "2026-86561");
   group.add("empty-file", refused("its file has"), refused_table({at(far_off, page)}, 0), "2026-86561");
-  group.add("more-than-there-can-be", refused(""), refused_table({at(0, std::uint64_t{1} << 47)}, std::size_t{1} << 47));
+  group.add("more-than-there-can-be", refused(""),
+            refused_table({at(0, std::uint64_t{1} << 47)}, std::size_t{1} << 47));
   group.add("regions-overlap-to-the-guest", refused("overlap in guest addresses"),
             refused_table({region(far_off, 2 * page, far_off), region(far_off + page, 2 * page, 2 * far_off)}));
   group.add("regions-overlap-to-the-front-end", refused("overlap in front-end addresses"),
@@ -169,22 +170,18 @@ void add_ring_places(Group& group) {
   group.add("ring-table-outside", nowhere(), laid_out([](At& at, const In&) { at.descriptor = page; }), "2018-1059");
   group.add("ring-avail-outside", nowhere(), laid_out([](At& at, const In&) { at.available = top - page + 1; }),
             "2018-1059");
-  group.add("ring-used-over-the-end", nowhere(), laid_out([](At& at, const In& in) {
-              at.used = in.front_end_address + in.size - 8;
-            }),
-            "2018-1059");
-  group.add("ring-table-over-the-end", nowhere(), laid_out([](At& at, const In& in) {
-              at.descriptor = in.front_end_address + in.size - 16;
-            }),
-            "2018-1059");
-  group.add("ring-avail-one-byte-over-the-end", nowhere(), laid_out([](At& at, const In& in) {
-              at.available = in.front_end_address + in.size - (4 + 2 * 64) + 2;
-            }));
-  group.add("ring-at-guest-addresses", nowhere(), laid_out([](At& at, const In& in) {
-              at.descriptor = in.guest_address;
-            }));
-  group.add("ring-table-unaligned", refused("not aligned to 16"), laid_out([](At& at, const In&) { at.descriptor += 8; }));
-  group.add("ring-avail-unaligned", refused("not aligned to 2"), laid_out([](At& at, const In&) { at.available += 1; }));
+  group.add("ring-used-over-the-end", nowhere(),
+            laid_out([](At& at, const In& in) { at.used = in.front_end_address + in.size - 8; }), "2018-1059");
+  group.add("ring-table-over-the-end", nowhere(),
+            laid_out([](At& at, const In& in) { at.descriptor = in.front_end_address + in.size - 16; }), "2018-1059");
+  group.add("ring-avail-one-byte-over-the-end", nowhere(),
+            laid_out([](At& at, const In& in) { at.available = in.front_end_address + in.size - (4 + 2 * 64) + 2; }));
+  group.add("ring-at-guest-addresses", nowhere(),
+            laid_out([](At& at, const In& in) { at.descriptor = in.guest_address; }));
+  group.add("ring-table-unaligned", refused("not aligned to 16"),
+            laid_out([](At& at, const In&) { at.descriptor += 8; }));
+  group.add("ring-avail-unaligned", refused("not aligned to 2"),
+            laid_out([](At& at, const In&) { at.available += 1; }));
   group.add("ring-used-unaligned", refused("not aligned to 4"), laid_out([](At& at, const In&) { at.used += 2; }));
   group.add("ring-used-is-avail", refused("overlaps"), laid_out([](At& at, const In&) { at.used = at.available; }));
   group.add("ring-avail-is-in-the-table", refused("overlaps"),

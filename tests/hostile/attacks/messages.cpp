@@ -183,7 +183,8 @@ void add_order(Group& group) {
               return make_request(Request::set_vring_addr, at);
             }));
   group.add("features-of-running-rings", refused("while rings run with"), on_running([](Guest& guest) {
-              return number(Request::set_features, guest.features().bits() | protocol::FeatureSet{V::net_mrg_rxbuf}.bits());
+              return number(Request::set_features,
+                            guest.features().bits() | protocol::FeatureSet{V::net_mrg_rxbuf}.bits());
             }));
   group.add("protocol-features-of-running-rings", refused("while rings run with"),
             on_running([](Guest&) { return number(Request::set_protocol_features, 0); }));

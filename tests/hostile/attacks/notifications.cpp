@@ -2,9 +2,10 @@
 // Eventfds that are full, shared or exchanged, storms of them, and the back-end's own channel to the front-end.
 #include <array>
 #include <fcntl.h>
+#include <unistd.h>
+
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/hostile/attacks/make.hpp"
 
@@ -107,7 +108,8 @@ void add_storms(Group& group) {
   });
   group.add("kicks-exchanged-under-traffic", harmless(), [](Attacker& attacker) {
     attacker.running();
-    for (int i = 0; i < 500; ++i) attacker.guest().set_fd(Request::set_vring_kick, 1, attacker.guest().ring(1).kick_fd());
+    for (int i = 0; i < 500; ++i)
+      attacker.guest().set_fd(Request::set_vring_kick, 1, attacker.guest().ring(1).kick_fd());
     traffic(attacker, 4);
   });
   group.add("no-kick-fd-at-all", harmless(), [](Attacker& attacker) {

@@ -39,24 +39,27 @@ void add_not_served(Group& group) {
   group.add("log-base-with-an-offset", closed("SET_LOG_BASE"), send([](Guest&) { return log_base(2048, 2048); }),
             "2026-86563");
   group.add("log-of-4-bytes", closed("SET_LOG_BASE"), send([](Guest&) { return log_base(4, 0); }));
-  group.add("inflight-area-of-no-size", closed("GET_INFLIGHT_FD"),
-            send([](Guest&) { return inflight(Request::get_inflight_fd, {0, 0, 0xffff, 0xffff, 0}); }), "2021-3839");
-  group.add("inflight-area-of-another-size-than-its-queues", refused("SET_INFLIGHT_FD"),
-            send([](Guest&) { return inflight(Request::set_inflight_fd, {4096, 0, 0xffff, 0xffff, 0}); }), "2026-86565");
-  group.add("inflight-descriptors-again-and-again", refused("SET_INFLIGHT_FD"),
-            [](Attacker& attacker) {
-              attacker.guest();
-              for (int i = 0; i < 500; ++i) attacker.wrong(inflight(Request::set_inflight_fd, {4096, 0, 2, 64, 0}));
-            },
-            "2020-10726");
+  group.add("inflight-area-of-no-size", closed("GET_INFLIGHT_FD"), send([](Guest&) {
+              return inflight(Request::get_inflight_fd, {0, 0, 0xffff, 0xffff, 0});
+            }),
+            "2021-3839");
+  group.add("inflight-area-of-another-size-than-its-queues", refused("SET_INFLIGHT_FD"), send([](Guest&) {
+              return inflight(Request::set_inflight_fd, {4096, 0, 0xffff, 0xffff, 0});
+            }),
+            "2026-86565");
+  group.add(
+      "inflight-descriptors-again-and-again", refused("SET_INFLIGHT_FD"),
+      [](Attacker& attacker) {
+        attacker.guest();
+        for (int i = 0; i < 500; ++i) attacker.wrong(inflight(Request::set_inflight_fd, {4096, 0, 2, 64, 0}));
+      },
+      "2020-10726");
   group.add("crypto-session", closed("CREATE_CRYPTO_SESSION"),
             send([](Guest&) { return of_length(Request::create_crypto_session, 1024); }), "2020-10724");
   group.add("close-of-a-crypto-session", refused("CLOSE_CRYPTO_SESSION"),
             send_number(Request::close_crypto_session, ~std::uint64_t{0}));
   const auto config = [](Request request, std::uint32_t offset, std::uint32_t size) {
-    return [=](Guest&) {
-      return make_config_request(request, {offset, size, 0}, std::vector<std::byte>(size));
-    };
+    return [=](Guest&) { return make_config_request(request, {offset, size, 0}, std::vector<std::byte>(size)); };
   };
   group.add("config-beyond-its-end", closed("GET_CONFIG"), send(config(Request::get_config, 0xffffff00, 256)));
   group.add("config-write-beyond-its-end", refused("SET_CONFIG"), send(config(Request::set_config, 0xffffffff, 64)));
@@ -87,9 +90,8 @@ void add_indices(Group& group) {
   group.add("vring-index-4294967295-of-enable", refused(index_error),
             send_state(Request::set_vring_enable, 0xffffffff, 1));
   group.add("vring-index-70000-of-get-base", closed(index_error), send_state(Request::get_vring_base, 70000, 0));
-  group.add("vring-index-257-of-addresses", refused(index_error), send([](Guest& guest) {
-              return make_request(Request::set_vring_addr, guest.ring(0).addresses(257));
-            }));
+  group.add("vring-index-257-of-addresses", refused(index_error),
+            send([](Guest& guest) { return make_request(Request::set_vring_addr, guest.ring(0).addresses(257)); }));
   group.add("vring-index-255-of-kick", refused(index_error),
             send([](Guest&) { return with_fd(number(Request::set_vring_kick, 255), event_fd()); }));
   group.add("vring-index-in-the-upper-half-of-call", closed("an index in bits 0 to 7"),
@@ -106,8 +108,7 @@ void add_numbers(Group& group) {
   group.add("ring-size-2-to-the-31", refused(power), send_state(Request::set_vring_num, 0, 0x80000000));
   group.add("ring-base-65536", refused("expected 0 to 0xffff"), send_state(Request::set_vring_base, 0, 65536));
   group.add("enable-2", refused("expected 0 or 1"), send_state(Request::set_vring_enable, 0, 2));
-  group.add("features-never-offered", refused("never offered"),
-            send_number(Request::set_features, ~std::uint64_t{0}));
+  group.add("features-never-offered", refused("never offered"), send_number(Request::set_features, ~std::uint64_t{0}));
   group.add("packed-ring", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_packed}.bits()), "2020-10725");
   group.add("log-all", refused("never offered"),
@@ -127,12 +128,13 @@ void add_numbers(Group& group) {
     attacker.guest();
     for (int i = 0; i < 500; ++i) attacker.wrong(unknown_request(99));
   });
-  group.add("ring-set-up-again-and-again", harmless(),
-            [](Attacker& attacker) {
-              Guest& guest = attacker.guest();
-              for (int i = 0; i < 2000; ++i) guest.describe(0, 0);
-            },
-            "2019-14818");
+  group.add(
+      "ring-set-up-again-and-again", harmless(),
+      [](Attacker& attacker) {
+        Guest& guest = attacker.guest();
+        for (int i = 0; i < 2000; ++i) guest.describe(0, 0);
+      },
+      "2019-14818");
 }
 
 }  // namespace

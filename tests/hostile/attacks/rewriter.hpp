@@ -13,7 +13,8 @@ namespace vhostx::hostile {
 class Rewriter {
  public:
   /// Writes values of chance, single words and whole runs.
-  Rewriter(void* at, std::size_t bytes) : Rewriter([at, bytes](std::mt19937_64& random) { scribble(at, bytes, random); }) {}
+  Rewriter(void* at, std::size_t bytes)
+      : Rewriter([at, bytes](std::mt19937_64& random) { scribble(at, bytes, random); }) {}
   /// Calls `write` again and again.
   explicit Rewriter(std::function<void(std::mt19937_64&)> write)
       : thread_([write = std::move(write)](const std::stop_token& stop) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Guest memory that changes while the back-end reads it: what was checked is not what is there any more (CVE-2026-93683,
-// CVE-2020-14375, and the second fix of CVE-2024-11614).
+// Guest memory that changes while the back-end reads it: what was checked is not what is there any more
+// (CVE-2026-93683, CVE-2020-14375, and the second fix of CVE-2024-11614).
 #include <array>
 #include <cstring>
 
