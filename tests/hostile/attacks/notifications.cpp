@@ -174,7 +174,7 @@ void add_channel(Group& group) {
     attacker.wrong(with_fd(make_request(Request::set_backend_req_fd), socket_end()));
     traffic(attacker, 4);
   });
-  group.add("channel-is-the-connection-itself", survived(), [](Attacker& attacker) {
+  group.add("channel-is-the-connection-itself", refused("is a connection to this process"), [](Attacker& attacker) {
     attacker.running({.protocol = {P::inband_notifications, P::backend_req}});
     attacker.wrong(with_fd(make_request(Request::set_backend_req_fd), tools::duplicate(attacker.link().fd())));
   });
