@@ -106,16 +106,27 @@ Complaints Stage::aftermath(Socket attacked) {
 }
 
 Complaints Stage::honest_front_end(Socket socket) {
-  const auto guest = connect(socket, plain_plan());
+  auto guest = connect(socket, plain_plan());
+  const std::size_t connected = back_end_.events_until_now();
+  Complaints complaints = exchange_frames(socket, *guest);
+  guest.reset();
+  // Its end must not be taken for that of the next connection.
+  back_end_.wait_event(connected, [&](const BackEndEvent& event) {
+    return event.name == "disconnected" && event.port == subject(socket).path;
+  });
+  return complaints;
+}
+
+Complaints Stage::exchange_frames(Socket socket, HonestGuest& guest) {
   HonestGuest& peer = peer_of(socket);
   peer.forget_arrivals();
-  if (!guest->send_all(frames_to_try)) return {"a front-end that behaves: its frames are not taken"};
+  if (!guest.send_all(frames_to_try)) return {"a front-end that behaves: its frames are not taken"};
   if (!wait_until([&] { return all_arrived(peer, 1, frames_to_try); }))
     return {fmt::format("a front-end that behaves: of {} frames it sent {} arrived", frames_to_try,
                         peer.arrivals().seen.size())};
   const std::uint32_t first = peer.next_number();
   if (!peer.send_all(frames_to_try)) return {"a front-end that behaves: frames to it are not taken"};
-  if (!wait_until([&] { return all_arrived(*guest, first, frames_to_try); }))
+  if (!wait_until([&] { return all_arrived(guest, first, frames_to_try); }))
     return {"a front-end that behaves: not all frames to it arrived"};
   return {};
 }

@@ -39,6 +39,7 @@ class Stage {
   std::unique_ptr<HonestGuest> connect(Socket socket, const tools::probe::GuestPlan& plan);
   void take_snapshot();
   Complaints honest_front_end(Socket socket);
+  Complaints exchange_frames(Socket socket, HonestGuest& guest);
   Complaints changes();
   Complaints sanitizer_reports() const;
   std::string differences(const ProcessFacts& now) const;
