@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/hostile/process_facts.hpp"
+#include "tests/hostile/sanitized.hpp"
 
 namespace vhostx::hostile {
 
@@ -17,21 +18,10 @@ using protocol::FrontEndRequest;
 
 namespace {
 constexpr std::chrono::milliseconds pause{3};
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define VHOSTX_HOSTILE_SANITIZED
-#endif
-#endif
 }  // namespace
 
 // Sanitizers and -O0 make the control thread's own work several times as long.
-std::chrono::milliseconds ControlWatch::limit() noexcept {
-#ifdef VHOSTX_HOSTILE_SANITIZED
-  return std::chrono::milliseconds(500);
-#else
-  return std::chrono::milliseconds(100);
-#endif
-}
+std::chrono::milliseconds ControlWatch::limit() noexcept { return std::chrono::milliseconds(sanitized ? 500 : 100); }
 
 ControlWatch::ControlWatch(tools::probe::Link& link, pid_t back_end)
     : link_(link), back_end_(back_end), control_thread_(thread_named(back_end, "vhostx-control")) {
