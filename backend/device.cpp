@@ -8,6 +8,7 @@
 
 #include "backend/features.hpp"
 #include "backend/port_core.hpp"
+#include "backend/unix_socket.hpp"
 #include "base/error.hpp"
 #include "base/file_kind.hpp"
 #include "numa/look.hpp"
@@ -157,6 +158,9 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
   if (kind != FileKind::socket)
     return make_error(ErrorCode::protocol_violation, "SET_BACKEND_REQ_FD: the descriptor is a {}, expected a socket",
                       to_string(kind));
+  if (leads_back_here(socket.get()))
+    return make_error(ErrorCode::protocol_violation,
+                      "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
   backend_channel_.reset();
   backend_channel_ =
       std::make_unique<BackendChannel>(executor(), std::move(socket), port_.options().message_timeout, log());

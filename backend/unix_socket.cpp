@@ -2,7 +2,9 @@
 #include "backend/unix_socket.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <unistd.h>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,6 +28,13 @@ int with_address(Call call, int socket, const std::string& path) noexcept {
   return result == 0 ? 0 : errno;
 }
 
+template <typename Call>
+bool has_name(Call call, int socket) noexcept {
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  return call(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0 && length > offsetof(sockaddr_un, sun_path);
+}
+
 }  // namespace
 
 Result<UniqueFd> make_unix_socket() {
@@ -37,5 +46,14 @@ Result<UniqueFd> make_unix_socket() {
 int connect_unix(int socket, const std::string& path) noexcept { return with_address(::connect, socket, path); }
 
 int bind_unix(int socket, const std::string& path) noexcept { return with_address(::bind, socket, path); }
+
+// The kernel remembers who connected or listened at the other end. One end of each connection to a port has a name;
+// those of a socketpair(2), which a front-end in our own process may have made, have none.
+bool leads_back_here(int socket) noexcept {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != ::getpid()) return false;
+  return has_name(::getpeername, socket) || has_name(::getsockname, socket);
+}
 
 }  // namespace vhostx::backend

@@ -21,4 +21,8 @@ int connect_unix(int socket, const std::string& path) noexcept;
 /// 0 or the errno of bind().
 int bind_unix(int socket, const std::string& path) noexcept;
 
+/// Whether it is the front-end's end of a connection to this process, whichever port's and in whichever role: held
+/// here, it would keep that connection from ever ending.
+bool leads_back_here(int socket) noexcept;
+
 }  // namespace vhostx::backend

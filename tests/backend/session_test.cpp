@@ -173,6 +173,16 @@ TEST_F(SessionTest, TheBackEndChannelMustBeASocket) {
   EXPECT_NE(must(front_end().acknowledged(std::move(message))), 0u);
 }
 
+// Held by the back-end, the front-end's own end would keep the connection open after the front-end is gone, for ever.
+TEST_F(SessionTest, TheBackEndChannelMustNotBeTheConnectionItself) {
+  machine.negotiate();
+  Message message = make_request(Request::set_backend_req_fd, true);
+  message.add_fd(duplicate(front_end().fd()));
+  EXPECT_NE(must(front_end().acknowledged(std::move(message))), 0u);
+  machine.front_end().disconnect();
+  EXPECT_EQ(disconnected().code, ErrorCode::closed);
+}
+
 TEST_F(SessionTest, ManyRepetitionsChangeNothing) {
   machine.bring_up();
   for (int i = 0; i < 1000; ++i) {

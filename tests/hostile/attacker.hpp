@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Attacker: the hostile front-end, and the hostile driver of its guest, for the length of one attack. Calls throw
+// Decided where the back-end does not even do what it must for the attack to be made.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event_fd.hpp"
+#include "tests/hostile/attack.hpp"
+#include "tests/hostile/stage.hpp"
+#include "tools/probe/check/guest.hpp"
+#include "virtqueue/ring.hpp"
+
+namespace vhostx::hostile {
+
+using tools::probe::Guest;
+using tools::probe::GuestPlan;
+using tools::probe::Link;
+
+class Attacker {
+ public:
+  Attacker(Stage& stage, Socket port);
+
+  const tools::probe::Subject& subject() const noexcept { return stage_.subject(port_); }
+  BackEnd& back_end() noexcept { return stage_.back_end(); }
+  /// Whom its frames go to, and whose frames come to it.
+  HonestGuest& peer() noexcept { return stage_.peer_of(port_); }
+
+  // ---- the connection, of which there is one
+  /// Connects, negotiates, shares memory. The plan of the first call counts.
+  Guest& guest(const GuestPlan& plan = {});
+  /// And its rings run, with err eventfds: what it sent has been used.
+  Guest& running(const GuestPlan& plan = {});
+  /// The guest's; where there is none, one that has negotiated nothing.
+  Link& link();
+  bool connected() const noexcept { return guest_ || bare_; }
+  /// As a front-end that dies.
+  void leave();
+
+  // ---- messages
+  /// Sends a message that is wrong, asking for an acknowledgement where that was negotiated.
+  void wrong(protocol::Message message);
+  /// A header as it is, with as many bytes of payload, all of them zero.
+  void raw(const protocol::Header& header, std::size_t payload_bytes);
+  void bytes(const std::vector<std::byte>& bytes, const protocol::FdList& fds = {});
+  /// Everything sent so far has been read and answered.
+  void sync() { link().sync("an attack"); }
+
+  // ---- the driver's memory
+  virtqueue::Descriptor& descriptor(std::uint32_t vring, std::uint16_t index);
+  std::uint16_t* avail(std::uint32_t vring);
+  std::uint8_t* used(std::uint32_t vring);
+  /// The guest's address of something that lies in its memory.
+  std::uint64_t guest_address(const void* at);
+  /// Makes these heads available, whatever their descriptors say, and kicks.
+  void show(std::uint32_t vring, std::initializer_list<std::uint16_t> heads);
+  void show(std::uint32_t vring, const std::vector<std::uint16_t>& heads);
+  /// The used index has come so far from where it was when the rings had started.
+  void await_used(std::uint32_t vring, unsigned count);
+  std::uint16_t used_index(std::uint32_t vring);
+  /// All that was shown has been used.
+  bool caught_up(std::uint32_t vring) { return used_index(vring) == avail(vring)[1]; }
+  /// The honest guest sends frames, which have to go into the ring of vring 0.
+  void feed(unsigned frames);
+
+  // ---- what is known of the outcome
+  const std::optional<tools::probe::Fate>& fate() const noexcept { return fate_; }
+  bool error_signalled() const;
+  int error_fd() const noexcept { return error_.get(); }
+  bool has_error_fd() const noexcept { return static_cast<bool>(error_); }
+
+ private:
+  Stage& stage_;
+  Socket port_;
+  std::optional<Guest> guest_;
+  std::optional<Link> bare_;
+  EventFd error_;
+  std::optional<tools::probe::Fate> fate_;
+  std::vector<std::uint16_t> used_at_start_;
+};
+
+constexpr std::uint16_t next = virtqueue::Descriptor::next_flag;
+constexpr std::uint16_t writable = virtqueue::Descriptor::write_flag;
+constexpr std::uint16_t indirect = virtqueue::Descriptor::indirect_flag;
+
+}  // namespace vhostx::hostile

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/hostile/attack.hpp"
+
+namespace vhostx::hostile {
+
+const Attacks& all_attacks() {
+  static const Attacks attacks = [] {
+    Attacks all;
+    add_message_attacks(all);
+    add_request_attacks(all);
+    add_descriptor_attacks(all);
+    add_memory_attacks(all);
+    add_ring_attacks(all);
+    add_indirect_attacks(all);
+    add_packet_attacks(all);
+    add_notification_attacks(all);
+    add_lifecycle_attacks(all);
+    add_lending_attacks(all);
+    add_rewriting_attacks(all);
+    add_flood_attacks(all);
+    add_shrinking_attacks(all);
+    return all;
+  }();
+  return attacks;
+}
+
+}  // namespace vhostx::hostile

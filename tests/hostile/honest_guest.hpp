@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// HonestGuest: a guest that behaves, with a thread that takes what arrives at it and remembers which frames those were.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "tools/probe/check/guest.hpp"
+
+namespace vhostx::hostile {
+
+class HonestGuest {
+ public:
+  /// Connects and starts its rings. Throws Decided.
+  HonestGuest(const tools::probe::Subject& subject, const tools::probe::GuestPlan& plan);
+  ~HonestGuest();
+  HonestGuest(const HonestGuest&) = delete;
+  HonestGuest& operator=(const HonestGuest&) = delete;
+
+  /// Sends as many as its ring has room for, at most `count`, numbered on. How many that were.
+  unsigned send(unsigned count);
+  /// The same, until all are sent. False: the back-end takes none any more.
+  bool send_all(unsigned count);
+
+  struct Arrivals {
+    std::map<std::int64_t, unsigned> seen;  ///< Frames of ours: how often each number came.
+    unsigned reordered = 0;                 ///< Came behind one with a higher number.
+    std::uint64_t others = 0;               ///< What is no frame of ours.
+    std::string fault;                      ///< What the back-end may not do with a ring; empty: nothing.
+  };
+  Arrivals arrivals() const;
+  void forget_arrivals();
+  /// The first number of the frames from now on.
+  std::uint32_t next_number() const;
+
+  /// For its own connection alone: another thread than the rings' may use it.
+  tools::probe::Link& link() noexcept { return guest_.link(); }
+
+ private:
+  void pump();
+  void take_all();
+  unsigned send_locked(unsigned count);
+
+  mutable std::mutex mutex_;
+  tools::probe::Guest guest_;
+  std::uint32_t sent_ = 0;
+  Arrivals arrivals_;
+  std::int64_t highest_ = -1;
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+}  // namespace vhostx::hostile

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "tools/common/program.hpp"
+
+namespace vhostx::hostile {
+
+struct Options {
+  std::string program;  ///< vhostx-switch.
+  std::string group;    ///< Empty: all.
+  std::string only;     ///< "group.name", with * and ?; empty: all.
+  bool list = false;
+  bool one_process = false;
+  std::uint64_t seed = 0;  ///< Of the order in one process; 0: a new one.
+  unsigned repeat = 1;
+  unsigned jobs = 2;  ///< Back-ends at a time, where each attack has one of its own.
+};
+
+std::variant<Options, tools::EarlyExit> parse_options(const std::vector<std::string>& words);
+
+}  // namespace vhostx::hostile

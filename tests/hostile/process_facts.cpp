@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/hostile/process_facts.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace vhostx::hostile {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::size_t entries_of(const std::string& folder) {
+  std::error_code gone;
+  std::size_t count = 0;
+  for (auto at = fs::directory_iterator(folder, gone); !gone && at != fs::directory_iterator(); at.increment(gone))
+    ++count;
+  return count;
+}
+
+void count_mappings(pid_t pid, ProcessFacts& facts) {
+  std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+  for (std::string line; std::getline(maps, line); ++facts.mappings)
+    if (line.find("/memfd:vhostx-") != std::string::npos) ++facts.guest_mappings;
+}
+
+std::uint64_t anonymous_kib(pid_t pid) {
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string word; status >> word;) {
+    std::uint64_t kib = 0;
+    if (word == "RssAnon:" && status >> kib) return kib;
+  }
+  return 0;
+}
+
+}  // namespace
+
+ProcessFacts facts_of(pid_t pid) {
+  ProcessFacts facts;
+  facts.fds = entries_of(fmt::format("/proc/{}/fd", pid));
+  facts.threads = entries_of(fmt::format("/proc/{}/task", pid));
+  count_mappings(pid, facts);
+  facts.anonymous_kib = anonymous_kib(pid);
+  return facts;
+}
+
+pid_t thread_named(pid_t pid, const std::string& name) {
+  std::error_code gone;
+  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid), gone)) {
+    std::string comm;
+    std::ifstream(task.path() / "comm") >> comm;
+    if (comm == name) return std::stoi(task.path().filename());
+  }
+  return 0;
+}
+
+std::chrono::nanoseconds time_in_queue(pid_t pid, pid_t tid) {
+  std::ifstream file(fmt::format("/proc/{}/task/{}/schedstat", pid, tid));
+  std::int64_t ran = 0, waited = 0;
+  file >> ran >> waited;
+  return std::chrono::nanoseconds(waited);
+}
+
+std::chrono::nanoseconds time_stolen() {
+  std::ifstream file("/proc/stat");
+  std::string cpu;
+  std::int64_t user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0;
+  file >> cpu >> user >> nice >> system >> idle >> iowait >> irq >> softirq >> steal;
+  return std::chrono::nanoseconds(std::chrono::seconds(steal)) / ::sysconf(_SC_CLK_TCK);
+}
+
+}  // namespace vhostx::hostile

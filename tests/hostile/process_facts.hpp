@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the kernel knows of a process from outside: nothing in it has to be trusted to answer.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <sys/types.h>
+
+namespace vhostx::hostile {
+
+/// What an attack must leave as it was.
+struct ProcessFacts {
+  std::size_t fds = 0;
+  std::size_t guest_mappings = 0;  ///< Of files that a front-end shared.
+  std::size_t mappings = 0;        ///< All of them.
+  std::size_t threads = 0;
+  std::uint64_t anonymous_kib = 0;  ///< RssAnon: the heap, and what else is the process's own.
+
+  friend bool operator==(const ProcessFacts&, const ProcessFacts&) = default;
+};
+
+ProcessFacts facts_of(pid_t pid);
+
+/// The thread of the process that has this name; 0: none.
+pid_t thread_named(pid_t pid, const std::string& name);
+
+/// How long the thread has been ready to run, and was not let: /proc/PID/task/TID/schedstat. It is brought up to date
+/// whenever the thread gets a CPU. 0 on kernels that do not count.
+std::chrono::nanoseconds time_in_queue(pid_t pid, pid_t tid);
+/// What the hypervisor took from all CPUs of this machine.
+std::chrono::nanoseconds time_stolen();
+
+}  // namespace vhostx::hostile
