@@ -17,6 +17,8 @@
 
 #include <sys/stat.h>
 
+#include "base/file_kind.hpp"
+
 namespace vhostx {
 namespace {
 
@@ -50,11 +52,16 @@ std::optional<std::string> type_of_mount(int id) {
   return std::nullopt;
 }
 
-bool is_local(int fd, std::uint32_t device_major) {
+// A file of another mount namespace, as of a front-end in a container: one of a block device is local.
+bool lies_on_a_block_device(int fd) noexcept {
+  struct statx status {};
+  return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) == 0 && status.stx_dev_major != 0;
+}
+
+bool is_local(int fd) {
   const auto id = mount_id_of(fd);
   const auto type = id ? type_of_mount(*id) : std::nullopt;
-  // A file of another mount namespace, as of a front-end in a container: one of a block device is local.
-  return type ? is_local_file_system(*type) : device_major != 0;
+  return type ? is_local_file_system(*type) : lies_on_a_block_device(fd);
 }
 
 std::atomic<std::size_t> closing = 0;
@@ -69,12 +76,9 @@ bool is_local_file_system(std::string_view type) noexcept {
 }
 
 bool answers_at_once(int fd) noexcept {
-  struct statx status {};
-  constexpr int ask_nobody = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
-  if (::statx(fd, "", ask_nobody, STATX_TYPE, &status) != 0 || !S_ISREG(status.stx_mode)) return true;
-  if (is_kernel_memory(fd)) return true;
+  if (file_kind(fd) != FileKind::regular || is_kernel_memory(fd)) return true;
   try {
-    return is_local(fd, status.stx_dev_major);
+    return is_local(fd);
   } catch (const std::exception&) {  // out of memory: not known
     return false;
   }

@@ -124,11 +124,6 @@ void live(const Control& control, Holder& holder) {
 
 }  // namespace
 
-// A guest may post one buffer twice: a packet that was filled in it and is copied after all then goes where it comes
-// from. What memcpy() makes of that is the guest's own rubbish, in its own memory; AddressSanitizer takes it for a
-// fault of ours. Copies are looked at by the other fuzzers of rings.
-extern "C" const char* __asan_default_options() { return "replace_intrin=0"; }
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Control control;
   if (!read_input(data, size, control)) return 0;

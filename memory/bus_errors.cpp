@@ -16,11 +16,10 @@ namespace vhostx::memory {
 struct LosableMapping::Slot {
   static constexpr std::uint64_t whole = ~std::uint64_t{0};
 
-  std::atomic<std::uint64_t> begin = 0;  // 0: free; written last when taken, first when given back
+  std::atomic<std::uint64_t> begin = 0;  // 0: free; written last when taken
   std::atomic<std::uint64_t> size = 0;
   std::atomic<std::uint64_t> lost_at = whole;
   std::atomic<int> alarm = -1;
-  bool taken = false;  // under the lock of slots
 };
 
 namespace {
@@ -32,41 +31,34 @@ struct Chunk {
   std::atomic<Chunk*> next = nullptr;
 };
 
-// A signal is a matter of the whole process, and so is this: the one global state of the library.
-struct Slots {
-  std::mutex lock;  // who takes and gives back; the handler takes none
-  Chunk first;
-};
+// A signal is a matter of the whole process, and so is this. There before the first instruction of the program.
+constinit Chunk first_chunk;
+constinit std::mutex slots_lock;  // of who takes slots and gives them back; the handler takes none
+constinit struct sigaction action_before {};
 
-Slots& slots() noexcept {
-  static Slots all;
-  return all;
-}
-
-// Handlers find the first chunk through this, without the guard of a static that is being made.
-std::atomic<Chunk*> first_chunk = nullptr;
-
-Slot& take_slot() {
-  Slots& all = slots();
-  const std::lock_guard guard(all.lock);
-  first_chunk.store(&all.first, std::memory_order_release);
-  for (Chunk* chunk = &all.first;; chunk = chunk->next.load(std::memory_order_relaxed)) {
+// Under the lock.
+Slot& free_slot() {
+  for (Chunk* chunk = &first_chunk;; chunk = chunk->next.load(std::memory_order_relaxed)) {
     for (Slot& slot : chunk->slots)
-      if (!std::exchange(slot.taken, true)) return slot;
+      if (slot.begin.load(std::memory_order_relaxed) == 0) return slot;
     if (chunk->next.load(std::memory_order_relaxed) == nullptr)
       chunk->next.store(new Chunk, std::memory_order_release);  // stays: a handler may be looking at it
   }
 }
 
-void give_back(Slot& slot) noexcept {
-  const std::lock_guard guard(slots().lock);
-  slot.taken = false;
+Slot& take_slot(HostSpan mapping, int alarm) {
+  const std::lock_guard guard(slots_lock);
+  Slot& slot = free_slot();
+  slot.lost_at.store(Slot::whole, std::memory_order_relaxed);
+  slot.alarm.store(alarm, std::memory_order_relaxed);
+  slot.size.store(mapping.size, std::memory_order_release);
+  slot.begin.store(reinterpret_cast<std::uint64_t>(mapping.data), std::memory_order_release);
+  return slot;
 }
 
 // A slot of another mapping may be taken or given back meanwhile; the one that holds `address` cannot: it is in use.
 Slot* find_slot(std::uint64_t address) noexcept {
-  for (Chunk* chunk = first_chunk.load(std::memory_order_acquire); chunk != nullptr;
-       chunk = chunk->next.load(std::memory_order_acquire)) {
+  for (Chunk* chunk = &first_chunk; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
     for (Slot& slot : chunk->slots) {
       const std::uint64_t begin = slot.begin.load(std::memory_order_acquire);
       const std::uint64_t size = slot.size.load(std::memory_order_acquire);
@@ -92,14 +84,9 @@ bool replace(Slot& slot, std::uint64_t address) noexcept {
   return true;
 }
 
-struct sigaction& action_before() noexcept {
-  static struct sigaction before {};
-  return before;
-}
-
 // As if we had not been there. A fault happens again when the handler returns, and then ends the process.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
-  const struct sigaction& before = action_before();
+  const struct sigaction& before = action_before;
   if ((before.sa_flags & SA_SIGINFO) != 0) return before.sa_sigaction(signal, info, context);
   if (before.sa_handler == SIG_IGN && info->si_code <= 0) return;  // somebody sent it; a fault cannot be ignored
   if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
@@ -118,23 +105,15 @@ bool install() noexcept {
   action.sa_sigaction = on_bus_error;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&action.sa_mask);
-  return ::sigaction(SIGBUS, nullptr, &action_before()) == 0 && ::sigaction(SIGBUS, &action, nullptr) == 0;
+  return ::sigaction(SIGBUS, nullptr, &action_before) == 0 && ::sigaction(SIGBUS, &action, nullptr) == 0;
 }
 
 }  // namespace
 
 LosableMapping::LosableMapping(HostSpan mapping, std::shared_ptr<const EventFd> alarm)
-    : slot_(&take_slot()), alarm_(std::move(alarm)) {
-  slot_->lost_at.store(Slot::whole, std::memory_order_relaxed);
-  slot_->alarm.store(alarm_ == nullptr ? -1 : alarm_->get(), std::memory_order_relaxed);
-  slot_->size.store(mapping.size, std::memory_order_release);
-  slot_->begin.store(reinterpret_cast<std::uint64_t>(mapping.data), std::memory_order_release);
-}
+    : slot_(&take_slot(mapping, alarm == nullptr ? -1 : alarm->get())), alarm_(std::move(alarm)) {}
 
-LosableMapping::~LosableMapping() {
-  slot_->begin.store(0, std::memory_order_release);
-  give_back(*slot_);
-}
+LosableMapping::~LosableMapping() { slot_->begin.store(0, std::memory_order_release); }
 
 std::optional<std::uint64_t> LosableMapping::lost_at() const noexcept {
   const std::uint64_t at = slot_->lost_at.load(std::memory_order_acquire);

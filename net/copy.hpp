@@ -5,21 +5,43 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "memory/load_hook.hpp"
 
 namespace vhostx::net {
 
-/// Exactly `size` bytes; the first and the last of a block may overlap. The compiler makes each a few moves.
-template <std::size_t block>
-inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
-  std::memcpy(to, from, block);
-  std::memcpy(to + size - block, from + size - block, block);
+/// What a processor moves at once.
+using CopyWord = std::uint64_t __attribute__((vector_size(16)));
+
+inline CopyWord load_copy_word(const std::uint8_t* from) noexcept {
+  CopyWord word;
+  std::memcpy(&word, from, sizeof word);
+  return word;
 }
 
-/// Copies `size` bytes between memory that does not overlap. Never touches a byte more: what lies behind a packet in an
-/// mbuf may be another guest's. Large packets are the C library's, which chooses instructions by processor; before such
-/// a copy, which takes its time, `before_long_copy()` is called.
+/// Exactly `size` bytes; the first and the last of a block of words may overlap, and so may source and destination:
+/// everything is loaded before something is stored. The compiler makes it a few moves.
+template <std::size_t... word>
+inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::size_t size,
+                            std::index_sequence<word...>) noexcept {
+  constexpr std::size_t bytes = sizeof(CopyWord);
+  constexpr std::size_t block = sizeof...(word) * bytes;
+  const CopyWord first[] = {load_copy_word(from + word * bytes)...};
+  const CopyWord last[] = {load_copy_word(from + size - block + word * bytes)...};
+  (std::memcpy(to + word * bytes, &first[word], bytes), ...);
+  (std::memcpy(to + size - block + word * bytes, &last[word], bytes), ...);
+}
+
+template <std::size_t block>
+inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::size_t size) noexcept {
+  copy_two_blocks(to, from, size, std::make_index_sequence<block / sizeof(CopyWord)>());
+}
+
+/// Copies `size` bytes. The two may overlap: a guest may post one buffer twice, and be sent what was lent from it.
+/// Never touches a byte more: what lies behind a packet in an mbuf may be another guest's. Large packets are the C
+/// library's, which chooses instructions by processor; before such a copy, which takes its time, `before_long_copy()`
+/// is called.
 template <typename BeforeLongCopy>
 [[gnu::always_inline]] inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size,
                                                BeforeLongCopy before_long_copy) noexcept {
@@ -27,7 +49,7 @@ template <typename BeforeLongCopy>
     copy_two_blocks<32>(to, from, size);
   } else if (size > 128 || size < 16) {
     before_long_copy();
-    std::memcpy(to, from, size);
+    std::memmove(to, from, size);
   } else if (size > 64) {
     copy_two_blocks<64>(to, from, size);
   } else {

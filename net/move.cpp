@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "memory/load_hook.hpp"
 #include "net/copy.hpp"
 #include "net/enqueuer.hpp"
 #include "net/offload_to_guest.hpp"
@@ -53,8 +52,7 @@ struct PeekedSource {
       copy_packet(to + head_bytes, packet.rest(), length - head_bytes, before_long_copy);
     } else {  // a longer head: its packet asked for a checksum that was completed
       std::memcpy(to, head, head_length);
-      std::memcpy(to + head_length, packet.rest(), length - head_length);
-      memory::loaded(packet.rest(), length - head_length);
+      copy_packet(to + head_length, packet.rest(), length - head_length, before_long_copy);
     }
   }
   [[gnu::always_inline]] static void copy(const Packet& packet, std::uint8_t* to, std::uint32_t length) noexcept {

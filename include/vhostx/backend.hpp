@@ -43,7 +43,8 @@ struct BackendOptions {
   BusErrors bus_errors = BusErrors::handle;
 };
 
-/// Any number of Backends may live in one process. They share nothing but the handler of SIGBUS.
+/// Any number of Backends may live in one process. They share no state but what is the process's: the handler of
+/// SIGBUS.
 class VHOSTX_EXPORT Backend {
  public:
   /// Errors: system (no thread, no fds), out_of_memory.

@@ -12,8 +12,10 @@
 #include <sys/un.h>
 
 #include "backend/unix_socket.hpp"
+#include "base/file_system.hpp"
 #include "tests/backend/port_fixture.hpp"
 #include "tests/protocol/open_fds.hpp"
+#include "tests/support/silent_files.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -366,6 +368,29 @@ TEST(ServerRole, RunningOutOfDescriptorsIsSurvived) {
   ASSERT_EQ(waited, std::future_status::ready);
   fixture.events.until<FrontEndConnected>();
   EXPECT_EQ(warnings, 1);
+}
+
+TEST(ServerRole, FrontEndsAreTurnedAwayWhileTooManyDescriptorsHang) {
+  SilentFileSystem files;
+  if (!files.is_there()) GTEST_SKIP() << "skipped: no FUSE file system can be mounted here";
+  PortFixture fixture;
+  const std::string& path = fixture.options.socket_path;
+  const UniqueFd file = files.open_file();
+  ASSERT_TRUE(file);
+  files.fall_silent();
+  FdList eight;  // ours hang as well when they are closed: they stay until the end
+  while (eight.size() < fds_max) eight.add(duplicate(file.get()));
+  for (int i = 0; i < 2; ++i) {
+    auto front_end = must(FakeFrontEnd::connect(path));
+    must(front_end.send_bytes(std::array<std::byte, 1>{}, eight));
+    const Error reason = fixture.events.until<FrontEndDisconnected>().reason;
+    EXPECT_NE(reason.message.find("file system"), std::string::npos) << reason.message;
+  }
+  EXPECT_EQ(closing_aside(), 16U);
+  EXPECT_TRUE(must(FakeFrontEnd::connect(path)).closed_by_peer());
+  files.end();
+  while (closing_aside() != 0) std::this_thread::yield();
+  must(must(FakeFrontEnd::connect(path)).get_u64(FrontEndRequest::get_features));
 }
 
 }  // namespace

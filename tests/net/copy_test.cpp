@@ -75,5 +75,18 @@ TEST_F(CopyPacket, AtEveryAlignment) {
   }
 }
 
+// A guest may post one buffer twice: what was lent from it is then copied into itself.
+TEST_F(CopyPacket, SourceAndDestinationMayOverlap) {
+  for (std::size_t size = 0; size <= 300; ++size)
+    for (const int shift : {-70, -17, -16, -1, 0, 1, 15, 16, 33, 70}) {
+      std::array<std::uint8_t, 512> bytes;
+      std::copy_n(from.begin(), bytes.size(), bytes.begin());
+      std::array<std::uint8_t, 512> expected = bytes;
+      std::memmove(expected.data() + 100 + shift, expected.data() + 100, size);
+      copy_packet(bytes.data() + 100 + shift, bytes.data() + 100, size);
+      ASSERT_EQ(bytes, expected) << size << " bytes, moved by " << shift;
+    }
+}
+
 }  // namespace
 }  // namespace vhostx::net
