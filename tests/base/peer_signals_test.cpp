@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Signals for eventfds that a peer shares. One that waits here waits for ever: CTest's time limit is what tells.
+#include "base/peer_signals.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -19,7 +21,6 @@
 #include <sys/wait.h>
 
 #include "base/event_fd.hpp"
-#include "base/peer_signals.hpp"
 
 namespace vhostx {
 namespace {
@@ -44,10 +45,10 @@ bool in_child(const std::function<bool()>& body) {
 }
 
 /// From here on `call` fails in this thread, as in a sandbox.
-bool forbid(unsigned call) {
+bool forbid(int call) {
   std::array<sock_filter, 4> program{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
@@ -134,7 +135,7 @@ TEST_F(PeerSignals, WhereASandboxForbidsRequestsTheyAreWritten) {
 }
 
 TEST_F(PeerSignals, WhereASandboxForbidsThemAllItIsSaid) {
-  for (const unsigned call : {SYS_io_setup, SYS_io_submit})
+  for (const int call : {SYS_io_setup, SYS_io_submit})
     EXPECT_TRUE(in_child([call] {
       if (!forbid(call)) return false;
       const auto good = prepare_peer_signals();
