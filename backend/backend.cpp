@@ -8,6 +8,7 @@
 #include "backend/control_loop.hpp"
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
+#include "base/peer_signals.hpp"
 #include "memory/bus_errors.hpp"
 
 namespace vhostx {
@@ -35,6 +36,8 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
       return make_system_error(errno, "sigaction for SIGBUS");
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
+    if (const auto good = prepare_peer_signals(); !good)
+      (*loop)->log().warning("a front-end can hold up who signals its call eventfd: {}", good.error().message);
     return std::make_unique<Backend>(std::move(loop).value());
   });
 }

@@ -35,7 +35,7 @@ class MemoryTable {
 
   /// Null while there are no regions.
   const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }
-  /// Where a current region has lost pages: its guest address and the first address that was touched in vain.
+  /// Where a current region has lost pages: its guest address and an address that was touched in vain.
   std::optional<Error> lost() const;
 
  private:

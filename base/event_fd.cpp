@@ -8,13 +8,14 @@
 
 #include "base/error.hpp"
 #include "base/file_kind.hpp"
+#include "base/peer_signals.hpp"
 
 namespace vhostx {
 
 Result<EventFd> EventFd::create() {
   UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) return make_system_error(errno, "eventfd");
-  return EventFd(std::move(fd));
+  return EventFd(std::move(fd), false);
 }
 
 Result<EventFd> EventFd::adopt(UniqueFd fd, const char* what) {
@@ -24,10 +25,14 @@ Result<EventFd> EventFd::adopt(UniqueFd fd, const char* what) {
   const int flags = ::fcntl(fd.get(), F_GETFL);
   if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0)
     return make_system_error(errno, "fcntl on {}", what);
-  return EventFd(std::move(fd));
+  return EventFd(std::move(fd), true);
 }
 
 void EventFd::signal() const noexcept {
+  if (adopted_) {
+    signal_peer(fd_.get());
+    return;
+  }
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
 }

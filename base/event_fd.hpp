@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EventFd: an eventfd that never blocks.
+// EventFd: an eventfd that never holds up who signals it.
 #pragma once
 
 #include <vhostx/result.hpp>
@@ -14,22 +14,23 @@ class EventFd {
 
   /// A new one, close-on-exec and non-blocking.
   static Result<EventFd> create();
-  /// Takes a descriptor that a peer sent. Only an eventfd is taken, and it is set non-blocking: a pipe could raise
-  /// SIGPIPE, and a full blocking eventfd would hold up a data thread. `what` names it in the error.
+  /// Takes a descriptor that a peer sent, and holds too. Only an eventfd is taken: a pipe could raise SIGPIPE. It is
+  /// set non-blocking, which the peer can undo: see peer_signals.hpp. `what` names it in the error.
   static Result<EventFd> adopt(UniqueFd fd, const char* what);
 
   int get() const noexcept { return fd_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
-  /// Adds 1. EAGAIN means that the counter is at its maximum, so that the other side is signalled already.
+  /// Adds 1, unless the counter is at its maximum: the other side is signalled then.
   void signal() const noexcept;
-  /// Takes the counter down to 0. True: it was not 0.
+  /// Takes the counter down to 0. True: it was not 0. Only of an own one: a peer could let the read wait.
   bool drain() const noexcept;
 
  private:
-  explicit EventFd(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+  EventFd(UniqueFd fd, bool adopted) noexcept : fd_(std::move(fd)), adopted_(adopted) {}
 
   UniqueFd fd_;
+  bool adopted_ = false;
 };
 
 }  // namespace vhostx

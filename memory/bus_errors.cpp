@@ -75,8 +75,7 @@ bool replace(Slot& slot, std::uint64_t address) noexcept {
   if (::mmap(place, slot.size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE,
              MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
     return false;
-  std::uint64_t whole = Slot::whole;
-  if (!slot.lost_at.compare_exchange_strong(whole, address - begin, std::memory_order_acq_rel)) return true;
+  slot.lost_at.store(address - begin, std::memory_order_release);
   if (const int alarm = slot.alarm.load(std::memory_order_relaxed); alarm >= 0) {
     constexpr std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(alarm, &one, sizeof one);  // EAGAIN: signalled already

@@ -45,10 +45,11 @@ struct BackendOptions {
 };
 
 /// Any number of Backends may live in one process. They share no state but what is the process's: the handler of
-/// SIGBUS.
+/// SIGBUS, and up to 16 contexts for asynchronous I/O, by which eventfds are signalled.
 class VHOSTX_EXPORT Backend {
  public:
-  /// Errors: system (no thread, no fds), out_of_memory.
+  /// Errors: system (no thread, no fds), out_of_memory. Where the process may have no asynchronous I/O, a warning says
+  /// what a front-end can do then: see SECURITY.md.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
   /// The library's: create() makes a Backend.

@@ -105,8 +105,8 @@ class VHOSTX_EXPORT Vring {
   bool set_notifications(bool on) noexcept;
 
   /// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. Owned by the Port:
-  /// valid until VringStopped for this vring has been delivered, or the Port is destroyed. Waiter watches it for those
-  /// who do not want to follow that.
+  /// valid until VringStopped for this vring has been delivered, or the Port is destroyed. The front-end holds it too
+  /// and can make a read of it wait: poll() it, edge-triggered if need be, and leave the counter. Waiter does both.
   int kick_fd() const noexcept;
 
   /// Where it stands; any thread.

@@ -21,17 +21,25 @@ def accelerator():
     return os.environ.get("VHOSTX_LAB_ACCEL", "tcg")
 
 
-def vhost_user_arguments(port_socket, mac, device="", queues=1, server=False):
-    """QEMU's arguments that put a guest with shared memory on a vhost-user port.
+def shared_memory_arguments(memory_mib=MEMORY_MIB):
+    return ["-object", f"memory-backend-memfd,id=m0,size={memory_mib}M,share=on", "-numa", "node,memdev=m0"]
+
+
+def device_arguments(port_socket, mac, device="", queues=1, server=False, number=0):
+    """QEMU's arguments for a vhost-user-net device on a port. number: which of the machine's.
 
     vectors=0: Debian 12's QEMU 7.2 crashes when a vhost-user-net device uses MSI-X without KVM.
     """
-    chardev = f"socket,id=c0,path={port_socket}" + (",server=on,wait=off" if server else ",reconnect=1")
+    chardev = f"socket,id=c{number},path={port_socket}" + (",server=on,wait=off" if server else ",reconnect=1")
     return [
-        *("-object", f"memory-backend-memfd,id=m0,size={MEMORY_MIB}M,share=on", "-numa", "node,memdev=m0"),
-        *("-chardev", chardev, "-netdev", f"vhost-user,chardev=c0,id=n0,queues={queues}"),
-        *("-device", f"virtio-net-pci,netdev=n0,mac={mac},romfile=,vectors=0" + ("," + device if device else "")),
+        *("-chardev", chardev, "-netdev", f"vhost-user,chardev=c{number},id=n{number},queues={queues}"),
+        *("-device", f"virtio-net-pci,netdev=n{number},mac={mac},romfile=,vectors=0" + ("," + device if device else "")),
     ]
+
+
+def vhost_user_arguments(port_socket, mac, device="", queues=1, server=False):
+    """Those that put a guest with shared memory on a vhost-user port."""
+    return [*shared_memory_arguments(), *device_arguments(port_socket, mac, device, queues, server)]
 
 
 def drive_arguments(path):
@@ -136,8 +144,3 @@ class Guest(Machine):
         arguments = vhost_user_arguments(port_socket, self.mac, device, queues, server)
         arguments += drive_arguments(drive) if drive else []
         super().__init__(bench, f"guest{number}", arguments, self.address, cpus)
-
-    def virtio_features(self):
-        """What its driver negotiated, as numbers of feature bits."""
-        bits = self.run("cat /sys/class/net/eth0/device/features").strip()
-        return {number for number, bit in enumerate(bits) if bit == "1"}

@@ -17,7 +17,7 @@ CPU_OF_GUESTS = 0  # where the switch has its main thread, which sleeps; its wor
 class NumaMachine(HostRootMachine):
     """memory_mib and huge_pages (of 2 MiB) are each node's."""
 
-    def __init__(self, bench, name, nodes=2, memory_mib=512, huge_pages=80, arguments=()):
+    def __init__(self, bench, name, nodes=2, memory_mib=448, huge_pages=80, arguments=()):
         self.nodes, self.memory_mib = nodes, memory_mib
         layout = []
         for node in range(nodes):

@@ -138,6 +138,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 1518], help="bytes of a frame (64 1518)")
-    parser.add_argument("--rounds", type=int, default=2, help="for each size and way (2)")
+    parser.add_argument("--rounds", type=int, default=1, help="for each size and way (1)")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round (0.5)")
     run_test(compare, parser.parse_args())

@@ -85,12 +85,12 @@ def check_all_on(lab, switch, guests, nodes):
     return stats
 
 
-def moving(lab, pages="4k", moves=((0, 1), (1, 1), (0, 0))):
-    """Both guests on node 0, one on each, both on node 1, one on each again, while they send each other packets. moves: (guest, node)."""
+def moving(lab, start, moves, pages="4k"):
+    """Guests that have all there on node `start` from the beginning move while they send each other packets. moves: (guest, node)."""
     print(f"guests that move, pages of {pages}")
     switch = lab.switch()
-    guests = lab.guests((0, 0), pages=pages)
-    where = [0, 0]
+    guests = lab.guests((start, start), pages=pages)
+    where = [start, start]
     check_all_on(lab, switch, guests, where)
     for guest, node in moves:
         seen = switch.count("placement_changed"), switch.count("lane_moved")
@@ -105,14 +105,6 @@ def moving(lab, pages="4k", moves=((0, 1), (1, 1), (0, 0))):
         if all("seconds" in one for one in changes + lanes):
             ended = max(one["seconds"] for one in changes + lanes)
             print(f"    all followed {ended - begun:.2f} s after a moment before the guest began to move")
-    finish(switch, guests)
-
-
-def started_on_node_1(lab):
-    """A guest that boots on the second node has all there from the start."""
-    print("guests that start on node 1")
-    switch, guests = lab.switch(), lab.guests((1, 1))
-    check_all_on(lab, switch, guests, (1, 1))
     finish(switch, guests)
 
 
@@ -221,10 +213,9 @@ def finish(switch, guests):
 
 
 TWO_NODES = {
-    "started": started_on_node_1,
-    "moving": moving,
+    "moving": lambda lab: moving(lab, 1, ((0, 0), (1, 0), (0, 1))),  # both on node 1, one on each, both on node 0, one on each
     "halves": half_and_half,
-    "huge": lambda lab: moving(lab, "2m", ((0, 1), (0, 0))),
+    "huge": lambda lab: moving(lab, 0, ((0, 1), (0, 0)), "2m"),
     "denied": denied,
     "full": full_node,
     "no-huge-pages": no_huge_pages_on_node_1,
@@ -237,7 +228,7 @@ def run(bench, options):
         for name in options.only or TWO_NODES:
             TWO_NODES[name](lab)
     else:
-        lab = Lab(bench, options, nodes=4, memory_mib=448)
+        lab = Lab(bench, options, nodes=4)
         four_nodes(lab)
     lab.machine.power_off()
 

@@ -9,7 +9,7 @@ import argparse
 from accesses import KINDS, AccessCounter, Kinds, by_kind
 from numa_machine import NumaMachine
 from numa_programs import NumaGuests, NumaSwitch
-from processes import Skip, check, check_equal, run_test
+from processes import Skip, check, check_equal, go_first, run_test
 
 PORTS = ("/tmp/port0", "/tmp/port1")
 LOOK_EVERY_MS = 20000  # long, so that there is a time before it has looked
@@ -20,6 +20,7 @@ class Lab:
     def __init__(self, bench, options):
         self.counter = AccessCounter(bench, options.plugin)
         self.machine = NumaMachine(bench, "machine", arguments=self.counter.arguments)
+        go_first(self.machine.process.pid)
         self.machine.booted()
         self.counter.connect()
         for path in (options.vhostx_switch, options.numa_guests):

@@ -3,13 +3,14 @@
 """Two Linux guests on vhostx-switch: ping, and 64 MiB over TCP with the checksums compared.
 
 Each variant gives the guests' devices other properties, checks in the guest that the driver really negotiated what the
-variant is about, and does the same work.
+variant is about, and does the same work. The guests boot once: they have a pair of devices for each variant, of which one
+is up at a time.
 """
 
 import argparse
 from collections import namedtuple
 
-from guest import Guest
+from guest import Machine, device_arguments, drive_arguments, shared_memory_arguments
 from processes import check, check_equal, run_test
 from traffic import MIB, PAYLOAD_MIB, fetch, fetch_in_flows, make_payload, many_small_fetches
 from traffic import ping, ping_from_each_cpu, serve_drive
@@ -22,11 +23,12 @@ OFFLOADS = {CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4}
 
 LARGEST_PLAIN_FRAME = 1514
 BACK_MIB = 8
+MEMORY_MIB = 448  # a payload to offer, one received, and what each device's driver posts
 
 # device: QEMU properties of both guests' devices, or of the receiver's alone.
 # has, lacks: feature bits that the driver of the receiver must have negotiated, or not.
-# port: what is added to the --port of both.
-Variant = namedtuple("Variant", "device receiver_device has lacks port", defaults=("", "", set(), set(), ""))
+# port: what is added to the --port of both. queues: pairs of both.
+Variant = namedtuple("Variant", "device receiver_device has lacks port queues", defaults=("", "", set(), set(), "", 1))
 
 NO_OFFLOADS = (
     "csum=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
@@ -42,8 +44,39 @@ VARIANTS = {
     "legacy-plain-buffers": Variant("disable-modern=on,disable-legacy=off,mrg_rxbuf=off", lacks={VERSION_1, MRG_RXBUF}),
     # The sender leaves segmentation and checksums to others, the receiver takes neither: the switch has to do them.
     "receiver-without-offloads": Variant("", NO_OFFLOADS, lacks=OFFLOADS),
-    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}),
+    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2),
 }
+
+
+class PairGuest(Machine):
+    """A machine with one device on each of the ports. number: 1 is the sender, 2 the receiver."""
+
+    def __init__(self, bench, number, ports, variants, drive):
+        self.number = number
+        arguments = [*shared_memory_arguments(MEMORY_MIB), *drive_arguments(drive)]
+        for index, (port, variant) in enumerate(zip(ports, variants)):
+            device = variant.receiver_device if number == 2 and variant.receiver_device else variant.device
+            arguments += device_arguments(port, self._mac(index), device, variant.queues, number=index)
+        cpus = max(variant.queues for variant in variants)
+        super().__init__(bench, ("sender", "receiver")[number - 1], arguments, cpus=cpus, memory_mib=MEMORY_MIB)
+
+    def _mac(self, index):
+        return f"52:54:00:00:{index:02x}:{self.number:02x}"
+
+    def take(self, index):
+        """Brings the interface up that is on port `index`."""
+        self.interface = self.run(f"grep -l {self._mac(index)} /sys/class/net/*/address").split("/")[4]
+        self.address = f"10.0.{index}.{self.number}"
+        self.run(f"echo 1 >/proc/sys/net/ipv6/conf/{self.interface}/disable_ipv6")
+        self.run(f"ip addr add {self.address}/24 dev {self.interface} && ip link set {self.interface} up")
+
+    def leave(self):
+        self.run(f"ip link set {self.interface} down && ip addr flush dev {self.interface}")
+
+    def virtio_features(self):
+        """What its driver negotiated, as numbers of feature bits."""
+        bits = self.run(f"cat /sys/class/net/{self.interface}/device/features").strip()
+        return {number for number, bit in enumerate(bits) if bit == "1"}
 
 
 def check_features(guest, variant):
@@ -52,16 +85,16 @@ def check_features(guest, variant):
     check(not variant.lacks & features, f"{guest.name} has feature bits {variant.lacks & features}")
 
 
-def check_segmentation(stats):
+def check_segmentation(port):
     """With offloads on, the sender's frames are larger than the wire would take."""
-    taken = stats["ports"][0]["from_guest"]
+    taken = port["from_guest"]
     mean = taken["bytes"] / taken["packets"]
     check(mean > LARGEST_PLAIN_FRAME, f"the sender's frames have {mean:.0f} bytes in the mean: no segmentation offload")
 
 
-def check_way(stats, variant):
+def check_way(ports, variant):
     """Whether what guests sent each other went from ring to ring, or by mbufs."""
-    for port in stats["ports"]:
+    for port in ports:
         moved, packets = port["to_guest"]["moved"], port["to_guest"]["packets"]
         if variant.port:
             check_equal(moved, 0, f"packets moved to {port['name']} without zero copy")
@@ -71,14 +104,14 @@ def check_way(stats, variant):
 
 def queue_packets(guest, direction):
     """Packets of each queue, as the guest's driver counts them."""
-    lines = guest.run("ethtool -S eth0").splitlines()
+    lines = guest.run(f"ethtool -S {guest.interface}").splitlines()
     counts = {line.split(":")[0].strip(): line.split(":")[1] for line in lines if line.count(":") == 1}
     return [int(counts[f"{direction}_queue_{queue}_packets"]) for queue in range(2)]
 
 
 def check_both_pairs_used(sender, receiver):
     for guest in (sender, receiver):
-        queues = guest.run("ls /sys/class/net/eth0/queues").split()
+        queues = guest.run(f"ls /sys/class/net/{guest.interface}/queues").split()
         check_equal(sorted(queues), ["rx-0", "rx-1", "tx-0", "tx-1"], f"queues of {guest.name}")
     for guest, direction in ((sender, "tx"), (sender, "rx"), (receiver, "tx"), (receiver, "rx")):
         counts = queue_packets(guest, direction)
@@ -86,14 +119,13 @@ def check_both_pairs_used(sender, receiver):
         check(min(counts) > 50, f"{guest.name} used one {direction} queue only: {counts} packets")
 
 
-def one_pair(switch, sender, receiver, payload):
+def one_pair(sender, receiver, payload):
     serve_drive(sender, PAYLOAD_MIB * MIB)
     there = fetch(receiver, sender.address, payload)
     print(f"64 MiB there: {there.mebibytes / there.seconds:.0f} MiB/s, sha256 {there.sha256}")
-    receiver.run(f"dd if=/dev/vda of=/srv/part0 bs=1M count={BACK_MIB} && httpd -p 80 -h /srv")
+    serve_drive(receiver, BACK_MIB * MIB)
     back = fetch(sender, receiver.address, payload, BACK_MIB)
     print(f"{BACK_MIB} MiB back: {back.mebibytes / back.seconds:.0f} MiB/s")
-    check_segmentation(switch.stats())
 
 
 def two_pairs(sender, receiver, payload):
@@ -108,26 +140,39 @@ def two_pairs(sender, receiver, payload):
     check_both_pairs_used(sender, receiver)
 
 
-def exchange(bench, binary, name):
-    variant = VARIANTS[name]
-    queues = 2 if name == "two-queue-pairs" else 1
-    ports = [bench.path("sender"), bench.path("receiver")]
-    switch = VhostSwitch(bench, binary, [f"{port},queues={queues}{variant.port}" for port in ports])
-    payload = make_payload(bench)
-    common = {"queues": queues, "cpus": queues, "drive": payload}
-    sender = Guest(bench, 1, ports[0], device=variant.device, **common)
-    receiver = Guest(bench, 2, ports[1], device=variant.receiver_device or variant.device, **common)
-    sender.booted()
-    check_features(receiver.booted(), variant)
+def exchange(switch, sender, receiver, payload, index, variant):
+    """What the guests do by way of their devices number `index`."""
+    for guest in (sender, receiver):
+        guest.take(index)
+    check_features(receiver, variant)
     times = ping(receiver, sender.address)
     print(f"{len(times)} pings answered, median {sorted(times)[len(times) // 2]:.1f} ms")
-    if queues == 2:
+    if variant.queues == 2:
         two_pairs(sender, receiver, payload)
     else:
-        one_pair(switch, sender, receiver, payload)
+        one_pair(sender, receiver, payload)
     stats = switch.stats()
-    print(describe(stats))
-    check_way(stats, variant)
+    ports = stats["ports"][2 * index : 2 * index + 2]
+    print(describe({"ports": ports}))
+    if variant.queues == 1:  # else there are many small packets too
+        check_segmentation(ports[0])
+    check_way(ports, variant)
+    for guest in (sender, receiver):
+        guest.leave()
+
+
+def meet(bench, binary, names):
+    variants = [VARIANTS[name] for name in names]
+    ports = [[bench.path(f"{name}-{end}") for name in names] for end in ("sender", "receiver")]
+    arguments = [f"{port},queues={variant.queues}{variant.port}" for *pair, variant in zip(*ports, variants) for port in pair]
+    switch = VhostSwitch(bench, binary, arguments)
+    payload = make_payload(bench)
+    sender, receiver = (PairGuest(bench, number, of_guest, variants, payload) for number, of_guest in enumerate(ports, 1))
+    for guest in (sender, receiver):
+        guest.booted()
+    for index, name in enumerate(names):
+        print(f"* {name}", flush=True)
+        exchange(switch, sender, receiver, payload, index, variants[index])
     for guest in (sender, receiver):
         guest.power_off()
     switch.finish()
@@ -136,6 +181,8 @@ def exchange(bench, binary, name):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
-    parser.add_argument("variant", choices=VARIANTS)
+    parser.add_argument("variants", nargs="*", metavar="variant", help=f"all of {', '.join(VARIANTS)}, or only these")
     arguments = parser.parse_args()
-    run_test(exchange, arguments.vhostx_switch, arguments.variant)
+    if unknown := set(arguments.variants) - set(VARIANTS):
+        parser.error(f"no such variant: {', '.join(unknown)}")
+    run_test(meet, arguments.vhostx_switch, arguments.variants or list(VARIANTS))

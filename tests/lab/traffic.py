@@ -46,11 +46,13 @@ def ping_from_each_cpu(guest, address, cpus, count=100):
 
 
 def serve_drive(guest, size, parts=1):
-    """Copies the guest's drive of that many bytes to files that its HTTP server offers: part0, part1 ..."""
+    """Copies so many bytes of the guest's drive to files that its HTTP server offers: part0, part1 ...; what
+    is there already is not copied again."""
     each = size // parts // MIB
     for part in range(parts):
-        guest.run(f"dd if=/dev/vda of=/srv/part{part} bs=1M skip={part * each} count={each}")
-    guest.run("httpd -p 80 -h /srv")
+        copied = f'[ "$(stat -c %s /srv/part{part} 2>/dev/null)" = {each * MIB} ]'
+        guest.run(f"{copied} || dd if=/dev/vda of=/srv/part{part} bs=1M skip={part * each} count={each}")
+    guest.run("pidof httpd >/dev/null || httpd -p 80 -h /srv")
 
 
 def fetch(guest, address, payload, mebibytes=None):

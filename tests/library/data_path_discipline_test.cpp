@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the data path may not do: allocate, and make a system call other than the write to the guest's call eventfd.
-// Both are watched from outside: malloc is replaced, and a seccomp filter turns any other system call into a signal.
+// What the data path may not do: allocate, and make a system call other than the one that signals the guest's call
+// eventfd. Both are watched from outside: malloc is replaced, and a seccomp filter turns any other system call into a
+// signal.
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -75,7 +76,7 @@ void count_system_call(int, siginfo_t* info, void*) {
   last_system_call = info->si_syscall;
 }
 
-/// From here on this thread may write and end; anything else is a SIGSYS, and is not done.
+/// From here on this thread may signal and end; anything else is a SIGSYS, and is not done.
 void forbid_system_calls() {
   void* (*volatile allocate)(std::size_t) = std::malloc;
   std::free(allocate(1));  // the end of a thread frees: glibc's cache for that is set up now, while it may be
@@ -83,9 +84,10 @@ void forbid_system_calls() {
   action.sa_sigaction = count_system_call;
   action.sa_flags = SA_SIGINFO;
   ASSERT_EQ(::sigaction(SIGSYS, &action, nullptr), 0);
-  std::array<sock_filter, 6> program{{
+  std::array<sock_filter, 7> program{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_submit, 3, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 2, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -119,7 +120,8 @@ TEST(BusErrors, ManyMappingsComeAndGo) {
 // A page of a file that is mapped by nobody of ours, and empty.
 const std::uint8_t* somebody_elses_page() {
   static const UniqueFd empty(::memfd_create("empty", MFD_CLOEXEC));
-  return static_cast<std::uint8_t*>(::mmap(nullptr, page, PROT_READ, MAP_SHARED, empty.get(), 0));
+  static void* const mapped = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, empty.get(), 0);
+  return static_cast<std::uint8_t*>(mapped);
 }
 
 using BusErrorsDeathTest = ::testing::Test;
@@ -142,7 +144,7 @@ TEST(BusErrorsDeathTest, ASentSignalEndsTheProcessAsEver) {
         ::signal(SIGBUS, SIG_DFL);
         handle_bus_errors();
         ::raise(SIGBUS);
-        ::_exit(0);
+        std::exit(0);
       },
       ::testing::KilledBySignal(SIGBUS), "");
 }
@@ -151,13 +153,41 @@ TEST(BusErrorsDeathTest, AnEarlierHandlerHearsOfTheOthers) {
   ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(
       {
-        ::signal(SIGBUS, [](int) { ::_exit(17); });
+        ::signal(SIGBUS, [](int) { std::exit(17); });
         handle_bus_errors();
         const Shared shared;
         shared.shrink_to(0);
         if (read(shared.region->host()) == 0) read(somebody_elses_page());
       },
       ::testing::ExitedWithCode(17), "");
+}
+
+TEST(BusErrorsDeathTest, AlsoOneThatWantsToKnowMore) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        struct sigaction action {};
+        action.sa_flags = SA_SIGINFO;
+        action.sa_sigaction = [](int, siginfo_t* info, void*) {
+          std::exit(info->si_addr == somebody_elses_page() ? 19 : 1);
+        };
+        ::sigaction(SIGBUS, &action, nullptr);
+        handle_bus_errors();
+        read(somebody_elses_page());
+      },
+      ::testing::ExitedWithCode(19), "");
+}
+
+TEST(BusErrorsDeathTest, ASentSignalThatWasIgnoredStillIs) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        ::signal(SIGBUS, SIG_IGN);
+        handle_bus_errors();
+        ::raise(SIGBUS);
+        std::exit(20);
+      },
+      ::testing::ExitedWithCode(20), "");
 }
 
 TEST(BusErrorsDeathTest, AnApplicationsOwnHandlerMayAskUs) {
@@ -167,7 +197,7 @@ TEST(BusErrorsDeathTest, AnApplicationsOwnHandlerMayAskUs) {
         struct sigaction action {};
         action.sa_flags = SA_SIGINFO;
         action.sa_sigaction = [](int, siginfo_t* info, void*) {
-          if (!recover_from_bus_error(*info)) ::_exit(18);
+          if (!recover_from_bus_error(*info)) std::exit(18);
         };
         const Shared shared;
         ::sigaction(SIGBUS, &action, nullptr);

@@ -62,6 +62,14 @@ bool is_guard(const std::uint8_t* byte) {
   return refused;
 }
 
+TEST(MappedRegion, AFileThatMayNotBeWrittenIsNone) {
+  UniqueFd file(::memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  ASSERT_EQ(::ftruncate(file.get(), 8192), 0);
+  ASSERT_EQ(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE), 0);
+  EXPECT_EQ(refusal({.guest = {0}, .front_end = {0}, .size = 8192}, std::move(file)),
+            "mapping 0x2000 bytes at file offset 0x0 (page size 0x1000): Operation not permitted");
+}
+
 TEST(MappedRegion, LiesBetweenGuardPages) {
   auto region = MappedRegion::map({.guest = {0}, .front_end = {0}, .size = 8192}, file_of(8192));
   ASSERT_TRUE(region);

@@ -266,6 +266,26 @@ TEST(Borrow, NoMoreThanHalfOfTheRingIsOut) {
   for (rte_mbuf* buffer : buffers) rte_pktmbuf_free(buffer);
 }
 
+TEST(Borrow, AnEmptyPoolLosesNothing) {
+  LoanFixture ring;
+  rte_mempool* const pool = test_pool(2048, 3);
+  std::vector<rte_mbuf*> all(3);
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool, all.data(), 3), 0);
+  ring.driver.chain().writable(40'000).writable(40'000).publish();  // more than one mbuf can hold
+  EXPECT_TRUE(ring.borrow(64, pool).empty());
+  rte_pktmbuf_free(all[0]);
+  EXPECT_TRUE(ring.borrow(64, pool).empty()) << "one mbuf is not enough";
+  EXPECT_EQ(ring.count(VringCounter::stall_no_mbuf), 2U);
+  EXPECT_EQ(ring.table->outstanding(), 0U);
+  rte_pktmbuf_free(all[1]);
+  const auto borrowed = ring.borrow(64, pool);
+  ASSERT_EQ(borrowed.size(), 1U);
+  EXPECT_EQ(borrowed[0]->nb_segs, 2);
+  rte_pktmbuf_free(borrowed[0]);
+  rte_pktmbuf_free(all[2]);
+  EXPECT_EQ(rte_mempool_avail_count(pool), 3U);
+}
+
 TEST(Borrow, SomebodyElseHoldsTheMbuf) {
   LoanFixture ring;
   for (int i = 0; i < 2; ++i) ring.driver.chain().writable(2048).publish();

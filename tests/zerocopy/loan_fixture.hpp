@@ -37,9 +37,9 @@ struct LoanFixture : RingFixture {
   }
   std::uint16_t poll() { return zerocopy::return_transmitted(context(), *table).packets; }
 
-  std::vector<rte_mbuf*> borrow(std::uint16_t count = 64) {
+  std::vector<rte_mbuf*> borrow(std::uint16_t count = 64, rte_mempool* pool = test_pool()) {
     std::vector<rte_mbuf*> buffers(count);
-    buffers.resize(zerocopy::borrow(context(), lending(), test_pool(), buffers.data(), count).packets);
+    buffers.resize(zerocopy::borrow(context(), lending(), pool, buffers.data(), count).packets);
     return buffers;
   }
   std::uint16_t commit(std::vector<rte_mbuf*> packets) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Eventfds that are full, shared or exchanged, storms of them, and the back-end's own channel to the front-end.
 #include <array>
+#include <atomic>
 #include <fcntl.h>
+#include <thread>
 #include <unistd.h>
 
 #include <sys/eventfd.h>
@@ -71,15 +73,75 @@ void add_event_fds(Group& group) {
     for (int i = 0; i < 50; ++i) traffic(attacker, 4);
     attacker.feed(16);
   });
-  group.add("call-that-the-front-end-made-blocking-again", harmless(), [](Attacker& attacker) {
+}
+
+/// O_NONBLOCK belongs to the open file: whoever shares it can take it away after the back-end has set it.
+void make_blocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK); }
+
+/// Does so all the while, and fills the counter: `write()` would wait, whatever was asked or set just before.
+class Blocker {
+ public:
+  explicit Blocker(int fd) : thread_([this, fd] { run(fd); }) {}
+  ~Blocker() {
+    stop_ = true;
+    thread_.join();
+  }
+  Blocker(const Blocker&) = delete;
+  Blocker& operator=(const Blocker&) = delete;
+
+ private:
+  void run(int fd) {
+    const std::uint64_t most = ~std::uint64_t{0} - 1;
+    std::uint64_t count = 0;
+    while (!stop_) {
+      ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+      static_cast<void>(::read(fd, &count, sizeof count));
+      static_cast<void>(::write(fd, &most, sizeof most));
+      make_blocking(fd);
+    }
+  }
+
+  std::atomic<bool> stop_{false};
+  std::thread thread_;  // last: it uses what is above
+};
+
+void add_blocking(Group& group) {
+  group.add("call-that-is-blocking-and-full", harmless(), [](Attacker& attacker) {
     attacker.running();
     const UniqueFd call = full_event();
-    set(attacker, Request::set_vring_call, 1, tools::duplicate(call.get()));
-    traffic(attacker, 1);
-    ::fcntl(call.get(), F_SETFL, ::fcntl(call.get(), F_GETFL) & ~O_NONBLOCK);
-    std::uint64_t taken = 0;  // or it would be an eventfd that nobody can write to: see below
-    static_cast<void>(::read(call.get(), &taken, sizeof taken));
-    traffic(attacker, 16);
+    for (const std::uint32_t vring : {0U, 1U})
+      set(attacker, Request::set_vring_call, vring, tools::duplicate(call.get()));
+    make_blocking(call.get());
+    for (int i = 0; i < 50; ++i) traffic(attacker, 4);
+    attacker.feed(32);
+  });
+  group.add("call-that-blocks-a-moment-later", harmless(), [](Attacker& attacker) {
+    attacker.running();
+    const UniqueFd call = event_fd();
+    const Blocker blocker(call.get());
+    for (int i = 0; i < 200; ++i) {
+      set(attacker, Request::set_vring_call, 1, tools::duplicate(call.get()));
+      traffic(attacker, 4);
+    }
+  });
+  group.add("err-that-is-blocking-and-full", broken("avail_index_jump"), [](Attacker& attacker) {
+    attacker.running();
+    const UniqueFd err = full_event();
+    set(attacker, Request::set_vring_err, 1, tools::duplicate(err.get()));
+    make_blocking(err.get());
+    attacker.avail(1)[1] = static_cast<std::uint16_t>(attacker.avail(1)[1] + 1000);
+    attacker.guest().transmit().kick();
+    attacker.sync();
+    attacker.avail(0)[1] = static_cast<std::uint16_t>(attacker.avail(0)[1] + 1000);
+    attacker.feed(1);
+  });
+  group.add("kick-that-is-blocking-and-full", harmless(), [](Attacker& attacker) {
+    attacker.running({.protocol = {P::inband_notifications, P::backend_req}});
+    const UniqueFd kick = full_event();
+    set(attacker, Request::set_vring_kick, 1, tools::duplicate(kick.get()));
+    make_blocking(kick.get());
+    attacker.link().change(ring_state(Request::vring_kick, 1, 0));
+    attacker.sync();
   });
 }
 
@@ -185,6 +247,7 @@ void add_channel(Group& group) {
 void add_notification_attacks(Attacks& attacks) {
   Group group(attacks, "notifications");
   add_event_fds(group);
+  add_blocking(group);
   add_storms(group);
   add_channel(group);
 }

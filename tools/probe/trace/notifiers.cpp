@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "base/file_kind.hpp"
+#include "base/peer_signals.hpp"
 #include "tools/front_end/front_end.hpp"
 
 namespace vhostx::tools::probe {
@@ -33,6 +34,7 @@ void Notifiers::exchange(const protocol::Header& header, UniqueFd& fd) {
   const bool kick = header.request == static_cast<std::uint32_t>(Request::set_vring_kick);
   const bool call = header.request == static_cast<std::uint32_t>(Request::set_vring_call);
   if ((!kick && !call) || file_kind(fd.get()) != FileKind::event_fd) return;
+  if (links_.empty()) static_cast<void>(prepare_peer_signals());  // where there are none, writing has to do
   UniqueFd ours(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   UniqueFd kept = duplicate(ours.get());
   auto target = EventFd::adopt(kick ? std::move(kept) : duplicate(fd.get()), "a notifier");
