@@ -3,7 +3,7 @@
 
 add_library(vhostx_flags INTERFACE)
 target_include_directories(vhostx_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
-target_compile_options(vhostx_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
+target_compile_options(vhostx_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
                                               -Wno-missing-field-initializers)
 if(VHOSTX_WERROR)
   target_compile_options(vhostx_flags INTERFACE -Werror)

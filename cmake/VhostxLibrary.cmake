@@ -7,13 +7,20 @@ endforeach()
 
 add_library(vhostx SHARED ${objects})
 add_library(vhostx::vhostx ALIAS vhostx)
-set_target_properties(vhostx PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX)
+# Before 1.0 each minor version may change what it likes, so that it is another library to the loader: libvhostx.so.0.1.
+set(soversion ${PROJECT_VERSION_MAJOR})
+if(soversion EQUAL 0)
+  set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+endif()
+set_target_properties(vhostx PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LINKER_LANGUAGE CXX)
 target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_features(vhostx INTERFACE cxx_std_20)
+target_compile_features(vhostx INTERFACE $<BUILD_INTERFACE:cxx_std_20>) # installed: vhostxConfig.cmake
 target_link_libraries(vhostx PRIVATE $<BUILD_INTERFACE:vhostx_flags> $<BUILD_INTERFACE:vhostx_dpdk>
                       $<BUILD_INTERFACE:vhostx_numa_library> Threads::Threads)
-target_link_options(vhostx PRIVATE -Wl,--as-needed -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/vhostx.map)
+# -Bsymbolic-functions: what the C interface calls of the C++ one it calls directly, without a look into a table.
+target_link_options(vhostx PRIVATE -Wl,--as-needed -Wl,-Bsymbolic-functions
+                    -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/vhostx.map)
 set_target_properties(vhostx PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/vhostx.map)
 if(NOT VHOSTX_SANITIZE) # clang keeps the sanitizers' run time in the executable
   target_link_options(vhostx PRIVATE -Wl,--no-undefined)

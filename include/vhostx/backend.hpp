@@ -36,11 +36,12 @@ enum class BusErrors {
 /// should return; the connection that it belongs to is ended by the control thread. May be called in a signal handler.
 VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
 
+/// How a Backend shall be.
 struct BackendOptions {
-  ControlThread control_thread = ControlThread::own;
-  LogSink log;                          ///< Empty: silence.
-  LogLevel log_level = LogLevel::info;  ///< Lines below this level are not made.
-  BusErrors bus_errors = BusErrors::handle;
+  ControlThread control_thread = ControlThread::own;  ///< Who runs the control side.
+  LogSink log;                                        ///< Empty: silence.
+  LogLevel log_level = LogLevel::info;                ///< Lines below this level are not made.
+  BusErrors bus_errors = BusErrors::handle;           ///< Who handles SIGBUS.
 };
 
 /// Any number of Backends may live in one process. They share no state but what is the process's: the handler of
@@ -51,7 +52,8 @@ class VHOSTX_EXPORT Backend {
   /// what a front-end can do then: see SECURITY.md.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
-  explicit Backend(std::shared_ptr<backend::ControlLoop> loop) noexcept;
+  /// The library's: create() makes a Backend.
+  VHOSTX_HIDDEN explicit Backend(std::shared_ptr<backend::ControlLoop> loop) noexcept;
   /// Ports that still exist are closed; destroying them afterwards is allowed. Not from an event handler (asserted).
   ~Backend();
   Backend(const Backend&) = delete;

@@ -7,7 +7,13 @@
 
 namespace vhostx {
 
-enum class LogLevel { debug, info, warning, error };
+/// How much a line of the log matters.
+enum class LogLevel {
+  debug,    ///< Each message of each peer.
+  info,     ///< What happens in the life of a connection.
+  warning,  ///< A peer did something wrong, or something is not as it could be.
+  error,    ///< Something does not work.
+};
 
 /// Name of a level as it stands in logs, e.g. "warning".
 constexpr const char* to_string(LogLevel level) noexcept {

@@ -17,6 +17,7 @@ struct rte_mempool;
 
 namespace vhostx {
 
+/// How the pools of a MempoolsByNode shall be.
 struct MempoolsOptions {
   std::string name = "vhostx";     ///< Of the pools: "<name>_<node>". 1 to 20 bytes.
   std::uint32_t mbufs = 8192;      ///< In each pool, 1 to 2^28.
@@ -36,8 +37,9 @@ class VHOSTX_EXPORT MempoolsByNode {
   MempoolsByNode(const MempoolsByNode&) = delete;
   MempoolsByNode& operator=(const MempoolsByNode&) = delete;
 
+  /// What on() answers.
   struct Choice {
-    rte_mempool* pool = nullptr;
+    rte_mempool* pool = nullptr;  ///< Owned by the MempoolsByNode.
     int node = no_node;   ///< Where most of its memory is, as the kernel says; no_node: it does not (no NUMA, seccomp).
     std::string problem;  ///< Why it is another node than the one asked for; empty: it is that one.
   };
@@ -47,16 +49,17 @@ class VHOSTX_EXPORT MempoolsByNode {
   /// Error: out_of_memory (no node has memory for a pool).
   Result<Choice> on(int node);
 
+  /// One that was made.
   struct Pool {
-    int node = no_node;  ///< As Choice::node.
-    rte_mempool* pool = nullptr;
+    int node = no_node;           ///< As Choice::node.
+    rte_mempool* pool = nullptr;  ///< Owned by the MempoolsByNode.
   };
   /// Those that were made, in the order in which they were.
   std::vector<Pool> pools() const;
 
  private:
-  struct State;
-  explicit MempoolsByNode(std::unique_ptr<State> state) noexcept;
+  struct VHOSTX_HIDDEN State;
+  VHOSTX_HIDDEN explicit MempoolsByNode(std::unique_ptr<State> state) noexcept;
   std::unique_ptr<State> state_;
 };
 
@@ -75,8 +78,8 @@ VHOSTX_EXPORT std::vector<unsigned> lcores_on(int node, std::span<const unsigned
 
 /// An lcore with its present load, in any unit that adds up (vrings, packets a second).
 struct LcoreLoad {
-  unsigned lcore = 0;
-  std::uint64_t load = 0;
+  unsigned lcore = 0;      ///< EAL's number of it.
+  std::uint64_t load = 0;  ///< Of all that it does.
 };
 /// Which of the candidates (their position in `candidates`) a vring on `node` is best served by: the least loaded one
 /// on that node; where none is there, or the node is not known, the least loaded of all. `candidates` is not empty.

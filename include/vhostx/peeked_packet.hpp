@@ -2,17 +2,12 @@
 // PeekedPacket: what a Transfer knows of a packet that still lies in its sender's memory.
 #pragma once
 
-#include <cstdint>
+#include <vhostx/c/peeked_packet.h>
 
 namespace vhostx {
 
-/// A private copy of a packet's first bytes. It is what is decided on and it is what is delivered, whatever the guest
-/// does to its own buffer meanwhile.
-struct PeekedPacket {
-  std::uint8_t* head;         ///< May be edited (addresses, say): what stands here is delivered.
-  std::uint32_t length;       ///< Bytes in the whole packet, 14 to 65,597.
-  std::uint16_t head_length;  ///< Bytes at `head`: the packet's first 96, or all if it has fewer; up to 256 where
-                              ///< the guest asks for offloads.
-};
+/// A private copy of a packet's first bytes, and its length. The C interface has the same, so that nothing is
+/// converted.
+using PeekedPacket = ::vhostx_peeked_packet;
 
 }  // namespace vhostx

@@ -14,9 +14,11 @@ namespace vhostx {
 /// Nodes are numbered as the kernel does (/sys/devices/system/node). This one: not known, or none.
 inline constexpr int no_node = -1;
 
+/// Pages on one node.
 struct NodePages {
-  int node = no_node;
-  std::uint32_t pages = 0;
+  int node = no_node;       ///< The node.
+  std::uint32_t pages = 0;  ///< How many.
+  /// Whether both say the same.
   friend bool operator==(const NodePages&, const NodePages&) noexcept = default;
 };
 
@@ -26,11 +28,13 @@ struct VHOSTX_EXPORT NodeHistogram {
   std::uint32_t absent = 0;      ///< Not in memory: never touched, or not yet by this process.
   std::uint32_t unknown = 0;     ///< The kernel did not say.
 
+  /// Pages on this node.
   std::uint32_t on(int node) const noexcept;
   /// On any node; without the absent and the unknown.
   std::uint32_t placed() const noexcept;
   /// The node with most pages, of several the lowest; no_node: none is placed.
   int main_node() const noexcept;
+  /// Whether both say the same.
   friend bool operator==(const NodeHistogram&, const NodeHistogram&) noexcept = default;
 };
 
@@ -43,8 +47,8 @@ enum class NumaPolicy {
 
 /// Memory of this process.
 struct MemoryArea {
-  std::uintptr_t address = 0;
-  std::size_t bytes = 0;
+  std::uintptr_t address = 0;  ///< Of its first byte.
+  std::size_t bytes = 0;       ///< Its length.
 };
 
 /// One vring, as it was last looked at.
@@ -65,10 +69,10 @@ struct VringPlacement {
 
 /// One region of guest memory.
 struct RegionPlacement {
-  std::uint64_t guest_address = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t page_bytes = 0;
-  NodeHistogram sample;  ///< At most 64 pages, evenly spread.
+  std::uint64_t guest_address = 0;  ///< Its first guest physical address.
+  std::uint64_t bytes = 0;          ///< Its length.
+  std::uint64_t page_bytes = 0;     ///< Length of a page of it.
+  NodeHistogram sample;             ///< At most 64 pages, evenly spread.
 };
 
 }  // namespace vhostx

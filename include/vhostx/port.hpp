@@ -27,9 +27,10 @@ enum class Role {
   client,  ///< The front-end listens; the library connects, and again after each loss, with growing pauses.
 };
 
+/// How a Port shall be.
 struct PortOptions {
-  std::string socket_path;  ///< 1 to 107 bytes. Required.
-  Role role = Role::server;
+  std::string socket_path;               ///< 1 to 107 bytes. Required.
+  Role role = Role::server;              ///< Who listens.
   std::uint16_t queue_pairs_max = 1;     ///< 1 to 128.
   std::uint64_t features_masked = 0;     ///< Virtio feature bits not to offer, though the library could.
   std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
@@ -58,18 +59,18 @@ struct PortOptions {
 
 /// What the library knows of the front-end now.
 struct PortInfo {
-  bool connected = false;
-  std::uint64_t features_offered = 0;
-  std::uint64_t features = 0;  ///< Negotiated; 0 before SET_FEATURES.
-  std::uint64_t protocol_features_offered = 0;
-  std::uint64_t protocol_features = 0;
-  std::uint32_t memory_regions = 0;
-  std::uint64_t memory_bytes = 0;
-  std::uint32_t memory_regions_for_dma = 0;  ///< Of those, how many a device can be pointed at: with zero copy only.
-  std::string dma_problem;                   ///< Why not all of them, of the first that cannot be; empty: all can.
-  std::uint16_t mtu = 0;                     ///< From NET_SET_MTU; 0: not set.
-  std::uint8_t status = 0;                   ///< From SET_STATUS.
-  std::uint64_t connections = 0;             ///< Front-ends served since the Port was opened.
+  bool connected = false;                       ///< Whether there is one.
+  std::uint64_t features_offered = 0;           ///< Virtio feature bits.
+  std::uint64_t features = 0;                   ///< Negotiated; 0 before SET_FEATURES.
+  std::uint64_t protocol_features_offered = 0;  ///< vhost-user protocol feature bits.
+  std::uint64_t protocol_features = 0;          ///< Negotiated; 0 before SET_PROTOCOL_FEATURES.
+  std::uint32_t memory_regions = 0;             ///< Of guest memory.
+  std::uint64_t memory_bytes = 0;               ///< Of all regions together.
+  std::uint32_t memory_regions_for_dma = 0;     ///< Of those, how many a device can be pointed at: with zero copy only.
+  std::string dma_problem;                      ///< Why not all of them, of the first that cannot be; empty: all can.
+  std::uint16_t mtu = 0;                        ///< From NET_SET_MTU; 0: not set.
+  std::uint8_t status = 0;                      ///< From SET_STATUS.
+  std::uint64_t connections = 0;                ///< Front-ends served since the Port was opened.
 };
 
 /// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and
@@ -77,12 +78,15 @@ struct PortInfo {
 /// none of those that this causes. Allowed from its own event handler. Threads: as Backend::open_port.
 class VHOSTX_EXPORT Port {
  public:
-  explicit Port(std::shared_ptr<backend::PortCore> core) noexcept;
+  /// The library's: Backend::open_port() makes a Port.
+  VHOSTX_HIDDEN explicit Port(std::shared_ptr<backend::PortCore> core) noexcept;
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
 
+  /// As it was opened with; good for the Port's life. Any thread.
   const PortOptions& options() const noexcept;
+  /// PortOptions::socket_path.
   const std::string& socket_path() const noexcept { return options().socket_path; }
 
   /// 2 * queue_pairs_max of them exist from the start, whatever is negotiated.

@@ -50,31 +50,45 @@ constexpr const char* to_string(ErrorCode code) noexcept {
 
 /// An error that can be read: code for programs, text for people.
 struct Error {
-  ErrorCode code = ErrorCode::invalid_argument;
-  std::string message;   ///< What was wrong and what was expected; no trailing full stop.
-  int system_errno = 0;  ///< errno where code is `system`, else 0.
+  ErrorCode code = ErrorCode::invalid_argument;  ///< What kind of thing.
+  std::string message;                           ///< What was wrong and what was expected; no trailing full stop.
+  int system_errno = 0;                          ///< errno where code is `system`, else 0.
 };
 
 /// A value of type T, or why there is none. Reading the side that is not there is a programming error (asserted).
 template <typename T>
 class [[nodiscard]] Result {
  public:
+  /// Success.
   Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  /// Failure.
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
+  /// Whether all went well.
   bool ok() const noexcept { return state_.index() == 0; }
+  /// As ok().
   explicit operator bool() const noexcept { return ok(); }
 
+  /// The value.
   T& value() & noexcept { return *checked<0>(&state_); }
+  /// The value.
   const T& value() const& noexcept { return *checked<0>(&state_); }
+  /// The value.
   T&& value() && noexcept { return std::move(*checked<0>(&state_)); }
+  /// The value.
   T* operator->() noexcept { return &value(); }
+  /// The value.
   const T* operator->() const noexcept { return &value(); }
+  /// The value.
   T& operator*() & noexcept { return value(); }
+  /// The value.
   const T& operator*() const& noexcept { return value(); }
+  /// The value.
   T&& operator*() && noexcept { return std::move(*this).value(); }
 
+  /// Why there is none.
   const Error& error() const& noexcept { return *checked<1>(&state_); }
+  /// Why there is none.
   Error&& error() && noexcept { return std::move(*checked<1>(&state_)); }
 
  private:
@@ -92,15 +106,21 @@ class [[nodiscard]] Result {
 template <>
 class [[nodiscard]] Result<void> {
  public:
+  /// Success.
   Result() = default;
+  /// Failure.
   Result(Error error) : state_(std::move(error)) {}
 
+  /// Whether all went well.
   bool ok() const noexcept { return state_.index() == 0; }
+  /// As ok().
   explicit operator bool() const noexcept { return ok(); }
+  /// Why it did not go well.
   const Error& error() const& noexcept {
     assert(!ok());
     return *std::get_if<Error>(&state_);
   }
+  /// Why it did not go well.
   Error&& error() && noexcept {
     assert(!ok());
     return std::move(*std::get_if<Error>(&state_));

@@ -34,6 +34,7 @@ namespace vhostx {
 /// locks nor allocates (but mbufs, in copy()) after create(), throws or logs; the only system calls are Vring's.
 class VHOSTX_EXPORT Transfer {
  public:
+  /// Packets of one burst.
   static constexpr std::uint16_t burst_max = 32;
 
   /// About 160 KiB, allocated here and never again. On a machine with several NUMA nodes call it on the thread that
@@ -70,8 +71,8 @@ class VHOSTX_EXPORT Transfer {
   void end(std::uint16_t done) noexcept;
 
  private:
-  struct State;
-  explicit Transfer(State* state) noexcept;
+  struct VHOSTX_HIDDEN State;
+  VHOSTX_HIDDEN explicit Transfer(State* state) noexcept;
 
   State* const state_;
   PeekedPacket* const packets_;

@@ -2,6 +2,9 @@
 // All of vhostx's public interface.
 #pragma once
 
+/// A vhost-user-net back-end for DPDK applications.
+namespace vhostx {}
+
 #include <vhostx/backend.hpp>
 #include <vhostx/events.hpp>
 #include <vhostx/log.hpp>

@@ -49,6 +49,7 @@ class VHOSTX_EXPORT Vring {
   /// Index within the device, 0 to 2 * queue pairs - 1. Even: to the guest (its receiveq, VIRTIO 1.2, 5.1.2). Odd:
   /// from the guest (its transmitq).
   std::uint16_t index() const noexcept;
+  /// Whether it carries packets from the guest.
   bool is_from_guest() const noexcept { return (index() & 1u) != 0; }
 
   /// Guest to host. Takes up to `count` packets that the guest transmitted and copies them into mbufs from `pool`;
@@ -108,9 +109,11 @@ class VHOSTX_EXPORT Vring {
   /// and can make a read of it wait: poll() it, edge-triggered if need be, and leave the counter. Waiter does both.
   int kick_fd() const noexcept;
 
+  /// Where it stands; any thread.
   VringState state() const noexcept;
+  /// What it counted; any thread.
   VringStats stats() const noexcept;
-  /// Takes a lock that the control thread takes too: not for the data path.
+  /// What is out. Takes a lock that the control thread takes too: not for the data path.
   LoanState loans() const noexcept;
   /// The NUMA node of the guest's memory behind this vring, as last looked at; no_node: not known. The event
   /// PlacementChanged says when it is another one.

@@ -6,8 +6,9 @@
 
 namespace vhostx {
 
+/// What a driver did; `a` and `b` are those of VringFault.
 enum class VringFaultCause : std::uint8_t {
-  none,
+  none,                  ///< Nothing.
   avail_index_jump,      ///< avail->idx ran ahead by more than the ring's size. a: avail->idx, b: next expected.
   bad_head,              ///< Too many head indices outside the table. a: head, b: ring size.
   bad_next,              ///< descriptor.next outside its table. a: next, b: table length.
@@ -19,6 +20,7 @@ enum class VringFaultCause : std::uint8_t {
                     ///< front-end's), b: length.
 };
 
+/// Name of a cause as it stands in logs, e.g. "bad_next".
 constexpr const char* to_string(VringFaultCause cause) noexcept {
   switch (cause) {
     case VringFaultCause::none:
@@ -45,10 +47,10 @@ constexpr const char* to_string(VringFaultCause cause) noexcept {
 
 /// The offending numbers, as the driver wrote them; their meaning stands beside each cause.
 struct VringFault {
-  VringFaultCause cause = VringFaultCause::none;
-  std::uint16_t head = 0;  ///< Head of the chain concerned, where there is one.
-  std::uint64_t a = 0;
-  std::uint64_t b = 0;
+  VringFaultCause cause = VringFaultCause::none;  ///< What it was.
+  std::uint16_t head = 0;                         ///< Head of the chain concerned, where there is one.
+  std::uint64_t a = 0;                            ///< Its meaning stands beside each cause.
+  std::uint64_t b = 0;                            ///< Its meaning stands beside each cause.
 };
 
 }  // namespace vhostx

@@ -31,6 +31,7 @@ class VHOSTX_EXPORT Waiter {
   /// second one takes its place. A driver that polls gives no eventfd: its ring neither wakes nor ends a wait. Any
   /// thread. Errors: system (the kick cannot be watched).
   Result<void> watch(Vring& vring) noexcept;
+  /// The opposite; nothing happens to a vring that it does not watch. Any thread.
   void unwatch(Vring& vring) noexcept;
 
   /// Watches any other descriptor (a TAP, a timer) for input, until it is closed.
@@ -46,10 +47,10 @@ class VHOSTX_EXPORT Waiter {
   /// The epoll descriptor, for an event loop of the application's own: readable when wait() would return at once.
   int fd() const noexcept;
 
-  struct State;
+  struct VHOSTX_HIDDEN State;  ///< The library's.
 
  private:
-  explicit Waiter(std::shared_ptr<State> state) noexcept;
+  VHOSTX_HIDDEN explicit Waiter(std::shared_ptr<State> state) noexcept;
   std::shared_ptr<State> state_;
 };
 

@@ -13,6 +13,8 @@ COLLECTED = {
     "vhostx": ["vhostx::Vring::dequeue_burst*", "vhostx::Vring::enqueue_burst*",
                "vhostx::Vring::poll_completions*", "vhostx::Transfer::begin*",
                "vhostx::Transfer::move*", "vhostx::Transfer::end*"],
+    # Through its C interface: with it what that adds.
+    "vhostx-c": ["vhostx_vring_dequeue_burst", "vhostx_vring_enqueue_burst"],
     "rte_vhost": ["rte_vhost_dequeue_burst", "rte_vhost_enqueue_burst"],
 }
 # The C library chooses memcpy by processor. Without these it takes the one with SSE2, which valgrind knows, too.

@@ -14,6 +14,7 @@
 
 #include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
+#include "tests/bench/c_back_end.hpp"
 #include "tests/bench/guest_pair.hpp"
 #include "tests/bench/memory_kinds.hpp"
 #include "tests/bench/turns.hpp"
@@ -70,6 +71,7 @@ std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case
       pair = {nullptr, nullptr, &back_end->to_guest(), &back_end->from_guest()};
       pair.back_end = std::move(back_end);
     }
+    if (options.library == "vhostx-c") pair.back_end = std::make_unique<CBackEnd>(*guest);
 #ifdef VHOSTX_HAS_RTE_VHOST
     if (options.library == "rte_vhost") pair.back_end = std::make_unique<RteVhostBackEnd>(*guest);
 #endif
@@ -80,12 +82,14 @@ std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case
   return pairs;
 }
 
-/// What rte_vhost, or this program's use of it, cannot do. Empty: nothing.
+/// What a library other than vhostx itself, or this program's use of it, cannot do. Empty: nothing.
 std::string lacking(const Options& options, const BenchCase& bench_case) {
-  if (options.library != "rte_vhost") return "";
+  if (options.library == "vhostx") return "";
+  if (options.tell_memory) return fmt::format("of {} it is not told which memory is what", options.library);
+  if (options.library == "vhostx-c")
+    return bench_case.options.queue_pairs == 1 ? "" : "through C one queue pair is counted";
   if (bench_case.options.regions > table_regions_max)
     return fmt::format("rte_vhost takes {} memory regions, not {}", table_regions_max, bench_case.options.regions);
-  if (options.tell_memory) return "of rte_vhost it is not known which memory is what";
   return options.ports == 1 ? "" : "rte_vhost is counted with one port only";
 }
 
@@ -192,7 +196,8 @@ int main(int argc, char** argv) {
   vhostx::bench::Options options;
   CLI::App app{"Bursts of one case through one library, to be counted under callgrind"};
   app.add_option("--case", options.cases, "Which; may be given again")->type_name("NAME");
-  app.add_option("--library", options.library, "vhostx or rte_vhost")->type_name("NAME");
+  app.add_option("--library", options.library, "vhostx, vhostx-c (through its C interface) or rte_vhost")
+      ->type_name("NAME");
   app.add_option("--bursts", options.bursts, "How many")->check(CLI::Range(1, 10'000'000));
   app.add_option("--ports", options.ports, "Each with a guest, one after the other")->check(CLI::Range(1, 4096));
   app.add_flag("--tell-memory", options.tell_memory,

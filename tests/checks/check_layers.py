@@ -19,12 +19,16 @@ LAYERS = {
     "net": {"net", "virtqueue", "memory", "base"},
     "zerocopy": {"zerocopy", "net", "virtqueue", "numa", "memory", "base"},
     "backend": {"backend", "zerocopy", "net", "virtqueue", "numa", "memory", "protocol", "base"},
+    # The C interface stands on the C++ one, as any application does; of the rest it has the words for its errors.
+    "c": {"c", "base"},
 }
 DPDK = {"net", "zerocopy", "backend"}
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
         "protocol/asio_source.cpp", "protocol/handler_memory.hpp"}
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
+# What the C interface includes of the standard library.
+C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
 
@@ -45,7 +49,7 @@ def check_include(layer: str, file: str, quote: str, target: str):
             return "includes are written from the project's root"
         return None if folder in LAYERS[layer] else f"layer {layer} may not include {folder}/"
     if target.startswith("vhostx/"):
-        allowed = layer == "backend" or target in VOCABULARY or target in PUBLIC.get(layer, set())
+        allowed = layer in ("backend", "c") or target in VOCABULARY or target in PUBLIC.get(layer, set())
         return None if allowed else f"layer {layer} may not include <{target}>: not vocabulary"
     if target.startswith("rte_") and layer not in DPDK:
         return f"layer {layer} builds without DPDK"
@@ -54,14 +58,16 @@ def check_include(layer: str, file: str, quote: str, target: str):
     return None
 
 
-def check_public(target: str, quote: str):
-    if quote == '"' or not (target.startswith("vhostx/") or re.fullmatch(r"[a-z_]+", target)):
+def check_public(file: str, target: str, quote: str):
+    if file.endswith(".h") and not (target.endswith(".h") and (target.startswith("vhostx/") or target in C_HEADERS)):
+        return "headers for C include those of C and each other"
+    if quote == '"' or not (target.startswith("vhostx/") or re.fullmatch(r"[a-z_]+", target) or target in C_HEADERS):
         return "public headers include the standard library and each other"
     return None
 
 
 def check_once(path: Path):
-    return path.suffix == ".hpp" and "#pragma once" not in path.read_text().splitlines()
+    return path.suffix in (".hpp", ".h") and "#pragma once" not in path.read_text().splitlines()
 
 
 def sources(folder: str):
@@ -93,7 +99,7 @@ def main() -> int:
         if check_once(path):
             faults.append(f"{name}:1: #pragma once is missing")
         for number, quote, target in includes(path):
-            fault = check_public(target, quote)
+            fault = check_public(name, target, quote)
             if fault:
                 faults.append(f"{name}:{number}: {target}: {fault}")
     print("\n".join(faults) if faults else f"{count} files hold to the layers")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The README shows tools/examples/embed.cpp as it is, and every relative link in a Markdown file leads somewhere."""
+"""The README shows the programs of tools/examples as they are, and every relative link in a Markdown file leads somewhere."""
 import difflib
 import re
 import subprocess
@@ -8,25 +8,25 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLE = "tools/examples/embed.cpp"
-# The block is the one behind this line, so that a block that has drifted far away is found all the same.
-MARK = f"<!-- {EXAMPLE} -->"
+EXAMPLES = ["tools/examples/embed.cpp", "tools/examples/embed_c.c"]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
 def block_after(text: str, mark: str) -> str | None:
-    match = re.search(re.escape(mark) + r"\n+```cpp\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    match = re.search(re.escape(mark) + r"\n+```(?:cpp|c)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return match[1] if match else None
 
 
-def check_example() -> list[str]:
-    shown = block_after((ROOT / "README.md").read_text(), MARK)
+def check_example(example: str) -> list[str]:
+    # The block is the one behind this line, so that a block that has drifted far away is found all the same.
+    mark = f"<!-- {example} -->"
+    shown = block_after((ROOT / "README.md").read_text(), mark)
     if shown is None:
-        return [f"README.md: no ```cpp block behind the line {MARK}"]
-    real = (ROOT / EXAMPLE).read_text()
+        return [f"README.md: no block of code behind the line {mark}"]
+    real = (ROOT / example).read_text()
     if shown == real:
         return []
-    lines = difflib.unified_diff(real.splitlines(), shown.splitlines(), EXAMPLE, "README.md", lineterm="")
+    lines = difflib.unified_diff(real.splitlines(), shown.splitlines(), example, "README.md", lineterm="")
     return ["README.md: the program is not the one that is compiled:", *lines]
 
 
@@ -53,11 +53,11 @@ def check_links(path: Path) -> list[str]:
 
 
 def main() -> int:
-    faults = check_example()
+    faults = [fault for example in EXAMPLES for fault in check_example(example)]
     files = markdown_files()
     for path in files:
         faults.extend(check_links(path))
-    print("\n".join(faults) if faults else f"README.md shows {EXAMPLE}; the links of {len(files)} files lead somewhere")
+    print("\n".join(faults) if faults else f"README.md shows {len(EXAMPLES)} programs; the links of {len(files)} files lead somewhere")
     return 1 if faults else 0
 
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <csignal>
+#include <string>
+#include <utility>
+
+#include <vhostx/backend.hpp>
+#include <vhostx/c/backend.h>
+
+#include "c/enumeration.hpp"
+#include "c/handles.hpp"
+#include "c/report.hpp"
+#include "c/sized.hpp"
+
+namespace vhostx::c {
+namespace {
+
+constexpr vhostx_backend_options backend_defaults{
+    .size = sizeof(vhostx_backend_options),
+    .log = nullptr,
+    .log_user = nullptr,
+    .log_level = VHOSTX_LOG_INFO,
+    .control_thread = VHOSTX_CONTROL_THREAD_OWN,
+    .bus_errors = VHOSTX_BUS_ERRORS_HANDLE,
+};
+
+static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);
+static_assert(static_cast<int>(ControlThread::application) == VHOSTX_CONTROL_THREAD_APPLICATION);
+static_assert(static_cast<int>(BusErrors::application) == VHOSTX_BUS_ERRORS_APPLICATION);
+
+LogSink sink_of(vhostx_log_sink log, void* user) {
+  if (log == nullptr) return {};
+  return [log, user](LogLevel level, std::string_view line) {
+    log(static_cast<int>(level), std::string(line).c_str(), user);
+  };
+}
+
+Result<BackendOptions> convert(const vhostx_backend_options& given) {
+  BackendOptions options;
+  options.log = sink_of(given.log, given.log_user);
+  if (auto good = take("log_level", given.log_level, LogLevel::error, options.log_level); !good)
+    return std::move(good).error();
+  if (auto good = take("control_thread", given.control_thread, ControlThread::application, options.control_thread);
+      !good)
+    return std::move(good).error();
+  if (auto good = take("bus_errors", given.bus_errors, BusErrors::application, options.bus_errors); !good)
+    return std::move(good).error();
+  return options;
+}
+
+}  // namespace
+}  // namespace vhostx::c
+
+using namespace vhostx::c;
+
+void vhostx_backend_options_init(vhostx_backend_options* options, size_t size) {
+  write_options(backend_defaults, options, size);
+}
+
+vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error) {
+  return handle(made(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::Backend>> {
+    auto known = read_options(options, backend_defaults, "vhostx_backend_options");
+    if (!known) return std::move(known).error();
+    auto converted = convert(*known);
+    if (!converted) return std::move(converted).error();
+    return vhostx::Backend::create(*std::move(converted));
+  }));
+}
+
+void vhostx_backend_destroy(vhostx_backend* backend) { delete object(backend); }
+
+size_t vhostx_backend_run_control(vhostx_backend* backend, uint32_t wait_ms) {
+  return object(backend)->run_control(std::chrono::milliseconds(wait_ms));
+}
+
+bool vhostx_recover_from_bus_error(const void* info) {
+  return vhostx::recover_from_bus_error(*static_cast<const siginfo_t*>(info));
+}

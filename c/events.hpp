@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Events as C has them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <vhostx/c/events.h>
+#include <vhostx/events.hpp>
+
+#include "c/placement.hpp"
+
+namespace vhostx::c {
+
+/// A vhost_event with all that it points to but what lies in the C++ event, which outlives it. Where there is no memory
+/// for the text it is the event's name; where there is none for a placement, that is one of which nothing is known: no
+/// event is lost.
+class EventView {
+ public:
+  explicit EventView(const PortEvent& from) noexcept;
+  EventView(const EventView&) = delete;
+  EventView& operator=(const EventView&) = delete;
+
+  const vhostx_event& event() const noexcept { return event_; }
+
+ private:
+  void fill(const FrontEndConnected& from) noexcept;
+  void fill(const FrontEndDisconnected& from) noexcept;
+  void fill(const FeaturesNegotiated& from) noexcept;
+  void fill(const MemoryChanged& from) noexcept;
+  void fill(const VringStarted& from) noexcept;
+  void fill(const VringStopped& from) noexcept;
+  void fill(const VringEnabled& from) noexcept;
+  void fill(const VringBroken& from) noexcept;
+  void fill(const MtuSet& from) noexcept;
+  void fill(const RarpRequested& from) noexcept;
+  void fill(const StatusSet& from) noexcept;
+  void fill(const LoansRecalled& from) noexcept;
+  void fill(const LoansOverdue& from) noexcept;
+  void fill(const PlacementChanged& from) noexcept;
+  const vhostx_vring_placement& own(const VringPlacement& from) noexcept;
+
+  vhostx_event event_{};
+  std::string text_;
+  std::optional<OwnedPlacement> placement_;
+};
+
+/// What Backend::open_port() calls; empty for null.
+EventHandler handler_of(vhostx_event_handler handler, void* user);
+
+}  // namespace vhostx::c

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "c/port_options.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "c/enumeration.hpp"
+#include "c/sized.hpp"
+
+namespace vhostx::c {
+namespace {
+
+using std::chrono::milliseconds;
+
+static_assert(static_cast<int>(Role::client) == VHOSTX_ROLE_CLIENT);
+static_assert(static_cast<int>(NumaPolicy::report) == VHOSTX_NUMA_REPORT);
+static_assert(static_cast<int>(NumaPolicy::off) == VHOSTX_NUMA_OFF);
+
+std::uint32_t in_ms(milliseconds time) noexcept { return static_cast<std::uint32_t>(time.count()); }
+
+PortOptions numbers_of(const vhostx_port_options& from) {
+  PortOptions to;
+  if (from.socket_path != nullptr) to.socket_path = from.socket_path;
+  to.queue_pairs_max = from.queue_pairs_max;
+  to.features_masked = from.features_masked;
+  to.memory_slots_max = from.memory_slots_max;
+  to.memory_bytes_max = from.memory_bytes_max;
+  to.message_timeout = milliseconds(from.message_timeout_ms);
+  to.reconnect_delay_min = milliseconds(from.reconnect_delay_min_ms);
+  to.reconnect_delay_max = milliseconds(from.reconnect_delay_max_ms);
+  to.zero_copy = from.zero_copy;
+  to.copy_below = from.copy_below;
+  to.loans_max = from.loans_max;
+  to.loan_timeout = milliseconds(from.loan_timeout_ms);
+  to.numa_interval = milliseconds(from.numa_interval_ms);
+  return to;
+}
+
+}  // namespace
+
+Result<PortOptions> options_of(const vhostx_port_options* given) {
+  auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
+  if (!known) return std::move(known).error();
+  PortOptions options = numbers_of(*known);
+  if (auto good = take("role", known->role, Role::client, options.role); !good) return std::move(good).error();
+  if (auto good = take("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
+  return options;
+}
+
+vhostx_port_options options_for_c(const PortOptions& options) noexcept {
+  // All members by name: an option that is added to C++ has to be added here.
+  const auto& [socket_path, role, queue_pairs_max, features_masked, memory_slots_max, memory_bytes_max, message_timeout,
+               reconnect_delay_min, reconnect_delay_max, zero_copy, copy_below, loans_max, loan_timeout, numa,
+               numa_interval] = options;
+  vhostx_port_options to{};  // also what lies between the members
+  to.size = sizeof to;
+  to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
+  to.features_masked = features_masked;
+  to.memory_bytes_max = memory_bytes_max;
+  to.role = static_cast<int>(role);
+  to.numa = static_cast<int>(numa);
+  to.message_timeout_ms = in_ms(message_timeout);
+  to.reconnect_delay_min_ms = in_ms(reconnect_delay_min);
+  to.reconnect_delay_max_ms = in_ms(reconnect_delay_max);
+  to.copy_below = copy_below;
+  to.loan_timeout_ms = in_ms(loan_timeout);
+  to.numa_interval_ms = in_ms(numa_interval);
+  to.queue_pairs_max = queue_pairs_max;
+  to.memory_slots_max = memory_slots_max;
+  to.loans_max = loans_max;
+  to.zero_copy = zero_copy;
+  return to;
+}
+
+}  // namespace vhostx::c

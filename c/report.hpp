@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How calls of the C interface fail: a Result, or an exception, becomes a code and a vhostx_error.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include <vhostx/c/error.h>
+#include <vhostx/result.hpp>
+
+namespace vhostx::c {
+
+/// The C interface's number for a code. Its numbers are for good; those of the C++ enumeration may move.
+int code_of(ErrorCode code) noexcept;
+
+/// Writes `text` to a caller's array, cut to its size and always ended.
+void copy_text(char* to, std::size_t size, std::string_view text) noexcept;
+
+/// Writes `why` to `error`, if that is not null; the code.
+int report(vhostx_error* error, const Error& why) noexcept;
+
+/// The same of the exception that is being handled.
+int report_exception(vhostx_error* error) noexcept;
+
+/// Runs `work`, which gives a Result whose value is a unique_ptr: the object, released, or null.
+template <typename Work>
+auto made(vhostx_error* error, Work work) noexcept -> decltype(work().value().release()) {
+  try {
+    auto result = work();
+    if (result) return result.value().release();
+    report(error, result.error());
+  } catch (...) {
+    report_exception(error);
+  }
+  return nullptr;
+}
+
+/// Runs `work`, which gives a Result<void>: the code.
+template <typename Work>
+int done(vhostx_error* error, Work work) noexcept {
+  try {
+    const Result<void> result = work();
+    return result ? VHOSTX_OK : report(error, result.error());
+  } catch (...) {
+    return report_exception(error);
+  }
+}
+
+}  // namespace vhostx::c

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Structs whose size the caller knows and the library may know otherwise: options that begin with it, and what the
+// library fills in.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include <vhostx/result.hpp>
+
+namespace vhostx::c {
+
+/// No struct of ours gets that long: a size over it was never set.
+inline constexpr std::size_t struct_bytes_max = 4096;
+
+/// Writes as much of `value` as the caller's struct has room for; what the caller's has and ours has not becomes 0.
+template <typename T>
+void write_sized(const T& value, T* to, std::size_t size) noexcept {
+  auto* const bytes = reinterpret_cast<unsigned char*>(to);
+  std::memcpy(bytes, &value, std::min(size, sizeof(T)));
+  if (size > sizeof(T)) std::memset(bytes + sizeof(T), 0, size - sizeof(T));
+}
+
+/// The same of options, which begin with their size.
+template <typename T>
+void write_options(T value, T* to, std::size_t size) noexcept {
+  value.size = size;
+  write_sized(value, to, size);
+}
+
+/// Whether the caller's struct has a size that may be, and nothing set in what ours has not.
+Result<void> check_sized(const void* given, std::size_t ours, const char* name);
+
+/// The caller's options in our struct: `defaults`, and over them all that both know. Null: the defaults. Errors:
+/// invalid_argument (a size that cannot be), unsupported (something is set that this library does not know).
+template <typename T>
+Result<T> read_options(const T* given, T defaults, const char* name) {
+  if (given == nullptr) return defaults;
+  if (auto good = check_sized(given, sizeof(T), name); !good) return std::move(good).error();
+  std::memcpy(&defaults, given, std::min(given->size, sizeof(T)));
+  return defaults;
+}
+
+}  // namespace vhostx::c

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Each call of the data path is the C++ interface's: the compiler makes a jump of it.
+#include <algorithm>
+
+#include <vhostx/c/vring.h>
+#include <vhostx/vring.hpp>
+
+#include "c/handles.hpp"
+#include "c/placement.hpp"
+#include "c/report.hpp"
+#include "c/sized.hpp"
+
+using namespace vhostx::c;
+
+uint16_t vhostx_vring_index(const vhostx_vring* vring) { return object(vring)->index(); }
+
+bool vhostx_vring_is_from_guest(const vhostx_vring* vring) { return object(vring)->is_from_guest(); }
+
+uint16_t vhostx_vring_dequeue_burst(vhostx_vring* vring, rte_mempool* pool, rte_mbuf** packets, uint16_t count) {
+  return object(vring)->dequeue_burst(pool, packets, count);
+}
+
+uint16_t vhostx_vring_enqueue_burst(vhostx_vring* vring, rte_mbuf* const* packets, uint16_t count) {
+  return object(vring)->enqueue_burst(packets, count);
+}
+
+uint16_t vhostx_vring_borrow_burst(vhostx_vring* vring, rte_mempool* pool, rte_mbuf** buffers, uint16_t count) {
+  return object(vring)->borrow_burst(pool, buffers, count);
+}
+
+uint16_t vhostx_vring_commit_burst(vhostx_vring* vring, rte_mbuf** packets, uint16_t count) {
+  return object(vring)->commit_burst(packets, count);
+}
+
+uint16_t vhostx_vring_poll_completions(vhostx_vring* vring) { return object(vring)->poll_completions(); }
+
+bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on) { return object(vring)->set_notifications(on); }
+
+int vhostx_vring_kick_fd(const vhostx_vring* vring) { return object(vring)->kick_fd(); }
+
+unsigned vhostx_vring_get_state(const vhostx_vring* vring) {
+  const auto bit = [](bool set, vhostx_vring_state which) { return set ? static_cast<unsigned>(which) : 0U; };
+  const auto& [started, enabled, broken] = object(vring)->state();
+  return bit(started, VHOSTX_VRING_STARTED) | bit(enabled, VHOSTX_VRING_ENABLED) | bit(broken, VHOSTX_VRING_BROKEN);
+}
+
+size_t vhostx_vring_get_stats(const vhostx_vring* vring, uint64_t* values, size_t count) {
+  const vhostx::VringStats stats = object(vring)->stats();
+  const size_t known = std::min(count, stats.values.size());
+  std::copy_n(stats.values.begin(), known, values);
+  std::fill(values + known, values + count, 0);
+  return known;
+}
+
+void vhostx_vring_get_loans(const vhostx_vring* vring, vhostx_loan_state* loans, size_t size) {
+  const auto& [outstanding, overdue, oldest_age] = object(vring)->loans();
+  write_sized<vhostx_loan_state>({outstanding, overdue, static_cast<uint64_t>(oldest_age.count())}, loans, size);
+}
+
+int vhostx_vring_numa_node(const vhostx_vring* vring) { return object(vring)->numa_node(); }
+
+vhostx_vring_placement* vhostx_vring_get_placement(const vhostx_vring* vring, vhostx_error* error) {
+  return made(error, [&] { return own_placement(object(vring)->placement()); });
+}

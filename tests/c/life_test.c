@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Backends and ports, from open to close.
+#define _DEFAULT_SOURCE
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vhostx/vhostx.h>
+
+#include "tests/c/check.h"
+#include "tests/c/event_log.h"
+#include "tests/c/fake_guest.h"
+#include "tests/c/tests_in_c.h"
+
+static vhostx_port* open_port(vhostx_backend* backend, const char* name, vhostx_event_handler handler, void* user) {
+  vhostx_port_options options;
+  vhostx_port_options_init(&options, sizeof options);
+  options.socket_path = fake_path(name);
+  vhostx_error error = {.message = "opened"};
+  vhostx_port* const port = vhostx_port_open(backend, &options, handler, user, &error);
+  CHECK_TEXT(error.message, "opened");
+  return port;
+}
+
+void a_port_lives_and_tells(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port* const port = open_port(backend, "lives", event_log_add, &log);
+  CHECK(access(fake_path("lives"), F_OK) == 0);
+  struct fake_guest* const guest = fake_guest_connect(fake_path("lives"));
+  const struct logged_event* event = event_log_until(&log, VHOSTX_EVENT_CONNECTED);
+  CHECK_TEXT(event->name, "connected");
+  CHECK_TEXT(event->text, "front-end connected");
+  CHECK(log.port == port);
+  CHECK(event_log_until(&log, VHOSTX_EVENT_FEATURES_NEGOTIATED)->number != 0);
+  CHECK(event_log_until(&log, VHOSTX_EVENT_MEMORY_CHANGED)->number == 1);
+  event_log_until_started(&log, 1);
+  fake_guest_set_mtu(guest, 1500);
+  event = event_log_until(&log, VHOSTX_EVENT_MTU_SET);
+  CHECK(event->number == 1500);
+  CHECK_TEXT(event->text, "MTU 1500");
+  fake_guest_enable(guest, 1, false);
+  event = event_log_until(&log, VHOSTX_EVENT_VRING_ENABLED);
+  CHECK(event->index == 1 && event->number == 0);
+  fake_guest_leave(guest);
+  event_log_until(&log, VHOSTX_EVENT_VRING_STOPPED);
+  CHECK(event_log_until(&log, VHOSTX_EVENT_DISCONNECTED)->number == VHOSTX_CLOSED);
+  vhostx_port_close(port);
+  CHECK(access(fake_path("lives"), F_OK) != 0);
+  vhostx_backend_destroy(backend);
+}
+
+struct closing {
+  atomic_bool closed;
+  vhostx_port* port;
+};
+
+static void close_at_once(vhostx_port* port, const vhostx_event* event, void* user) {
+  struct closing* const closing = user;
+  if (event->kind != VHOSTX_EVENT_CONNECTED) return;
+  closing->port = port;
+  vhostx_port_close(port);
+  atomic_store(&closing->closed, true);
+}
+
+void a_handler_may_close_its_port(void) {
+  struct closing closing = {.port = NULL};
+  atomic_init(&closing.closed, false);
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
+  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_port* const port = open_port(backend, "closes", close_at_once, &closing);
+  const int peer = fake_connect(fake_path("closes"));
+  while (!atomic_load(&closing.closed)) vhostx_backend_run_control(backend, 100);
+  CHECK(closing.port == port);
+  CHECK(access(fake_path("closes"), F_OK) != 0);
+  close(peer);
+  vhostx_backend_destroy(backend);
+}
+
+void a_port_answers_what_it_is(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port* const port = open_port(backend, "answers", event_log_add, &log);
+  CHECK_TEXT(vhostx_port_socket_path(port), fake_path("answers"));
+  CHECK(vhostx_port_vring_count(port) == 2);
+  CHECK(vhostx_port_vring(port, 0) == vhostx_port_to_guest(port, 0));
+  CHECK(vhostx_port_vring(port, 1) == vhostx_port_from_guest(port, 0));
+  CHECK(vhostx_port_vring(port, 2) == NULL && vhostx_port_to_guest(port, 1) == NULL);
+  CHECK(vhostx_port_from_guest(port, UINT16_MAX) == NULL);
+  vhostx_vring* const ring = vhostx_port_from_guest(port, 0);
+  CHECK(vhostx_vring_index(ring) == 1 && vhostx_vring_is_from_guest(ring));
+  CHECK(!vhostx_vring_is_from_guest(vhostx_port_to_guest(port, 0)));
+  CHECK(vhostx_vring_get_state(ring) == 0 && vhostx_vring_kick_fd(ring) == -1);
+  struct fake_guest* const guest = fake_guest_connect(fake_path("answers"));
+  event_log_until_started(&log, 1);
+  CHECK(vhostx_vring_get_state(ring) == (VHOSTX_VRING_STARTED | VHOSTX_VRING_ENABLED));
+  CHECK(vhostx_vring_kick_fd(ring) >= 0);
+  vhostx_port_info info;
+  vhostx_error error;
+  CHECK(vhostx_port_get_info(port, &info, sizeof info, &error) == VHOSTX_OK);
+  CHECK(info.connected && info.features != 0 && (info.features & ~info.features_offered) == 0);
+  CHECK(info.protocol_features != 0 && info.memory_regions == 1 && info.memory_bytes == 8U << 20);
+  CHECK(info.connections == 1 && info.mtu == 0 && info.memory_regions_for_dma == 0);
+  fake_guest_leave(guest);
+  vhostx_port_close(port);
+  vhostx_backend_destroy(backend);
+}
+
+struct lines {
+  pthread_mutex_t lock;
+  unsigned count;
+  bool named;
+};
+
+static void count_line(int level, const char* line, void* user) {
+  struct lines* const lines = user;
+  pthread_mutex_lock(&lines->lock);
+  ++lines->count;
+  lines->named = lines->named || (level <= VHOSTX_LOG_INFO && strstr(line, fake_path("logged")) != NULL);
+  pthread_mutex_unlock(&lines->lock);
+}
+
+void lines_are_logged(void) {
+  static struct lines lines = {.lock = PTHREAD_MUTEX_INITIALIZER};
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.log = count_line;
+  options.log_user = &lines;
+  options.log_level = VHOSTX_LOG_DEBUG;
+  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_port* const port = open_port(backend, "logged", event_log_add, &log);
+  struct fake_guest* const guest = fake_guest_connect(fake_path("logged"));
+  event_log_until_started(&log, 1);
+  fake_guest_leave(guest);
+  vhostx_port_close(port);
+  vhostx_backend_destroy(backend);
+  CHECK(lines.count > 0 && lines.named);
+}
+
+void an_application_runs_the_control_side(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
+  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_port* const port = open_port(backend, "own", event_log_add, &log);
+  const int peer = fake_connect(fake_path("own"));
+  while (log.count == 0) vhostx_backend_run_control(backend, 100);  // events come on this thread
+  CHECK(log.events[0].kind == VHOSTX_EVENT_CONNECTED);
+  close(peer);
+  vhostx_port_close(port);
+  vhostx_backend_destroy(backend);
+}
+
+void a_client_finds_its_front_end(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port_options options;
+  vhostx_port_options_init(&options, sizeof options);
+  options.socket_path = fake_path("front-end");
+  options.role = VHOSTX_ROLE_CLIENT;
+  options.reconnect_delay_min_ms = 1;
+  vhostx_port* const port = vhostx_port_open(backend, &options, event_log_add, &log, NULL);
+  if (CHECK(port != NULL)) {
+    const int listener = fake_listen(fake_path("front-end"));
+    event_log_until(&log, VHOSTX_EVENT_CONNECTED);
+    close(listener);
+  }
+  vhostx_port_close(port);
+  unlink(fake_path("front-end"));
+  vhostx_backend_destroy(backend);
+}
+
+void sigbus_of_others_is_not_ours(void) {
+  static int nowhere;
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  info.si_signo = SIGBUS;
+  info.si_addr = &nowhere;
+  CHECK(!vhostx_recover_from_bus_error(&info));
+}
