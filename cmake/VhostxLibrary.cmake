@@ -27,9 +27,11 @@ if(NOT VHOSTX_SANITIZE) # clang keeps the sanitizers' run time in the executable
 endif()
 
 include(CMakePackageConfigHelpers)
-install(TARGETS vhostx EXPORT vhostx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vhostx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT vhostx NAMESPACE vhostx:: FILE vhostxTargets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
+install(TARGETS vhostx EXPORT vhostx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        COMPONENT runtime NAMELINK_COMPONENT dev)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vhostx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(EXPORT vhostx NAMESPACE vhostx:: FILE vhostxTargets.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx COMPONENT dev)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vhostxConfig.cmake.in ${PROJECT_BINARY_DIR}/vhostxConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake COMPATIBILITY SameMinorVersion)
@@ -37,5 +39,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake
 file(RELATIVE_PATH VHOSTX_PC_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/vhostx.pc.in ${PROJECT_BINARY_DIR}/vhostx.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/vhostxConfig.cmake ${PROJECT_BINARY_DIR}/vhostxConfigVersion.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx)
-install(FILES ${PROJECT_BINARY_DIR}/vhostx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx COMPONENT dev)
+install(FILES ${PROJECT_BINARY_DIR}/vhostx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
