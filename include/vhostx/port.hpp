@@ -69,6 +69,7 @@ struct PortInfo {
   std::string dma_problem;                   ///< Why not all of them, of the first that cannot be; empty: all can.
   std::uint16_t mtu = 0;                     ///< From NET_SET_MTU; 0: not set.
   std::uint8_t status = 0;                   ///< From SET_STATUS.
+  std::uint16_t vrings_named = 0;            ///< The highest index of a vring that a message has named, plus 1.
   std::uint64_t connections = 0;             ///< Front-ends served since the Port was opened.
 };
 
@@ -81,6 +82,10 @@ class VHOSTX_EXPORT Port {
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
+
+  /// The virtio feature bits that a port with these options offers: PortInfo::features_offered before there is a port.
+  /// Any thread.
+  static std::uint64_t offered_features(const PortOptions& options) noexcept;
 
   const PortOptions& options() const noexcept;
   const std::string& socket_path() const noexcept { return options().socket_path; }
