@@ -16,6 +16,10 @@ constexpr std::uint8_t driver_ok = 4;                              // VIRTIO 1.2
 // that was made for it knows no UDP segments, unless it asks for them.
 constexpr std::uint64_t unknown_then = std::uint64_t{7} << 54;
 
+void say_call(const std::string& path, const char* call, int vid, const std::string& more = "") {
+  if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid) + more);
+}
+
 }  // namespace
 
 Driver::Driver(std::string path, std::uint64_t flags) : flags_(flags) {
@@ -119,6 +123,7 @@ void Driver::farewell() {
 
 void Driver::leave() {
   if (!std::exchange(running_, false)) return;
+  say_call(path(), "destroy_device", vid_);
   if (calls_.destroy_device != nullptr) calls_.destroy_device(vid_);
 }
 
@@ -138,6 +143,7 @@ void Driver::tell_queues(const Facts& facts) {
 
 void Driver::tell_queue(std::uint16_t index, bool enabled) {
   told_enabled_.set(index, enabled);
+  say_call(path(), "vring_state_changed", vid_, ", queue " + std::to_string(index) + (enabled ? " on" : " off"));
   if (calls_.vring_state_changed != nullptr) calls_.vring_state_changed(vid_, index, enabled ? 1 : 0);
 }
 
@@ -157,6 +163,7 @@ void Driver::enter() {
         return true;
       },
       false);
+  say_call(path(), "new_device", vid_);
   running_ = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;
 }
 

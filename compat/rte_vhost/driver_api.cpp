@@ -68,6 +68,7 @@ int rte_vhost_driver_register(const char* path, std::uint64_t flags) {
   try {
     const std::string name(path);
     if (name.empty() || name.size() > path_max) return failed(__func__, path, "expected 1 to 107 bytes");
+    if (says_all()) say(vhostx::LogLevel::debug, name + ": registered with flags " + std::to_string(flags));
     return Runtime::get().add(name, flags) ? 0 : failed(__func__, path, "it is registered already");
   } catch (const std::exception& error) {
     return failed(__func__, path, error.what());

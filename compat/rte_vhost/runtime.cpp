@@ -62,7 +62,7 @@ Result<void> Runtime::start_thread() {
 
 void* Runtime::thread_main(void* self) {
   auto& runtime = *static_cast<Runtime*>(self);
-  auto backend = Backend::create({.log = say});
+  auto backend = Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info});
   {
     const std::lock_guard guard(runtime.thread_lock_);
     if (backend)

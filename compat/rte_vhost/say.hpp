@@ -12,6 +12,9 @@ namespace vhostx::compat {
 /// One line, of log type "lib.vhost.vhostx". Not for the data path.
 void say(LogLevel level, std::string_view line);
 
+/// Whether lines of level debug are wanted (EAL option --log-level=lib.vhost.vhostx:debug).
+bool says_all();
+
 /// A request that cannot be served. Says so the first time that `said` is seen, and is -1.
 int refuse(std::atomic<bool>& said, const char* function, const char* why);
 

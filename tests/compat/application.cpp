@@ -34,8 +34,9 @@ int keep(int vid, const std::string& call) {
 std::string with(const char* name, int vid) { return name + (" " + std::to_string(vid)); }
 
 int new_device(int vid) {
+  const int answer = refusing ? -1 : 0;  // as it was before the test hears of it
   keep(vid, with("new_device", vid));
-  return refusing ? -1 : 0;
+  return answer;
 }
 void destroy_device(int vid) { keep(vid, with("destroy_device", vid)); }
 int vring_state_changed(int vid, std::uint16_t queue, int enabled) {
