@@ -33,7 +33,7 @@ void say(LogLevel level, std::string_view line) {
   rte_log(rte_level(level), log_type(), "VHOSTX: %.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-bool says_all() { return rte_log_get_level(static_cast<int>(log_type())) >= static_cast<int>(RTE_LOG_DEBUG); }
+bool says_all() { return rte_log_get_level(log_type()) >= static_cast<int>(RTE_LOG_DEBUG); }
 
 int refuse(std::atomic<bool>& said, const char* function, const char* why) {
   if (!said.exchange(true, std::memory_order_relaxed))

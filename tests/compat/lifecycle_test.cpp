@@ -2,6 +2,8 @@
 // When the application is called, and what it may ask then.
 #include <atomic>
 #include <cerrno>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -109,11 +111,11 @@ TEST(RteVhostLifecycle, ADeviceThatIsRefusedIsOfferedAgain) {
 }
 
 TEST(RteVhostLifecycle, UnregisteringEndsTheDeviceBeforeItReturns) {
+  std::atomic<std::thread::id> caller;
   Application application;
   application.start();
   FakeMachine machine(application.path());
   bring_up(application, machine);
-  std::atomic<std::thread::id> caller;
   application.set_in_callback([&](int) { caller = std::this_thread::get_id(); });
   application.rest();
   EXPECT_EQ(application.unregister(), 0);
@@ -125,8 +127,8 @@ TEST(RteVhostLifecycle, UnregisteringEndsTheDeviceBeforeItReturns) {
 }
 
 TEST(RteVhostLifecycle, ACallbackMayAskAboutItsDevice) {
+  std::atomic<int> asked{0};  // outlives the application, as all that its callbacks use
   Application application;
-  std::atomic<int> asked{0};
   application.set_in_callback([&](int vid) {
     char name[108];
     std::uint64_t features = 0;
@@ -153,9 +155,9 @@ TEST(RteVhostLifecycle, ACallbackMayAskAboutItsDevice) {
 
 // As Open vSwitch does it: a lock that is held while a driver is started is taken by callbacks of another one.
 TEST(RteVhostLifecycle, AStartWaitsForNoCallback) {
-  Application application;
   std::mutex of_the_application;
   std::atomic<bool> inside{false};
+  Application application;
   application.set_in_callback([&](int) {
     inside = true;
     const std::lock_guard guard(of_the_application);

@@ -158,7 +158,7 @@ TEST(RteVhostQueues, ChainsBecomeLinearWhereTheApplicationKnowsNoChains) {
 
 TEST(RteVhostQueues, TheLargestPacketThatAnMbufCanTellBecomesLinear) {
   start_eal();
-  for (const std::uint32_t length : {UINT16_MAX, UINT16_MAX + 1}) {
+  for (const std::uint32_t length : {0xffffu, 0x10000u}) {
     rte_mbuf* const chain = rte_pktmbuf_alloc(test_pool());
     rte_pktmbuf_append(chain, 1000);
     for (std::uint32_t left = length - 1000; left != 0;) {
@@ -168,7 +168,7 @@ TEST(RteVhostQueues, TheLargestPacketThatAnMbufCanTellBecomesLinear) {
       ASSERT_EQ(rte_pktmbuf_chain(chain, more), 0);
       left -= part;
     }
-    EXPECT_EQ(make_linear(chain, true), length == UINT16_MAX);
+    EXPECT_EQ(make_linear(chain, true), length == 0xffff);
     EXPECT_EQ(chain->pkt_len, length);
     rte_pktmbuf_free(chain);
   }

@@ -18,13 +18,14 @@ MEMORY_MIB = 256
 PAGES_NEEDED = MEMORY_MIB // 2 + 32
 
 
-def need_open_vswitch():
+def need_open_vswitch(pages=PAGES_NEEDED):
+    """pages: of 2 MiB that have to be free on this machine."""
     if not os.path.exists(VSWITCHD):
         raise Skip(f"{VSWITCHD} is not installed (Debian package openvswitch-switch-dpdk)")
     with open(FREE_PAGES) as file:
         free = int(file.read())
-    if free < PAGES_NEEDED:
-        raise Skip(f"{free} free huge pages of 2 MiB, {PAGES_NEEDED} are needed")
+    if free < pages:
+        raise Skip(f"{free} free huge pages of 2 MiB, {pages} are needed")
 
 
 class OpenVswitch:
