@@ -65,7 +65,7 @@ std::uint16_t adapt(std::uint64_t flags, rte_mbuf** packets, std::uint16_t count
 using namespace vhostx::compat;
 
 std::uint16_t rte_vhost_enqueue_burst(int vid, std::uint16_t index, rte_mbuf** packets, std::uint16_t count) {
-  DeviceQueue* const queue = find_queue(devices(), vid, index);
+  DeviceQueue* const queue = find_queue(vid, index);
   if (queue == nullptr) return 0;
   QueueLock lock(*queue);
   if (queue->vring == nullptr) return 0;
@@ -77,7 +77,7 @@ std::uint16_t rte_vhost_enqueue_burst(int vid, std::uint16_t index, rte_mbuf** p
 
 std::uint16_t rte_vhost_dequeue_burst(int vid, std::uint16_t index, rte_mempool* pool, rte_mbuf** packets,
                                       std::uint16_t count) {
-  DeviceQueue* const queue = find_queue(devices(), vid, index);
+  DeviceQueue* const queue = find_queue(vid, index);
   if (queue == nullptr) return 0;
   QueueLock lock(*queue, std::try_to_lock);
   if (!lock.owns() || queue->vring == nullptr) return 0;

@@ -7,6 +7,8 @@
 
 namespace vhostx::compat {
 
+constinit std::array<std::atomic<Device*>, devices_max> known_devices{};
+
 QueueLock::QueueLock(DeviceQueue& queue) noexcept : queue_(queue), owns_(true) {
   while (queue.busy.exchange(true, std::memory_order_acquire))
     while (queue.busy.load(std::memory_order_relaxed)) rte_pause();
@@ -53,7 +55,7 @@ int DeviceTable::allocate() noexcept {
     if (owned_[vid] == nullptr) owned_[vid].reset(new (std::nothrow) Device);
     if (owned_[vid] == nullptr) return -1;
     used_[vid] = true;
-    devices_[vid].store(owned_[vid].get(), std::memory_order_release);
+    known_devices[vid].store(owned_[vid].get(), std::memory_order_release);
     return static_cast<int>(vid);
   }
   return -1;

@@ -78,31 +78,34 @@ class Device {
   std::array<DeviceQueue, queues_max> queues_;
 };
 
-/// From vid to Device. Any thread; find() takes no lock.
+/// Which vids are in use. Any thread; find_device() takes no lock.
 class DeviceTable {
  public:
   /// The lowest free vid; -1: all are in use, or there is no memory.
   int allocate() noexcept;
   void release(int vid) noexcept;
-  /// The Device that was last known by this vid; null: there never was one. Devices are made once and used again, so
-  /// that a thread which calls too late finds one without vrings, and no freed memory.
-  Device* find(int vid) const noexcept {
-    if (static_cast<unsigned>(vid) >= devices_max) return nullptr;
-    return devices_[static_cast<unsigned>(vid)].load(std::memory_order_acquire);
-  }
 
  private:
   std::mutex lock_;  // allocate(), release()
   std::array<bool, devices_max> used_{};
   std::array<std::unique_ptr<Device>, devices_max> owned_;
-  std::array<std::atomic<Device*>, devices_max> devices_{};
 };
 
 DeviceTable& devices();
 
+/// By vid; each is set once.
+extern constinit std::array<std::atomic<Device*>, devices_max> known_devices;
+
+/// The Device that was last known by this vid; null: there never was one. Devices are made once and used again, so that
+/// a thread which calls too late finds one without vrings, and no freed memory.
+inline Device* find_device(int vid) noexcept {
+  if (static_cast<unsigned>(vid) >= devices_max) return nullptr;
+  return known_devices[static_cast<unsigned>(vid)].load(std::memory_order_acquire);
+}
+
 /// The queue of that vid, for bursts; null: there is none.
-inline DeviceQueue* find_queue(const DeviceTable& table, int vid, std::uint16_t index) noexcept {
-  Device* const device = table.find(vid);
+inline DeviceQueue* find_queue(int vid, std::uint16_t index) noexcept {
+  Device* const device = find_device(vid);
   return device == nullptr ? nullptr : device->queue(index);
 }
 

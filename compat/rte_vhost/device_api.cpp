@@ -15,7 +15,7 @@ constexpr std::uint64_t feature_mtu = std::uint64_t{1} << 3;  // VIRTIO_NET_F_MT
 
 template <typename Answer, typename Use>
 Answer with_port(int vid, Answer otherwise, Use use) noexcept {
-  const Device* const device = devices().find(vid);
+  const Device* const device = find_device(vid);
   try {
     return device == nullptr ? otherwise : device->with_port(use, otherwise);
   } catch (const std::exception&) {  // no memory for a copy of what is known
@@ -33,7 +33,7 @@ Answer with_vring(int vid, std::uint16_t queue, Answer otherwise, Use use) noexc
 // Calls that one thread a vring may make at a time.
 template <typename Answer, typename Use>
 Answer with_locked(int vid, std::uint16_t index, Answer otherwise, Use use) noexcept {
-  DeviceQueue* const queue = find_queue(devices(), vid, index);
+  DeviceQueue* const queue = find_queue(vid, index);
   if (queue == nullptr) return otherwise;
   const QueueLock lock(*queue);
   return queue->vring == nullptr ? otherwise : use(*queue->vring);

@@ -107,7 +107,7 @@ void Driver::welcome(const Facts& facts) {
   }
   calls_ = ops == nullptr ? DeviceOps{} : *ops;
   told_features_ = 0;
-  devices().find(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
+  find_device(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
   if (calls_.new_connection == nullptr || calls_.new_connection(vid_) >= 0) return;
   static std::atomic<bool> said{false};
   refuse(said, "new_connection() < 0", "a front-end that is connected stays so");
@@ -116,7 +116,7 @@ void Driver::welcome(const Facts& facts) {
 void Driver::farewell() {
   leave();
   if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid_);
-  devices().find(vid_)->detach();
+  find_device(vid_)->detach();
   devices().release(std::exchange(vid_, -1));
   told_enabled_.reset();
 }
@@ -151,13 +151,13 @@ void Driver::tell_queue(std::uint16_t index, bool enabled) {
 bool Driver::may_enter(const Facts& facts) const {
   if (!told_enabled_[0] || !told_enabled_[1]) return false;
   const auto protocol =
-      devices().find(vid_)->with_port([](Port& port) { return port.info().protocol_features; }, std::uint64_t{0});
+      find_device(vid_)->with_port([](Port& port) { return port.info().protocol_features; }, std::uint64_t{0});
   return (protocol & protocol_status) == 0 || (facts.status & driver_ok) != 0;
 }
 
 // The application will ask for the node: by now it is to be known.
 void Driver::enter() {
-  devices().find(vid_)->with_port(
+  find_device(vid_)->with_port(
       [](Port& port) {
         port.look_at_placement();
         return true;

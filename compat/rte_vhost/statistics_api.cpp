@@ -12,7 +12,7 @@ constexpr int wanted = static_cast<int>(statistics_count);
 
 // Null: no such queue, or no statistics were asked for.
 DeviceQueue* counted_queue(int vid, std::uint16_t index) noexcept {
-  Device* const device = devices().find(vid);
+  Device* const device = find_device(vid);
   if (device == nullptr || (device->flags() & flag_statistics) == 0) return nullptr;
   const auto named = device->with_port([](vhostx::Port& port) { return port.info().vrings_named; }, std::uint16_t{0});
   return index < named ? device->queue(index) : nullptr;

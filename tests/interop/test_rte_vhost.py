@@ -53,7 +53,7 @@ def one_mode(bench, library, mode, shapes):
     socket = bench.path(f"vhost{len(bench.processes)}")
     queues = MODES[mode].get("queues", 1)
     options = [f"--rxq={queues}", f"--txq={queues}"]
-    back_end = TestpmdVhost(bench, socket, library, f"back-end{len(bench.processes)}", options, queues=queues).ready()
+    back_end = TestpmdVhost(bench, socket, library, f"back-end{len(bench.processes)}", options=options, queues=queues).ready()
     jumbo = JUMBO_OPTIONS if "jumbo" in shapes else []
     guest = Testpmd(bench, socket, f"guest{len(bench.processes)}", options=options + jumbo, **MODES[mode]).ready()
     back_end.start("io")

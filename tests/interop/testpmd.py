@@ -92,12 +92,13 @@ class TestpmdVhost(TestpmdShell):
     """A back-end: one testpmd with net_vhost on the first CPU. library: the folder of the librte_vhost.so.23 that it is to
     run on; None: DPDK's."""
 
-    def __init__(self, bench, socket, library=None, name="back-end", options=(), **devargs):
+    def __init__(self, bench, socket, library=None, name="back-end", huge_pages=False, options=(), **devargs):
         program = need_program("dpdk-testpmd", "dpdk-dev")
         cpu = min(os.sched_getaffinity(0))
         settings = {"iface": socket, "queues": 1, **devargs}
         vdev = "net_vhost0," + ",".join(f"{key}={value}" for key, value in settings.items())
-        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", "--no-huge", "--no-shconf"]
+        memory = ["--in-memory"] if huge_pages else ["--no-huge", "--no-shconf"]
+        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", *memory]
         argv += ["-m", "128", "--file-prefix", f"{os.path.basename(bench.directory)}-{name}", "--vdev", vdev]
         argv += ["--", "-i", "--total-num-mbufs=8192", *options]
         environment = {**os.environ, **({"LD_LIBRARY_PATH": library} if library else {})}
