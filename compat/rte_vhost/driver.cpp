@@ -89,10 +89,11 @@ void Driver::reconcile() {
   if (!facts.connected) return;
   if (vid_ < 0) welcome(facts);
   if (vid_ < 0) return;
+  // Any callback may unregister its own driver: then there is no device any more.
   if (running_ && (facts.fallen & told_enabled_).any()) leave();
-  tell_features(facts.features);
+  if (vid_ >= 0) tell_features(facts.features);
   tell_queues(facts);
-  if (!running_ && may_enter(facts)) enter();
+  if (vid_ >= 0 && !running_ && may_enter(facts)) enter();
 }
 
 void Driver::welcome(const Facts& facts) {
@@ -115,9 +116,11 @@ void Driver::welcome(const Facts& facts) {
 
 void Driver::farewell() {
   leave();
-  if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid_);
-  find_device(vid_)->detach();
-  devices().release(std::exchange(vid_, -1));
+  const int vid = std::exchange(vid_, -1);
+  if (vid < 0) return;  // the callback unregistered its own driver
+  if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid);
+  find_device(vid)->detach();
+  devices().release(vid);
   told_enabled_.reset();
 }
 
@@ -135,8 +138,9 @@ void Driver::tell_features(std::uint64_t features) {
 // A queue that has started is told once more: its kick descriptor is known from then on.
 void Driver::tell_queues(const Facts& facts) {
   const QueueSet enabled = facts.ready & facts.enabled;
-  for (std::uint16_t i = 0; i < queues_max; ++i) {
+  for (std::uint16_t i = 0; i < queues_max && vid_ >= 0; ++i) {
     if (facts.fallen[i] && told_enabled_[i]) tell_queue(i, false);
+    if (vid_ < 0) return;
     if (enabled[i] != told_enabled_[i] || (enabled[i] && facts.started[i])) tell_queue(i, enabled[i]);
   }
 }
@@ -164,7 +168,8 @@ void Driver::enter() {
       },
       false);
   say_call(path(), "new_device", vid_);
-  running_ = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;
+  const bool taken = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;
+  running_ = taken && vid_ >= 0;
 }
 
 }  // namespace vhostx::compat

@@ -13,6 +13,7 @@ std::mutex lock;
 std::condition_variable arrived;
 std::deque<std::string> calls;
 std::function<void(int)> in_callback;
+std::string present;  // the callback that is under way, or was last
 std::atomic<bool> refusing{false};
 std::atomic<std::uint64_t> notifications{0};
 
@@ -21,6 +22,7 @@ int keep(int vid, const std::string& call) {
   {
     const std::lock_guard guard(lock);
     action = in_callback;
+    present = call;
   }
   if (action) action(vid);
   {
@@ -92,6 +94,11 @@ std::string Application::rest() {
 void Application::set_in_callback(std::function<void(int)> action) {
   const std::lock_guard guard(lock);
   in_callback = std::move(action);
+}
+
+bool Application::is_in(const std::string& call) const {
+  const std::lock_guard guard(lock);
+  return present == call;
 }
 
 void Application::refuse_devices(bool refuse) { refusing = refuse; }

@@ -35,6 +35,8 @@ class Application {
   std::string rest();
   /// Runs in each callback, before it is kept.
   void set_in_callback(std::function<void(int vid)> action);
+  /// For that action: which callback it is in.
+  bool is_in(const std::string& call) const;
   void refuse_devices(bool refuse);
   std::uint64_t notified() const;
 

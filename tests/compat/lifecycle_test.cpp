@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -124,6 +125,32 @@ TEST(RteVhostLifecycle, UnregisteringEndsTheDeviceBeforeItReturns) {
   EXPECT_NE(said.find("destroy_device 0, destroy_connection 0"), std::string::npos) << said;
   EXPECT_TRUE(machine.front_end().closed_by_peer());
   EXPECT_EQ(application.unregister(), -1);
+}
+
+TEST(RteVhostLifecycle, ACallbackMayUnregisterItsOwnDriver) {
+  for (const std::string at : {"new_connection 0", "queue 0 on", "new_device 0", "destroy_device 0"}) {
+    std::atomic<int> unregistered{1};
+    Application application;
+    application.set_in_callback([&](int) {
+      if (application.is_in(at)) unregistered = application.unregister();
+    });
+    application.start();
+    FakeMachine machine(application.path());
+    try {  // the connection may end while the front-end speaks
+      prepare(machine);
+      make_ready(machine);
+      if (at == "destroy_device 0") {
+        application.until("new_device 0");
+        must(machine.front_end().get_vring_base(0));
+      }
+    } catch (const std::runtime_error&) {
+    }
+    application.until("destroy_connection 0");
+    while (unregistered == 1) std::this_thread::yield();
+    EXPECT_EQ(unregistered, 0) << at;
+    EXPECT_TRUE(machine.front_end().closed_by_peer());
+    EXPECT_EQ(rte_vhost_get_vring_num(0), 0);
+  }
 }
 
 TEST(RteVhostLifecycle, ACallbackMayAskAboutItsDevice) {
