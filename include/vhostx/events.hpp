@@ -38,8 +38,8 @@ struct MemoryChanged {
 /// ring that it would transmit on. Not ready any more: the ring was stopped, or its connection ended, whether it had
 /// started or not.
 struct VringReady {
-  std::uint16_t index = 0;
-  bool ready = false;
+  std::uint16_t index = 0;  ///< Of the vring.
+  bool ready = false;       ///< Whether it is now.
 };
 /// The ring started: its first kick came, or it does not need one (its driver polls; it was in use before, or buffers
 /// wait in it).
