@@ -38,7 +38,7 @@ struct LoanState {
 struct AvailWatch {
   const volatile std::uint16_t* index = nullptr;  ///< In guest memory: good until VringStopped or MemoryChanged is
                                                   ///< delivered. Null: the ring is not running, or is broken.
-  std::uint16_t seen = 0;
+  std::uint16_t seen = 0;                         ///< What it had said.
 };
 
 /// Owned by its Port, at the same address for the Port's whole life.
