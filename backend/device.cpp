@@ -59,7 +59,10 @@ protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
 }
 
 Result<RingControl*> Device::ring(std::uint64_t index) {
-  if (index < rings_.size()) return rings_[static_cast<std::size_t>(index)].get();
+  if (index < rings_.size()) {
+    rings_named_ = std::max(rings_named_, static_cast<std::uint16_t>(index + 1));
+    return rings_[static_cast<std::size_t>(index)].get();
+  }
   return make_error(ErrorCode::protocol_violation, "vring {}: expected 0 to {}", index, rings_.size() - 1);
 }
 
@@ -254,6 +257,7 @@ void Device::describe_to(PortInfo& info) const noexcept {
   }
   info.mtu = mtu_;
   info.status = status_;
+  info.vrings_named = rings_named_;
 }
 
 bool Device::any_ring_started() const noexcept {

@@ -102,6 +102,7 @@ class Device final : private RingHost {
   bool features_set_ = false;
   std::uint16_t mtu_ = 0;
   std::uint8_t status_ = 0;
+  std::uint16_t rings_named_ = 0;
   MemoryTable memory_;
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;

@@ -50,6 +50,7 @@ const char* event_name(const PortEvent& event) noexcept {
                         [](const LoansRecalled&) { return "loans_recalled"; },
                         [](const LoansOverdue&) { return "loans_overdue"; },
                         [](const PlacementChanged&) { return "placement_changed"; },
+                        [](const VringReady&) { return "vring_ready"; },
                     },
                     event);
 }
@@ -71,6 +72,7 @@ std::string describe(const PortEvent& event) {
           [](const LoansRecalled& e) { return fmt::format("vring {}: {} loans recalled", e.index, e.outstanding); },
           [](const LoansOverdue& e) { return fmt::format("vring {}: {} loans overdue", e.index, e.outstanding); },
           [](const PlacementChanged& e) { return describe_placement(e); },
+          [](const VringReady& e) { return fmt::format("vring {} {}", e.index, e.ready ? "ready" : "not ready"); },
       },
       event);
 }

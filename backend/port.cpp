@@ -5,6 +5,7 @@
 
 #include <vhostx/port.hpp>
 
+#include "backend/features.hpp"
 #include "backend/port_core.hpp"
 
 namespace vhostx {
@@ -13,6 +14,10 @@ Port::Port(std::shared_ptr<backend::PortCore> core) noexcept : core_(std::move(c
 
 Port::~Port() {
   core_->loop().post_and_wait([this] { core_->close(backend::PortCore::Farewell::silent); });
+}
+
+std::uint64_t Port::offered_features(const PortOptions& options) noexcept {
+  return backend::offered_features(options).bits();
 }
 
 const PortOptions& Port::options() const noexcept { return core_->options(); }

@@ -39,7 +39,8 @@ PortCore::~PortCore() = default;
 Result<void> PortCore::make_vrings() {
   const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
   vrings_.reserve(count);
-  events_.reserve(8 + 2 * std::size_t{count});  // a turn in which each ring stops and recalls its loans, or is disabled
+  // A turn in which each ring stops, recalls its loans and is not ready any more.
+  events_.reserve(8 + 3 * std::size_t{count});
   for (std::uint16_t i = 0; i < count; ++i) {
     auto vring = VringCore::create(i, options_, *attention_);
     if (!vring) return std::move(vring).error();

@@ -99,11 +99,20 @@ Result<void> RingControl::start_if_due() {
   if (!environment) return {};
   auto running = build_running(config_, *environment);
   if (!running) return std::move(running).error();
+  set_ready(true);
   if (!config_.kicked && !was_in_use(config_, (*running)->layout)) return {};
   config_.kicked = true;
   watch_.reset();
   start(std::move(running).value());
   return {};
+}
+
+void RingControl::set_ready(bool ready) {
+  if (ready || ready_) core_.set_size(ready ? config_.size : 0);
+  if (ready == ready_) return;
+  ready_ = ready;
+  host_.emit(VringReady{core_.index(), ready});
+  if (ready) host_.placement_due();
 }
 
 void RingControl::start(std::unique_ptr<RunningVring> running) {
@@ -162,6 +171,7 @@ std::uint16_t RingControl::stop() {
     waits_for_loans_ = true;
     if (!settle_loans()) host_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
   }
+  set_ready(false);
   return config_.base;
 }
 
@@ -195,8 +205,10 @@ void RingControl::reset() {
 void RingControl::environment_changed() {
   if (!started()) {
     // Its region may be one that comes later.
-    if (const auto good = start_if_due(); !good)
+    if (const auto good = start_if_due(); !good) {
       host_.log().debug("vring {} does not start yet: {}", core_.index(), good.error().message);
+      set_ready(false);
+    }
     return;
   }
   const auto environment = host_.ring_environment();
@@ -222,8 +234,16 @@ void RingControl::fail(const Error& reason) {
     host_.send_error(core_.index());
 }
 
+// A ring that waits for its first kick has its pages already, and the application may ask where.
+bool RingControl::look_before_start(VringPlacer::Effort effort) {
+  const auto environment = host_.ring_environment();
+  if (!ready_ || !environment) return false;
+  const auto ready = build_running(config_, *environment);
+  return ready && core_.look_at_placement(**ready, effort);
+}
+
 void RingControl::look_at_placement(VringPlacer::Effort effort) {
-  if (!core_.look_at_placement(effort)) return;
+  if (!(started() ? core_.look_at_placement(effort) : look_before_start(effort))) return;
   PlacementChanged event{.index = core_.index(), .placement = core_.placement()};
   event.node = event.placement.wanted_node;
   if (event.placement.problem.empty())

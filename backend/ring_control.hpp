@@ -79,7 +79,7 @@ class RingControl {
 
   /// Memory, features or MTU changed: a running ring is built again, or stops; one that only waited for them starts.
   void environment_changed();
-  /// Where the memory of a running ring is; the state follows.
+  /// Where the memory of a ring is that runs or is ready to; the state follows.
   void look_at_placement(VringPlacer::Effort effort);
   /// Answers what the data thread asked for.
   void serve_wishes();
@@ -89,7 +89,9 @@ class RingControl {
   void swap_kick(std::shared_ptr<const EventFd> kick);
   void watch_kick();
   Result<void> start_if_due();
+  void set_ready(bool ready);
   void start(std::unique_ptr<RunningVring> running);
+  bool look_before_start(VringPlacer::Effort effort);
   void fail(const Error& reason);
   void stopped();
   template <typename Change>
@@ -99,6 +101,7 @@ class RingControl {
   RingHost& host_;
   VringCore& core_;
   VringConfig config_;
+  bool ready_ = false;                         // the application was told so
   bool waits_for_loans_ = false;               // the ring has stopped
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_: it lets go of the kick before that is closed

@@ -29,7 +29,11 @@ std::uint16_t Vring::poll_completions() noexcept { return core_.poll_completions
 bool Vring::set_notifications(bool on) noexcept { return core_.set_notifications(on); }
 int Vring::kick_fd() const noexcept { return core_.kick_fd(); }
 VringState Vring::state() const noexcept { return core_.state(); }
+std::uint16_t Vring::pending() noexcept { return core_.pending(); }
+AvailWatch Vring::avail_watch() noexcept { return core_.avail_watch(); }
+std::uint16_t Vring::size() const noexcept { return core_.size(); }
 VringStats Vring::stats() const noexcept { return core_.stats(); }
+std::uint64_t Vring::count(VringCounter id) const noexcept { return core_.count(id); }
 LoanState Vring::loans() const noexcept { return core_.loans().state(); }
 
 int Vring::numa_node() const noexcept { return core_.numa_node(); }

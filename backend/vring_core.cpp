@@ -169,6 +169,21 @@ bool VringCore::set_notifications(bool on) noexcept {
   return virtqueue::set_notifications(pass.running->layout, data_.cursor, on);
 }
 
+// A lie about the index is the next burst's to find.
+std::uint16_t VringCore::pending() noexcept {
+  VringGate::Pass pass(gate_);
+  if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  const virtqueue::RingLayout& layout = pass.running->layout;
+  const auto ahead = static_cast<std::uint16_t>(layout.avail.index_acquire() - data_.cursor.avail_next);
+  return ahead <= layout.size ? ahead : std::uint16_t{0};
+}
+
+AvailWatch VringCore::avail_watch() noexcept {
+  VringGate::Pass pass(gate_);
+  if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return {};
+  return {pass.running->layout.avail.index_address(), data_.cursor.avail_next};
+}
+
 void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {
   if (needs_call) {
     data_.counters.add(VringCounter::calls, 1);
@@ -267,6 +282,16 @@ std::uint16_t VringCore::stop() {
 bool VringCore::look_at_placement(VringPlacer::Effort effort) {
   const RunningVring* const running = gate_.current();
   return running != nullptr && placer_.look(*running, state_areas(*running), effort);
+}
+
+bool VringCore::look_at_placement(const RunningVring& ready, VringPlacer::Effort effort) {
+  const std::array<MemoryArea, 1> state{area_of(*this)};
+  return placer_.look(ready, state, effort);
+}
+
+void VringCore::set_size(std::uint32_t size) noexcept {
+  size_.store(static_cast<std::uint16_t>(size), std::memory_order_relaxed);
+  if (size == 0) placer_.forget();
 }
 
 std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) const {

@@ -57,11 +57,15 @@ class VringCore : public InOwnPages {
   std::uint16_t commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept;
   std::uint16_t poll_completions() noexcept;
   bool set_notifications(bool on) noexcept;
+  std::uint16_t pending() noexcept;
+  AvailWatch avail_watch() noexcept;
 
   // ---- any thread ----
   int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
   VringState state() const noexcept;
+  std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   VringStats stats() const noexcept;
+  std::uint64_t count(VringCounter id) const noexcept { return data_.counters.value(id); }
   int numa_node() const noexcept { return placer_.node(); }
   VringPlacement placement() const { return placer_.last(); }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);
@@ -75,6 +79,10 @@ class VringCore : public InOwnPages {
                      std::shared_ptr<const EventFd> kick);
   /// Looks at where the memory of a started vring is, and takes the state there. Whether an application wants to know.
   bool look_at_placement(VringPlacer::Effort effort);
+  /// The same before the start: `ready` is what the vring would start with.
+  bool look_at_placement(const RunningVring& ready, VringPlacer::Effort effort);
+  /// A vring is ready to start with so many entries; 0: it is not any more.
+  void set_size(std::uint32_t size) noexcept;
   /// Swaps the snapshot of a started vring; its position stays. Errors as start().
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
@@ -139,6 +147,7 @@ class VringCore : public InOwnPages {
   std::atomic<bool> enabled_{false};
   std::atomic<bool> started_{false};
   std::atomic<int> kick_fd_{-1};
+  std::atomic<std::uint16_t> size_{0};
   std::atomic<std::uint8_t> wishes_{0};
 
   std::mutex waiter_lock_;  // control thread and watch(); never the data path

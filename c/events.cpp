@@ -95,6 +95,11 @@ void EventView::fill(const PlacementChanged& from) noexcept {
   event_.as.placement = {from.index, from.node, &own(from.placement)};
 }
 
+void EventView::fill(const VringReady& from) noexcept {
+  event_.kind = VHOSTX_EVENT_VRING_READY;
+  event_.as.ready = {from.index, from.ready};
+}
+
 const vhostx_vring_placement& EventView::own(const VringPlacement& from) noexcept {
   try {
     return placement_.emplace(from);

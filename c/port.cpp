@@ -17,7 +17,7 @@ namespace {
 
 vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   const auto& [connected, features_offered, features, protocol_features_offered, protocol_features, memory_regions,
-               memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, connections] = info;
+               memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections] = info;
   vhostx_port_info to{};
   to.features_offered = features_offered;
   to.features = features;
@@ -29,6 +29,7 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   to.memory_regions_for_dma = memory_regions_for_dma;
   to.mtu = mtu;
   to.status = status;
+  to.vrings_named = vrings_named;
   to.connected = connected;
   copy_text(to.dma_problem, sizeof to.dma_problem, dma_problem);
   return to;
@@ -61,6 +62,15 @@ void vhostx_port_close(vhostx_port* port) { delete object(port); }
 
 void vhostx_port_get_options(const vhostx_port* port, vhostx_port_options* options, size_t size) {
   write_options(options_for_c(object(port)->options()), options, size);
+}
+
+int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* features, vhostx_error* error) {
+  return done(error, [&]() -> vhostx::Result<void> {
+    const auto read = options_of(options);
+    if (!read) return read.error();
+    *features = vhostx::Port::offered_features(*read);
+    return {};
+  });
 }
 
 const char* vhostx_port_socket_path(const vhostx_port* port) { return object(port)->socket_path().c_str(); }

@@ -36,12 +36,26 @@ uint16_t vhostx_vring_poll_completions(vhostx_vring* vring) { return object(vrin
 
 bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on) { return object(vring)->set_notifications(on); }
 
+uint16_t vhostx_vring_pending(vhostx_vring* vring) { return object(vring)->pending(); }
+
+void vhostx_vring_get_avail_watch(vhostx_vring* vring, vhostx_avail_watch* watch, size_t size) {
+  const auto& [index, seen] = object(vring)->avail_watch();
+  write_sized<vhostx_avail_watch>({index, seen}, watch, size);
+}
+
 int vhostx_vring_kick_fd(const vhostx_vring* vring) { return object(vring)->kick_fd(); }
 
 unsigned vhostx_vring_get_state(const vhostx_vring* vring) {
   const auto bit = [](bool set, vhostx_vring_state which) { return set ? static_cast<unsigned>(which) : 0U; };
   const auto& [started, enabled, broken] = object(vring)->state();
   return bit(started, VHOSTX_VRING_STARTED) | bit(enabled, VHOSTX_VRING_ENABLED) | bit(broken, VHOSTX_VRING_BROKEN);
+}
+
+uint16_t vhostx_vring_size(const vhostx_vring* vring) { return object(vring)->size(); }
+
+uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter) {
+  if (counter < 0 || static_cast<std::size_t>(counter) >= vhostx::VringStats{}.values.size()) return 0;
+  return object(vring)->count(static_cast<vhostx::VringCounter>(counter));
 }
 
 size_t vhostx_vring_get_stats(const vhostx_vring* vring, uint64_t* values, size_t count) {

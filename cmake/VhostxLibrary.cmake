@@ -7,12 +7,7 @@ endforeach()
 
 add_library(vhostx SHARED ${objects})
 add_library(vhostx::vhostx ALIAS vhostx)
-# Before 1.0 each minor version may change what it likes, so that it is another library to the loader: libvhostx.so.0.1.
-set(soversion ${PROJECT_VERSION_MAJOR})
-if(soversion EQUAL 0)
-  set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-endif()
-set_target_properties(vhostx PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LINKER_LANGUAGE CXX)
+set_target_properties(vhostx PROPERTIES VERSION ${VHOSTX_SOVERSION}.${PROJECT_VERSION} SOVERSION ${VHOSTX_SOVERSION} LINKER_LANGUAGE CXX)
 target_include_directories(vhostx INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(vhostx INTERFACE $<BUILD_INTERFACE:cxx_std_20>) # installed: vhostxConfig.cmake

@@ -71,6 +71,9 @@ class AvailRing {
   /// For asking where it lies.
   const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
 
+  /// For those who watch it; nobody reads it by this.
+  const volatile std::uint16_t* index_address() const noexcept { return words_ + 1; }
+
   /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3).
   std::uint16_t index_acquire() const noexcept { return load_word<__ATOMIC_ACQUIRE>(words_ + 1); }
   std::uint16_t entry(std::uint32_t slot) const noexcept { return load_word(words_ + 2 + slot); }

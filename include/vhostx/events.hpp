@@ -33,6 +33,14 @@ struct MemoryChanged {
   std::uint32_t regions = 0;  ///< How many there are now.
   std::uint64_t bytes = 0;    ///< Of all regions together.
 };
+/// Whether the front-end has given all that the ring needs: size, addresses, memory, features, and its kick descriptor.
+/// Ready, the ring starts with the first kick, which may be long in coming: a guest that only listens never kicks the
+/// ring that it would transmit on. Not ready any more: the ring was stopped, or its connection ended, whether it had
+/// started or not.
+struct VringReady {
+  std::uint16_t index = 0;  ///< Of the vring.
+  bool ready = false;       ///< Whether it is now.
+};
 /// The ring started: its first kick came, or it does not need one (its driver polls; it was in use before, or buffers
 /// wait in it).
 struct VringStarted {
@@ -95,7 +103,7 @@ struct PlacementChanged {
 /// Any of them.
 using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
                                VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled,
-                               LoansOverdue, PlacementChanged>;
+                               LoansOverdue, PlacementChanged, VringReady>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
 /// library lock held. It may call anything of the public interface, and may destroy the Port. While it runs, no

@@ -70,6 +70,7 @@ struct PortInfo {
   std::string dma_problem;                      ///< Why not all of them, of the first that cannot be; empty: all can.
   std::uint16_t mtu = 0;                        ///< From NET_SET_MTU; 0: not set.
   std::uint8_t status = 0;                      ///< From SET_STATUS.
+  std::uint16_t vrings_named = 0;               ///< The highest index of a vring that a message has named, plus 1.
   std::uint64_t connections = 0;                ///< Front-ends served since the Port was opened.
 };
 
@@ -83,6 +84,10 @@ class VHOSTX_EXPORT Port {
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
+
+  /// The virtio feature bits that a port with these options offers: PortInfo::features_offered before there is a port.
+  /// Any thread.
+  static std::uint64_t offered_features(const PortOptions& options) noexcept;
 
   /// As it was opened with; good for the Port's life. Any thread.
   const PortOptions& options() const noexcept;

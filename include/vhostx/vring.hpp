@@ -33,13 +33,21 @@ struct LoanState {
   std::chrono::microseconds oldest_age{0};  ///< Since the oldest of all of them was lent; 0: none is out.
 };
 
+/// Where the driver says that it has posted buffers, and what it had said when a burst last looked: for a processor
+/// that waits until a line of memory changes (rte_power_monitor()). Once they differ there is something to take.
+struct AvailWatch {
+  const volatile std::uint16_t* index = nullptr;  ///< In guest memory: good until VringStopped or MemoryChanged is
+                                                  ///< delivered. Null: the ring is not running, or is broken.
+  std::uint16_t seen = 0;                         ///< What it had said.
+};
+
 /// Owned by its Port, at the same address for the Port's whole life.
 ///
-/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions and set_notifications of one
-/// vring are called by one thread at a time (asserted in debug builds); which thread may change between calls.
-/// Different vrings are independent. The other functions may be called from any thread. None but loans() and
-/// placement() allocates (but mbufs), locks, throws or logs; the only system call is the write to an eventfd: the call,
-/// when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and the control
+/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, pending and
+/// avail_watch of one vring are called by one thread at a time (asserted in debug builds); which thread may change
+/// between calls. Different vrings are independent. The other functions may be called from any thread. None but loans()
+/// and placement() allocates (but mbufs), locks, throws or logs; the only system call is the write to an eventfd: the
+/// call, when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and the control
 /// thread's, once, when a vring breaks.
 class VHOSTX_EXPORT Vring {
  public:
@@ -104,6 +112,12 @@ class VHOSTX_EXPORT Vring {
   /// vring restarts.
   bool set_notifications(bool on) noexcept;
 
+  /// Chains that the driver has posted and no burst has taken yet, 0 to size(): packets that wait in a from-guest ring,
+  /// buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
+  std::uint16_t pending() noexcept;
+  /// Where to look for more of them without a call.
+  AvailWatch avail_watch() noexcept;
+
   /// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. Owned by the Port:
   /// valid until VringStopped for this vring has been delivered, or the Port is destroyed. The front-end holds it too
   /// and can make a read of it wait: poll() it, edge-triggered if need be, and leave the counter. Waiter does both.
@@ -111,8 +125,12 @@ class VHOSTX_EXPORT Vring {
 
   /// Where it stands; any thread.
   VringState state() const noexcept;
+  /// Entries of the ring, a power of two up to 32768, while it is ready (VringReady); else 0. Any thread.
+  std::uint16_t size() const noexcept;
   /// What it counted; any thread.
   VringStats stats() const noexcept;
+  /// One counter of stats(), for those who look each burst. Any thread.
+  std::uint64_t count(VringCounter id) const noexcept;
   /// What is out. Takes a lock that the control thread takes too: not for the data path.
   LoanState loans() const noexcept;
   /// The NUMA node of the guest's memory behind this vring, as last looked at; no_node: not known. The event

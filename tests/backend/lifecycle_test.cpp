@@ -326,7 +326,7 @@ TEST(BackendEnd, ClosesPortsThatAreDestroyedLater) {
   fixture.events.until<VringStarted>();
   fixture.backend.reset();
   EXPECT_TRUE(machine.front_end().closed_by_peer());
-  EXPECT_EQ(fixture.events.rest(), "vring_stopped vring_stopped disconnected");
+  EXPECT_EQ(fixture.events.rest(), "vring_stopped vring_ready vring_stopped vring_ready disconnected");
   EXPECT_FALSE(fixture.port->info().connected);
   EXPECT_FALSE(fixture.port->vring(0).state().started);
 }

@@ -101,6 +101,39 @@ TEST_F(RingStates, GetVringBaseStopsThatRingAlone) {
   EXPECT_EQ(fixture.port->vring(0).kick_fd(), -1);
 }
 
+TEST_F(RingStates, ARingIsReadyBeforeItsFirstKick) {
+  EXPECT_EQ(fixture.port->vring(0).size(), 0);
+  machine.send_fds(0);
+  machine.sync();
+  EXPECT_EQ(fixture.port->info().vrings_named, 2u);
+  const auto ready = fixture.events.until<VringReady>();
+  EXPECT_EQ(ready.index, 0);
+  EXPECT_TRUE(ready.ready);
+  EXPECT_FALSE(state(0).started);
+  EXPECT_EQ(fixture.port->vring(0).size(), machine.ring(0).driver.size());
+  fixture.port->look_at_placement();
+  EXPECT_EQ(fixture.port->vring(0).placement().ring.absent, 0u) << "its pages are looked at before it starts";
+  EXPECT_NE(fixture.port->vring(0).placement().ring, NodeHistogram());
+  must(machine.front_end().get_vring_base(0));
+  EXPECT_FALSE(fixture.events.until<VringReady>().ready);
+  EXPECT_EQ(fixture.port->vring(0).size(), 0);
+  EXPECT_EQ(fixture.port->vring(0).numa_node(), no_node);
+}
+
+TEST_F(RingStates, WhatTheDriverPostedCanBeCountedAndWatched) {
+  Vring& ring = fixture.port->vring(0);
+  EXPECT_EQ(ring.pending(), 0);
+  EXPECT_EQ(ring.avail_watch().index, nullptr);
+  start(0);
+  const AvailWatch watch = ring.avail_watch();
+  ASSERT_NE(watch.index, nullptr);
+  EXPECT_EQ(*watch.index, watch.seen);
+  machine.ring(0).driver.chain().writable(64).publish();
+  EXPECT_EQ(ring.pending(), 1);
+  EXPECT_NE(*watch.index, watch.seen);
+  EXPECT_EQ(ring.count(VringCounter::packets), 0u);
+}
+
 TEST_F(RingStates, GetVringBaseOfARingThatNeverStartedIsItsBase) {
   machine.configure_ring(0, 1234);
   EXPECT_EQ(must(machine.front_end().get_vring_base(0)), 1234u);

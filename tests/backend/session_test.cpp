@@ -44,6 +44,8 @@ TEST_F(SessionTest, InfoSaysWhatWasAgreed) {
   EXPECT_EQ(info.protocol_features, usual_protocol_features.bits());
   EXPECT_EQ(info.memory_regions, 1u);
   EXPECT_EQ(info.mtu, 9000);
+  EXPECT_EQ(info.vrings_named, 0u);
+  EXPECT_EQ(info.features_offered, Port::offered_features(fixture.options));
   front_end().disconnect();
   disconnected();
   EXPECT_FALSE(fixture.port->info().connected);
@@ -68,8 +70,8 @@ TEST_F(SessionTest, EventsComeInOrder) {
   front_end().disconnect();
   names_until("disconnected");
   EXPECT_EQ(names,
-            "connected features_negotiated memory_changed vring_enabled vring_started vring_enabled vring_started "
-            "vring_stopped vring_stopped disconnected ");
+            "connected features_negotiated memory_changed vring_ready vring_enabled vring_started vring_ready "
+            "vring_enabled vring_started vring_stopped vring_ready vring_stopped vring_ready disconnected ");
 }
 
 TEST_F(SessionTest, FeaturesNeverOfferedAreRefused) {

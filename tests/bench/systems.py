@@ -64,14 +64,16 @@ def start_switch(bench, binary, mode, name="vhostx", port=""):
     return wait_sockets(bench.start(name, argv), paths), paths
 
 
-def start_testpmd(bench, name="testpmd"):
-    """DPDK's own back-end between two ports: what comes in at one goes out at the other."""
+def start_testpmd(bench, name="testpmd", library=None):
+    """DPDK's own back-end between two ports: what comes in at one goes out at the other. library: the folder of the
+    librte_vhost.so.23 to run on; None: DPDK's."""
     paths = sockets(bench, name)
     argv = [need_program("dpdk-testpmd", "dpdk-dev"), *eal(f"{os.path.basename(bench.directory)}-{name}")]
     for number, path in enumerate(paths):
         argv += ["--vdev", f"net_vhost{number},iface={path},queues=1"]
     argv += ["--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=8192", "--stats-period=3600"]
-    return wait_sockets(bench.start(name, argv), paths), paths
+    environment = {**os.environ, **({"LD_LIBRARY_PATH": library} if library else {})}
+    return wait_sockets(bench.start(name, argv, env=environment), paths), paths
 
 
 def run_compare(program, options, arguments, prefix=()):

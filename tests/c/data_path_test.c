@@ -52,8 +52,13 @@ void packets_go_both_ways(void) {
   fake_guest_transmit(stage->guest, 0x22, LENGTH);
   fake_guest_post(stage->guest, 2048);
   fake_guest_post(stage->guest, 2048);
+  vhostx_avail_watch watch;
+  vhostx_vring_get_avail_watch(stage->from, &watch, sizeof watch);
+  CHECK(watch.index != NULL && (uint16_t)(*watch.index - watch.seen) == 2);
+  CHECK(vhostx_vring_pending(stage->from) == 2 && vhostx_vring_pending(stage->to) == 2);
   struct rte_mbuf* packets[32];
   const uint16_t count = vhostx_vring_dequeue_burst(stage->from, fake_pool(), packets, 32);
+  CHECK(vhostx_vring_pending(stage->from) == 0);
   if (CHECK(count == 2)) {
     CHECK(rte_pktmbuf_pkt_len(packets[1]) == LENGTH && *rte_pktmbuf_mtod(packets[1], uint8_t*) == 0x22);
     CHECK(vhostx_to_transmit_offload(packets[0]));  // it asks for nothing
@@ -133,6 +138,8 @@ void counters_are_written_as_far_as_there_is_room(void) {
   CHECK(values[VHOSTX_COUNTER_PACKETS] == 1 && values[VHOSTX_COUNTER_BYTES] == LENGTH && values[2] == UINT64_MAX);
   CHECK(vhostx_vring_get_stats(stage->from, values, 64) == vhostx_counter_count());
   CHECK(values[VHOSTX_COUNTER_DROP_SHORT_CHAIN] == 1 && values[63] == 0);
+  CHECK(vhostx_vring_count(stage->from, VHOSTX_COUNTER_BYTES) == LENGTH);
+  CHECK(vhostx_vring_count(stage->from, -1) == 0 && vhostx_vring_count(stage->from, 1000) == 0);
   CHECK(vhostx_counters_dropped(values, 64) == 1 && vhostx_counters_dropped(values, 1) == 0);
   tear_down(stage);
 }

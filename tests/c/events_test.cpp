@@ -43,6 +43,10 @@ TEST(CEvents, OfRings) {
     EXPECT_EQ(event.as.enabled.index, 7);
     EXPECT_TRUE(event.as.enabled.enabled);
   });
+  expect(VHOSTX_EVENT_VRING_READY, VringReady{7, true}, [](const vhostx_event& event) {
+    EXPECT_EQ(event.as.ready.index, 7);
+    EXPECT_TRUE(event.as.ready.ready);
+  });
   const VringBroken broken{7, {VringFaultCause::outside_memory, 3, 0xdead0000, 64}};
   expect(VHOSTX_EVENT_VRING_BROKEN, broken, [](const vhostx_event& event) {
     EXPECT_EQ(event.as.broken.index, 7);

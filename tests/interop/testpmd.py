@@ -20,34 +20,16 @@ STATS_PATTERN = (
 )
 
 
-class Testpmd:
-    """One testpmd on the last CPU, typed at through its command line.
+class TestpmdShell:
+    """A testpmd with one port, typed at through its command line."""
 
-    It runs without huge pages unless told (virtio-user then shares a memfd), so that it starts on any machine and in
-    a fraction of a second. Two lcores, because testpmd insists on a main and a worker, on one CPU.
-    """
-
-    def __init__(self, bench, socket, name="testpmd", huge_pages=False, options=(), **devargs):
-        program = need_program("dpdk-testpmd", "dpdk-dev")
-        cpu = max(os.sched_getaffinity(0))
-        memory = ["--in-memory", "--single-file-segments"] if huge_pages else ["--no-huge", "--no-shconf"]
-        settings = {"path": socket, "queues": 1, "server": 0, "packed_vq": 0, "mrg_rxbuf": 1, "in_order": 0, **devargs}
-        vdev = "net_virtio_user0," + ",".join(f"{key}={value}" for key, value in settings.items())
-        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", *memory]
-        argv += ["--file-prefix", f"{os.path.basename(bench.directory)}-{name}", "-m", "64", "--vdev", vdev]
-        argv += ["--log-level", "pmd.net.virtio.*:info"]  # it then says which receive and transmit functions it chose
-        argv += ["--", "-i", "--total-num-mbufs=4096", *options]
-        self.process = bench.start(name, argv, stdin=subprocess.PIPE)
+    process = None
 
     def ready(self, timeout_s=60.0):
         """Waits until the port is configured and the command line answers."""
         self.process.wait_for(r"^Checking link statuses|^Port 0: ([0-9A-F]{2}:){5}", timeout_s)
         self.port_stats()
         return self
-
-    def datapath(self):
-        """The receive and transmit functions that the driver chose."""
-        return re.findall(r"virtio: using (.+?) path", self.process.log(self.process.begin))
 
     def command(self, line, answer):
         self.process.say(line)
@@ -72,6 +54,55 @@ class Testpmd:
     def end(self):
         self.process.say("quit")
         self.process.end(signal.SIGTERM)
+
+    def xstats(self):
+        """{name: value} of the port's extended statistics."""
+        begin = self.process.seen
+        self.process.say("show port xstats 0")
+        self.port_stats()  # what is answered later was answered after
+        said = self.process.log(begin)
+        return {name: int(value) for name, value in re.findall(r"^(\w+): (\d+)\s*$", said, re.MULTILINE)}
+
+
+class Testpmd(TestpmdShell):
+    """A guest: one testpmd with virtio-user on the last CPU.
+
+    It runs without huge pages unless told (virtio-user then shares a memfd), so that it starts on any machine and in
+    a fraction of a second. Two lcores, because testpmd insists on a main and a worker, on one CPU.
+    """
+
+    def __init__(self, bench, socket, name="testpmd", huge_pages=False, options=(), **devargs):
+        program = need_program("dpdk-testpmd", "dpdk-dev")
+        cpu = max(os.sched_getaffinity(0))
+        memory = ["--in-memory", "--single-file-segments"] if huge_pages else ["--no-huge", "--no-shconf"]
+        settings = {"path": socket, "queues": 1, "server": 0, "packed_vq": 0, "mrg_rxbuf": 1, "in_order": 0, **devargs}
+        vdev = "net_virtio_user0," + ",".join(f"{key}={value}" for key, value in settings.items())
+        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", *memory]
+        argv += ["--file-prefix", f"{os.path.basename(bench.directory)}-{name}", "-m", "64", "--vdev", vdev]
+        argv += ["--log-level", "pmd.net.virtio.*:info"]  # it then says which receive and transmit functions it chose
+        argv += ["--", "-i", "--total-num-mbufs=4096", *options]
+        self.process = bench.start(name, argv, stdin=subprocess.PIPE)
+
+    def datapath(self):
+        """The receive and transmit functions that the driver chose."""
+        return re.findall(r"virtio: using (.+?) path", self.process.log(self.process.begin))
+
+
+class TestpmdVhost(TestpmdShell):
+    """A back-end: one testpmd with net_vhost on the first CPU. library: the folder of the librte_vhost.so.23 that it is to
+    run on; None: DPDK's."""
+
+    def __init__(self, bench, socket, library=None, name="back-end", huge_pages=False, options=(), **devargs):
+        program = need_program("dpdk-testpmd", "dpdk-dev")
+        cpu = min(os.sched_getaffinity(0))
+        settings = {"iface": socket, "queues": 1, **devargs}
+        vdev = "net_vhost0," + ",".join(f"{key}={value}" for key, value in settings.items())
+        memory = ["--in-memory"] if huge_pages else ["--no-huge", "--no-shconf"]
+        argv = ["stdbuf", "-oL", program, "--lcores", f"0@{cpu},1@{cpu}", "--no-pci", *memory]
+        argv += ["-m", "128", "--file-prefix", f"{os.path.basename(bench.directory)}-{name}", "--vdev", vdev]
+        argv += ["--", "-i", "--total-num-mbufs=8192", *options]
+        environment = {**os.environ, **({"LD_LIBRARY_PATH": library} if library else {})}
+        self.process = bench.start(name, argv, stdin=subprocess.PIPE, env=environment)
 
 
 class TestpmdBackEnd:

@@ -17,14 +17,14 @@ CPU_OF_GUESTS = 0  # where the switch has its main thread, which sleeps; its wor
 class NumaMachine(HostRootMachine):
     """memory_mib and huge_pages (of 2 MiB) are each node's."""
 
-    def __init__(self, bench, name, nodes=2, memory_mib=448, huge_pages=80, arguments=()):
+    def __init__(self, bench, name, nodes=2, memory_mib=448, huge_pages=80, modules=(), arguments=()):
         self.nodes, self.memory_mib = nodes, memory_mib
         layout = []
         for node in range(nodes):
             cpus = "0-1" if node == 0 else node + 1
             layout += ["-object", f"memory-backend-memfd,id=m{node},size={memory_mib}M,share=on"]
             layout += ["-numa", f"node,nodeid={node},memdev=m{node},cpus={cpus}"]
-        super().__init__(bench, name, cpus=nodes + 1, memory_mib=nodes * memory_mib, huge_pages=huge_pages,
+        super().__init__(bench, name, cpus=nodes + 1, memory_mib=nodes * memory_mib, huge_pages=huge_pages, modules=modules,
                          arguments=[*layout, *arguments])  # fmt: skip
 
     def reserve_huge_pages(self):

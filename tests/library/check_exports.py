@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What libvhostx.so exports is what exported-symbols.txt lists: the public interface, and nothing else.
 
-Each function that a header for C declares is among it, and no other vhostx_ name. The soname is the one that the version
-asks for. --update writes the list anew: what goes from it, or changes, breaks programs that use it (README, "Versions").
+Each function that a header for C declares is among it, and no other vhostx_ name. The soname is the one that
+the build asks for. --update writes the list anew: what goes from it, or changes, breaks programs that use it (README, "Versions").
 """
 import argparse
 import difflib
@@ -47,9 +47,7 @@ def check_headers(names: list[str]) -> list[str]:
     return faults + [f"{name}: exported, and in no header" for name in sorted(of_c - declared())]
 
 
-def check_soname(library: str, version: str) -> list[str]:
-    major, minor, _ = version.split(".")
-    wanted = f"libvhostx.so.{major}" if major != "0" else f"libvhostx.so.0.{minor}"
+def check_soname(library: str, wanted: str) -> list[str]:
     found = re.search(r"\(SONAME\).*\[(.*)\]", run("readelf", "-d", library))
     return [] if found and found[1] == wanted else [f"soname {found and found[1]}, expected {wanted}"]
 
@@ -57,7 +55,7 @@ def check_soname(library: str, version: str) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", metavar="LIBVHOSTX_SO")
-    parser.add_argument("version", metavar="VERSION", help="of the project, e.g. 0.1.0")
+    parser.add_argument("soname", metavar="SONAME", help="what the loader knows it by, e.g. libvhostx.so.1")
     parser.add_argument("--update", action="store_true", help=f"write {LIST.name}")
     arguments = parser.parse_args()
     if not shutil.which("nm") or not shutil.which("readelf"):
@@ -66,7 +64,7 @@ def main() -> int:
     names = exported(arguments.library)
     if arguments.update:
         LIST.write_text("\n".join(names) + "\n")
-    faults = check_list(names) + check_headers(names) + check_soname(arguments.library, arguments.version)
+    faults = check_list(names) + check_headers(names) + check_soname(arguments.library, arguments.soname)
     print("\n".join(faults) if faults else f"{len(names)} names are exported, as {LIST.name} lists them")
     return 1 if faults else 0
 

@@ -125,6 +125,10 @@ struct Fields {
     out["a"] = hex(event.fault.a);
     out["b"] = hex(event.fault.b);
   }
+  void operator()(const VringReady& event) const {
+    out["vring"] = event.index;
+    out["ready"] = event.ready;
+  }
   void operator()(const MtuSet& event) const { out["mtu"] = event.mtu; }
   void operator()(const RarpRequested& event) const { out["mac"] = fmt::format("{:02x}", fmt::join(event.mac, ":")); }
   void operator()(const StatusSet& event) const { out["status"] = event.status; }

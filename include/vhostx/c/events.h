@@ -45,8 +45,12 @@ enum vhostx_event_kind {
   VHOSTX_EVENT_LOANS_OVERDUE = 12,  ///< The time is over, and the ring stops. Its driver has these buffers back and may
                                     ///< write into them, while the mbufs still show them; the pages stay mapped until
                                     ///< the last of those mbufs is freed. [loans]
-  VHOSTX_EVENT_PLACEMENT_CHANGED = 13  ///< The vring's memory or the library's state for it lies on other nodes than
-                                       ///< when it was last looked at. [placement]
+  VHOSTX_EVENT_PLACEMENT_CHANGED = 13,  ///< The vring's memory or the library's state for it lies on other nodes than
+                                        ///< when it was last looked at. [placement]
+  VHOSTX_EVENT_VRING_READY = 14  ///< Whether the front-end has given all that the ring needs: size, addresses, memory,
+                                 ///< features, and its kick descriptor. Ready, it starts with the first kick, which may
+                                 ///< be long in coming. Not ready any more: it was stopped, or the connection ended,
+                                 ///< whether it had started or not. [ready]
 };
 
 /// VHOSTX_EVENT_DISCONNECTED.
@@ -72,6 +76,12 @@ typedef struct vhostx_event_enabled {
   uint16_t index;  ///< Of the vring.
   bool enabled;    ///< Whether it is now.
 } vhostx_event_enabled;
+
+/// VHOSTX_EVENT_VRING_READY.
+typedef struct vhostx_event_ready {
+  uint16_t index;  ///< Of the vring.
+  bool ready;      ///< Whether it is now.
+} vhostx_event_ready;
 
 /// VHOSTX_EVENT_VRING_BROKEN.
 typedef struct vhostx_event_broken {
@@ -110,6 +120,7 @@ typedef struct vhostx_event {
     uint8_t status;                          ///< VHOSTX_EVENT_STATUS_SET; 0: a reset.
     vhostx_event_loans loans;                ///< VHOSTX_EVENT_LOANS_RECALLED, VHOSTX_EVENT_LOANS_OVERDUE
     vhostx_event_placement placement;        ///< VHOSTX_EVENT_PLACEMENT_CHANGED
+    vhostx_event_ready ready;                ///< VHOSTX_EVENT_VRING_READY
   } as;                                      ///< What goes with `kind`.
 } vhostx_event;
 

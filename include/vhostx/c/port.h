@@ -63,13 +63,18 @@ typedef struct vhostx_port_info {
   uint32_t memory_regions;             ///< How many there are.
   uint32_t memory_regions_for_dma;     ///< Of those, how many a device can be pointed at: with zero copy only.
   uint16_t mtu;                        ///< From NET_SET_MTU; 0: not set.
+  uint16_t vrings_named;               ///< The highest index of a vring that a message has named, plus 1.
   uint8_t status;                      ///< From SET_STATUS.
   bool connected;                      ///< Whether there is a front-end.
-  char dma_problem[252];               ///< Why not all regions are for DMA, of the first that is not; "": all are.
+  char dma_problem[250];               ///< Why not all regions are for DMA, of the first that is not; "": all are.
 } vhostx_port_info;
 
 /// Sets all defaults. `size` is sizeof *options; what the library does not know of it becomes 0. Any thread.
 void vhostx_port_options_init(vhostx_port_options* options, size_t size);
+
+/// The virtio feature bits that a port with these options offers: vhostx_port_info::features_offered before there is a
+/// port. Errors: VHOSTX_INVALID_ARGUMENT (an enumeration), VHOSTX_UNSUPPORTED, VHOSTX_OUT_OF_MEMORY. Any thread.
+int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* features, vhostx_error* error);
 
 /// Opens a socket and serves it at once. `options` is not needed after the call. `on_event` may be null; `user` is
 /// handed to it. Events may come before the call has returned, and name the port that it returns. Null on errors:

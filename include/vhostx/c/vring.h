@@ -3,10 +3,10 @@
 /// vhostx_vring: one virtqueue of a port, as the application's lcores use it.
 ///
 /// The dequeue, enqueue, borrow and commit bursts, vhostx_vring_poll_completions() and
-/// vhostx_vring_set_notifications() of one vring are called by one thread at a time; which thread may change between
-/// calls. Different vrings are independent. The other functions may be called from any thread. None but
-/// vhostx_vring_get_loans() and vhostx_vring_get_placement() allocates (but mbufs), locks or logs; the only system call
-/// is the write to an eventfd.
+/// vhostx_vring_set_notifications(), vhostx_vring_pending() and vhostx_vring_get_avail_watch() of one vring are called
+/// by one thread at a time; which thread may change between calls. Different vrings are independent. The other
+/// functions may be called from any thread. None but vhostx_vring_get_loans() and vhostx_vring_get_placement()
+/// allocates (but mbufs), locks or logs; the only system call is the write to an eventfd.
 #pragma once
 
 #include <stdbool.h>
@@ -41,6 +41,15 @@ typedef struct vhostx_loan_state {
   uint32_t overdue;        ///< Of rings that have stopped without them.
   uint64_t oldest_age_us;  ///< Microseconds since the oldest of all of them was lent; 0: none is out.
 } vhostx_loan_state;
+
+/// Where the driver says that it has posted buffers, and what it had said when a burst last looked: for a processor
+/// that waits until a line of memory changes (rte_power_monitor()). Once they differ there is something to take.
+typedef struct vhostx_avail_watch {
+  const volatile uint16_t* index;  ///< In guest memory: good until VHOSTX_EVENT_VRING_STOPPED or
+                                   ///< VHOSTX_EVENT_MEMORY_CHANGED is delivered. Null: the ring is not running, or is
+                                   ///< broken.
+  uint16_t seen;                   ///< What it had said.
+} vhostx_avail_watch;
 
 /// Index within the device, 0 to 2 * queue pairs - 1. Even: to the guest (its receiveq, VIRTIO 1.2, 5.1.2). Odd: from
 /// the guest (its transmitq).
@@ -99,13 +108,25 @@ uint16_t vhostx_vring_poll_completions(vhostx_vring* vring);
 /// restarts.
 bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on);
 
+/// Chains that the driver has posted and no burst has taken yet, 0 to vhostx_vring_size(): packets that wait in a
+/// from-guest ring, buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
+uint16_t vhostx_vring_pending(vhostx_vring* vring);
+/// `size`: sizeof *watch.
+void vhostx_vring_get_avail_watch(vhostx_vring* vring, vhostx_avail_watch* watch, size_t size);
+
 /// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. The port's: valid until
-/// VHOSTX_EVENT_VRING_STOPPED for this vring has been delivered, or the port is closed. vhostx_waiter watches it for
-/// those who do not want to follow that.
+/// VHOSTX_EVENT_VRING_STOPPED for this vring has been delivered, or the port is closed. The front-end holds it too and
+/// can make a read of it wait: poll() it, edge-triggered if need be, and leave the counter. vhostx_waiter does both.
 int vhostx_vring_kick_fd(const vhostx_vring* vring);
 
 /// Bits of vhostx_vring_state.
 unsigned vhostx_vring_get_state(const vhostx_vring* vring);
+
+/// Entries of the ring, a power of two up to 32768, while it is ready (VHOSTX_EVENT_VRING_READY); else 0.
+uint16_t vhostx_vring_size(const vhostx_vring* vring);
+
+/// One of vhostx_counter, for those who look each burst; 0 for one that this library does not have.
+uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter);
 
 /// The first `count` counters, in the order of vhostx_counter; values that this library does not have become 0. Each is
 /// exact; they may be a burst apart. Returns how many were there to be written.

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Device: what a vid stands for: one connection of a front-end, with its queues.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include <vhostx/port.hpp>
+#include <vhostx/vring.hpp>
+
+#include "compat/rte_vhost/abi.hpp"
+#include "compat/rte_vhost/queue_statistics.hpp"
+
+namespace vhostx::compat {
+
+inline constexpr std::uint16_t queues_max = 2 * queue_pairs_max;
+
+/// What bursts of a queue need. All but `busy` and the statistics is changed under the lock only.
+struct alignas(64) DeviceQueue {
+  std::atomic<bool> busy{false};
+  Vring* vring = nullptr;  ///< Null: the vid stands for nothing now.
+  std::uint64_t flags = 0;
+  const DeviceOps* ops = nullptr;
+  std::uint64_t calls_seen = 0;  ///< Of the vring's counter, when it was last looked at.
+  std::uint64_t drops_seen = 0;
+  QueueStatistics statistics;
+};
+
+/// Holds a queue for one burst: rte_vhost lets several threads send into one queue, and a burst may meet the end of its
+/// device. Uncontended but for that: one locked instruction a burst.
+class QueueLock {
+ public:
+  /// Waits for the burst in progress.
+  explicit QueueLock(DeviceQueue& queue) noexcept;
+  /// Does not wait: owns() may be false.
+  QueueLock(DeviceQueue& queue, std::try_to_lock_t) noexcept
+      : queue_(queue), owns_(!queue.busy.exchange(true, std::memory_order_acquire)) {}
+  ~QueueLock() { release(); }
+  QueueLock(const QueueLock&) = delete;
+  QueueLock& operator=(const QueueLock&) = delete;
+
+  bool owns() const noexcept { return owns_; }
+  void release() noexcept {
+    if (owns_) queue_.busy.store(false, std::memory_order_release);
+    owns_ = false;
+  }
+
+ private:
+  DeviceQueue& queue_;
+  bool owns_;
+};
+
+class Device {
+ public:
+  /// From now on the vid stands for the front-end that is connected to `port`, which outlives detach().
+  void attach(Port& port, std::uint64_t flags, const DeviceOps* ops);
+  /// Waits for bursts in progress; later ones, and all other calls, find nothing.
+  void detach();
+
+  /// The queue that bursts and other calls of the data path use; null: no such queue.
+  DeviceQueue* queue(std::uint16_t index) noexcept { return index < queues_max ? &queues_[index] : nullptr; }
+  std::uint64_t flags() const;
+
+  /// `use(port)`, while the port is there; `otherwise`: it is not.
+  template <typename Answer, typename Use>
+  Answer with_port(Use use, Answer otherwise) const {
+    const std::lock_guard guard(lock_);
+    return port_ == nullptr ? otherwise : use(*port_);
+  }
+
+ private:
+  mutable std::mutex lock_;  // port_ and flags_: never the data path
+  Port* port_ = nullptr;
+  std::uint64_t flags_ = 0;
+  std::array<DeviceQueue, queues_max> queues_;
+};
+
+/// Which vids are in use. Any thread; find_device() takes no lock.
+class DeviceTable {
+ public:
+  /// The lowest free vid; -1: all are in use, or there is no memory.
+  int allocate() noexcept;
+  void release(int vid) noexcept;
+
+ private:
+  std::mutex lock_;  // allocate(), release()
+  std::array<bool, devices_max> used_{};
+  std::array<std::unique_ptr<Device>, devices_max> owned_;
+};
+
+DeviceTable& devices();
+
+/// By vid; each is set once.
+extern constinit std::array<std::atomic<Device*>, devices_max> known_devices;
+
+/// The Device that was last known by this vid; null: there never was one. Devices are made once and used again, so that
+/// a thread which calls too late finds one without vrings, and no freed memory.
+inline Device* find_device(int vid) noexcept {
+  if (static_cast<unsigned>(vid) >= devices_max) return nullptr;
+  return known_devices[static_cast<unsigned>(vid)].load(std::memory_order_acquire);
+}
+
+/// The queue of that vid, for bursts; null: there is none.
+inline DeviceQueue* find_queue(int vid, std::uint16_t index) noexcept {
+  Device* const device = find_device(vid);
+  return device == nullptr ? nullptr : device->queue(index);
+}
+
+}  // namespace vhostx::compat

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compat/rte_vhost/driver.hpp"
+
+#include <functional>
+#include <utility>
+
+#include "compat/rte_vhost/say.hpp"
+
+namespace vhostx::compat {
+namespace {
+
+constexpr std::uint64_t protocol_status = std::uint64_t{1} << 16;  // VHOST_USER_PROTOCOL_F_STATUS
+constexpr std::uint8_t driver_ok = 4;                              // VIRTIO 1.2, 2.1
+
+// VIRTIO_NET_F_GUEST_USO4, _GUEST_USO6 and _HOST_USO (VIRTIO 1.3, 5.1.3) are younger than DPDK 22.11: an application
+// that was made for it knows no UDP segments, unless it asks for them.
+constexpr std::uint64_t unknown_then = std::uint64_t{7} << 54;
+
+void say_call(const std::string& path, const char* call, int vid, const std::string& more = "") {
+  if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid) + more);
+}
+
+}  // namespace
+
+Driver::Driver(std::string path, std::uint64_t flags) : flags_(flags) {
+  options_.socket_path = std::move(path);
+  options_.role = (flags & flag_client) != 0 ? Role::client : Role::server;
+  options_.queue_pairs_max = queue_pairs_max;
+  options_.features_masked = unknown_then;
+}
+
+void Driver::set_ops(const DeviceOps* ops) {
+  const std::lock_guard guard(settings_lock_);
+  ops_ = ops;
+}
+
+bool Driver::change_features(std::uint64_t set, std::uint64_t clear) {
+  const std::lock_guard guard(settings_lock_);
+  if (port_ != nullptr) return false;
+  options_.features_masked = (options_.features_masked & ~set) | clear;
+  return true;
+}
+
+std::uint64_t Driver::features() const {
+  const std::lock_guard guard(settings_lock_);
+  return Port::offered_features(options_);
+}
+
+int Driver::protocol_features(std::uint64_t& features) const {
+  const std::lock_guard guard(settings_lock_);
+  if (port_ == nullptr) return -1;
+  features = port_->info().protocol_features_offered;
+  return 0;
+}
+
+Result<void> Driver::start(Backend& backend, std::function<void()> woken) {
+  const std::lock_guard guard(settings_lock_);
+  if (port_ != nullptr) return Error{ErrorCode::busy, "it was started before"};
+  auto port = backend.open_port(options_, [self = shared_from_this(), woken](Port& opened, const PortEvent& event) {
+    self->open_port_.store(&opened, std::memory_order_relaxed);
+    self->facts_.note(event);
+    self->changed_.store(true, std::memory_order_release);
+    woken();
+  });
+  if (!port) return std::move(port).error();
+  port_ = std::move(port).value();
+  return {};
+}
+
+void Driver::close() {
+  std::unique_ptr<Port> port;
+  {
+    const std::lock_guard guard(settings_lock_);
+    port = std::move(port_);
+  }
+}
+
+// ---- callbacks: one at a time ----
+
+void Driver::retire() {
+  if (vid_ >= 0) farewell();
+  retired_ = true;
+}
+
+void Driver::reconcile() {
+  if (!changed_.exchange(false, std::memory_order_acquire) || retired_) return;
+  const Facts facts = facts_.take();
+  if (vid_ >= 0 && (!facts.connected || facts.connection != connection_)) farewell();
+  if (!facts.connected) return;
+  if (vid_ < 0) welcome(facts);
+  if (vid_ < 0) return;
+  // Any callback may unregister its own driver: then there is no device any more.
+  if (running_ && (facts.fallen & told_enabled_).any()) leave();
+  if (vid_ >= 0) tell_features(facts.features);
+  tell_queues(facts);
+  if (vid_ >= 0 && !running_ && may_enter(facts)) enter();
+}
+
+void Driver::welcome(const Facts& facts) {
+  if (facts.connection == connection_) return;  // there was no vid for it, and it was said
+  connection_ = facts.connection;
+  vid_ = devices().allocate();
+  if (vid_ < 0) return say(LogLevel::error, path() + ": no device is left for this front-end, it is not served");
+  const DeviceOps* ops = nullptr;
+  {
+    const std::lock_guard guard(settings_lock_);
+    ops = ops_;
+  }
+  calls_ = ops == nullptr ? DeviceOps{} : *ops;
+  told_features_ = 0;
+  find_device(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
+  if (calls_.new_connection == nullptr || calls_.new_connection(vid_) >= 0) return;
+  static std::atomic<bool> said{false};
+  refuse(said, "new_connection() < 0", "a front-end that is connected stays so");
+}
+
+void Driver::farewell() {
+  leave();
+  const int vid = std::exchange(vid_, -1);
+  if (vid < 0) return;  // the callback unregistered its own driver
+  if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid);
+  find_device(vid)->detach();
+  devices().release(vid);
+  told_enabled_.reset();
+}
+
+void Driver::leave() {
+  if (!std::exchange(running_, false)) return;
+  say_call(path(), "destroy_device", vid_);
+  if (calls_.destroy_device != nullptr) calls_.destroy_device(vid_);
+}
+
+void Driver::tell_features(std::uint64_t features) {
+  if (std::exchange(told_features_, features) == features || !running_) return;
+  if (calls_.features_changed != nullptr) calls_.features_changed(vid_, features);
+}
+
+// A queue that has started is told once more: its kick descriptor is known from then on.
+void Driver::tell_queues(const Facts& facts) {
+  const QueueSet enabled = facts.ready & facts.enabled;
+  for (std::uint16_t i = 0; i < queues_max && vid_ >= 0; ++i) {
+    if (facts.fallen[i] && told_enabled_[i]) tell_queue(i, false);
+    if (vid_ < 0) return;
+    if (enabled[i] != told_enabled_[i] || (enabled[i] && facts.started[i])) tell_queue(i, enabled[i]);
+  }
+}
+
+void Driver::tell_queue(std::uint16_t index, bool enabled) {
+  told_enabled_.set(index, enabled);
+  say_call(path(), "vring_state_changed", vid_, ", queue " + std::to_string(index) + (enabled ? " on" : " off"));
+  if (calls_.vring_state_changed != nullptr) calls_.vring_state_changed(vid_, index, enabled ? 1 : 0);
+}
+
+// As DPDK's library has it: the first queue pair is enough, and the driver is ready where the front-end says whether.
+bool Driver::may_enter(const Facts& facts) const {
+  if (!told_enabled_[0] || !told_enabled_[1]) return false;
+  const auto protocol =
+      find_device(vid_)->with_port([](Port& port) { return port.info().protocol_features; }, std::uint64_t{0});
+  return (protocol & protocol_status) == 0 || (facts.status & driver_ok) != 0;
+}
+
+// The application will ask for the node: by now it is to be known.
+void Driver::enter() {
+  find_device(vid_)->with_port(
+      [](Port& port) {
+        port.look_at_placement();
+        return true;
+      },
+      false);
+  say_call(path(), "new_device", vid_);
+  const bool taken = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;
+  running_ = taken && vid_ >= 0;
+}
+
+}  // namespace vhostx::compat

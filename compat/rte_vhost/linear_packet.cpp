@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compat/rte_vhost/linear_packet.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+namespace vhostx::compat {
+namespace {
+
+void free_buffer(void*, void* memory) { rte_free(memory); }
+
+// Before the buffer, in the same allocation: the buffer itself may be as large as an mbuf's length field can tell.
+constexpr std::size_t info_bytes = RTE_ALIGN_CEIL(sizeof(rte_mbuf_ext_shared_info), RTE_CACHE_LINE_SIZE);
+
+std::uint8_t* allocate(std::uint32_t bytes) noexcept {
+  return static_cast<std::uint8_t*>(rte_malloc("vhostx-linear", info_bytes + bytes, RTE_CACHE_LINE_SIZE));
+}
+
+void copy_chain(const rte_mbuf* packet, std::uint8_t* to) noexcept {
+  for (; packet != nullptr; packet = packet->next)
+    to = std::copy_n(rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len, to);
+}
+
+}  // namespace
+
+bool make_linear(rte_mbuf* packet, bool allowed) noexcept {
+  const std::uint32_t length = packet->pkt_len;
+  if (!allowed || length > UINT16_MAX) return false;
+  const auto headroom = static_cast<std::uint16_t>(std::min<std::uint32_t>(RTE_PKTMBUF_HEADROOM, UINT16_MAX - length));
+  const auto bytes = static_cast<std::uint16_t>(headroom + length);
+  std::uint8_t* const memory = allocate(bytes);
+  if (memory == nullptr) return false;
+  std::uint8_t* const buffer = memory + info_bytes;
+  copy_chain(packet, buffer + headroom);
+  rte_pktmbuf_free(packet->next);
+  packet->next = nullptr;
+  packet->nb_segs = 1;
+  auto* const info = new (memory) rte_mbuf_ext_shared_info{};
+  info->free_cb = free_buffer;
+  info->fcb_opaque = memory;
+  rte_mbuf_ext_refcnt_set(info, 1);
+  rte_pktmbuf_attach_extbuf(packet, buffer, rte_malloc_virt2iova(memory) + info_bytes, bytes, info);
+  packet->data_off = headroom;
+  packet->data_len = static_cast<std::uint16_t>(length);
+  return true;
+}
+
+}  // namespace vhostx::compat

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// QueueStatistics: what rte_vhost counts of a queue, under its names.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+struct rte_mbuf;
+
+namespace vhostx::compat {
+
+inline constexpr std::size_t statistics_count = 17;
+
+/// In the order in which applications see them. Counters of what is not there (IOTLB, asynchronous copies) stay 0.
+extern const std::array<const char*, statistics_count> statistic_names;
+
+/// One thread counts at a time, under the queue's lock; any thread may read.
+class QueueStatistics {
+ public:
+  /// `packets` were moved, but for `dropped` of them: which ones is not known, and the largest are taken for them.
+  void count(std::span<rte_mbuf* const> packets, std::uint64_t dropped) noexcept;
+  void count_notifications(std::uint64_t count) noexcept;
+  void reset() noexcept;
+  std::uint64_t value(std::size_t index) const noexcept { return values_[index].load(std::memory_order_relaxed); }
+
+ private:
+  void add(std::size_t index, std::uint64_t amount) noexcept;
+
+  std::array<std::atomic<std::uint64_t>, statistics_count> values_{};
+};
+
+}  // namespace vhostx::compat

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "compat/rte_vhost/runtime.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include <rte_lcore.h>
+
+#include "compat/rte_vhost/say.hpp"
+
+namespace vhostx::compat {
+
+Runtime& Runtime::get() {
+  static auto& runtime = *new Runtime;
+  return runtime;
+}
+
+bool Runtime::add(const std::string& path, std::uint64_t flags) {
+  const std::lock_guard guard(drivers_lock_);
+  return drivers_.try_emplace(path, std::make_shared<Driver>(path, flags)).second;
+}
+
+std::shared_ptr<Driver> Runtime::find(const char* path) {
+  if (path == nullptr) return nullptr;
+  const std::lock_guard guard(drivers_lock_);
+  const auto found = drivers_.find(path);
+  return found == drivers_.end() ? nullptr : found->second;
+}
+
+Result<void> Runtime::start(Driver& driver) {
+  if (auto started = start_thread(); !started) return started;
+  return driver.start(*backend_, [this] { wake(); });
+}
+
+// The path is free again only when its socket is gone.
+bool Runtime::remove(const char* path) {
+  const auto driver = find(path);
+  if (driver == nullptr) return false;
+  {
+    const std::lock_guard guard(callbacks_);
+    driver->retire();
+  }
+  driver->close();
+  const std::lock_guard guard(drivers_lock_);
+  return drivers_.erase(driver->path()) != 0;
+}
+
+// The Backend is made on the event thread: its control thread inherits from that one to run on CPUs which no lcore has.
+Result<void> Runtime::start_thread() {
+  std::unique_lock lock(thread_lock_);
+  if (!thread_started_) {
+    pthread_t thread;
+    if (const int error = rte_ctrl_thread_create(&thread, "vhostx-events", nullptr, thread_main, this); error != 0)
+      return Error{ErrorCode::system, std::string("no event thread: ") + std::strerror(-error), -error};
+    pthread_detach(thread);
+    thread_started_ = true;
+  }
+  changed_.wait(lock, [this] { return backend_ != nullptr || !backend_error_.message.empty(); });
+  if (backend_ == nullptr) return backend_error_;
+  return {};
+}
+
+void* Runtime::thread_main(void* self) {
+  auto& runtime = *static_cast<Runtime*>(self);
+  auto backend = Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info});
+  {
+    const std::lock_guard guard(runtime.thread_lock_);
+    if (backend)
+      runtime.backend_ = std::move(backend).value();
+    else
+      runtime.backend_error_ = std::move(backend).error();
+  }
+  runtime.changed_.notify_all();
+  if (runtime.backend_ != nullptr) runtime.serve();
+  return nullptr;
+}
+
+void Runtime::serve() {
+  for (;;) {
+    {
+      std::unique_lock lock(thread_lock_);
+      changed_.wait(lock, [this] { return work_; });
+      work_ = false;
+    }
+    for (const auto& driver : drivers()) {
+      const std::lock_guard guard(callbacks_);
+      driver->reconcile();
+    }
+  }
+}
+
+void Runtime::wake() {
+  {
+    const std::lock_guard guard(thread_lock_);
+    work_ = true;
+  }
+  changed_.notify_all();
+}
+
+std::vector<std::shared_ptr<Driver>> Runtime::drivers() {
+  std::vector<std::shared_ptr<Driver>> all;
+  const std::lock_guard guard(drivers_lock_);
+  all.reserve(drivers_.size());
+  for (const auto& [path, driver] : drivers_) all.push_back(driver);
+  return all;
+}
+
+}  // namespace vhostx::compat

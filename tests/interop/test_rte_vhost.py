@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""dpdk-testpmd with net_vhost on our librte_vhost.so.23: a program that was made for DPDK's library, unmodified.
+
+The guest is testpmd's virtio-user. As in test_testpmd_modes.py two bursts circulate, and the counts of both programs must
+be equal to the packet and to the byte; here the back-end's come from net_vhost, which counts what the library
+handed to it, and from the library's own statistics of each queue.
+"""
+
+import argparse
+import os
+
+from processes import check, check_equal, open_fds, run_test, wait_until
+from test_testpmd_modes import JUMBO_OPTIONS, MODES, PACKETS_MIN, SHAPES, SHAPES_OF_ALL
+from testpmd import Testpmd, TestpmdVhost
+
+RESTARTS = 5
+PACKETS_MOVED = 200
+SIZES = ["undersize", "size_64", "size_65_127", "size_128_255", "size_256_511", "size_512_1023", "size_1024_1518",
+         "size_1519_max"]  # fmt: skip
+
+
+def circulate(back_end, guest, bursts):
+    """Sends packets round for a while, then gathers the last ones at the guest."""
+    before = back_end.port_stats().rx_packets
+    guest.start("io", first_bursts=bursts)
+    wait_until(lambda: back_end.port_stats().rx_packets >= before + PACKETS_MIN, "packets to go round")
+    guest.stop()
+    guest.start("rxonly")
+    wait_until(lambda: (lambda s: s.rx_packets == s.tx_packets)(guest.port_stats()), "the last packets to come back")
+    guest.stop()
+
+
+def sum_of(xstats, direction, name):
+    return sum(value for key, value in xstats.items() if key.startswith(direction + "_q") and key.endswith("_" + name))
+
+
+def compare(back_end, guest):
+    host, seen = back_end.port_stats(), guest.port_stats()
+    print(f"  {seen.tx_packets} packets sent, {seen.rx_packets} came back")
+    check_equal((host.rx_packets, host.rx_bytes), (seen.tx_packets, seen.tx_bytes), "what testpmd sent and net_vhost took")
+    check_equal((host.tx_packets, host.tx_bytes), (seen.rx_packets, seen.rx_bytes), "what net_vhost gave and testpmd took")
+    check_equal((host.rx_lost, host.tx_lost, seen.rx_lost, seen.tx_lost), (0, 0, 0, 0), "packets lost at either end")
+    xstats = back_end.xstats()
+    for direction, packets, size in (("rx", host.rx_packets, host.rx_bytes), ("tx", host.tx_packets, host.tx_bytes)):
+        counted = sum_of(xstats, direction, "good_packets"), sum_of(xstats, direction, "good_bytes")
+        check_equal(counted, (packets, size), f"the queues' good packets and bytes, {direction}")
+        by_size = sum(sum_of(xstats, direction, f"{name}_packets") for name in SIZES)
+        check_equal(by_size, packets, f"the queues' packets of all sizes, {direction}")
+
+
+def one_mode(bench, library, mode, shapes):
+    socket = bench.path(f"vhost{len(bench.processes)}")
+    queues = MODES[mode].get("queues", 1)
+    options = [f"--rxq={queues}", f"--txq={queues}"]
+    back_end = TestpmdVhost(bench, socket, library, f"back-end{len(bench.processes)}", options=options, queues=queues).ready()
+    jumbo = JUMBO_OPTIONS if "jumbo" in shapes else []
+    guest = Testpmd(bench, socket, f"guest{len(bench.processes)}", options=options + jumbo, **MODES[mode]).ready()
+    back_end.start("io")
+    for shape in shapes:
+        print(f"{mode}, {shape} ({', '.join(guest.datapath())}):", flush=True)
+        guest.command(f"set txpkts {SHAPES[shape]}", r"testpmd> ")
+        circulate(back_end, guest, bursts=1 if "ring of 64" in mode else 2)
+    compare(back_end, guest)
+    guest.end()
+    back_end.end()
+
+
+def modes(bench, library):
+    for mode in MODES:
+        one_mode(bench, library, mode, SHAPES_OF_ALL + (["jumbo"] if MODES[mode].get("mrg_rxbuf") else []))
+
+
+def wait_traffic(back_end):
+    first = back_end.port_stats()
+
+    def moved():
+        now = back_end.port_stats()
+        return min(now.rx_packets - first.rx_packets, now.tx_packets - first.tx_packets) >= PACKETS_MOVED
+
+    wait_until(moved, "packets to circulate")
+
+
+def guest_killed(bench, library):
+    """The front-end dies and comes back; the back-end is one process, and leaks nothing."""
+    back_end = TestpmdVhost(bench, bench.path("vhost"), library).ready()
+    back_end.start("io")
+    busy = set()
+    for turn in range(RESTARTS + 1):
+        guest = Testpmd(bench, bench.path("vhost")).ready()
+        guest.start("io", first_bursts=2)
+        wait_traffic(back_end)
+        if turn > 0:
+            busy.add(open_fds(back_end.process.pid))
+        guest.kill()
+        back_end.process.wait_for(r"front-end disconnected")
+    check_equal(len(busy), 1, f"numbers of descriptors that were seen under traffic: {busy}")
+    back_end.end()
+    check(not os.path.exists(bench.path("vhost")), "the socket is still there")
+
+
+def back_end_killed(bench, library):
+    """The back-end dies and comes back in the client role; the front-end is one process."""
+    guest = Testpmd(bench, bench.path("vhost"), server=1)
+    for turn in range(RESTARTS):
+        back_end = TestpmdVhost(bench, bench.path("vhost"), library, client=1).ready()
+        back_end.start("io")
+        if turn == 0:
+            guest.ready()  # its port is configured once there is a back-end
+        wait_until(lambda: "link state change event" in back_end.process.log(back_end.process.begin), "the device")
+        guest.start("io", first_bursts=2)
+        wait_traffic(back_end)
+        back_end.kill()
+        guest.stop()
+    guest.end()
+
+
+def names(bench, library):
+    """The statistics of the queues have the names that DPDK's library gives them."""
+    seen = []
+    for number, on in enumerate((library, None)):
+        back_end = TestpmdVhost(bench, bench.path(f"vhost{number}"), on, f"back-end{number}").ready()
+        guest = Testpmd(bench, bench.path(f"vhost{number}"), f"guest{number}").ready()
+        seen.append(wait_until(lambda: [name for name in back_end.xstats() if "_q0_" in name], "statistics of queues"))
+        guest.end()
+        back_end.end()
+    check_equal(seen[0], seen[1], "names of our statistics, and of DPDK's")
+    print(f"{len(seen[0])} statistics have DPDK's names")
+
+
+SCENARIOS = {"modes": modes, "guest-killed": guest_killed, "back-end-killed": back_end_killed, "names": names}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", help="the folder of our librte_vhost.so.23")
+    parser.add_argument("scenario", choices=SCENARIOS)
+    arguments = parser.parse_args()
+    run_test(SCENARIOS[arguments.scenario], arguments.library)

@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open vSwitch with DPDK, Debian's binaries, on our librte_vhost.so.23: two Linux guests ping, and one fetches 64 MiB.
+
+As `dpdkvhostuserclient`, what OVS counts of each port (by way of the library's statistics of each queue; OVS 3.1 asks for
+them in this role alone) is compared with what the guests' drivers count; and vswitchd is ended and killed under the guests,
+and started again: they go on.
+"""
+
+import argparse
+
+from guest import Guest
+from open_vswitch import OpenVswitch
+from processes import check, check_equal, run_test, wait_until
+from traffic import MIB, PAYLOAD_MIB, fetch, make_payload, ping, serve_drive
+
+RESTARTS = 3
+# OVS's names of what the library calls size_64_packets and so on.
+SIZES = ["1_to_64", "65_to_127", "128_to_255", "256_to_511", "512_to_1023", "1024_to_1522", "1523_to_max"]
+
+
+def guests_on(bench, ports, server):
+    payload = make_payload(bench)
+    guests = [Guest(bench, number, port, server=server, drive=payload) for number, port in enumerate(ports, start=1)]
+    return [guest.booted() for guest in guests], payload
+
+
+def driver_counts(guest):
+    """{direction: (packets, bytes)} as OVS has to see them: what the guest sends is received there."""
+    said = guest.run("cd /sys/class/net/eth0/statistics && cat tx_packets tx_bytes rx_packets rx_bytes").split()
+    sent, sent_bytes, received, received_bytes = map(int, said)
+    return {"rx": (sent, sent_bytes), "tx": (received, received_bytes)}
+
+
+def check_statistics(ovs, name, guest):
+    """The statistics are read every few seconds: they are waited for."""
+    counts = driver_counts(guest)
+
+    def agree():
+        seen = ovs.statistics(name)
+        return seen if all((seen.get(f"{way}_packets"), seen.get(f"{way}_bytes")) == counts[way] for way in counts) else None
+
+    seen = wait_until(agree, f"{name}'s statistics to be {counts}, not {ovs.statistics(name)}")
+    for way in counts:
+        check_equal(seen[f"{way}_q0_good_packets"], seen[f"{way}_packets"], f"{name}: {way} packets of queue 0, and of all")
+        check_equal(seen[f"{way}_q0_good_bytes"], seen[f"{way}_bytes"], f"{name}: {way} bytes of queue 0, and of all")
+        by_size = sum(seen[f"{way}_{size}_packets"] for size in SIZES)
+        check_equal(by_size, seen[f"{way}_packets"], f"{name}: {way} packets of all sizes")
+    print(f"{name}: OVS and the guest's driver agree on {counts}")
+
+
+def wait_ping(guest, address):
+    wait_until(lambda: guest.try_run(f"ping -c 1 -W 1 {address}")[0] == 0, f"{guest.name} to reach {address}")
+
+
+def exchange(guests, payload):
+    first, second = guests
+    wait_ping(second, first.address)  # OVS takes a device up when its main thread comes round
+    times = ping(second, first.address)
+    print(f"{len(times)} pings answered, median {sorted(times)[len(times) // 2]:.1f} ms")
+    there = fetch(second, first.address, payload)
+    print(f"{PAYLOAD_MIB} MiB: {there.mebibytes / there.seconds:.1f} MiB/s, sha256 {there.sha256}", flush=True)
+
+
+def server(bench, library):
+    """dpdkvhostuser: OVS listens."""
+    ovs = OpenVswitch(bench, library)
+    ports = [ovs.add_port(name) for name in ("vhu0", "vhu1")]
+    guests, payload = guests_on(bench, ports, server=False)
+    serve_drive(guests[0], PAYLOAD_MIB * MIB)
+    exchange(guests, payload)
+    for name in ("vhu0", "vhu1"):
+        status = ovs.status(name)
+        check_equal((status["mode"], status["status"], status["num_of_vrings"]), ("server", "connected", "2"), f"{name}'s status")
+        check_equal(status["vring_0_size"], "256", f"{name}'s ring")
+    for guest in guests:
+        guest.power_off()
+    wait_until(lambda: "disconnected" in ovs.status("vhu0").get("status", ""), "OVS to see that the guest is gone")
+    ovs.vsctl("del-port", "br0", "vhu0")
+    ovs.end()
+
+
+def client(bench, library):
+    """dpdkvhostuserclient: QEMU listens, vswitchd comes and goes."""
+    paths = [bench.path("client0"), bench.path("client1")]
+    ovs = OpenVswitch(bench, library)
+    for name, path in zip(("vhu0", "vhu1"), paths):
+        ovs.add_port(name, client_path=path)
+    guests, payload = guests_on(bench, paths, server=True)
+    serve_drive(guests[0], PAYLOAD_MIB * MIB)
+    exchange(guests, payload)
+    for name, guest in zip(("vhu0", "vhu1"), guests):
+        check_statistics(ovs, name, guest)
+    for turn in range(RESTARTS):
+        guests[1].begin(f"ping -c 40 -i 0.1 -W 1 {guests[0].address}")  # it goes on meanwhile
+        ovs.kill() if turn % 2 else ovs.end()
+        ovs.start()
+        guests[1].answer()
+        wait_ping(guests[1], guests[0].address)
+        print(f"vswitchd {'killed' if turn % 2 else 'ended'} and started: the guests meet again", flush=True)
+    exchange(guests, payload)
+    check("connected" in ovs.status("vhu0")["status"], f"status {ovs.status('vhu0')}")
+    for guest in guests:
+        guest.power_off()
+    ovs.end()
+
+
+SCENARIOS = {"server": server, "client": client}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", help="the folder of our librte_vhost.so.23; - for DPDK's own")
+    parser.add_argument("scenario", choices=SCENARIOS)
+    arguments = parser.parse_args()
+    run_test(SCENARIOS[arguments.scenario], None if arguments.library == "-" else arguments.library)
