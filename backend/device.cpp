@@ -224,20 +224,6 @@ void Device::look_at_placement(VringPlacer::Effort effort) {
   translations_.follow(memory_.current(), nodes);
 }
 
-std::vector<RegionPlacement> Device::memory_placement() const {
-  constexpr std::size_t pages_max = 64;
-  std::vector<RegionPlacement> regions;
-  if (memory_.current() == nullptr) return regions;
-  for (const auto& region : memory_.current()->regions()) {
-    const auto& description = region->description();
-    std::vector<const std::uint8_t*> pages;
-    numa::spread_over(region->host(), description.size, pages_max, pages);
-    regions.push_back({description.guest.value, description.size, region->page_size(),
-                       numa::look_at(numa::kernel(), pages, numa::Untouched::if_there).histogram});
-  }
-  return regions;
-}
-
 std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
 
 std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }

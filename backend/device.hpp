@@ -64,7 +64,8 @@ class Device final : private RingHost {
   std::optional<Error> memory_lost() const { return memory_.lost(); }
 
   void look_at_placement(VringPlacer::Effort effort);
-  std::vector<RegionPlacement> memory_placement() const;
+  /// Null while there is none.
+  const std::shared_ptr<const memory::GuestMemory>& memory() const noexcept { return memory_.current(); }
 
   protocol::FeatureSet features_offered() const noexcept { return features_offered_; }
   protocol::ProtocolFeatureSet protocol_features_offered() const noexcept { return protocol_offered_; }

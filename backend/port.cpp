@@ -35,10 +35,6 @@ void Port::look_at_placement() {
   core_->loop().post_and_wait([this] { core_->look_at_placement(backend::VringPlacer::Effort::full); });
 }
 
-std::vector<RegionPlacement> Port::memory_placement() const {
-  std::vector<RegionPlacement> regions;
-  core_->loop().post_and_wait([&] { regions = core_->memory_placement(); });
-  return regions;
-}
+std::vector<RegionPlacement> Port::memory_placement() const { return core_->memory_placement(); }
 
 }  // namespace vhostx

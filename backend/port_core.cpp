@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "backend/features.hpp"
+#include "backend/memory_placement.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
 #include "base/file_system.hpp"
@@ -168,6 +169,7 @@ void PortCore::drop_session() noexcept {
   if (session_ == nullptr) return;
   session_->device().stop_rings();
   session_->device().give_up_loans();
+  publish_memory({});
   session_.reset();
   farewell_.reset();
   placement_watch_.stop();
@@ -216,7 +218,18 @@ void PortCore::look_at_placement(VringPlacer::Effort effort) {
 }
 
 std::vector<RegionPlacement> PortCore::memory_placement() const {
-  return session_ == nullptr ? std::vector<RegionPlacement>() : session_->device().memory_placement();
+  std::shared_ptr<const memory::GuestMemory> memory;
+  {
+    const std::lock_guard guard(info_lock_);
+    memory = published_memory_;
+  }
+  return memory == nullptr ? std::vector<RegionPlacement>() : placement_of(*memory);
+}
+
+/// A table that nobody else holds is unmapped here, and not under the lock.
+void PortCore::publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept {
+  const std::lock_guard guard(info_lock_);
+  published_memory_.swap(memory);
 }
 
 void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) noexcept {
@@ -272,7 +285,10 @@ void PortCore::publish_info() noexcept {
   info.features_offered = offered_features(options_).bits();
   info.protocol_features_offered = offered_protocol_features(options_).bits();
   info.connections = connections_;
-  if (session_ != nullptr) session_->device().describe_to(info);
+  if (session_ != nullptr) {
+    session_->device().describe_to(info);
+    publish_memory(session_->device().memory());
+  }
   const std::lock_guard guard(info_lock_);
   info_ = std::move(info);
 }

@@ -44,6 +44,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   VringCore& vring(std::uint16_t index) noexcept { return *vrings_[index]; }
   ControlLoop& loop() noexcept { return *loop_; }
   PortInfo info() const;
+  std::vector<RegionPlacement> memory_placement() const;
   /// The Port that events name; before open().
   void set_handle(Port& handle) noexcept { handle_ = &handle; }
 
@@ -63,7 +64,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   /// Queues an event; `keep` lives until it has been delivered.
   void emit(PortEvent event, std::shared_ptr<const void> keep) noexcept;
-  /// What info() answers from now on.
+  /// What info() and memory_placement() answer from now on.
   void publish_info() noexcept;
   /// The session took a message: what it emitted is delivered. The session may be gone afterwards.
   void turn_done() noexcept;
@@ -77,7 +78,6 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void placement_due() { placement_watch_.due(); }
   /// Looks at the rings that run, and delivers what has changed.
   void look_at_placement(VringPlacer::Effort effort);
-  std::vector<RegionPlacement> memory_placement() const;
   /// After something that loans may outlive.
   void look_after_loans();
   /// DmaMemory of a new table. Null: mbufs keep too many older ones alive, or there is no memory.
@@ -96,6 +96,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void watch_attention();
   void attend();
   void drop_session() noexcept;
+  void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
   void deliver() noexcept;
   void call_handler(const PortEvent& event) noexcept;
 
@@ -119,8 +120,9 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::uint64_t connections_ = 0;
   bool closed_ = false;
 
-  mutable std::mutex info_lock_;  // info() against the control thread
+  mutable std::mutex info_lock_;  // info() and memory_placement() against the control thread
   PortInfo info_;
+  std::shared_ptr<const memory::GuestMemory> published_memory_;
 };
 
 }  // namespace vhostx::backend

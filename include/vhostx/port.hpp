@@ -109,7 +109,8 @@ class VHOSTX_EXPORT Port {
   /// Looks now at where the memory of the running vrings is, and moves the state that lies elsewhere; what changed is
   /// an event (PlacementChanged). Waits for the control thread; not for the data path. Any thread.
   void look_at_placement();
-  /// Where the guest's memory lies, region by region. Waits for the control thread. Any thread.
+  /// Where the guest's memory lies, region by region. Holds the regions mapped while it looks, and waits for
+  /// nobody. Any thread.
   std::vector<RegionPlacement> memory_placement() const;
 
  private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Placement through the public interface, on the machine that this is; several nodes are in tests/lab.
+#include <future>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -49,6 +50,25 @@ TEST_F(PlacedPort, KnowsRegions) {
   const auto& sample = regions[0].sample;
   EXPECT_EQ(sample.placed() + sample.absent, 64U);
   EXPECT_NE(sample.absent, 0U) << "what the guest has not touched is not allocated by looking";
+}
+
+TEST(MemoryPlacement, IsToldWhileTheControlThreadIsHeldUp) {
+  TemporaryFolder folder;
+  auto backend = must(Backend::create());
+  PortOptions options;
+  options.socket_path = folder.path("vhost");
+  std::promise<void> held_up, go_on;
+  auto port = must(backend->open_port(options, [&](Port&, const PortEvent& event) {
+    if (!std::holds_alternative<MemoryChanged>(event)) return;
+    held_up.set_value();
+    go_on.get_future().wait();
+  }));
+  FakeMachine machine(options.socket_path);
+  machine.negotiate();
+  machine.send_memory();
+  held_up.get_future().wait();
+  EXPECT_EQ(port->memory_placement().size(), 1U);
+  go_on.set_value();
 }
 
 TEST_F(PlacedPort, ForgetsARingThatStops) {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Registry: which ports there are under which names.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+
+namespace vhostx::telemetry {
+
+/// A port and its name; the name stays when the port has been withdrawn. Any thread.
+class NamedPort {
+ public:
+  NamedPort(std::string name, Port& port) noexcept : name_(std::move(name)), port_(&port) {}
+
+  const std::string& name() const noexcept { return name_; }
+  /// Calls `look` with the port, which stays that long. False: it was withdrawn.
+  bool look(const std::function<void(Port&)>& look);
+  /// Waits for look().
+  void withdraw() noexcept;
+
+ private:
+  const std::string name_;
+  std::mutex lock_;  // one a port: a request holds up the withdrawal of no other
+  Port* port_;
+};
+
+/// Any thread.
+class Registry {
+ public:
+  /// Errors: invalid_argument (1 to 127 bytes of printable ASCII are expected), busy.
+  Result<std::shared_ptr<NamedPort>> add(std::string name, Port& port);
+  void remove(NamedPort& named) noexcept;
+
+  /// Null: there is none.
+  std::shared_ptr<NamedPort> find(std::string_view name) const;
+  std::vector<std::string> names() const;  ///< Sorted.
+
+ private:
+  mutable std::mutex lock_;
+  std::map<std::string, std::shared_ptr<NamedPort>, std::less<>> ports_;
+};
+
+}  // namespace vhostx::telemetry
