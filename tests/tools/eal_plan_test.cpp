@@ -29,7 +29,9 @@ TEST(EalPlan, TakesHugePagesWhereEnoughAreFree) {
   const auto plan = plan_eal(two_ports(), {{0, 1}, gibibyte, 2u << 20});
   EXPECT_FALSE(has(plan, "--no-huge"));
   EXPECT_EQ(std::count(plan.arguments.begin(), plan.arguments.end(), "--in-memory"), 1);
-  EXPECT_TRUE(has(plan, "--no-pci") && has(plan, "--no-telemetry"));
+  EXPECT_TRUE(has(plan, "--no-pci"));
+  EXPECT_FALSE(has(plan, "--no-telemetry"));
+  EXPECT_EQ(after(plan, "--file-prefix"), "vhostx-switch") << "where telemetry has its socket";
   EXPECT_NE(plan.memory.find("huge pages of 2 MiB"), std::string::npos) << plan.memory;
 }
 

@@ -106,7 +106,7 @@ TEST(JsonReport, IsOneLineWhateverTheSocketIsCalled) {
 }
 
 TEST(JsonReport, ReadyNamesTheSockets) {
-  const auto json = nlohmann::json::parse(json_ready({"a", "b"}, "huge pages", 0.25));
+  const auto json = nlohmann::json::parse(json_ready({{"a", "b"}, "huge pages", ""}, 0.25));
   EXPECT_EQ(json["event"], "ready");
   EXPECT_EQ(json["sockets"], (nlohmann::json{"a", "b"}));
 }

@@ -103,8 +103,9 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine) {
   }
   const auto workers = options.workers.value_or(1);
   const auto cpus = worker_cpus(machine, workers);
-  plan.arguments = {"--lcores", lcore_map(machine.cpus.front(), cpus), "--no-pci", "--no-telemetry",
-                    "--log-level=error"};
+  plan.arguments = {"--lcores",      lcore_map(machine.cpus.front(), cpus),
+                    "--no-pci",      "--file-prefix",
+                    "vhostx-switch", "--log-level=error"};
   choose_memory(plan, machine, nodes_of(cpus), plan_pool(options.port_count(), workers).bytes + eal_bytes);
   return plan;
 }

@@ -42,6 +42,7 @@ struct Raw {
   double stats_s = 0;
   unsigned workers = 0;
   double numa_interval_ms = 0;
+  std::string metrics;
 };
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
@@ -73,6 +74,10 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
          "Milliseconds between two looks at which NUMA nodes guests' memory is on, 10 to 86400000 (500); 0: only "
          "when rings start and memory changes")
       ->type_name("MS");
+  app.add_option("--metrics", raw.metrics,
+                 "Serve GET /metrics for Prometheus at unix:PATH, 127.0.0.1:PORT or [::1]:PORT (loopback only; port 0: "
+                 "one that is free)")
+      ->type_name("WHERE");
 }
 
 Result<void> take_seconds(const CLI::App& app, const char* name, double value, std::optional<double>& out) {
@@ -128,6 +133,11 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   if (auto taken = take_seconds(app, "--duration", raw.duration_s, options.duration_s); !taken) return taken;
   if (auto taken = take_seconds(app, "--stats", raw.stats_s, options.stats_s); !taken) return taken;
   if (auto taken = take_numa_interval(app, raw.numa_interval_ms, options); !taken) return taken;
+  if (app.count("--metrics") != 0) {
+    auto address = parse_metrics_address(raw.metrics);
+    if (!address) return address.error();
+    options.metrics = *std::move(address);
+  }
   return take_ports(raw, options);
 }
 

@@ -14,6 +14,7 @@
 #include <vhostx/result.hpp>
 
 #include "tools/common/program.hpp"
+#include "tools/switch/metrics_address.hpp"
 
 namespace vhostx::tools {
 
@@ -48,6 +49,7 @@ struct Options {
   std::optional<unsigned> workers;   ///< Not given: one, or every worker lcore of the EAL options.
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
+  std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
 
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }

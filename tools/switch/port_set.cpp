@@ -49,7 +49,10 @@ PortSet::~PortSet() {
     built_ = false;
   }
   for (auto& port : parts_.fabric.ports) port->tx.clear();
-  for (auto& entry : entries_) entry.port.reset();
+  for (auto& entry : entries_) {
+    entry.published.reset();
+    entry.port.reset();
+  }
   backend_.reset();
 }
 
@@ -73,8 +76,16 @@ Result<void> PortSet::open_sockets() {
                                     [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
     if (!port) return port.error();
     entries_[id].port = *std::move(port);
+    publish_telemetry(entries_[id]);
   }
   return {};
+}
+
+/// A port that telemetry does not take (its path is not ASCII, say) serves its guest all the same.
+void PortSet::publish_telemetry(Entry& entry) {
+  auto published = PublishedPort::publish(*entry.port);
+  if (!published) return log_line(LogLevel::warning, "not in DPDK's telemetry: " + published.error().message);
+  entry.published = *std::move(published);
 }
 
 Result<void> PortSet::add_port(std::uint16_t id, std::uint16_t pairs) {
@@ -186,8 +197,9 @@ PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
 void PortSet::add_vrings(const Entry& entry, PortSnapshot& out) const {
   for (std::uint16_t index = 0; index < entry.port->vring_count(); ++index) {
     const auto& vring = entry.port->vring(index);
-    accumulate(vring.is_from_guest() ? out.from_guest : out.to_guest, vring.stats());
     const auto state = vring.state();
+    out.vrings.push_back({index, state, vring.stats(), vring.loans(), vring.numa_node()});
+    accumulate(vring.is_from_guest() ? out.from_guest : out.to_guest, out.vrings.back().stats);
     out.vrings_started = static_cast<std::uint16_t>(out.vrings_started + (state.started ? 1 : 0));
     out.vrings_broken = static_cast<std::uint16_t>(out.vrings_broken + (state.broken ? 1 : 0));
     if (!state.started) continue;

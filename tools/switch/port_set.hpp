@@ -4,9 +4,11 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include <vhostx/backend.hpp>
+#include <vhostx/telemetry.hpp>
 
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
@@ -44,11 +46,13 @@ class PortSet {
 
  private:
   struct Entry {
-    std::unique_ptr<Port> port;  ///< None for the TAP.
+    std::unique_ptr<Port> port;              ///< None for the TAP.
+    std::optional<PublishedPort> published;  ///< In DPDK's telemetry.
     std::vector<RxLane*> lanes;
   };
 
   Result<void> open_sockets();
+  static void publish_telemetry(Entry& entry);
   Result<void> add_port(std::uint16_t id, std::uint16_t pairs);
   Result<void> add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair);
   void on_event(std::uint16_t id, Port& port, const PortEvent& event);

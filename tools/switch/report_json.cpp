@@ -173,8 +173,12 @@ std::string json_lane_moved(const LaneMoved& lane) {
                    {"to_worker", lane.to}});
 }
 
-std::string json_ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds) {
-  return line(Json{{"event", "ready"}, {"seconds", seconds_of(seconds)}, {"sockets", sockets}, {"memory", memory}});
+std::string json_ready(const Ready& ready, double seconds) {
+  Json object{{"event", "ready"}, {"seconds", seconds_of(seconds)}};
+  object["sockets"] = ready.sockets;
+  object["memory"] = ready.memory;
+  if (!ready.metrics.empty()) object["metrics"] = ready.metrics;
+  return line(object);
 }
 
 }  // namespace vhostx::tools

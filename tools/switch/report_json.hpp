@@ -18,6 +18,6 @@ std::string json_event(const TimedEvent& event);
 /// {"event":"lane_moved","port":path,"seconds":t,"pair":0,"from_worker":0,"to_worker":1}
 std::string json_lane_moved(const LaneMoved& lane);
 /// All ports are open.
-std::string json_ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
+std::string json_ready(const Ready& ready, double seconds);
 
 }  // namespace vhostx::tools

@@ -19,11 +19,12 @@ void Reporter::write(const std::string& text) {
   output_lost_ = std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0;
 }
 
-void Reporter::ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds) {
+void Reporter::ready(const Ready& ready, double seconds) {
   before_ = take_snapshot_();
   live_at_ = seconds;
-  if (json_) return write(json_ready(sockets, memory, seconds) + "\n");
-  write(fmt::format("vhostx-switch: memory: {}\nvhostx-switch: ready, {} port{}; Ctrl-C ends it\n", memory,
+  if (json_) return write(json_ready(ready, seconds) + "\n");
+  if (!ready.metrics.empty()) write(fmt::format("vhostx-switch: metrics: {}\n", ready.metrics));
+  write(fmt::format("vhostx-switch: memory: {}\nvhostx-switch: ready, {} port{}; Ctrl-C ends it\n", ready.memory,
                     before_.ports.size(), before_.ports.size() == 1 ? "" : "s"));
 }
 

@@ -20,7 +20,7 @@ class Reporter {
   Reporter(const Options& options, std::function<Snapshot()> take_snapshot)
       : json_(options.json), period_s_(options.stats_s), take_snapshot_(std::move(take_snapshot)) {}
 
-  void ready(const std::vector<std::string>& sockets, const std::string& memory, double seconds);
+  void ready(const Ready& ready, double seconds);
   void events(const std::vector<TimedEvent>& events);
   void lanes(const std::vector<LaneMoved>& moved);
   /// The placement table, if what was told since the last time has changed it.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <vhostx/placement.hpp>
-#include <vhostx/vring_stats.hpp>
+#include <vhostx/vring.hpp>
 
 namespace vhostx::tools {
 
@@ -55,6 +55,17 @@ struct WorkerRow {
   int tid = 0;  ///< The kernel's.
 };
 
+/// Any vring.
+struct VringCounts {
+  std::uint16_t index = 0;
+  VringState state;
+  VringStats stats;
+  LoanState loans;
+  int node = no_node;  ///< Of the guest's memory.
+
+  bool is_from_guest() const noexcept { return (index & 1u) != 0; }
+};
+
 struct PortSnapshot {
   std::string name;
   bool is_tap = false;
@@ -69,7 +80,15 @@ struct PortSnapshot {
   VringStats from_guest;       ///< All queue pairs together.
   VringStats to_guest;
   SwitchDrops drops;
+  std::vector<VringCounts> vrings;  ///< All, by index; the TAP has none.
   std::vector<VringRow> placement;  ///< Started vrings, by index.
+};
+
+/// What does not change once the switch is ready.
+struct Ready {
+  std::vector<std::string> sockets;
+  std::string memory;   ///< For people: what memory EAL has.
+  std::string metrics;  ///< Where they are served; empty: nowhere.
 };
 
 struct Snapshot {

@@ -15,6 +15,7 @@
 #include <vhostx/numa.hpp>
 
 #include "tools/switch/eal_setup.hpp"
+#include "tools/switch/metrics_text.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -54,6 +55,7 @@ SwitchApp::SwitchApp(const Options& options, UniqueFd end_signals)
       reporter_(options_, [this] { return take_snapshot(); }) {}
 
 SwitchApp::~SwitchApp() {
+  metrics_.reset();
   stop_workers();
   ports_.reset();
   workers_.clear();
@@ -93,7 +95,16 @@ Result<void> SwitchApp::start_parts() {
   auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments});
   if (!ports) return ports.error();
   ports_ = *std::move(ports);
+  if (auto served = serve_metrics(); !served) return served;
   launch_workers(*lcores);
+  return {};
+}
+
+Result<void> SwitchApp::serve_metrics() {
+  if (!options_.metrics) return {};
+  auto server = MetricsServer::open(*options_.metrics, [this] { return metrics_text(take_snapshot()); });
+  if (!server) return server.error();
+  metrics_ = *std::move(server);
   return {};
 }
 
@@ -142,7 +153,7 @@ bool SwitchApp::run() {
   std::vector<std::string> sockets;
   for (const auto& port : options_.ports) sockets.push_back(port.path);
   ready_at_ = events_.seconds();
-  reporter_.ready(sockets, memory_, ready_at_);
+  reporter_.ready({sockets, memory_, metrics_ == nullptr ? "" : to_text(metrics_->address())}, ready_at_);
   while (wait() && !duration_over() && !reporter_.output_lost()) {
     report_events();
     reporter_.live(events_.seconds());

@@ -10,6 +10,7 @@
 #include "base/unique_fd.hpp"
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
+#include "tools/switch/metrics_server.hpp"
 #include "tools/switch/node_pools.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/port_set.hpp"
@@ -36,6 +37,7 @@ class SwitchApp {
  private:
   Result<void> start_parts();
   Result<void> make_pools(const std::vector<unsigned>& lcores, const PoolPlan& plan);
+  Result<void> serve_metrics();
   Result<void> make_workers(const std::vector<unsigned>& lcores);
   void launch_workers(const std::vector<unsigned>& lcores);
   void stop_workers();
@@ -56,7 +58,8 @@ class SwitchApp {
   std::vector<unsigned> running_;  ///< Lcores that run a worker.
   std::unique_ptr<PortSet> ports_;
   Reporter reporter_;
-  double ready_at_ = 0;  ///< --duration counts from here: start-up may take long on a busy machine.
+  std::unique_ptr<MetricsServer> metrics_;  ///< Its thread takes snapshots of all of the above.
+  double ready_at_ = 0;                     ///< --duration counts from here: start-up may take long on a busy machine.
   double aged_at_ = 0;
   bool eal_started_ = false;
   bool worker_failed_ = false;
