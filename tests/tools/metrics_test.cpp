@@ -14,27 +14,29 @@ namespace vhostx::tools {
 namespace {
 
 /// The text exposition format 0.0.4: samples by name and labels as written, types by family.
-struct Parsed {
+struct ReadBack {
   std::map<std::string, double> samples;
   std::map<std::string, std::string> types;
 };
 
 /// Fails the test where the text is not of that format: families are declared once, before their samples, which stand
 /// together.
-Parsed parse(const std::string& text) {
+ReadBack read_back(const std::string& text) {
   static const std::regex comment("# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.+)");
-  static const std::regex sample(
+  static const std::regex sample_line(
       "([a-zA-Z_:][a-zA-Z0-9_:]*)(\\{[a-zA-Z_]\\w*=\"(?:[^\"\\\\]|\\\\[\\\\\"n])*\""
       "(?:,[a-zA-Z_]\\w*=\"(?:[^\"\\\\]|\\\\[\\\\\"n])*\")*\\})? (-?[0-9]+)");
-  Parsed out;
+  ReadBack out;
   std::istringstream lines(text);
   std::string family;
   std::smatch match;
   for (std::string line; std::getline(lines, line);) {
     if (std::regex_match(line, match, comment)) {
       family = match[2];
-      if (match[1] == "TYPE") EXPECT_TRUE(out.types.emplace(family, match[3]).second) << line;
-    } else if (std::regex_match(line, match, sample)) {
+      if (match[1] == "TYPE") {
+        EXPECT_TRUE(out.types.emplace(family, match[3]).second) << line;
+      }
+    } else if (std::regex_match(line, match, sample_line)) {
       EXPECT_EQ(match[1], family) << line;
       EXPECT_TRUE(out.samples.emplace(match[1].str() + match[2].str(), std::stod(match[3])).second) << line;
     } else {
@@ -45,9 +47,9 @@ Parsed parse(const std::string& text) {
   return out;
 }
 
-std::uint64_t& at(VringStats& stats, VringCounter id) { return stats.values[static_cast<std::size_t>(id)]; }
+std::uint64_t& metric_counter(VringStats& stats, VringCounter id) { return stats.values[static_cast<std::size_t>(id)]; }
 
-Snapshot sample() {
+Snapshot metrics_sample() {
   Snapshot snapshot;
   snapshot.open_fds = 17;
   PortSnapshot port;
@@ -59,21 +61,21 @@ Snapshot sample() {
   port.vrings[1].state.started = true;
   port.vrings[1].loans.outstanding = 5;
   port.vrings[1].node = 1;
-  at(port.vrings[1].stats, VringCounter::packets) = 18446744073709551615u;
-  at(port.vrings[1].stats, VringCounter::drop_bad_header) = 9;
+  metric_counter(port.vrings[1].stats, VringCounter::packets) = 18446744073709551615u;
+  metric_counter(port.vrings[1].stats, VringCounter::drop_bad_header) = 9;
   port.drops.ring_full = 7;
   snapshot.ports.push_back(port);
   port = {};
   port.name = "tap0";
   port.is_tap = true;
-  at(port.to_guest, VringCounter::bytes) = 4;
+  metric_counter(port.to_guest, VringCounter::bytes) = 4;
   snapshot.ports.push_back(port);
   snapshot.mempools.push_back({0, 1, 8192, 3, "", {}});
   return snapshot;
 }
 
 TEST(MetricsText, IsOfTheFormat) {
-  const auto parsed = parse(metrics_text(sample()));
+  const auto parsed = read_back(metrics_text(metrics_sample()));
   const auto& samples = parsed.samples;
   const std::string labels = "{port=\"/tmp/a.sock\",vring=\"1\",direction=\"from_guest\"";
   EXPECT_EQ(samples.at("vhostx_port_connected{port=\"/tmp/a.sock\"}"), 1);
@@ -90,12 +92,12 @@ TEST(MetricsText, IsOfTheFormat) {
 }
 
 TEST(MetricsText, CountersEndInTotalAndNothingElseDoes) {
-  for (const auto& [name, type] : parse(metrics_text(sample())).types)
+  for (const auto& [name, type] : read_back(metrics_text(metrics_sample())).types)
     EXPECT_EQ(name.ends_with("_total"), type == "counter") << name;
 }
 
 TEST(MetricsText, HasEveryCounter) {
-  const auto text = metrics_text(sample());
+  const auto text = metrics_text(metrics_sample());
   for (const auto& row : vring_counters) {
     const auto name =
         row.is_drop ? std::string("cause=\"") + row.name + '"' : std::string("vhostx_vring_") + row.name + "_total{";
@@ -107,9 +109,9 @@ TEST(MetricsText, EscapesLabels) {
   EXPECT_EQ(escape_label("/tmp/a\"b\\c\nd"), "/tmp/a\\\"b\\\\c\\nd");
   EXPECT_EQ(escape_label("\xc3\xa4"), "\xc3\xa4");
   EXPECT_EQ(escape_label("a\xff"), "a\xef\xbf\xbd") << "no UTF-8";
-  auto snapshot = sample();
+  auto snapshot = metrics_sample();
   snapshot.ports[0].name = "a\"} 1\nvhostx_false 1";
-  EXPECT_EQ(parse(metrics_text(snapshot)).types.count("vhostx_false"), 0U);
+  EXPECT_EQ(read_back(metrics_text(snapshot)).types.count("vhostx_false"), 0U);
 }
 
 TEST(MetricsAddress, IsAUnixSocketOrALoopbackPort) {

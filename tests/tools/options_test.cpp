@@ -50,6 +50,13 @@ TEST(Options, Defaults) {
   EXPECT_EQ(options.port_count(), 1u);
 }
 
+TEST(Options, MetricsAreServedLocallyOnly) {
+  EXPECT_FALSE(good("--port a").metrics);
+  EXPECT_EQ(good("--port a --metrics unix:m").metrics->path, "m");
+  EXPECT_EQ(good("--port a --metrics 127.0.0.1:9109").metrics->port, 9109);
+  expect_refused("--port a --metrics 0.0.0.0:9109", "0.0.0.0:9109", "loopback only");
+}
+
 TEST(Options, Everything) {
   const auto options = good(
       "--port a,role=client,queues=4,zerocopy=off --port b,queues=128,zerocopy=on --mode mac --topology loop "
