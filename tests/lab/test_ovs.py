@@ -33,14 +33,14 @@ def driver_counts(guest):
 
 
 def check_statistics(ovs, name, guest):
-    """The statistics are read every few seconds: they are waited for."""
-    counts = driver_counts(guest)
+    """OVS reads the statistics every few seconds, and a guest may say something meanwhile: that they agree is waited for."""
 
     def agree():
-        seen = ovs.statistics(name)
-        return seen if all((seen.get(f"{way}_packets"), seen.get(f"{way}_bytes")) == counts[way] for way in counts) else None
+        seen, counts = ovs.statistics(name), driver_counts(guest)
+        same = all((seen.get(f"{way}_packets"), seen.get(f"{way}_bytes")) == counts[way] for way in counts)
+        return (seen, counts) if same else None
 
-    seen = wait_until(agree, f"{name}'s statistics to be {counts}, not {ovs.statistics(name)}")
+    seen, counts = wait_until(agree, f"{name}'s statistics to be {driver_counts(guest)}, not {ovs.statistics(name)}")
     for way in counts:
         check_equal(seen[f"{way}_q0_good_packets"], seen[f"{way}_packets"], f"{name}: {way} packets of queue 0, and of all")
         check_equal(seen[f"{way}_q0_good_bytes"], seen[f"{way}_bytes"], f"{name}: {way} bytes of queue 0, and of all")
