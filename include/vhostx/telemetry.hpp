@@ -39,12 +39,14 @@ class VHOSTX_EXPORT PublishedPort {
   /// out_of_memory.
   static Result<PublishedPort> publish(Port& port, std::string name = {});
 
+  /// The other one is empty then.
   PublishedPort(PublishedPort&&) noexcept;
   /// The one that was here before is withdrawn.
   PublishedPort& operator=(PublishedPort&&) noexcept;
   /// Waits for the request of this port that is being answered. Allowed from an event handler of the Port.
   ~PublishedPort();
 
+  /// As it was published.
   const std::string& name() const noexcept;
 
  private:
