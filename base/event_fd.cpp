@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/event_fd.hpp"
 
+#include <cassert>
 #include <cstdint>
 #include <fcntl.h>
 
@@ -38,6 +39,7 @@ void EventFd::signal() const noexcept {
 }
 
 bool EventFd::drain() const noexcept {
+  assert(!adopted_);
   std::uint64_t count = 0;
   return ::read(fd_.get(), &count, sizeof count) == sizeof count && count != 0;
 }

@@ -10,9 +10,9 @@
 namespace vhostx {
 
 /// Sets up what signal_peer() needs: a context for asynchronous I/O for each CPU, at most 16, once a process. They are
-/// the process's until it ends; a child after fork() has none, and prepares its own. Costs about 10 us and 8 KiB a
-/// context. Any thread. Error: system (no AIO in this kernel or sandbox, or fs.aio-max-nr is used up): signal_peer()
-/// works all the same, but a peer can make it wait.
+/// the process's until it ends; a child after fork() has none, and prepares its own. Costs about 10 us and a few
+/// pages of memory a context. Any thread. Error: system (no AIO in this kernel or sandbox, or fs.aio-max-nr is used
+/// up): signal_peer() works all the same, but a peer can make it wait.
 Result<void> prepare_peer_signals() noexcept;
 
 /// Adds 1 to the counter of an eventfd, unless it is full: then whoever waits for it is signalled already. Never waits

@@ -46,9 +46,9 @@ struct AvailWatch {
 /// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, pending and
 /// avail_watch of one vring are called by one thread at a time (asserted in debug builds); which thread may change
 /// between calls. Different vrings are independent. The other functions may be called from any thread. None but loans()
-/// and placement() allocates (but mbufs), locks, throws or logs; the only system call is the write to an eventfd: the
-/// call, when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and the control
-/// thread's, once, when a vring breaks.
+/// and placement() allocates (but mbufs), locks, throws or logs; the only system call is the one that signals an
+/// eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and
+/// the control thread's, once, when a vring breaks.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;

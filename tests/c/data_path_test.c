@@ -11,43 +11,13 @@
 #include "tests/c/check.h"
 #include "tests/c/event_log.h"
 #include "tests/c/fake_guest.h"
+#include "tests/c/stage.h"
 #include "tests/c/tests_in_c.h"
 
 enum { LENGTH = 60 };
 
-struct stage {
-  struct event_log log;
-  vhostx_backend* backend;
-  vhostx_port* port;
-  vhostx_vring* from;
-  vhostx_vring* to;
-  struct fake_guest* guest;
-};
-
-static struct stage* set_up(void) {
-  static struct stage stage;
-  fake_pool();
-  event_log_init(&stage.log);
-  stage.backend = vhostx_backend_create(NULL, NULL);
-  vhostx_port_options options;
-  vhostx_port_options_init(&options, sizeof options);
-  options.socket_path = fake_path("data");
-  stage.port = vhostx_port_open(stage.backend, &options, event_log_add, &stage.log, NULL);
-  stage.from = vhostx_port_from_guest(stage.port, 0);
-  stage.to = vhostx_port_to_guest(stage.port, 0);
-  stage.guest = fake_guest_connect(fake_path("data"));
-  event_log_until_started(&stage.log, 1);
-  return &stage;
-}
-
-static void tear_down(struct stage* stage) {
-  fake_guest_leave(stage->guest);
-  vhostx_port_close(stage->port);
-  vhostx_backend_destroy(stage->backend);
-}
-
 void packets_go_both_ways(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("data", false);
   fake_guest_transmit(stage->guest, 0x11, LENGTH);
   fake_guest_transmit(stage->guest, 0x22, LENGTH);
   fake_guest_post(stage->guest, 2048);
@@ -75,7 +45,7 @@ void packets_go_both_ways(void) {
 }
 
 void a_kick_ends_a_wait(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("data", false);
   vhostx_error error;
   vhostx_waiter* const waiter = vhostx_waiter_create(&error);
   CHECK(vhostx_waiter_watch(waiter, stage->from, &error) == VHOSTX_OK);
@@ -113,7 +83,7 @@ void descriptors_and_calls_end_a_wait(void) {
 }
 
 void a_lying_driver_breaks_its_vring(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("data", false);
   fake_guest_lie(stage->guest);
   struct rte_mbuf* packet;
   CHECK(vhostx_vring_dequeue_burst(stage->from, fake_pool(), &packet, 1) == 0);
@@ -125,7 +95,7 @@ void a_lying_driver_breaks_its_vring(void) {
 }
 
 void counters_are_written_as_far_as_there_is_room(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("data", false);
   fake_guest_transmit(stage->guest, 1, LENGTH);
   fake_guest_transmit(stage->guest, 1, 2);  // too short for an Ethernet header
   struct rte_mbuf* packets[2];

@@ -57,6 +57,14 @@ struct closing {
   vhostx_port* port;
 };
 
+/// Its control side runs in vhostx_backend_run_control().
+static vhostx_backend* backend_of_ours(void) {
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
+  return vhostx_backend_create(&options, NULL);
+}
+
 static void close_at_once(vhostx_port* port, const vhostx_event* event, void* user) {
   struct closing* const closing = user;
   if (event->kind != VHOSTX_EVENT_CONNECTED) return;
@@ -68,10 +76,7 @@ static void close_at_once(vhostx_port* port, const vhostx_event* event, void* us
 void a_handler_may_close_its_port(void) {
   struct closing closing = {.port = NULL};
   atomic_init(&closing.closed, false);
-  vhostx_backend_options options;
-  vhostx_backend_options_init(&options, sizeof options);
-  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
-  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_backend* const backend = backend_of_ours();
   vhostx_port* const port = open_port(backend, "closes", close_at_once, &closing);
   const int peer = fake_connect(fake_path("closes"));
   while (!atomic_load(&closing.closed)) vhostx_backend_run_control(backend, 100);
@@ -154,10 +159,7 @@ void lines_are_logged(void) {
 void an_application_runs_the_control_side(void) {
   static struct event_log log;
   event_log_init(&log);
-  vhostx_backend_options options;
-  vhostx_backend_options_init(&options, sizeof options);
-  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
-  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_backend* const backend = backend_of_ours();
   vhostx_port* const port = open_port(backend, "own", event_log_add, &log);
   const int peer = fake_connect(fake_path("own"));
   while (log.count == 0) vhostx_backend_run_control(backend, 100);  // events come on this thread

@@ -9,8 +9,8 @@
 #include <vhostx/vhostx.h>
 
 #include "tests/c/check.h"
-#include "tests/c/event_log.h"
 #include "tests/c/fake_guest.h"
+#include "tests/c/stage.h"
 #include "tests/c/tests_in_c.h"
 
 void mempools_are_made_by_node(void) {
@@ -74,24 +74,14 @@ static void look_at(const vhostx_vring* vring) {
 }
 
 void placements_are_told(void) {
-  static struct event_log log;
-  event_log_init(&log);
-  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
-  vhostx_port_options options;
-  vhostx_port_options_init(&options, sizeof options);
-  options.socket_path = fake_path("placed");
-  vhostx_port* const port = vhostx_port_open(backend, &options, event_log_add, &log, NULL);
-  struct fake_guest* const guest = fake_guest_connect(fake_path("placed"));
-  event_log_until_started(&log, 1);
+  struct stage* const stage = set_up("placed", false);
   vhostx_error error;
-  CHECK(vhostx_port_look_at_placement(port, &error) == VHOSTX_OK);
-  look_at(vhostx_port_from_guest(port, 0));
-  vhostx_memory_placement* const memory = vhostx_port_get_memory_placement(port, &error);
+  CHECK(vhostx_port_look_at_placement(stage->port, &error) == VHOSTX_OK);
+  look_at(stage->from);
+  vhostx_memory_placement* const memory = vhostx_port_get_memory_placement(stage->port, &error);
   if (CHECK(memory != NULL && memory->count == 1))
     CHECK(memory->regions[0]->guest_address == 0x40000000 && memory->regions[0]->bytes == 8U << 20 &&
           memory->regions[0]->page_bytes >= 4096);
   vhostx_memory_placement_free(memory);
-  fake_guest_leave(guest);
-  vhostx_port_close(port);
-  vhostx_backend_destroy(backend);
+  tear_down(stage);
 }

@@ -10,42 +10,10 @@
 #include "tests/c/check.h"
 #include "tests/c/event_log.h"
 #include "tests/c/fake_guest.h"
+#include "tests/c/stage.h"
 #include "tests/c/tests_in_c.h"
 
 enum { LENGTH = 1500 };
-
-struct stage {
-  struct event_log log;
-  vhostx_backend* backend;
-  vhostx_port* port;
-  vhostx_vring* from;
-  vhostx_vring* to;
-  struct fake_guest* guest;
-};
-
-static struct stage* set_up(void) {
-  static struct stage stage;
-  fake_pool();
-  event_log_init(&stage.log);
-  stage.backend = vhostx_backend_create(NULL, NULL);
-  vhostx_port_options options;
-  vhostx_port_options_init(&options, sizeof options);
-  options.socket_path = fake_path("lends");
-  options.zero_copy = true;
-  options.loan_timeout_ms = 0;
-  stage.port = vhostx_port_open(stage.backend, &options, event_log_add, &stage.log, NULL);
-  stage.from = vhostx_port_from_guest(stage.port, 0);
-  stage.to = vhostx_port_to_guest(stage.port, 0);
-  stage.guest = fake_guest_connect(fake_path("lends"));
-  event_log_until_started(&stage.log, 1);
-  return &stage;
-}
-
-static void tear_down(struct stage* stage) {
-  if (stage->guest != NULL) fake_guest_leave(stage->guest);
-  vhostx_port_close(stage->port);
-  vhostx_backend_destroy(stage->backend);
-}
 
 static vhostx_loan_state loans(const vhostx_vring* vring) {
   vhostx_loan_state state;
@@ -54,7 +22,7 @@ static vhostx_loan_state loans(const vhostx_vring* vring) {
 }
 
 void packets_are_lent(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("lends", true);
   fake_guest_transmit(stage->guest, 0x33, LENGTH);
   struct rte_mbuf* packet = NULL;
   if (CHECK(vhostx_vring_dequeue_burst(stage->from, fake_pool(), &packet, 1) == 1)) {
@@ -69,7 +37,7 @@ void packets_are_lent(void) {
 }
 
 void buffers_are_borrowed_and_committed(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("lends", true);
   fake_guest_post(stage->guest, 2048);
   struct rte_mbuf* buffer = NULL;
   if (CHECK(vhostx_vring_borrow_burst(stage->to, fake_pool(), &buffer, 1) == 1)) {
@@ -82,7 +50,7 @@ void buffers_are_borrowed_and_committed(void) {
 }
 
 void loans_are_recalled(void) {
-  struct stage* const stage = set_up();
+  struct stage* const stage = set_up("lends", true);
   fake_guest_transmit(stage->guest, 0x55, LENGTH);
   struct rte_mbuf* packet = NULL;
   if (CHECK(vhostx_vring_dequeue_burst(stage->from, fake_pool(), &packet, 1) == 1)) {

@@ -28,7 +28,7 @@ struct Failure {
 
 // What the manual pages name. Not EAGAIN where the kernel says it of full or empty queues alone; not FIONBIO and
 // timerfd_settime, which fail on no descriptor that is open; not what Asio does when a loop begins and never looks at:
-// two epoll_ctl, and the write to an eventfd that is new.
+// two epoll_ctl, and the signal of an eventfd that is new.
 const std::vector<Failure>& failures() {
   static const std::vector<Failure> all{
       {Call::allocation, {0}},

@@ -114,7 +114,7 @@ int vhostx_port_get_info(const vhostx_port* port, vhostx_port_info* info, size_t
 int vhostx_port_look_at_placement(vhostx_port* port, vhostx_error* error);
 
 /// Where the guest's memory lies, region by region; the caller's, to be freed with vhostx_memory_placement_free().
-/// Waits for the control thread. Null: VHOSTX_OUT_OF_MEMORY. Any thread.
+/// Asks the kernel for each region: not for the data path. Null: VHOSTX_OUT_OF_MEMORY. Any thread.
 vhostx_memory_placement* vhostx_port_get_memory_placement(const vhostx_port* port, vhostx_error* error);
 
 #ifdef __cplusplus

@@ -6,7 +6,7 @@
 /// vhostx_vring_set_notifications(), vhostx_vring_pending() and vhostx_vring_get_avail_watch() of one vring are called
 /// by one thread at a time; which thread may change between calls. Different vrings are independent. The other
 /// functions may be called from any thread. None but vhostx_vring_get_loans() and vhostx_vring_get_placement()
-/// allocates (but mbufs), locks or logs; the only system call is the write to an eventfd.
+/// allocates (but mbufs), locks or logs; the only system call is the one that signals an eventfd.
 #pragma once
 
 #include <stdbool.h>
