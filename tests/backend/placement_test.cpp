@@ -52,6 +52,12 @@ TEST_F(PlacedPort, KnowsRegions) {
   EXPECT_NE(sample.absent, 0U) << "what the guest has not touched is not allocated by looking";
 }
 
+TEST_F(PlacedPort, ForgetsTheRegionsOfAFrontEndThatLeft) {
+  machine.reset();
+  fixture.events.until<FrontEndDisconnected>();
+  EXPECT_TRUE(fixture.port->memory_placement().empty());
+}
+
 TEST(MemoryPlacement, IsToldWhileTheControlThreadIsHeldUp) {
   TemporaryFolder folder;
   auto backend = must(Backend::create());

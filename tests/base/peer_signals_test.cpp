@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <fcntl.h>
 #include <functional>
+#include <poll.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -32,7 +33,9 @@ UniqueFd blocking_event() { return UniqueFd(::eventfd(0, EFD_CLOEXEC)); }
 void fill(const UniqueFd& event) { ASSERT_EQ(::write(event.get(), &most, sizeof most), 8); }
 
 std::uint64_t taken(const UniqueFd& event) {
+  pollfd signalled{event.get(), POLLIN, 0};
   std::uint64_t count = 0;
+  if (::poll(&signalled, 1, 0) != 1) return 0;
   return ::read(event.get(), &count, sizeof count) == sizeof count ? count : 0;
 }
 
