@@ -60,7 +60,7 @@ def vhostx(bench, switch_binary, binary):
     listed = json.loads(run_probe(binary, "--list", "--json"))
     check_equal([one["id"] for one in report["checks"]], [one["id"] for one in listed], "checks that were run")
     print(run_probe(binary, b, "--only", "connection.*", *PATIENT), flush=True)
-    check_equal(switch.open_fds(), fds, "descriptors after all checks")
+    switch.wait_fds(fds, "descriptors after all checks")
     switch.finish()
     looping = VhostSwitch(bench, switch_binary, [f"{a},queues=2"], mode="io", extra=["--topology", "loop"])
     report = json.loads(run_probe(binary, a, "--json", *PATIENT))

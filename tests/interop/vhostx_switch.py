@@ -38,6 +38,13 @@ class VhostSwitch:
     def open_fds(self):
         return open_fds(self.pid)
 
+    def wait_fds(self, expected, what):
+        """A front-end that has left is no longer connected before all that it passed is closed: that is waited for."""
+        try:
+            wait_until(lambda: self.open_fds() == expected, what)
+        except Failure as failure:
+            raise Failure(f"{failure}: {self.open_fds()}, expected {expected}") from None
+
     def _read(self):
         """Appends the whole lines that came since the last call."""
         text = self.process.log(self.read_to)
