@@ -50,7 +50,9 @@ struct VringFacts {
   void* used;
   std::uint64_t log_address;
   int call_fd;
-  int kick_fd;  ///< -1 until the ring has started; vring_state_changed comes once more then.
+  /// -1 until vring_state_changed has told that the ring started (it comes once more then). A number of its own, which
+  /// is closed only when the next vring_state_changed of the queue, or destroy_connection, has returned.
+  int kick_fd;
   std::uint16_t size;
 };
 static_assert(sizeof(VringFacts) == 48 && offsetof(VringFacts, call_fd) == 32 && offsetof(VringFacts, kick_fd) == 36 &&

@@ -22,8 +22,7 @@ std::uint64_t take_calls(DeviceQueue& queue) noexcept {
 }
 
 std::uint64_t take_drops(DeviceQueue& queue) noexcept {
-  const std::uint64_t drops =
-      queue.vring->count(VringCounter::drop_too_large) + queue.vring->count(VringCounter::drop_bad_offload);
+  const std::uint64_t drops = dropped_for_good(*queue.vring);
   return drops - std::exchange(queue.drops_seen, drops);
 }
 

@@ -22,9 +22,11 @@ void Device::attach(Port& port, std::uint64_t flags, const DeviceOps* ops) {
     queue.flags = flags;
     queue.ops = ops;
     queue.calls_seen = queue.vring->count(VringCounter::calls);
-    queue.drops_seen = queue.vring->stats().dropped();
+    queue.drops_seen = dropped_for_good(*queue.vring);
     queue.statistics.reset();
+    queue.vring->set_notifications(true);  // until the application says otherwise, of each device anew
   }
+  for (std::uint16_t i = 0; i < queues_max; ++i) show_kick(i, -1);
   const std::lock_guard guard(lock_);
   port_ = &port;
   flags_ = flags;
@@ -41,6 +43,7 @@ void Device::detach() {
     queue.vring = nullptr;
     queue.ops = nullptr;
   }
+  for (std::uint16_t i = 0; i < queues_max; ++i) show_kick(i, -1);
 }
 
 std::uint64_t Device::flags() const {

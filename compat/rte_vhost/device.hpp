@@ -63,6 +63,9 @@ class Device {
   /// The queue that bursts and other calls of the data path use; null: no such queue.
   DeviceQueue* queue(std::uint16_t index) noexcept { return index < queues_max ? &queues_[index] : nullptr; }
   std::uint64_t flags() const;
+  /// The queue's kick descriptor, as the application has been told; -1: none. The Driver owns it.
+  int kick_fd(std::uint16_t index) const noexcept { return kick_fds_[index].load(std::memory_order_acquire); }
+  void show_kick(std::uint16_t index, int fd) noexcept { kick_fds_[index].store(fd, std::memory_order_release); }
 
   /// `use(port)`, while the port is there; `otherwise`: it is not.
   template <typename Answer, typename Use>
@@ -76,7 +79,13 @@ class Device {
   Port* port_ = nullptr;
   std::uint64_t flags_ = 0;
   std::array<DeviceQueue, queues_max> queues_;
+  std::array<std::atomic<int>, queues_max> kick_fds_{};  // set by attach()
 };
+
+/// Packets that were dropped because this guest can never take them: rte_vhost_enqueue_burst() counts them as taken.
+inline std::uint64_t dropped_for_good(const Vring& vring) noexcept {
+  return vring.count(VringCounter::drop_too_large) + vring.count(VringCounter::drop_bad_offload);
+}
 
 /// Which vids are in use. Any thread; find_device() takes no lock.
 class DeviceTable {

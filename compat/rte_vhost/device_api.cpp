@@ -100,8 +100,8 @@ int rte_vhost_get_negotiated_protocol_features(int vid, std::uint64_t* features)
 
 int rte_vhost_get_vhost_vring(int vid, std::uint16_t queue, VringFacts* vring) {
   if (vring == nullptr) return -1;
-  return with_vring(vid, queue, -1, [vring](const vhostx::Vring& of) {
-    *vring = {.call_fd = -1, .kick_fd = of.kick_fd(), .size = of.size()};
+  return with_vring(vid, queue, -1, [=](const vhostx::Vring& of) {
+    *vring = {.call_fd = -1, .kick_fd = find_device(vid)->kick_fd(queue), .size = of.size()};
     return 0;
   });
 }
@@ -115,7 +115,7 @@ int rte_vhost_enable_guest_notification(int vid, std::uint16_t queue, int enable
 
 std::uint32_t rte_vhost_rx_queue_count(int vid, std::uint16_t queue) {
   return with_locked(vid, queue, std::uint32_t{0}, [](vhostx::Vring& vring) {
-    return vring.is_from_guest() ? std::uint32_t{vring.pending()} : std::uint32_t{0};
+    return vring.is_from_guest() && vring.state().enabled ? std::uint32_t{vring.pending()} : std::uint32_t{0};
   });
 }
 

@@ -2,6 +2,7 @@
 #include "compat/rte_vhost/driver.hpp"
 
 #include <functional>
+#include <new>
 #include <utility>
 
 #include "compat/rte_vhost/say.hpp"
@@ -13,11 +14,20 @@ constexpr std::uint64_t protocol_status = std::uint64_t{1} << 16;  // VHOST_USER
 constexpr std::uint8_t driver_ok = 4;                              // VIRTIO 1.2, 2.1
 
 // VIRTIO_NET_F_GUEST_USO4, _GUEST_USO6 and _HOST_USO (VIRTIO 1.3, 5.1.3) are younger than DPDK 22.11: an application
-// that was made for it knows no UDP segments, unless it asks for them.
-constexpr std::uint64_t unknown_then = std::uint64_t{7} << 54;
+// that was made for it knows no UDP segments, unless it asks for them. So is VIRTIO_F_RING_RESET (6.1), and with it
+// that one queue stops by itself.
+constexpr std::uint64_t unknown_then = std::uint64_t{7} << 54 | std::uint64_t{1} << 40;
 
-void say_call(const std::string& path, const char* call, int vid, const std::string& more = "") {
-  if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid) + more);
+void say_call(const std::string& path, const char* call, int vid) noexcept try {
+  if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid));
+} catch (const std::bad_alloc&) {  // what is to be done is done all the same
+}
+
+void say_queue(const std::string& path, int vid, std::uint16_t index, bool enabled) noexcept try {
+  if (says_all())
+    say(LogLevel::debug, path + ": vring_state_changed, vid " + std::to_string(vid) + ", queue " +
+                             std::to_string(index) + (enabled ? " on" : " off"));
+} catch (const std::bad_alloc&) {
 }
 
 }  // namespace
@@ -55,10 +65,11 @@ int Driver::protocol_features(std::uint64_t& features) const {
 
 Result<void> Driver::start(Backend& backend, std::function<void()> woken) {
   const std::lock_guard guard(settings_lock_);
+  if (closed_) return Error{ErrorCode::busy, "another thread unregisters it"};
   if (port_ != nullptr) return Error{ErrorCode::busy, "it was started before"};
   auto port = backend.open_port(options_, [self = shared_from_this(), woken](Port& opened, const PortEvent& event) {
     self->open_port_.store(&opened, std::memory_order_relaxed);
-    self->facts_.note(event);
+    if (!self->facts_.note(opened, event)) return;
     self->changed_.store(true, std::memory_order_release);
     woken();
   });
@@ -67,23 +78,36 @@ Result<void> Driver::start(Backend& backend, std::function<void()> woken) {
   return {};
 }
 
-void Driver::close() {
-  std::unique_ptr<Port> port;
-  {
-    const std::lock_guard guard(settings_lock_);
-    port = std::move(port_);
-  }
+bool Driver::close() {
+  std::unique_ptr<Port> port;  // ends after the lock
+  const std::lock_guard guard(settings_lock_);
+  if (std::exchange(closed_, true)) return false;
+  port = std::move(port_);
+  return true;
 }
 
 // ---- callbacks: one at a time ----
 
 void Driver::retire() {
+  const std::lock_guard guard(callbacks_);
   if (vid_ >= 0) farewell();
+  detach();  // where it is a callback of that farewell which unregisters
   retired_ = true;
 }
 
 void Driver::reconcile() {
+  const std::lock_guard guard(callbacks_);
   if (!changed_.exchange(false, std::memory_order_acquire) || retired_) return;
+  try {
+    look();
+  } catch (...) {
+    changed_.store(true, std::memory_order_release);
+    throw;
+  }
+}
+
+// What is taken from the board must not get lost: only what may be done again throws, and it comes last.
+void Driver::look() {
   const Facts facts = facts_.take();
   if (vid_ >= 0 && (!facts.connected || facts.connection != connection_)) farewell();
   if (!facts.connected) return;
@@ -93,7 +117,7 @@ void Driver::reconcile() {
   if (running_ && (facts.fallen & told_enabled_).any()) leave();
   if (vid_ >= 0) tell_features(facts.features);
   tell_queues(facts);
-  if (vid_ >= 0 && !running_ && may_enter(facts)) enter();
+  if (vid_ >= 0 && !running_ && may_enter()) enter();
 }
 
 void Driver::welcome(const Facts& facts) {
@@ -108,6 +132,7 @@ void Driver::welcome(const Facts& facts) {
   }
   calls_ = ops == nullptr ? DeviceOps{} : *ops;
   told_features_ = 0;
+  attached_ = vid_;
   find_device(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
   if (calls_.new_connection == nullptr || calls_.new_connection(vid_) >= 0) return;
   static std::atomic<bool> said{false};
@@ -119,13 +144,21 @@ void Driver::farewell() {
   const int vid = std::exchange(vid_, -1);
   if (vid < 0) return;  // the callback unregistered its own driver
   if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid);
+  detach();
+}
+
+void Driver::detach() {
+  const int vid = std::exchange(attached_, -1);
+  if (vid < 0) return;
   find_device(vid)->detach();
   devices().release(vid);
   told_enabled_.reset();
+  for (UniqueFd& kick : kicks_) kick.reset();
 }
 
 void Driver::leave() {
   if (!std::exchange(running_, false)) return;
+  tell_again_ = true;
   say_call(path(), "destroy_device", vid_);
   if (calls_.destroy_device != nullptr) calls_.destroy_device(vid_);
 }
@@ -138,35 +171,33 @@ void Driver::tell_features(std::uint64_t features) {
 // A queue that has started is told once more: its kick descriptor is known from then on.
 void Driver::tell_queues(const Facts& facts) {
   const QueueSet enabled = facts.ready & facts.enabled;
+  const bool again = std::exchange(tell_again_, false);
   for (std::uint16_t i = 0; i < queues_max && vid_ >= 0; ++i) {
     if (facts.fallen[i] && told_enabled_[i]) tell_queue(i, false);
     if (vid_ < 0) return;
-    if (enabled[i] != told_enabled_[i] || (enabled[i] && facts.started[i])) tell_queue(i, enabled[i]);
+    if (enabled[i] != told_enabled_[i] || (enabled[i] && (again || facts.started[i]))) tell_queue(i, enabled[i]);
   }
 }
 
+// The kick descriptor that the application knows is closed when it has heard of the next one, or of none.
 void Driver::tell_queue(std::uint16_t index, bool enabled) {
   told_enabled_.set(index, enabled);
-  say_call(path(), "vring_state_changed", vid_, ", queue " + std::to_string(index) + (enabled ? " on" : " off"));
+  const UniqueFd before = std::exchange(kicks_[index], enabled ? facts_.copy_kick(index) : UniqueFd());
+  find_device(vid_)->show_kick(index, kicks_[index].get());
+  say_queue(path(), vid_, index, enabled);
   if (calls_.vring_state_changed != nullptr) calls_.vring_state_changed(vid_, index, enabled ? 1 : 0);
 }
 
 // As DPDK's library has it: the first queue pair is enough, and the driver is ready where the front-end says whether.
-bool Driver::may_enter(const Facts& facts) const {
+bool Driver::may_enter() const {
   if (!told_enabled_[0] || !told_enabled_[1]) return false;
-  const auto protocol =
-      find_device(vid_)->with_port([](Port& port) { return port.info().protocol_features; }, std::uint64_t{0});
-  return (protocol & protocol_status) == 0 || (facts.status & driver_ok) != 0;
+  const PortInfo info = open_port_.load(std::memory_order_relaxed)->info();
+  return (info.protocol_features & protocol_status) == 0 || (info.status & driver_ok) != 0;
 }
 
 // The application will ask for the node: by now it is to be known.
 void Driver::enter() {
-  find_device(vid_)->with_port(
-      [](Port& port) {
-        port.look_at_placement();
-        return true;
-      },
-      false);
+  open_port_.load(std::memory_order_relaxed)->look_at_placement();
   say_call(path(), "new_device", vid_);
   const bool taken = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;
   running_ = taken && vid_ >= 0;

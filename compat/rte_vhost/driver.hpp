@@ -3,6 +3,7 @@
 // connected there.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -33,42 +34,52 @@ class Driver : public std::enable_shared_from_this<Driver> {
   int protocol_features(std::uint64_t& features) const;
   /// `woken` is called on the control thread whenever reconcile() has something to do.
   Result<void> start(Backend& backend, std::function<void()> woken);
-  /// Under the lock of callbacks. Ends the device with its callbacks; reconcile() does nothing more.
+  /// Ends the device with its callbacks; reconcile() does nothing more. Waits for a callback of this driver on another
+  /// thread.
   void retire();
-  /// After retire(), without that lock: waits for the control thread.
-  void close();
+  /// After retire(). Waits for the control thread. False: another thread has done it, or is at it.
+  bool close();
 
-  /// Event thread, under the lock of callbacks: brings what the application was told in line with what is.
+  /// Event thread: brings what the application was told in line with what is. Where memory is out it throws, and wants
+  /// to be called again.
   void reconcile();
 
  private:
+  void look();
   void welcome(const Facts& facts);
   void farewell();
+  void detach();
   void leave();
   void tell_queues(const Facts& facts);
   void tell_queue(std::uint16_t index, bool enabled);
   void tell_features(std::uint64_t features);
   void enter();
-  bool may_enter(const Facts& facts) const;
+  bool may_enter() const;
 
-  mutable std::mutex settings_lock_;  // options_ before the start, ops_, port_
+  mutable std::mutex settings_lock_;  // options_ before the start, ops_, port_, closed_
   PortOptions options_;
   const std::uint64_t flags_;
   const DeviceOps* ops_ = nullptr;
   std::unique_ptr<Port> port_;
+  bool closed_ = false;
 
   FactBoard facts_;
   std::atomic<Port*> open_port_{nullptr};  // as events name it, which may be before port_ is set
   std::atomic<bool> changed_{false};
 
-  // Under the lock of callbacks.
+  // Held while the application is called, and for all below. Recursive: a callback may unregister its own driver. One
+  // for each driver: a callback may wait for a thread that unregisters another one (Open vSwitch's do).
+  std::recursive_mutex callbacks_;
   bool retired_ = false;
-  int vid_ = -1;
+  int vid_ = -1;                  // what the application knows
+  int attached_ = -1;             // the vid whose device has the port: a little longer
   std::uint64_t connection_ = 0;  // whose device it is
   DeviceOps calls_{};             // of this connection, null where there is none
   bool running_ = false;          // between new_device and destroy_device
   std::uint64_t told_features_ = 0;
   QueueSet told_enabled_;
+  bool tell_again_ = false;  // all queues that are on: applications forget them with the device
+  std::array<UniqueFd, queues_max> kicks_;
 };
 
 }  // namespace vhostx::compat

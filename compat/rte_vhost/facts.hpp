@@ -3,12 +3,15 @@
 // and calls the application. Of bounded size, however much happens between two looks: what must not be missed sticks.
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <mutex>
 
 #include <vhostx/events.hpp>
+#include <vhostx/port.hpp>
 
+#include "base/unique_fd.hpp"
 #include "compat/rte_vhost/device.hpp"
 
 namespace vhostx::compat {
@@ -19,7 +22,6 @@ struct Facts {
   std::uint64_t connection = 0;  ///< Counts connections.
   bool connected = false;
   std::uint64_t features = 0;
-  std::uint8_t status = 0;
   QueueSet ready;
   QueueSet enabled;
   QueueSet fallen;   ///< Were not ready since the last look, whatever they are now.
@@ -28,16 +30,22 @@ struct Facts {
 
 class FactBoard {
  public:
-  /// Control thread.
-  void note(const PortEvent& event);
+  FactBoard() { kicks_.fill(-1); }
+
+  /// Control thread. False: nothing that the application is told of.
+  bool note(Port& port, const PortEvent& event);
   /// All of it, and what sticks begins anew.
   Facts take();
+  /// The queue's kick descriptor, under a number of its own: the port closes its own before an application can have
+  /// heard of it. None: the queue has not started, its driver polls, or the process has no number left.
+  UniqueFd copy_kick(std::uint16_t index);
 
  private:
-  void apply(const PortEvent& event);
+  bool apply(Port& port, const PortEvent& event);
 
   std::mutex lock_;
   Facts facts_;
+  std::array<int, queues_max> kicks_;  // the port's, of queues that run
 };
 
 }  // namespace vhostx::compat

@@ -19,6 +19,11 @@ std::uint8_t* allocate(std::uint32_t bytes) noexcept {
   return static_cast<std::uint8_t*>(rte_malloc("vhostx-linear", info_bytes + bytes, RTE_CACHE_LINE_SIZE));
 }
 
+rte_iova_t io_address(const void* memory) noexcept {
+  const rte_iova_t begin = rte_malloc_virt2iova(memory);
+  return begin == RTE_BAD_IOVA ? RTE_BAD_IOVA : begin + info_bytes;
+}
+
 void copy_chain(const rte_mbuf* packet, std::uint8_t* to) noexcept {
   for (; packet != nullptr; packet = packet->next)
     to = std::copy_n(rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len, to);
@@ -42,7 +47,7 @@ bool make_linear(rte_mbuf* packet, bool allowed) noexcept {
   info->free_cb = free_buffer;
   info->fcb_opaque = memory;
   rte_mbuf_ext_refcnt_set(info, 1);
-  rte_pktmbuf_attach_extbuf(packet, buffer, rte_malloc_virt2iova(memory) + info_bytes, bytes, info);
+  rte_pktmbuf_attach_extbuf(packet, buffer, io_address(memory), bytes, info);
   packet->data_off = headroom;
   packet->data_len = static_cast<std::uint16_t>(length);
   return true;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "compat/rte_vhost/runtime.hpp"
 
+#include <chrono>
 #include <cstring>
+#include <exception>
+#include <new>
+#include <thread>
 #include <utility>
 
 #include <rte_lcore.h>
@@ -36,26 +40,24 @@ Result<void> Runtime::start(Driver& driver) {
 bool Runtime::remove(const char* path) {
   const auto driver = find(path);
   if (driver == nullptr) return false;
-  {
-    const std::lock_guard guard(callbacks_);
-    driver->retire();
-  }
-  driver->close();
+  driver->retire();
+  if (!driver->close()) return false;
   const std::lock_guard guard(drivers_lock_);
   return drivers_.erase(driver->path()) != 0;
 }
 
 // The Backend is made on the event thread: its control thread inherits from that one to run on CPUs which no lcore has.
+// Where it could not be made, the next start tries again.
 Result<void> Runtime::start_thread() {
   std::unique_lock lock(thread_lock_);
-  if (!thread_started_) {
+  if (thread_ == Thread::none) {
     pthread_t thread;
     if (const int error = rte_ctrl_thread_create(&thread, "vhostx-events", nullptr, thread_main, this); error != 0)
       return Error{ErrorCode::system, std::string("no event thread: ") + std::strerror(-error), -error};
     pthread_detach(thread);
-    thread_started_ = true;
+    thread_ = Thread::starting;
   }
-  changed_.wait(lock, [this] { return backend_ != nullptr || !backend_error_.message.empty(); });
+  changed_.wait(lock, [this] { return thread_ != Thread::starting; });
   if (backend_ == nullptr) return backend_error_;
   return {};
 }
@@ -63,30 +65,45 @@ Result<void> Runtime::start_thread() {
 void* Runtime::thread_main(void* self) {
   auto& runtime = *static_cast<Runtime*>(self);
   auto backend = Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info});
+  const bool made = backend.ok();
   {
     const std::lock_guard guard(runtime.thread_lock_);
-    if (backend)
+    runtime.thread_ = made ? Thread::serving : Thread::none;
+    if (made)
       runtime.backend_ = std::move(backend).value();
     else
       runtime.backend_error_ = std::move(backend).error();
   }
   runtime.changed_.notify_all();
-  if (runtime.backend_ != nullptr) runtime.serve();
+  if (made) runtime.serve();
   return nullptr;
 }
 
 void Runtime::serve() {
+  constexpr std::chrono::milliseconds pause{100};
   for (;;) {
     {
       std::unique_lock lock(thread_lock_);
       changed_.wait(lock, [this] { return work_; });
       work_ = false;
     }
-    for (const auto& driver : drivers()) {
-      const std::lock_guard guard(callbacks_);
-      driver->reconcile();
-    }
+    if (look_at_all()) continue;
+    std::this_thread::sleep_for(pause);
+    wake();
   }
+}
+
+// False: there was no memory for some of it.
+bool Runtime::look_at_all() try {
+  bool all = true;
+  for (const auto& driver : drivers()) try {
+      driver->reconcile();
+    } catch (const std::exception&) {
+      all = false;
+    }
+  return all;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 void Runtime::wake() {

@@ -37,6 +37,7 @@ class Runtime {
   Result<void> start_thread();
   static void* thread_main(void* self);
   void serve();
+  bool look_at_all();
   void wake();
   std::vector<std::shared_ptr<Driver>> drivers();
 
@@ -45,13 +46,10 @@ class Runtime {
 
   std::mutex thread_lock_;  // all below
   std::condition_variable changed_;
-  bool thread_started_ = false;
+  enum class Thread { none, starting, serving } thread_ = Thread::none;
   bool work_ = false;
   std::unique_ptr<Backend> backend_;
   Error backend_error_;
-
-  /// Held while the application is called. Recursive: a callback may unregister its own driver.
-  std::recursive_mutex callbacks_;
 };
 
 }  // namespace vhostx::compat

@@ -13,6 +13,9 @@ std::variant<Options, tools::EarlyExit> parse_options(const std::vector<std::str
                "hostile");
   Options options;
   app.add_option("switch", options.program, "The vhostx-switch that is attacked");
+  app.add_flag(
+      "--others-only", options.others_only,
+      "Looks after everybody else, and not at what becomes of the attacker: for a program that says no reasons");
   app.add_option("--group", options.group, "The attacks of one group");
   app.add_option("--only", options.only, "Attacks of this name, such as rings.avail-jumps; * and ? stand for others");
   app.add_flag("--list", options.list, "Prints the attacks, their CVEs and what is expected, and makes none");

@@ -133,11 +133,11 @@ Marks marks_of(Stage& stage, const Attack& attack) {
   return marks;
 }
 
-void attack_and_judge(Stage& stage, const Attack& attack, Finding& finding) try {
+void attack_and_judge(Stage& stage, const Attack& attack, bool others_only, Finding& finding) try {
   Verdict verdict(stage, attack, marks_of(stage, attack), finding);
   Attacker attacker(stage, attack.port);
   attack.run(attacker);
-  verdict.judge(attacker);
+  if (!others_only) verdict.judge(attacker);
 } catch (const tools::probe::Decided& decided) {
   finding.complaints.push_back("during the attack: " + decided.verdict.seen);
 } catch (const tools::probe::BackEndGone& gone) {
@@ -148,10 +148,11 @@ void attack_and_judge(Stage& stage, const Attack& attack, Finding& finding) try 
 
 }  // namespace
 
-Finding make_attack(Stage& stage, const Attack& attack) {
+Finding make_attack(Stage& stage, const Attack& attack, bool others_only) {
   Finding finding{.attack = &attack};
   const auto begun = Clock::now();
-  attack_and_judge(stage, attack, finding);
+  attack_and_judge(stage, attack, others_only, finding);
+  if (others_only) finding.complaints.clear();
   const Complaints after = stage.aftermath(attack.port);
   finding.complaints.insert(finding.complaints.end(), after.begin(), after.end());
   finding.longest_answer = stage.victims().figures().longest_answer;

@@ -19,7 +19,7 @@ struct Finding {
   unsigned victim_frames = 0;
 };
 
-/// Never throws: what goes wrong is a complaint.
-Finding make_attack(Stage& stage, const Attack& attack);
+/// Never throws: what goes wrong is a complaint. others_only: what becomes of the attacker is none.
+Finding make_attack(Stage& stage, const Attack& attack, bool others_only);
 
 }  // namespace vhostx::hostile

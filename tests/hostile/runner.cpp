@@ -95,9 +95,9 @@ class Report {
   std::vector<std::string> failures_;
 };
 
-void make_alone(const std::string& program, const Attack& attack, Report& report) try {
-  Stage stage(program);
-  Finding finding = make_attack(stage, attack);
+void make_alone(const Options& options, const Attack& attack, Report& report) try {
+  Stage stage(options.program);
+  Finding finding = make_attack(stage, attack, options.others_only);
   const Complaints at_end = stage.end();
   finding.complaints.insert(finding.complaints.end(), at_end.begin(), at_end.end());
   report.add(finding);
@@ -110,7 +110,7 @@ void each_alone(const Options& options, const Chosen& chosen, Report& report) {
   std::vector<std::jthread> workers;
   for (unsigned job = 0; job < options.jobs; ++job)
     workers.emplace_back([&] {
-      for (std::size_t at; (at = position++) < chosen.size();) make_alone(options.program, *chosen[at], report);
+      for (std::size_t at; (at = position++) < chosen.size();) make_alone(options, *chosen[at], report);
     });
 }
 
@@ -120,7 +120,7 @@ void all_in_one(const Options& options, Chosen chosen, Report& report, std::uint
   fmt::print("one back-end, in the order of --seed {}\n", seed);
   Stage stage(options.program);
   for (const Attack* attack : chosen) {
-    report.add(make_attack(stage, *attack));
+    report.add(make_attack(stage, *attack, options.others_only));
     if (!stage.back_end().lives()) break;
   }
   report.add("the end of the back-end", stage.end());

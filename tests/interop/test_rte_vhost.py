@@ -13,9 +13,12 @@ import os
 from processes import check, check_equal, open_fds, run_test, wait_until
 from test_testpmd_modes import JUMBO_OPTIONS, MODES, PACKETS_MIN, SHAPES, SHAPES_OF_ALL
 from testpmd import Testpmd, TestpmdVhost
+from vhost_user import NetGuest
 
 RESTARTS = 5
 PACKETS_MOVED = 200
+INTERRUPT_GUESTS = 3
+INTERRUPTS = 50
 SIZES = ["undersize", "size_64", "size_65_127", "size_128_255", "size_256_511", "size_512_1023", "size_1024_1518",
          "size_1519_max"]  # fmt: skip
 
@@ -128,11 +131,59 @@ def names(bench, library):
     print(f"{len(seen[0])} statistics have DPDK's names")
 
 
-SCENARIOS = {"modes": modes, "guest-killed": guest_killed, "back-end-killed": back_end_killed, "names": names}
+class SleepingEcho:
+    """tests/compat/sleeping_echo.cpp: its one thread sleeps on the interrupt of net_vhost's receive queue."""
+
+    def __init__(self, bench, program, socket, library, name):
+        environment = {**os.environ, **({"LD_LIBRARY_PATH": library} if library else {})}
+        argv = [program, "--lcores", f"0@{min(os.sched_getaffinity(0))}", "--no-pci", "--no-huge", "--no-shconf", "-m", "64",
+                "--no-telemetry", "--vdev", f"net_vhost0,iface={socket}"]  # fmt: skip
+        self.process = bench.start(name, argv, env=environment)
+        self.process.wait_for("^ready$")
+
+    def wait_asleep(self):
+        """Its last word is that it goes to sleep; returns where its next words begin."""
+        log = self.process.log
+        return wait_until(lambda: (lambda said: len(said) if said.endswith("sleeping\n") else 0)(log()), "it to sleep")
+
+    def words(self, since):
+        return self.process.log()[since:].splitlines()
+
+
+def echo_wakes(echo, guest, number):
+    """One frame to a program that sleeps: it must be woken, and send it back."""
+    begin = echo.wait_asleep()
+    check(guest.transmit_ring.notification_wanted(), "a ring whose reader sleeps wants notifications")
+    frame = bytes(12) + b"\x88\xb5" + f"frame {number}".encode().ljust(60)
+    guest.send(frame)
+    back = []
+    wait_until(lambda: back.extend(guest.receive()) or back, f"frame {number} to come back")
+    check_equal(back, [frame], "what came back")
+    words = echo.words(begin)
+    check("woken" in words and "echoed 1 of 1" in words, f"what the program said: {words}")
+
+
+def interrupts(bench, library, program):
+    """An application that sleeps on receive interrupts: of net_vhost on our library, and on DPDK's."""
+    for number, on in enumerate((library, None)):
+        socket = bench.path(f"vhost{number}")
+        echo = SleepingEcho(bench, program, socket, on, f"sleeping_echo{number}")
+        for connection in range(INTERRUPT_GUESTS):
+            guest = NetGuest(socket)
+            for frame in range(INTERRUPTS):
+                echo_wakes(echo, guest, frame)
+            guest.close()
+            print(f"{'vhostx' if on else 'DPDK'}, guest {connection}: {INTERRUPTS} frames woke the program", flush=True)
+        check_equal(echo.process.end(), 0, "exit status")
+
+
+SCENARIOS = {"modes": modes, "guest-killed": guest_killed, "back-end-killed": back_end_killed, "names": names,
+             "interrupts": interrupts}  # fmt: skip
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", help="the folder of our librte_vhost.so.23")
     parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("program", nargs="*", help="sleeping_echo, for the scenario interrupts")
     arguments = parser.parse_args()
-    run_test(SCENARIOS[arguments.scenario], arguments.library)
+    run_test(SCENARIOS[arguments.scenario], arguments.library, *arguments.program)

@@ -37,6 +37,7 @@ PROTOCOL_MQ, PROTOCOL_REPLY_ACK, PROTOCOL_MEM_SLOTS = 1 << 0, 1 << 3, 1 << 15
 PROTOCOL_WANTED = PROTOCOL_MQ | PROTOCOL_REPLY_ACK | PROTOCOL_MEM_SLOTS
 
 DESC_NEXT, DESC_WRITE = 1, 2
+USED_NO_NOTIFY = 1
 NET_HEADER_BYTES = 12  # VERSION_1: always with num_buffers (VIRTIO 1.2, 5.1.6.1)
 BUFFER_BYTES = 2048
 PAGE = 4096
@@ -135,6 +136,10 @@ class SplitRing:
 
     def notify(self):
         os.eventfd_write(self.kick, 1)
+
+    def notification_wanted(self):
+        """The device has not said that it looks by itself (VIRTIO 1.2, 2.7.10)."""
+        return not self.slot.words[self.used // 2] & USED_NO_NOTIFY
 
     def reap(self):
         """[(buffer, bytes written)] that the device has given back since the last call."""

@@ -104,6 +104,7 @@ TrafficOptions Side::traffic_options(std::uint32_t frame_bytes, std::size_t flow
   traffic.rewrite = options_.rewrite;
   traffic.interrupt = options_.interrupt;
   traffic.latency = options_.mode == Mode::latency;
+  traffic.give_up = options_.guest.timeout;
   // Flows to one guest share its buffers, and a switch may bring all of them to one queue.
   const auto sharing = static_cast<std::uint32_t>(options_.bidirectional ? flow_count / 2 : flow_count);
   const std::uint32_t buffers = endpoints_.back()->capacity(frame_bytes) / std::max(sharing, 1U);

@@ -40,7 +40,7 @@ struct TrafficOptions {
   bool interrupt = false;                   ///< Sleep when there is nothing to do.
   bool latency = false;                     ///< Record how long packets take.
   std::chrono::milliseconds quiet{50};      ///< drain(): after so long without arrivals it asks by another packet.
-  std::chrono::milliseconds give_up{2000};  ///< When nothing has moved for so long, nothing will.
+  std::chrono::milliseconds give_up{10000};  ///< When nothing has moved for so long, nothing will.
 };
 
 struct Counts {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An application as one writes it for DPDK's ethdev interface: a net_vhost port whose receive queue's interrupt it
+// sleeps on, and which sends back what it gets. It knows of no vhost library: which one net_vhost runs on is
+// LD_LIBRARY_PATH's say.
+//
+//   sleeping_echo EAL-OPTIONS --vdev net_vhost0,iface=SOCKET
+//
+// Says `sleeping` each time before it sleeps, `woken` after the interrupt, `echoed N` after a burst; ends on SIGTERM.
+#include <array>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <rte_interrupts.h>
+#include <rte_mbuf.h>
+
+namespace {
+
+constexpr std::uint16_t port = 0;
+constexpr std::uint16_t queue = 0;
+constexpr std::uint16_t descriptors = 256;
+constexpr int sleep_max_ms = 1000;  // then it looks whether it is to end
+
+volatile std::sig_atomic_t asked_to_end = 0;
+
+void need(bool done, const char* what) {
+  if (done) return;
+  std::fprintf(stderr, "sleeping_echo: %s\n", what);
+  std::exit(1);
+}
+
+void say(const char* word) {
+  std::puts(word);
+  std::fflush(stdout);
+}
+
+void set_up() {
+  rte_mempool* const pool = rte_pktmbuf_pool_create("echo", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  need(pool != nullptr, "no mempool");
+  rte_eth_conf configuration{};
+  configuration.intr_conf.rxq = 1;
+  need(rte_eth_dev_configure(port, 1, 1, &configuration) == 0, "the port is not configured");
+  need(rte_eth_rx_queue_setup(port, queue, descriptors, 0, nullptr, pool) == 0, "no receive queue");
+  need(rte_eth_tx_queue_setup(port, queue, descriptors, 0, nullptr) == 0, "no transmit queue");
+  need(rte_eth_dev_start(port) == 0, "the port does not start");
+  need(rte_eth_dev_rx_intr_ctl_q(port, queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, nullptr) == 0,
+       "the receive queue has no interrupt");
+}
+
+std::uint16_t echo() {
+  std::array<rte_mbuf*, 32> burst{};
+  const std::uint16_t count = rte_eth_rx_burst(port, queue, burst.data(), burst.size());
+  const std::uint16_t sent = rte_eth_tx_burst(port, queue, burst.data(), count);
+  rte_pktmbuf_free_bulk(&burst[sent], count - sent);
+  if (count != 0) std::printf("echoed %u of %u\n", sent, count);
+  return count;
+}
+
+// Between the last empty burst and the sleep a packet may come: once the interrupt is asked for, it is looked again.
+void sleep_unless_there_is_work() {
+  if (rte_eth_dev_rx_intr_enable(port, queue) != 0) return;  // nobody is connected
+  if (echo() == 0) {
+    say("sleeping");
+    rte_epoll_event event{};
+    while (asked_to_end == 0) {
+      if (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, sleep_max_ms) <= 0) continue;
+      say("woken");
+      break;
+    }
+  }
+  rte_eth_dev_rx_intr_disable(port, queue);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGTERM, [](int) { asked_to_end = 1; });
+  need(rte_eal_init(argc, argv) >= 0, "EAL does not start");
+  set_up();
+  say("ready");
+  while (asked_to_end == 0)
+    if (echo() == 0) sleep_unless_there_is_work();
+  rte_eth_dev_stop(port);
+  rte_eth_dev_close(port);
+  rte_eal_cleanup();
+}
