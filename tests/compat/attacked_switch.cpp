@@ -82,12 +82,13 @@ constexpr compat::DeviceOps ops{new_device, destroy_device, vring_state_changed,
 void forward(const Port& from, const Port& to) {
   const int source = from.vid, target = to.vid;
   if (source < 0) return;
-  for (std::uint16_t pair = 0; pair < pairs_max; ++pair) {
+  for (std::uint16_t queue = 0; queue < 2 * pairs_max; queue += 2) {  // the pair's to-guest queue
     std::array<rte_mbuf*, 32> burst;
-    const std::uint16_t count = rte_vhost_dequeue_burst(source, 2 * pair + 1, pool, burst.data(), burst.size());
+    const std::uint16_t count =
+        rte_vhost_dequeue_burst(source, static_cast<std::uint16_t>(queue + 1), pool, burst.data(), burst.size());
     if (count == 0) continue;
-    const bool has_pair = target >= 0 && rte_vhost_get_vring_num(target) > 2 * pair;
-    if (target >= 0) rte_vhost_enqueue_burst(target, has_pair ? 2 * pair : 0, burst.data(), count);
+    const bool has_pair = target >= 0 && rte_vhost_get_vring_num(target) > queue;
+    if (target >= 0) rte_vhost_enqueue_burst(target, has_pair ? queue : std::uint16_t{0}, burst.data(), count);
     rte_pktmbuf_free_bulk(burst.data(), count);
   }
 }

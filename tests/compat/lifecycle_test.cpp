@@ -2,7 +2,9 @@
 // When the application is called, and what it may ask then.
 #include <atomic>
 #include <cerrno>
+#include <fcntl.h>
 #include <mutex>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -34,6 +36,11 @@ void make_ready(FakeMachine& machine) {
     machine.send_fds(i);
     machine.enable(i);
   }
+}
+
+bool shows_kick(std::uint16_t queue) {
+  VringFacts vring{};
+  return rte_vhost_get_vhost_vring(0, queue, &vring) == 0 && vring.kick_fd >= 0;
 }
 
 // Waits until a new_device was told of; its vid.
@@ -84,6 +91,35 @@ TEST(RteVhostLifecycle, AStoppedQueueEndsTheDeviceAndADisabledOneDoesNot) {
   EXPECT_EQ(application.next(), "queue 0 off");
 }
 
+// Applications forget which queues are on when the device ends.
+TEST(RteVhostLifecycle, QueuesThatGoOnAreToldOfAgainWhenAnotherOneHasStopped) {
+  Application application;
+  application.start();
+  FakeMachine machine(application.path(), 4);
+  bring_up(application, machine);
+  while (!shows_kick(3)) std::this_thread::yield();
+  must(machine.front_end().get_vring_base(2));
+  application.until("destroy_device 0");
+  for (const char* call : {"queue 0 on", "queue 1 on", "queue 2 off", "queue 3 on", "new_device 0"})
+    EXPECT_EQ(application.next(), call);
+}
+
+TEST(RteVhostLifecycle, ADriverThatWasResetIsNotReady) {
+  Application application;
+  application.start();
+  FakeMachine machine(application.path());
+  prepare(machine, usual_protocol_features);
+  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
+  EXPECT_EQ(machine.status_of(protocol::make_request(FrontEndRequest::reset_device, true)), 0u);
+  machine.negotiate();
+  make_ready(machine);
+  machine.sync();
+  application.until("queue 1 on");
+  EXPECT_EQ(application.rest(), "");
+  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
+  EXPECT_EQ(application.next(), "new_device 0");
+}
+
 TEST(RteVhostLifecycle, TheEndOfTheConnectionIsTheDevices) {
   Application application;
   application.start();
@@ -128,11 +164,16 @@ TEST(RteVhostLifecycle, UnregisteringEndsTheDeviceBeforeItReturns) {
 }
 
 TEST(RteVhostLifecycle, ACallbackMayUnregisterItsOwnDriver) {
-  for (const std::string at : {"new_connection 0", "queue 0 on", "new_device 0", "destroy_device 0"}) {
+  for (const std::string at :
+       {"new_connection 0", "queue 0 on", "new_device 0", "destroy_device 0", "destroy_connection 0"}) {
     std::atomic<int> unregistered{1};
     Application application;
-    application.set_in_callback([&](int) {
-      if (application.is_in(at)) unregistered = application.unregister();
+    application.set_in_callback([&](int vid) {
+      if (!application.is_in(at)) return;
+      const int done = application.unregister();
+      EXPECT_EQ(rte_vhost_rx_queue_count(vid, 1), 0u) << "there is no queue any more";
+      EXPECT_EQ(rte_vhost_get_vring_num(vid), 0);
+      unregistered = done;
     });
     application.start();
     FakeMachine machine(application.path());
@@ -143,12 +184,16 @@ TEST(RteVhostLifecycle, ACallbackMayUnregisterItsOwnDriver) {
         application.until("new_device 0");
         must(machine.front_end().get_vring_base(0));
       }
+      if (at == "destroy_connection 0") {
+        application.until("new_device 0");
+        machine.front_end().disconnect();
+      }
     } catch (const std::runtime_error&) {
     }
     application.until("destroy_connection 0");
     while (unregistered == 1) std::this_thread::yield();
     EXPECT_EQ(unregistered, 0) << at;
-    EXPECT_TRUE(machine.front_end().closed_by_peer());
+    EXPECT_TRUE(at == "destroy_connection 0" || machine.front_end().closed_by_peer());
     EXPECT_EQ(rte_vhost_get_vring_num(0), 0);
   }
 }
@@ -180,8 +225,9 @@ TEST(RteVhostLifecycle, ACallbackMayAskAboutItsDevice) {
   EXPECT_GE(asked, 5);
 }
 
-// As Open vSwitch does it: a lock that is held while a driver is started is taken by callbacks of another one.
-TEST(RteVhostLifecycle, AStartWaitsForNoCallback) {
+// As Open vSwitch does it: a lock that is held while a driver is started is taken by callbacks of another one, and a
+// callback waits for the thread that unregisters another one.
+TEST(RteVhostLifecycle, StartAndEndOfADriverWaitForNoCallbackOfAnother) {
   std::mutex of_the_application;
   std::atomic<bool> inside{false};
   Application application;
@@ -197,8 +243,54 @@ TEST(RteVhostLifecycle, AStartWaitsForNoCallback) {
   while (!inside) std::this_thread::yield();
   EXPECT_EQ(rte_vhost_driver_register(other.c_str(), 0), 0);
   EXPECT_EQ(rte_vhost_driver_start(other.c_str()), 0);
-  held.unlock();
   EXPECT_EQ(rte_vhost_driver_unregister(other.c_str()), 0);
+  held.unlock();
+}
+
+TEST(RteVhostLifecycle, OneOfTheThreadsThatUnregisterADriverHasDoneIt) {
+  for (int round = 0; round < 20; ++round) {
+    Application application;
+    application.start();
+    FakeMachine machine(application.path());
+    bring_up(application, machine);
+    std::atomic<int> done{0};
+    std::thread other([&] { done += application.unregister() == 0 ? 1 : 0; });
+    done += application.unregister() == 0 ? 1 : 0;
+    other.join();
+    EXPECT_EQ(done, 1);
+    // Whoever came second came back early, perhaps: the path is free when the first has.
+    EXPECT_EQ(rte_vhost_driver_register(application.path().c_str(), 0), 0);
+  }
+}
+
+// net_vhost and others keep the number in an epoll until they are told of another.
+TEST(RteVhostLifecycle, AKickDescriptorIsGoodUntilTheNextOneWasToldOf) {
+  std::mutex of_the_application;
+  Application application;
+  application.start();
+  FakeMachine machine(application.path());
+  bring_up(application, machine);
+  while (!shows_kick(1)) std::this_thread::yield();
+  VringFacts before{};
+  ASSERT_EQ(rte_vhost_get_vhost_vring(0, 1, &before), 0);
+  std::unique_lock held(of_the_application);
+  application.set_in_callback([&](int) { const std::lock_guard guard(of_the_application); });
+  for (int swap = 0; swap < 2; ++swap) {  // the second eventfd of the port has the number of its first again, likely
+    machine.ring(1).kick = EventFd::create().value();
+    machine.send_fds(1);
+  }
+  machine.sync();
+  EXPECT_NE(::fcntl(before.kick_fd, F_GETFD), -1) << "closed before the application has heard";
+  application.set_in_callback({});
+  held.unlock();
+  machine.kick(1);
+  const auto kicked = [] {
+    VringFacts facts{};
+    rte_vhost_get_vhost_vring(0, 1, &facts);
+    pollfd one{.fd = facts.kick_fd, .events = POLLIN, .revents = 0};
+    return ::poll(&one, 1, 0) == 1 && one.revents == POLLIN;
+  };
+  while (!kicked()) std::this_thread::yield();  // in the end it is the front-end's latest
 }
 
 TEST(RteVhostSettings, PathsAreUniqueAndStartedOnce) {

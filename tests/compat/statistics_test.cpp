@@ -25,6 +25,9 @@ using namespace compat;
 struct RunningDevice {
   explicit RunningDevice(std::uint64_t flags, protocol::FeatureSet features = usual_features) : application(flags) {
     application.start();
+    connect(features);
+  }
+  void connect(protocol::FeatureSet features = usual_features) {
     machine.emplace(application.path());
     machine->negotiate(features, {});
     machine->send_memory();
@@ -103,6 +106,22 @@ TEST(RteVhostStatistics, CountWhatWentToTheGuestAndNotWhatItCouldNotTake) {
   EXPECT_EQ(statistic(0, "tx_q0_multicast_packets"), 1u);
 }
 
+// What an earlier front-end's ring was broken by is no drop of packets.
+TEST(RteVhostStatistics, BeginAnewWithEachFrontEnd) {
+  RunningDevice device(flag_statistics);
+  std::vector<rte_mbuf*> packets{packet_of(64, 1), packet_of(64, 1), packet_of(64, 1)};
+  auto& driver = device.machine->ring(0).driver;
+  driver.publish_head(driver.size());
+  EXPECT_EQ(rte_vhost_enqueue_burst(0, 0, packets.data(), 3), 0);
+  device.machine.reset();
+  device.application.until("destroy_connection 0");
+  device.connect();
+  for (int i = 0; i < 8; ++i) device.machine->ring(0).driver.chain().writable(2048).publish();
+  EXPECT_EQ(rte_vhost_enqueue_burst(0, 0, packets.data(), 3), 3);
+  EXPECT_EQ(statistic(0, "tx_q0_good_packets"), 3u);
+  rte_pktmbuf_free_bulk(packets.data(), 3);
+}
+
 TEST(RteVhostStatistics, AreThereWhenTheyWereAskedFor) {
   RunningDevice device(0);
   EXPECT_EQ(rte_vhost_vring_stats_get_names(0, 1, nullptr, 0), -1);
@@ -114,6 +133,27 @@ TEST(RteVhostStatistics, TellHowMuchRoomTheyNeed) {
   RunningDevice device(flag_statistics);
   EXPECT_EQ(rte_vhost_vring_stats_get_names(0, 1, nullptr, 0), static_cast<int>(statistics_count));
   EXPECT_EQ(rte_vhost_vring_stats_get_names(0, 2, nullptr, 0), -1) << "no such queue";
+}
+
+TEST(RteVhostQueues, WhatWaitsInADisabledOneIsNotCounted) {
+  RunningDevice device(0);
+  transmit(*device.machine, 3);
+  EXPECT_EQ(rte_vhost_rx_queue_count(0, 1), 3u);
+  device.machine->enable(1, false);
+  device.machine->sync();
+  EXPECT_EQ(rte_vhost_rx_queue_count(0, 1), 0u);
+}
+
+// As with DPDK's library: a driver is to kick until the application says that it polls, and with each device again.
+TEST(RteVhostQueues, NotificationsAreOnUntilTheApplicationSwitchesThemOff) {
+  for (int round = 0; round < 2; ++round) {
+    RunningDevice device(0);
+    auto& driver = device.machine->ring(1).driver;
+    EXPECT_EQ(driver.used_flags(), 0);
+    EXPECT_EQ(rte_vhost_enable_guest_notification(0, 1, 0), 0);
+    take();
+    EXPECT_EQ(driver.used_flags(), 1);
+  }
 }
 
 TEST(RteVhostQueues, TheMonitoredLineChangesWhenSomethingComes) {
