@@ -28,14 +28,26 @@ namespace compat = vhostx::compat;
 
 constexpr unsigned statistics_interval_us = 30'000;
 constexpr std::uint16_t pairs_max = 2;
+constexpr std::uint16_t burst_max = 32;
+constexpr unsigned tries_max = 100'000;
+constexpr std::uint64_t udp_segmentation = std::uint64_t{7} << 54;  // the attackers' packets ask for it
 
 std::atomic<bool> asked_to_end{false};
 rte_mempool* pool = nullptr;
+
+/// Packets from one queue that the other guest had no buffers for yet: for a while nothing more is taken from the
+/// queue.
+struct Lane {
+  std::array<rte_mbuf*, burst_max> burst;
+  std::uint16_t begin = 0, end = 0;
+  unsigned tries = 0;
+};
 
 struct Port {
   explicit Port(std::string socket_path) : path(std::move(socket_path)) {}
   std::string path;
   std::atomic<int> vid{-1};
+  std::array<Lane, pairs_max> lanes;  // of what it sends
 };
 std::deque<Port> ports;
 std::mutex output;
@@ -78,18 +90,32 @@ void destroy_connection(int vid) {
 constexpr compat::DeviceOps ops{new_device, destroy_device, vring_state_changed, nullptr, nullptr, destroy_connection,
                                 nullptr,    nullptr};
 
+void send(Lane& lane, int target, std::uint16_t queue) {
+  const bool has_queue = target >= 0 && rte_vhost_get_vring_num(target) > queue;
+  const auto left = static_cast<std::uint16_t>(lane.end - lane.begin);
+  rte_mbuf** const packets = &lane.burst[lane.begin];
+  std::uint16_t done = 0;
+  if (target >= 0) done = rte_vhost_enqueue_burst(target, has_queue ? queue : std::uint16_t{0}, packets, left);
+  lane.tries = done == 0 ? lane.tries + 1 : 0;
+  if (target < 0 || lane.tries == tries_max) done = left;
+  rte_pktmbuf_free_bulk(packets, done);
+  lane.begin = static_cast<std::uint16_t>(lane.begin + done);
+}
+
 // A vid may be gone, or another device's, at any time between these lines: bursts move nothing then.
-void forward(const Port& from, const Port& to) {
-  const int source = from.vid, target = to.vid;
-  if (source < 0) return;
-  for (std::uint16_t queue = 0; queue < 2 * pairs_max; queue += 2) {  // the pair's to-guest queue
-    std::array<rte_mbuf*, 32> burst;
-    const std::uint16_t count =
-        rte_vhost_dequeue_burst(source, static_cast<std::uint16_t>(queue + 1), pool, burst.data(), burst.size());
-    if (count == 0) continue;
-    const bool has_pair = target >= 0 && rte_vhost_get_vring_num(target) > queue;
-    if (target >= 0) rte_vhost_enqueue_burst(target, has_pair ? queue : std::uint16_t{0}, burst.data(), count);
-    rte_pktmbuf_free_bulk(burst.data(), count);
+void forward(Port& from, const Port& to) {
+  for (std::uint16_t pair = 0; pair < pairs_max; ++pair) {
+    Lane& lane = from.lanes[pair];
+    const auto queue = static_cast<std::uint16_t>(2 * pair);  // the one to the guest; the next is the one from it
+    if (lane.begin == lane.end) {
+      const int source = from.vid;
+      if (source < 0) continue;
+      lane.begin = 0;
+      lane.tries = 0;
+      lane.end =
+          rte_vhost_dequeue_burst(source, static_cast<std::uint16_t>(queue + 1), pool, lane.burst.data(), burst_max);
+    }
+    if (lane.begin != lane.end) send(lane, to.vid, queue);
   }
 }
 
@@ -113,6 +139,7 @@ void open_ports(int argc, char** argv) {
 bool serve(const Port& port) {
   const char* const path = port.path.c_str();
   return rte_vhost_driver_register(path, compat::flag_statistics) == 0 &&
+         rte_vhost_driver_enable_features(path, udp_segmentation) == 0 &&
          rte_vhost_driver_callback_register(path, &ops) == 0 && rte_vhost_driver_start(path) == 0;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/hostile/referee.hpp"
 
 #include <exception>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -152,7 +153,7 @@ Finding make_attack(Stage& stage, const Attack& attack, bool others_only) {
   Finding finding{.attack = &attack};
   const auto begun = Clock::now();
   attack_and_judge(stage, attack, others_only, finding);
-  if (others_only) finding.complaints.clear();
+  if (others_only && !finding.complaints.empty()) finding.seen = std::exchange(finding.complaints, {}).front();
   const Complaints after = stage.aftermath(attack.port);
   finding.complaints.insert(finding.complaints.end(), after.begin(), after.end());
   finding.longest_answer = stage.victims().figures().longest_answer;
