@@ -28,7 +28,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
                    std::shared_ptr<const EventFd> attention)
     : loop_(std::move(loop)),
       options_(std::move(options)),
-      log_(loop_->log().with_prefix(options_.socket_path)),
+      log_(loop_->log().for_peer(options_.socket_path)),
       handler_(std::move(on_event)),
       attention_(std::move(attention)),
       loan_timer_(loop_->executor()),

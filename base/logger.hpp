@@ -2,6 +2,7 @@
 // Logger: formats a line only when somebody wants it, and survives a sink that throws, or no memory for the line.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +11,8 @@
 
 #include <vhostx/log.hpp>
 
+#include "base/log_limit.hpp"
+
 namespace vhostx {
 
 class Logger {
@@ -17,8 +20,9 @@ class Logger {
   Logger() = default;
   Logger(LogSink sink, LogLevel lowest) : sink_(std::move(sink)), lowest_(lowest) {}
 
-  /// The same sink, with "<prefix>: " before each line.
-  Logger with_prefix(std::string_view prefix) const;
+  /// The same sink, with "<prefix>: " before each line, and a LogLimit of its own for lines above debug: for what one
+  /// peer causes.
+  Logger for_peer(std::string_view prefix) const;
 
   template <typename... Args>
   void debug(fmt::format_string<Args...> text, Args&&... args) const noexcept {
@@ -48,11 +52,13 @@ class Logger {
     }
   }
   void write(LogLevel level, std::string_view line) const noexcept;
+  void hand_over(LogLevel level, std::string_view line) const;
   void write_without_memory(LogLevel level) const noexcept;
 
   LogSink sink_;
   LogLevel lowest_ = LogLevel::info;
   std::string prefix_;
+  std::shared_ptr<LogLimit> limit_;
 };
 
 }  // namespace vhostx

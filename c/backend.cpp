@@ -21,6 +21,7 @@ constexpr vhostx_backend_options backend_defaults{
     .log_level = VHOSTX_LOG_INFO,
     .control_thread = VHOSTX_CONTROL_THREAD_OWN,
     .bus_errors = VHOSTX_BUS_ERRORS_HANDLE,
+    .reserved = 0,
 };
 
 static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);

@@ -16,7 +16,7 @@ namespace {
 vhostx_mempools_options mempools_defaults() noexcept {
   const MempoolsOptions defaults;
   const auto& [name, mbufs, cache, data_room, pools_max] = defaults;
-  return {sizeof(vhostx_mempools_options), "vhostx", mbufs, cache, data_room, pools_max};
+  return {sizeof(vhostx_mempools_options), "vhostx", mbufs, cache, data_room, pools_max, 0};
 }
 
 MempoolsOptions convert(const vhostx_mempools_options& from) {

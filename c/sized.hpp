@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string>
+#include <type_traits>
 
 #include <vhostx/result.hpp>
 
@@ -13,6 +15,11 @@ namespace vhostx::c {
 
 /// No struct of ours gets that long: a size over it was never set.
 inline constexpr std::size_t struct_bytes_max = 4096;
+
+/// A member that a later version adds must make the struct larger, or nobody could tell who knows it: what would be
+/// padding is a member `reserved`, and 0.
+template <typename T>
+concept WithoutPadding = std::has_unique_object_representations_v<T>;
 
 /// Writes as much of `value` as the caller's struct has room for; what the caller's has and ours has not becomes 0.
 template <typename T>
@@ -23,7 +30,7 @@ void write_sized(const T& value, T* to, std::size_t size) noexcept {
 }
 
 /// The same of options, which begin with their size.
-template <typename T>
+template <WithoutPadding T>
 void write_options(T value, T* to, std::size_t size) noexcept {
   value.size = size;
   write_sized(value, to, size);
@@ -34,11 +41,14 @@ Result<void> check_sized(const void* given, std::size_t ours, const char* name);
 
 /// The caller's options in our struct: `defaults`, and over them all that both know. Null: the defaults. Errors:
 /// invalid_argument (a size that cannot be), unsupported (something is set that this library does not know).
-template <typename T>
+template <WithoutPadding T>
 Result<T> read_options(const T* given, T defaults, const char* name) {
   if (given == nullptr) return defaults;
   if (auto good = check_sized(given, sizeof(T), name); !good) return std::move(good).error();
   std::memcpy(&defaults, given, std::min(given->size, sizeof(T)));
+  if (defaults.reserved != 0)
+    return Error{ErrorCode::unsupported, std::string(name) + ".reserved: expected 0, as this library does not know it",
+                 0};
   return defaults;
 }
 

@@ -3,6 +3,9 @@
 
 #include <cerrno>
 #include <memory>
+#include <new>
+#include <utility>
+#include <vector>
 
 #include <rte_telemetry.h>
 
@@ -14,17 +17,23 @@ struct Free {
 };
 using Container = std::unique_ptr<rte_tel_data, Free>;
 
+/// DPDK frees containers when it has sent the answer that they are in, and does not when there is none.
+using Containers = std::vector<Container>;
+
+int fill(rte_tel_data* out, const Dict& dict, Containers& made);
+
 /// Adds a value to a dictionary. What DPDK cut, it says with a positive number: no failure.
 struct Adder {
   rte_tel_data* out;
   const char* name;
+  Containers& made;
 
   int operator()(int value) const noexcept { return rte_tel_data_add_dict_int(out, name, value); }
   int operator()(std::uint64_t value) const noexcept { return rte_tel_data_add_dict_u64(out, name, value); }
   int operator()(const std::string& text) const noexcept {
     return rte_tel_data_add_dict_string(out, name, text.c_str());
   }
-  int operator()(const std::vector<std::string>& list) const noexcept {
+  int operator()(const std::vector<std::string>& list) const {
     return contain([&](rte_tel_data* array) {
       int error = rte_tel_data_start_array(array, RTE_TEL_STRING_VAL);
       for (std::size_t i = 0; error >= 0 && i < list.size(); ++i)
@@ -32,29 +41,37 @@ struct Adder {
       return error;
     });
   }
-  int operator()(const Dict& dict) const noexcept {
-    return contain([&](rte_tel_data* inner) { return fill(inner, dict); });
+  int operator()(const Dict& dict) const {
+    return contain([&](rte_tel_data* inner) { return fill(inner, dict, made); });
   }
 
-  /// DPDK frees a container once it has it, and all that it holds with the answer.
   template <typename Filler>
-  int contain(Filler filler) const noexcept {
+  int contain(Filler filler) const {
     Container container(rte_tel_data_alloc());
     if (container == nullptr) return -ENOMEM;
-    if (const int error = filler(container.get()); error < 0) return error;
-    const int error = rte_tel_data_add_dict_container(out, name, container.get(), 0);
-    if (error >= 0) static_cast<void>(container.release());
-    return error;
+    rte_tel_data* const data = container.get();
+    made.push_back(std::move(container));
+    if (const int error = filler(data); error < 0) return error;
+    return rte_tel_data_add_dict_container(out, name, data, 0);
   }
 };
 
-}  // namespace
-
-int fill(rte_tel_data* out, const Dict& dict) noexcept {
+int fill(rte_tel_data* out, const Dict& dict, Containers& made) {
   if (const int error = rte_tel_data_start_dict(out); error < 0) return error;
   for (const auto& entry : dict.entries())
-    if (const int error = std::visit(Adder{out, entry.name.c_str()}, entry.value); error < 0) return error;
+    if (const int error = std::visit(Adder{out, entry.name.c_str(), made}, entry.value); error < 0) return error;
   return 0;
+}
+
+}  // namespace
+
+int fill(rte_tel_data* out, const Dict& dict) noexcept try {
+  Containers made;
+  if (const int error = fill(out, dict, made); error < 0) return error;
+  for (Container& container : made) static_cast<void>(container.release());  // DPDK's now
+  return 0;
+} catch (const std::bad_alloc&) {
+  return -ENOMEM;
 }
 
 }  // namespace vhostx::telemetry

@@ -98,6 +98,9 @@ void PublishedPort::withdraw() noexcept {
   named_.reset();
 }
 
-const std::string& PublishedPort::name() const noexcept { return named_->name(); }
+const std::string& PublishedPort::name() const noexcept {
+  static const std::string none;
+  return named_ == nullptr ? none : named_->name();
+}
 
 }  // namespace vhostx

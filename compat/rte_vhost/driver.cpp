@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <new>
+#include <unistd.h>
 #include <utility>
 
 #include "compat/rte_vhost/say.hpp"
@@ -30,9 +31,15 @@ void say_queue(const std::string& path, int vid, std::uint16_t index, bool enabl
 } catch (const std::bad_alloc&) {
 }
 
+void close_number(int& fd) noexcept {
+  if (fd >= 0) ::close(fd);
+  fd = -1;
+}
+
 }  // namespace
 
 Driver::Driver(std::string path, std::uint64_t flags) : flags_(flags) {
+  kicks_.fill(-1);
   options_.socket_path = std::move(path);
   options_.role = (flags & flag_client) != 0 ? Role::client : Role::server;
   options_.queue_pairs_max = queue_pairs_max;
@@ -153,7 +160,7 @@ void Driver::detach() {
   find_device(vid)->detach();
   devices().release(vid);
   told_enabled_.reset();
-  for (UniqueFd& kick : kicks_) kick.reset();
+  for (int& kick : kicks_) close_number(kick);
 }
 
 void Driver::leave() {
@@ -182,10 +189,11 @@ void Driver::tell_queues(const Facts& facts) {
 // The kick descriptor that the application knows is closed when it has heard of the next one, or of none.
 void Driver::tell_queue(std::uint16_t index, bool enabled) {
   told_enabled_.set(index, enabled);
-  const UniqueFd before = std::exchange(kicks_[index], enabled ? facts_.copy_kick(index) : UniqueFd());
-  find_device(vid_)->show_kick(index, kicks_[index].get());
+  int before = std::exchange(kicks_[index], enabled ? facts_.copy_kick(index) : -1);
+  find_device(vid_)->show_kick(index, kicks_[index]);
   say_queue(path(), vid_, index, enabled);
   if (calls_.vring_state_changed != nullptr) calls_.vring_state_changed(vid_, index, enabled ? 1 : 0);
+  close_number(before);
 }
 
 // As DPDK's library has it: the first queue pair is enough, and the driver is ready where the front-end says whether.

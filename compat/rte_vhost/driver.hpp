@@ -79,7 +79,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   std::uint64_t told_features_ = 0;
   QueueSet told_enabled_;
   bool tell_again_ = false;  // all queues that are on: applications forget them with the device
-  std::array<UniqueFd, queues_max> kicks_;
+  std::array<int, queues_max> kicks_;  // as the application knows them, ours to close
 };
 
 }  // namespace vhostx::compat

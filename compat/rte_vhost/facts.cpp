@@ -37,9 +37,9 @@ bool FactBoard::apply(Port& port, const PortEvent& event) {
   return true;
 }
 
-UniqueFd FactBoard::copy_kick(std::uint16_t index) {
+int FactBoard::copy_kick(std::uint16_t index) {
   const std::lock_guard guard(lock_);
-  return UniqueFd(kicks_[index] < 0 ? -1 : ::fcntl(kicks_[index], F_DUPFD_CLOEXEC, 0));
+  return kicks_[index] < 0 ? -1 : ::fcntl(kicks_[index], F_DUPFD_CLOEXEC, 0);
 }
 
 Facts FactBoard::take() {

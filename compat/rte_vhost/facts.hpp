@@ -11,7 +11,6 @@
 #include <vhostx/events.hpp>
 #include <vhostx/port.hpp>
 
-#include "base/unique_fd.hpp"
 #include "compat/rte_vhost/device.hpp"
 
 namespace vhostx::compat {
@@ -37,8 +36,9 @@ class FactBoard {
   /// All of it, and what sticks begins anew.
   Facts take();
   /// The queue's kick descriptor, under a number of its own: the port closes its own before an application can have
-  /// heard of it. None: the queue has not started, its driver polls, or the process has no number left.
-  UniqueFd copy_kick(std::uint16_t index);
+  /// heard of it. The caller's to close. -1: the queue has not started, its driver polls, or the process has no number
+  /// left.
+  int copy_kick(std::uint16_t index);
 
  private:
   bool apply(Port& port, const PortEvent& event);

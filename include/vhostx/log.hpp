@@ -30,8 +30,9 @@ constexpr const char* to_string(LogLevel level) noexcept {
   return "unknown";
 }
 
-/// Takes one line without its newline. Called on the control thread only, never on the data path, with no library lock
-/// held. An empty sink is silence. Exceptions that leave it are swallowed.
+/// Takes one line without its newline. Called on the control thread, and on the thread that makes or ends a Backend;
+/// never on the data path, with no library lock held. What front-ends of one port cause is at most 50 lines a second,
+/// and 200 at once: how many more there were is said. An empty sink is silence. Exceptions that leave it are swallowed.
 using LogSink = std::function<void(LogLevel, std::string_view line)>;
 
 }  // namespace vhostx

@@ -132,6 +132,11 @@ def refusals(bench, binary):
     for where in ("0.0.0.0:9100", "192.0.2.1:9100", "localhost:9100", "unix:", "9100"):
         refused(bench, binary, where, "loopback only", 2)
     refused(bench, binary, "unix:" + bench.path("no/such/folder"), "cannot listen", 1)
+    with open(bench.path("notes"), "w") as file:
+        file.write("precious")
+    refused(bench, binary, "unix:" + bench.path("notes"), "is no socket", 1)
+    with open(bench.path("notes")) as file:
+        check_equal(file.read(), "precious", "a file that is no socket")
 
 
 SCENARIOS = {"unix": unix, "tcp": tcp, "refusals": refusals}

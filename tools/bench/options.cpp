@@ -110,7 +110,8 @@ void declare_guest(CLI::App& app, Raw& raw, Options& options) {
 }
 
 void declare_run(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option("--timeout", raw.timeout_s, "Seconds to wait for the back-end, for a first packet, and for the last ones of a round (10)")
+  app.add_option("--timeout", raw.timeout_s,
+                 "Seconds to wait for the back-end, for a first packet, and for the last ones of a round (10)")
       ->type_name("S")
       ->check(CLI::Range(0.01, 1e6));
   app.add_option("--cpu", options.cpu, "Run on this CPU")->type_name("N")->check(CLI::Range(0, 4095));

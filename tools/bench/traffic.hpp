@@ -36,10 +36,10 @@ struct TrafficOptions {
   std::uint32_t in_flight = 0;  ///< Of each flow at most so many that were sent and have not arrived; 0: no limit.
   double rate_pps = 0;          ///< Of all flows together; 0: as fast as it goes.
   Check check = Check::full;
-  bool rewrite = false;                     ///< Write header and frame each time, not only what differs.
-  bool interrupt = false;                   ///< Sleep when there is nothing to do.
-  bool latency = false;                     ///< Record how long packets take.
-  std::chrono::milliseconds quiet{50};      ///< drain(): after so long without arrivals it asks by another packet.
+  bool rewrite = false;                      ///< Write header and frame each time, not only what differs.
+  bool interrupt = false;                    ///< Sleep when there is nothing to do.
+  bool latency = false;                      ///< Record how long packets take.
+  std::chrono::milliseconds quiet{50};       ///< drain(): after so long without arrivals it asks by another packet.
   std::chrono::milliseconds give_up{10000};  ///< When nothing has moved for so long, nothing will.
 };
 

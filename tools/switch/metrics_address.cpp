@@ -10,6 +10,7 @@
 #include <variant>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 namespace vhostx::tools {
@@ -68,7 +69,12 @@ SocketAddress to_socket_address(const MetricsAddress& address) {
 
 UniqueFd make_socket(int family) { return UniqueFd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }
 
-/// A file that a switch left behind which was killed.
+bool is_no_socket(const std::string& path) noexcept {
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
+/// A socket's file that a switch left behind which was killed.
 bool is_stale(const SocketAddress& address) {
   const auto probe = make_socket(AF_UNIX);
   return connect(probe.get(), address.get(), address.length) != 0 && errno == ECONNREFUSED;
@@ -120,15 +126,28 @@ Result<MetricsAddress> parse_metrics_address(std::string_view text) {
 
 Result<MetricsSocket> listen_at(const MetricsAddress& address) {
   const auto where = to_socket_address(address);
-  MetricsSocket made{make_socket(where.storage.ss_family), address};
+  if (!address.path.empty() && is_no_socket(address.path))
+    return Error{ErrorCode::busy,
+                 fmt::format("--metrics: '{}' exists and is no socket: it is not replaced", address.path), 0};
+  MetricsSocket made{.fd = make_socket(where.storage.ss_family), .address = address};
   if (!made.fd || !bind_to(made.fd.get(), address, where) || listen(made.fd.get(), SOMAXCONN) != 0) {
     const int error = errno;
     return Error{error == EADDRINUSE ? ErrorCode::busy : ErrorCode::system,
                  fmt::format("--metrics: cannot listen at {}: {}", to_text(address), std::strerror(error)),
                  error == EADDRINUSE ? 0 : error};
   }
-  if (address.path.empty()) made.address.port = port_of(made.fd.get());
+  struct stat file {};
+  if (address.path.empty())
+    made.address.port = port_of(made.fd.get());
+  else if (lstat(address.path.c_str(), &file) == 0)
+    made.device = file.st_dev, made.inode = file.st_ino;
   return made;
+}
+
+void remove_file(const MetricsSocket& socket) noexcept {
+  const char* const path = socket.address.path.c_str();
+  struct stat file {};
+  if (lstat(path, &file) == 0 && file.st_dev == socket.device && file.st_ino == socket.inode) unlink(path);
 }
 
 std::string to_text(const MetricsAddress& address) {

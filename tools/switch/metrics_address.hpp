@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <vhostx/result.hpp>
 
@@ -29,9 +30,13 @@ Result<MetricsAddress> parse_metrics_address(std::string_view text);
 struct MetricsSocket {
   UniqueFd fd;
   MetricsAddress address;
+  dev_t device = 0;  ///< With `inode`: the socket's file.
+  ino_t inode = 0;
 };
-/// Errors: busy (somebody listens there), system.
+/// Errors: busy (somebody listens there, or it is no socket), system.
 Result<MetricsSocket> listen_at(const MetricsAddress& address);
+/// Removes the socket's file, unless another one is there by now.
+void remove_file(const MetricsSocket& socket) noexcept;
 
 /// For people and clients: unix:PATH, or a URL.
 std::string to_text(const MetricsAddress& address);

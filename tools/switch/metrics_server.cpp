@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <string_view>
-#include <unistd.h>
 
 #include <sys/socket.h>
 
@@ -73,20 +73,20 @@ MetricsServer::MetricsServer(MetricsSocket socket, std::function<std::string()> 
     : socket_(std::move(socket)), text_(std::move(text)) {}
 
 MetricsServer::~MetricsServer() {
-  if (!socket_.address.path.empty()) unlink(socket_.address.path.c_str());
+  remove_file(socket_);
   if (daemon_ != nullptr) MHD_stop_daemon(daemon_);
 }
 
 bool MetricsServer::start() noexcept {
   // Room for those that have been ended and are not gone yet.
   constexpr unsigned limit = 2 * connections_max;
+  // A copy: who closes the one that is handed over, where that fails, is not written down.
+  const int listener = fcntl(socket_.fd.get(), F_DUPFD_CLOEXEC, 0);
   daemon_ = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, nullptr, nullptr, Callbacks::request, this,
-                             MHD_OPTION_LISTEN_SOCKET, socket_.fd.get(), MHD_OPTION_CONNECTION_LIMIT, limit,
+                             MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, limit,
                              MHD_OPTION_CONNECTION_TIMEOUT, timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                              connection_memory, MHD_OPTION_NOTIFY_CONNECTION, Callbacks::notify, this, MHD_OPTION_END);
-  if (daemon_ == nullptr) return false;
-  static_cast<void>(socket_.fd.release());  // MHD_stop_daemon closes it
-  return true;
+  return daemon_ != nullptr;
 }
 
 /// The oldest one goes: it has had most time, and whoever holds connections open to keep others out keeps out nobody.

@@ -118,6 +118,8 @@ Result<void> take_ports(const Raw& raw, Options& options) {
                       port->path));
     options.ports.push_back(*std::move(port));
   }
+  if (!options.tap.empty() && seen.contains(options.tap))
+    return bad(fmt::format("--tap {}: a port is called so too, and reports could not tell them apart", options.tap));
   if (options.ports.empty()) return bad("no port given: expected at least one --port PATH");
   if (options.port_count() > ports_max)
     return bad(fmt::format("{} ports: expected at most {}", options.port_count(), ports_max));

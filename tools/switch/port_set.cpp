@@ -2,9 +2,7 @@
 // PortSet: opening, events, counters.
 #include "tools/switch/port_set.hpp"
 
-#include <cstdio>
-
-#include <fmt/format.h>
+#include "tools/switch/log_sink.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -14,8 +12,6 @@ namespace {
 // caches.
 constexpr std::uint32_t backlog_switch = 1024;
 constexpr std::uint32_t backlog_measuring = 256;
-
-void log_line(LogLevel level, std::string_view line) { fmt::print(stderr, "vhostx: {}: {}\n", to_string(level), line); }
 
 bool changes_rings(const PortEvent& event) {
   return std::holds_alternative<VringStarted>(event) || std::holds_alternative<VringStopped>(event) ||

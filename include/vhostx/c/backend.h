@@ -42,6 +42,7 @@ typedef struct vhostx_backend_options {
   int log_level;        ///< One of vhostx_log_level: lines below it are not made. VHOSTX_LOG_INFO.
   int control_thread;   ///< One of vhostx_control_thread. VHOSTX_CONTROL_THREAD_OWN.
   int bus_errors;       ///< One of vhostx_bus_errors. VHOSTX_BUS_ERRORS_HANDLE.
+  int reserved;         ///< 0.
 } vhostx_backend_options;
 
 /// Sets all defaults. `size` is sizeof *options; what the library does not know of it becomes 0. Any thread.

@@ -20,8 +20,9 @@ enum vhostx_log_level {
 const char* vhostx_log_level_name(int level);
 
 /// Takes one line without its newline; the text is the library's, and good during the call. `level`: one of
-/// vhostx_log_level; `user`: as given with the function. Called on the control thread only, never on the data path,
-/// with no library lock held.
+/// vhostx_log_level; `user`: as given with the function. Called on the control thread, and on the thread that makes or
+/// ends a backend; never on the data path, with no library lock held. What front-ends of one port cause is at most 50
+/// lines a second, and 200 at once: how many more there were is said.
 typedef void (*vhostx_log_sink)(int level, const char* line, void* user);
 
 #ifdef __cplusplus

@@ -27,6 +27,7 @@ typedef struct vhostx_mempools_options {
   uint32_t cache;      ///< mbufs that each lcore keeps, 0 to 512, at most two thirds of the pool. 256.
   uint16_t data_room;  ///< Bytes of each mbuf with its headroom, 256 to 65535. 2176.
   uint16_t pools_max;  ///< 1 to 64: further nodes use the pool of another one. 8.
+  uint32_t reserved;   ///< 0.
 } vhostx_mempools_options;
 
 /// A pool, and where it is.

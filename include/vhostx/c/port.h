@@ -50,6 +50,7 @@ typedef struct vhostx_port_options {
                        ///< 0 to 32768; then packets are copied. 0: half of the ring. 0.
   bool zero_copy;      ///< Lends the guest's buffers instead of copying: see vhostx_vring_dequeue_burst() and
                        ///< vhostx_vring_borrow_burst(). IN_ORDER is not offered then. false.
+  uint8_t reserved;    ///< 0.
 } vhostx_port_options;
 
 /// What the library knows of the front-end now.
@@ -88,7 +89,8 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
 
 /// Ends the connection, stops the vrings, waits for bursts in progress, removes the socket file and frees the port with
 /// its vrings; the application must have stopped calling them. No event is delivered any more, also none of those that
-/// this causes. Allowed from the port's own event handler. Threads: as vhostx_port_open().
+/// this causes. Allowed from the port's own event handler, once vhostx_port_open() has returned. Threads: as
+/// vhostx_port_open().
 void vhostx_port_close(vhostx_port* port);
 
 /// Options in force; socket_path is the port's, good for its life. `size`: sizeof *options. Any thread.

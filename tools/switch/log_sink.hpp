@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where the switch's log goes: standard error.
+#pragma once
+
+#include <string_view>
+
+#include <vhostx/log.hpp>
+
+namespace vhostx::tools {
+
+/// Writes the line to standard error where that takes it at once. The control thread says it, and must not wait for
+/// whoever reads: lines that find no room are counted, and the next one that does says how many were lost. Any thread.
+void log_line(LogLevel level, std::string_view line) noexcept;
+
+}  // namespace vhostx::tools
