@@ -78,7 +78,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   bool running_ = false;          // between new_device and destroy_device
   std::uint64_t told_features_ = 0;
   QueueSet told_enabled_;
-  bool tell_again_ = false;  // all queues that are on: applications forget them with the device
+  bool tell_again_ = false;            // all queues that are on: applications forget them with the device
   std::array<int, queues_max> kicks_;  // as the application knows them, ours to close
 };
 
