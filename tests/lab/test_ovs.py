@@ -50,7 +50,7 @@ def check_statistics(ovs, name, guest):
 
 
 def wait_ping(guest, address):
-    wait_until(lambda: guest.try_run(f"ping -c 1 -W 1 {address}")[0] == 0, f"{guest.name} to reach {address}")
+    wait_until(lambda: guest.try_run(f"ping -c 1 -W 10 {address}")[0] == 0, f"{guest.name} to reach {address}")
 
 
 def exchange(guests, payload):
