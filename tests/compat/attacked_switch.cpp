@@ -29,7 +29,6 @@ namespace compat = vhostx::compat;
 constexpr unsigned statistics_interval_us = 30'000;
 constexpr std::uint16_t pairs_max = 2;
 constexpr std::uint16_t burst_max = 32;
-constexpr unsigned tries_max = 100'000;
 constexpr std::uint64_t udp_segmentation = std::uint64_t{7} << 54;  // the attackers' packets ask for it
 
 std::atomic<bool> asked_to_end{false};
@@ -40,7 +39,6 @@ rte_mempool* pool = nullptr;
 struct Lane {
   std::array<rte_mbuf*, burst_max> burst;
   std::uint16_t begin = 0, end = 0;
-  unsigned tries = 0;
 };
 
 struct Port {
@@ -94,10 +92,8 @@ void send(Lane& lane, int target, std::uint16_t queue) {
   const bool has_queue = target >= 0 && rte_vhost_get_vring_num(target) > queue;
   const auto left = static_cast<std::uint16_t>(lane.end - lane.begin);
   rte_mbuf** const packets = &lane.burst[lane.begin];
-  std::uint16_t done = 0;
+  std::uint16_t done = left;  // nobody is there
   if (target >= 0) done = rte_vhost_enqueue_burst(target, has_queue ? queue : std::uint16_t{0}, packets, left);
-  lane.tries = done == 0 ? lane.tries + 1 : 0;
-  if (target < 0 || lane.tries == tries_max) done = left;
   rte_pktmbuf_free_bulk(packets, done);
   lane.begin = static_cast<std::uint16_t>(lane.begin + done);
 }
@@ -111,7 +107,6 @@ void forward(Port& from, const Port& to) {
       const int source = from.vid;
       if (source < 0) continue;
       lane.begin = 0;
-      lane.tries = 0;
       lane.end =
           rte_vhost_dequeue_burst(source, static_cast<std::uint16_t>(queue + 1), pool, lane.burst.data(), burst_max);
     }
