@@ -34,8 +34,7 @@ constexpr std::uint64_t udp_segmentation = std::uint64_t{7} << 54;  // the attac
 std::atomic<bool> asked_to_end{false};
 rte_mempool* pool = nullptr;
 
-/// Packets from one queue that the other guest had no buffers for yet: for a while nothing more is taken from the
-/// queue.
+/// Packets from one queue that the other guest had no buffers for yet: nothing more is taken from the queue meanwhile.
 struct Lane {
   std::array<rte_mbuf*, burst_max> burst;
   std::uint16_t begin = 0, end = 0;
