@@ -128,6 +128,9 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   vhostx_port_close(port);
   newer.later = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "older than the program");
+  newer.later = 0;
+  newer.known.reserved = 1;
+  refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved: expected 0");
   struct {
     vhostx_port_info known;
     uint64_t later;

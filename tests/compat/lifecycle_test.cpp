@@ -38,6 +38,16 @@ void make_ready(FakeMachine& machine) {
   }
 }
 
+// Its queues are ready, and the device is new when the driver is.
+void expect_to_wait_for_the_driver(Application& application, FakeMachine& machine) {
+  make_ready(machine);
+  machine.sync();
+  application.until("queue 1 on");
+  EXPECT_EQ(application.rest(), "");
+  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
+  EXPECT_EQ(application.next(), "new_device 0");
+}
+
 bool shows_kick(std::uint16_t queue) {
   VringFacts vring{};
   return rte_vhost_get_vhost_vring(0, queue, &vring) == 0 && vring.kick_fd >= 0;
@@ -69,12 +79,7 @@ TEST(RteVhostLifecycle, ItWaitsForTheDriverWhereTheFrontEndTellsOfIt) {
   application.start();
   FakeMachine machine(application.path());
   prepare(machine, usual_protocol_features);
-  make_ready(machine);
-  machine.sync();
-  application.until("queue 1 on");
-  EXPECT_EQ(application.rest(), "");
-  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
-  EXPECT_EQ(application.next(), "new_device 0");
+  expect_to_wait_for_the_driver(application, machine);
 }
 
 TEST(RteVhostLifecycle, AStoppedQueueEndsTheDeviceAndADisabledOneDoesNot) {
@@ -112,12 +117,7 @@ TEST(RteVhostLifecycle, ADriverThatWasResetIsNotReady) {
   EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
   EXPECT_EQ(machine.status_of(protocol::make_request(FrontEndRequest::reset_device, true)), 0u);
   machine.negotiate();
-  make_ready(machine);
-  machine.sync();
-  application.until("queue 1 on");
-  EXPECT_EQ(application.rest(), "");
-  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
-  EXPECT_EQ(application.next(), "new_device 0");
+  expect_to_wait_for_the_driver(application, machine);
 }
 
 TEST(RteVhostLifecycle, TheEndOfTheConnectionIsTheDevices) {

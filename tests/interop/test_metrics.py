@@ -109,7 +109,11 @@ def unix(bench, binary):
     switch.kill()
     _, switch, served = start(bench, binary, where, "again")  # a file that was left behind is replaced
     scrape(served)
+    os.remove(bench.path("metrics.sock"))
+    _, other, elsewhere = start(bench, binary, where, "other")  # whose file it is now
     switch.finish()
+    scrape(elsewhere)
+    other.finish()
 
 
 def tcp(bench, binary):

@@ -32,6 +32,7 @@ TEST(PublishedPort, KeepsItsNameForAsLongAsItLives) {
   EXPECT_NE(second.error().message.find("'vm0'"), std::string::npos);
 
   auto moved = std::move(first);
+  EXPECT_EQ(first.name(), "") << "it names nothing any more";
   EXPECT_FALSE(PublishedPort::publish(*fixture.port, "vm0"));
   moved = must(PublishedPort::publish(*fixture.port, "vm1"));
   EXPECT_TRUE(PublishedPort::publish(*fixture.port, "vm0")) << "withdrawn by the assignment";

@@ -111,6 +111,7 @@ TEST(Options, EachModeHasItsName) {
 TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("", "no port", "--port PATH");
   expect_refused("--port a --port a", "given twice", "a");
+  expect_refused("--port vhx0 --tap vhx0", "--tap vhx0", "could not tell them apart");
   expect_refused("--port a,zerocopy=maybe", "zerocopy is 'maybe'", "on, off or lend");
   expect_refused("--port a,zerocopy", "zerocopy is ''", "on, off or lend");
   expect_refused("--port a,zerocopy=lend", "zerocopy=lend", "io or rxonly");

@@ -82,6 +82,7 @@ bool MetricsServer::start() noexcept {
   constexpr unsigned limit = 2 * connections_max;
   // A copy: who closes the one that is handed over, where that fails, is not written down.
   const int listener = fcntl(socket_.fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (listener < 0) return false;  // without one, libmicrohttpd would open a port of its own
   daemon_ = MHD_start_daemon(MHD_USE_AUTO_INTERNAL_THREAD, 0, nullptr, nullptr, Callbacks::request, this,
                              MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, limit,
                              MHD_OPTION_CONNECTION_TIMEOUT, timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
