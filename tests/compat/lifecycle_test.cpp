@@ -14,6 +14,7 @@
 
 #include "tests/backend/traffic.hpp"
 #include "tests/compat/application.hpp"
+#include "tests/protocol/open_fds.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -306,6 +307,23 @@ TEST(RteVhostLifecycle, AKickDescriptorIsGoodUntilTheNextOneWasToldOf) {
     return readable(facts.kick_fd);
   };
   while (!kicked()) std::this_thread::yield();  // in the end it is the front-end's latest
+}
+
+TEST(RteVhostLifecycle, AKickDescriptorIsClosedWhenTheNextOneWasToldOf) {
+  Application application;
+  application.start();
+  FakeMachine machine(application.path());
+  bring_up(application, machine);
+  while (!shows_kick(0) || !shows_kick(1)) std::this_thread::yield();
+  application.rest();
+  const auto fds = open_fds();
+  for (int i = 0; i < 5; ++i) {
+    machine.enable(1, false);
+    application.until("queue 1 off");
+    machine.enable(1, true);
+    application.until("queue 1 on");
+  }
+  while (open_fds() != fds) std::this_thread::yield();
 }
 
 TEST(RteVhostSettings, PathsAreUniqueAndStartedOnce) {
