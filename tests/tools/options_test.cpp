@@ -153,6 +153,14 @@ TEST(Options, TooManyPortsAreRefused) {
 
 TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(107, 'x')).ports.size(), 1u); }
 
+TEST(Options, HelpNamesEachKeyOfAPort) {
+  const auto help = std::get<EarlyExit>(parse("--help")).text;
+  for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off"}) {
+    EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
+    EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
+  }
+}
+
 TEST(Options, HelpAndVersionEndWell) {
   for (const auto* word : {"--help", "-h", "--version"}) {
     auto parsed = parse(word);

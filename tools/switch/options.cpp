@@ -3,7 +3,6 @@
 #include "tools/switch/options.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <net/if.h>
@@ -15,21 +14,12 @@
 namespace vhostx::tools {
 namespace {
 
-constexpr std::size_t path_length_max = 107;  // sun_path, with its terminating zero
-
 const std::map<std::string, Mode> mode_names{{"switch", Mode::learning},
                                              {"io", Mode::io},
                                              {"mac", Mode::mac},
                                              {"rxonly", Mode::rxonly},
                                              {"txonly", Mode::txonly}};
 const std::map<std::string, Topology> topology_names{{"paired", Topology::paired}, {"loop", Topology::loop}};
-
-const std::map<std::string, Role, std::less<>> role_names{{"server", Role::server}, {"client", Role::client}};
-const std::map<std::string, ZeroCopy, std::less<>> zero_copy_names{
-    {"on", ZeroCopy::on}, {"off", ZeroCopy::off}, {"lend", ZeroCopy::lend}};
-
-const std::map<std::string, NumaPolicy, std::less<>> numa_names{
-    {"follow", NumaPolicy::follow}, {"report", NumaPolicy::report}, {"off", NumaPolicy::off}};
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
 
@@ -46,10 +36,7 @@ struct Raw {
 };
 
 void declare(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option(
-         "--port", raw.ports,
-         "A vhost-user socket: PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend][,numa=follow|report|off]; "
-         "again for each port")
+  app.add_option("--port", raw.ports, "A vhost-user socket: PATH[,KEY=VALUE]..., keys below; again for each port")
       ->allow_extra_args(false)
       ->type_name("PORT");
   app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
@@ -148,51 +135,12 @@ std::string help_of(const CLI::App& app) {
   auto text = app.help();
   const std::string generic = "Usage: vhostx-switch [OPTIONS]";
   if (const auto at = text.find(generic); at != std::string::npos)
-    text.replace(
-        at, generic.size(),
-        "Usage: vhostx-switch [EAL options --] --port PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend]"
-        "[,numa=follow|report|off] ... [options]");
+    text.replace(at, generic.size(), "Usage: vhostx-switch [EAL options --] --port PATH[,KEY=VALUE]... ... [options]");
   return text;
 }
 
 EarlyExit refused(std::string_view message) {
   return {2, fmt::format("vhostx-switch: {}\nSee vhostx-switch --help.\n", message)};
-}
-
-Result<std::uint16_t> parse_queues(std::string_view text, std::string_view value) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || number < 1 || number > 128)
-    return bad(fmt::format("--port {}: queues is '{}': expected 1 to 128", text, value));
-  return static_cast<std::uint16_t>(number);
-}
-
-template <typename T>
-Result<void> take_named(std::string_view text, std::string_view key, std::string_view value,
-                        const std::map<std::string, T, std::less<>>& names, const char* expected, T& out) {
-  const auto named = names.find(value);
-  if (named == names.end()) return bad(fmt::format("--port {}: {} is '{}': expected {}", text, key, value, expected));
-  out = named->second;
-  return {};
-}
-
-Result<void> apply_port_item(std::string_view text, std::string_view item, PortSpec& port) {
-  const auto equals = item.find('=');
-  const auto key = item.substr(0, equals);
-  const auto value = equals == std::string_view::npos ? std::string_view{} : item.substr(equals + 1);
-  if (key == "queues") {
-    auto queues = parse_queues(text, value);
-    if (!queues) return queues.error();
-    port.queue_pairs = *queues;
-    return {};
-  }
-  if (key == "role") return take_named(text, key, value, role_names, "server or client", port.role);
-  if (key == "zerocopy") return take_named(text, key, value, zero_copy_names, "on, off or lend", port.zero_copy);
-  if (key == "numa") return take_named(text, key, value, numa_names, "follow, report or off", port.numa);
-  return bad(
-      fmt::format("--port {}: '{}' is not known: expected role=server|client, queues=N, zerocopy=on|off|lend or "
-                  "numa=follow|report|off",
-                  text, item));
 }
 
 }  // namespace
@@ -203,28 +151,13 @@ const char* to_string(Mode mode) noexcept {
   return "unknown";
 }
 
-Result<PortSpec> parse_port(std::string_view text) {
-  PortSpec port;
-  auto comma = text.find(',');
-  port.path = std::string(text.substr(0, comma));
-  if (port.path.empty() || port.path.size() > path_length_max)
-    return bad(
-        fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), path_length_max));
-  while (comma != std::string_view::npos) {
-    const auto begin = comma + 1;
-    comma = text.find(',', begin);
-    const auto item = text.substr(begin, comma == std::string_view::npos ? comma : comma - begin);
-    if (auto applied = apply_port_item(text, item, port); !applied) return applied.error();
-  }
-  return port;
-}
-
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
   Options options;
   Raw raw;
   CLI::App app{"A learning Ethernet switch between vhost-user ports, kernel TAP included", "vhostx-switch"};
   app.footer(
-      "Everything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
+      port_keys_help() +
+      "\nEverything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
       "pages where enough are free).\nCtrl-C ends it with a summary.");
   app.set_version_flag("--version", "vhostx-switch " VHOSTX_VERSION);
   declare(app, raw, options);

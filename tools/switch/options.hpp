@@ -6,15 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
-#include <vhostx/port.hpp>
-#include <vhostx/result.hpp>
-
 #include "tools/common/program.hpp"
 #include "tools/switch/metrics_address.hpp"
+#include "tools/switch/port_spec.hpp"
 
 namespace vhostx::tools {
 
@@ -23,18 +20,6 @@ enum class Topology { paired, loop };
 
 /// The name as it is written after --mode.
 const char* to_string(Mode mode) noexcept;
-
-/// How a port's packets are taken: copied; looked at, and copied once from guest to guest where both ports do so; or
-/// lent, in modes that neither decide on what is in a packet nor write into it.
-enum class ZeroCopy { off, on, lend };
-
-struct PortSpec {
-  std::string path;
-  Role role = Role::server;
-  std::uint16_t queue_pairs = 1;
-  ZeroCopy zero_copy = ZeroCopy::on;
-  NumaPolicy numa = NumaPolicy::follow;
-};
 
 struct Options {
   std::vector<std::string> eal_arguments;  ///< What stood before the first "--"; empty: choose sane ones.
@@ -61,8 +46,5 @@ inline constexpr unsigned workers_max = 64;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
-
-/// PATH[,role=server|client][,queues=N][,zerocopy=on|off|lend][,numa=follow|report|off]
-Result<PortSpec> parse_port(std::string_view text);
 
 }  // namespace vhostx::tools

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortSpec: one row for each key of --port; messages and help come from the same rows.
+#include "tools/switch/port_spec.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace vhostx::tools {
+namespace {
+
+constexpr std::size_t path_length_max = 107;  // sun_path, with its terminating zero
+
+Error invalid(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
+
+/// One KEY=VALUE, and the whole --port for messages.
+struct Item {
+  std::string_view text;
+  std::string_view key;
+  std::string_view value;
+
+  Error refused(std::string_view expected) const {
+    return invalid(fmt::format("--port {}: {} is '{}': expected {}", text, key, value, expected));
+  }
+};
+
+template <typename T>
+struct Name {
+  const char* name;
+  T value;
+};
+
+template <typename T, std::size_t N>
+Result<void> take_named(const Item& item, const Name<T> (&names)[N], const char* expected, T& out) {
+  const auto* named = std::find_if(names, names + N, [&](const auto& name) { return name.name == item.value; });
+  if (named == names + N) return item.refused(expected);
+  out = named->value;
+  return {};
+}
+
+template <typename T>
+Result<void> take_number(const Item& item, T min, T max, T& out) {
+  T number{};
+  const char* const end = item.value.data() + item.value.size();
+  const auto [stopped, error] = std::from_chars(item.value.data(), end, number);
+  if (error != std::errc{} || stopped != end || number < min || number > max)
+    return item.refused(fmt::format("{} to {}", min, max));
+  out = number;
+  return {};
+}
+
+Result<void> take_role(const Item& item, PortSpec& port) {
+  static constexpr Name<Role> names[]{{"server", Role::server}, {"client", Role::client}};
+  return take_named(item, names, "server or client", port.role);
+}
+
+Result<void> take_queues(const Item& item, PortSpec& port) {
+  return take_number<std::uint16_t>(item, 1, 128, port.queue_pairs);
+}
+
+Result<void> take_zero_copy(const Item& item, PortSpec& port) {
+  static constexpr Name<ZeroCopy> names[]{{"on", ZeroCopy::on}, {"off", ZeroCopy::off}, {"lend", ZeroCopy::lend}};
+  return take_named(item, names, "on, off or lend", port.zero_copy);
+}
+
+Result<void> take_numa(const Item& item, PortSpec& port) {
+  static constexpr Name<NumaPolicy> names[]{
+      {"follow", NumaPolicy::follow}, {"report", NumaPolicy::report}, {"off", NumaPolicy::off}};
+  return take_named(item, names, "follow, report or off", port.numa);
+}
+
+struct PortKey {
+  const char* key;
+  const char* value;  ///< As it stands in the help.
+  const char* help;
+  Result<void> (*take)(const Item& item, PortSpec& port);
+};
+
+constexpr PortKey port_keys[]{
+    {"role", "server|client", "who listens: the switch (default) or the front-end", take_role},
+    {"queues", "N", "queue pairs at most, 1 to 128 (1)", take_queues},
+    {"zerocopy", "on|off|lend", "copy once from guest to guest (default); twice; lend, for io and rxonly",
+     take_zero_copy},
+    {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
+};
+
+Error unknown_key(std::string_view text, std::string_view item) {
+  std::string expected;
+  for (const auto& row : port_keys) {
+    const char* const joint = expected.empty() ? "" : &row == std::end(port_keys) - 1 ? " or " : ", ";
+    expected += fmt::format("{}{}={}", joint, row.key, row.value);
+  }
+  return invalid(fmt::format("--port {}: '{}' is not known: expected {}", text, item, expected));
+}
+
+Result<void> apply_item(std::string_view text, std::string_view item, PortSpec& port) {
+  const auto equals = item.find('=');
+  const auto key = item.substr(0, equals);
+  const auto value = equals == std::string_view::npos ? std::string_view{} : item.substr(equals + 1);
+  for (const auto& row : port_keys)
+    if (row.key == key) return row.take({text, key, value}, port);
+  return unknown_key(text, item);
+}
+
+}  // namespace
+
+Result<PortSpec> parse_port(std::string_view text) {
+  PortSpec port;
+  auto comma = text.find(',');
+  port.path = std::string(text.substr(0, comma));
+  if (port.path.empty() || port.path.size() > path_length_max)
+    return invalid(
+        fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), path_length_max));
+  while (comma != std::string_view::npos) {
+    const auto begin = comma + 1;
+    comma = text.find(',', begin);
+    const auto item = text.substr(begin, comma == std::string_view::npos ? comma : comma - begin);
+    if (auto applied = apply_item(text, item, port); !applied) return applied.error();
+  }
+  return port;
+}
+
+std::string port_keys_help() {
+  std::string help = "Keys of --port:\n";
+  for (const auto& row : port_keys)
+    help += fmt::format("  {:<26}{}\n", fmt::format("{}={}", row.key, row.value), row.help);
+  return help;
+}
+
+}  // namespace vhostx::tools

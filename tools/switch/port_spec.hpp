@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortSpec: what one --port of vhostx-switch asks for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+
+namespace vhostx::tools {
+
+/// How a port's packets are taken: copied; looked at, and copied once from guest to guest where both ports do so; or
+/// lent, in modes that neither decide on what is in a packet nor write into it.
+enum class ZeroCopy { off, on, lend };
+
+struct PortSpec {
+  std::string path;
+  Role role = Role::server;
+  std::uint16_t queue_pairs = 1;
+  ZeroCopy zero_copy = ZeroCopy::on;
+  NumaPolicy numa = NumaPolicy::follow;
+};
+
+/// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and
+/// what was expected.
+Result<PortSpec> parse_port(std::string_view text);
+
+/// The keys with their values and what they are for, a line each.
+std::string port_keys_help();
+
+}  // namespace vhostx::tools
