@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "backend/features.hpp"
 #include "backend/unix_socket.hpp"
 #include "base/error.hpp"
 
@@ -35,6 +36,7 @@ Result<void> in_range(const char* option, std::chrono::milliseconds value, std::
 Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;
   if (auto good = check_path(options.socket_path); !good) return good;
+  if (auto good = check_extra_features(options); !good) return good;
   if (auto good = in_range("queue_pairs_max", options.queue_pairs_max, 1, 128); !good) return good;
   if (auto good = in_range("memory_slots_max", options.memory_slots_max, 8, 4096); !good) return good;
   if (auto good = in_range("memory_bytes_max", options.memory_bytes_max, 1, std::uint64_t{1} << 63); !good) return good;

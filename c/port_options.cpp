@@ -23,6 +23,8 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   if (from.socket_path != nullptr) to.socket_path = from.socket_path;
   to.queue_pairs_max = from.queue_pairs_max;
   to.features_masked = from.features_masked;
+  to.features_extra = from.features_extra;
+  to.protocol_features_extra = from.protocol_features_extra;
   to.memory_slots_max = from.memory_slots_max;
   to.memory_bytes_max = from.memory_bytes_max;
   to.message_timeout = milliseconds(from.message_timeout_ms);
@@ -49,13 +51,15 @@ Result<PortOptions> options_of(const vhostx_port_options* given) {
 
 vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   // All members by name: an option that is added to C++ has to be added here.
-  const auto& [socket_path, role, queue_pairs_max, features_masked, memory_slots_max, memory_bytes_max, message_timeout,
-               reconnect_delay_min, reconnect_delay_max, zero_copy, copy_below, loans_max, loan_timeout, numa,
-               numa_interval] = options;
+  const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
+               memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
+               copy_below, loans_max, loan_timeout, numa, numa_interval] = options;
   vhostx_port_options to{};  // also what lies between the members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
   to.features_masked = features_masked;
+  to.features_extra = features_extra;
+  to.protocol_features_extra = protocol_features_extra;
   to.memory_bytes_max = memory_bytes_max;
   to.role = static_cast<int>(role);
   to.numa = static_cast<int>(numa);

@@ -17,6 +17,7 @@
 #include <vhostx/backend.hpp>
 #include <vhostx/port.hpp>
 
+#include "backend/features.hpp"
 #include "backend/unix_socket.hpp"
 #include "fuzz/protocol_input.hpp"
 #include "fuzz/session_input.hpp"
@@ -51,6 +52,8 @@ struct World {
     PortOptions options;
     options.socket_path = path;
     options.queue_pairs_max = 2;
+    options.features_extra = backend::features_on_request().bits();
+    options.protocol_features_extra = backend::protocol_features_on_request().bits();
     port = std::move(backend->open_port(options, [this](Port&, const PortEvent& event) {
              require(!describe(event).empty());
              ++events;

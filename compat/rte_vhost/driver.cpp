@@ -14,10 +14,9 @@ namespace {
 constexpr std::uint64_t protocol_status = std::uint64_t{1} << 16;  // VHOST_USER_PROTOCOL_F_STATUS
 constexpr std::uint8_t driver_ok = 4;                              // VIRTIO 1.2, 2.1
 
-// VIRTIO_NET_F_GUEST_USO4, _GUEST_USO6 and _HOST_USO (VIRTIO 1.3, 5.1.3) are younger than DPDK 22.11: an application
-// that was made for it knows no UDP segments, unless it asks for them. So is VIRTIO_F_RING_RESET (6.1), and with it
-// that one queue stops by itself.
-constexpr std::uint64_t unknown_then = std::uint64_t{7} << 54 | std::uint64_t{1} << 40;
+// DPDK 22.11 offers VIRTIO_F_IN_ORDER too, and its applications give buffers back in order. What else vhostx offers on
+// request (UDP segments, VIRTIO_F_RING_RESET) is younger: a program gets it that asks for it.
+constexpr std::uint64_t offered_then = std::uint64_t{1} << 35;
 
 void say_call(const std::string& path, const char* call, int vid) noexcept try {
   if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid));
@@ -29,6 +28,13 @@ void say_queue(const std::string& path, int vid, std::uint16_t index, bool enabl
     say(LogLevel::debug, path + ": vring_state_changed, vid " + std::to_string(vid) + ", queue " +
                              std::to_string(index) + (enabled ? " on" : " off"));
 } catch (const std::bad_alloc&) {
+}
+
+/// Those of `features` that a port can offer: others are passed over, as they have nobody who would take them.
+std::uint64_t possible(std::uint64_t features) noexcept {
+  PortOptions options;
+  options.features_extra = features;
+  return features & Port::offered_features(options);
 }
 
 void close_number(int& fd) noexcept {
@@ -43,7 +49,7 @@ Driver::Driver(std::string path, std::uint64_t flags) : flags_(flags) {
   options_.socket_path = std::move(path);
   options_.role = (flags & flag_client) != 0 ? Role::client : Role::server;
   options_.queue_pairs_max = queue_pairs_max;
-  options_.features_masked = unknown_then;
+  options_.features_extra = offered_then;
 }
 
 void Driver::set_ops(const DeviceOps* ops) {
@@ -55,6 +61,7 @@ bool Driver::change_features(std::uint64_t set, std::uint64_t clear) {
   const std::lock_guard guard(settings_lock_);
   if (port_ != nullptr) return false;
   options_.features_masked = (options_.features_masked & ~set) | clear;
+  options_.features_extra = possible((options_.features_extra & ~clear) | set);
   return true;
 }
 

@@ -29,11 +29,27 @@ enum class Role {
 
 /// How a Port shall be.
 struct PortOptions {
-  std::string socket_path;               ///< 1 to 107 bytes. Required.
-  Role role = Role::server;              ///< Who listens.
-  std::uint16_t queue_pairs_max = 1;     ///< 1 to 128.
-  std::uint64_t features_masked = 0;     ///< Virtio feature bits not to offer, though the library could.
-  std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
+  std::string socket_path;            ///< 1 to 107 bytes. Required.
+  Role role = Role::server;           ///< Who listens.
+  std::uint16_t queue_pairs_max = 1;  ///< 1 to 128.
+  std::uint64_t features_masked = 0;  ///< Virtio feature bits not to offer, though the library could.
+
+  /// Virtio feature bits to offer beside the default ones, because the application knows that its front-ends and guests
+  /// do their part; docs/features.md has them all. Possible are, with their numbers:
+  ///   * VIRTIO_F_RING_RESET (40): the front-end must tell of each reset of a queue, by GET_VRING_BASE before the
+  ///   driver
+  ///     may free that queue's buffers. No QEMU up to 11.1 does for a vhost-user device: the guest's memory is damaged.
+  ///   * VIRTIO_F_IN_ORDER (35): the driver must be tried with it; DPDK's is. Not with zero_copy.
+  ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must know UDP segments.
+  /// Default bits are allowed and change nothing. What features_masked has too is not offered.
+  std::uint64_t features_extra = 0;
+  /// The same of the vhost-user protocol's feature bits. Possible are:
+  ///   * BACKEND_REQ (5): used by INBAND_NOTIFICATIONS alone.
+  ///   * RESET_DEVICE (13): after it the front-end must set up the rings anew.
+  ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and serve VRING_CALL and VRING_ERR wherever it
+  ///     passes no eventfd. QEMU takes the bit and does not. Needs BACKEND_REQ.
+  std::uint64_t protocol_features_extra = 0;
+  std::uint16_t memory_slots_max = 512;                     ///< 8 to 4096 regions of guest memory.
   std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, 1 to 2^63 bytes.
   std::chrono::milliseconds message_timeout{
       5000};  ///< 1 ms to 24 h. For a message that has begun to arrive, and for acknowledgements of the library's own
@@ -43,7 +59,7 @@ struct PortOptions {
   std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause, up to 24 h.
 
   /// Lends the guest's buffers instead of copying: see Vring::dequeue_burst and Vring::borrow_burst. Buffers come back
-  /// in any order then, so that IN_ORDER is not offered.
+  /// in any order then, so that IN_ORDER cannot be asked for.
   bool zero_copy = false;
   std::uint32_t copy_below = 1024;  ///< Packets of fewer bytes are copied all the same, 0 to 65536.
   std::uint16_t loans_max = 0;      ///< Entries of one ring that are out at the same time, at most half of the ring, 0

@@ -10,13 +10,19 @@ namespace {
 using namespace protocol;
 using Request = FrontEndRequest;
 
-TEST(ZeroCopyPort, OffersNoInOrder) {
-  const auto offers = [](bool zero_copy) {
-    const PortFixture fixture([zero_copy](PortOptions& options) { options.zero_copy = zero_copy; });
-    return FeatureSet(fixture.port->info().features_offered).has(VirtioFeature::in_order);
-  };
-  EXPECT_TRUE(offers(false));
-  EXPECT_FALSE(offers(true));
+TEST(ZeroCopyPort, CannotOfferInOrder) {
+  PortFixture fixture;
+  PortOptions options = fixture.options;
+  options.socket_path += "-in-order";
+  options.features_extra = FeatureSet{VirtioFeature::in_order}.bits();
+  EXPECT_TRUE(FeatureSet(Port::offered_features(options)).has(VirtioFeature::in_order));
+  EXPECT_TRUE(fixture.backend->open_port(options));
+  options.zero_copy = true;
+  EXPECT_FALSE(FeatureSet(Port::offered_features(options)).has(VirtioFeature::in_order));
+  const auto refused = fixture.backend->open_port(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(refused.error().message.find("VIRTIO_F_IN_ORDER: expected zero_copy"), std::string::npos);
 }
 
 TEST(ZeroCopyPort, OthersNeitherLendNorBorrow) {

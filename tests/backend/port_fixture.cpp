@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <unistd.h>
 
+#include "backend/features.hpp"
 #include "base/error.hpp"
 
 namespace vhostx::test {
@@ -57,6 +58,7 @@ std::string EventLog::rest() {
 PortFixture::PortFixture(std::function<void(PortOptions&)> change, BackendOptions backend_options)
     : backend(must(Backend::create(std::move(backend_options)))) {
   options.socket_path = folder.path("port");
+  options.protocol_features_extra = backend::protocol_features_on_request().bits();
   if (change) change(options);
   port = must(backend->open_port(options, events.handler()));
 }

@@ -68,7 +68,8 @@ class EventLog {
   std::deque<PortEvent> events_;
 };
 
-/// Backend and Port in a folder of their own.
+/// Backend and Port in a folder of their own. The port offers also the protocol features that must be asked for: the
+/// front-ends of these tests do their part.
 struct PortFixture {
   explicit PortFixture(std::function<void(PortOptions&)> change = {}, BackendOptions backend_options = {});
 

@@ -21,7 +21,7 @@ struct SessionTest : ::testing::Test {
 TEST_F(SessionTest, AnswersWhatItOffers) {
   const FeatureSet features(must(front_end().get_u64(Request::get_features)));
   EXPECT_TRUE(features.has_all({VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
-                                VirtioFeature::vhost_user_protocol_features, VirtioFeature::net_host_uso}));
+                                VirtioFeature::vhost_user_protocol_features, VirtioFeature::net_host_tso4}));
   EXPECT_FALSE(features.has(VirtioFeature::ring_packed));
   EXPECT_FALSE(features.has(VirtioFeature::vhost_log_all));
   const ProtocolFeatureSet protocol(must(front_end().get_u64(Request::get_protocol_features)));
@@ -31,6 +31,31 @@ TEST_F(SessionTest, AnswersWhatItOffers) {
   EXPECT_EQ(must(front_end().get_u64(Request::get_queue_num)), 1u);
   machine.negotiate();
   EXPECT_EQ(must(front_end().get_u64(Request::get_max_mem_slots)), 512u);
+}
+
+// Bits that only work where the front-end does its part; it is the application that knows whether.
+TEST(Session, TakesOnlyWhenAskedForWhatFewFrontEndsServe) {
+  const auto acknowledgement = [](std::uint64_t features_extra) {
+    PortFixture fixture([&](PortOptions& options) { options.features_extra = features_extra; });
+    FakeMachine machine(fixture.options.socket_path);
+    machine.negotiate();
+    return machine.status_of(Request::set_features,
+                             U64{(usual_features | FeatureSet{VirtioFeature::ring_reset}).bits()});
+  };
+  EXPECT_NE(acknowledgement(0), 0u);
+  EXPECT_NE(acknowledgement(FeatureSet{VirtioFeature::in_order}.bits()), 0u);
+  EXPECT_EQ(acknowledgement(FeatureSet{VirtioFeature::ring_reset}.bits()), 0u);
+}
+
+TEST(Session, ServesOnlyWhenAskedForWhatFewFrontEndsSend) {
+  PortFixture fixture([](PortOptions& options) { options.protocol_features_extra = 0; });
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  for (const Request request : {Request::reset_device, Request::set_backend_req_fd}) {
+    Message message = make_request(request, true);
+    if (request == Request::set_backend_req_fd) message.add_fd(duplicate(machine.ring(0).kick.get()));
+    EXPECT_NE(must(machine.front_end().acknowledged(std::move(message))), 0u);
+  }
 }
 
 TEST_F(SessionTest, InfoSaysWhatWasAgreed) {

@@ -33,6 +33,7 @@ void defaults_are_those_of_cpp(void) {
   memset(&port, 0xff, sizeof port);
   vhostx_port_options_init(&port, sizeof port);
   CHECK(port.size == sizeof port && port.socket_path == NULL && port.features_masked == 0);
+  CHECK(port.features_extra == 0 && port.protocol_features_extra == 0);
   CHECK(port.memory_bytes_max == (uint64_t)1 << 46 && port.memory_slots_max == 512 && port.queue_pairs_max == 1);
   CHECK(port.role == VHOSTX_ROLE_SERVER && port.numa == VHOSTX_NUMA_FOLLOW && port.numa_interval_ms == 500);
   CHECK(port.message_timeout_ms == 5000 && port.reconnect_delay_min_ms == 100 && port.reconnect_delay_max_ms == 2000);
@@ -76,6 +77,13 @@ void options_out_of_range_are_refused(void) {
   options = good_options();
   options.queue_pairs_max = 129;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "queue_pairs_max is 129");
+  options = good_options();
+  options.features_extra = (uint64_t)1 << 34;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT,
+          "features_extra is 0x400000000: cannot offer VIRTIO_F_RING_PACKED");
+  options = good_options();
+  options.protocol_features_extra = (uint64_t)1 << 14;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "expected BACKEND_REQ with it");
   options = good_options();
   options.size = 0;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "was it initialised");

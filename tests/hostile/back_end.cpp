@@ -23,9 +23,15 @@ using Json = nlohmann::json;
 
 constexpr std::array<const char*, socket_count> names{"attacked",       "honest", "lending",
                                                       "lending-honest", "victim", "victim-peer"};
-// Two queue pairs, so that there is something beside the pair that is attacked.
-constexpr std::array<const char*, socket_count> port_options{",queues=2", ",queues=2",     ",zerocopy=lend",
-                                                             "",          ",zerocopy=off", ""};
+// Two queue pairs, so that there is something beside the pair that is attacked. What is attacked offers all that it can
+// but RING_RESET, which an attack takes all the same.
+constexpr std::array<const char*, socket_count> port_options{
+    ",queues=2,offer=in_order+uso+reset_device+inband_notifications",
+    ",queues=2",
+    ",zerocopy=lend,offer=uso+reset_device+inband_notifications",
+    "",
+    ",zerocopy=off,offer=uso",
+    ""};
 
 std::string make_folder() {
   std::string pattern = (std::filesystem::temp_directory_path() / "vhostx-hostile-XXXXXX").string();

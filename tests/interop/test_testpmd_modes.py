@@ -20,6 +20,7 @@ from vhostx_switch import VhostSwitch, describe, dropped
 PACKETS_MIN = 20000
 LOOP = ["--topology", "loop"]
 HUGE_PAGES_NEEDED = 64 // 2
+IN_ORDER = 35  # VIRTIO 1.2, 6
 
 # virtio-user's devargs; each line is another receive or transmit function of DPDK's driver.
 MODES = {
@@ -72,9 +73,13 @@ def compare(stats, seen):
 def one_mode(bench, binary, mode, shapes, huge_pages=False, prefix=(), port="", counter=None):
     socket = bench.path(f"vhost{len(bench.processes)}")
     queues = MODES[mode].get("queues", 1)
+    in_order = bool(MODES[mode].get("in_order"))
+    port += ",offer=in_order" if in_order else ""
     switch = VhostSwitch(bench, binary, [f"{socket},queues={queues}{port}"], mode="io", extra=LOOP, prefix=prefix)
     options = [f"--rxq={queues}", f"--txq={queues}", *(JUMBO_OPTIONS if "jumbo" in shapes else [])]
     guest = Testpmd(bench, socket, huge_pages=huge_pages, options=options, **MODES[mode]).ready()
+    features = int(switch.stats()["ports"][0]["features"], 16)
+    check_equal(bool(features >> IN_ORDER & 1), in_order, f"whether {features:#x} has IN_ORDER")
     check(mode != "vectorised" or "vectorized Rx" in guest.datapath(), f"testpmd chose {guest.datapath()} for {mode}")
     for shape in shapes:
         print(f"{mode}, {shape}{', huge pages' if huge_pages else ''} ({', '.join(guest.datapath())}):", flush=True)

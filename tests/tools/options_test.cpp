@@ -35,6 +35,21 @@ void expect_refused(const std::string& line, const std::string& wrong, const std
   EXPECT_NE(text.find(expected), std::string::npos) << text;
 }
 
+TEST(Options, OfferAddsFeatures) {
+  EXPECT_EQ(good("--port a").ports[0].features_extra, 0U);
+  EXPECT_EQ(good("--port a").ports[0].protocol_features_extra, 0U);
+  const auto ports = good(
+                         "--port a,offer=ring_reset --port b,offer=uso+in_order+reset_device,queues=2 "
+                         "--port c,offer=inband_notifications --port d,offer=backend_req")
+                         .ports;
+  EXPECT_EQ(ports[0].features_extra, 0x100'0000'0000U);
+  EXPECT_EQ(ports[1].features_extra, 0x1c0'0008'0000'0000U);
+  EXPECT_EQ(ports[1].protocol_features_extra, 0x2000U);
+  EXPECT_EQ(ports[1].queue_pairs, 2);
+  EXPECT_EQ(ports[2].protocol_features_extra, 0x4020U);
+  EXPECT_EQ(ports[3].protocol_features_extra, 0x20U);
+}
+
 TEST(Options, Defaults) {
   const auto options = good("--port /tmp/a.sock");
   ASSERT_EQ(options.ports.size(), 1u);
@@ -116,6 +131,9 @@ TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("--port a,zerocopy", "zerocopy is ''", "on, off or lend");
   expect_refused("--port a,zerocopy=lend", "zerocopy=lend", "io or rxonly");
   expect_refused("--port a,role=master", "role is 'master'", "server or client");
+  expect_refused("--port a,offer=all", "offer is 'all'", "ring_reset or uso");
+  expect_refused("--port a,offer=uso+", "offer is ''", "ring_reset or uso");
+  expect_refused("--port a,offer", "offer is ''", "ring_reset or uso");
   expect_refused("--port a,numa=yes", "numa is 'yes'", "follow, report or off");
   expect_refused("--port a,numa", "numa is ''", "follow, report or off");
   expect_refused("--port a --numa-interval 9", "--numa-interval is 9", "10 to 86400000");
@@ -155,7 +173,8 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
-  for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off"}) {
+  for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off",
+                          "offer=FEATURE[+FEATURE...]"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
   }

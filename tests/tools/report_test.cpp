@@ -20,6 +20,7 @@ Snapshot sample(double seconds, std::uint64_t packets) {
   port.name = "/tmp/a.sock";
   port.connected = true;
   port.features = 0x1'3000'0000;
+  port.protocol_features = 0x1'803d;
   port.vrings_started = 2;
   at(port.from_guest, VringCounter::packets) = packets;
   at(port.from_guest, VringCounter::bytes) = packets * 64;
@@ -86,6 +87,7 @@ TEST(JsonReport, HasTheFieldsThatProgramsRead) {
   EXPECT_EQ(port["name"], "/tmp/a.sock");
   EXPECT_EQ(port["connected"], true);
   EXPECT_EQ(port["features"], "0x130000000");
+  EXPECT_EQ(port["protocol_features"], "0x1803d");
   EXPECT_EQ(port["vrings_started"], 2);
   EXPECT_EQ(port["from_guest"]["packets"], 3'000'000);
   EXPECT_EQ(port["from_guest"]["drops"]["drop_bad_header"], 3000);

@@ -67,6 +67,8 @@ Result<void> PortSet::open_sockets() {
     port_options.queue_pairs_max = spec.queue_pairs;
     port_options.zero_copy = spec.zero_copy == ZeroCopy::lend;
     port_options.numa = spec.numa;
+    port_options.features_extra = spec.features_extra;
+    port_options.protocol_features_extra = spec.protocol_features_extra;
     if (parts_.options.numa_interval) port_options.numa_interval = *parts_.options.numa_interval;
     auto port = backend_->open_port(port_options,
                                     [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
@@ -184,6 +186,7 @@ PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
   out.connected = info.connected;
   out.connections = info.connections;
   out.features = info.features;
+  out.protocol_features = info.protocol_features;
   out.memory_regions = info.memory_regions;
   out.memory_bytes = info.memory_bytes;
   add_vrings(entry, out);

@@ -72,6 +72,35 @@ Result<void> take_numa(const Item& item, PortSpec& port) {
   return take_named(item, names, "follow, report or off", port.numa);
 }
 
+/// What a port offers beside the default, by a name that may stand after offer=.
+struct Extra {
+  std::uint64_t virtio = 0;
+  std::uint64_t protocol = 0;
+};
+constexpr std::uint64_t bit(unsigned number) { return std::uint64_t{1} << number; }
+
+Result<void> take_extra(const Item& item, PortSpec& port) {
+  static constexpr Name<Extra> names[]{
+      {"backend_req", {.protocol = bit(5)}},
+      {"in_order", {.virtio = bit(35)}},
+      {"inband_notifications", {.protocol = bit(14) | bit(5)}},  // the one needs the other
+      {"reset_device", {.protocol = bit(13)}},
+      {"ring_reset", {.virtio = bit(40)}},
+      {"uso", {.virtio = bit(54) | bit(55) | bit(56)}}};
+  constexpr auto expected =
+      "backend_req, in_order, inband_notifications, reset_device, ring_reset or uso, with + between them";
+  for (std::size_t begin = 0; begin <= item.value.size();) {
+    const auto end = std::min(item.value.find('+', begin), item.value.size());
+    Extra extra;
+    const Item one{item.text, item.key, item.value.substr(begin, end - begin)};
+    if (auto taken = take_named(one, names, expected, extra); !taken) return taken;
+    port.features_extra |= extra.virtio;
+    port.protocol_features_extra |= extra.protocol;
+    begin = end + 1;
+  }
+  return {};
+}
+
 struct PortKey {
   const char* key;
   const char* value;  ///< As it stands in the help.
@@ -85,6 +114,10 @@ constexpr PortKey port_keys[]{
     {"zerocopy", "on|off|lend", "copy once from guest to guest (default); twice; lend, for io and rxonly",
      take_zero_copy},
     {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
+    {"offer", "FEATURE[+FEATURE...]",
+     "offer feature bits too that few front-ends serve: backend_req, in_order, inband_notifications, reset_device, "
+     "ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
+     take_extra},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {

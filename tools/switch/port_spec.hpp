@@ -21,6 +21,8 @@ struct PortSpec {
   std::uint16_t queue_pairs = 1;
   ZeroCopy zero_copy = ZeroCopy::on;
   NumaPolicy numa = NumaPolicy::follow;
+  std::uint64_t features_extra = 0;           ///< As PortOptions has it.
+  std::uint64_t protocol_features_extra = 0;  ///< As PortOptions has it.
 };
 
 /// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and

@@ -87,6 +87,7 @@ Json port_of(const PortSnapshot& port) {
           {"connected", port.connected},
           {"connections", port.connections},
           {"features", hex(port.features)},
+          {"protocol_features", hex(port.protocol_features)},
           {"vrings_started", port.vrings_started},
           {"vrings_broken", port.vrings_broken},
           {"memory_regions", port.memory_regions},

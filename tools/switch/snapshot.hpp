@@ -71,7 +71,8 @@ struct PortSnapshot {
   bool is_tap = false;
   bool connected = false;
   std::uint64_t connections = 0;
-  std::uint64_t features = 0;
+  std::uint64_t features = 0;           ///< Negotiated, of virtio.
+  std::uint64_t protocol_features = 0;  ///< Negotiated, of vhost-user.
   std::uint16_t vrings_started = 0;
   std::uint16_t vrings_broken = 0;
   std::uint32_t memory_regions = 0;

@@ -46,11 +46,22 @@ typedef struct vhostx_port_options {
                               ///< vhostx_port_look_at_placement(). 500.
   uint16_t queue_pairs_max;   ///< 1 to 128. 1.
   uint16_t memory_slots_max;  ///< 8 to 4096 regions of guest memory. 512.
-  uint16_t loans_max;  ///< Zero copy: entries of one ring that are out at the same time, at most half of the ring,
-                       ///< 0 to 32768; then packets are copied. 0: half of the ring. 0.
-  bool zero_copy;      ///< Lends the guest's buffers instead of copying: see vhostx_vring_dequeue_burst() and
-                       ///< vhostx_vring_borrow_burst(). IN_ORDER is not offered then. false.
-  uint8_t reserved;    ///< 0.
+  uint16_t loans_max;       ///< Zero copy: entries of one ring that are out at the same time, at most half of the ring,
+                            ///< 0 to 32768; then packets are copied. 0: half of the ring. 0.
+  bool zero_copy;           ///< Lends the guest's buffers instead of copying: see vhostx_vring_dequeue_burst() and
+                            ///< vhostx_vring_borrow_burst(). IN_ORDER cannot be asked for then. false.
+  uint8_t reserved;         ///< 0.
+  uint64_t features_extra;  ///< Virtio feature bits to offer beside the default ones, because the application knows
+                            ///< that its front-ends and guests do their part: VIRTIO_F_RING_RESET (40; the front-end
+                            ///< must tell of each reset of a queue, by GET_VRING_BASE before the driver may free that
+                            ///< queue's buffers, which no QEMU up to 11.1 does for a vhost-user device),
+                            ///< VIRTIO_F_IN_ORDER (35; not with zero_copy), VIRTIO_NET_F_GUEST_USO4 (54),
+                            ///< _GUEST_USO6 (55), _HOST_USO (56; the application must know UDP segments). What
+                            ///< features_masked has too is not offered. See docs/features.md. 0.
+  uint64_t protocol_features_extra;  ///< The same of the vhost-user protocol: BACKEND_REQ (5), RESET_DEVICE (13),
+                                     ///< INBAND_NOTIFICATIONS (14; the front-end must send VRING_KICK and serve
+                                     ///< VRING_CALL and VRING_ERR wherever it passes no eventfd, which QEMU does not;
+                                     ///< needs BACKEND_REQ). 0.
 } vhostx_port_options;
 
 /// What the library knows of the front-end now.

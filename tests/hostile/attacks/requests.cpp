@@ -111,6 +111,8 @@ void add_numbers(Group& group) {
   group.add("features-never-offered", refused("never offered"), send_number(Request::set_features, ~std::uint64_t{0}));
   group.add("packed-ring", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_packed}.bits()), "2020-10725");
+  group.add("ring-reset-unasked", refused("never offered"),
+            send_number(Request::set_features, FeatureSet{V::version_1, V::ring_reset}.bits()));
   group.add("log-all", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::vhost_log_all}.bits()));
   group.add("protocol-features-never-offered", refused("never offered"),
