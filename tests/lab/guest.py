@@ -5,6 +5,7 @@ Its first serial port is the kernel's console and goes to a file, which a failed
 commands reach it (see guest-init), so that a test reads as a person's session would.
 """
 
+import glob
 import os
 import re
 import socket
@@ -21,16 +22,31 @@ def accelerator():
     return os.environ.get("VHOSTX_LAB_ACCEL", "tcg")
 
 
+def qemu_programs():
+    """Paths of the QEMUs to try: those that VHOSTX_LAB_QEMUS names, with colons between them; else the one on PATH, and
+    beside it whatever is there as qemu-system-x86_64-VERSION."""
+    named = os.environ.get("VHOSTX_LAB_QEMUS")
+    if named:
+        return [need_program(path, "qemu-system-x86") for path in named.split(":")]
+    found = {}
+    for folder in os.environ.get("PATH", "").split(":"):
+        for path in sorted(glob.glob(f"{folder}/qemu-system-x86_64-[0-9]*")):
+            found.setdefault(os.path.basename(path), path)
+    return [need_program("qemu-system-x86_64", "qemu-system-x86"), *found.values()]
+
+
 def shared_memory_arguments(memory_mib=MEMORY_MIB):
     return ["-object", f"memory-backend-memfd,id=m0,size={memory_mib}M,share=on", "-numa", "node,memdev=m0"]
 
 
-def device_arguments(port_socket, mac, device="", queues=1, server=False, number=0):
-    """QEMU's arguments for a vhost-user-net device on a port. number: which of the machine's.
+def device_arguments(port_socket, mac, device="", queues=1, server=False, number=0, reconnect=True):
+    """QEMU's arguments for a vhost-user-net device on a port. number: which of the machine's. reconnect: whether a QEMU
+    that is the client connects again after a loss, in words that QEMU 10.0 was the last to know.
 
     vectors=0: Debian 12's QEMU 7.2 crashes when a vhost-user-net device uses MSI-X without KVM.
     """
-    chardev = f"socket,id=c{number},path={port_socket}" + (",server=on,wait=off" if server else ",reconnect=1")
+    how = ",server=on,wait=off" if server else ",reconnect=1" if reconnect else ""
+    chardev = f"socket,id=c{number},path={port_socket}{how}"
     return [
         *("-chardev", chardev, "-netdev", f"vhost-user,chardev=c{number},id=n{number},queues={queues}"),
         *("-device", f"virtio-net-pci,netdev=n{number},mac={mac},romfile=,vectors=0" + ("," + device if device else "")),
@@ -47,9 +63,11 @@ def drive_arguments(path):
 
 
 class Machine:
-    """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU."""
+    """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU; qemu:
+    which one, None: the one on PATH."""
 
-    def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=()):
+    def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=(),
+                 qemu=None):  # fmt: skip
         self.name = name
         self.console = bench.path(self.name + ".console")
         self.agent_path = bench.path(self.name + ".agent")
@@ -62,7 +80,8 @@ class Machine:
         if not os.path.exists(initramfs):
             build_initramfs(initramfs, release, modules)
         append = "console=ttyS0 quiet panic=-1" + (f" lab.address={address}/24" if address else "")
-        argv = [*prefix, need_program("qemu-system-x86_64", "qemu-system-x86"), "-accel", accelerator(), "-cpu", "max"]
+        qemu = qemu or need_program("qemu-system-x86_64", "qemu-system-x86")
+        argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
         argv += ["-smp", cpus, "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         argv += ["-kernel", kernel, "-initrd", initramfs, "-append", append]
         argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds a guest's initramfs: busybox, ethtool, the virtio modules of a Debian kernel, and guest-init.
+"""Builds a guest's initramfs: busybox, ethtool, tc, the virtio modules of a Debian kernel, and guest-init.
 
 The archive ("newc", as the kernel's early userspace documentation describes it) is written here, so that neither
 cpio nor root is needed.
@@ -112,15 +112,18 @@ def read(path):
 def build_initramfs(path, release, modules=()):
     """`modules`: wanted beside those of a virtio guest."""
     busybox = need_program("busybox", "busybox-static")
-    ethtool = need_program("ethtool", "ethtool")
+    # busybox has a tc of its own: the other one is called by its path.
+    programs = {"bin/ethtool": need_program("ethtool", "ethtool"), "sbin/tc": need_program("tc", "iproute2")}
     archive = Archive()
     for folder in ("bin", "dev", "proc", "sys", "srv", "tmp", "modules"):
         archive.folder(folder)
     archive.device("dev/console", 5, 1)  # the kernel opens it before init can mount devtmpfs
     archive.file("init", read(GUEST_INIT))
     archive.file("bin/busybox", read(busybox))
-    for source in with_libraries(ethtool):
-        archive.file("bin/ethtool" if source == ethtool else source.lstrip("/"), read(source))
+    for name, program in programs.items():
+        archive.file(name, read(program))
+    for library in sorted({library for program in programs.values() for library in with_libraries(program)[1:]}):
+        archive.file(library.lstrip("/"), read(library))
     for position, module in enumerate(modules_in_order(release, [*MODULES, *modules])):
         name = os.path.basename(module).removesuffix(".xz")
         archive.file(f"modules/{position:02}-{name}", read_module(module))

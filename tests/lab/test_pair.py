@@ -18,7 +18,8 @@ from vhostx_switch import VhostSwitch, describe
 
 # VIRTIO 1.2, 5.1.3 and 6
 CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, MQ = 0, 1, 7, 11, 15, 22
-INDIRECT_DESC, EVENT_IDX, VERSION_1 = 28, 29, 32
+GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN = 8, 9, 12, 13
+ANY_LAYOUT, INDIRECT_DESC, EVENT_IDX, VERSION_1 = 27, 28, 29, 32
 OFFLOADS = {CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4}
 
 LARGEST_PLAIN_FRAME = 1514
@@ -27,8 +28,10 @@ MEMORY_MIB = 448  # a payload to offer, one received, and what each device's dri
 
 # device: QEMU properties of both guests' devices, or of the receiver's alone.
 # has, lacks: feature bits that the driver of the receiver must have negotiated, or not.
-# port: what is added to the --port of both. queues: pairs of both.
-Variant = namedtuple("Variant", "device receiver_device has lacks port queues", defaults=("", "", set(), set(), "", 1))
+# port: what is added to the --port of both. queues: pairs of both. ipv6: large frames of IPv6, with congestion marks.
+Variant = namedtuple(
+    "Variant", "device receiver_device has lacks port queues ipv6", defaults=("", "", set(), set(), "", 1, False)
+)
 
 NO_OFFLOADS = (
     "csum=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
@@ -40,10 +43,11 @@ VARIANTS = {
     "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off"),
     "plain-buffers": Variant("mrg_rxbuf=off", has=OFFLOADS, lacks={MRG_RXBUF}),
     "no-indirect-no-event-idx": Variant("indirect_desc=off,event_idx=off", lacks={INDIRECT_DESC, EVENT_IDX}),
-    "legacy": Variant("disable-modern=on,disable-legacy=off", has=OFFLOADS, lacks={VERSION_1}),
+    "legacy": Variant("disable-modern=on,disable-legacy=off", has=OFFLOADS | {ANY_LAYOUT}, lacks={VERSION_1}),
     "legacy-plain-buffers": Variant("disable-modern=on,disable-legacy=off,mrg_rxbuf=off", lacks={VERSION_1, MRG_RXBUF}),
     # The sender leaves segmentation and checksums to others, the receiver takes neither: the switch has to do them.
     "receiver-without-offloads": Variant("", NO_OFFLOADS, lacks=OFFLOADS),
+    "ipv6-and-ecn": Variant(has={GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN}, ipv6=True),
     "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2),
 }
 
@@ -58,7 +62,9 @@ class PairGuest(Machine):
             device = variant.receiver_device if number == 2 and variant.receiver_device else variant.device
             arguments += device_arguments(port, self._mac(index), device, variant.queues, number=index)
         cpus = max(variant.queues for variant in variants)
-        super().__init__(bench, ("sender", "receiver")[number - 1], arguments, cpus=cpus, memory_mib=MEMORY_MIB)
+        super().__init__(
+            bench, ("sender", "receiver")[number - 1], arguments, cpus=cpus, memory_mib=MEMORY_MIB, modules=["sch_netem"]
+        )
 
     def _mac(self, index):
         return f"52:54:00:00:{index:02x}:{self.number:02x}"
@@ -140,6 +146,27 @@ def two_pairs(sender, receiver, payload):
     check_both_pairs_used(sender, receiver)
 
 
+def congestion_marks(guest):
+    """How many packets of IPv6 have come with the mark of congestion."""
+    return int(guest.run("grep Ip6InCEPkts /proc/net/snmp6").split()[1])
+
+
+def over_ipv6(sender, receiver, payload):
+    """The sender's queue discipline marks some packets with congestion in place of dropping them. The receiver echoes the
+    mark, and the sender's next segment says that it has reduced its window: as a large one it is TSO with ECN."""
+    for number, guest in enumerate((sender, receiver), 1):
+        guest.run(f"cd /proc/sys/net/ipv6/conf/{guest.interface} && echo 0 >accept_dad && echo 0 >disable_ipv6")
+        guest.run("echo 1 >/proc/sys/net/ipv4/tcp_ecn")
+        guest.run(f"ip -6 addr add fd00::{number}/64 dev {guest.interface}")
+    serve_drive(sender, PAYLOAD_MIB * MIB)
+    sender.run(f"/sbin/tc qdisc replace dev {sender.interface} root netem loss 3% ecn")
+    back = fetch(receiver, "[fd00::1]", payload)
+    print(f"{PAYLOAD_MIB} MiB over IPv6: {back.mebibytes / back.seconds:.0f} MiB/s")
+    marks = congestion_marks(receiver)
+    print(f"{marks} packets with the mark of congestion")
+    check(marks > 0, "no packet came with the mark of congestion")
+
+
 def exchange(switch, sender, receiver, payload, index, variant):
     """What the guests do by way of their devices number `index`."""
     for guest in (sender, receiver):
@@ -147,7 +174,9 @@ def exchange(switch, sender, receiver, payload, index, variant):
     check_features(receiver, variant)
     times = ping(receiver, sender.address)
     print(f"{len(times)} pings answered, median {sorted(times)[len(times) // 2]:.1f} ms")
-    if variant.queues == 2:
+    if variant.ipv6:
+        over_ipv6(sender, receiver, payload)
+    elif variant.queues == 2:
         two_pairs(sender, receiver, payload)
     else:
         one_pair(sender, receiver, payload)
