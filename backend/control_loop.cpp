@@ -134,6 +134,7 @@ void ControlLoop::shut_down() {
   io_.restart();
   while (io_.poll() != 0) {
   }
+  release_kept();
 }
 
 void ControlLoop::close_ports() {
@@ -185,8 +186,25 @@ void ControlLoop::post_and_wait(const std::function<void()>& work) {
   if (errand.thrown) std::rethrow_exception(errand.thrown);
 }
 
-void ControlLoop::add(const std::shared_ptr<PortCore>& port) { ports_.emplace(port.get(), port); }
+void ControlLoop::add(const std::shared_ptr<PortCore>& port) {
+  release_kept();
+  ports_.emplace(port.get(), port);
+}
 
 void ControlLoop::remove(const PortCore& port) noexcept { ports_.erase(&port); }
+
+void ControlLoop::keep(std::shared_ptr<PortCore> port) noexcept {
+  port->next_kept() = std::move(kept_);
+  kept_ = std::move(port);
+}
+
+void ControlLoop::release_kept() noexcept {
+  auto list = std::exchange(kept_, nullptr);
+  while (list != nullptr) {
+    auto port = std::move(list);
+    list = std::move(port->next_kept());
+    if (port->is_in_use()) keep(std::move(port));
+  }
+}
 
 }  // namespace vhostx::backend

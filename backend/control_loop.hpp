@@ -52,6 +52,9 @@ class ControlLoop {
   /// The ports to close at shut_down(). Control thread.
   void add(const std::shared_ptr<PortCore>& port);
   void remove(const PortCore& port) noexcept;
+  /// A closed port that a burst is still inside of: kept until that has ended, for good if it never does. Control
+  /// thread.
+  void keep(std::shared_ptr<PortCore> port) noexcept;
 
   /// Guards delivery of an event: while it is on the stack no other event is delivered.
   class Delivery {
@@ -74,6 +77,7 @@ class ControlLoop {
   struct Errand;
   bool post(Errand& errand);
   void reserve_timers();
+  void release_kept() noexcept;
 
   const ControlThread mode_;
   Logger log_;
@@ -82,6 +86,7 @@ class ControlLoop {
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unordered_map<const PortCore*, std::weak_ptr<PortCore>> ports_;
+  std::shared_ptr<PortCore> kept_;  // the first; each names the next, so that keeping takes no memory
   int deliveries_ = 0;
 
   std::mutex lock_;  // stopped_: post() against the end of the thread

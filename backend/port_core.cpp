@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/port_core.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -84,6 +85,11 @@ void PortCore::close(Farewell farewell) {
   }
   closed_ = true;
   loop_->remove(*this);
+  if (is_in_use()) loop_->keep(self);
+}
+
+bool PortCore::is_in_use() noexcept {
+  return std::any_of(vrings_.begin(), vrings_.end(), [](const auto& vring) { return vring->is_stuck(); });
 }
 
 void PortCore::watch_attention() {

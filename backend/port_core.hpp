@@ -55,6 +55,10 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
     silent,  ///< The Port is being destroyed: there is nobody to name in an event.
   };
   void close(Farewell farewell);
+  /// Whether a burst that nobody waits for any more (VringCore::is_stuck()) is inside one of the vrings. After close()
+  /// the loop keeps the core for as long.
+  bool is_in_use() noexcept;
+  std::shared_ptr<PortCore>& next_kept() noexcept { return next_kept_; }
 
   asio::any_io_executor executor() { return loop_->executor(); }
   const Logger& log() const noexcept { return log_; }
@@ -119,6 +123,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::size_t delivered_ = 0;   // of them
   std::uint64_t connections_ = 0;
   bool closed_ = false;
+  std::shared_ptr<PortCore> next_kept_;  // ControlLoop's list
 
   mutable std::mutex info_lock_;  // info() and memory_placement() against the control thread
   PortInfo info_;

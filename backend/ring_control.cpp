@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/ring_control.hpp"
 
+#include <chrono>
 #include <utility>
 
 #include "base/error.hpp"
@@ -59,7 +60,7 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
 
 // The ring runs on. To the application it stops and starts: that is how it learns that a descriptor is about to close.
 void RingControl::swap_kick(std::shared_ptr<const EventFd> kick) {
-  check(core_.replace(std::make_unique<RunningVring>(*core_.running()), kick));
+  if (!replace(std::make_unique<RunningVring>(*core_.running()), kick)) return;
   host_.emit(VringStopped{core_.index()}, std::exchange(config_.kick, std::move(kick)));
   host_.emit(VringStarted{core_.index()});
 }
@@ -103,7 +104,10 @@ Result<void> RingControl::start_if_due() {
   if (!config_.kicked && !was_in_use(config_, (*running)->layout)) return {};
   config_.kicked = true;
   watch_.reset();
-  start(std::move(running).value());
+  if (core_.is_stuck())
+    report_stuck("not started");
+  else
+    start(std::move(running).value());
   return {};
 }
 
@@ -156,7 +160,15 @@ void RingControl::change_running(Change change) {
   if (!started()) return;
   auto next = std::make_unique<RunningVring>(*core_.running());
   change(*next);
-  check(core_.replace(std::move(next), config_.kick));
+  replace(std::move(next), config_.kick);
+}
+
+// False: the vring is stuck, and was stopped.
+bool RingControl::replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick) {
+  check(core_.replace(std::move(next), std::move(kick)));
+  if (!core_.is_stuck()) return true;
+  stop();
+  return false;
 }
 
 std::uint16_t RingControl::stop() {
@@ -166,6 +178,7 @@ std::uint16_t RingControl::stop() {
   std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
   if (started()) {
     config_.base = core_.stop();
+    if (core_.is_stuck()) report_stuck("stopped");
     host_.forget_requests(core_.index());
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
@@ -215,7 +228,7 @@ void RingControl::environment_changed() {
   if (!environment) return fail(make_error(ErrorCode::protocol_violation, "the guest memory is gone"));
   auto running = build_running(config_, *environment);
   if (!running) return fail(running.error());
-  check(core_.replace(std::move(running).value(), config_.kick));
+  if (!replace(std::move(running).value(), config_.kick)) return;
   host_.placement_due();
   if (const std::uint32_t out = core_.loans().followed(); out != 0) host_.emit(LoansRecalled{core_.index(), out});
 }
@@ -262,6 +275,15 @@ void RingControl::serve_wishes() {
   host_.log().warning("{}", describe(event));
   if (config_.err == nullptr && host_.notifies_in_band()) host_.send_error(core_.index());
   host_.emit(event);
+}
+
+// The application's doing, not the guest's.
+void RingControl::report_stuck(const char* outcome) {
+  host_.log().error(
+      "vring {} {}: a burst of the application has not ended for {} s. Likely causes: Transfer::begin() without end(), "
+      "a thread that ended or is held inside a burst, two threads in one vring at a time. The memory that the burst "
+      "uses stays mapped, and the vring cannot start until the burst has ended",
+      core_.index(), outcome, std::chrono::duration_cast<std::chrono::seconds>(VringGate::patience_usual).count());
 }
 
 void RingControl::check(Result<void> watched) {

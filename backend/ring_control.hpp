@@ -96,6 +96,8 @@ class RingControl {
   void stopped();
   template <typename Change>
   void change_running(Change change);
+  bool replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick);
+  void report_stuck(const char* outcome);
   void check(Result<void> watched);
 
   RingHost& host_;

@@ -263,6 +263,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
 }
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
+  if (gate_.is_stuck()) return {};
   running->serial = ++serial_;
   loans_.follow(*running);
   placer_.settle(snapshot_areas(*running));

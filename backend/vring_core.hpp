@@ -83,11 +83,15 @@ class VringCore : public InOwnPages {
   bool look_at_placement(const RunningVring& ready, VringPlacer::Effort effort);
   /// A vring is ready to start with so many entries; 0: it is not any more.
   void set_size(std::uint32_t size) noexcept;
-  /// Swaps the snapshot of a started vring; its position stays. Errors as start().
+  /// Swaps the snapshot of a started vring; its position stays. Errors as start(). When the vring is stuck afterwards,
+  /// the caller stops it.
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
   /// What it has lent is settled by the next two: until one of them has said 0, or give_up_loans() was called.
   std::uint16_t stop();
+  /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
+  /// use is kept; the vring can be stopped, and is not started, until it has ended.
+  bool is_stuck() noexcept { return gate_.is_stuck(); }
   std::uint32_t settle_loans() noexcept { return loans_.settle(data_); }
   std::uint32_t give_up_loans() noexcept { return loans_.give_up(data_); }
   VringLoans& loans() noexcept { return loans_; }

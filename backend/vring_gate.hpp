@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VringGate: where a data thread and the control thread meet. The data side costs two plain stores a burst; the control
-// side swaps the snapshot, makes the data side pass a fence, and waits for the burst in progress, which is bounded.
+// side swaps the snapshot, makes the data side pass a fence, and waits for the burst in progress. An application that
+// misuses a vring can make a burst last for ever: then the control side stops waiting and keeps what the burst uses.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <thread>
 
 #include "backend/heavy_fence.hpp"
 #include "backend/running_vring.hpp"
@@ -19,8 +21,8 @@ class VringGate {
   /// A burst's pass through the gate. `running` is null while the vring is stopped, and good until the pass ends.
   class Pass {
    public:
-    explicit Pass(VringGate& gate) noexcept : gate_(gate), turn_(gate.turn_.load(std::memory_order_relaxed) + 1) {
-      assert(turn_ % 2 == 1 && "two threads use one vring at the same time");
+    explicit Pass(VringGate& gate) noexcept : gate_(gate), turn_(gate.turn_.load(std::memory_order_relaxed) | 1) {
+      assert(gate.turn_.load(std::memory_order_relaxed) % 2 == 0 && "two threads use one vring at the same time");
       // Pairs with swap(): either we see the new snapshot, or swap() sees us inside. Both sides store, then load.
       if (gate.heavy_fence_) {
         gate.turn_.store(turn_, std::memory_order_relaxed);
@@ -38,33 +40,50 @@ class VringGate {
 
    private:
     VringGate& gate_;
+    // Odd, made so by `| 1` and not by `+ 1`: each burst leaves an even number behind, so that after two threads have
+    // been inside at once (misuse) the number is even again when both have left, and nobody waits for ever.
     const std::uint32_t turn_;
   };
 
-  VringGate() = default;
-  ~VringGate() { delete running_.load(std::memory_order_relaxed); }
+  /// Hundreds of a scheduler's time slices: only a burst that does not end at all takes that long.
+  static constexpr std::chrono::milliseconds patience_usual{5000};
+
+  explicit VringGate(std::chrono::milliseconds patience = patience_usual) noexcept : patience_(patience) {}
+  ~VringGate();
   VringGate(const VringGate&) = delete;
   VringGate& operator=(const VringGate&) = delete;
 
-  /// Control thread. The snapshot before is returned when no burst uses it any more.
+  /// Control thread. The snapshot before is returned when no burst uses it any more. Null also when a burst has not
+  /// ended for `patience`: then is_stuck(). While it is, a snapshot is swapped for null only, which does not wait.
   std::unique_ptr<const RunningVring> swap(std::unique_ptr<const RunningVring> next) noexcept {
     std::unique_ptr<const RunningVring> before(running_.exchange(next.release(), std::memory_order_seq_cst));
     if (before == nullptr) return before;
     if (heavy_fence_) heavy_fence();
     // Odd: a burst is inside, perhaps with `before`. Any burst after that one sees `next`.
     const std::uint32_t turn = turn_.load(std::memory_order_seq_cst);
-    while (turn % 2 == 1 && turn_.load(std::memory_order_acquire) == turn) std::this_thread::yield();
+    if (turn % 2 == 1 && !await_end(turn)) keep(std::move(before), turn);
     return before;
   }
+
+  /// Control thread. A burst that swap() gave up waiting for is still inside: what it may use is kept, by the
+  /// destructor for good. False again when it has ended.
+  bool is_stuck() noexcept;
 
   /// Control thread only: it alone changes the snapshot.
   const RunningVring* current() const noexcept { return running_.load(std::memory_order_relaxed); }
 
  private:
+  bool await_end(std::uint32_t turn) noexcept;
+  void keep(std::unique_ptr<const RunningVring> before, std::uint32_t turn) noexcept;
+
   // Written by the data thread each burst; what the control thread writes is on another line.
   alignas(64) std::atomic<std::uint32_t> turn_{0};
   alignas(64) std::atomic<const RunningVring*> running_{nullptr};
   const bool heavy_fence_ = enable_heavy_fence();
+  const std::chrono::milliseconds patience_;
+  std::uint32_t stuck_turn_ = 0;  // of the burst that did not end; 0: there is none
+  // Of that burst: the snapshot that it began with, and the one whose swap for null came after.
+  std::array<std::unique_ptr<const RunningVring>, 2> kept_;
 };
 
 }  // namespace vhostx::backend

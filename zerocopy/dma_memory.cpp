@@ -55,7 +55,7 @@ void DmaMemory::add(const Region& region, Budget& budget) {
   if (budget.regions == 0) return refuse(*region, "the limit of registered regions is reached");
   auto registration = DmaRegistration::create(region, budget.pages);
   if (!registration) {
-    // EAL has no room: it would log each of our attempts.
+    // EAL has no room: nor has it for the next region.
     if (registration.error().system_errno == ENOSPC) budget.regions = 0;
     return refuse(*region, registration.error().message);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cerrno>
 #include <cstdint>
 #include <utility>
 
@@ -42,6 +43,20 @@ Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::
   return {};
 }
 
+// EAL logs an error of its own where it has no list left, and a front-end can have us ask as often as it likes: its log
+// would grow with each request, and would hold up the control thread where nobody reads it. So EAL is not asked then.
+// (An application's thread may take the last list in between: that is one line.)
+bool eal_has_a_list_left() noexcept {
+  unsigned taken = 0;
+  rte_memseg_list_walk(
+      [](const rte_memseg_list*, void* count) {
+        ++*static_cast<unsigned*>(count);
+        return 0;
+      },
+      &taken);
+  return taken < RTE_MAX_MEMSEG_LISTS;
+}
+
 // A page that our mapping has not touched has no physical address yet. An error (no page is free; a kernel before 5.14)
 // leaves it without one, where touching it would raise SIGBUS.
 void fault_in(std::uint8_t* page, std::size_t size) noexcept {
@@ -71,6 +86,9 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
     std::shared_ptr<const memory::MappedRegion> region, std::size_t pages_max) {
   const rte_iova_mode mode = rte_eal_iova_mode();
   if (auto fits = check(*region, mode, pages_max); !fits) return std::move(fits).error();
+
+  if (!eal_has_a_list_left())
+    return make_system_error(ENOSPC, "EAL knows {} areas of memory already, and takes no more", RTE_MAX_MEMSEG_LISTS);
 
   const memory::HostSpan mapping = region->mapping();
   std::shared_ptr<DmaRegistration> made(new DmaRegistration(region, unit_of(*region, mode)));

@@ -91,8 +91,9 @@ struct PortInfo {
 };
 
 /// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and
-/// removes the socket file; the application must have stopped calling its vrings. No event is delivered any more, also
-/// none of those that this causes. Allowed from its own event handler. Threads: as Backend::open_port.
+/// removes the socket file; the application must have stopped calling its vrings. A burst that does not end, by misuse,
+/// is waited for 5 s: then the log says which vring's it is, and the memory that it uses is kept. No event is delivered
+/// any more, also none of those that this causes. Allowed from its own event handler. Threads: as Backend::open_port.
 class VHOSTX_EXPORT Port {
  public:
   /// The library's: Backend::open_port() makes a Port.

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -146,6 +148,35 @@ TEST(Gate, EachPassEndsTheOneBefore) {
     const auto before = gate.swap(snapshot(serial));
     for (std::uint64_t i = 0; i < serial; ++i) EXPECT_EQ(VringGate::Pass(gate).running->serial, serial);
   }
+}
+
+// Misuse, which a debug build asserts.
+#ifdef NDEBUG
+TEST(Gate, TwoThreadsInsideAtOnceLeaveNothingToWaitFor) {
+  VringGate gate;
+  gate.swap(snapshot(1));
+  std::optional<VringGate::Pass> first(std::in_place, gate);
+  std::optional<VringGate::Pass> second(std::in_place, gate);
+  first.reset();
+  second.reset();
+  EXPECT_EQ(gate.swap(snapshot(2))->serial, 1U);
+  EXPECT_FALSE(gate.is_stuck());
+}
+#endif
+
+TEST(Gate, ABurstThatDoesNotEndIsNotWaitedForLongerThanThat) {
+  VringGate gate(std::chrono::milliseconds(20));
+  gate.swap(snapshot(1));
+  std::optional<VringGate::Pass> pass(std::in_place, gate);
+  EXPECT_EQ(gate.swap(snapshot(2)), nullptr);
+  EXPECT_TRUE(gate.is_stuck());
+  EXPECT_EQ(gate.swap(nullptr), nullptr);
+  EXPECT_EQ(pass->running->serial, 1U) << "what it began with is kept";
+  pass.reset();
+  EXPECT_FALSE(gate.is_stuck());
+  EXPECT_EQ(gate.swap(snapshot(3)), nullptr);
+  EXPECT_EQ(VringGate::Pass(gate).running->serial, 3U);
+  EXPECT_EQ(gate.swap(nullptr)->serial, 3U);
 }
 
 bool kernel_has_expedited() {

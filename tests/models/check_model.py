@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """check_model.py MODEL.pml: has Spin try every interleaving of a model.
 
-The model must hold. And each fault that its head names behind `broken:` must be found when it is put in: a model that
-holds whatever is done to it says nothing.
+The model must hold, also with each variant that its head names behind `holds:`. And each fault that it names behind
+`broken:` must be found when it is put in: a model that holds whatever is done to it says nothing. A fault of a variant is
+written VARIANT+FAULT.
 """
 import re
 import shutil
@@ -16,9 +17,9 @@ SKIPPED = 77
 DEPTH = "1000000"  # a search that ends at its depth is reported as an error
 
 
-def explore(model: Path, fault: str | None, folder: Path) -> tuple[int, int, str]:
-    """Errors, states, and Spin's report, with `fault` put in."""
-    define = [f"-D{fault}"] if fault else []
+def explore(model: Path, changes: str, folder: Path) -> tuple[int, int, str]:
+    """Errors, states, and Spin's report, with `changes` (a variant, a fault, both) made."""
+    define = [f"-D{change}" for change in changes.split("+") if change]
     subprocess.run(["spin", *define, "-a", str(model)], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["gcc", "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c"], cwd=folder, check=True)
     report = subprocess.run(["./pan", f"-m{DEPTH}"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -29,15 +30,28 @@ def explore(model: Path, fault: str | None, folder: Path) -> tuple[int, int, str
     return int(errors.group(1)), int(states.group(1)), report
 
 
+def named(model: Path, kind: str) -> list[str]:
+    found = re.search(rf"^ \* {kind}: (.*)", model.read_text(), re.M)
+    return found.group(1).split() if found else []
+
+
+def check_holds(model: Path, variant: str, folder: Path) -> list[str]:
+    complaints = []
+    name = f"{model.name} with {variant}" if variant else model.name
+    errors, states, report = explore(model, variant, folder)
+    print(f"{name}: {states} states, {errors} errors")
+    if errors or "max search depth too small" in report:
+        complaints.append(f"{name} does not hold:\n{report}")
+    if left := [name for name, count in re.findall(r"unreached in proctype (\w+)\n.*?\((\d+) of", report, re.S) if int(count)]:
+        complaints.append(f"{name}: part of it is never reached, in {', '.join(left)}:\n{report}")
+    return complaints
+
+
 def check(model: Path, folder: Path) -> list[str]:
     complaints = []
-    errors, states, report = explore(model, None, folder)
-    print(f"{model.name}: {states} states, {errors} errors")
-    if errors or "max search depth too small" in report:
-        complaints.append(f"{model.name} does not hold:\n{report}")
-    if left := [name for name, count in re.findall(r"unreached in proctype (\w+)\n.*?\((\d+) of", report, re.S) if int(count)]:
-        complaints.append(f"{model.name}: part of it is never reached, in {', '.join(left)}:\n{report}")
-    for fault in re.search(r"broken: (.*)", model.read_text()).group(1).split():
+    for variant in ["", *named(model, "holds")]:
+        complaints += check_holds(model, variant, folder)
+    for fault in named(model, "broken"):
         errors, states, _ = explore(model, fault, folder)
         print(f"{model.name} with {fault}: {'found' if errors else 'NOT FOUND'} after {states} states")
         if not errors:

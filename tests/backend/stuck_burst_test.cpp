@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An application that begins a burst and does not end it: the control thread stops waiting, says so, and what the burst
+// uses is there until it ends. Each of these tests waits for VringGate::patience_usual.
+#include <mutex>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <vhostx/transfer.hpp>
+
+#include "tests/backend/traffic.hpp"
+
+namespace vhostx::test {
+namespace {
+
+class Log {
+ public:
+  BackendOptions options() {
+    return {.log = [this](LogLevel level, std::string_view line) {
+      const std::lock_guard guard(lock_);
+      if (level == LogLevel::error) errors_ += std::string(line) + '\n';
+    }};
+  }
+  std::string errors() {
+    const std::lock_guard guard(lock_);
+    return errors_;
+  }
+
+ private:
+  std::mutex lock_;
+  std::string errors_;
+};
+
+struct StuckBurst : ::testing::Test {
+  StuckBurst() : fixture((start_eal(), [](PortOptions&) {}), log.options()), machine(fixture.options.socket_path) {
+    machine.bring_up();
+    for (int i = 0; i < 2; ++i) fixture.events.until<VringStarted>();
+    transmit(machine, 2);
+  }
+  void begin() { ASSERT_EQ(transfer->begin(fixture.port->from_guest(), 32), 2); }
+  /// What the burst reads and writes is still there.
+  void end() {
+    EXPECT_EQ(transfer->packet(1).length, 60u);
+    transfer->end(2);
+    EXPECT_EQ(machine.ring(1).driver.reap().size(), 2u);
+  }
+  void expect_said(const char* outcome) {
+    EXPECT_NE(log.errors().find(std::string("vring 1 ") + outcome), std::string::npos) << log.errors();
+  }
+
+  Log log;
+  PortFixture fixture;
+  FakeMachine machine;
+  std::unique_ptr<Transfer> transfer = must(Transfer::create());
+};
+
+TEST_F(StuckBurst, ThePortIsDestroyedAllTheSame) {
+  begin();
+  fixture.port.reset();
+  expect_said("stopped");
+  end();
+}
+
+TEST_F(StuckBurst, ItsRingStopsAtAChangeAndStartsWhenTheBurstHasEnded) {
+  begin();
+  machine.send_fds(1);  // another snapshot of a ring that runs
+  EXPECT_EQ(fixture.events.until<VringStopped>().index, 1);
+  expect_said("stopped");
+  machine.send_fds(1);
+  machine.sync();
+  expect_said("not started");
+  EXPECT_TRUE(fixture.port->to_guest().state().started);
+  EXPECT_FALSE(fixture.port->from_guest().state().started);
+  end();
+  machine.send_fds(1);
+  EXPECT_EQ(fixture.events.until<VringStarted>().index, 1);
+  transmit(machine, 1);
+  ASSERT_EQ(transfer->begin(fixture.port->from_guest(), 32), 1);
+  transfer->end(1);
+}
+
+}  // namespace
+}  // namespace vhostx::test
