@@ -80,6 +80,8 @@ void Waiter::unwatch(Vring& vring) noexcept { backend::VringCore::of(vring).unwa
 
 Result<void> Waiter::watch_fd(int fd) noexcept { return state_->add_level(fd); }
 
+void Waiter::unwatch_fd(int fd) noexcept { state_->remove(fd); }
+
 bool Waiter::wait(std::chrono::milliseconds timeout) noexcept { return state_->wait(timeout); }
 
 void Waiter::wake() noexcept { state_->wake(); }

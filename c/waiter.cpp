@@ -25,6 +25,8 @@ int vhostx_waiter_watch_fd(vhostx_waiter* waiter, int fd, vhostx_error* error) {
   return done(error, [&] { return object(waiter)->watch_fd(fd); });
 }
 
+void vhostx_waiter_unwatch_fd(vhostx_waiter* waiter, int fd) { object(waiter)->unwatch_fd(fd); }
+
 bool vhostx_waiter_wait(vhostx_waiter* waiter, uint32_t timeout_ms) {
   return object(waiter)->wait(std::chrono::milliseconds(timeout_ms));
 }

@@ -36,6 +36,9 @@ class VHOSTX_EXPORT Waiter {
 
   /// Watches any other descriptor (a TAP, a timer) for input, until it is closed.
   Result<void> watch_fd(int fd) noexcept;
+  /// The opposite, for a descriptor that is at an end (EPOLLERR would wake for ever) and stays open; nothing happens to
+  /// one that it does not watch. Any thread.
+  void unwatch_fd(int fd) noexcept;
 
   /// Sleeps until a kick, input on a watched descriptor, wake(), a vring starting, or the time is over. True: something
   /// came. One thread at a time.

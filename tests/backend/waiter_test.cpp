@@ -95,6 +95,16 @@ TEST_F(WaiterTest, OtherDescriptorsAreWatchedUntilTheyAreEmpty) {
   other.drain();
   EXPECT_FALSE(waiter->wait(milliseconds(0)));
   EXPECT_FALSE(waiter->watch_fd(-1));
+  waiter->unwatch_fd(-1);
+}
+
+TEST_F(WaiterTest, ADescriptorThatIsAtAnEndIsLetGoOf) {
+  const EventFd other = must(EventFd::create());
+  must(waiter->watch_fd(other.get()));
+  settle(*waiter);
+  other.signal();
+  waiter->unwatch_fd(other.get());
+  EXPECT_FALSE(waiter->wait(milliseconds(0)));
 }
 
 TEST_F(WaiterTest, ItsDescriptorIsReadableWhenWaitWouldReturn) {

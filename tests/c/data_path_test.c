@@ -77,6 +77,8 @@ void descriptors_and_calls_end_a_wait(void) {
   CHECK(vhostx_waiter_wait(waiter, 20000));
   CHECK(write(ends[1], "x", 1) == 1);
   CHECK(vhostx_waiter_wait(waiter, 20000));
+  vhostx_waiter_unwatch_fd(waiter, ends[0]);
+  CHECK(!vhostx_waiter_wait(waiter, 0));
   close(ends[0]);
   close(ends[1]);
   vhostx_waiter_destroy(waiter);

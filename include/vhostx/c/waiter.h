@@ -36,6 +36,9 @@ void vhostx_waiter_unwatch(vhostx_waiter* waiter, vhostx_vring* vring);
 
 /// Watches any other descriptor (a TAP, a timer) for input, until it is closed. Error: VHOSTX_SYSTEM. Any thread.
 int vhostx_waiter_watch_fd(vhostx_waiter* waiter, int fd, vhostx_error* error);
+/// The opposite, for a descriptor that is at an end (EPOLLERR would wake for ever) and stays open; nothing happens to
+/// one that it does not watch. Any thread.
+void vhostx_waiter_unwatch_fd(vhostx_waiter* waiter, int fd);
 
 /// Sleeps until a kick, input on a watched descriptor, vhostx_waiter_wake(), a vring starting, or `timeout_ms`
 /// milliseconds are over. True: something came. One thread at a time.
