@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "backend/unix_socket.hpp"
 #include "base/error.hpp"
@@ -19,54 +18,46 @@ constexpr int backlog = 16;
 constexpr int accepts_per_turn = 8;
 constexpr std::chrono::milliseconds pause{200};
 
-// Whoever listens there answers; a file whose process is gone refuses.
-Result<void> remove_stale(const std::string& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) {
-    if (errno == ENOENT) return {};
-    return make_system_error(errno, "'{}'", path);
-  }
-  if (!S_ISSOCK(status.st_mode))
-    return make_error(ErrorCode::busy, "'{}' exists and is no socket: it is not replaced", path);
-  auto probe = make_unix_socket();
-  if (!probe) return std::move(probe).error();
-  const int error = connect_unix(probe->get(), path);
-  if (error == 0 || error == EAGAIN) return make_error(ErrorCode::busy, "somebody listens on '{}'", path);
-  if (error != ECONNREFUSED && error != ENOENT) return make_system_error(error, "the socket '{}' that is there", path);
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-    return make_system_error(errno, "removing the stale socket '{}'", path);
+/// Access and listen(): what comes between bind() and the first connection.
+Result<void> start_listening(int socket, const std::string& path, const SocketAccess& access) {
+  if (auto set = set_access(path, access); !set) return set;
+  if (::listen(socket, backlog) != 0) return make_system_error(errno, "listening on '{}'", path);
   return {};
+}
+
+void remove_if_still(const std::string& path, const std::optional<FileId>& file) noexcept {
+  if (file && file_at(path) == file) ::unlink(path.c_str());
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor, const std::string& path, Logger log,
+Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor, const std::string& path,
+                                                 const SocketAccess& access, Logger log,
                                                  std::function<void(UniqueFd)> on_socket) {
-  if (auto removed = remove_stale(path); !removed) return std::move(removed).error();
+  if (auto removed = remove_stale_socket(path); !removed) return std::move(removed).error();
   auto socket = make_unix_socket();
   if (!socket) return std::move(socket).error();
+  if (auto done = restrict_before_bind(socket->get(), access); !done) return std::move(done).error();
   if (const int error = bind_unix(socket->get(), path); error == EADDRINUSE)
     return make_error(ErrorCode::busy, "somebody has just bound '{}'", path);
   else if (error != 0)
     return make_system_error(error, "binding '{}'", path);
-  struct stat status {};
-  const FileId file = ::lstat(path.c_str(), &status) == 0 ? FileId{status.st_dev, status.st_ino} : FileId{};
-  if (::listen(socket->get(), backlog) != 0) {
-    const int error = errno;
-    ::unlink(path.c_str());
-    return make_system_error(error, "listening on '{}'", path);
+  const auto file = file_at(path);
+  if (auto started = start_listening(socket->get(), path, access); !started) {
+    remove_if_still(path, file);
+    return std::move(started).error();
   }
   try {
     return std::unique_ptr<Listener>(
         new Listener(std::move(executor), path, std::move(socket).value(), file, std::move(log), std::move(on_socket)));
   } catch (...) {
-    ::unlink(path.c_str());
+    remove_if_still(path, file);
     throw;
   }
 }
 
-Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, FileId file, Logger log,
-                   std::function<void(UniqueFd)> on_socket)
+Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, std::optional<FileId> file,
+                   Logger log, std::function<void(UniqueFd)> on_socket)
     : path_(std::move(path)),
       socket_(std::move(socket)),
       file_(file),
@@ -77,11 +68,7 @@ Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd so
   watch_.arm();
 }
 
-Listener::~Listener() {
-  struct stat status {};
-  if (::lstat(path_.c_str(), &status) == 0 && status.st_dev == file_.device && status.st_ino == file_.inode)
-    ::unlink(path_.c_str());
-}
+Listener::~Listener() { remove_if_still(path_, file_); }
 
 // A turn that was broken off would never be followed by another one.
 void Listener::serve() noexcept {

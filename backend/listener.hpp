@@ -4,15 +4,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <asio/any_io_executor.hpp>
-#include <sys/types.h>
 
 #include <vhostx/result.hpp>
 
 #include "backend/fd_watch.hpp"
 #include "backend/one_shot_timer.hpp"
+#include "backend/socket_file.hpp"
 #include "base/logger.hpp"
 #include "base/unique_fd.hpp"
 
@@ -21,9 +22,11 @@ namespace vhostx::backend {
 /// Control thread.
 class Listener {
  public:
-  /// Listens at `path`. A socket file that nobody listens on any more is replaced. `on_socket`, which may destroy the
-  /// Listener, gets each connection. Errors: busy (somebody listens there, or it is no socket), system (with the path).
-  static Result<std::unique_ptr<Listener>> open(asio::any_io_executor executor, const std::string& path, Logger log,
+  /// Listens at `path`, with `access` set before anybody can connect. A socket file that nobody listens on any more is
+  /// replaced. `on_socket`, which may destroy the Listener, gets each connection. Errors: busy (somebody listens there,
+  /// or it is no socket), system (with the path).
+  static Result<std::unique_ptr<Listener>> open(asio::any_io_executor executor, const std::string& path,
+                                                const SocketAccess& access, Logger log,
                                                 std::function<void(UniqueFd)> on_socket);
   /// Removes the socket file if it is still this Listener's.
   ~Listener();
@@ -31,12 +34,7 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
  private:
-  struct FileId {
-    dev_t device = 0;
-    ino_t inode = 0;
-  };
-
-  Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, FileId file, Logger log,
+  Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, std::optional<FileId> file, Logger log,
            std::function<void(UniqueFd)> on_socket);
   void serve() noexcept;
   void accept_some();
@@ -44,7 +42,7 @@ class Listener {
 
   std::string path_;
   UniqueFd socket_;
-  FileId file_;
+  std::optional<FileId> file_;
   Logger log_;
   std::function<void(UniqueFd)> on_socket_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);

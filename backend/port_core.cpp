@@ -58,7 +58,8 @@ Result<void> PortCore::open() {
   if (options_.role == Role::client) {
     connector_ = std::make_unique<Connector>(executor(), options_, log_, take);
   } else {
-    auto listener = Listener::open(executor(), options_.socket_path, log_, take);
+    auto listener =
+        Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group}, log_, take);
     if (!listener) return std::move(listener).error();
     listener_ = std::move(listener).value();
     log_.info("listening");

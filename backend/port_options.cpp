@@ -10,6 +10,9 @@
 namespace vhostx::backend {
 namespace {
 
+constexpr std::uint32_t mode_max = 0777;
+constexpr auto no_group = static_cast<std::uint32_t>(-1);  // chown() takes it for "as it is"
+
 Result<void> in_range(const char* option, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
   if (value >= min && value <= max) return {};
   return make_error(ErrorCode::invalid_argument, "{} is {}, expected {} to {}", option, value, min, max);
@@ -21,7 +24,27 @@ Result<void> check_path(const std::string& path) {
   if (path.empty() || path.size() > socket_path_max)
     return make_error(ErrorCode::invalid_argument, "socket_path '{}' has {} bytes, expected 1 to {}", path, path.size(),
                       socket_path_max);
+  // Elsewhere such a name is an abstract socket, for which anybody in the network namespace has permission.
+  if (path.front() == '@')
+    return make_error(
+        ErrorCode::invalid_argument,
+        "socket_path '{}': abstract sockets are not served, as they have no mode: expected a path (a file "
+        "of that name is './{}')",
+        path, path);
   return {};
+}
+
+Result<void> check_access(const PortOptions& options) {
+  if (!options.socket_mode && !options.socket_group) return {};
+  if (options.role == Role::client)
+    return make_error(ErrorCode::invalid_argument,
+                      "{} is given in the client role, in which the front-end makes the socket: expected Role::server",
+                      options.socket_mode ? "socket_mode" : "socket_group");
+  if (options.socket_group == no_group)
+    return make_error(ErrorCode::invalid_argument, "socket_group is {}: expected a group's number", no_group);
+  if (!options.socket_mode || *options.socket_mode <= mode_max) return {};
+  return make_error(ErrorCode::invalid_argument, "socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode,
+                    mode_max);
 }
 
 Result<void> in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
@@ -37,6 +60,7 @@ Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;
   if (auto good = check_path(options.socket_path); !good) return good;
   if (auto good = check_extra_features(options); !good) return good;
+  if (auto good = check_access(options); !good) return good;
   if (auto good = in_range("queue_pairs_max", options.queue_pairs_max, 1, 128); !good) return good;
   if (auto good = in_range("memory_slots_max", options.memory_slots_max, 8, 4096); !good) return good;
   if (auto good = in_range("memory_bytes_max", options.memory_bytes_max, 1, std::uint64_t{1} << 63); !good) return good;

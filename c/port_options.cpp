@@ -35,6 +35,8 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   to.loans_max = from.loans_max;
   to.loan_timeout = milliseconds(from.loan_timeout_ms);
   to.numa_interval = milliseconds(from.numa_interval_ms);
+  if (from.socket_mode != VHOSTX_SOCKET_MODE_OF_UMASK) to.socket_mode = from.socket_mode;
+  if (from.socket_group != VHOSTX_SOCKET_GROUP_OF_PROCESS) to.socket_group = from.socket_group;
   return to;
 }
 
@@ -53,7 +55,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   // All members by name: an option that is added to C++ has to be added here.
   const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
-               copy_below, loans_max, loan_timeout, numa, numa_interval] = options;
+               copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group] = options;
   vhostx_port_options to{};  // also what lies between the members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
@@ -73,6 +75,8 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   to.memory_slots_max = memory_slots_max;
   to.loans_max = loans_max;
   to.zero_copy = zero_copy;
+  to.socket_mode = socket_mode.value_or(VHOSTX_SOCKET_MODE_OF_UMASK);
+  to.socket_group = socket_group.value_or(VHOSTX_SOCKET_GROUP_OF_PROCESS);
   return to;
 }
 

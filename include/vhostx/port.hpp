@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,8 @@ enum class Role {
 
 /// How a Port shall be.
 struct PortOptions {
-  std::string socket_path;            ///< 1 to 107 bytes. Required.
+  std::string socket_path;            ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served:
+                                      ///< they have no mode). Required.
   Role role = Role::server;           ///< Who listens.
   std::uint16_t queue_pairs_max = 1;  ///< 1 to 128.
   std::uint64_t features_masked = 0;  ///< Virtio feature bits not to offer, though the library could.
@@ -71,6 +73,12 @@ struct PortOptions {
   std::chrono::milliseconds numa_interval{
       500};  ///< Between two looks at where the memory of running vrings is, 10 ms to 24 h; 0: looked at only when a
              ///< ring starts, when memory changes, and by Port::look_at_placement().
+
+  // Server role only. Set before anybody can connect.
+  std::optional<std::uint32_t> socket_mode;   ///< Permission bits of the socket file, 0 to 0777: who may write may
+                                              ///< connect. Not given: the umask's.
+  std::optional<std::uint32_t> socket_group;  ///< The file's group, by number: one that the process is in, or any with
+                                              ///< CAP_CHOWN. Not given: the kernel's choice.
 };
 
 /// What the library knows of the front-end now.

@@ -45,6 +45,17 @@ TEST(OpenPort, OptionsOutOfRangeAreNamed) {
   refused("features_extra", [](PortOptions& o) { o.features_extra = ~std::uint64_t{0}; });
   refused("DEVICE_STATE", [](PortOptions& o) { o.protocol_features_extra = std::uint64_t{1} << 19; });
   refused("expected BACKEND_REQ", [](PortOptions& o) { o.protocol_features_extra = std::uint64_t{1} << 14; });
+  refused("abstract sockets", [](PortOptions& o) { o.socket_path = "@port"; });
+  refused("socket_mode is 01000, expected 0 to 0777", [](PortOptions& o) { o.socket_mode = 01000; });
+  refused("socket_group is 4294967295", [](PortOptions& o) { o.socket_group = ~0u; });
+  refused("socket_mode is given in the client role", [](PortOptions& o) {
+    o.role = Role::client;
+    o.socket_mode = 0600;
+  });
+  refused("socket_group is given in the client role", [](PortOptions& o) {
+    o.role = Role::client;
+    o.socket_group = 0;
+  });
   refused("queue_pairs_max", [](PortOptions& o) { o.queue_pairs_max = 0; });
   refused("queue_pairs_max", [](PortOptions& o) { o.queue_pairs_max = 129; });
   refused("memory_slots_max", [](PortOptions& o) { o.memory_slots_max = 7; });

@@ -38,6 +38,7 @@ void defaults_are_those_of_cpp(void) {
   CHECK(port.role == VHOSTX_ROLE_SERVER && port.numa == VHOSTX_NUMA_FOLLOW && port.numa_interval_ms == 500);
   CHECK(port.message_timeout_ms == 5000 && port.reconnect_delay_min_ms == 100 && port.reconnect_delay_max_ms == 2000);
   CHECK(!port.zero_copy && port.copy_below == 1024 && port.loans_max == 0 && port.loan_timeout_ms == 100);
+  CHECK(port.socket_mode == VHOSTX_SOCKET_MODE_OF_UMASK && port.socket_group == VHOSTX_SOCKET_GROUP_OF_PROCESS);
   vhostx_backend_options backend;
   vhostx_backend_options_init(&backend, sizeof backend);
   CHECK(backend.size == sizeof backend && backend.log == NULL && backend.log_level == VHOSTX_LOG_INFO);
@@ -84,6 +85,9 @@ void options_out_of_range_are_refused(void) {
   options = good_options();
   options.protocol_features_extra = (uint64_t)1 << 14;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "expected BACKEND_REQ with it");
+  options = good_options();
+  options.socket_mode = 01000;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "socket_mode is 01000");
   options = good_options();
   options.size = 0;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "was it initialised");

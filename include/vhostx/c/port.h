@@ -26,10 +26,16 @@ enum vhostx_role {
                            ///< pauses.
 };
 
+/// vhostx_port_options::socket_mode: as the umask says.
+#define VHOSTX_SOCKET_MODE_OF_UMASK UINT32_MAX
+/// vhostx_port_options::socket_group: as bind(2) makes it.
+#define VHOSTX_SOCKET_GROUP_OF_PROCESS UINT32_MAX
+
 /// How a port shall be. vhostx_port_options_init() sets the defaults, which stand last in each line.
 typedef struct vhostx_port_options {
   size_t size;                  ///< Of this struct, as the caller knows it.
-  const char* socket_path;      ///< 1 to 107 bytes. Required.
+  const char* socket_path;      ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served: they have
+                                ///< no mode). Required.
   uint64_t features_masked;     ///< Virtio feature bits not to offer, though the library could. 0.
   uint64_t memory_bytes_max;    ///< All regions together, 1 to 2^63 bytes. 2^46.
   int role;                     ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
@@ -62,6 +68,10 @@ typedef struct vhostx_port_options {
                                      ///< INBAND_NOTIFICATIONS (14; the front-end must send VRING_KICK and serve
                                      ///< VRING_CALL and VRING_ERR wherever it passes no eventfd, which QEMU does not;
                                      ///< needs BACKEND_REQ). 0.
+  uint32_t socket_mode;   ///< Server role: permission bits of the socket file, 0 to 0777, set before anybody can
+                          ///< connect: who may write may connect. VHOSTX_SOCKET_MODE_OF_UMASK.
+  uint32_t socket_group;  ///< Server role: the file's group, by number: one that the process is in, or any with
+                          ///< CAP_CHOWN. VHOSTX_SOCKET_GROUP_OF_PROCESS.
 } vhostx_port_options;
 
 /// What the library knows of the front-end now.

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who may connect to a port's socket, and that nothing but that socket is touched for it.
+#include "backend/socket_file.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "backend/unix_socket.hpp"
+#include "tests/backend/port_fixture.hpp"
+
+namespace vhostx::test {
+namespace {
+
+struct stat status_of(const std::string& path) {
+  struct stat status {};
+  EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
+  return status;
+}
+mode_t mode_of(const std::string& path) { return status_of(path).st_mode & 07777u; }
+
+/// For as long as it lives; the process has one.
+struct Umask {
+  explicit Umask(mode_t mask) : before(::umask(mask)) {}
+  ~Umask() { ::umask(before); }
+  const mode_t before;
+};
+
+TEST(SocketFile, TheModeIsAsAskedWhateverTheUmaskSays) {
+  for (const mode_t mask : {mode_t{0}, mode_t{022}, mode_t{0777}}) {
+    const Umask umask(mask);
+    for (const std::uint32_t mode : {0600u, 0660u, 0666u, 0777u}) {
+      PortFixture fixture([mode](PortOptions& options) { options.socket_mode = mode; });
+      EXPECT_EQ(mode_of(fixture.options.socket_path), mode) << "umask " << mask;
+    }
+  }
+}
+
+TEST(SocketFile, WithoutAModeTheUmaskDecides) {
+  const Umask umask(027);
+  const PortFixture fixture;
+  EXPECT_EQ(mode_of(fixture.options.socket_path), 0750u);
+}
+
+TEST(SocketFile, AGroupIsTheOneAskedFor) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a file to any group";
+  const PortFixture fixture([](PortOptions& options) {
+    options.socket_mode = 0660;
+    options.socket_group = 4711;
+  });
+  EXPECT_EQ(status_of(fixture.options.socket_path).st_gid, 4711u);
+  EXPECT_EQ(mode_of(fixture.options.socket_path), 0660u);
+}
+
+TEST(SocketFile, AConnectionIsServedAsEver) {
+  PortFixture fixture([](PortOptions& options) {
+    options.socket_mode = 0600;
+    options.socket_group = ::getegid();
+  });
+  FakeMachine(fixture.options.socket_path).negotiate();
+}
+
+TEST(SocketFile, NobodyElseCanOpenItBeforeItsModeIsSet) {
+  const Umask umask(0);
+  const TemporaryFolder folder;
+  const auto socket = must(backend::make_unix_socket());
+  must(backend::restrict_before_bind(socket.get(), {0666, {}}));
+  ASSERT_EQ(backend::bind_unix(socket.get(), folder.path("port")), 0);
+  EXPECT_EQ(mode_of(folder.path("port")), 0600u);
+}
+
+TEST(SocketFile, AnythingElseAtThePathIsLeftAlone) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path("precious")) << "text";
+  std::filesystem::permissions(folder.path("precious"), std::filesystem::perms{0600});
+  std::filesystem::create_symlink(folder.path("precious"), folder.path("link"));
+  for (const auto* name : {"precious", "link"}) {
+    const auto set = backend::set_access(folder.path(name), {0666, {}});
+    ASSERT_FALSE(set) << name;
+    EXPECT_EQ(set.error().code, ErrorCode::busy) << set.error().message;
+    EXPECT_NE(set.error().message.find(folder.path(name)), std::string::npos) << set.error().message;
+  }
+  EXPECT_EQ(mode_of(folder.path("precious")), 0600u);
+}
+
+TEST(SocketFile, AnotherUsersSocketIsLeftAlone) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a socket away";
+  const TemporaryFolder folder;
+  const auto socket = must(backend::make_unix_socket());
+  ASSERT_EQ(backend::bind_unix(socket.get(), folder.path("port")), 0);
+  ASSERT_EQ(::chown(folder.path("port").c_str(), 65534, 65534), 0);
+  const auto before = mode_of(folder.path("port"));
+  const auto set = backend::set_access(folder.path("port"), {0, {}});
+  ASSERT_FALSE(set);
+  EXPECT_EQ(set.error().code, ErrorCode::busy);
+  EXPECT_EQ(mode_of(folder.path("port")), before);
+}
+
+/// Without the rights of root, for a test that is run as root; the folder is its own.
+struct AsNobody {
+  explicit AsNobody(const std::string& folder) {
+    if (!root) return;
+    EXPECT_EQ(::chown(folder.c_str(), 65534, 65534), 0);
+    EXPECT_EQ(::seteuid(65534), 0);
+  }
+  ~AsNobody() {
+    if (!root) return;
+    EXPECT_EQ(::seteuid(0), 0);
+  }
+  const bool root = ::geteuid() == 0;
+};
+
+TEST(SocketFile, AGroupThatIsNotAllowedIsNamedAndLeavesNoSocket) {
+  const TemporaryFolder folder;
+  PortOptions options;
+  options.socket_path = folder.path("port");
+  options.socket_group = 4711;
+  const auto backend = must(Backend::create());
+  const AsNobody nobody(folder.path(""));
+  const auto port = backend->open_port(options);
+  ASSERT_FALSE(port);
+  EXPECT_EQ(port.error().system_errno, EPERM) << port.error().message;
+  EXPECT_NE(port.error().message.find("to the group 4711"), std::string::npos) << port.error().message;
+  EXPECT_FALSE(std::filesystem::exists(options.socket_path));
+}
+
+}  // namespace
+}  // namespace vhostx::test
