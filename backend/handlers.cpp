@@ -62,9 +62,6 @@ Result<Reply> add_mem_reg(Device& device, Message& m) { return done(device.add_m
 Result<Reply> rem_mem_reg(Device& device, Message& m) { return done(device.remove_memory(m)); }
 Result<Reply> get_max_mem_slots(Device& device, Message& m) { return number(m, device.memory_slots_max()); }
 
-// The log's eventfd says when pages were dirtied. This back-end logs none, so that it has nothing to signal.
-Result<Reply> set_log_fd(Device&, Message&) { return Reply{}; }
-
 template <typename Change>
 Result<Reply> with_ring(Device& device, Message& m, Change change) {
   const auto state = m.payload_padded_as<VringState>();
@@ -111,6 +108,13 @@ Result<SharedEventFd> event_fd_of(Message& m, const char* what) {
   auto adopted = EventFd::adopt(m.take_fd(), what);
   if (!adopted) return std::move(adopted).error();
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
+}
+
+// The log's eventfd says when pages were dirtied. This back-end logs none, so that it has nothing to signal.
+Result<Reply> set_log_fd(Device&, Message& m) {
+  auto fd = event_fd_of(m, "SET_LOG_FD: the descriptor");
+  if (!fd) return std::move(fd).error();
+  return Reply{};
 }
 
 template <typename Change>

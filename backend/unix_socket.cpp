@@ -6,6 +6,7 @@
 #include <cstring>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -35,7 +36,68 @@ bool has_name(Call call, int socket) noexcept {
   return call(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0 && length > offsetof(sockaddr_un, sun_path);
 }
 
+int option_of(int socket, int option) noexcept {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return ::getsockopt(socket, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+std::string family_text(int family) {
+  switch (family) {
+    case AF_UNIX:
+      return "AF_UNIX";
+    case AF_INET:
+      return "AF_INET";
+    case AF_INET6:
+      return "AF_INET6";
+    case AF_NETLINK:
+      return "AF_NETLINK";
+    case AF_PACKET:
+      return "AF_PACKET";
+    case AF_VSOCK:
+      return "AF_VSOCK";
+    default:
+      return fmt::format("family {}", family);
+  }
+}
+
+std::string type_text(int type) {
+  switch (type) {
+    case SOCK_STREAM:
+      return "SOCK_STREAM";
+    case SOCK_DGRAM:
+      return "SOCK_DGRAM";
+    case SOCK_SEQPACKET:
+      return "SOCK_SEQPACKET";
+    case SOCK_RAW:
+      return "SOCK_RAW";
+    default:
+      return fmt::format("type {}", type);
+  }
+}
+
+bool is_connected(int socket) noexcept {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+}
+
 }  // namespace
+
+Result<void> check_connected_stream(int socket) {
+  const int family = option_of(socket, SO_DOMAIN);
+  const int type = option_of(socket, SO_TYPE);
+  const bool listens = option_of(socket, SO_ACCEPTCONN) == 1;
+  const bool connected = !listens && is_connected(socket);
+  if (family == AF_UNIX && type == SOCK_STREAM && connected) return {};
+  return make_error(
+      ErrorCode::protocol_violation,
+      "the descriptor is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that is connected",
+      family_text(family), type_text(type),
+      listens     ? "listens"
+      : connected ? "is connected"
+                  : "is not connected");
+}
 
 Result<UniqueFd> make_unix_socket() {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -21,6 +21,10 @@ int connect_unix(int socket, const std::string& path) noexcept;
 /// 0 or the errno of bind().
 int bind_unix(int socket, const std::string& path) noexcept;
 
+/// What a socket must be to carry messages: AF_UNIX, SOCK_STREAM, connected. Error: protocol_violation, with what it is
+/// and what was expected.
+Result<void> check_connected_stream(int socket);
+
 /// Whether it is the front-end's end of a connection to this process, whichever port's and in whichever role: held
 /// here, it would keep that connection from ever ending.
 bool leads_back_here(int socket) noexcept;

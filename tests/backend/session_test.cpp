@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a session answers, acknowledges and refuses, and what a refusal costs.
-#include <gtest/gtest.h>
+#include <mutex>
+#include <string>
+#include <unistd.h>
 
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "backend/unix_socket.hpp"
 #include "tests/backend/port_fixture.hpp"
 
 namespace vhostx::test {
@@ -198,6 +204,59 @@ TEST_F(SessionTest, TheBackEndChannelMustBeASocket) {
   Message message = make_request(Request::set_backend_req_fd, true);
   message.add_fd(duplicate(machine.ring(0).kick.get()));
   EXPECT_NE(must(front_end().acknowledged(std::move(message))), 0u);
+}
+
+/// Refused, and the log says what it was and what was expected.
+struct BackEndChannelTest : ::testing::Test {
+  static UniqueFd socket_of(int family, int type) { return UniqueFd(::socket(family, type | SOCK_CLOEXEC, 0)); }
+  static UniqueFd pair_of(int type) {
+    int ends[2]{};
+    EXPECT_EQ(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), 0);
+    ::close(ends[1]);
+    return UniqueFd(ends[0]);
+  }
+  std::uint64_t status_of(UniqueFd socket) {
+    Message message = make_request(Request::set_backend_req_fd, true);
+    message.add_fd(std::move(socket));
+    return must(machine.front_end().acknowledged(std::move(message)));
+  }
+  void expect_refused(UniqueFd socket, const std::string& is) {
+    ASSERT_TRUE(socket) << is;
+    EXPECT_NE(status_of(std::move(socket)), 0u) << is;
+    const std::lock_guard guard(lock);
+    EXPECT_NE(lines.find("SET_BACKEND_REQ_FD: the descriptor is an " + is +
+                         ", expected an AF_UNIX SOCK_STREAM socket that is connected"),
+              std::string::npos)
+        << lines;
+    lines.clear();
+  }
+  BackendOptions logging() {
+    BackendOptions options;
+    options.log = [this](LogLevel, std::string_view line) {
+      const std::lock_guard guard(lock);
+      lines += std::string(line) + "\n";
+    };
+    return options;
+  }
+
+  std::mutex lock;
+  std::string lines;
+  PortFixture fixture{{}, logging()};
+  FakeMachine machine{fixture.options.socket_path};
+};
+
+TEST_F(BackEndChannelTest, OtherSocketsAreRefusedByName) {
+  machine.negotiate();
+  expect_refused(socket_of(AF_INET, SOCK_DGRAM), "AF_INET SOCK_DGRAM socket that is not connected");
+  expect_refused(pair_of(SOCK_SEQPACKET), "AF_UNIX SOCK_SEQPACKET socket that is connected");
+  expect_refused(pair_of(SOCK_DGRAM), "AF_UNIX SOCK_DGRAM socket that is connected");
+  expect_refused(socket_of(AF_UNIX, SOCK_STREAM), "AF_UNIX SOCK_STREAM socket that is not connected");
+  auto listening = socket_of(AF_UNIX, SOCK_STREAM);
+  ASSERT_EQ(backend::bind_unix(listening.get(), fixture.folder.path("other")), 0);
+  ASSERT_EQ(::listen(listening.get(), 1), 0);
+  expect_refused(std::move(listening), "AF_UNIX SOCK_STREAM socket that listens");
+  EXPECT_EQ(status_of(pair_of(SOCK_STREAM)), 0u);
+  machine.sync();
 }
 
 // Held by the back-end, the front-end's own end would keep the connection open after the front-end is gone, for ever.
