@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SIGINT and SIGTERM as a descriptor: no handler, so nothing unsafe happens in one.
+// SIGINT, SIGTERM and SIGHUP as a descriptor: no handler, so nothing unsafe happens in one.
 #include "tools/common/signals.hpp"
 
 #include <pthread.h>
@@ -8,12 +8,22 @@
 #include <sys/signalfd.h>
 
 namespace vhostx::tools {
+namespace {
+
+/// nohup, and whoever else wants a program to outlive its terminal, says so in this way.
+bool is_ignored(int number) {
+  struct sigaction action {};
+  return sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
 
 UniqueFd catch_end_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  if (!is_ignored(SIGHUP)) sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

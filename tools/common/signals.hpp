@@ -6,9 +6,9 @@
 
 namespace vhostx::tools {
 
-/// Blocks SIGINT and SIGTERM for the calling thread and those that it starts, ignores SIGPIPE (a reader that is gone
-/// shows at the next write), and returns a signalfd for the two; -1 in it where the kernel gives none. Call before any
-/// other thread exists.
+/// Blocks SIGINT, SIGTERM and SIGHUP (where that is not ignored, as under nohup) for the calling thread and those that
+/// it starts, ignores SIGPIPE (a reader that is gone shows at the next write), and returns a signalfd for them; -1 in
+/// it where the kernel gives none. Call before any other thread exists.
 UniqueFd catch_end_signals();
 
 }  // namespace vhostx::tools
