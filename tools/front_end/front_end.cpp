@@ -29,6 +29,9 @@ Result<sockaddr_un> address_of(const std::string& path) {
   if (path.size() >= sizeof address.sun_path) {
     return make_error(ErrorCode::invalid_argument, "socket path of {} bytes", path.size());
   }
+  if (path.starts_with('@'))
+    return make_error(ErrorCode::invalid_argument,
+                      "abstract sockets are not known here: expected a path (a file of that name is './{}')", path);
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }

@@ -36,6 +36,9 @@ Result<QmpClient> QmpClient::connect(const std::string& path, std::chrono::milli
   if (path.size() >= sizeof address.sun_path)
     return make_error(ErrorCode::invalid_argument, "a path of {} bytes, expected at most {}", path.size(),
                       sizeof address.sun_path - 1);
+  if (path.starts_with('@'))
+    return make_error(ErrorCode::invalid_argument,
+                      "abstract sockets are not known here: expected a path (a file of that name is './{}')", path);
   path.copy(address.sun_path, path.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
