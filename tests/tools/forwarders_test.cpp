@@ -75,6 +75,8 @@ class ForwardersTest : public testing::Test {
     for (const auto& device : devices_) counts.push_back(device->delivered.size());
     return counts;
   }
+  /// Of frames that come from it.
+  static std::uint64_t address(std::uint8_t station) { return source_of(frame(station, everybody).data()); }
   using Counts = std::vector<std::size_t>;
 
   rte_mempool* const pool_ = test::test_pool();
@@ -108,6 +110,46 @@ TEST_F(ForwardersTest, KnownStationsAreReachedAlone) {
   arrive(2, frame(20, 10));
   forward(lane(2));
   EXPECT_EQ(delivered(), (Counts{1, 2, 1, 1}));
+}
+
+TEST_F(ForwardersTest, ABoundPortSendsWithItsOwnAddressesAlone) {
+  make(3);
+  fabric_.rules.bind(1, address(10));
+  fabric_.rules.bind(1, address(11));
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
+  for (const auto station : std::initializer_list<std::uint8_t>{10, 99, 99, 11, 0, 10})
+    arrive(1, frame(station, everybody));
+  EXPECT_EQ(forward(lane(1)), 6u);
+  EXPECT_EQ(delivered(), (Counts{3, 0, 3}));
+  EXPECT_EQ(drops_[1].foreign_source.value(), 3u);
+  EXPECT_EQ(fabric_.macs->lookup(address(99)), MacTable::no_port);
+  EXPECT_EQ(fabric_.macs->lookup(address(10)), 1u);
+}
+
+TEST_F(ForwardersTest, AnAddressThatIsBoundIsNoOtherPorts) {
+  make(3);
+  fabric_.rules.bind(1, address(10));
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
+  arrive(1, frame(10, everybody));
+  forward(lane(1));
+  arrive(2, frame(10, everybody));  // as a RARP that claims it
+  arrive(2, frame(20, 10));
+  EXPECT_EQ(forward(lane(2)), 2u);
+  EXPECT_EQ(drops_[2].foreign_source.value(), 1u);
+  EXPECT_EQ(fabric_.macs->lookup(address(10)), 1u);
+  EXPECT_EQ(delivered(), (Counts{1, 1, 1}));
+}
+
+TEST_F(ForwardersTest, AFrameFromNoAddressIsForeignToABoundPort) {
+  make(2);
+  fabric_.rules.bind(1, address(10));
+  LearningForwarder<MbufBurst> forward(fabric_, drops_, pool_);
+  auto bytes = frame(10, everybody);
+  std::memset(bytes.data() + 6, 0, 6);
+  arrive(1, bytes);
+  forward(lane(1));
+  EXPECT_EQ(drops_[1].foreign_source.value(), 1u);
+  EXPECT_EQ(delivered(), (Counts{0, 0}));
 }
 
 TEST_F(ForwardersTest, ABurstIsOneCallForEachDestination) {

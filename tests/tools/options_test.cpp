@@ -69,6 +69,7 @@ TEST(Options, MetricsAreServedLocallyOnly) {
   EXPECT_FALSE(good("--port a").metrics);
   EXPECT_EQ(good("--port a --metrics unix:m").metrics->path, "m");
   EXPECT_EQ(good("--port a --metrics 127.0.0.1:9109").metrics->port, 9109);
+  expect_refused("--port a --metrics unix:@m", "unix:@m", "no abstract name");
   expect_refused("--port a --metrics 0.0.0.0:9109", "0.0.0.0:9109", "loopback only");
 }
 
@@ -109,6 +110,39 @@ TEST(Options, WhatToDoAboutNuma) {
   EXPECT_EQ(options.numa_interval, std::chrono::milliseconds(250));
   EXPECT_EQ(good("--port a --numa-interval 0").numa_interval, std::chrono::milliseconds(0));
   EXPECT_EQ(good("--port a --numa-interval 86400000").numa_interval, std::chrono::hours(24));
+}
+
+TEST(Options, WhoMayConnect) {
+  const auto options = good("--port a,mode=0660,group=root --port b,mode=0 --port c,group=42 --port d");
+  EXPECT_EQ(options.ports[0].mode, 0660u);
+  EXPECT_EQ(group_of(options.ports[0])->value(), 0u);
+  EXPECT_EQ(options.ports[1].mode, 0u);
+  EXPECT_EQ(group_of(options.ports[2])->value(), 42u);
+  EXPECT_FALSE(options.ports[3].mode || *group_of(options.ports[3]));
+  const auto none = group_of(good("--port a,group=no-such-group").ports[0]);
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().message.find("no-such-group"), std::string::npos) << none.error().message;
+  expect_refused("--port a,mode=", "mode is ''", "octal");
+  expect_refused("--port a,mode=0888", "mode is '0888'", "octal");
+  expect_refused("--port a,mode=1777", "mode is '1777'", "0777");
+  expect_refused("--port a,group=", "group is ''", "name or number");
+  expect_refused("--port a,mode=0660,role=client", "mode and group", "role=server");
+  expect_refused("--port a,role=client,group=kvm", "mode and group", "role=server");
+  expect_refused("--port @a", "--port @a", "./@a");
+  EXPECT_EQ(good("--port ./@a").ports[0].path, "./@a");
+}
+
+TEST(Options, AddressesOfAPort) {
+  const auto options = good("--port a,mac=52:54:00:00:00:02,mac=52:54:00:aB:cD:eF --port b,mac=52:54:00:00:00:03");
+  ASSERT_EQ(options.ports[0].macs.size(), 2u);
+  EXPECT_EQ(options.ports[0].macs[0], 0x0200'0000'5452u);
+  EXPECT_EQ(mac_text(options.ports[0].macs[1]), "52:54:00:ab:cd:ef");
+  for (const auto* bad : {"", "52:54:00:00:00", "52:54:00:00:00:0g", "52-54-00-00-00-02", "00:00:00:00:00:00",
+                          "01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff", "52:54:00:00:00:002"})
+    expect_refused(std::string("--port a,mac=") + bad, std::string("mac is '") + bad + "'", "52:54:00:00:00:02");
+  expect_refused("--port a,mac=52:54:00:00:00:02 --port b,mac=52:54:00:00:00:02", "52:54:00:00:00:02 is given twice",
+                 "port a has it");
+  expect_refused("--port a,mac=52:54:00:00:00:02 --mode io", "mac goes with", "--mode switch");
 }
 
 TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
@@ -174,7 +208,7 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
   for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off",
-                          "offer=FEATURE[+FEATURE...]"}) {
+                          "offer=FEATURE[+FEATURE...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
   }

@@ -107,6 +107,30 @@ TEST(JsonReport, IsOneLineWhateverTheSocketIsCalled) {
   EXPECT_TRUE(nlohmann::json::accept(text)) << text;
 }
 
+TEST(Reports, SayWhatBecameOfTheTap) {
+  auto snapshot = sample(2, 2000);
+  auto& tap = snapshot.ports[1];
+  EXPECT_EQ(nlohmann::json::parse(json_report("stats", snapshot))["ports"][1]["link"], "up");
+  tap.link = LinkState::gone;
+  tap.connected = false;
+  const auto json = nlohmann::json::parse(json_report("stats", snapshot));
+  EXPECT_EQ(json["ports"][1]["link"], "gone");
+  EXPECT_FALSE(json["ports"][0].contains("link"));
+  EXPECT_NE(text_live(snapshot, sample(1, 1)).find("tap gone"), std::string::npos);
+  EXPECT_NE(text_summary(snapshot).find("the interface is gone"), std::string::npos);
+  const LinkChanged changed{1.5, "tap0", LinkState::gone, "bad state"};
+  EXPECT_EQ(nlohmann::json::parse(json_link(changed)),
+            (nlohmann::json{{"event", "tap_gone"}, {"port", "tap0"}, {"seconds", 1.5}, {"problem", "bad state"}}));
+  EXPECT_NE(text_link(changed).find("tap0: the interface is gone: bad state\n"), std::string::npos);
+}
+
+TEST(Reports, SayHowManyEventsWereLeftOut) {
+  const TimedEvent event{1.5, "a", MtuSet{1}, 7};
+  EXPECT_EQ(nlohmann::json::parse(json_left_out(event)),
+            (nlohmann::json{{"event", "events_left_out"}, {"port", "a"}, {"seconds", 1.5}, {"count", 7}}));
+  EXPECT_NE(text_left_out(event).find("a: 7 events not told"), std::string::npos);
+}
+
 TEST(JsonReport, ReadyNamesTheSockets) {
   const auto json = nlohmann::json::parse(json_ready({{"a", "b"}, "huge pages", ""}, 0.25));
   EXPECT_EQ(json["event"], "ready");

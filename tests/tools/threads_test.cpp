@@ -34,6 +34,7 @@ TEST(MacTableThreads, CountsStayTrue) {
 TEST(EventQueueThreads, NothingIsLostOrReordered) {
   constexpr std::uint16_t events = 20'000;
   EventQueue queue;
+  queue.add_port("a", events);
   std::thread producer([&queue] {
     for (std::uint16_t i = 0; i < events; ++i) queue.push("a", VringStarted{i});
   });

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EventQueue: port events from the control thread to the main one, which prints them: standard output may block, and
-// guests' messages must not wait for it.
+// EventQueue: port events from the control thread to the main one, which prints them: guests' messages must not wait
+// for that. A peer can cause events as fast as it can send messages or connect; so each port has a rate, and of what
+// comes faster the last of each kind is kept back and told when there is room: the state that was told last is true.
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -18,21 +21,33 @@ struct TimedEvent {
   double seconds = 0;  ///< Since the switch began.
   std::string port;
   PortEvent event;
+  std::uint64_t left_out = 0;  ///< How many of this port's before it are told by nobody.
 };
 
 class EventQueue {
  public:
+  static constexpr unsigned events_at_once = 200;  ///< A port; and four for each of its vrings.
+  static constexpr unsigned events_per_second = 50;
+
   EventQueue();
   ~EventQueue();
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
-  /// Any thread. Past events_max waiting ones it counts what it loses.
+  /// Before the port's first event: large ports have more to tell at once. Without it a port is a small one.
+  void add_port(const std::string& port, unsigned vrings);
+  /// Any thread.
   void push(const std::string& port, const PortEvent& event);
   /// Makes fd() readable, though nothing waits here: the main thread has something else to look at. Any thread.
   void wake() noexcept;
-  /// All that wait, oldest first.
-  std::vector<TimedEvent> take();
+  /// What there is room for, oldest first within a port; or all that there is.
+  enum class Take { in_turn, all };
+  std::vector<TimedEvent> take(Take which = Take::in_turn);
+  /// All stays, and makes fd() readable no more: there is nowhere to tell it.
+  void hush() noexcept;
+  /// Something is kept back: take() will have it later, and nothing wakes for that.
+  bool holds_back() const;
+  /// Events that nobody is told of, because a later one of their kind and vring came before there was room.
   std::uint64_t lost() const;
 
   /// Readable while something waits; -1 where the kernel gave none.
@@ -40,12 +55,38 @@ class EventQueue {
   double seconds() const noexcept;
 
  private:
-  static constexpr std::size_t events_max = 65536;
+  static constexpr std::size_t waiting_max = 65536;
+
+  /// Whose place a later event takes.
+  struct Key {
+    std::size_t kind = 0;
+    std::uint16_t vring = 0;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Held {
+    std::uint64_t order = 0;
+    TimedEvent event;
+  };
+  struct PortEvents {
+    double at_once = events_at_once;
+    double room = events_at_once;
+    double filled_at = 0;
+    std::uint64_t left_out = 0;
+    std::map<Key, Held> held;
+  };
+
+  static Key key_of(const PortEvent& event);
+  static bool take_room(PortEvents& port, double now);
+  static TimedEvent take_oldest(PortEvents& port);
+  void hold(PortEvents& port, TimedEvent event);
 
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const int fd_;
   mutable std::mutex mutex_;
   std::vector<TimedEvent> waiting_;
+  std::map<std::string, PortEvents> ports_;
+  std::size_t held_ = 0;
+  std::uint64_t order_ = 0;
   std::uint64_t lost_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "tools/switch/address_rules.hpp"
 #include "tools/switch/mac_table.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/switch_port.hpp"
@@ -21,6 +22,7 @@ struct Fabric {
   Mode mode = Mode::learning;
   Topology topology = Topology::paired;
   std::unique_ptr<MacTable> macs;
+  AddressRules rules;
   std::vector<std::unique_ptr<SwitchPort>> ports;
   std::vector<std::unique_ptr<RxLane>> lanes;
   std::uint32_t tx_queues = 0;

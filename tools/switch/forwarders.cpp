@@ -78,7 +78,14 @@ bool LearningForwarder<Burst>::forward(const RxLane& lane, std::uint16_t i, Rece
   const void* const frame = burst_.frame(i);
   const auto source = source_of(frame);
   const auto destination = destination_of(frame);
-  if (source != recent.source) fabric_.macs->learn(source, lane.port);
+  if (source != recent.source) {
+    if (!fabric_.rules.allows(source, lane.port)) [[unlikely]] {
+      drops_[lane.port].foreign_source.add(1);
+      burst_.drop(i);
+      return true;
+    }
+    fabric_.macs->learn(source, lane.port);
+  }
   recent.source = source;
   if (is_group(destination)) return flood(lane, i);
   recent.port = fabric_.macs->lookup(destination);

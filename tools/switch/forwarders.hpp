@@ -26,7 +26,8 @@ class LearningForwarder {
  private:
   /// The last addresses of a burst and what is known of them: most bursts have one flow. Forgotten with the burst.
   struct Recent {
-    std::uint64_t source = 0;
+    std::uint64_t source =
+        ~std::uint64_t{0};  ///< At first no address: the first packet's is looked at, whatever it is.
     std::uint64_t destination = 0;
     std::uint16_t port = MacTable::no_port;  ///< Of the destination.
     TxQueue* queue = nullptr;                ///< Of the destination, where all of its flows take the same.

@@ -11,6 +11,13 @@ struct rte_mempool;
 
 namespace vhostx::tools {
 
+/// `down`: frames are not taken, but may be again. `gone`: nothing will ever come or go again.
+enum class LinkState { up, down, gone };
+
+inline const char* to_string(LinkState link) noexcept {
+  return link == LinkState::up ? "up" : link == LinkState::down ? "down" : "gone";
+}
+
 /// The two directions are independent; each is used by one thread at a time. Words as for a guest: what it sends comes
 /// "from" it. Neither function waits or allocates other than mbufs.
 class FrameDevice {
@@ -27,6 +34,7 @@ class FrameDevice {
   /// Any thread.
   virtual VringStats received() const noexcept = 0;
   virtual VringStats sent() const noexcept = 0;
+  virtual LinkState link() const noexcept { return LinkState::up; }
 };
 
 }  // namespace vhostx::tools

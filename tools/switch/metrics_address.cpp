@@ -32,7 +32,8 @@ struct SocketAddress {
 
 Error bad(std::string_view text) {
   return Error{ErrorCode::invalid_argument,
-               fmt::format("--metrics {}: expected unix:PATH (of 1 to 107 bytes), 127.0.0.1:PORT or [::1]:PORT, with a "
+               fmt::format("--metrics {}: expected unix:PATH (of 1 to 107 bytes, no abstract name), 127.0.0.1:PORT or "
+                           "[::1]:PORT, with a "
                            "port of 0 to 65535: loopback only",
                            text),
                0};
@@ -108,7 +109,8 @@ Result<MetricsAddress> parse_metrics_address(std::string_view text) {
   MetricsAddress address;
   if (text.starts_with(unix_prefix)) {
     address.path = text.substr(unix_prefix.size());
-    if (address.path.empty() || address.path.size() >= sizeof sockaddr_un{}.sun_path) return bad(text);
+    const bool fits = !address.path.empty() && address.path.size() < sizeof sockaddr_un{}.sun_path;
+    if (!fits || address.path.front() == '@') return bad(text);
     return address;
   }
   const auto colon = text.rfind(':');

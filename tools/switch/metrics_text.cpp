@@ -107,7 +107,8 @@ void add_ports(Exposition& out, const Snapshot& snapshot, const char* name, Type
 
 void add_ports(Exposition& out, const Snapshot& snapshot) {
   using Port = PortSnapshot;
-  add_ports(out, snapshot, "vhostx_port_connected", Type::gauge, "1 while a front-end is connected.",
+  add_ports(out, snapshot, "vhostx_port_connected", Type::gauge,
+            "1 while a front-end is connected, or the TAP interface is there.",
             [](const Port& port) { return int{port.connected}; });
   add_ports(out, snapshot, "vhostx_port_connections_total", Type::counter, "Front-ends that have connected.",
             [](const Port& port) { return port.connections; });
@@ -117,6 +118,9 @@ void add_ports(Exposition& out, const Snapshot& snapshot) {
             [](const Port& port) { return port.memory_bytes; });
   add_ports(out, snapshot, "vhostx_port_stations", Type::gauge, "MAC addresses learned at the port.",
             [](const Port& port) { return port.stations; });
+  out.family("vhostx_tap_is_up", Type::gauge, "1 while the TAP interface takes frames.");
+  for (const auto& port : snapshot.ports)
+    if (port.is_tap) out.sample(fmt::format("{{{}}}", port_label(port)), int{port.link == LinkState::up});
   out.family("vhostx_switch_drops_total", Type::counter, "Packets that the switch gave up at the port, by cause.");
   for (const auto& port : snapshot.ports)
     for (const auto& cause : switch_drop_causes)
@@ -132,7 +136,7 @@ void add_process(Exposition& out, const Snapshot& snapshot) {
     out.sample(fmt::format("{{node=\"{}\",asked_node=\"{}\"}}", pool.node, pool.asked_node), pool.in_use);
   out.family("vhostx_switch_open_fds", Type::gauge, "Open descriptors of the process.");
   out.sample("", snapshot.open_fds);
-  out.family("vhostx_switch_events_lost_total", Type::counter, "Events that were not reported.");
+  out.family("vhostx_switch_events_lost_total", Type::counter, "Events left out of the reports: they came too fast.");
   out.sample("", snapshot.events_lost);
   out.family("vhostx_switch_info", Type::gauge, "1; the label is the version.");
   out.sample("{version=\"" VHOSTX_VERSION "\"}", 1);

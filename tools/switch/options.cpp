@@ -92,6 +92,20 @@ Result<void> check_tap_name(const std::string& name) {
   return {};
 }
 
+/// An address is one port's, and only where addresses are looked at.
+Result<void> check_macs(const Options& options) {
+  std::map<std::uint64_t, const PortSpec*> owners;
+  for (const auto& port : options.ports) {
+    if (!port.macs.empty() && options.mode != Mode::learning)
+      return bad(fmt::format("--port {}: mac goes with --mode switch: the others do not look at addresses", port.path));
+    for (const auto mac : port.macs)
+      if (const auto [place, is_new] = owners.emplace(mac, &port); !is_new)
+        return bad(fmt::format("--port {}: mac {} is given twice: port {} has it", port.path, mac_text(mac),
+                               place->second->path));
+  }
+  return {};
+}
+
 Result<void> take_ports(const Raw& raw, Options& options) {
   std::set<std::string> seen;
   for (const auto& text : raw.ports) {
@@ -110,7 +124,7 @@ Result<void> take_ports(const Raw& raw, Options& options) {
   if (options.ports.empty()) return bad("no port given: expected at least one --port PATH");
   if (options.port_count() > ports_max)
     return bad(fmt::format("{} ports: expected at most {}", options.port_count(), ports_max));
-  return {};
+  return check_macs(options);
 }
 
 Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) {

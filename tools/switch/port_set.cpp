@@ -69,7 +69,12 @@ Result<void> PortSet::open_sockets() {
     port_options.numa = spec.numa;
     port_options.features_extra = spec.features_extra;
     port_options.protocol_features_extra = spec.protocol_features_extra;
+    port_options.socket_mode = spec.mode;
+    auto group = group_of(spec);
+    if (!group) return group.error();
+    port_options.socket_group = *group;
     if (parts_.options.numa_interval) port_options.numa_interval = *parts_.options.numa_interval;
+    parts_.events.add_port(spec.path, 2u * spec.queue_pairs);
     auto port = backend_->open_port(port_options,
                                     [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
     if (!port) return port.error();
@@ -143,8 +148,8 @@ void PortSet::publish(std::uint16_t id) {
   auto& entry = entries_[id];
   std::vector<std::uint8_t> ready;
   for (auto* lane : entry.lanes) {
-    const bool receives = lane->vring == nullptr || lane->vring->state().started;
-    const bool sends = lane->vring == nullptr || Sink{lane->tx->vring(), nullptr}.ready();
+    const bool receives = lane->vring == nullptr ? Sink{nullptr, lane->device}.ready() : lane->vring->state().started;
+    const bool sends = Sink{lane->tx->vring(), lane->device}.ready();
     lane->receives.store(receives, std::memory_order_relaxed);
     lane->sends.store(sends, std::memory_order_relaxed);
     if (sends) ready.push_back(static_cast<std::uint8_t>(lane->pair));
@@ -153,6 +158,16 @@ void PortSet::publish(std::uint16_t id) {
   parts_.fabric.lanes_changed();
   for (const auto* lane : entry.lanes) parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->wake();
   follow(id);
+}
+
+/// Frames for what was behind the TAP are dropped there and counted, until the stations' entries have aged.
+void PortSet::tap_changed() {
+  const std::lock_guard guard(mutex_);
+  const auto id = static_cast<std::uint16_t>(entries_.size() - 1);
+  if (parts_.tap->link() == LinkState::gone)
+    for (const auto* lane : entries_[id].lanes)
+      parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->unwatch(*lane);
+  publish(id);
 }
 
 /// Lanes whose guest's memory is on a node that has workers are served by one of those. With mutex_ held.
@@ -176,7 +191,8 @@ PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
   if (entry.port == nullptr) {
     out.name = parts_.options.tap;
     out.is_tap = true;
-    out.connected = true;
+    out.link = parts_.tap->link();
+    out.connected = out.link != LinkState::gone;
     out.from_guest = parts_.tap->received();
     out.to_guest = parts_.tap->sent();
     return out;
@@ -218,6 +234,7 @@ void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
     out.drops.not_ready += drops.not_ready.value();
     out.drops.same_port += drops.same_port.value();
     out.drops.malformed += drops.malformed.value();
+    out.drops.foreign_source += drops.foreign_source.value();
   }
 }
 

@@ -41,6 +41,8 @@ class PortSet {
 
   /// Of all ports, the TAP last.
   std::vector<PortSnapshot> snapshots() const;
+  /// The TAP's link has changed: workers are told. One that is gone is neither polled nor watched any more.
+  void tap_changed();
   /// Lanes that have another worker since the last call. One thread.
   std::vector<LaneMove> take_moves() { return placement_.take_moves(); }
 

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <grp.h>
 #include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "tools/switch/mac_table.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -101,6 +104,44 @@ Result<void> take_extra(const Item& item, PortSpec& port) {
   return {};
 }
 
+Result<void> take_mode(const Item& item, PortSpec& port) {
+  std::uint32_t mode = 0;
+  const char* const end = item.value.data() + item.value.size();
+  const auto [stopped, error] = std::from_chars(item.value.data(), end, mode, 8);
+  if (error != std::errc{} || stopped != end || mode > 0777)
+    return item.refused("octal digits, 0 to 0777, such as 0660");
+  port.mode = mode;
+  return {};
+}
+
+Result<void> take_group(const Item& item, PortSpec& port) {
+  if (item.value.empty()) return item.refused("a group's name or number");
+  port.group = item.value;
+  return {};
+}
+
+/// Six bytes of two hexadecimal digits.
+std::optional<std::uint64_t> parse_mac(std::string_view text) {
+  constexpr std::size_t length = 17;
+  if (text.size() != length) return {};
+  std::uint64_t mac = 0;
+  for (unsigned byte = 0; byte < 6; ++byte) {
+    const char* const digits = text.data() + 3 * byte;
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(digits, digits + 2, value, 16);
+    if (error != std::errc{} || end != digits + 2 || (byte != 5 && *end != ':')) return {};
+    mac |= std::uint64_t{value} << (8 * byte);
+  }
+  return mac;
+}
+
+Result<void> take_mac(const Item& item, PortSpec& port) {
+  const auto mac = parse_mac(item.value);
+  if (!mac || *mac == 0 || is_group(*mac)) return item.refused("a station's address, such as 52:54:00:00:00:02");
+  port.macs.push_back(*mac);
+  return {};
+}
+
 struct PortKey {
   const char* key;
   const char* value;  ///< As it stands in the help.
@@ -118,6 +159,11 @@ constexpr PortKey port_keys[]{
      "offer feature bits too that few front-ends serve: backend_req, in_order, inband_notifications, reset_device, "
      "ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
      take_extra},
+    {"mode", "OCTAL", "of the socket file, such as 0660, set before anybody can connect (as the umask says)",
+     take_mode},
+    {"group", "NAME|NUMBER", "of the socket file (the process's)", take_group},
+    {"mac", "ADDRESS", "the port's own, again for each: no other goes in here, and it at no other port (any)",
+     take_mac},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {
@@ -147,13 +193,41 @@ Result<PortSpec> parse_port(std::string_view text) {
   if (port.path.empty() || port.path.size() > path_length_max)
     return invalid(
         fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), path_length_max));
+  if (port.path.front() == '@')
+    return invalid(fmt::format(
+        "--port {}: abstract sockets are not served, as they have no mode: expected a path (a file of that name is "
+        "'./{}')",
+        text, port.path));
   while (comma != std::string_view::npos) {
     const auto begin = comma + 1;
     comma = text.find(',', begin);
     const auto item = text.substr(begin, comma == std::string_view::npos ? comma : comma - begin);
     if (auto applied = apply_item(text, item, port); !applied) return applied.error();
   }
+  if (port.role == Role::client && (port.mode || !port.group.empty()))
+    return invalid(fmt::format(
+        "--port {}: mode and group are for role=server: with role=client the front-end makes the socket", text));
   return port;
+}
+
+Result<std::optional<std::uint32_t>> group_of(const PortSpec& port) {
+  if (port.group.empty()) return std::optional<std::uint32_t>{};
+  std::uint32_t number = 0;
+  const char* const end = port.group.data() + port.group.size();
+  if (const auto [stopped, error] = std::from_chars(port.group.data(), end, number);
+      error == std::errc{} && stopped == end)
+    return std::optional(number);
+  if (const auto* const group = ::getgrnam(port.group.c_str()); group != nullptr)
+    return std::optional<std::uint32_t>(group->gr_gid);
+  return invalid(fmt::format("--port {}: group is '{}': there is none of that name: expected a name or a number",
+                             port.path, port.group));
+}
+
+std::string mac_text(std::uint64_t mac) {
+  std::string text;
+  for (unsigned byte = 0; byte < 6; ++byte)
+    text += fmt::format("{}{:02x}", byte == 0 ? "" : ":", (mac >> (8 * byte)) & 0xffu);
+  return text;
 }
 
 std::string port_keys_help() {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
@@ -23,11 +25,20 @@ struct PortSpec {
   NumaPolicy numa = NumaPolicy::follow;
   std::uint64_t features_extra = 0;           ///< As PortOptions has it.
   std::uint64_t protocol_features_extra = 0;  ///< As PortOptions has it.
+  std::optional<std::uint32_t> mode;          ///< Of the socket file.
+  std::string group;                          ///< Of the socket file: a name or a number; empty: the process's.
+  std::vector<std::uint64_t> macs;  ///< Addresses that are this port's alone, as source_of() has them; none: no rule.
 };
 
 /// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and
 /// what was expected.
 Result<PortSpec> parse_port(std::string_view text);
+
+/// The group's number; nothing where none is given. Asks the system's database of groups. Errors: invalid_argument.
+Result<std::optional<std::uint32_t>> group_of(const PortSpec& port);
+
+/// 52:54:00:00:00:02
+std::string mac_text(std::uint64_t mac);
 
 /// The keys with their values and what they are for, a line each.
 std::string port_keys_help();

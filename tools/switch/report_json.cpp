@@ -82,21 +82,23 @@ Json list_of(const std::vector<Row>& rows, Json (*make)(const Row&)) {
 }
 
 Json port_of(const PortSnapshot& port) {
-  return {{"name", port.name},
-          {"kind", port.is_tap ? "tap" : "vhost-user"},
-          {"connected", port.connected},
-          {"connections", port.connections},
-          {"features", hex(port.features)},
-          {"protocol_features", hex(port.protocol_features)},
-          {"vrings_started", port.vrings_started},
-          {"vrings_broken", port.vrings_broken},
-          {"memory_regions", port.memory_regions},
-          {"memory_bytes", port.memory_bytes},
-          {"stations", port.stations},
-          {"from_guest", counters_of(port.from_guest)},
-          {"to_guest", counters_of(port.to_guest)},
-          {"switch_drops", drops_of(port.drops)},
-          {"placement", list_of(port.placement, vring_of)}};
+  Json object{{"name", port.name},
+              {"kind", port.is_tap ? "tap" : "vhost-user"},
+              {"connected", port.connected},
+              {"connections", port.connections},
+              {"features", hex(port.features)},
+              {"protocol_features", hex(port.protocol_features)},
+              {"vrings_started", port.vrings_started},
+              {"vrings_broken", port.vrings_broken},
+              {"memory_regions", port.memory_regions},
+              {"memory_bytes", port.memory_bytes},
+              {"stations", port.stations},
+              {"from_guest", counters_of(port.from_guest)},
+              {"to_guest", counters_of(port.to_guest)},
+              {"switch_drops", drops_of(port.drops)},
+              {"placement", list_of(port.placement, vring_of)}};
+  if (port.is_tap) object["link"] = to_string(port.link);
+  return object;
 }
 
 /// The fields that each kind of event has beside the common ones.
@@ -167,6 +169,20 @@ std::string json_event(const TimedEvent& event) {
   Json object{{"event", event_name(event.event)}, {"port", event.port}, {"seconds", seconds_of(event.seconds)}};
   std::visit(Fields{object}, event.event);
   return line(object);
+}
+
+std::string json_left_out(const TimedEvent& event) {
+  return line(Json{{"event", "events_left_out"},
+                   {"port", event.port},
+                   {"seconds", seconds_of(event.seconds)},
+                   {"count", event.left_out}});
+}
+
+std::string json_link(const LinkChanged& link) {
+  return line(Json{{"event", std::string("tap_") + to_string(link.link)},
+                   {"port", link.port},
+                   {"seconds", seconds_of(link.seconds)},
+                   {"problem", link.problem}});
 }
 
 std::string json_lane_moved(const LaneMoved& lane) {

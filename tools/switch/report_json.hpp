@@ -15,6 +15,9 @@ namespace vhostx::tools {
 std::string json_report(const char* event, const Snapshot& snapshot);
 /// A life-cycle event: {"event":name,"port":path,"seconds":t,...}, with the event's own fields.
 std::string json_event(const TimedEvent& event);
+/// That the event's port had others before it that nobody is told of: `event.left_out` of them.
+std::string json_left_out(const TimedEvent& event);
+std::string json_link(const LinkChanged& link);
 /// {"event":"lane_moved","port":path,"seconds":t,"pair":0,"from_worker":0,"to_worker":1}
 std::string json_lane_moved(const LaneMoved& lane);
 /// All ports are open.

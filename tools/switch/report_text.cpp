@@ -19,7 +19,7 @@ std::size_t name_width(const Snapshot& snapshot) {
 }
 
 std::string state_of(const PortSnapshot& port) {
-  if (port.is_tap) return "tap";
+  if (port.is_tap) return port.link == LinkState::up ? "tap" : fmt::format("tap {}", to_string(port.link));
   if (!port.connected) return "waiting";
   if (port.vrings_broken != 0) return fmt::format("{} broken", port.vrings_broken);
   return fmt::format("{} rings", port.vrings_started);
@@ -97,8 +97,20 @@ std::string text_summary(const Snapshot& total) {
                    port.to_guest[VringCounter::packets], port.to_guest[VringCounter::bytes]);
     const auto drops = drops_of(port, nullptr);
     fmt::format_to(Out(text), "{:<{}}  dropped: {}\n", "", width, drops.empty() ? "nothing" : drops);
+    if (port.link != LinkState::up)
+      fmt::format_to(Out(text), "{:<{}}  the interface is {}\n", "", width, to_string(port.link));
   }
   return text;
+}
+
+std::string text_left_out(const TimedEvent& event) {
+  return fmt::format("{:>9.3f}  {}: {} events not told: they came too fast\n", event.seconds, event.port,
+                     event.left_out);
+}
+
+std::string text_link(const LinkChanged& link) {
+  return fmt::format("{:>9.3f}  {}: the interface is {}{}{}\n", link.seconds, link.port, to_string(link.link),
+                     link.problem.empty() ? "" : ": ", link.problem);
 }
 
 std::string text_event(const TimedEvent& event) {

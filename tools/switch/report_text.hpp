@@ -15,6 +15,9 @@ std::string text_live(const Snapshot& now, const Snapshot& before);
 /// Totals.
 std::string text_summary(const Snapshot& total);
 std::string text_event(const TimedEvent& event);
+/// That the event's port had others before it that nobody is told of: `event.left_out` of them.
+std::string text_left_out(const TimedEvent& event);
+std::string text_link(const LinkChanged& link);
 
 /// Three or four digits and a prefix: 12, 1.23k, 45.6M.
 std::string short_number(double value);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reporter: each report is written and flushed whole.
+// Reporter: each report is handed over whole.
 #include "tools/switch/reporter.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,11 +12,6 @@
 #include "tools/switch/report_text.hpp"
 
 namespace vhostx::tools {
-
-void Reporter::write(const std::string& text) {
-  if (output_lost_) return;
-  output_lost_ = std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0;
-}
 
 void Reporter::ready(const Ready& ready, double seconds) {
   before_ = take_snapshot_();
@@ -30,10 +24,13 @@ void Reporter::ready(const Ready& ready, double seconds) {
 
 void Reporter::events(const std::vector<TimedEvent>& events) {
   for (const auto& event : events) {
+    if (event.left_out != 0) write(json_ ? json_left_out(event) + "\n" : text_left_out(event));
     write(json_ ? json_event(event) + "\n" : text_event(event));
     placement_changed_ |= std::holds_alternative<PlacementChanged>(event.event);
   }
 }
+
+void Reporter::link(const LinkChanged& changed) { write(json_ ? json_link(changed) + "\n" : text_link(changed)); }
 
 void Reporter::lanes(const std::vector<LaneMoved>& moved) {
   for (const auto& lane : moved) write(json_ ? json_lane_moved(lane) + "\n" : text_lane_moved(lane));
@@ -54,6 +51,7 @@ std::optional<double> Reporter::next_due() const {
 void Reporter::live(double seconds) {
   if (!period_s_ || seconds < live_at_ + *period_s_) return;
   live_at_ = std::max(live_at_ + *period_s_, seconds - *period_s_);  // late ones are not made up for
+  if (!output_.has_room()) return;  // who did not read the last ones does not miss this one
   auto now = take_snapshot_();
   write(json_ ? json_report("stats", now) + "\n" : text_live(now, before_));
   if (!json_ && !std::exchange(placement_told_, true)) write(text_placement(now));

@@ -9,14 +9,17 @@
 #include <vhostx/placement.hpp>
 #include <vhostx/vring.hpp>
 
+#include "tools/switch/frame_device.hpp"
+
 namespace vhostx::tools {
 
 /// Packets that the switch gave up, by cause, at the port concerned. The table below is the only list.
 struct SwitchDrops {
-  std::uint64_t ring_full = 0;  // the guest's ring was full for longer than the backlog lasts
-  std::uint64_t not_ready = 0;  // no guest took packets at the destination
-  std::uint64_t same_port = 0;  // the destination is behind the port that the packet came from
-  std::uint64_t malformed = 0;  // shorter than an Ethernet header
+  std::uint64_t ring_full = 0;       // the guest's ring was full for longer than the backlog lasts
+  std::uint64_t not_ready = 0;       // no guest took packets at the destination
+  std::uint64_t same_port = 0;       // the destination is behind the port that the packet came from
+  std::uint64_t malformed = 0;       // shorter than an Ethernet header
+  std::uint64_t foreign_source = 0;  // from a port that may not use the source address
 };
 
 struct SwitchDropInfo {
@@ -26,7 +29,8 @@ struct SwitchDropInfo {
 inline constexpr SwitchDropInfo switch_drop_causes[]{{"ring_full", &SwitchDrops::ring_full},
                                                      {"not_ready", &SwitchDrops::not_ready},
                                                      {"same_port", &SwitchDrops::same_port},
-                                                     {"malformed", &SwitchDrops::malformed}};
+                                                     {"malformed", &SwitchDrops::malformed},
+                                                     {"foreign_source", &SwitchDrops::foreign_source}};
 
 /// A started vring: where its guest's memory and its state are, and who serves it with what.
 struct VringRow {
@@ -69,6 +73,7 @@ struct VringCounts {
 struct PortSnapshot {
   std::string name;
   bool is_tap = false;
+  LinkState link = LinkState::up;  ///< Of the TAP.
   bool connected = false;
   std::uint64_t connections = 0;
   std::uint64_t features = 0;           ///< Negotiated, of virtio.
@@ -85,6 +90,14 @@ struct PortSnapshot {
   std::vector<VringRow> placement;  ///< Started vrings, by index.
 };
 
+/// The TAP's link, as the reports tell that it has changed.
+struct LinkChanged {
+  double seconds = 0;  ///< Since the switch began, when it was noticed.
+  std::string port;
+  LinkState link = LinkState::up;
+  std::string problem;  ///< What the kernel said; empty: up.
+};
+
 /// What does not change once the switch is ready.
 struct Ready {
   std::vector<std::string> sockets;
@@ -97,8 +110,8 @@ struct Snapshot {
   std::vector<PortSnapshot> ports;
   std::uint32_t open_fds = 0;
   std::uint32_t mbufs_in_use = 0;
-  std::uint64_t events_lost = 0;
-  std::size_t numa_nodes = 1;  ///< Of the machine, with memory.
+  std::uint64_t events_lost = 0;  ///< Left out, because they came too fast.
+  std::size_t numa_nodes = 1;     ///< Of the machine, with memory.
   std::vector<PoolRow> mempools;
   std::vector<WorkerRow> workers;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <poll.h>
 #include <random>
@@ -15,10 +16,15 @@
 #include <vhostx/numa.hpp>
 
 #include "tools/switch/eal_setup.hpp"
+#include "tools/switch/log_sink.hpp"
 #include "tools/switch/metrics_text.hpp"
 
 namespace vhostx::tools {
 namespace {
+
+constexpr double held_back_s = 0.1;  // until what came too fast is looked at again
+constexpr double lanes_s = 1;        // between two reports of lanes that moved: guests can cause them
+constexpr std::chrono::milliseconds last_words{1000};
 
 std::uint64_t secret() {
   std::random_device source;
@@ -52,7 +58,7 @@ std::uint32_t count_open_fds() {
 SwitchApp::SwitchApp(const Options& options, UniqueFd end_signals)
     : options_(options),
       end_signals_(std::move(end_signals)),
-      reporter_(options_, [this] { return take_snapshot(); }) {}
+      reporter_(options_, output_, [this] { return take_snapshot(); }) {}
 
 SwitchApp::~SwitchApp() {
   metrics_.reset();
@@ -86,10 +92,13 @@ Result<void> SwitchApp::start_parts() {
     auto tap = TapPort::open(options_.tap);
     if (!tap) return tap.error();
     tap_ = *std::move(tap);
+    tap_->on_link_change([this] { events_.wake(); });
   }
   for (std::uint16_t id = 0; id < options_.port_count(); ++id) {
     fabric_.ports.push_back(std::make_unique<SwitchPort>());
     fabric_.ports.back()->id = id;
+    if (id < options_.ports.size())
+      for (const auto mac : options_.ports[id].macs) fabric_.rules.bind(id, mac);
   }
   if (auto made = make_workers(*lcores); !made) return made;
   auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments});
@@ -154,14 +163,15 @@ bool SwitchApp::run() {
   for (const auto& port : options_.ports) sockets.push_back(port.path);
   ready_at_ = events_.seconds();
   reporter_.ready({sockets, memory_, metrics_ == nullptr ? "" : to_text(metrics_->address())}, ready_at_);
-  while (wait() && !duration_over() && !reporter_.output_lost()) {
-    report_events();
+  while (wait() && !duration_over() && !output_.lost()) {
+    report_events(EventQueue::Take::in_turn);
     reporter_.live(events_.seconds());
     age_stations();
   }
   stop_workers();
-  report_events();
+  report_events(EventQueue::Take::all);
   reporter_.summary();
+  finish_output();
   return !worker_failed_;
 }
 
@@ -169,6 +179,8 @@ bool SwitchApp::run() {
 bool SwitchApp::wait() {
   double until = aged_at_ + MacTable::tick_seconds;
   if (const auto due = reporter_.next_due()) until = std::min(until, *due);
+  if (lanes_wait_) until = std::min(until, lanes_told_at_ + lanes_s);
+  if (events_.holds_back()) until = std::min(until, events_.seconds() + held_back_s);
   if (options_.duration_s) until = std::min(until, ready_at_ + *options_.duration_s);
   const double wait_ms = std::clamp((until - events_.seconds()) * 1000, 0.0, 60'000.0);
   pollfd fds[]{{end_signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
@@ -176,13 +188,43 @@ bool SwitchApp::wait() {
   return fds[0].revents == 0;
 }
 
-void SwitchApp::report_events() {
-  reporter_.events(events_.take());
+/// While nobody reads, events stay where the last of each kind replaces those before it.
+void SwitchApp::report_events(EventQueue::Take which) {
+  report_link();
+  if (which == EventQueue::Take::in_turn && !output_.has_room()) return events_.hush();
+  reporter_.events(events_.take(which));
+  const double now = events_.seconds();
+  lanes_wait_ = which == EventQueue::Take::in_turn && now < lanes_told_at_ + lanes_s;
+  if (lanes_wait_) return;
+  lanes_told_at_ = now;
+  report_lanes();
+}
+
+void SwitchApp::report_link() {
+  if (tap_ == nullptr) return;
+  const auto status = tap_->link_status();
+  if (status.link == link_told_) return;
+  link_told_ = status.link;
+  ports_->tap_changed();
+  const auto problem = link_told_ == LinkState::up ? std::string{} : std::string(std::strerror(status.error));
+  reporter_.link({events_.seconds(), options_.tap, link_told_, problem});
+  log_line(link_told_ == LinkState::up ? LogLevel::info : LogLevel::warning,
+           fmt::format("--tap {}: the interface is {}{}{}", options_.tap, to_string(link_told_),
+                       problem.empty() ? "" : ": ", problem));
+}
+
+void SwitchApp::report_lanes() {
   std::vector<LaneMoved> moved;
   for (const auto& move : ports_->take_moves())
     moved.push_back({events_.seconds(), options_.ports[move.port].path, move.pair, move.from, move.to});
   reporter_.lanes(moved);
   reporter_.placement();
+}
+
+/// Whoever reads slowly gets the summary; nobody waits longer for who does not read at all.
+void SwitchApp::finish_output() {
+  if (const auto left = output_.drain(last_words); left != 0)
+    log_line(LogLevel::warning, fmt::format("{} bytes were not written to standard output: nobody read them", left));
 }
 
 void SwitchApp::age_stations() {

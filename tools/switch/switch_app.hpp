@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -13,6 +14,7 @@
 #include "tools/switch/metrics_server.hpp"
 #include "tools/switch/node_pools.hpp"
 #include "tools/switch/options.hpp"
+#include "tools/switch/output.hpp"
 #include "tools/switch/port_set.hpp"
 #include "tools/switch/reporter.hpp"
 #include "tools/switch/tap_port.hpp"
@@ -42,7 +44,10 @@ class SwitchApp {
   void launch_workers(const std::vector<unsigned>& lcores);
   void stop_workers();
   bool wait();
-  void report_events();
+  void report_events(EventQueue::Take which);
+  void report_link();
+  void report_lanes();
+  void finish_output();
   void age_stations();
   bool duration_over() const;
   Snapshot take_snapshot() const;
@@ -57,10 +62,14 @@ class SwitchApp {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<unsigned> running_;  ///< Lcores that run a worker.
   std::unique_ptr<PortSet> ports_;
+  Output output_{STDOUT_FILENO, [this] { events_.wake(); }};
   Reporter reporter_;
   std::unique_ptr<MetricsServer> metrics_;  ///< Its thread takes snapshots of all of the above.
   double ready_at_ = 0;                     ///< --duration counts from here: start-up may take long on a busy machine.
   double aged_at_ = 0;
+  double lanes_told_at_ = -60;  ///< The first ones at once.
+  bool lanes_wait_ = false;
+  LinkState link_told_ = LinkState::up;  ///< The TAP's.
   bool eal_started_ = false;
   bool worker_failed_ = false;
 };

@@ -34,6 +34,10 @@ constexpr std::uint64_t features_plain = net::feature_version_1 | net::feature_m
 constexpr std::uint64_t features_uso = net::feature_guest_uso4 | net::feature_guest_uso6 | net::feature_host_uso;
 constexpr std::uint64_t look_again_us = 20;
 constexpr std::size_t pieces_max = 128;
+constexpr unsigned read_errors_max = 16;  // then an error that is not known to pass does not pass
+
+/// What the kernel says of an interface that was deleted (EBADFD), or of a descriptor that is none of ours any more.
+bool is_end(int error) noexcept { return error == EBADFD || error == EBADF || error == ENODEV || error == ENXIO; }
 
 Error named(const std::string& name, const Error& error) {
   return Error{error.code, fmt::format("--tap {}: {}", name, error.message), error.system_errno};
@@ -81,6 +85,7 @@ VringStats TapPort::values(const Counters& counters) noexcept {
 }
 
 std::uint16_t TapPort::receive(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
+  if (link() == LinkState::gone) return 0;
   if (pending_ == 0 && look_again_tsc_ != 0 && rte_get_tsc_cycles() < look_again_tsc_) return 0;
   std::uint16_t done = 0;
   while (done < count && fill_buffer()) {
@@ -103,9 +108,27 @@ std::uint16_t TapPort::receive(rte_mempool* pool, rte_mbuf** packets, std::uint1
 bool TapPort::fill_buffer() noexcept {
   if (pending_ != 0) return true;
   const auto length = read(fd_.get(), buffer_.data(), buffer_.size());
+  if (length < 0) note_read_error(errno);
   if (length <= 0) return false;
+  read_errors_ = 0;
+  if (link() != LinkState::up) set_link(LinkState::up, 0);
   pending_ = static_cast<std::size_t>(length);
   return true;
+}
+
+/// Both directions may notice at the same time; what is gone stays gone.
+void TapPort::set_link(LinkState link, int error) noexcept {
+  auto before = link_status();
+  do {
+    if (before.link == link || before.link == LinkState::gone) return;
+  } while (!link_.compare_exchange_weak(before, {link, error}, std::memory_order_relaxed));
+  if (link_changed_) link_changed_();
+}
+
+void TapPort::note_read_error(int error) noexcept {
+  if (error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS) return;
+  if (is_end(error) || ++read_errors_ >= read_errors_max) return set_link(LinkState::gone, error);
+  if (error == EIO) set_link(LinkState::down, error);
 }
 
 /// The frame in the buffer as an mbuf. Null with pending_ still set: the pool is empty. Null without: it was dropped.
@@ -131,6 +154,10 @@ rte_mbuf* TapPort::take_buffer(rte_mempool* pool) noexcept {
 std::uint16_t TapPort::send(rte_mbuf* const* packets, std::uint16_t count) noexcept {
   std::uint16_t done = 0;
   std::uint64_t delivered = 0;
+  if (link() == LinkState::gone) {
+    add(sent_, VringCounter::drop_disabled, count);
+    return count;
+  }
   for (; done < count; ++done) {
     const auto written = write_packet(packets[done]);
     if (written == Written::later) break;
@@ -180,13 +207,23 @@ TapPort::Written TapPort::write_view(const net::PacketView& view) noexcept {
     add(sent_, VringCounter::drop_too_large, 1);
     return Written::dropped;
   }
-  if (writev(fd_.get(), pieces.vector.data(), pieces.count) >= 0) return Written::yes;
+  if (writev(fd_.get(), pieces.vector.data(), pieces.count) >= 0) {
+    if (link() == LinkState::down) set_link(LinkState::up, 0);
+    return Written::yes;
+  }
   if (errno == EAGAIN || errno == ENOBUFS || errno == EINTR) {
     add(sent_, VringCounter::stall_no_buffer, 1);
     return Written::later;
   }
-  // EIO: the interface is down. Anything else: the kernel takes no such packet.
-  add(sent_, errno == EIO ? VringCounter::drop_disabled : VringCounter::drop_bad_offload, 1);
+  return give_up(errno);
+}
+
+TapPort::Written TapPort::give_up(int error) noexcept {
+  if (is_end(error)) set_link(LinkState::gone, error);
+  if (error == EIO) set_link(LinkState::down, error);
+  // Any other error: the kernel takes no such packet.
+  const bool no_interface = is_end(error) || error == EIO;
+  add(sent_, no_interface ? VringCounter::drop_disabled : VringCounter::drop_bad_offload, 1);
   return Written::dropped;
 }
 

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <vhostx/result.hpp>
 
@@ -33,6 +36,14 @@ class TapPort final : public FrameDevice {
   int fd() const noexcept override { return fd_.get(); }
   VringStats received() const noexcept override { return values(received_); }
   VringStats sent() const noexcept override { return values(sent_); }
+  LinkState link() const noexcept override { return link_status().link; }
+  struct LinkStatus {
+    LinkState link = LinkState::up;
+    int error = 0;  ///< The errno that said so; 0: up.
+  };
+  LinkStatus link_status() const noexcept { return link_.load(std::memory_order_relaxed); }
+  /// Before the first receive() or send(): called whenever link() has changed, by whoever noticed. It may not wait.
+  void on_link_change(std::function<void()> notice) { link_changed_ = std::move(notice); }
 
  private:
   using Counters = std::array<Counter, vring_counter_count>;
@@ -43,15 +54,21 @@ class TapPort final : public FrameDevice {
     counters[static_cast<std::size_t>(id)].add(amount);
   }
 
+  void set_link(LinkState link, int error) noexcept;
+  void note_read_error(int error) noexcept;
   bool fill_buffer() noexcept;
   rte_mbuf* take_buffer(rte_mempool* pool) noexcept;
   enum class Written { yes, dropped, later };
   Written write_packet(const rte_mbuf* packet) noexcept;
   Written write_segments(const net::PacketView& whole) noexcept;
   Written write_view(const net::PacketView& view) noexcept;
+  Written give_up(int error) noexcept;
 
   UniqueFd fd_;
   const std::uint64_t features_;  ///< What a guest would have negotiated that can what this kernel's TAP can.
+  std::function<void()> link_changed_;
+  std::atomic<LinkStatus> link_{LinkStatus{}};
+  unsigned read_errors_ = 0;  ///< One after the other.
   Counters received_;
   Counters sent_;
   std::uint64_t look_again_tsc_ = 0;  ///< Reading an empty TAP costs a system call: not at every poll.

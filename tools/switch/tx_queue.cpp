@@ -7,7 +7,7 @@
 namespace vhostx::tools {
 
 bool Sink::ready() const noexcept {
-  if (vring == nullptr) return true;
+  if (vring == nullptr) return device->link() != LinkState::gone;
   const auto state = vring->state();
   return state.started && state.enabled && !state.broken;
 }

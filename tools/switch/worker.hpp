@@ -47,6 +47,9 @@ class Worker {
   /// Before any worker runs. The lane is this worker's from now on, until RxLane::wanted names another one.
   Result<void> adopt(RxLane& lane);
 
+  /// The lane's device is gone: nothing of it wakes anybody any more. Any thread.
+  void unwatch(const RxLane& lane) noexcept { waiter_->unwatch_fd(lane.device->fd()); }
+
   /// On the worker's lcore, until stop(), after which it may be run again. Returns false when it could not begin (pool
   /// too small for txonly's packets).
   bool run() noexcept;
