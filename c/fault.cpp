@@ -13,10 +13,11 @@ static_assert(static_cast<int>(VringFaultCause::bad_indirect) == VHOSTX_FAULT_BA
 static_assert(static_cast<int>(VringFaultCause::indirect_unsupported) == VHOSTX_FAULT_INDIRECT_UNSUPPORTED);
 static_assert(static_cast<int>(VringFaultCause::wrong_direction) == VHOSTX_FAULT_WRONG_DIRECTION);
 static_assert(static_cast<int>(VringFaultCause::outside_memory) == VHOSTX_FAULT_OUTSIDE_MEMORY);
+static_assert(static_cast<int>(VringFaultCause::fruitless) == VHOSTX_FAULT_FRUITLESS);
 
 }  // namespace vhostx
 
 const char* vhostx_fault_cause_name(int cause) {
-  return cause < 0 || cause > VHOSTX_FAULT_OUTSIDE_MEMORY ? "unknown"
-                                                          : to_string(static_cast<vhostx::VringFaultCause>(cause));
+  return cause < 0 || cause > VHOSTX_FAULT_FRUITLESS ? "unknown"
+                                                     : to_string(static_cast<vhostx::VringFaultCause>(cause));
 }

@@ -66,7 +66,8 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
   for (const auto& region : regions) {
     const auto& d = region->description();
     memory->starts_.push_back(d.guest.value);
-    memory->entries_.push_back({d.guest.value, d.size, region->host()});
+    const auto page_shift = static_cast<std::uint32_t>(std::countr_zero(region->page_size()));
+    memory->entries_.push_back({d.guest.value, d.size, region->host(), page_shift});
   }
   memory->regions_ = std::move(regions);
   memory->index_regions();

@@ -30,6 +30,7 @@ class GuestMemory {
     std::uint64_t guest = 0;
     std::uint64_t size = 0;
     std::uint8_t* host = nullptr;
+    std::uint32_t page_shift = 12;  ///< The region is mapped in pages of 2^page_shift bytes.
   };
 
   GuestMemory() { reset_index(0, 0); }

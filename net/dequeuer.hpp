@@ -47,6 +47,7 @@ template <std::uint16_t header_bytes>
 enum class Taken {
   copied,
   lent,     // delivered, and the chain stays out
+  walked,   // the same, after a ChainWalker
   dropped,  // counted; the chain goes back to the driver
   stalled,  // no mbufs: the chain stays in the ring
   broken,
@@ -106,9 +107,11 @@ class Dequeuer {
 
   ChainWalker walker(std::uint16_t i) noexcept {
     const std::uint16_t head = batch_.head(i);
+    budget_.count_chain();
     return {context_.layout,
             context_.memory,
             context_.cursor.hint,
+            context_.cursor.meter,
             virtqueue::Direction::readable,
             head,
             context_.layout.descriptor(head)};
@@ -165,11 +168,14 @@ class Dequeuer {
   bool offload(rte_mbuf* mbuf, const VirtioNetHeader& header) noexcept {
     if (apply_guest_offload(header, context_.features, mbuf)) return true;
     context_.counters.add(VringCounter::drop_bad_header, 1);
+    context_.cursor.meter.count_dropped(mbuf->pkt_len);
+    if (budget_.is_spent()) stalled_ = true;
     return false;
   }
 
   Taken drop(VringCounter cause) noexcept {
     context_.counters.add(cause, 1);
+    context_.cursor.meter.count_dropped(0);
     return Taken::dropped;
   }
   [[gnu::noinline]] Taken stall() noexcept {
@@ -189,7 +195,8 @@ class Dequeuer {
   rte_mbuf** packets_;
   std::uint64_t bytes_ = 0;
   std::uint16_t done_ = 0;
-  bool stalled_ = false;
+  bool stalled_ = false;  // the burst ends here
+  virtqueue::WalkBudget budget_{context_.cursor.meter};
   PacketBatch<virtqueue::Direction::readable, header_bytes> batch_;
 
  private:
@@ -211,8 +218,11 @@ class Dequeuer {
     while (taken != good) {
       const Taken outcome = self().take_chain(taken);
       if (outcome >= Taken::stalled) break;
-      if (outcome != Taken::lent) queue_.add_used(batch_.head(taken), 0);
       if (outcome != Taken::dropped) ++done_;
+      if (outcome != Taken::lent && is_over(taken, outcome)) {
+        ++taken;
+        break;
+      }
       ++taken;
       taken = self().take_straight(taken, good);
     }
@@ -220,6 +230,16 @@ class Dequeuer {
     if (taken == good && good != batch) skip_bad_head(batch_.head(good));
     if (done_ != end)
       rte_mempool_put_bulk(pool_, reinterpret_cast<void**>(packets_ + done_), static_cast<unsigned>(end - done_));
+  }
+
+  /// Behind chain `i`, which was walked or not lent.
+  bool is_over(std::uint16_t i, Taken outcome) noexcept {
+    const std::uint16_t head = batch_.head(i);
+    if (outcome != Taken::walked) queue_.add_used(head, 0);
+    if (!budget_.is_spent()) return false;
+    stalled_ = true;
+    if (done_ == 0) judge_walk(context_, queue_, budget_, head);
+    return true;
   }
 
   [[gnu::noinline]] void skip_bad_head(std::uint16_t head) noexcept {

@@ -41,4 +41,12 @@ BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::u
   return enqueue_from<MbufSource>(context, packets, count);
 }
 
+BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count,
+                    virtqueue::WalkBudget& budget) noexcept {
+  virtqueue::SplitQueue queue(context.layout, context.cursor);
+  if (header_length(context.features) == header_length_full)
+    return Enqueuer<header_length_full, MbufSource>(context, queue, budget).run(packets, count);
+  return Enqueuer<header_length_legacy, MbufSource>(context, queue, budget).run(packets, count);
+}
+
 }  // namespace vhostx::net

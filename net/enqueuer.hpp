@@ -39,8 +39,9 @@ class Enqueuer {
   using Pop = virtqueue::Pop;
 
  public:
-  Enqueuer(const RingContext& context, virtqueue::SplitQueue& queue) noexcept
-      : context_(context), queue_(queue), hint_(context.cursor.hint) {}
+  /// `budget` is the call's, of which this burst may be a part.
+  Enqueuer(const RingContext& context, virtqueue::SplitQueue& queue, virtqueue::WalkBudget& budget) noexcept
+      : context_(context), queue_(queue), budget_(budget), hint_(context.cursor.hint) {}
 
   [[gnu::noinline]] BurstResult run(Packets packets, std::uint16_t count) noexcept {
     std::uint16_t done = 0;
@@ -54,8 +55,9 @@ class Enqueuer {
         break;
       }
       if (!stopped_) continue;
-      if (!put_any(Source::whole(packets, done, context_.features))) break;
-      ++done;
+      const bool dealt_with = put_any(Source::whole(packets, done, context_.features));
+      if (dealt_with) ++done;
+      if (is_over() || !dealt_with) break;
     }
     return finish(done);
   }
@@ -66,6 +68,7 @@ class Enqueuer {
     no_buffers,  // the driver has posted too few: offer the packet again
     no_header,   // a chain that does not even hold the net header: given back empty
     too_large,   // this driver's buffers cannot hold it
+    no_budget,   // the call has walked enough
     bad_packet,  // the mbuf chain contradicts itself
     broken,
   };
@@ -121,6 +124,7 @@ class Enqueuer {
       return drop(VringCounter::drop_too_large);
 
     const auto mark = queue_.mark();
+    const bool whole_budget = budget_.is_untouched();
     const std::uint64_t short_before = short_buffers_;
     const Outcome outcome = segment ? put_segments(view) : put_view(view);
     if (outcome == Outcome::delivered) {
@@ -134,6 +138,8 @@ class Enqueuer {
     short_buffers_ = short_before;
     if (outcome == Outcome::broken) return false;  // the driver sees nothing of this packet
     if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
+    // The next call begins with it. One that a whole budget is too small for would come back for ever.
+    if (outcome == Outcome::no_budget) return whole_budget && drop(VringCounter::drop_too_large);
     // A driver that has posted all that a ring holds will never have room for this one.
     if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)
       return drop(VringCounter::drop_too_large);
@@ -153,7 +159,7 @@ class Enqueuer {
 
   Outcome put_view(const PacketView& view) noexcept {
     Outcome outcome = try_view(view);
-    while (outcome == Outcome::no_header) outcome = try_view(view);  // each took a chain: bounded by the ring
+    while (outcome == Outcome::no_header) outcome = try_view(view);  // each took a chain: bounded by ring and budget
     return outcome;
   }
 
@@ -197,10 +203,12 @@ class Enqueuer {
   /// Fills the next chain as far as it goes and gives it back.
   Outcome fill_chain(HeaderWriter& header, PacketReader& reader) noexcept {
     std::uint16_t head = 0;
+    if (!budget_.has_descriptors()) return Outcome::no_budget;
     const Pop pop = queue_.pop(head);
     if (pop != Pop::chain) return pop == Pop::lying ? Outcome::broken : Outcome::no_buffers;
-    ChainWalker walker(context_.layout, context_.memory, hint_, virtqueue::Direction::writable, head,
-                       context_.layout.descriptor(head));
+    last_head_ = head;
+    ChainWalker walker(context_.layout, context_.memory, hint_, context_.cursor.meter, virtqueue::Direction::writable,
+                       head, context_.layout.descriptor(head));
     std::uint32_t written = 0;
     while (!header.done() || reader.left() != 0) {
       HostSpan span;
@@ -221,8 +229,16 @@ class Enqueuer {
       ++short_buffers_;
       return Outcome::no_header;
     }
+    if (written != 0) budget_.count_chain();
     queue_.add_used(head, written);
     return Outcome::delivered;
+  }
+
+  /// Behind a packet that was not straight.
+  bool is_over() noexcept {
+    if (!budget_.is_spent()) return false;
+    if (packets_ == 0) judge_walk(context_, queue_, budget_, last_head_);
+    return true;
   }
 
   bool drop(VringCounter cause) noexcept {
@@ -246,11 +262,13 @@ class Enqueuer {
 
   const RingContext& context_;
   virtqueue::SplitQueue& queue_;
+  virtqueue::WalkBudget& budget_;
   memory::GuestMemory::Hint hint_;
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t short_buffers_ = 0;
   bool stopped_ = false;                          // put_simple met something that is not simple
+  std::uint16_t last_head_ = 0;                   // of the chain that was walked last
   std::array<std::uint32_t, batch_max> written_;  // header and packet
   PacketBatch<virtqueue::Direction::writable, header_bytes> batch_;
 };
@@ -278,7 +296,8 @@ template <std::uint16_t header_bytes, typename Source>
 template <std::uint16_t header_bytes, typename Source>
 BurstResult put_burst(const RingContext& context, virtqueue::SplitQueue& queue, typename Source::Packets packets,
                       std::uint16_t count) noexcept {
-  return Enqueuer<header_bytes, Source>(context, queue).run(packets, count);
+  virtqueue::WalkBudget budget(context.cursor.meter);
+  return Enqueuer<header_bytes, Source>(context, queue, budget).run(packets, count);
 }
 
 template <std::uint16_t header_bytes, typename Source>

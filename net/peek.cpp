@@ -60,7 +60,7 @@ class Peeker {
       const std::uint16_t batch = std::min(count, queue_.ready());
       if (batch == 0) break;
       run_batch(batch);
-      if (burst_.count == 0) drop_all();
+      if (burst_.count == 0 && drop_all() == Budget::spent) break;
     }
     result.packets = burst_.count;
     if (moved_on_ && queue_.publish()) result.needs_call = queue_.needs_call();
@@ -72,6 +72,7 @@ class Peeker {
     taken,    // a packet more, or a drop
     stopped,  // the chain stays in the ring
   };
+  enum class Budget { left, spent };
 
   void run_batch(std::uint16_t batch) noexcept {
     const std::uint16_t good = batch_.load(queue_, context_, batch, packet_bytes_max, context_.cursor.hint);
@@ -83,6 +84,7 @@ class Peeker {
       if (chain == good) break;
       if (peek_chain(chain) == Outcome::stopped) return;
       ++chain;
+      if (budget_.is_spent()) return;
     }
     // A bad head is passed over when all before it was given back.
     if (good == 0) skip_bad_head(batch_.head(0));
@@ -141,8 +143,9 @@ class Peeker {
 
   /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
   Outcome walk(std::uint16_t i) noexcept {
-    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, virtqueue::Direction::readable,
-                       batch_.head(i), context_.layout.descriptor(batch_.head(i)));
+    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, context_.cursor.meter,
+                       virtqueue::Direction::readable, batch_.head(i), context_.layout.descriptor(batch_.head(i)));
+    budget_.count_chain();
     std::uint8_t header[header_length_full] = {};
     std::size_t have = 0;
     HostSpan span;
@@ -190,6 +193,7 @@ class Peeker {
 
   Outcome drop(std::uint16_t i, VringCounter cause) noexcept {
     burst_.drops[burst_.drop_count++] = {i, cause};
+    context_.cursor.meter.count_dropped(0);
     return Outcome::taken;
   }
 
@@ -200,12 +204,15 @@ class Peeker {
   }
 
   /// No packet among the chains: nobody waits for them.
-  [[gnu::noinline]] void drop_all() noexcept {
+  [[gnu::noinline]] Budget drop_all() noexcept {
     for (std::uint16_t i = 0; i < burst_.chains; ++i) queue_.add_used(burst_.heads[i], 0);
     for (std::uint16_t i = 0; i < burst_.drop_count; ++i) context_.counters.add(burst_.drops[i].cause, 1);
     queue_.advance(burst_.chains);
     moved_on_ |= burst_.chains != 0;
     burst_.clear();
+    if (!budget_.is_spent()) return Budget::left;
+    judge_walk(context_, queue_, budget_, batch_.head(0));
+    return Budget::spent;
   }
 
   const RingContext& context_;
@@ -213,6 +220,7 @@ class Peeker {
   PeekedBurst& burst_;
   std::uint16_t asked_ = 0;  // the last header that peek_run() looked at
   bool moved_on_ = false;    // the ring's position is another one
+  virtqueue::WalkBudget budget_{context_.cursor.meter};
   PacketBatch<virtqueue::Direction::readable, header_bytes> batch_;
 };
 

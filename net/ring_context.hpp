@@ -32,6 +32,14 @@ inline constexpr std::uint32_t packet_bytes_max = 65535 + 40 + 14 + 8;
 
 inline constexpr std::uint32_t ethernet_header_bytes = 14;
 
+/// A call has spent its budget and moved no packet. Where that happens again and again, and its chains are such as no
+/// driver makes, the ring is broken; `head` is one of them.
+inline void judge_walk(const RingContext& context, virtqueue::SplitQueue& queue, const virtqueue::WalkBudget& budget,
+                       std::uint16_t head) noexcept {
+  if (budget.is_wasted() && context.cursor.meter.count_fruitless(context.counters.value(VringCounter::packets)))
+    queue.fail({VringFaultCause::fruitless, head, budget.descriptors(), virtqueue::fruitless_calls_max});
+}
+
 /// What the counters of a ring learn from a burst that moved packets.
 inline void count_burst(RingCounters& counters, std::uint64_t packets, std::uint64_t bytes) noexcept {
   counters.add(VringCounter::packets, packets);

@@ -25,6 +25,9 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
       }
       current_.address += span.size;
       current_.length -= static_cast<std::uint32_t>(span.size);
+      meter_.count_piece(span.data, span.size, hint_.page_shift);
+      if (current_.length != 0) [[unlikely]]
+        meter_.count_descriptor();  // cut by a border of regions: as if there were one more
       return Step::buffer;
     }
     if ((current_.flags & Descriptor::next_flag) == 0) return Step::end;
@@ -35,6 +38,7 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
 
 // Checks what current_ says of itself; steps into an indirect table.
 bool ChainWalker::open_descriptor() noexcept {
+  meter_.count_descriptor();
   if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
   if (!in_table_) ++ring_entries_;
   if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
@@ -73,6 +77,7 @@ bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
   const std::uint64_t address = table_ + entry * sizeof(Descriptor);
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
   if (span.size == sizeof(Descriptor)) [[likely]] {
+    meter_.touch(span.data, table_hint_.page_shift);
     current_ = load_descriptor(span.data).unpack();
     return true;
   }

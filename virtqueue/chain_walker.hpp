@@ -8,6 +8,7 @@
 
 #include "memory/guest_memory.hpp"
 #include "virtqueue/ring_layout.hpp"
+#include "virtqueue/walk_budget.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -16,7 +17,8 @@ namespace vhostx::virtqueue {
 enum class Direction { readable, writable };
 
 /// Streams a chain: each descriptor is loaded once, when its turn comes, and checked before its buffer is handed out.
-/// Bounded by the ring's size, so that a loop ends. A descriptor that lies is an error, and never a shorter chain.
+/// Bounded by the ring's size, so that a loop ends: 32768 descriptors at most. A descriptor that lies is an error, and
+/// never a shorter chain.
 class ChainWalker {
  public:
   enum class Step {
@@ -25,10 +27,10 @@ class ChainWalker {
     lying,   ///< fault() says why.
   };
 
-  /// Starts at `head`, which is inside the table, with its descriptor already loaded.
+  /// Starts at `head`, which is inside the table, with its descriptor already loaded. `meter` counts what it looks at.
   ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
-              Direction direction, std::uint16_t head, const RawDescriptor& first) noexcept
-      : layout_(layout), memory_(memory), hint_(hint), direction_(direction), current_(first.unpack()) {
+              WalkMeter& meter, Direction direction, std::uint16_t head, const RawDescriptor& first) noexcept
+      : layout_(layout), memory_(memory), hint_(hint), meter_(meter), direction_(direction), current_(first.unpack()) {
     fault_.head = head;
   }
 
@@ -50,6 +52,7 @@ class ChainWalker {
   const RingLayout& layout_;
   const memory::GuestMemory& memory_;
   memory::GuestMemory::Hint& hint_;
+  WalkMeter& meter_;
   memory::GuestMemory::Hint table_hint_;
   Direction direction_;
   bool opened_ = false;    // current_ was checked, its buffer is being handed out

@@ -13,8 +13,8 @@ namespace vhostx::virtqueue {
 
 /// Where buffers lie that the driver made available last, whether they have been used or not: of each chain the first
 /// descriptor or the one behind it, which is larger. Reads rings and indirect tables, and no buffer. Any thread, also
-/// while another one works on the ring; what a driver changes meanwhile, or lies about, is left out. Returns how many,
-/// `out.size()` at most.
+/// while another one works on the ring; what a driver changes meanwhile, or lies about, is left out. Looks at 4 *
+/// out.size() chains at most. Returns how many it found, `out.size()` at most.
 std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& memory,
                           std::span<const std::uint8_t*> out) noexcept;
 

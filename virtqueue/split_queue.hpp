@@ -9,6 +9,7 @@
 
 #include "memory/guest_memory.hpp"
 #include "virtqueue/ring_layout.hpp"
+#include "virtqueue/walk_budget.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -23,6 +24,7 @@ struct VringCursor {
   VringFault fault;                  ///< Why the ring is broken.
   std::uint64_t hint_serial = 0;     ///< The snapshot that `hint` belongs to.
   memory::GuestMemory::Hint hint;
+  WalkMeter meter;  ///< What its chains have cost.
 };
 
 enum class Pop {

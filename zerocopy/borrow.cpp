@@ -31,11 +31,13 @@ class Borrower {
         pool_(pool),
         template_(pool),
         header_bytes_(net::header_length(context.features)),
-        now_(rte_rdtsc()) {}
+        now_(rte_rdtsc()),
+        budget_(context.cursor.meter) {}
 
   /// Null: no more can be had.
   rte_mbuf* next() noexcept {
     rte_mbuf* mbuf = nullptr;
+    if (budget_.is_spent()) return nullptr;
     if (rte_mempool_get(pool_, reinterpret_cast<void**>(&mbuf)) != 0) {
       context_.counters.add(VringCounter::stall_no_mbuf, 1);
       return nullptr;
@@ -54,6 +56,9 @@ class Borrower {
     return nullptr;
   }
 
+  /// A burst that lent nothing is over.
+  void judge() noexcept { net::judge_walk(context_, queue_, budget_, last_head_); }
+
  private:
   /// Before the chain that was popped last, and not before bad heads that were passed over on the way to it.
   void step_back() noexcept {
@@ -63,8 +68,9 @@ class Borrower {
   }
 
   bool lend(rte_mbuf* mbuf, std::uint16_t head) noexcept {
-    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, virtqueue::Direction::writable, head,
-                       context_.layout.descriptor(head));
+    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, context_.cursor.meter,
+                       virtqueue::Direction::writable, head, context_.layout.descriptor(head));
+    last_head_ = head;
     Pieces pieces;
     std::uint8_t* header = nullptr;
     Segments segments;
@@ -110,6 +116,8 @@ class Borrower {
   const net::MbufTemplate template_;
   const std::uint16_t header_bytes_;
   const std::uint64_t now_;
+  virtqueue::WalkBudget budget_;
+  std::uint16_t last_head_ = 0;  // of the chain that was walked last
 };
 
 /// One burst of commit().
@@ -217,6 +225,7 @@ net::BurstResult borrow(const net::RingContext& context, const Lending& lending,
   Borrower borrower(context, queue, lending, pool);
   while (result.packets < count && !queue.broken() && (buffers[result.packets] = borrower.next()) != nullptr)
     ++result.packets;
+  if (result.packets == 0) borrower.judge();
   queue.publish();  // nothing was used: it keeps the position
   queue.publish_position();
   if (queue.bad_heads_skipped() != 0) context.counters.add(VringCounter::drop_bad_head, queue.bad_heads_skipped());
@@ -226,7 +235,8 @@ net::BurstResult borrow(const net::RingContext& context, const Lending& lending,
 net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
                         std::uint16_t count) noexcept {
   net::BurstResult result;
-  while (result.packets < count) {
+  virtqueue::WalkBudget budget(context.cursor.meter);
+  while (result.packets < count && !budget.is_spent()) {
     SplitQueue queue(context.layout, context.cursor);
     Committer committer(context, queue, lending);
     while (result.packets < count && committer.deliver_in_place(packets[result.packets])) ++result.packets;
@@ -238,7 +248,7 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
     if (result.packets == count) break;
     // Anything else goes the way of all packets, into other buffers; its own are spare then.
     const std::uint64_t delivered = context.counters.value(VringCounter::packets);
-    const auto copied = net::enqueue(context, packets + result.packets, 1);
+    const auto copied = net::enqueue(context, packets + result.packets, 1, budget);
     result.needs_call |= copied.needs_call;
     if (copied.packets == 0) {
       result.needs_call |= return_spares(context, lending.table).needs_call;

@@ -136,7 +136,8 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
     if (header_have != header_bytes || packet.bytes < net::ethernet_header_bytes)
       return this->drop(VringCounter::drop_short_chain);
     const auto asked = memory::load_once<std::uint16_t>(header.data());
-    return take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
+    const Taken outcome = take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
+    return outcome == Taken::lent ? Taken::walked : outcome;
   }
 
   /// `header` is the guest's or our own; its first two bytes were read, into `asked`.

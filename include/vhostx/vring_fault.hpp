@@ -18,6 +18,8 @@ enum class VringFaultCause : std::uint8_t {
   wrong_direction,  ///< Writable descriptor on a transmit ring, or readable on a receive ring. a: address, b: flags.
   outside_memory,   ///< Buffer or table that guest memory does not contain. a: guest address (of the ring itself: the
                     ///< front-end's), b: length.
+  fruitless,        ///< Calls in a row that walked all the descriptors they may and moved no packet: chains of empty
+                    ///< descriptors, see "A call ends" at Vring. a: descriptors in the last call, b: calls in a row.
 };
 
 /// Name of a cause as it stands in logs, e.g. "bad_next".
@@ -41,6 +43,8 @@ constexpr const char* to_string(VringFaultCause cause) noexcept {
       return "wrong_direction";
     case VringFaultCause::outside_memory:
       return "outside_memory";
+    case VringFaultCause::fruitless:
+      return "fruitless";
   }
   return "unknown";
 }

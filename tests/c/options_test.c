@@ -19,7 +19,8 @@ void names_are_known(void) {
   CHECK_TEXT(vhostx_log_level_name(VHOSTX_LOG_ERROR + 1), "unknown");
   CHECK_TEXT(vhostx_fault_cause_name(VHOSTX_FAULT_NONE), "none");
   CHECK_TEXT(vhostx_fault_cause_name(VHOSTX_FAULT_OUTSIDE_MEMORY), "outside_memory");
-  CHECK_TEXT(vhostx_fault_cause_name(VHOSTX_FAULT_OUTSIDE_MEMORY + 1), "unknown");
+  CHECK_TEXT(vhostx_fault_cause_name(VHOSTX_FAULT_FRUITLESS), "fruitless");
+  CHECK_TEXT(vhostx_fault_cause_name(VHOSTX_FAULT_FRUITLESS + 1), "unknown");
   CHECK_TEXT(vhostx_counter_name(VHOSTX_COUNTER_PACKETS), "packets");
   CHECK_TEXT(vhostx_counter_name(VHOSTX_COUNTER_OVERDUE), "overdue");
   CHECK(vhostx_counter_name(vhostx_counter_count()) == NULL);

@@ -48,7 +48,7 @@ struct Link {
   std::vector<std::size_t> take(SplitQueue& queue, std::uint16_t& head, Direction direction) {
     std::vector<std::size_t> pieces;
     if (queue.pop(head) != Pop::chain) return pieces;
-    ChainWalker walker(layout, *memory, cursor.hint, direction, head, layout.descriptor(head));
+    ChainWalker walker(layout, *memory, cursor.hint, cursor.meter, direction, head, layout.descriptor(head));
     memory::HostSpan span;
     ChainWalker::Step step;
     while ((step = walker.next(span)) == ChainWalker::Step::buffer) pieces.push_back(span.size);

@@ -32,7 +32,8 @@ class ChainWalkerTest : public ::testing::Test {
  protected:
   Walk walk(std::uint16_t head, Direction direction = Direction::readable) {
     memory::GuestMemory::Hint hint;
-    ChainWalker walker(layout_, *memory_, hint, direction, head, layout_.descriptor(head));
+    virtqueue::WalkMeter meter;
+    ChainWalker walker(layout_, *memory_, hint, meter, direction, head, layout_.descriptor(head));
     Walk result;
     for (HostSpan span;;) {
       const auto step = walker.next(span);

@@ -7,6 +7,12 @@
 /// by one thread at a time; which thread may change between calls. Different vrings are independent. The other
 /// functions may be called from any thread. None but vhostx_vring_get_loans() and vhostx_vring_get_placement()
 /// allocates (but mbufs), locks or logs; the only system call is the one that signals an eventfd.
+///
+/// A call ends, whatever the ring says: it begins no further chain when it has walked 32768 descriptors or looked at
+/// 4096 pages (a page of more than 32 KiB counts as its size in units of 32 KiB), so that one call walks at most 65536
+/// descriptors. It may return 0 before the ring is empty: vhostx_vring_set_notifications() and vhostx_vring_pending()
+/// say so. A ring whose calls walk that much without a packet 16 times in a row, over 256 descriptors a chain, is
+/// broken (VHOSTX_FAULT_FRUITLESS).
 #pragma once
 
 #include <stdbool.h>

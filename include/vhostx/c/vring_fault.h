@@ -25,8 +25,11 @@ enum vhostx_fault_cause {
                                           ///< address, b: length.
   VHOSTX_FAULT_WRONG_DIRECTION = 7,       ///< Writable descriptor on a transmit ring, or readable on a receive ring. a:
                                           ///< address, b: flags.
-  VHOSTX_FAULT_OUTSIDE_MEMORY = 8  ///< Buffer or table that guest memory does not contain. a: guest address (of the
-                                   ///< ring itself: the front-end's), b: length.
+  VHOSTX_FAULT_OUTSIDE_MEMORY = 8,  ///< Buffer or table that guest memory does not contain. a: guest address (of the
+                                    ///< ring itself: the front-end's), b: length.
+  VHOSTX_FAULT_FRUITLESS = 9        ///< Calls in a row that walked all the descriptors they may and moved no packet:
+                                    ///< chains of empty descriptors. a: descriptors in the last call, b: calls in a
+                                    ///< row.
 };
 
 /// The offending numbers, as the driver wrote them.
