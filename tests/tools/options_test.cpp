@@ -208,7 +208,7 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
   for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off",
-                          "offer=FEATURE[+FEATURE...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS"}) {
+                          "offer=NAME[+NAME...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
   }

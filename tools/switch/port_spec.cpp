@@ -155,7 +155,7 @@ constexpr PortKey port_keys[]{
     {"zerocopy", "on|off|lend", "copy once from guest to guest (default); twice; lend, for io and rxonly",
      take_zero_copy},
     {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
-    {"offer", "FEATURE[+FEATURE...]",
+    {"offer", "NAME[+NAME...]",
      "offer feature bits too that few front-ends serve: backend_req, in_order, inband_notifications, reset_device, "
      "ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
      take_extra},
