@@ -128,7 +128,8 @@ class Dequeuer {
       if (step == ChainWalker::Step::end)
         return header_have == header_bytes ? Taken::copied : drop(VringCounter::drop_short_chain);
       take_header(header, header_have, span);
-      if (span.size > packet_bytes_max - mbuf->pkt_len) return drop(VringCounter::drop_too_large);
+      if (span.size > packet_bytes_max - mbuf->pkt_len || walker.is_scattered())
+        return drop(VringCounter::drop_too_large);
       if (!writer.append(span)) return stall();
     }
   }

@@ -125,6 +125,7 @@ class Enqueuer {
 
     const auto mark = queue_.mark();
     const bool whole_budget = budget_.is_untouched();
+    cost_ = virtqueue::PacketMeter(context_.cursor.meter);
     const std::uint64_t short_before = short_buffers_;
     const Outcome outcome = segment ? put_segments(view) : put_view(view);
     if (outcome == Outcome::delivered) {
@@ -218,6 +219,7 @@ class Enqueuer {
         queue_.fail(walker.fault());
         return Outcome::broken;
       }
+      if (cost_.is_scattered()) return Outcome::too_large;
       const std::size_t before = span.size;
       header.copy(span);
       const std::size_t part = std::min<std::size_t>(span.size, reader.left());
@@ -263,6 +265,7 @@ class Enqueuer {
   const RingContext& context_;
   virtqueue::SplitQueue& queue_;
   virtqueue::WalkBudget& budget_;
+  virtqueue::PacketMeter cost_{context_.cursor.meter};  // of the packet that put_any() is about
   memory::GuestMemory::Hint hint_;
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;

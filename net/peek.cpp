@@ -165,7 +165,7 @@ class Peeker {
     for (; step == ChainWalker::Step::buffer; step = walker.next(span)) {
       if (span.size == 0) continue;
       const auto taken = taker.append(span);
-      if (taken == PieceTaker::Taken::too_large) return drop(i, VringCounter::drop_too_large);
+      if (taken == PieceTaker::Taken::too_large || walker.is_scattered()) return drop(i, VringCounter::drop_too_large);
       if (taken == PieceTaker::Taken::no_room) return Outcome::stopped;
     }
     return step == ChainWalker::Step::lying ? lie(i, walker) : finish(i, taker, header);

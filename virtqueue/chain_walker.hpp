@@ -30,7 +30,13 @@ class ChainWalker {
   /// Starts at `head`, which is inside the table, with its descriptor already loaded. `meter` counts what it looks at.
   ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
               WalkMeter& meter, Direction direction, std::uint16_t head, const RawDescriptor& first) noexcept
-      : layout_(layout), memory_(memory), hint_(hint), meter_(meter), direction_(direction), current_(first.unpack()) {
+      : layout_(layout),
+        memory_(memory),
+        hint_(hint),
+        meter_(meter),
+        cost_(meter),
+        direction_(direction),
+        current_(first.unpack()) {
     fault_.head = head;
   }
 
@@ -39,6 +45,8 @@ class ChainWalker {
   Step next(memory::HostSpan& span) noexcept;
 
   const VringFault& fault() const noexcept { return fault_; }
+  /// Spread over more pages than a packet may be.
+  bool is_scattered() const noexcept { return cost_.is_scattered(); }
   /// How many entries of the ring's own table the chain occupies, as far as it was walked.
   std::uint32_t ring_entries() const noexcept { return ring_entries_; }
 
@@ -53,6 +61,7 @@ class ChainWalker {
   const memory::GuestMemory& memory_;
   memory::GuestMemory::Hint& hint_;
   WalkMeter& meter_;
+  PacketMeter cost_;
   memory::GuestMemory::Hint table_hint_;
   Direction direction_;
   bool opened_ = false;    // current_ was checked, its buffer is being handed out

@@ -187,6 +187,56 @@ TEST(WalkBudget, TheLongestLegalChainIsServed) {
   EXPECT_EQ(ring.enqueue(packets.all), 2);
 }
 
+/// Two bytes on each of 32768 pages.
+struct ScatteredRing : FullRing {
+  explicit ScatteredRing(std::uint16_t flags)
+      : FullRing(mergeable, {{0x4000'0000, 8 << 20}, {far, std::size_t{ring_size} * 4096}}) {
+    fill(ring_size, 2, flags);
+    auto* const entries = guest.at_as<GuestDescriptor>(table);
+    for (std::uint32_t i = 0; i < ring_size; ++i) entries[i].address = far + i * std::uint64_t{4096};
+  }
+  static constexpr std::uint64_t far = 0x8000'0000;
+
+  template <typename Call>
+  std::uint64_t pages(Call call) {
+    const std::uint64_t before = cursor.meter.pages();
+    call();
+    return cursor.meter.pages() - before;
+  }
+};
+
+// The kernel finds memory for each page that nobody has touched: a packet that has thousands of them is dropped.
+TEST(WalkBudget, APacketIsOnSoManyPages) {
+  constexpr std::uint64_t pages_max = virtqueue::walk_pages_max + 512;  // tables and rings are looked at, too
+  ScatteredRing ring(0);
+  EXPECT_LE(ring.pages([&] { EXPECT_TRUE(ring.dequeue(1).empty()); }), pages_max);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 1U);
+  EXPECT_LE(ring.pages([&] { EXPECT_TRUE(ring.lend().empty()); }), pages_max);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 2U);
+  const auto burst = std::make_unique<net::PeekedBurst>();
+  EXPECT_LE(ring.pages([&] { EXPECT_EQ(net::peek(ring.context(), 1, *burst).packets, 0); }), pages_max);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 3U);
+  EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::none);
+
+  ScatteredRing receiver(Descriptor::write_flag);
+  const Packets packets(1, 60000);
+  EXPECT_LE(receiver.pages([&] { EXPECT_EQ(receiver.enqueue(packets.all), 1); }), pages_max);
+  EXPECT_EQ(receiver.count(VringCounter::drop_too_large), 1U);
+}
+
+// Pages of 1 GiB count 32768 each: a packet in a few of them is an ordinary one.
+TEST(WalkBudget, LargePagesAreNoScatter) {
+  virtqueue::WalkMeter meter;
+  const virtqueue::PacketMeter packet(meter);
+  const auto look_at = [&meter](std::uint64_t page) {
+    meter.touch(reinterpret_cast<const std::uint8_t*>(static_cast<std::uintptr_t>((page + 1) << 30)), 30);
+  };
+  for (std::uint64_t i = 0; i < virtqueue::packet_touches_usual; ++i) look_at(i);
+  EXPECT_FALSE(packet.is_scattered());
+  look_at(virtqueue::packet_touches_usual);
+  EXPECT_TRUE(packet.is_scattered());
+}
+
 // Frames larger than any packet in 25 buffers: dropped for ever, a few of them a call, and the ring is not broken.
 TEST(WalkBudget, WhatIsOnlyDroppedBreaksNothing) {
   FullRing ring;
@@ -275,7 +325,7 @@ TEST(WalkBudget, DISABLED_Times) {
     cold.fill(ring_size, 2, 0);
     auto* const table = cold.guest.at_as<GuestDescriptor>(cold.table);
     for (std::uint32_t i = 0; i < ring_size; ++i) table[i].address = cold_at + i * std::uint64_t{4096};
-    time("dequeue, one packet on 32768 cold pages", [&] { cold.dequeue(1); });
+    time("dequeue, one packet on cold pages", [&] { cold.dequeue(1); });
     time("the same, warm", [&] { cold.dequeue(1); });
   }
 }
