@@ -34,7 +34,9 @@ struct PortOptions {
   std::uint16_t queue_pairs_max = 1;     ///< 1 to 128.
   std::uint64_t features_masked = 0;     ///< Virtio feature bits not to offer, though the library could.
   std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
-  std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, 1 to 2^63 bytes.
+  std::uint64_t memory_bytes_max = 0;    ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM
+                                         ///< and swap), at least 4 GiB, and where a control group limits the process's
+                                         ///< memory at most 32 times that limit: page tables for it cost 1/512 of it.
   std::chrono::milliseconds message_timeout{
       5000};  ///< 1 ms to 24 h. For a message that has begun to arrive, and for acknowledgements of the library's own
               ///< requests; an idle peer has no limit.

@@ -96,6 +96,17 @@ TEST(Options, WhatToDoAboutNuma) {
   EXPECT_EQ(good("--port a --numa-interval 86400000").numa_interval, std::chrono::hours(24));
 }
 
+TEST(Options, HowMuchMemoryAGuestMayHave) {
+  EXPECT_EQ(good("--port a").ports[0].memory_bytes_max, 0u);
+  const auto options = good("--port a,memory=8G --port b,memory=4096,queues=2 --port c,memory=512M --port d,memory=1T");
+  EXPECT_EQ(options.ports[0].memory_bytes_max, std::uint64_t{8} << 30);
+  EXPECT_EQ(options.ports[1].memory_bytes_max, 4096u);
+  EXPECT_EQ(options.ports[2].memory_bytes_max, std::uint64_t{512} << 20);
+  EXPECT_EQ(options.ports[3].memory_bytes_max, std::uint64_t{1} << 40);
+  for (const auto* size : {"", "0", "4095", "3K", "8g", "8GB", "-1", "G", "99999999999T", "99999999999999999999"})
+    expect_refused(std::string("--port a,memory=") + size, std::string("memory is '") + size + "'", "K, M, G or T");
+}
+
 TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
   const auto options = good("-l 0-1 --no-pci -- --port a");
   EXPECT_EQ(options.eal_arguments, (std::vector<std::string>{"-l", "0-1", "--no-pci"}));

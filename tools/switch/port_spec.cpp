@@ -72,6 +72,21 @@ Result<void> take_numa(const Item& item, PortSpec& port) {
   return take_named(item, names, "follow, report or off", port.numa);
 }
 
+// At least a page: 0 would be the library's own choice, which has no word here.
+Result<void> take_memory(const Item& item, PortSpec& port) {
+  constexpr std::string_view units = "KMGT";
+  std::uint64_t number = 0;
+  const char* const last = item.value.data() + item.value.size();
+  const auto [end, error] = std::from_chars(item.value.data(), last, number);
+  const std::size_t unit = last - end == 1 ? units.find(*end) : units.npos;
+  const std::size_t shift = unit == units.npos ? 0 : 10 * (unit + 1);
+  const std::uint64_t most = (std::uint64_t{1} << 63) >> shift;
+  if (error != std::errc{} || (end != last && unit == units.npos) || number > most || (number << shift) < 4096)
+    return item.refused("bytes, or a number with K, M, G or T, at least 4K");
+  port.memory_bytes_max = number << shift;
+  return {};
+}
+
 struct PortKey {
   const char* key;
   const char* value;  ///< As it stands in the help.
@@ -85,6 +100,8 @@ constexpr PortKey port_keys[]{
     {"zerocopy", "on|off|lend", "copy once from guest to guest (default); twice; lend, for io and rxonly",
      take_zero_copy},
     {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
+    {"memory", "SIZE", "guest memory at most, with K, M, G or T (twice the machine's, see the documentation)",
+     take_memory},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {

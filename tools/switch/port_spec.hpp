@@ -21,6 +21,7 @@ struct PortSpec {
   std::uint16_t queue_pairs = 1;
   ZeroCopy zero_copy = ZeroCopy::on;
   NumaPolicy numa = NumaPolicy::follow;
+  std::uint64_t memory_bytes_max = 0;  ///< 0: PortOptions'.
 };
 
 /// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and
