@@ -166,7 +166,8 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
-  for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off"}) {
+  for (const auto* key :
+       {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off", "memory=SIZE"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
   }
