@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"
 #include "memory/bus_errors.hpp"
+#include "memory/first_touch.hpp"
 
 namespace vhostx {
 namespace {
@@ -38,6 +39,10 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (!loop) return std::move(loop).error();
     if (const auto good = prepare_peer_signals(); !good)
       (*loop)->log().warning("a front-end can hold up who signals its call eventfd: {}", good.error().message);
+    if (options.bus_errors == BusErrors::handle)
+      if (const auto good = memory::guard_first_touches(); !good)
+        (*loop)->log().warning("front-ends can use up the memory limit of this process with sparse files: {}",
+                               good.error().message);
     return std::make_unique<Backend>(std::move(loop).value());
   });
 }

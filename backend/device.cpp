@@ -32,8 +32,8 @@ Device::Device(PortCore& port)
     : port_(port),
       features_offered_(offered_features(port.options())),
       protocol_offered_(offered_protocol_features(port.options())),
-      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.options().memory_bytes_max},
-              port.attention()),
+      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.memory_bytes_max()}, port.attention(),
+              port.touch_budget()),
       translations_(port.options(), numa::kernel()) {
   rings_.reserve(port.vring_count());
   for (std::uint16_t i = 0; i < port.vring_count(); ++i)
@@ -229,6 +229,8 @@ void Device::look_at_placement(VringPlacer::Effort effort) {
 std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
 
 std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }
+
+const std::shared_ptr<SlowSignals>& Device::signals() const noexcept { return port_.signals(); }
 
 void Device::describe_to(PortInfo& info) const noexcept {
   info.features = features_.bits();

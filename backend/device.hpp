@@ -73,6 +73,8 @@ class Device final : private RingHost {
   std::uint8_t status() const noexcept { return status_; }
   std::uint16_t queue_pairs_max() const noexcept;
   std::uint16_t memory_slots_max() const noexcept;
+  /// For eventfds that the front-end brings.
+  const std::shared_ptr<SlowSignals>& signals() const noexcept;
 
   /// Everything of PortInfo that a connection knows.
   void describe_to(PortInfo& info) const noexcept;

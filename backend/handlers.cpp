@@ -103,9 +103,9 @@ Result<Reply> set_vring_addr(Device& device, Message& m) {
 using SharedEventFd = std::shared_ptr<const EventFd>;
 
 // The descriptor that the message brings; null with the no-fd bit.
-Result<SharedEventFd> event_fd_of(Message& m, const char* what) {
+Result<SharedEventFd> event_fd_of(Device& device, Message& m, const char* what) {
   if (m.fd_count() == 0) return SharedEventFd{};
-  auto adopted = EventFd::adopt(m.take_fd(), what);
+  auto adopted = EventFd::adopt(m.take_fd(), what, device.signals());
   if (!adopted) return std::move(adopted).error();
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
 }
@@ -121,7 +121,7 @@ template <typename Change>
 Result<Reply> with_event_fd(Device& device, Message& m, const char* what, Change change) {
   const auto ring = device.ring(u64_of(m) & protocol::vring_index_mask);
   if (!ring) return ring.error();
-  auto fd = event_fd_of(m, what);
+  auto fd = event_fd_of(device, m, what);
   if (!fd) return std::move(fd).error();
   return done(change(**ring, std::move(fd).value()));
 }

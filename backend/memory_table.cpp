@@ -33,7 +33,7 @@ Result<void> MemoryTable::set(protocol::Message& message) {
                       table.header.count, message.fd_count(), "at most 8 and one");
   Regions regions;
   for (std::uint32_t i = 0; i < table.header.count; ++i) {
-    auto region = memory::MappedRegion::map(describe_region(table.regions[i]), message.take_fd(i), alarm_);
+    auto region = memory::MappedRegion::map(describe_region(table.regions[i]), message.take_fd(i), alarm_, budget_);
     if (!region) return std::move(region).error();
     regions.push_back(std::move(region).value());
   }
@@ -56,7 +56,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   if (regions.size() >= limits_.regions_max)
     return make_error(ErrorCode::limit, "ADD_MEM_REG: {} regions there, at most {} are allowed", regions.size(),
                       limits_.regions_max);
-  auto region = memory::MappedRegion::map(wanted, message.take_fd(), alarm_);
+  auto region = memory::MappedRegion::map(wanted, message.take_fd(), alarm_, budget_);
   if (!region) return std::move(region).error();
   regions.push_back(std::move(region).value());
   return publish(std::move(regions));
@@ -84,13 +84,21 @@ Result<void> MemoryTable::remove(const protocol::Message& message) {
 
 std::optional<Error> MemoryTable::lost() const {
   if (current_ == nullptr) return std::nullopt;
-  for (const auto& region : current_->regions())
-    if (const auto at = region->lost_at())
-      return make_error(
-          ErrorCode::protocol_violation,
-          "guest memory at {:#x} is lost: the file of the region at guest address {:#x} was shrunk, or had no "
-          "page to give (SIGBUS)",
-          at->value, region->description().guest.value);
+  for (const auto& region : current_->regions()) {
+    const auto at = region->lost_at();
+    if (!at) continue;
+    if (const MemoryLimit* const limit = region->no_room_in())
+      return make_error(ErrorCode::limit,
+                        "guest memory at {:#x} is not allocated, and the memory limit of {} bytes of {} has no room "
+                        "for it: expected memory that the front-end has allocated (QEMU: prealloc=on), or a higher "
+                        "limit",
+                        at->value, limit->bytes(), limit->group());
+    return make_error(
+        ErrorCode::protocol_violation,
+        "guest memory at {:#x} is lost: the file of the region at guest address {:#x} was shrunk, or had no "
+        "page to give (SIGBUS)",
+        at->value, region->description().guest.value);
+  }
   return std::nullopt;
 }
 

@@ -21,9 +21,11 @@ namespace vhostx::backend {
 
 class MemoryTable {
  public:
-  /// `alarm` is signalled when a region loses pages under the library: lost() then says which.
-  MemoryTable(memory::MemoryLimits limits, std::shared_ptr<const EventFd> alarm) noexcept
-      : limits_(limits), alarm_(std::move(alarm)) {}
+  /// `alarm` is signalled when a region loses pages under the library: lost() then says which. `budget` is the port's,
+  /// for pages that first touches allocate; null where they are not counted.
+  MemoryTable(memory::MemoryLimits limits, std::shared_ptr<const EventFd> alarm,
+              std::shared_ptr<memory::TouchBudget> budget) noexcept
+      : limits_(limits), alarm_(std::move(alarm)), budget_(std::move(budget)) {}
 
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
   Result<void> set(protocol::Message& message);
@@ -46,6 +48,7 @@ class MemoryTable {
 
   memory::MemoryLimits limits_;
   std::shared_ptr<const EventFd> alarm_;
+  std::shared_ptr<memory::TouchBudget> budget_;
   std::map<const memory::MappedRegion*, unsigned> repeats_;  // of current regions: how often they were added again
   std::shared_ptr<const memory::GuestMemory> current_;
 };

@@ -29,9 +29,12 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
                    std::shared_ptr<const EventFd> attention)
     : loop_(std::move(loop)),
       options_(std::move(options)),
+      memory_bytes_max_(backend::memory_bytes_max(options_)),
+      touch_budget_(memory::make_touch_budget()),
       log_(loop_->log().for_peer(options_.socket_path)),
       handler_(std::move(on_event)),
       attention_(std::move(attention)),
+      signals_(std::make_shared<SlowSignals>(attention_)),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), options_, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -85,6 +88,7 @@ void PortCore::close(Farewell farewell) {
     finish_session();
   }
   closed_ = true;
+  signals_->close();
   loop_->remove(*this);
   if (is_in_use()) loop_->keep(self);
 }
@@ -102,7 +106,18 @@ void PortCore::watch_attention() {
   attention_watch_->arm();
 }
 
+void PortCore::serve_signals() {
+  if (const auto served = signals_->serve(); !served) log_.warning("{}", served.error().message);
+  if (const std::uint64_t us = signals_->take_report(); us != 0)
+    log_.warning(
+        "a signal to an eventfd of the front-end took {} us of processor time, expected less than 200: too many wait "
+        "for "
+        "it; a thread of its own makes the signals now, with pauses",
+        us);
+}
+
 void PortCore::attend() {
+  serve_signals();
   if (session_ == nullptr) return;
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
   run_turn([this] { session_->device().serve_wishes(); });

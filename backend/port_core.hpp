@@ -25,6 +25,7 @@
 #include "backend/vring_core.hpp"
 #include "base/event_fd.hpp"
 #include "base/logger.hpp"
+#include "memory/first_touch.hpp"
 
 namespace vhostx::backend {
 
@@ -65,6 +66,12 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   /// Signalled where something waits for the control thread: a vring's wish, or memory that was lost.
   const std::shared_ptr<const EventFd>& attention() const noexcept { return attention_; }
   bool logs_messages() const noexcept { return loop_->debugs(); }
+  /// Of all front-ends of this port.
+  const std::shared_ptr<SlowSignals>& signals() const noexcept { return signals_; }
+  /// PortOptions::memory_bytes_max, or what it is by default on this machine.
+  std::uint64_t memory_bytes_max() const noexcept { return memory_bytes_max_; }
+  /// Of all front-ends of this port; null where nothing is counted.
+  const std::shared_ptr<memory::TouchBudget>& touch_budget() const noexcept { return touch_budget_; }
 
   /// Queues an event; `keep` lives until it has been delivered.
   void emit(PortEvent event, std::shared_ptr<const void> keep) noexcept;
@@ -99,6 +106,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   bool make_room();
   void watch_attention();
   void attend();
+  void serve_signals();
   void drop_session() noexcept;
   void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
   void deliver() noexcept;
@@ -106,10 +114,13 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   const std::shared_ptr<ControlLoop> loop_;
   const PortOptions options_;
+  const std::uint64_t memory_bytes_max_;
+  const std::shared_ptr<memory::TouchBudget> touch_budget_;
   Logger log_;
   EventHandler handler_;
   Port* handle_ = nullptr;
   const std::shared_ptr<const EventFd> attention_;  // data threads write it; memory that outlives the port holds it
+  const std::shared_ptr<SlowSignals> signals_;
   std::vector<std::unique_ptr<VringCore>> vrings_;
   std::unique_ptr<FdWatch> attention_watch_;
   std::unique_ptr<Listener> listener_;

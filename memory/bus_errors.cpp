@@ -20,6 +20,10 @@ struct LosableMapping::Slot {
   std::atomic<std::uint64_t> size = 0;
   std::atomic<std::uint64_t> lost_at = whole;
   std::atomic<int> alarm = -1;
+  std::atomic<TouchBudget*> budget = nullptr;
+  std::atomic<bool> no_room = false;
+  std::atomic<std::uint64_t> tried = 0;  // the page that was allocated last
+  std::atomic<unsigned> tries = 0;       // how often, one after the other
 };
 
 namespace {
@@ -46,11 +50,14 @@ Slot& free_slot() {
   }
 }
 
-Slot& take_slot(HostSpan mapping, int alarm) {
+Slot& take_slot(HostSpan mapping, int alarm, TouchBudget* budget) {
   const std::lock_guard guard(slots_lock);
   Slot& slot = free_slot();
   slot.lost_at.store(Slot::whole, std::memory_order_relaxed);
   slot.alarm.store(alarm, std::memory_order_relaxed);
+  slot.budget.store(budget, std::memory_order_relaxed);
+  slot.no_room.store(false, std::memory_order_relaxed);
+  slot.tries.store(0, std::memory_order_relaxed);
   slot.size.store(mapping.size, std::memory_order_release);
   slot.begin.store(reinterpret_cast<std::uint64_t>(mapping.data), std::memory_order_release);
   return slot;
@@ -83,6 +90,21 @@ bool replace(Slot& slot, std::uint64_t address) noexcept {
   return true;
 }
 
+// Whether the access goes on with a page of its own. One that fails all the same has another reason: it ends after a
+// bounded number of signals.
+bool allocate_page(Slot& slot, std::uint64_t address) noexcept {
+  constexpr unsigned tries_max = 1000;
+  TouchBudget* const budget = slot.budget.load(std::memory_order_relaxed);
+  if (budget == nullptr) return false;
+  if (slot.tried.exchange(address, std::memory_order_relaxed) != address)
+    slot.tries.store(0, std::memory_order_relaxed);
+  else if (slot.tries.fetch_add(1, std::memory_order_relaxed) >= tries_max)
+    return false;
+  const FirstTouch outcome = allocate(address, *budget);
+  if (outcome == FirstTouch::no_room) slot.no_room.store(true, std::memory_order_relaxed);
+  return outcome == FirstTouch::allocated;
+}
+
 // As if we had not been there. A fault happens again when the handler returns, and then ends the process.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
   const struct sigaction& before = action_before;
@@ -109,8 +131,11 @@ bool install() noexcept {
 
 }  // namespace
 
-LosableMapping::LosableMapping(HostSpan mapping, std::shared_ptr<const EventFd> alarm)
-    : slot_(&take_slot(mapping, alarm == nullptr ? -1 : alarm->get())), alarm_(std::move(alarm)) {}
+LosableMapping::LosableMapping(HostSpan mapping, std::shared_ptr<const EventFd> alarm,
+                               std::shared_ptr<TouchBudget> budget)
+    : slot_(&take_slot(mapping, alarm == nullptr ? -1 : alarm->get(), budget.get())),
+      alarm_(std::move(alarm)),
+      budget_(std::move(budget)) {}
 
 LosableMapping::~LosableMapping() { slot_->begin.store(0, std::memory_order_release); }
 
@@ -118,6 +143,10 @@ std::optional<std::uint64_t> LosableMapping::lost_at() const noexcept {
   const std::uint64_t at = slot_->lost_at.load(std::memory_order_acquire);
   if (at == Slot::whole) return std::nullopt;
   return at;
+}
+
+const MemoryLimit* LosableMapping::no_room_in() const noexcept {
+  return budget_ != nullptr && slot_->no_room.load(std::memory_order_relaxed) ? &budget_->limit() : nullptr;
 }
 
 bool handle_bus_errors() noexcept {
@@ -129,7 +158,8 @@ bool recover_from_bus_error(const siginfo_t& info) noexcept {
   if (info.si_code != BUS_ADRERR && info.si_code != BUS_MCEERR_AR) return false;
   const auto address = reinterpret_cast<std::uint64_t>(info.si_addr);
   Slot* const slot = find_slot(address);
-  return slot != nullptr && replace(*slot, address);
+  if (slot == nullptr) return false;
+  return (info.si_code == BUS_ADRERR && allocate_page(*slot, address)) || replace(*slot, address);
 }
 
 }  // namespace vhostx::memory

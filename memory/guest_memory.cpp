@@ -44,10 +44,32 @@ Result<std::uint64_t> total_bytes(const std::vector<Region>& regions, const Memo
   for (const auto& region : regions) {
     const std::uint64_t size = region->description().size;
     if (size > limits.bytes_max - bytes)
-      return make_error(ErrorCode::limit, "guest memory exceeds the limit of {:#x} bytes", limits.bytes_max);
+      return make_error(ErrorCode::limit, "guest memory exceeds the limit of {:#x} bytes (memory_bytes_max)",
+                        limits.bytes_max);
     bytes += size;
   }
   return bytes;
+}
+
+// Sorts `regions` by what they show of which file.
+Result<void> check_aliases(std::vector<Region>& regions, const MemoryLimits& limits) {
+  std::sort(regions.begin(), regions.end(), [](const Region& a, const Region& b) {
+    return std::pair(a->file(), a->description().mmap_offset) < std::pair(b->file(), b->description().mmap_offset);
+  });
+  std::uint64_t aliased = 0;
+  std::uint64_t seen_to = 0;  // of the file
+  for (std::size_t i = 0; i < regions.size(); ++i) {
+    const std::uint64_t begin = regions[i]->description().mmap_offset;
+    const std::uint64_t end = begin + regions[i]->description().size;
+    if (i == 0 || regions[i]->file() != regions[i - 1]->file()) seen_to = 0;
+    if (begin < seen_to) aliased += std::min(end, seen_to) - begin;
+    if (aliased > limits.aliased_bytes_max)
+      return make_error(ErrorCode::limit,
+                        "memory regions show {:#x} or more bytes of files another time, at most {:#x} are allowed",
+                        aliased, limits.aliased_bytes_max);
+    seen_to = std::max(seen_to, end);
+  }
+  return {};
 }
 
 }  // namespace
@@ -56,6 +78,7 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
                                                                const MemoryLimits& limits) {
   const auto bytes = total_bytes(regions, limits);
   if (!bytes) return bytes.error();
+  if (auto few = check_aliases(regions, limits); !few) return few.error();
   sort_by(regions, front_end_start);
   if (auto disjoint = check_overlap(regions, front_end_start, "front-end"); !disjoint) return disjoint.error();
   sort_by(regions, guest_start);

@@ -19,6 +19,9 @@ namespace vhostx::memory {
 struct MemoryLimits {
   std::size_t regions_max = 512;
   std::uint64_t bytes_max = std::uint64_t{1} << 46;
+  /// Bytes of files that regions show more than once: each time costs page tables, and no memory of the front-end's.
+  /// Real layouts have none, or little.
+  std::uint64_t aliased_bytes_max = std::uint64_t{1} << 30;
 };
 
 /// A table is never changed: a new one is built aside and published whole; the old one lives until its last user (a
@@ -38,7 +41,7 @@ class GuestMemory {
   GuestMemory& operator=(const GuestMemory&) = delete;
 
   /// A table of these regions. Errors: protocol_violation (overlap in guest or in front-end addresses, with both
-  /// regions), limit (too many regions or bytes, with the bound).
+  /// regions), limit (too many regions or bytes, or the same bytes of a file too often, with the bound).
   static Result<std::shared_ptr<const GuestMemory>> create(std::vector<std::shared_ptr<const MappedRegion>> regions,
                                                            const MemoryLimits& limits);
 

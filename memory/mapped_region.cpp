@@ -41,7 +41,7 @@ Result<void> check_numbers(const RegionDescription& region) {
 }
 
 // Touching pages beyond a file's end raises SIGBUS (CVE-2026-86561): what the file does not hold is not mapped.
-Result<void> check_file(const RegionDescription& region, int fd) {
+Result<FileId> check_file(const RegionDescription& region, int fd) {
   const FileKind kind = file_kind(fd);
   if (kind != FileKind::regular)
     return make_error(ErrorCode::protocol_violation,
@@ -53,7 +53,7 @@ Result<void> check_file(const RegionDescription& region, int fd) {
     return make_error(ErrorCode::protocol_violation,
                       "memory region at guest address {:#x} wants {:#x} bytes from offset {:#x}, its file has {:#x}",
                       region.guest.value, region.size, region.mmap_offset, status.st_size);
-  return {};
+  return FileId{status.st_dev, status.st_ino};
 }
 
 // Large regions lie in memory as in their file, to the large page: the kernel can map them so, and what keeps tables of
@@ -68,9 +68,11 @@ std::size_t lead_of(const RegionDescription& region, std::size_t page) noexcept 
 }  // namespace
 
 Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescription& description, UniqueFd file,
-                                                              std::shared_ptr<const EventFd> alarm) {
+                                                              std::shared_ptr<const EventFd> alarm,
+                                                              std::shared_ptr<TouchBudget> budget) {
   if (auto numbers = check_numbers(description); !numbers) return std::move(numbers).error();
-  if (auto regular = check_file(description, file.get()); !regular) return std::move(regular).error();
+  const auto id = check_file(description, file.get());
+  if (!id) return id.error();
   const auto page = page_size_of(file.get());
   if (!page) return page.error();
 
@@ -79,7 +81,7 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   const auto offset = static_cast<off_t>(description.mmap_offset - lead);
 
   // A guard of at least a page each side, and room to find a start in.
-  std::shared_ptr<MappedRegion> region(new MappedRegion(description, *page));
+  std::shared_ptr<MappedRegion> region(new MappedRegion(description, *id, *page));
   const std::size_t alignment = std::max(*page, length < large_page ? *page : large_page);
   const std::size_t reserve = length + 2 * *page + alignment;
   void* reservation = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -98,7 +100,9 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   ::madvise(mapped, length, MADV_DONTDUMP);
   ::madvise(mapped, length, MADV_DONTFORK);
   region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
-  region->pages_.emplace(region->mapping(), std::move(alarm));
+  // Huge pages are counted elsewhere, and were reserved by who made the file.
+  if (*page != page_bytes() || budget == nullptr || !guard(region->mapping())) budget = nullptr;
+  region->pages_.emplace(region->mapping(), std::move(alarm), std::move(budget));
   return std::shared_ptr<const MappedRegion>(std::move(region));
 }
 

@@ -2,6 +2,7 @@
 // MappedRegion: one region of guest memory, mapped between guard pages.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,14 +25,23 @@ struct RegionDescription {
   std::uint64_t mmap_offset = 0;  ///< Where the region begins in the file.
 };
 
+/// What fstat says; no two files have the same at one time.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend auto operator<=>(const FileId&, const FileId&) = default;
+};
+
 /// Unmapped when the last GuestMemory that holds it is gone. Immutable, but that its file may lose pages.
 class MappedRegion {
  public:
   /// Maps `description` from `file`, which must be a regular file (memfd, hugetlbfs, tmpfs) that is large enough. The
   /// file is closed afterwards: the mapping keeps it alive. `alarm` is signalled once when pages are lost; may be null.
+  /// `budget` pays for pages that first touches allocate; null: they are not counted.
   /// Errors: protocol_violation (a number that cannot be: which, and its bound), system (fstat, mmap).
   static Result<std::shared_ptr<const MappedRegion>> map(const RegionDescription& description, UniqueFd file,
-                                                         std::shared_ptr<const EventFd> alarm = {});
+                                                         std::shared_ptr<const EventFd> alarm = {},
+                                                         std::shared_ptr<TouchBudget> budget = {});
 
   ~MappedRegion();
   MappedRegion(const MappedRegion&) = delete;
@@ -44,12 +54,17 @@ class MappedRegion {
   HostSpan mapping() const noexcept;
   /// Guest address at which its file first had no page to give: from then on it shows zeroes of our own. Any thread.
   std::optional<GuestAddress> lost_at() const noexcept;
+  /// The limit that had no room for the page at lost_at(); null: the file had no page to give.
+  const MemoryLimit* no_room_in() const noexcept { return pages_->no_room_in(); }
+  /// Which file it is of, for those that map one more than once.
+  const FileId& file() const noexcept { return file_; }
 
  private:
-  MappedRegion(const RegionDescription& description, std::size_t page_size) noexcept
-      : description_(description), page_size_(page_size) {}
+  MappedRegion(const RegionDescription& description, const FileId& file, std::size_t page_size) noexcept
+      : description_(description), file_(file), page_size_(page_size) {}
 
   RegionDescription description_;
+  FileId file_;
   std::size_t page_size_;
   std::uint8_t* reservation_ = nullptr;  // guard page, mapping, guard page
   std::size_t reservation_size_ = 0;

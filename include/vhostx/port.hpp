@@ -38,9 +38,9 @@ struct PortOptions {
 
   /// Virtio feature bits to offer beside the default ones, because the application knows that its front-ends and guests
   /// do their part; docs/features.md has them all. Possible are, with their numbers:
-  ///   * VIRTIO_F_RING_RESET (40): the front-end must tell of each reset of a queue, by GET_VRING_BASE before the
-  ///   driver
-  ///     may free that queue's buffers. No QEMU up to 11.1 does for a vhost-user device: the guest's memory is damaged.
+  ///   * VIRTIO_F_RING_RESET (40): the front-end must tell of each reset of a queue, by GET_VRING_BASE, before
+  ///     the driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
+  ///     memory is damaged.
   ///   * VIRTIO_F_IN_ORDER (35): the driver must be tried with it; DPDK's is. Not with zero_copy.
   ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must know UDP segments.
   /// Default bits are allowed and change nothing. What features_masked has too is not offered.
@@ -51,8 +51,10 @@ struct PortOptions {
   ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and serve VRING_CALL and VRING_ERR wherever it
   ///     passes no eventfd. QEMU takes the bit and does not. Needs BACKEND_REQ.
   std::uint64_t protocol_features_extra = 0;
-  std::uint16_t memory_slots_max = 512;                     ///< 8 to 4096 regions of guest memory.
-  std::uint64_t memory_bytes_max = std::uint64_t{1} << 46;  ///< All regions together, 1 to 2^63 bytes.
+  std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
+  std::uint64_t memory_bytes_max = 0;    ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM
+                                         ///< and swap), at least 4 GiB, and where a control group limits the process's
+                                         ///< memory at most 32 times that limit: page tables for it cost 1/512 of it.
   std::chrono::milliseconds message_timeout{
       5000};  ///< 1 ms to 24 h. For a message that has begun to arrive, and for acknowledgements of the library's own
               ///< requests; an idle peer has no limit.

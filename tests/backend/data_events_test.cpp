@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the data thread tells the control thread: broken rings, in-band calls; and what the control thread tells it.
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
 #include "tests/backend/traffic.hpp"
+#include "tests/support/eventfd_waiters.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -31,6 +37,32 @@ TEST_F(DataEvents, PacketsFlowOnceStarted) {
   transmit(machine, 3);
   EXPECT_EQ(take_burst(from_guest()), 3);
   EXPECT_EQ(machine.ring(1).driver.reap().size(), 3u);
+}
+
+bool has_thread(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "comm");
+    if (std::string found; std::getline(file, found) && found == name) return true;
+  }
+  return false;
+}
+
+TEST_F(DataEvents, CallsThatTakeLongAreMadeByAThreadOfTheirOwn) {
+  machine.bring_up();
+  await_start();
+  machine.sync();
+  EXPECT_FALSE(has_thread("vhostx-signals"));
+  const EventFd& call = machine.ring(1).call;
+  const EventfdWaiters waiters(call.get(), 50'000);
+  if (!waiters.enough()) GTEST_SKIP() << "fs.epoll.max_user_watches allows no 50,000";
+  while (!has_thread("vhostx-signals")) {
+    transmit(machine);
+    EXPECT_EQ(take_burst(from_guest()), 1);
+    machine.ring(1).driver.reap();
+  }
+  transmit(machine);
+  EXPECT_EQ(take_burst(from_guest()), 1);
+  while (!signalled(call)) std::this_thread::yield();
 }
 
 TEST_F(DataEvents, ADisabledTransmitRingIsConsumedAndDropped) {

@@ -60,7 +60,7 @@ TEST(OpenPort, OptionsOutOfRangeAreNamed) {
   refused("queue_pairs_max", [](PortOptions& o) { o.queue_pairs_max = 129; });
   refused("memory_slots_max", [](PortOptions& o) { o.memory_slots_max = 7; });
   refused("memory_slots_max", [](PortOptions& o) { o.memory_slots_max = 4097; });
-  refused("memory_bytes_max", [](PortOptions& o) { o.memory_bytes_max = 0; });
+  refused("memory_bytes_max", [](PortOptions& o) { o.memory_bytes_max = (std::uint64_t{1} << 63) + 1; });
   refused("message_timeout", [](PortOptions& o) { o.message_timeout = std::chrono::milliseconds(0); });
   refused("reconnect_delay_max", [](PortOptions& o) { o.reconnect_delay_max = std::chrono::milliseconds(1); });
 }

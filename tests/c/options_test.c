@@ -35,7 +35,7 @@ void defaults_are_those_of_cpp(void) {
   vhostx_port_options_init(&port, sizeof port);
   CHECK(port.size == sizeof port && port.socket_path == NULL && port.features_masked == 0);
   CHECK(port.features_extra == 0 && port.protocol_features_extra == 0);
-  CHECK(port.memory_bytes_max == (uint64_t)1 << 46 && port.memory_slots_max == 512 && port.queue_pairs_max == 1);
+  CHECK(port.memory_bytes_max == 0 && port.memory_slots_max == 512 && port.queue_pairs_max == 1);
   CHECK(port.role == VHOSTX_ROLE_SERVER && port.numa == VHOSTX_NUMA_FOLLOW && port.numa_interval_ms == 500);
   CHECK(port.message_timeout_ms == 5000 && port.reconnect_delay_min_ms == 100 && port.reconnect_delay_max_ms == 2000);
   CHECK(!port.zero_copy && port.copy_below == 1024 && port.loans_max == 0 && port.loan_timeout_ms == 100);

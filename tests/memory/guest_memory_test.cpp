@@ -27,6 +27,37 @@ std::shared_ptr<const MappedRegion> region(std::uint64_t guest, std::uint64_t fr
   return std::move(mapped).value();
 }
 
+// `size` bytes of a file from `offset` on.
+std::shared_ptr<const MappedRegion> view(const UniqueFd& file, std::uint64_t guest, std::uint64_t offset,
+                                         std::uint64_t size) {
+  auto mapped = MappedRegion::map({.guest = {guest}, .front_end = {guest}, .size = size, .mmap_offset = offset},
+                                  UniqueFd(::dup(file.get())));
+  EXPECT_TRUE(mapped);
+  return std::move(mapped).value();
+}
+
+TEST(GuestMemory, AFilesBytesMayBeShownAgainButNotWithoutEnd) {
+  const UniqueFd file(::memfd_create("test", MFD_CLOEXEC));
+  const UniqueFd other(::memfd_create("test", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(file.get(), 0x10000), 0);
+  ASSERT_EQ(::ftruncate(other.get(), 0x10000), 0);
+  const MemoryLimits limits{.aliased_bytes_max = 0x3000};
+  // Halves of one file, and the same bytes of another one: none is shown twice.
+  std::vector regions{view(file, 0x100000, 0x8000, 0x8000), view(file, 0x200000, 0, 0x8000),
+                      view(other, 0x300000, 0, 0x8000)};
+  EXPECT_TRUE(GuestMemory::create(regions, limits));
+  regions.push_back(view(file, 0x400000, 0x7000, 0x2000));
+  EXPECT_TRUE(GuestMemory::create(regions, limits));
+  regions.push_back(view(file, 0x500000, 0x1000, 0x1000));
+  EXPECT_TRUE(GuestMemory::create(regions, limits));
+  regions.push_back(view(file, 0x600000, 0xf000, 0x1000));
+  const auto refused = GuestMemory::create(regions, limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::limit);
+  EXPECT_EQ(refused.error().message,
+            "memory regions show 0x4000 or more bytes of files another time, at most 0x3000 are allowed");
+}
+
 TEST(GuestMemory, TranslatesWhatLiesInOneRegion) {
   FakeGuest guest({{0x1000, 0x2000}, {0x10000, 0x1000}});
   const auto memory = guest.map();

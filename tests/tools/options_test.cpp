@@ -145,6 +145,17 @@ TEST(Options, AddressesOfAPort) {
   expect_refused("--port a,mac=52:54:00:00:00:02 --mode io", "mac goes with", "--mode switch");
 }
 
+TEST(Options, HowMuchMemoryAGuestMayHave) {
+  EXPECT_EQ(good("--port a").ports[0].memory_bytes_max, 0u);
+  const auto options = good("--port a,memory=8G --port b,memory=4096,queues=2 --port c,memory=512M --port d,memory=1T");
+  EXPECT_EQ(options.ports[0].memory_bytes_max, std::uint64_t{8} << 30);
+  EXPECT_EQ(options.ports[1].memory_bytes_max, 4096u);
+  EXPECT_EQ(options.ports[2].memory_bytes_max, std::uint64_t{512} << 20);
+  EXPECT_EQ(options.ports[3].memory_bytes_max, std::uint64_t{1} << 40);
+  for (const auto* size : {"", "0", "4095", "3K", "8g", "8GB", "-1", "G", "99999999999T", "99999999999999999999"})
+    expect_refused(std::string("--port a,memory=") + size, std::string("memory is '") + size + "'", "K, M, G or T");
+}
+
 TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
   const auto options = good("-l 0-1 --no-pci -- --port a");
   EXPECT_EQ(options.eal_arguments, (std::vector<std::string>{"-l", "0-1", "--no-pci"}));
@@ -208,7 +219,7 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
   for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off",
-                          "offer=NAME[+NAME...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS"}) {
+                          "offer=NAME[+NAME...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS", "memory=SIZE"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refusal("--port a,speed=1").find(key), std::string::npos) << key;
   }

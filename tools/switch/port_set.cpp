@@ -64,6 +64,7 @@ Result<void> PortSet::open_sockets() {
     PortOptions port_options;
     port_options.socket_path = spec.path;
     port_options.role = spec.role;
+    port_options.memory_bytes_max = spec.memory_bytes_max;
     port_options.queue_pairs_max = spec.queue_pairs;
     port_options.zero_copy = spec.zero_copy == ZeroCopy::lend;
     port_options.numa = spec.numa;

@@ -142,6 +142,21 @@ Result<void> take_mac(const Item& item, PortSpec& port) {
   return {};
 }
 
+// At least a page: 0 would be the library's own choice, which has no word here.
+Result<void> take_memory(const Item& item, PortSpec& port) {
+  constexpr std::string_view units = "KMGT";
+  std::uint64_t number = 0;
+  const char* const last = item.value.data() + item.value.size();
+  const auto [end, error] = std::from_chars(item.value.data(), last, number);
+  const std::size_t unit = last - end == 1 ? units.find(*end) : units.npos;
+  const std::size_t shift = unit == units.npos ? 0 : 10 * (unit + 1);
+  const std::uint64_t most = (std::uint64_t{1} << 63) >> shift;
+  if (error != std::errc{} || (end != last && unit == units.npos) || number > most || (number << shift) < 4096)
+    return item.refused("bytes, or a number with K, M, G or T, at least 4K");
+  port.memory_bytes_max = number << shift;
+  return {};
+}
+
 struct PortKey {
   const char* key;
   const char* value;  ///< As it stands in the help.
@@ -164,6 +179,8 @@ constexpr PortKey port_keys[]{
     {"group", "NAME|NUMBER", "of the socket file (the process's)", take_group},
     {"mac", "ADDRESS", "the port's own, again for each: no other goes in here, and it at no other port (any)",
      take_mac},
+    {"memory", "SIZE", "guest memory at most, with K, M, G or T (twice the machine's, see the documentation)",
+     take_memory},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {

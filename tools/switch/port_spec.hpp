@@ -28,6 +28,7 @@ struct PortSpec {
   std::optional<std::uint32_t> mode;          ///< Of the socket file.
   std::string group;                          ///< Of the socket file: a name or a number; empty: the process's.
   std::vector<std::uint64_t> macs;  ///< Addresses that are this port's alone, as source_of() has them; none: no rule.
+  std::uint64_t memory_bytes_max = 0;  ///< 0: PortOptions'.
 };
 
 /// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and

@@ -33,13 +33,15 @@ enum vhostx_role {
 
 /// How a port shall be. vhostx_port_options_init() sets the defaults, which stand last in each line.
 typedef struct vhostx_port_options {
-  size_t size;                  ///< Of this struct, as the caller knows it.
-  const char* socket_path;      ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served: they have
-                                ///< no mode). Required.
-  uint64_t features_masked;     ///< Virtio feature bits not to offer, though the library could. 0.
-  uint64_t memory_bytes_max;    ///< All regions together, 1 to 2^63 bytes. 2^46.
-  int role;                     ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
-  int numa;                     ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
+  size_t size;                ///< Of this struct, as the caller knows it.
+  const char* socket_path;    ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served: they have
+                              ///< no mode). Required.
+  uint64_t features_masked;   ///< Virtio feature bits not to offer, though the library could. 0.
+  uint64_t memory_bytes_max;  ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM and swap),
+                              ///< at least 4 GiB, and where a control group limits the process's memory at most 32
+                              ///< times that limit: page tables for it cost 1/512 of it. 0.
+  int role;                   ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
+  int numa;                   ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
   uint32_t message_timeout_ms;  ///< Milliseconds, 1 to 24 h, for a message that has begun to arrive, and for
                                 ///< acknowledgements of the library's own requests; an idle peer has no limit. 5000.
   uint32_t reconnect_delay_min_ms;  ///< Client role: the first pause, 1 ms to 24 h; doubled each time. 100.

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/slow_signals.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <pthread.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+#include "base/error.hpp"
+#include "base/event_fd.hpp"
+#include "base/peer_signals.hpp"
+#include "base/ticks.hpp"
+
+namespace vhostx {
+namespace {
+
+constexpr std::uint64_t long_ns = 200'000;
+constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t rest_max_ns = 5 * second_ns;
+constexpr std::uint64_t suspected = ~std::uint64_t{0};  // in aside_until_: the next signal is measured
+
+// What the list holds in place of an event. Never looked into.
+PeerEvent* marker(std::uintptr_t number) noexcept { return reinterpret_cast<PeerEvent*>(number); }
+PeerEvent* no_thread() noexcept { return marker(1); }  // nobody looks at the list
+PeerEvent* closed() noexcept { return marker(2); }     // nobody will
+bool is_event(const PeerEvent* entry) noexcept { return reinterpret_cast<std::uintptr_t>(entry) > 2; }
+
+std::uint64_t thread_cpu_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * second_ns + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::uint64_t signal_and_measure(const PeerEvent& event) noexcept {
+  const std::uint64_t begin = thread_cpu_ns();
+  signal_peer(event.fd.get());
+  return thread_cpu_ns() - begin;
+}
+
+// True: woken, or the word had another value already.
+bool wait_for(std::atomic<std::uint32_t>& word, std::uint32_t value, std::uint64_t ns) noexcept {
+  const timespec timeout{static_cast<time_t>(ns / second_ns), static_cast<long>(ns % second_ns)};
+  return ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, &timeout, nullptr, 0) == 0 || errno != ETIMEDOUT;
+}
+
+void wake(std::atomic<std::uint32_t>& word) noexcept {
+  word.fetch_add(1, std::memory_order_release);
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace
+
+SlowSignals::SlowSignals(std::shared_ptr<const EventFd> attention) noexcept
+    : attention_(std::move(attention)), list_(no_thread()) {}
+
+SlowSignals::~SlowSignals() = default;
+
+bool SlowSignals::aside() const noexcept {
+  const std::uint64_t until = aside_until_.load(std::memory_order_relaxed);
+  return until != suspected && ticks() < until;
+}
+
+void SlowSignals::signal(PeerEvent& event) noexcept {
+  const std::uint64_t before = ticks();
+  const std::uint64_t until = aside_until_.load(std::memory_order_relaxed);
+  if (before < until) [[unlikely]] {
+    if (until != suspected) return put(event);
+    const bool slow = signal_and_measure(event) > long_ns;
+    const std::uint64_t after = ticks();
+    return change_until(until, slow ? after + 1000 * (after - before) : 0);
+  }
+  signal_peer(event.fd.get());
+  const auto took = static_cast<std::int64_t>(ticks() - before);
+  if (took > static_cast<std::int64_t>(ticks_of_100_us())) [[unlikely]]
+    change_until(until, suspected);  // or this thread had to make room for another
+}
+
+// Unless another thread has found out more meanwhile.
+void SlowSignals::change_until(std::uint64_t before, std::uint64_t after) noexcept {
+  aside_until_.compare_exchange_strong(before, after, std::memory_order_relaxed);
+}
+
+void SlowSignals::make_aside_for(std::uint64_t ticks_long) noexcept {
+  const std::uint64_t until = ticks() + ticks_long;
+  std::uint64_t now = aside_until_.load(std::memory_order_relaxed);
+  while (now < until && !aside_until_.compare_exchange_weak(now, until, std::memory_order_relaxed)) {
+  }
+}
+
+// One that finds the event waiting has its signal: the thread takes the event out of the list before it signals it.
+void SlowSignals::put(PeerEvent& event) noexcept {
+  if (event.waits.exchange(true, std::memory_order_acq_rel)) return;
+  event.self = event.weak_from_this().lock();
+  PeerEvent* before = list_.load(std::memory_order_relaxed);
+  do {
+    if (before == closed()) return event.self.reset();
+    event.next = before;
+  } while (!list_.compare_exchange_weak(before, &event, std::memory_order_acq_rel, std::memory_order_relaxed));
+  if (before == nullptr) return wake(wakes_);
+  if (before != no_thread()) return;
+  thread_wanted_.store(true, std::memory_order_release);
+  attention_->signal();
+}
+
+Result<void> SlowSignals::serve() noexcept {
+  if (!thread_wanted_.exchange(false, std::memory_order_acquire)) return {};
+  try {
+    std::thread([self = shared_from_this()] { self->run(); }).detach();
+    return {};
+  } catch (const std::exception&) {
+    for (PeerEvent* event = list_.exchange(no_thread(), std::memory_order_acq_rel); is_event(event);) {
+      const auto keep = std::move(event->self);
+      event = event->next;
+      keep->waits.exchange(false, std::memory_order_acq_rel);
+      signal_peer(keep->fd.get());
+    }
+    return make_system_error(EAGAIN, "a thread for slow signals");
+  }
+}
+
+void SlowSignals::close() noexcept {
+  for (PeerEvent* event = list_.exchange(closed(), std::memory_order_acq_rel); is_event(event);) {
+    const auto keep = std::move(event->self);
+    event = event->next;
+  }
+  wake(wakes_);
+  wake(closed_);
+}
+
+// ---- the thread ----
+
+void SlowSignals::run() noexcept {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // the application's signals are for its own threads
+  ::pthread_setname_np(::pthread_self(), "vhostx-signals");
+  while (make_all() || sleep_or_end()) {
+  }
+}
+
+// Null: there is nothing. The closed mark stays.
+PeerEvent* SlowSignals::take_all() noexcept {
+  PeerEvent* list = list_.load(std::memory_order_acquire);
+  while (is_event(list) && !list_.compare_exchange_weak(list, nullptr, std::memory_order_acq_rel)) {
+  }
+  return is_event(list) ? list : nullptr;
+}
+
+// False: there was nothing.
+bool SlowSignals::make_all() noexcept {
+  PeerEvent* event = take_all();
+  if (event == nullptr) return false;
+  while (is_event(event)) {
+    const auto keep = std::move(event->self);
+    event = event->next;
+    keep->waits.exchange(false, std::memory_order_acq_rel);
+    if (closed_.load(std::memory_order_acquire) == 0) make(*keep);
+  }
+  return true;
+}
+
+void SlowSignals::make(const PeerEvent& event) noexcept {
+  const std::uint64_t begin = ticks();
+  made_aside_.fetch_add(1, std::memory_order_relaxed);
+  const std::uint64_t used_ns = signal_and_measure(event);
+  if (used_ns <= long_ns) return;
+  const std::uint64_t end = ticks();
+  make_aside_for(1000 * (end - begin));
+  if (begin >= std::exchange(reported_until_, end + 1000 * (end - begin))) {
+    report_us_.store(used_ns / 1000, std::memory_order_relaxed);
+    attention_->signal();
+  }
+  static_cast<void>(wait_for(closed_, 0, std::min(100 * used_ns, rest_max_ns)));
+}
+
+// False: the thread ends. Nobody has put anything in then, or whoever does so finds that there is none.
+bool SlowSignals::sleep_or_end() noexcept {
+  const std::uint32_t wakes = wakes_.load(std::memory_order_acquire);
+  PeerEvent* list = list_.load(std::memory_order_acquire);
+  if (list == closed()) return false;
+  if (list != nullptr || wait_for(wakes_, wakes, second_ns)) return true;
+  PeerEvent* empty = nullptr;
+  return !list_.compare_exchange_strong(empty, no_thread(), std::memory_order_acq_rel) && empty != closed();
+}
+
+}  // namespace vhostx

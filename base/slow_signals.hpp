@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Signals that cost too much. Whoever signals an eventfd walks through all that wait for it, and a peer that has put
+// its eventfd into a hundred thousand epoll sets lets each signal take 10 to 100 ms. Signals that take long are
+// noticed; a thread of the port's own makes them from then on, so that neither a data thread nor the control thread
+// waits again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include <vhostx/result.hpp>
+
+#include "base/unique_fd.hpp"
+
+namespace vhostx {
+
+class EventFd;
+class SlowSignals;
+
+/// An eventfd of a peer, as a list of signals to be made holds it.
+struct PeerEvent : std::enable_shared_from_this<PeerEvent> {
+  PeerEvent(UniqueFd descriptor, std::shared_ptr<SlowSignals> of) noexcept
+      : fd(std::move(descriptor)), signals(std::move(of)) {}
+
+  const UniqueFd fd;
+  const std::shared_ptr<SlowSignals> signals;
+
+ private:
+  friend class SlowSignals;
+  std::atomic<bool> waits{false};   // in the list: one more signal says nothing more
+  std::shared_ptr<PeerEvent> self;  // while it waits; these two are of who put it there
+  PeerEvent* next = nullptr;
+};
+
+/// Of one port. The caller makes a signal itself. After one that took longer than about 100 us the next is measured: if
+/// it uses a processor for more than 200 us, the port's signals are made by the thread for 1000 times as long as that
+/// one took, and again from each such signal of the thread's on. One signal is under way at a time; while an eventfd
+/// waits for its signal, further ones are the same one. After a signal of more than 200 us of processor time the thread
+/// rests 100 times as long, at most 5 s. It ends when it has had nothing to do for a second.
+class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
+ public:
+  /// `attention` is signalled where serve() should be called.
+  explicit SlowSignals(std::shared_ptr<const EventFd> attention) noexcept;
+  ~SlowSignals();
+  SlowSignals(const SlowSignals&) = delete;
+  SlowSignals& operator=(const SlowSignals&) = delete;
+
+  /// As signal_peer(), or puts the event into the list: no lock, no allocation, at most one system call. Any thread.
+  void signal(PeerEvent& event) noexcept;
+
+  // ---- control thread ----
+  /// Starts the thread if one is needed. Error: system (none can be had): the signals that waited were made here.
+  Result<void> serve() noexcept;
+  /// Microseconds of processor time that a signal of the thread's took, for a warning, once each time that it begins;
+  /// else 0.
+  std::uint64_t take_report() noexcept { return report_us_.exchange(0, std::memory_order_relaxed); }
+  /// No signal is made any more; what waits is dropped. The thread ends, which nobody waits for.
+  void close() noexcept;
+
+  // ---- any thread ----
+  /// Whether the thread makes signals now.
+  bool aside() const noexcept;
+  /// How many signals the thread has made.
+  std::uint64_t made_aside() const noexcept { return made_aside_.load(std::memory_order_relaxed); }
+
+ private:
+  void change_until(std::uint64_t before, std::uint64_t after) noexcept;
+  void make_aside_for(std::uint64_t ticks_long) noexcept;
+  void put(PeerEvent& event) noexcept;
+  PeerEvent* take_all() noexcept;
+  void run() noexcept;
+  bool make_all() noexcept;
+  void make(const PeerEvent& event) noexcept;
+  bool sleep_or_end() noexcept;
+
+  const std::shared_ptr<const EventFd> attention_;
+  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read by all that signal
+  alignas(64) std::atomic<PeerEvent*> list_;   // newest first; ends with nullptr, or no_thread
+  std::atomic<bool> thread_wanted_{false};     // somebody has found no_thread there
+  std::atomic<std::uint32_t> wakes_{0};        // futex: of a thread with nothing to do
+  std::atomic<std::uint32_t> closed_{0};       // futex: of one that rests
+  std::atomic<std::uint64_t> made_aside_{0};
+  std::atomic<std::uint64_t> report_us_{0};
+  std::uint64_t reported_until_ = 0;  // ticks; the thread's
+};
+
+}  // namespace vhostx
