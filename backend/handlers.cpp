@@ -111,8 +111,8 @@ Result<SharedEventFd> event_fd_of(Device& device, Message& m, const char* what) 
 }
 
 // The log's eventfd says when pages were dirtied. This back-end logs none, so that it has nothing to signal.
-Result<Reply> set_log_fd(Device&, Message& m) {
-  auto fd = event_fd_of(m, "SET_LOG_FD: the descriptor");
+Result<Reply> set_log_fd(Device& device, Message& m) {
+  auto fd = event_fd_of(device, m, "SET_LOG_FD: the descriptor");
   if (!fd) return std::move(fd).error();
   return Reply{};
 }
