@@ -26,7 +26,8 @@ def guests_and_ports_agree(report, ports):
 
 def losses_are_explained(report, ports, learning, flooded):
     """A learning switch forgets a guest that leaves, and floods what comes for it to all others. A witness among them
-    counted those, of which some may have arrived too: there the sum is an upper bound."""
+    counted those, of which some may have arrived too: there the sum is an upper bound. A flooded packet that a port could
+    not take counts there (flood_not_ready), also when it was meant for somebody else."""
     explained = sum(drops(port) for port in ports.values()) + report["untaken"] + flooded
     if report["jumped"] > explained or (report["jumped"] != explained and not learning):
         yield (f"{report['jumped']} packets did not arrive, {explained} were counted as dropped or never taken, or came "

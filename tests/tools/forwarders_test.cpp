@@ -225,7 +225,9 @@ TEST_F(ForwardersTest, ADestinationWithoutAGuestIsCounted) {
   arrive(0, frame(9, everybody));
   forward(lane(0));
   EXPECT_EQ(delivered(), (Counts{0, 0, 1}));
-  EXPECT_EQ(drops_[1].not_ready.value(), 1u);  // the broadcast was not meant for it alone
+  EXPECT_EQ(drops_[1].not_ready.value(), 1u);
+  EXPECT_EQ(drops_[1].flood_not_ready.value(), 1u);  // the broadcast was not meant for it alone
+  EXPECT_EQ(drops_[2].flood_not_ready.value(), 0u);
 }
 
 TEST_F(ForwardersTest, FramesWithoutAHeaderAreDropped) {

@@ -29,8 +29,12 @@ struct Station {
   std::unique_ptr<FakeDevice> device;
 };
 
+std::uint64_t now_ms;
+std::uint64_t now() noexcept { return now_ms; }
+
 class TransferForwarders : public testing::Test {
  protected:
+  void SetUp() override { now_ms = 1000; }
   void TearDown() override {
     for (auto& port : fabric_.ports) port->tx.clear();
     stations_.clear();
@@ -56,8 +60,9 @@ class TransferForwarders : public testing::Test {
     port->id = id;
     port->budget.limit = 1000;
     Vring* const to_guest = station.fixture ? &station.fixture->port->to_guest() : nullptr;
-    port->tx.push_back(std::make_unique<TxQueue>(TxQueueOptions{Sink{to_guest, station.device.get()}, &port->budget,
-                                                                &owner_, 64, fabric_.tx_queues++, false, zero_copy}));
+    port->tx.push_back(
+        std::make_unique<TxQueue>(TxQueueOptions{Sink{to_guest, station.device.get()}, &port->budget, &owner_, 64,
+                                                 fabric_.tx_queues++, false, zero_copy, Patience{}, now}));
     port->ready.publish({0});
     auto lane = std::make_unique<RxLane>();
     lane->port = id;
@@ -224,6 +229,48 @@ TEST_F(TransferForwarders, NothingOvertakesABacklog) {
   queue(1).flush();
   EXPECT_EQ(to_guest(1)[VringCounter::packets], 2u);
   EXPECT_EQ(to_guest(1)[VringCounter::moved], 0u);
+}
+
+TEST_F(TransferForwarders, APacketThatTheBuffersAreTooFewForIsGivenUpInTime) {
+  make(2);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
+  learn(1, 1);
+  post(1, 1);
+  send(0, frame(9, 1, 0, 3000));
+  send(0, frame(9, 1, 1));
+  forward(lane(0));
+  queue(1).flush();
+  now_ms = 1099;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(queue(1).flush(), 0u);  // tries enough, time is left
+  now_ms = 1100;
+  EXPECT_EQ(queue(1).flush(), 2u);
+  EXPECT_EQ(queue(1).dropped_few_buffers(), 1u);
+  EXPECT_EQ(received(1), (Frames{frame(9, 1, 1)}));
+  post(1, 1);
+  send(0, frame(9, 1, 2, 3000));  // for a second nobody waits for such a one
+  send(0, frame(9, 1, 3));
+  forward(lane(0));
+  EXPECT_EQ(queue(1).flush(), 0u);  // the buffer might have come just now
+  EXPECT_EQ(queue(1).flush(), 2u);
+  EXPECT_EQ(queue(1).dropped_few_buffers(), 2u);
+  EXPECT_EQ(received(1), (Frames{frame(9, 1, 3)}));
+}
+
+TEST_F(TransferForwarders, TimeAloneGivesNoPacketUp) {
+  make(2);
+  Learning forward(fabric_, drops_, pool_, *transfer_);
+  learn(1, 1);
+  send(0, frame(9, 1, 0, 3000));
+  forward(lane(0));
+  now_ms = 5000;
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(queue(1).flush(), 0u);  // no buffers at all: the guest is slow, that is all
+  post(1, 1);
+  EXPECT_EQ(queue(1).flush(), 0u);
+  now_ms = 9000;  // the worker got no CPU
+  EXPECT_EQ(queue(1).flush(), 0u);
+  post(1, 2);
+  EXPECT_EQ(queue(1).flush(), 1u);
+  EXPECT_EQ(queue(1).dropped_few_buffers(), 0u);
 }
 
 TEST_F(TransferForwarders, CopiesOfOneBurstAreNoneOfTheNext) {

@@ -113,13 +113,16 @@ bool LearningForwarder<Burst>::unicast(const RxLane& lane, std::uint16_t i, Rece
   return burst_.add(*queue, i, 1) == 1;
 }
 
-/// One more reference for each port that takes packets; ports without a guest are no loss.
+/// One more reference for each port that takes packets; for the others it is counted.
 template <typename Burst>
 bool LearningForwarder<Burst>::flood(const RxLane& lane, std::uint16_t i) noexcept {
   if (!burst_.begin_sharing(i)) return false;
   for (const auto& port : fabric_.ports) {
     if (port->id == lane.port) continue;
-    if (TxQueue* const queue = queue_for(*port, burst_, i)) burst_.share(*queue, i);
+    if (TxQueue* const queue = queue_for(*port, burst_, i))
+      burst_.share(*queue, i);
+    else
+      drops_[port->id].flood_not_ready.add(1);
   }
   burst_.end_sharing(i);
   return true;

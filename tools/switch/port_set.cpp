@@ -228,11 +228,13 @@ void PortSet::add_vrings(const Entry& entry, PortSnapshot& out) const {
 void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
   for (const auto& queue : parts_.fabric.ports[id]->tx) {
     out.drops.ring_full += queue->dropped_ring_full();
+    out.drops.few_buffers += queue->dropped_few_buffers();
     out.drops.not_ready += queue->dropped_not_ready();
   }
   for (const auto* worker : parts_.fabric.workers) {
     const auto& drops = worker->drops()[id];
     out.drops.not_ready += drops.not_ready.value();
+    out.drops.flood_not_ready += drops.flood_not_ready.value();
     out.drops.same_port += drops.same_port.value();
     out.drops.malformed += drops.malformed.value();
     out.drops.foreign_source += drops.foreign_source.value();

@@ -15,22 +15,24 @@ namespace vhostx::tools {
 
 /// Packets that the switch gave up, by cause, at the port concerned. The table below is the only list.
 struct SwitchDrops {
-  std::uint64_t ring_full = 0;       // the guest's ring was full for longer than the backlog lasts
-  std::uint64_t not_ready = 0;       // no guest took packets at the destination
-  std::uint64_t same_port = 0;       // the destination is behind the port that the packet came from
-  std::uint64_t malformed = 0;       // shorter than an Ethernet header
-  std::uint64_t foreign_source = 0;  // from a port that may not use the source address
+  std::uint64_t ring_full = 0;        // the guest's ring was full for longer than the backlog lasts
+  std::uint64_t few_buffers = 0;      // the packet needed more buffers than the guest had posted for 100 ms
+  std::uint64_t not_ready = 0;        // no guest took packets at the destination
+  std::uint64_t flood_not_ready = 0;  // the same, of a packet that is for all ports
+  std::uint64_t same_port = 0;        // the destination is behind the port that the packet came from
+  std::uint64_t malformed = 0;        // shorter than an Ethernet header
+  std::uint64_t foreign_source = 0;   // from a port that may not use the source address
 };
 
 struct SwitchDropInfo {
   const char* name;  ///< Stable; used in JSON.
   std::uint64_t SwitchDrops::*value;
 };
-inline constexpr SwitchDropInfo switch_drop_causes[]{{"ring_full", &SwitchDrops::ring_full},
-                                                     {"not_ready", &SwitchDrops::not_ready},
-                                                     {"same_port", &SwitchDrops::same_port},
-                                                     {"malformed", &SwitchDrops::malformed},
-                                                     {"foreign_source", &SwitchDrops::foreign_source}};
+inline constexpr SwitchDropInfo switch_drop_causes[]{
+    {"ring_full", &SwitchDrops::ring_full},          {"few_buffers", &SwitchDrops::few_buffers},
+    {"not_ready", &SwitchDrops::not_ready},          {"flood_not_ready", &SwitchDrops::flood_not_ready},
+    {"same_port", &SwitchDrops::same_port},          {"malformed", &SwitchDrops::malformed},
+    {"foreign_source", &SwitchDrops::foreign_source}};
 
 /// A started vring: where its guest's memory and its state are, and who serves it with what.
 struct VringRow {

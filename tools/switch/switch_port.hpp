@@ -67,10 +67,11 @@ struct alignas(64) RxLane {
 
 /// Packets that a worker gave up before they reached a TxQueue, by the port concerned. Written by that worker alone.
 struct alignas(64) WorkerDrops {
-  Counter not_ready;       ///< The destination has no guest that takes packets.
-  Counter same_port;       ///< The destination is behind the port that the packet came from.
-  Counter malformed;       ///< Shorter than an Ethernet header.
-  Counter foreign_source;  ///< The source address is not one that the port may use.
+  Counter not_ready;        ///< The destination has no guest that takes packets.
+  Counter flood_not_ready;  ///< The same, where the packet went to all ports.
+  Counter same_port;        ///< The destination is behind the port that the packet came from.
+  Counter malformed;        ///< Shorter than an Ethernet header.
+  Counter foreign_source;   ///< The source address is not one that the port may use.
 };
 
 }  // namespace vhostx::tools

@@ -4,7 +4,15 @@
 
 #include <algorithm>
 
+#include <rte_cycles.h>
+
 namespace vhostx::tools {
+
+namespace {
+
+std::uint64_t tsc_milliseconds() noexcept { return rte_get_tsc_cycles() / (rte_get_tsc_hz() / 1000); }
+
+}  // namespace
 
 bool Sink::ready() const noexcept {
   if (vring == nullptr) return device->link() != LinkState::gone;
@@ -12,7 +20,9 @@ bool Sink::ready() const noexcept {
   return state.started && state.enabled && !state.broken;
 }
 
-TxQueue::TxQueue(const TxQueueOptions& options) : options_(options), backlog_(options.backlog_max) {}
+TxQueue::TxQueue(const TxQueueOptions& options) : options_(options), backlog_(options.backlog_max) {
+  if (options_.milliseconds == nullptr) options_.milliseconds = tsc_milliseconds;
+}
 
 TxQueue::~TxQueue() { discard(); }
 
@@ -60,18 +70,37 @@ bool TxQueue::set_notifications(bool on) noexcept {
   return options_.sink.vring != nullptr && options_.sink.vring->set_notifications(on);
 }
 
-/// As many of the oldest packets as the sink takes. Ends: each round takes some out of the backlog.
+/// As many of the oldest packets as the sink takes. Ends: each round takes some out of the backlog. At most one packet
+/// is given up: trying one costs as much as a copy of it.
 std::uint32_t TxQueue::drain() noexcept {
   std::uint32_t moved = 0;
+  bool may_give_up = true;
   while (backlog_.size() != 0) {
     std::uint16_t count = 0;
     rte_mbuf** const packets = backlog_.front(burst_max, count);
     const auto taken = options_.sink.offer(packets, count);
     pop(taken);
     moved += taken;
-    if (taken < count) break;
+    if (taken == count) continue;
+    if (!may_give_up || !options_.sink.has_buffers() || !gave_up_first()) break;
+    may_give_up = false;
+    ++moved;
   }
   return moved;
+}
+
+/// The oldest packet needs more buffers than the guest has posted. Whether it was dropped for that by now.
+bool TxQueue::gave_up_first() noexcept {
+  const Patience& patience = options_.patience;
+  const std::uint64_t now = options_.milliseconds();
+  if (blocked_tries_++ == 0) blocked_since_ = now;
+  const bool waited = blocked_tries_ >= patience.tries && now - blocked_since_ >= patience.milliseconds;
+  // One try says nothing: buffers may have come between the burst and the look at them.
+  if (!waited && (now >= patient_from_ || blocked_tries_ < 2)) return false;
+  if (waited) patient_from_ = now + patience.none_after_ms;
+  pop(1);
+  few_buffers_.add(1);
+  return true;
 }
 
 /// The ring is stopped, disabled or broken: what waits for it is stale.
@@ -89,6 +118,7 @@ std::uint32_t TxQueue::discard() noexcept {
 
 void TxQueue::pop(std::uint16_t count) noexcept {
   if (count == 0) return;
+  blocked_tries_ = 0;
   std::uint16_t side_by_side = 0;
   rte_mbuf** const packets = backlog_.front(count, side_by_side);
   std::uint32_t segments = 0;

@@ -25,6 +25,19 @@ struct Sink {
     return vring != nullptr ? vring->enqueue_burst(packets, count) : device->send(packets, count);
   }
   bool ready() const noexcept;
+  /// Of a guest that has not taken a packet: whether it has posted buffers, only fewer than the packet needs.
+  bool has_buffers() const noexcept { return vring != nullptr && vring->pending() != 0; }
+};
+
+/// How long the oldest packet of a backlog may wait for a guest that has posted buffers, but too few for it. A guest
+/// that runs posts more within a millisecond or two; one that never will must not lose the packets behind. Time alone
+/// is not enough: a worker that got no CPU has not tried.
+struct Patience {
+  std::uint64_t milliseconds = 100;
+  std::uint32_t tries = 16;
+  /// After a packet was given up the next ones are given up at the second try for so long, so that a sender of nothing
+  /// else stops its neighbour for a tenth of the time at most.
+  std::uint64_t none_after_ms = 1000;
 };
 
 struct TxQueueOptions {
@@ -35,6 +48,8 @@ struct TxQueueOptions {
   std::uint32_t index = 0;          ///< Among all queues of the switch.
   bool shared = false;              ///< More than one worker sends here.
   bool transfers = false;           ///< move() may be called: the sink is a guest's.
+  Patience patience;
+  std::uint64_t (*milliseconds)() noexcept = nullptr;  ///< The time; null: the TSC's.
 };
 
 class alignas(64) TxQueue {
@@ -67,11 +82,14 @@ class alignas(64) TxQueue {
   Vring* vring() const noexcept { return options_.sink.vring; }
 
   std::uint64_t dropped_ring_full() const noexcept { return ring_full_.value(); }
+  /// Packets that needed more buffers than the guest had posted for as long as Patience says.
+  std::uint64_t dropped_few_buffers() const noexcept { return few_buffers_.value(); }
   std::uint64_t dropped_not_ready() const noexcept { return not_ready_.value(); }
 
  private:
   std::uint32_t drain() noexcept;
   std::uint32_t discard() noexcept;
+  bool gave_up_first() noexcept;
   void pop(std::uint16_t count) noexcept;
   void keep(rte_mbuf** packets, std::uint16_t count) noexcept;
   void keep_copies(Transfer& transfer, const std::uint8_t* which, std::uint16_t count, rte_mempool* pool) noexcept;
@@ -84,6 +102,10 @@ class alignas(64) TxQueue {
   Backlog backlog_;
   Counter ring_full_;
   Counter not_ready_;
+  Counter few_buffers_;
+  std::uint64_t blocked_since_ = 0;  // when the oldest packet was first found too large for what is posted
+  std::uint64_t patient_from_ = 0;   // before that time such a packet is given up at the second try
+  std::uint32_t blocked_tries_ = 0;  // how often it was; 0: not yet
 };
 
 }  // namespace vhostx::tools
