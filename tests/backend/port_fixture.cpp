@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <unistd.h>
 
-#include "backend/features.hpp"
 #include "base/error.hpp"
+#include "protocol/features.hpp"
 
 namespace vhostx::test {
 
@@ -58,7 +58,9 @@ std::string EventLog::rest() {
 PortFixture::PortFixture(std::function<void(PortOptions&)> change, BackendOptions backend_options)
     : backend(must(Backend::create(std::move(backend_options)))) {
   options.socket_path = folder.path("port");
-  options.protocol_features_extra = backend::protocol_features_on_request().bits();
+  using P = protocol::ProtocolFeature;
+  options.protocol_features_extra =
+      protocol::ProtocolFeatureSet{P::backend_req, P::reset_device, P::inband_notifications}.bits();
   if (change) change(options);
   port = must(backend->open_port(options, events.handler()));
 }
