@@ -30,6 +30,7 @@ bool Vring::set_notifications(bool on) noexcept { return core_.set_notifications
 int Vring::kick_fd() const noexcept { return core_.kick_fd(); }
 VringState Vring::state() const noexcept { return core_.state(); }
 std::uint16_t Vring::pending() noexcept { return core_.pending(); }
+EnqueueEnd Vring::enqueue_end() noexcept { return core_.enqueue_end(); }
 AvailWatch Vring::avail_watch() noexcept { return core_.avail_watch(); }
 std::uint16_t Vring::size() const noexcept { return core_.size(); }
 VringStats Vring::stats() const noexcept { return core_.stats(); }

@@ -178,6 +178,12 @@ std::uint16_t VringCore::pending() noexcept {
   return ahead <= layout.size ? ahead : std::uint16_t{0};
 }
 
+EnqueueEnd VringCore::enqueue_end() noexcept {
+  VringGate::Pass pass(gate_);
+  const bool runs = pass.running != nullptr && pass.running->enabled && (index_ & 1) == 0;
+  return runs && data_.cursor.fault.cause == VringFaultCause::none ? data_.cursor.enqueue_end : EnqueueEnd::not_running;
+}
+
 AvailWatch VringCore::avail_watch() noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return {};

@@ -58,6 +58,7 @@ class VringCore : public InOwnPages {
   std::uint16_t poll_completions() noexcept;
   bool set_notifications(bool on) noexcept;
   std::uint16_t pending() noexcept;
+  EnqueueEnd enqueue_end() noexcept;
   AvailWatch avail_watch() noexcept;
 
   // ---- any thread ----

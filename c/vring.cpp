@@ -38,6 +38,12 @@ bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on) { return objec
 
 uint16_t vhostx_vring_pending(vhostx_vring* vring) { return object(vring)->pending(); }
 
+static_assert(static_cast<int>(vhostx::EnqueueEnd::not_running) == VHOSTX_ENQUEUE_NOT_RUNNING &&
+              static_cast<int>(vhostx::EnqueueEnd::no_buffers) == VHOSTX_ENQUEUE_NO_BUFFERS &&
+              static_cast<int>(vhostx::EnqueueEnd::few_buffers) == VHOSTX_ENQUEUE_FEW_BUFFERS &&
+              static_cast<int>(vhostx::EnqueueEnd::budget) == VHOSTX_ENQUEUE_BUDGET);
+int vhostx_vring_enqueue_end(vhostx_vring* vring) { return static_cast<int>(object(vring)->enqueue_end()); }
+
 void vhostx_vring_get_avail_watch(vhostx_vring* vring, vhostx_avail_watch* watch, size_t size) {
   const auto& [index, seen] = object(vring)->avail_watch();
   write_sized<vhostx_avail_watch>({index, seen}, watch, size);

@@ -25,8 +25,9 @@ static_assert(is(VringCounter::packets, VHOSTX_COUNTER_PACKETS) && is(VringCount
               is(VringCounter::copied_small, VHOSTX_COUNTER_COPIED_SMALL) &&
               is(VringCounter::copied_full, VHOSTX_COUNTER_COPIED_FULL) &&
               is(VringCounter::copied_shape, VHOSTX_COUNTER_COPIED_SHAPE) &&
-              is(VringCounter::overdue, VHOSTX_COUNTER_OVERDUE));
-static_assert(vring_counter_count == VHOSTX_COUNTER_OVERDUE + 1);  // a new one has its number above, too
+              is(VringCounter::overdue, VHOSTX_COUNTER_OVERDUE) &&
+              is(VringCounter::stall_few_buffers, VHOSTX_COUNTER_STALL_FEW_BUFFERS));
+static_assert(vring_counter_count == VHOSTX_COUNTER_STALL_FEW_BUFFERS + 1);  // a new one has its number above, too
 
 }  // namespace vhostx
 

@@ -51,7 +51,7 @@ class Enqueuer {
       done = static_cast<std::uint16_t>(done + put_simple(packets + done, batch));
       if (done == count) break;
       if (queue_.ready() == 0) {
-        stall();
+        stall(EnqueueEnd::no_buffers, VringCounter::stall_no_buffer);
         break;
       }
       if (!stopped_) continue;
@@ -140,11 +140,14 @@ class Enqueuer {
     if (outcome == Outcome::broken) return false;  // the driver sees nothing of this packet
     if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
     // The next call begins with it. One that a whole budget is too small for would come back for ever.
-    if (outcome == Outcome::no_budget) return whole_budget && drop(VringCounter::drop_too_large);
+    if (outcome == Outcome::no_budget) {
+      context_.cursor.enqueue_end = EnqueueEnd::budget;
+      return whole_budget && drop(VringCounter::drop_too_large);
+    }
     // A driver that has posted all that a ring holds will never have room for this one.
     if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)
       return drop(VringCounter::drop_too_large);
-    stall();
+    stall(EnqueueEnd::few_buffers, VringCounter::stall_few_buffers);
     return false;
   }
 
@@ -239,6 +242,7 @@ class Enqueuer {
   /// Behind a packet that was not straight.
   bool is_over() noexcept {
     if (!budget_.is_spent()) return false;
+    context_.cursor.enqueue_end = EnqueueEnd::budget;
     if (packets_ == 0) judge_walk(context_, queue_, budget_, last_head_);
     return true;
   }
@@ -247,7 +251,10 @@ class Enqueuer {
     context_.counters.add(cause, 1);
     return true;
   }
-  void stall() noexcept { context_.counters.add(VringCounter::stall_no_buffer, 1); }
+  void stall(EnqueueEnd end, VringCounter cause) noexcept {
+    context_.cursor.enqueue_end = end;
+    context_.counters.add(cause, 1);
+  }
 
   BurstResult finish(std::uint16_t done) noexcept {
     context_.cursor.hint = hint_;

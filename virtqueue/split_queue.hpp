@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <vhostx/enqueue_end.hpp>
 #include <vhostx/vring_fault.hpp>
 
 #include "memory/guest_memory.hpp"
@@ -21,6 +22,7 @@ struct VringCursor {
   bool signalled_valid = false;      ///< False after a start: the first decision is to call.
   bool notifications = false;        ///< Whether the driver shall kick.
   std::uint8_t bad_heads = 0;        ///< Heads out of range seen so far.
+  EnqueueEnd enqueue_end = EnqueueEnd::no_buffers;  ///< Of the last burst to the guest that left packets.
   VringFault fault;                  ///< Why the ring is broken.
   std::uint64_t hint_serial = 0;     ///< The snapshot that `hint` belongs to.
   memory::GuestMemory::Hint hint;

@@ -257,6 +257,7 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
     if (context.counters.value(VringCounter::packets) != delivered) context.counters.add(VringCounter::copied_shape, 1);
     rte_pktmbuf_free(packets[result.packets++]);
   }
+  if (budget.is_spent()) context.cursor.enqueue_end = EnqueueEnd::budget;
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include <vhostx/enqueue_end.hpp>
 #include <vhostx/export.hpp>
 #include <vhostx/placement.hpp>
 #include <vhostx/vring_stats.hpp>
@@ -43,12 +44,12 @@ struct AvailWatch {
 
 /// Owned by its Port, at the same address for the Port's whole life.
 ///
-/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, pending and
-/// avail_watch of one vring are called by one thread at a time (asserted in debug builds); which thread may change
-/// between calls. Different vrings are independent. The other functions may be called from any thread. None but loans()
-/// and placement() allocates (but mbufs), locks, throws or logs; the only system call is the one that signals an
-/// eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band); the err eventfd and
-/// the control thread's, once, when a vring breaks.
+/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, pending,
+/// enqueue_end and avail_watch of one vring are called by one thread at a time (asserted in debug builds); which thread
+/// may change between calls. Different vrings are independent. The other functions may be called from any thread. None
+/// but loans() and placement() allocates (but mbufs), locks, throws or logs; the only system call is the one that
+/// signals an eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band); the err
+/// eventfd and the control thread's, once, when a vring breaks.
 ///
 /// A call ends, whatever the ring says. Chains that are not the common ones are walked descriptor by descriptor, and a
 /// call begins no further one when it has walked 32768 descriptors, or looked at 4096 pages (a page of more than 32 KiB
@@ -91,10 +92,10 @@ class VHOSTX_EXPORT Vring {
 
   /// Host to guest. Copies packets into the guest's receive buffers, in order, and returns how many of them are dealt
   /// with: delivered, or dropped and counted because this guest can never take them. The rest (ring full, stopped,
-  /// broken or disabled) may be offered again. The mbufs stay the caller's in every case and are not changed.
-  /// Offload requests are taken from either form: transmit flags (RTE_MBUF_F_TX_*_CKSUM, RTE_MBUF_F_TX_TCP_SEG,
-  /// RTE_MBUF_F_TX_UDP_SEG) or the receive flags that dequeue_burst sets; what the guest did not negotiate is completed
-  /// in software (checksum, segmentation).
+  /// broken or disabled: enqueue_end() says which) may be offered again. The mbufs stay the caller's in every case and
+  /// are not changed. Offload requests are taken from either form: transmit flags (RTE_MBUF_F_TX_*_CKSUM,
+  /// RTE_MBUF_F_TX_TCP_SEG, RTE_MBUF_F_TX_UDP_SEG) or the receive flags that dequeue_burst sets; what the guest did not
+  /// negotiate is completed in software (checksum, segmentation).
   std::uint16_t enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept;
 
   /// Host to guest without a copy, for whoever fills buffers itself: a device, a crypto engine. Takes up to `count` of
@@ -127,6 +128,15 @@ class VHOSTX_EXPORT Vring {
   /// Chains that the driver has posted and no burst has taken yet, 0 to size(): packets that wait in a from-guest ring,
   /// buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
   std::uint16_t pending() noexcept;
+  /// Why the last enqueue_burst, commit_burst or Transfer::move into this vring dealt with fewer packets than it was
+  /// given; good right after such a call, and said of the first packet that it left. Packets that this guest can never
+  /// take are not among those: they were dropped. Who keeps packets for later must not keep one for ever:
+  ///   * no_buffers: offer them again; when too many wait, drop the newest.
+  ///   * few_buffers: offer the first one again for a while (vhostx-switch: 100 ms and 16 tries), then drop it: else
+  ///     one packet holds back all others for this guest.
+  ///   * budget: offer them again. not_running: drop them all.
+  /// A program that drops what is left after each burst need not ask.
+  EnqueueEnd enqueue_end() noexcept;
   /// Where to look for more of them without a call.
   AvailWatch avail_watch() noexcept;
 

@@ -33,7 +33,9 @@ enum class VringCounter : std::uint8_t {
   copied_full,   ///< copied: PortOptions::loans_max was out
   copied_shape,  ///< copied: too many pieces, a checksum to write, or a pool whose mbufs cannot be attached
   overdue,       ///< loans that were still out when their ring had waited for them for PortOptions::loan_timeout
-  count_         ///< How many there are.
+
+  stall_few_buffers,  ///< bursts cut short because a packet takes more buffers than the driver has posted
+  count_              ///< How many there are.
 };
 
 /// How many counters there are.
@@ -70,6 +72,7 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::copied_full, "copied_full", false},
     {VringCounter::copied_shape, "copied_shape", false},
     {VringCounter::overdue, "overdue", false},
+    {VringCounter::stall_few_buffers, "stall_few_buffers", false},
 }};
 
 /// A copy of a vring's counters. Each value is exact; values of one copy may be a burst apart.

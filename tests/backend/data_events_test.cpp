@@ -65,6 +65,28 @@ TEST_F(DataEvents, CallsThatTakeLongAreMadeByAThreadOfTheirOwn) {
   while (!signalled(call)) std::this_thread::yield();
 }
 
+TEST_F(DataEvents, APacketThatIsLeftHasAReason) {
+  Vring& to_guest = fixture.port->to_guest();
+  rte_mbuf* packet = make_packet(test_pool(), pattern(3000));
+  EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
+  EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::not_running);
+  machine.bring_up();
+  await_start();
+  EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
+  EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::no_buffers);
+  machine.ring(0).driver.chain().writable(2048).publish();
+  EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
+  EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::few_buffers);
+  EXPECT_EQ(to_guest.stats()[VringCounter::stall_few_buffers], 1U);
+  machine.ring(0).driver.chain().writable(2048).publish();
+  EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 1);
+  machine.enable(0, false);
+  machine.sync();
+  EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
+  EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::not_running);
+  rte_pktmbuf_free(packet);
+}
+
 TEST_F(DataEvents, ADisabledTransmitRingIsConsumedAndDropped) {
   machine.bring_up();
   await_start();

@@ -126,6 +126,53 @@ TEST_P(Enqueue, AFullRingTakesNoMoreAndLosesNothing) {
   EXPECT_EQ(got[1].packet, pattern(60, 4));
 }
 
+TEST_P(Enqueue, SaysWhyPacketsWereLeft) {
+  if (features() != mergeable) GTEST_SKIP() << "a packet takes one buffer";
+  RingFixture ring(features(), 32);
+  ring.transferring = transferring();
+  for (int i = 0; i < 16; ++i) ring.driver.chain().writable(2048).publish();
+  rte_mbuf* const large = packet(pattern(60000));
+  rte_mbuf* const small = packet(pattern(60));
+  EXPECT_EQ(ring.enqueue({large, small}), 0) << "30 buffers would hold it, and 16 are posted";
+  EXPECT_EQ(ring.cursor.enqueue_end, EnqueueEnd::few_buffers);
+  EXPECT_EQ(ring.count(VringCounter::stall_few_buffers), 1U);
+  EXPECT_EQ(ring.enqueue({small}), 1) << "what stands behind it fits";
+  for (int i = 0; i < 16; ++i) ring.driver.chain().writable(2048).publish();
+  EXPECT_EQ(ring.enqueue({large, small, small}), 2);
+  EXPECT_EQ(ring.cursor.enqueue_end, EnqueueEnd::no_buffers);
+  EXPECT_EQ(ring.count(VringCounter::stall_no_buffer), 1U);
+  EXPECT_EQ(ring.count(VringCounter::drop_too_large), 0U);
+  const auto got = receive(ring);
+  ASSERT_EQ(got.size(), 3U);
+  EXPECT_EQ(got[1].packet, pattern(60000));
+}
+
+/// TCP over IPv4: 250 segments of 100 bytes, left to the library.
+Bytes tcp_in_250_segments() {
+  Bytes bytes = pattern(54 + 25000);
+  const Bytes headers{0x08, 0x00, 0x45, 0, 0x61, 0xd0, 0, 0, 0, 0, 64, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+  std::copy(headers.begin(), headers.end(), bytes.begin() + 12);
+  bytes[46] = 0x50;
+  return bytes;
+}
+
+TEST_P(Enqueue, SegmentsForWhichTooFewBuffersArePosted) {
+  RingFixture ring(features(), 256);
+  ring.transferring = transferring();
+  for (int i = 0; i < 230; ++i) ring.driver.chain().writable(256).publish();
+  rte_mbuf* const large = packet(tcp_in_250_segments());
+  large->ol_flags = RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_L4_CKSUM_NONE;
+  large->tso_segsz = 100;
+  rte_mbuf* const small = packet(pattern(60));
+  EXPECT_EQ(ring.enqueue({large, small}), 0);
+  EXPECT_EQ(ring.cursor.enqueue_end, EnqueueEnd::few_buffers);
+  EXPECT_EQ(ring.enqueue({small}), 1);
+  for (int i = 0; i < 21; ++i) ring.driver.chain().writable(256).publish();
+  EXPECT_EQ(ring.enqueue({large}), 1);
+  EXPECT_EQ(ring.count(VringCounter::segmented), 1U);
+  EXPECT_EQ(receive(ring).size(), 251U);
+}
+
 TEST_P(Enqueue, LongBurstsKeepTheirOrder) {
   RingFixture ring(features(), 128);
   ring.transferring = transferring();

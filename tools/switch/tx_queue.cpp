@@ -82,7 +82,7 @@ std::uint32_t TxQueue::drain() noexcept {
     pop(taken);
     moved += taken;
     if (taken == count) continue;
-    if (!may_give_up || !options_.sink.has_buffers() || !gave_up_first()) break;
+    if (!may_give_up || !options_.sink.has_few_buffers() || !gave_up_first()) break;
     may_give_up = false;
     ++moved;
   }

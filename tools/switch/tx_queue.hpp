@@ -26,7 +26,7 @@ struct Sink {
   }
   bool ready() const noexcept;
   /// Of a guest that has not taken a packet: whether it has posted buffers, only fewer than the packet needs.
-  bool has_buffers() const noexcept { return vring != nullptr && vring->pending() != 0; }
+  bool has_few_buffers() const noexcept { return vring != nullptr && vring->enqueue_end() == EnqueueEnd::few_buffers; }
 };
 
 /// How long the oldest packet of a backlog may wait for a guest that has posted buffers, but too few for it. A guest

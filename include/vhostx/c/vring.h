@@ -3,10 +3,11 @@
 /// vhostx_vring: one virtqueue of a port, as the application's lcores use it.
 ///
 /// The dequeue, enqueue, borrow and commit bursts, vhostx_vring_poll_completions() and
-/// vhostx_vring_set_notifications(), vhostx_vring_pending() and vhostx_vring_get_avail_watch() of one vring are called
-/// by one thread at a time; which thread may change between calls. Different vrings are independent. The other
-/// functions may be called from any thread. None but vhostx_vring_get_loans() and vhostx_vring_get_placement()
-/// allocates (but mbufs), locks or logs; the only system call is the one that signals an eventfd.
+/// vhostx_vring_set_notifications(), vhostx_vring_pending(), vhostx_vring_enqueue_end() and
+/// vhostx_vring_get_avail_watch() of one vring are called by one thread at a time; which thread may change between
+/// calls. Different vrings are independent. The other functions may be called from any thread. None but
+/// vhostx_vring_get_loans() and vhostx_vring_get_placement() allocates (but mbufs), locks or logs; the only system call
+/// is the one that signals an eventfd.
 ///
 /// A call ends, whatever the ring says: it begins no further chain when it has walked 32768 descriptors or looked at
 /// 4096 pages (a page of more than 32 KiB counts as its size in units of 32 KiB), so that one call walks at most 65536
@@ -39,6 +40,17 @@ enum vhostx_vring_state {
   VHOSTX_VRING_STARTED = 1,  ///< From VHOSTX_EVENT_VRING_STARTED until the ring stops.
   VHOSTX_VRING_ENABLED = 2,  ///< SET_VRING_ENABLE 1, or VHOST_USER_F_PROTOCOL_FEATURES was not negotiated.
   VHOSTX_VRING_BROKEN = 4    ///< The driver lied; sticky until the ring is started again.
+};
+
+/// Why a burst to a guest left packets. Packets that the guest can never take are not among those: they were dropped.
+enum vhostx_enqueue_end {
+  VHOSTX_ENQUEUE_NOT_RUNNING = 0,  ///< The vring is stopped, disabled or broken: drop what waits.
+  VHOSTX_ENQUEUE_NO_BUFFERS = 1,   ///< The driver has no buffers posted: offer them again; when too many wait, drop the
+                                   ///< newest.
+  VHOSTX_ENQUEUE_FEW_BUFFERS = 2,  ///< The driver has buffers posted, but the next packet takes more than all of them.
+                                   ///< Offer it again for a while (vhostx-switch: 100 ms and 16 tries), then drop it:
+                                   ///< else one packet holds back all others for this guest.
+  VHOSTX_ENQUEUE_BUDGET = 3        ///< The call has looked at as much of the ring as one call may: offer them again.
 };
 
 /// What is out of a port with zero copy: packets that a dequeue lent, buffers that a borrow handed out.
@@ -117,6 +129,9 @@ bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on);
 /// Chains that the driver has posted and no burst has taken yet, 0 to vhostx_vring_size(): packets that wait in a
 /// from-guest ring, buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
 uint16_t vhostx_vring_pending(vhostx_vring* vring);
+/// Why the last burst into this vring dealt with fewer packets than it was given: one of vhostx_enqueue_end. Good right
+/// after such a call, and said of the first packet that it left. See there what to do with it.
+int vhostx_vring_enqueue_end(vhostx_vring* vring);
 /// `size`: sizeof *watch.
 void vhostx_vring_get_avail_watch(vhostx_vring* vring, vhostx_avail_watch* watch, size_t size);
 

@@ -39,8 +39,10 @@ enum vhostx_counter {
   VHOSTX_COUNTER_COPIED_FULL = 19,   ///< Zero copy: copied, vhostx_port_options::loans_max was out.
   VHOSTX_COUNTER_COPIED_SHAPE = 20,  ///< Zero copy: copied, too many pieces, a checksum to write, or a pool whose mbufs
                                      ///< cannot be attached.
-  VHOSTX_COUNTER_OVERDUE = 21        ///< Loans that were still out when their ring had waited for them for
+  VHOSTX_COUNTER_OVERDUE = 21,       ///< Loans that were still out when their ring had waited for them for
                                      ///< vhostx_port_options::loan_timeout_ms.
+  VHOSTX_COUNTER_STALL_FEW_BUFFERS = 22  ///< Bursts cut short because a packet takes more buffers than the driver has
+                                         ///< posted.
 };
 
 /// How many counters this library has. One of a later version may have more. Any thread.
