@@ -10,19 +10,20 @@
 namespace vhostx::backend {
 
 Connector::Connector(asio::any_io_executor executor, const PortOptions& options, Logger log,
-                     std::function<void(UniqueFd)> on_socket)
+                     std::shared_ptr<Releases> releases, std::function<void(UniqueFd)> on_socket)
     : path_(options.socket_path),
       delay_min_(options.reconnect_delay_min),
       delay_max_(options.reconnect_delay_max),
       delay_(delay_min_),
       log_(std::move(log)),
+      releases_(std::move(releases)),
       on_socket_(std::move(on_socket)),
       timer_(std::move(executor)) {
   timer_.start(std::chrono::milliseconds::zero(), [this] { attempt(); });
 }
 
 void Connector::attempt() {
-  auto socket = make_unix_socket();
+  auto socket = make_unix_socket(releases_.get());
   const int error = socket ? connect_unix(socket->get(), path_) : socket.error().system_errno;
   if (error == 0) {
     last_error_ = 0;

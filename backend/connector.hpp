@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <asio/any_io_executor.hpp>
@@ -12,6 +13,7 @@
 
 #include "backend/one_shot_timer.hpp"
 #include "base/logger.hpp"
+#include "base/releases.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vhostx::backend {
@@ -19,8 +21,9 @@ namespace vhostx::backend {
 /// Control thread.
 class Connector {
  public:
-  /// `on_socket`, which may destroy the Connector, gets the connection; the next attempt follows lost().
-  Connector(asio::any_io_executor executor, const PortOptions& options, Logger log,
+  /// `on_socket`, which may destroy the Connector, gets the connection, which is released by `releases`; the next
+  /// attempt follows lost().
+  Connector(asio::any_io_executor executor, const PortOptions& options, Logger log, std::shared_ptr<Releases> releases,
             std::function<void(UniqueFd)> on_socket);
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
@@ -39,6 +42,7 @@ class Connector {
   const std::chrono::milliseconds delay_max_;
   std::chrono::milliseconds delay_;
   Logger log_;
+  const std::shared_ptr<Releases> releases_;
   std::function<void(UniqueFd)> on_socket_;
   int last_error_ = 0;
   OneShotTimer timer_;

@@ -135,6 +135,7 @@ void ControlLoop::shut_down() {
   while (io_.poll() != 0) {
   }
   release_kept();
+  release_pool_->finish();
 }
 
 void ControlLoop::close_ports() {

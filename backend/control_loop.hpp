@@ -19,6 +19,7 @@
 #include <vhostx/result.hpp>
 
 #include "base/logger.hpp"
+#include "base/release_pool.hpp"
 #include "protocol/handler_memory.hpp"
 
 namespace vhostx::backend {
@@ -41,6 +42,9 @@ class ControlLoop {
   const Logger& log() const noexcept { return log_; }
   /// Whether lines of level debug are wanted.
   bool debugs() const noexcept { return debugs_; }
+
+  /// The threads that release what peers brought.
+  const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
 
   /// Runs `work` on the control thread and returns when it is done: at once when this is that thread, when the
   /// application runs the loop, or after shut_down().
@@ -82,6 +86,7 @@ class ControlLoop {
   const ControlThread mode_;
   Logger log_;
   const bool debugs_;
+  const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>();
   protocol::HandlerMemory<1> last_work_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};

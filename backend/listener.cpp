@@ -33,9 +33,10 @@ void remove_if_still(const std::string& path, const std::optional<FileId>& file)
 
 Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor, const std::string& path,
                                                  const SocketAccess& access, Logger log,
+                                                 std::shared_ptr<Releases> releases, std::uint32_t pending_max,
                                                  std::function<void(UniqueFd)> on_socket) {
-  if (auto removed = remove_stale_socket(path); !removed) return std::move(removed).error();
-  auto socket = make_unix_socket();
+  if (auto removed = remove_stale_socket(path, releases.get()); !removed) return std::move(removed).error();
+  auto socket = make_unix_socket(releases.get());
   if (!socket) return std::move(socket).error();
   if (auto done = restrict_before_bind(socket->get(), access); !done) return std::move(done).error();
   if (const int error = bind_unix(socket->get(), path); error == EADDRINUSE)
@@ -48,8 +49,9 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor,
     return std::move(started).error();
   }
   try {
-    return std::unique_ptr<Listener>(
-        new Listener(std::move(executor), path, std::move(socket).value(), file, std::move(log), std::move(on_socket)));
+    return std::unique_ptr<Listener>(new Listener(std::move(executor), path, std::move(socket).value(), file,
+                                                  std::move(log), std::move(releases), pending_max,
+                                                  std::move(on_socket)));
   } catch (...) {
     remove_if_still(path, file);
     throw;
@@ -57,18 +59,24 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor,
 }
 
 Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, std::optional<FileId> file,
-                   Logger log, std::function<void(UniqueFd)> on_socket)
+                   Logger log, std::shared_ptr<Releases> releases, std::uint32_t pending_max,
+                   std::function<void(UniqueFd)> on_socket)
     : path_(std::move(path)),
       socket_(std::move(socket)),
       file_(file),
       log_(std::move(log)),
+      releases_(std::move(releases)),
+      pending_max_(pending_max),
       on_socket_(std::move(on_socket)),
       timer_(executor),
       watch_(executor, socket_.get(), [this] { serve(); }) {
   watch_.arm();
 }
 
-Listener::~Listener() { remove_if_still(path_, file_); }
+Listener::~Listener() {
+  ::shutdown(socket_.get(), SHUT_RDWR);  // closed it is later, and nobody shall connect until then
+  remove_if_still(path_, file_);
+}
 
 // A turn that was broken off would never be followed by another one.
 void Listener::serve() noexcept {
@@ -83,7 +91,11 @@ void Listener::serve() noexcept {
 void Listener::accept_some() {
   const std::weak_ptr<const bool> alive = alive_;
   for (int i = 0; i < accepts_per_turn; ++i) {
-    UniqueFd connection(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (releases_->pending() > pending_max_) return wait_for_releases();
+    waits_ = false;
+    ReleaseTicket ticket = releases_->ticket();
+    if (!ticket) return pause_after(ENOMEM);
+    UniqueFd connection(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), std::move(ticket));
     if (!connection) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno == EAGAIN) break;
@@ -95,6 +107,14 @@ void Listener::accept_some() {
     if (alive.expired()) return;
   }
   watch_.arm();
+}
+
+// Whoever connects and leaves faster than what it leaves behind is released.
+void Listener::wait_for_releases() {
+  if (releases_->stands_still() && !std::exchange(waits_, true))
+    log_.warning("connections are not accepted: {} descriptors and mappings of earlier ones wait to be released",
+                 releases_->pending());
+  timer_.start(std::chrono::milliseconds(10), [this] { serve(); });
 }
 
 // EMFILE and the like: the connection stays in the backlog and the socket readable; trying at once would be a busy

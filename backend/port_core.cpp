@@ -5,11 +5,12 @@
 #include <exception>
 #include <utility>
 
+#include <sys/socket.h>
+
 #include "backend/features.hpp"
 #include "backend/memory_placement.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
-#include "base/file_system.hpp"
 #include "numa/kernel.hpp"
 
 namespace vhostx::backend {
@@ -35,6 +36,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, Event
       handler_(std::move(on_event)),
       attention_(std::move(attention)),
       signals_(std::make_shared<SlowSignals>(attention_)),
+      releases_(std::make_shared<Releases>(loop_->release_pool())),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), options_, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -59,10 +61,10 @@ Result<void> PortCore::open() {
   watch_attention();
   auto take = [this](UniqueFd socket) { take_socket(std::move(socket)); };
   if (options_.role == Role::client) {
-    connector_ = std::make_unique<Connector>(executor(), options_, log_, take);
+    connector_ = std::make_unique<Connector>(executor(), options_, log_, releases_, take);
   } else {
-    auto listener =
-        Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group}, log_, take);
+    auto listener = Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group},
+                                   log_, releases_, pending_max(), take);
     if (!listener) return std::move(listener).error();
     listener_ = std::move(listener).value();
     log_.info("listening");
@@ -125,7 +127,10 @@ void PortCore::attend() {
 
 void PortCore::take_socket(UniqueFd socket) noexcept {
   const auto self = shared_from_this();
-  if (!make_room()) return;
+  if (!make_room()) {
+    ::shutdown(socket.get(), SHUT_RDWR);  // the peer is to know at once
+    return;
+  }
   try {
     session_ = std::make_unique<Session>(*this, std::move(socket));
   } catch (const std::exception& error) {
@@ -144,9 +149,7 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
 bool PortCore::make_room() {
   if (farewell_) finish_session();  // it waits for loans only
   if (closed_) return false;
-  // A front-end whose descriptors nobody can close leaves them here; the next ones must not add to them without end.
-  if (constexpr std::size_t closing_max = 16; closing_aside() >= closing_max) {
-    log_.warning("a front-end was turned away: {} descriptors of earlier ones cannot be closed", closing_aside());
+  if (!may_bring_more()) {
     if (connector_ != nullptr) connector_->lost();
     return false;
   }
@@ -158,6 +161,29 @@ bool PortCore::make_room() {
   end_session(make_error(ErrorCode::closed, "the front-end is gone, and another one is here"));
   if (farewell_) finish_session();
   return !closed_;
+}
+
+// A front-end whose descriptors nobody can close leaves them here; the next ones must not add to them without end.
+bool PortCore::may_bring_more() {
+  constexpr std::uint32_t standing_max = 16;
+  const bool releasing = loop_->release_pool()->prepare();
+  if (!releases_->stands_still() || releases_->pending() < standing_max) return true;
+  if (releasing)
+    log_.warning(
+        "a front-end was turned away: {} descriptors and mappings of earlier ones wait to be released, {} of them in "
+        "close() or munmap() for more than {} ms",
+        releases_->pending(), releases_->held_up(), ReleasePool::held_up_after.count());
+  else
+    log_.warning(
+        "a front-end was turned away: {} descriptors and mappings of earlier ones wait to be released, and no thread "
+        "can be started",
+        releases_->pending());
+  return false;
+}
+
+// A session's own descriptors, and those of one before it: the socket, that for back-end requests, and three a vring.
+std::uint32_t PortCore::pending_max() const noexcept {
+  return 64 + 4 * static_cast<std::uint32_t>(2 * options_.queue_pairs_max);
 }
 
 void PortCore::end_session(Error reason) noexcept {
@@ -317,7 +343,9 @@ void PortCore::publish_info() noexcept {
 
 PortInfo PortCore::info() const {
   const std::lock_guard guard(info_lock_);
-  return info_;
+  PortInfo info = info_;
+  info.releases_pending = releases_->pending();
+  return info;
 }
 
 }  // namespace vhostx::backend

@@ -25,6 +25,7 @@
 #include "backend/vring_core.hpp"
 #include "base/event_fd.hpp"
 #include "base/logger.hpp"
+#include "base/releases.hpp"
 #include "memory/first_touch.hpp"
 
 namespace vhostx::backend {
@@ -65,6 +66,9 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   const Logger& log() const noexcept { return log_; }
   /// Signalled where something waits for the control thread: a vring's wish, or memory that was lost.
   const std::shared_ptr<const EventFd>& attention() const noexcept { return attention_; }
+  /// Whether so much of this port's waits to be released that its front-end has to wait as well.
+  bool is_crowded() const noexcept { return releases_->pending() > pending_max(); }
+  std::uint32_t pending_max() const noexcept;
   bool logs_messages() const noexcept { return loop_->debugs(); }
   /// Of all front-ends of this port.
   const std::shared_ptr<SlowSignals>& signals() const noexcept { return signals_; }
@@ -104,6 +108,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
   bool make_room();
+  bool may_bring_more();
   void watch_attention();
   void attend();
   void serve_signals();
@@ -121,6 +126,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   Port* handle_ = nullptr;
   const std::shared_ptr<const EventFd> attention_;  // data threads write it; memory that outlives the port holds it
   const std::shared_ptr<SlowSignals> signals_;
+  const std::shared_ptr<Releases> releases_;  // of all that this port's peers bring
   std::vector<std::unique_ptr<VringCore>> vrings_;
   std::unique_ptr<FdWatch> attention_watch_;
   std::unique_ptr<Listener> listener_;

@@ -25,6 +25,7 @@ Session::Session(PortCore& port, UniqueFd socket)
     : port_(port),
       device_(port),
       loan_timer_(port.executor()),
+      release_timer_(port.executor()),
       channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
                {.on_message = [this](Message&& message) { handle(std::move(message)); },
                 .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); }},
@@ -35,6 +36,7 @@ void Session::handle(Message&& message) {
   const Header request = message.header();
   auto outcome = try_dispatch(message);
   port_.look_after_loans();
+  if (port_.is_crowded()) wait_for_releases();
   if (device_.settle_loans()) return finish(request, std::move(outcome));
   // A ring has stopped with buffers of its out: the application is asked for them first, and no other port waits.
   waiting_.emplace(Waiting{request, std::move(outcome)});
@@ -54,9 +56,31 @@ void Session::finish(const Header& request, Result<Reply> outcome) {
     port_.end_session(answered.error());
 }
 
+// Each message may bring descriptors that take long to close: what comes next is read when they are fewer.
+void Session::wait_for_releases() {
+  constexpr std::chrono::seconds patience{1};
+  channel_.pause();
+  releases_due_ = std::chrono::steady_clock::now() + patience;
+  look_at_releases_in(std::chrono::milliseconds(0));
+}
+
+void Session::look_at_releases_in(std::chrono::milliseconds pause) {
+  release_timer_.start(pause, [this] { look_at_releases(); });
+}
+
+void Session::look_at_releases() {
+  constexpr std::chrono::milliseconds pause{5};
+  if (!port_.is_crowded()) return waiting_ ? void() : channel_.resume();
+  if (std::chrono::steady_clock::now() < releases_due_) return look_at_releases_in(pause);
+  port_.end_session(make_error(ErrorCode::limit,
+                               "{} descriptors and mappings that came wait to be released for 1 s, expected at most {}",
+                               port_.info().releases_pending, port_.pending_max()));
+}
+
 bool Session::lingers() {
   if (device_.settle_loans()) return false;
   channel_.close();
+  release_timer_.cancel();
   if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it waits already
   return true;
 }

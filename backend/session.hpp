@@ -41,6 +41,9 @@ class Session {
   };
 
   void finish(const protocol::Header& request, Result<Reply> outcome);
+  void wait_for_releases();
+  void look_at_releases_in(std::chrono::milliseconds pause);
+  void look_at_releases();
   void wait_for_loans();
   void look_at_loans_in(std::chrono::milliseconds pause);
   void look_at_loans();
@@ -57,6 +60,8 @@ class Session {
   std::optional<Waiting> waiting_;
   std::chrono::steady_clock::time_point loans_due_;
   OneShotTimer loan_timer_;
+  std::chrono::steady_clock::time_point releases_due_;
+  OneShotTimer release_timer_;
   protocol::Channel channel_;
 };
 

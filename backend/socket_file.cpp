@@ -34,7 +34,7 @@ std::optional<FileId> file_at(const std::string& path) noexcept {
 }
 
 // Whoever listens there answers; a file whose process is gone refuses.
-Result<void> remove_stale_socket(const std::string& path) {
+Result<void> remove_stale_socket(const std::string& path, Releases* releases) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
@@ -42,7 +42,7 @@ Result<void> remove_stale_socket(const std::string& path) {
   }
   if (!S_ISSOCK(status.st_mode))
     return make_error(ErrorCode::busy, "'{}' exists and is no socket: it is not replaced", path);
-  auto probe = make_unix_socket();
+  auto probe = make_unix_socket(releases);
   if (!probe) return std::move(probe).error();
   const int error = connect_unix(probe->get(), path);
   if (error == 0 || error == EAGAIN) return make_error(ErrorCode::busy, "somebody listens on '{}'", path);

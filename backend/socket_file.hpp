@@ -10,6 +10,8 @@
 
 #include <vhostx/result.hpp>
 
+#include "base/releases.hpp"
+
 namespace vhostx::backend {
 
 /// Which file it is, whatever happens to the path.
@@ -24,8 +26,8 @@ struct FileId {
 std::optional<FileId> file_at(const std::string& path) noexcept;
 
 /// Removes the file of a socket on which nobody listens any more. Errors: busy (somebody listens, or it is no socket),
-/// system.
-Result<void> remove_stale_socket(const std::string& path);
+/// system. `releases` closes the socket that is tried, see make_unix_socket().
+Result<void> remove_stale_socket(const std::string& path, Releases* releases = nullptr);
 
 /// Who may connect. What is not given stays as bind() and the umask made it.
 struct SocketAccess {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -99,8 +100,10 @@ Result<void> check_connected_stream(int socket) {
                   : "is not connected");
 }
 
-Result<UniqueFd> make_unix_socket() {
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<UniqueFd> make_unix_socket(Releases* releases) {
+  ReleaseTicket ticket = releases == nullptr ? ReleaseTicket() : releases->ticket();
+  if (releases != nullptr && !ticket) return make_system_error(ENOMEM, "socket");
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), std::move(ticket));
   if (!socket) return make_system_error(errno, "socket");
   return socket;
 }

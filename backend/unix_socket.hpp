@@ -13,8 +13,9 @@ namespace vhostx::backend {
 
 inline constexpr std::size_t socket_path_max = 107;  // sun_path without its 0
 
-/// Non-blocking, close-on-exec. Error: system.
-Result<UniqueFd> make_unix_socket();
+/// Non-blocking, close-on-exec. Closed by `releases`, if any: with a Unix socket the kernel may close whatever peers
+/// have left in others. Error: system.
+Result<UniqueFd> make_unix_socket(Releases* releases = nullptr);
 
 /// 0 or the errno of connect(). Never waits: a full backlog is EAGAIN.
 int connect_unix(int socket, const std::string& path) noexcept;

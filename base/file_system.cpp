@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <csignal>
 #include <cstdint>
 #include <exception>
 #include <fcntl.h>
@@ -12,8 +10,6 @@
 #include <optional>
 #include <sstream>
 #include <string>
-#include <thread>
-#include <utility>
 
 #include <sys/stat.h>
 
@@ -64,8 +60,6 @@ bool is_local(int fd) {
   return type ? is_local_file_system(*type) : lies_on_a_block_device(fd);
 }
 
-std::atomic<std::size_t> closing = 0;
-
 }  // namespace
 
 bool is_local_file_system(std::string_view type) noexcept {
@@ -83,22 +77,5 @@ bool answers_at_once(int fd) noexcept {
     return false;
   }
 }
-
-void close_aside(UniqueFd fd) noexcept {
-  closing.fetch_add(1);
-  try {
-    std::thread([fd = std::move(fd)]() mutable {
-      sigset_t all;
-      ::sigfillset(&all);
-      ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // the application's signals are for its own threads
-      fd.reset();
-      closing.fetch_sub(1);
-    }).detach();
-  } catch (const std::exception&) {  // no thread: closed here, when the lambda was destroyed
-    closing.fetch_sub(1);
-  }
-}
-
-std::size_t closing_aside() noexcept { return closing.load(); }
 
 }  // namespace vhostx

@@ -5,29 +5,43 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/releases.hpp"
+
 namespace vhostx {
 
+/// Closes its descriptor, or, where a peer brought it, hands it over to be closed on another thread: close() of a
+/// peer's descriptor may take any time (base/releases.hpp). The ticket stays with the descriptor wherever that goes.
 class UniqueFd {
  public:
   UniqueFd() noexcept = default;
   explicit UniqueFd(int fd) noexcept : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+  UniqueFd(int fd, ReleaseTicket ticket) noexcept : fd_(fd), ticket_(std::move(ticket)) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.fd_), ticket_(std::move(other.ticket_)) { other.fd_ = -1; }
   UniqueFd& operator=(UniqueFd&& other) noexcept {
-    if (this != &other) reset(other.release());
+    if (this == &other) return *this;
+    reset(std::exchange(other.fd_, -1));
+    ticket_ = std::move(other.ticket_);
     return *this;
   }
   ~UniqueFd() { reset(); }
 
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
+  /// Whoever takes the number closes it: no descriptor of a peer is taken so.
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0 && ticket_)
+      ticket_.close(fd_);
+    else if (fd_ >= 0)
+      ::close(fd_);
     fd_ = fd;
   }
+  /// Where it is released, and all that comes through it; null: here.
+  Releases* releases() const noexcept { return ticket_.releases(); }
 
  private:
   int fd_ = -1;
+  ReleaseTicket ticket_;
 };
 
 }  // namespace vhostx

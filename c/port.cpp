@@ -17,7 +17,8 @@ namespace {
 
 vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   const auto& [connected, features_offered, features, protocol_features_offered, protocol_features, memory_regions,
-               memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections] = info;
+               memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections,
+               releases_pending] = info;
   vhostx_port_info to{};
   to.features_offered = features_offered;
   to.features = features;
@@ -31,6 +32,7 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   to.status = status;
   to.vrings_named = vrings_named;
   to.connected = connected;
+  to.releases_pending = releases_pending;
   copy_text(to.dma_problem, sizeof to.dma_problem, dma_problem);
   return to;
 }

@@ -84,6 +84,10 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   std::shared_ptr<MappedRegion> region(new MappedRegion(description, *id, *page));
   const std::size_t alignment = std::max(*page, length < large_page ? *page : large_page);
   const std::size_t reserve = length + 2 * *page + alignment;
+  if (Releases* const releases = file.releases(); releases != nullptr) {
+    region->ticket_ = releases->ticket();
+    if (!region->ticket_) return make_error(ErrorCode::out_of_memory, "no memory for a region of guest memory");
+  }
   void* reservation = ::mmap(nullptr, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reservation == MAP_FAILED) return make_system_error(errno, "reserving {:#x} bytes for guest memory", reserve);
   region->reservation_ = static_cast<std::uint8_t*>(reservation);
@@ -91,14 +95,18 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
 
   const std::size_t skew = static_cast<std::uint64_t>(offset) % alignment;
   const auto begin = round_up(reinterpret_cast<std::uintptr_t>(reservation) + *page - skew, alignment) + skew;
-  void* mapped = ::mmap(reinterpret_cast<void*>(begin), length, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(), offset);
-  if (mapped == MAP_FAILED)
+  region->first_ = reinterpret_cast<std::uint8_t*>(begin);
+  constexpr int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
+  void* mapped = ::mmap(reinterpret_cast<void*>(begin), length, PROT_READ | PROT_WRITE, flags, file.get(), offset);
+  // The guard behind it belongs to the file too: whatever becomes of the mapping itself (memory/bus_errors.cpp), the
+  // file is not released before the guard is.
+  if (mapped == MAP_FAILED ||
+      ::mmap(reinterpret_cast<void*>(begin + length), *page, PROT_NONE, flags, file.get(), offset) == MAP_FAILED)
     return make_system_error(errno, "mapping {:#x} bytes at file offset {:#x} (page size {:#x})", length, offset,
                              *page);
   // A core dump of the application need not hold all its guests; a child of fork() has no business with them.
-  ::madvise(mapped, length, MADV_DONTDUMP);
-  ::madvise(mapped, length, MADV_DONTFORK);
+  ::madvise(mapped, length + *page, MADV_DONTDUMP);
+  ::madvise(mapped, length + *page, MADV_DONTFORK);
   region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
   // Huge pages are counted elsewhere, and were reserved by who made the file.
   if (*page != page_bytes() || budget == nullptr || !guard(region->mapping())) budget = nullptr;
@@ -122,7 +130,11 @@ std::optional<GuestAddress> MappedRegion::lost_at() const noexcept {
 
 MappedRegion::~MappedRegion() {
   pages_.reset();  // before another mapping can have this place
-  if (reservation_ != nullptr) ::munmap(reservation_, reservation_size_);
+  if (reservation_ == nullptr) return;
+  if (ticket_)
+    ticket_.unmap({.begin = reservation_, .bytes = reservation_size_, .first = first_, .page = page_size_});
+  else
+    ::munmap(reservation_, reservation_size_);
 }
 
 }  // namespace vhostx::memory

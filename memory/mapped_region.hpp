@@ -36,9 +36,10 @@ struct FileId {
 class MappedRegion {
  public:
   /// Maps `description` from `file`, which must be a regular file (memfd, hugetlbfs, tmpfs) that is large enough. The
-  /// file is closed afterwards: the mapping keeps it alive. `alarm` is signalled once when pages are lost; may be null.
-  /// `budget` pays for pages that first touches allocate; null: they are not counted.
-  /// Errors: protocol_violation (a number that cannot be: which, and its bound), system (fstat, mmap).
+  /// file is closed afterwards: the mapping keeps it alive. Where file.releases() is set, unmapping is handed over to
+  /// it by whoever lets go last. `alarm` is signalled once when pages are lost; may be null. `budget` pays for pages
+  /// that first touches allocate; null: they are not counted. Errors: protocol_violation (a number that cannot be:
+  /// which, and its bound), system (fstat, mmap).
   static Result<std::shared_ptr<const MappedRegion>> map(const RegionDescription& description, UniqueFd file,
                                                          std::shared_ptr<const EventFd> alarm = {},
                                                          std::shared_ptr<TouchBudget> budget = {});
@@ -66,9 +67,11 @@ class MappedRegion {
   RegionDescription description_;
   FileId file_;
   std::size_t page_size_;
+  ReleaseTicket ticket_;                 // to be unmapped with; empty: in the destructor
   std::uint8_t* reservation_ = nullptr;  // guard page, mapping, guard page
   std::size_t reservation_size_ = 0;
-  std::uint8_t* host_ = nullptr;  // where description_.guest is
+  std::uint8_t* first_ = nullptr;  // where the file's pages begin
+  std::uint8_t* host_ = nullptr;   // where description_.guest is
   std::optional<LosableMapping> pages_;
 };
 

@@ -55,6 +55,10 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     assert(options_.messages_per_turn > 0);
   }
 
+  ~State() { release(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
   void start(UniqueFd fd);
   Result<void> send(Message message);
   void pause() noexcept { paused_ = true; }
@@ -85,6 +89,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   void read_later();
   void read_turn();
   Step read_step();
+  Transfer receive_some(std::span<std::byte> into) noexcept;
   Step header_is_complete();
   Step after(const Transfer& got, bool fds_in_the_middle);
   void deliver();
@@ -104,7 +109,8 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   void release() noexcept;
   void drop_handlers() noexcept;
 
-  asio::local::stream_protocol::socket socket_;
+  UniqueFd fd_;                                  // the socket's owner
+  asio::local::stream_protocol::socket socket_;  // what Asio knows of it
   asio::steady_timer deadline_;
   const Incoming incoming_;
   ChannelHandlers handlers_;
@@ -137,7 +143,7 @@ void Channel::State::start(UniqueFd fd) {
   std::error_code error;
   socket_.assign(asio::local::stream_protocol(), fd.get(), error);
   if (error) return fail(make_system_error(error.value(), "cannot watch the channel's socket"));
-  static_cast<void>(fd.release());
+  fd_ = std::move(fd);
   wait_readable();
 }
 
@@ -194,8 +200,7 @@ void Channel::State::resume() {
 Channel::State::Step Channel::State::read_step() {
   while (header_bytes_read_ < header_bytes) {
     const std::size_t fds_before = fds_.size();
-    const auto got =
-        receive(socket_.native_handle(), std::span(header_).subspan(header_bytes_read_), fds_, Blocking::no);
+    const auto got = receive_some(std::span(header_).subspan(header_bytes_read_));
     if (const Step step = after(got, header_bytes_read_ > 0 && fds_.size() > fds_before); step != Step::message)
       return step;
     header_bytes_read_ += got.bytes;
@@ -204,12 +209,15 @@ Channel::State::Step Channel::State::read_step() {
     if (header_is_complete() == Step::failed) return Step::failed;
   }
   while (payload_bytes_read_ < message_->payload().size()) {
-    const auto got =
-        receive(socket_.native_handle(), message_->payload().subspan(payload_bytes_read_), fds_, Blocking::no);
+    const auto got = receive_some(message_->payload().subspan(payload_bytes_read_));
     if (const Step step = after(got, !fds_.empty()); step != Step::message) return step;
     payload_bytes_read_ += got.bytes;
   }
   return Step::message;
+}
+
+Transfer Channel::State::receive_some(std::span<std::byte> into) noexcept {
+  return receive(fd_.get(), into, fds_, Blocking::no, fd_.releases());
 }
 
 // What one read says: Step::message here means that bytes came.
@@ -310,8 +318,7 @@ Result<void> Channel::State::send(Message message) {
 bool Channel::State::flush() {
   while (!output_.empty()) {
     Outgoing& next = output_.front();
-    const auto put =
-        transmit(socket_.native_handle(), std::span(next.bytes).subspan(next.sent), next.fds, Blocking::no);
+    const auto put = transmit(fd_.get(), std::span(next.bytes).subspan(next.sent), next.fds, Blocking::no);
     if (put.error == EAGAIN || put.error == EWOULDBLOCK) {
       wait_writable();
       return true;
@@ -348,7 +355,7 @@ bool Channel::State::peer_is_gone() const noexcept {
   if (!open_) return true;
   pollfd watched{};
   // POLLHUP is always watched. Linux sets it on a Unix stream socket once the peer's end is closed, unread data or not.
-  watched.fd = const_cast<State*>(this)->socket_.native_handle();
+  watched.fd = fd_.get();
   return ::poll(&watched, 1, 0) == 1 && (watched.revents & (POLLHUP | POLLERR)) != 0;
 }
 
@@ -390,7 +397,11 @@ void Channel::State::report() {
 // All that the peer made us hold.
 void Channel::State::release() noexcept {
   std::error_code ignored;
-  socket_.close(ignored);
+  if (socket_.is_open()) {
+    socket_.release(ignored);  // out of Asio's epoll set, and not closed
+    ::shutdown(fd_.get(), SHUT_RDWR);
+    fd_.reset();
+  }
   forget_message();
   output_.clear();
   output_bytes_ = 0;

@@ -37,7 +37,8 @@ struct ChannelHandlers {
 /// All calls on the executor's thread (one thread runs it, or a strand).
 class Channel {
  public:
-  /// Takes a connected AF_UNIX stream socket and starts to read. What goes wrong here arrives in on_closed.
+  /// Takes a connected AF_UNIX stream socket and starts to read. What goes wrong here arrives in on_closed. What comes
+  /// through the socket is released where the socket is (UniqueFd::releases()), and that is not in these calls.
   Channel(asio::any_io_executor executor, UniqueFd socket, Incoming incoming, ChannelHandlers handlers,
           ChannelOptions options = {});
   ~Channel();
@@ -53,7 +54,8 @@ class Channel {
   void pause() noexcept;
   void resume();
 
-  /// Closes the socket and drops what waits; no handler is called any more. May be called twice.
+  /// Ends the connection, which the peer sees at once, and drops what waits; no handler is called any more. May be
+  /// called twice.
   void close() noexcept;
   bool is_open() const noexcept;
 

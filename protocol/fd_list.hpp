@@ -28,7 +28,7 @@ class FdList {
 
   std::size_t size() const noexcept { return count_; }
   bool empty() const noexcept { return count_ == 0; }
-  /// False, and `fd` closed, when the list is full.
+  /// False, and `fd` released, when the list is full.
   bool add(UniqueFd fd) noexcept {
     if (count_ == fds_max) return false;
     fds_[count_++] = std::move(fd);

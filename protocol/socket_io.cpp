@@ -14,7 +14,7 @@
 namespace vhostx::protocol {
 namespace {
 
-// Room for `most` descriptors and no more: the kernel closes the rest and says MSG_CTRUNC.
+// Room for `most` descriptors and no more: the kernel drops the rest and says MSG_CTRUNC.
 template <std::size_t most>
 struct alignas(cmsghdr) Control {
   std::byte bytes[CMSG_SPACE(sizeof(int) * most)];
@@ -23,20 +23,18 @@ struct alignas(cmsghdr) Control {
 // MSG_DONTWAIT for each call: the other holder of a descriptor that a peer sent could switch O_NONBLOCK off.
 int flags_of(Blocking blocking) noexcept { return blocking == Blocking::no ? MSG_DONTWAIT : 0; }
 
-// keep(UniqueFd) is false where it has no room. True: all were kept.
-template <typename Keep>
-bool collect(msghdr& message, Keep keep) {
-  bool kept = true;
+// take(int) for each descriptor that came.
+template <typename Take>
+void collect(msghdr& message, Take take) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      kept = keep(UniqueFd(fd)) && kept;
+      take(fd);
     }
   }
-  return kept;
 }
 
 template <std::size_t most, typename FdAt>
@@ -56,22 +54,30 @@ void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_
   }
 }
 
-template <std::size_t most, typename Keep>
-Transfer receive_with(int socket, std::span<std::byte> into, Blocking blocking, Keep keep) {
-  Control<most> control;
+// recvmsg() into `message`, whose control buffer is there already. fds_lost: the kernel says MSG_CTRUNC.
+Transfer receive_into(msghdr& message, int socket, std::span<std::byte> into, int flags) noexcept {
   iovec piece{into.data(), into.size()};
-  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  const std::size_t room = message.msg_controllen;
   ssize_t got = 0;
   do {
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags_of(blocking));
+    message.msg_controllen = room;
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
   } while (got < 0 && errno == EINTR);
-  if (got < 0) return {0, errno, false};
-  const bool kept = collect(message, keep);
-  return {static_cast<std::size_t>(got), 0, !kept || (message.msg_flags & MSG_CTRUNC) != 0};
+  if (got < 0) {
+    message.msg_controllen = 0;
+    return {0, errno, false};
+  }
+  return {static_cast<std::size_t>(got), 0, (message.msg_flags & MSG_CTRUNC) != 0};
+}
+
+template <std::size_t most>
+msghdr with_room(Control<most>& control) noexcept {
+  msghdr message{};
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  return message;
 }
 
 template <std::size_t most, typename FdAt>
@@ -93,22 +99,27 @@ Transfer transmit_with(int socket, std::span<const std::byte> bytes, std::size_t
 
 }  // namespace
 
-Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept {
-  bool slow = false;
-  Transfer got = receive_with<fds_max>(socket, into, blocking, [&](UniqueFd fd) {
-    if (answers_at_once(fd.get())) return fds.add(std::move(fd));
-    close_aside(std::move(fd));
-    return slow = true;
+Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking, Releases* releases) noexcept {
+  Control<fds_of_a_message_max> control;
+  msghdr message = with_room(control);
+  Transfer got = receive_into(message, socket, into, flags_of(blocking));
+  collect(message, [&](int number) {
+    // Without memory for a ticket it is closed here.
+    UniqueFd fd(number, releases == nullptr ? ReleaseTicket() : releases->ticket());
+    if (!answers_at_once(number))
+      got.fds_slow = true;
+    else if (!fds.add(std::move(fd)))
+      got.fds_lost = true;
   });
-  got.fds_slow = slow;
   return got;
 }
 
 Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking) {
-  return receive_with<fds_of_a_message_max>(socket, into, blocking, [&fds](UniqueFd fd) {
-    fds.push_back(std::move(fd));
-    return true;
-  });
+  Control<fds_of_a_message_max> control;
+  msghdr message = with_room(control);
+  const Transfer got = receive_into(message, socket, into, flags_of(blocking));
+  collect(message, [&fds](int fd) { fds.push_back(UniqueFd(fd)); });
+  return got;
 }
 
 Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept {

@@ -22,8 +22,14 @@ struct Transfer {
 
 enum class Blocking : bool { no, yes };
 
-/// Bytes and descriptors (close-on-exec) from a Unix stream socket; the latter are added to `fds`. `into` not empty.
-Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking) noexcept;
+/// Bytes and descriptors (close-on-exec) from a Unix stream socket; the latter are added to `fds`, to be released by
+/// `releases`, or here where it is null. `into` not empty.
+///
+/// All that a message can have are taken, and those that find no place are released too: what the kernel closes inside
+/// of recvmsg(), for want of room, may take as long as the peer likes. (It still does where this process is at its
+/// limit of descriptors.)
+Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking,
+                 Releases* releases = nullptr) noexcept;
 
 /// `bytes` not empty, with all of `fds`, which stay the caller's. Raises no SIGPIPE.
 Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept;

@@ -45,7 +45,8 @@ void add_info(Dict& out, const PortInfo& info) {
       .add("memory_regions_for_dma", info.memory_regions_for_dma)
       .add("dma_problem", info.dma_problem)
       .add("mtu", info.mtu)
-      .add("status", info.status);
+      .add("status", info.status)
+      .add("releases_pending", info.releases_pending);
 }
 
 void add_options(Dict& out, const PortOptions& options) {

@@ -98,6 +98,8 @@ struct PortInfo {
   std::uint8_t status = 0;                      ///< From SET_STATUS.
   std::uint16_t vrings_named = 0;               ///< The highest index of a vring that a message has named, plus 1.
   std::uint64_t connections = 0;                ///< Front-ends served since the Port was opened.
+  std::uint32_t releases_pending = 0;           ///< Descriptors and mappings that front-ends left and whose close() or
+                                                ///< munmap() has not returned yet.
 };
 
 /// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and

@@ -10,14 +10,18 @@
 
 #include "tests/backend/traffic.hpp"
 #include "tests/net/ring_fixture.hpp"
+#include "tests/support/slow_releases.hpp"
 
 namespace vhostx::test {
 
-/// Mappings of guest memory in this process: each region once in the test's own view, and once where a port maps it.
+/// Mappings of guest memory in this process: each region once in the test's own view, and once where a port maps it
+/// (that its guard belongs to the file as well is not counted).
 inline std::size_t guest_mappings() {
+  wait_for_releases();
   std::ifstream maps("/proc/self/maps");
   std::size_t count = 0;
-  for (std::string line; std::getline(maps, line);) count += line.find("memfd:") != std::string::npos ? 1 : 0;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:") != std::string::npos && line.find(" rw-s ") != std::string::npos ? 1 : 0;
   return count;
 }
 

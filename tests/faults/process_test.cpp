@@ -36,7 +36,8 @@ namespace {
 unsigned mappings_of_guests(const std::string& process) {
   std::ifstream maps("/proc/" + process + "/maps");
   unsigned count = 0;
-  for (std::string line; std::getline(maps, line);) count += line.find("memfd:fake guest") != std::string::npos;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:fake guest") != std::string::npos && line.find(" rw-s ") != std::string::npos;
   return count;
 }
 

@@ -8,10 +8,13 @@
 #include <sys/eventfd.h>
 
 #include "base/unique_fd.hpp"
+#include "tests/support/slow_releases.hpp"
 
 namespace vhostx::test {
 
+/// When what peers left is released.
 inline std::ptrdiff_t open_fds() {
+  wait_for_releases();
   return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <fcntl.h>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/file_system.hpp"
+#include "base/release_pool.hpp"
 #include "protocol/socket_io.hpp"
 #include "tests/support/silent_files.hpp"
 
@@ -33,8 +35,12 @@ struct SlowFiles : ::testing::Test {
     EXPECT_EQ(transmit(ends[0].get(), byte, sent, Blocking::no).error, 0);
     passing = std::move(sent);  // closing ours waits as well: the sender's matter
     std::array<std::byte, 1> into{};
-    return receive(ends[1].get(), into, got, Blocking::no);
+    return receive(ends[1].get(), into, got, Blocking::no, releases.get());
   }
+  ~SlowFiles() override { pool->finish(); }
+
+  std::shared_ptr<ReleasePool> pool = std::make_shared<ReleasePool>();
+  std::shared_ptr<Releases> releases = std::make_shared<Releases>(pool);
   std::array<UniqueFd, 2> ends;
   FdList passing;
 };
@@ -52,9 +58,9 @@ TEST_F(SlowFiles, AFileWhoseOwnerIsSilentIsNotWaitedFor) {
   EXPECT_TRUE(got.empty());
   while (files.unanswered().empty()) std::this_thread::yield();
   EXPECT_EQ(files.unanswered(), std::vector<std::uint32_t>{FUSE_FLUSH});  // close() waits, and nothing else was asked
-  EXPECT_EQ(closing_aside(), 1U);
+  EXPECT_EQ(releases->pending(), 1U);
   files.end();
-  while (closing_aside() != 0) std::this_thread::yield();
+  while (releases->pending() != 0) std::this_thread::yield();
 }
 
 TEST_F(SlowFiles, WhatFrontEndsSendIsTaken) {

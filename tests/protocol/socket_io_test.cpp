@@ -4,11 +4,14 @@
 
 #include <array>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+
+#include "tests/support/slow_releases.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -51,6 +54,41 @@ TEST_F(SocketIo, WhatAListHasNoRoomForIsClosedAndTold) {
   EXPECT_TRUE(got.fds_lost);
   EXPECT_EQ(list.size(), fds_max);
   EXPECT_EQ(open_fds(), before + 1) << "one was kept, three are closed";
+}
+
+// Closed by the kernel inside of recvmsg(), or by us afterwards, the last one would keep us for ten minutes.
+TEST_F(SocketIo, TheNinthDescriptorIsNotClosedHere) {
+  auto pool = std::make_shared<ReleasePool>();
+  auto releases = std::make_shared<Releases>(pool);
+  LingeringSocket slow;
+  std::vector<UniqueFd> sent = memfds(fds_max);
+  sent.push_back(slow.take());
+  ASSERT_EQ(transmit(ends[0].get(), std::as_bytes(std::span("x", 1)), sent, Blocking::no).bytes, 1U);
+  ::close(sent.back().release());  // in flight there is another one
+  FdList list;
+  EXPECT_TRUE(receive(ends[1].get(), into, list, Blocking::no, releases.get()).fds_lost);
+  UniqueFd(ends[1].release(), releases->ticket()).reset();
+  list.clear();
+  while (releases->pending() != 1 || releases->held_up() != 1) std::this_thread::yield();
+  slow.let_go();
+  while (releases->pending() != 0) std::this_thread::yield();
+  pool->finish();
+}
+
+TEST_F(SocketIo, AllThatAMessageCanHaveIsReleased) {
+  auto pool = std::make_shared<ReleasePool>();
+  auto releases = std::make_shared<Releases>(pool);
+  const std::size_t before = open_fds();
+  send(fds_of_a_message_max);
+  FdList list;
+  EXPECT_TRUE(receive(ends[1].get(), into, list, Blocking::no, releases.get()).fds_lost);
+  EXPECT_EQ(list.size(), fds_max);
+  while (releases->pending() != 0) std::this_thread::yield();
+  EXPECT_EQ(open_fds(), before + fds_max);
+  list.clear();
+  while (releases->pending() != 0) std::this_thread::yield();
+  EXPECT_EQ(open_fds(), before);
+  pool->finish();
 }
 
 TEST_F(SocketIo, AVectorTakesAllThatTheKernelLetsThrough) {

@@ -116,6 +116,9 @@ void add_ports(Exposition& out, const Snapshot& snapshot) {
             [](const Port& port) { return port.memory_regions; });
   add_ports(out, snapshot, "vhostx_port_memory_bytes", Type::gauge, "Bytes of guest memory.",
             [](const Port& port) { return port.memory_bytes; });
+  add_ports(out, snapshot, "vhostx_port_releases_pending", Type::gauge,
+            "Descriptors and mappings that front-ends left and whose close() or munmap() has not returned yet.",
+            [](const Port& port) { return port.releases_pending; });
   add_ports(out, snapshot, "vhostx_port_stations", Type::gauge, "MAC addresses learned at the port.",
             [](const Port& port) { return port.stations; });
   out.family("vhostx_tap_is_up", Type::gauge, "1 while the TAP interface takes frames.");

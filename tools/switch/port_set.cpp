@@ -206,6 +206,7 @@ PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
   out.protocol_features = info.protocol_features;
   out.memory_regions = info.memory_regions;
   out.memory_bytes = info.memory_bytes;
+  out.releases_pending = info.releases_pending;
   add_vrings(entry, out);
   return out;
 }

@@ -92,6 +92,7 @@ Json port_of(const PortSnapshot& port) {
               {"vrings_broken", port.vrings_broken},
               {"memory_regions", port.memory_regions},
               {"memory_bytes", port.memory_bytes},
+              {"releases_pending", port.releases_pending},
               {"stations", port.stations},
               {"from_guest", counters_of(port.from_guest)},
               {"to_guest", counters_of(port.to_guest)},

@@ -84,8 +84,9 @@ struct PortSnapshot {
   std::uint16_t vrings_broken = 0;
   std::uint32_t memory_regions = 0;
   std::uint64_t memory_bytes = 0;
-  std::uint32_t stations = 0;  ///< MAC addresses learned there.
-  VringStats from_guest;       ///< All queue pairs together.
+  std::uint32_t releases_pending = 0;  ///< See PortInfo.
+  std::uint32_t stations = 0;          ///< MAC addresses learned there.
+  VringStats from_guest;               ///< All queue pairs together.
   VringStats to_guest;
   SwitchDrops drops;
   std::vector<VringCounts> vrings;  ///< All, by index; the TAP has none.

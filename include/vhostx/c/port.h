@@ -91,6 +91,8 @@ typedef struct vhostx_port_info {
   uint8_t status;                      ///< From SET_STATUS.
   bool connected;                      ///< Whether there is a front-end.
   char dma_problem[250];               ///< Why not all regions are for DMA, of the first that is not; "": all are.
+  uint64_t releases_pending;           ///< Descriptors and mappings that front-ends left and whose close() or munmap()
+                                       ///< has not returned yet.
 } vhostx_port_info;
 
 /// Sets all defaults. `size` is sizeof *options; what the library does not know of it becomes 0. Any thread.

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ReleaseItem: one descriptor or one mapping that waits to be released. For base/releases.cpp and the pool.
+#pragma once
+
+#include <memory>
+
+#include "base/releases.hpp"
+
+namespace vhostx {
+
+struct ReleaseItem {
+  std::shared_ptr<Releases> releases;  ///< Which so live as long as something of theirs waits.
+  int fd = -1;
+  ReleasedPages pages;
+  ReleaseItem* next = nullptr;
+};
+
+/// Closes or unmaps, however long that takes; then it is not pending any more, and `item` is gone.
+void release(ReleaseItem* item) noexcept;
+
+}  // namespace vhostx
