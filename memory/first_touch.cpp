@@ -29,6 +29,7 @@ struct Guarded {
 };
 
 std::atomic<const Guarded*> guarded = nullptr;
+std::atomic<std::uint64_t> room_before = 0;  // what the last refill of any port leaves
 
 // For faults in user mode everybody may have one (Linux 5.11); before, who may have one at all.
 Result<UniqueFd> open_faults() {
@@ -64,15 +65,24 @@ bool TouchBudget::take(std::uint64_t bytes) noexcept {
   return take_left(wanted) || (refill() && take_left(wanted));
 }
 
+// Where much has become free, files are gone: this port's old ones, or as good as those.
 bool TouchBudget::refill() noexcept {
   const std::uint64_t part = limit_.bytes() / 8;
   const std::uint64_t room = limit_.room();
+  const std::uint64_t before = room_before.exchange(room, std::memory_order_relaxed);
+  if (before != 0 && room > before + part / 8) {
+    const std::uint64_t taken = scarce_.load(std::memory_order_relaxed);
+    scarce_.store(taken - std::min(taken, room - before), std::memory_order_relaxed);
+  }
   if (room <= part) return false;
   const auto more = std::clamp<std::uint64_t>((room - part) / 16, std::uint64_t{64} << 10, std::uint64_t{4} << 20);
   if (room > 4 * part)
     scarce_.store(0, std::memory_order_relaxed);
-  else if (scarce_.fetch_add(more, std::memory_order_relaxed) + more > part)
+  else if (scarce_.load(std::memory_order_relaxed) + more > part)
     return false;
+  else
+    scarce_.fetch_add(more, std::memory_order_relaxed);
+  room_before.store(room - more, std::memory_order_relaxed);  // once it is used
   left_.fetch_add(static_cast<std::int64_t>(more), std::memory_order_relaxed);
   return true;
 }

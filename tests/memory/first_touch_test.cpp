@@ -170,6 +170,23 @@ TEST_F(FirstTouchTest, ANeighbourHasItsShareAllTheSame) {
             0);
 }
 
+// A guest that starts again and again frees what it had.
+TEST_F(FirstTouchTest, WhatIsFreedMayBeTakenAgain) {
+  EXPECT_EQ(in_group(group,
+                     [] {
+                       const auto budget = make_touch_budget();
+                       const Sparse others(limit_bytes, make_touch_budget());
+                       others.fill(limit_bytes * 9 / 16 / page);  // less than half is free from here on
+                       for (int round = 0; round < 20; ++round) {
+                         const Sparse sparse(limit_bytes, budget);
+                         const std::uint64_t wanted = limit_bytes / 16 / page;
+                         if (sparse.fill(wanted) != wanted) return 1 + round;
+                       }
+                       return 0;
+                     }),
+            0);
+}
+
 TEST_F(FirstTouchTest, PagesThatTheFrontEndHasAllocatedCostNothing) {
   const UniqueFd allocated(::memfd_create("allocated", MFD_CLOEXEC));
   ASSERT_EQ(::ftruncate(allocated.get(), static_cast<off_t>(2 * limit_bytes)), 0);
