@@ -117,7 +117,7 @@ std::vector<Place> find_places() {
   return places;
 }
 
-UniqueFd open_in(const std::string& folder, const char* name) noexcept {
+UniqueFd open_in(const std::string& folder, const char* name) {
   return UniqueFd(::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC));
 }
 

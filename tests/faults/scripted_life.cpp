@@ -28,6 +28,8 @@ ScriptedLife::ScriptedLife(const LifeOptions& options) {
   options_.socket_path = folder_.path("port");
   options_.role = options.role;
   options_.zero_copy = options.zero_copy;
+  options_.protocol_features_extra =
+      usual_protocol_features.bits() & (std::uint64_t{1} << 5 | std::uint64_t{1} << 13);  // BACKEND_REQ, RESET_DEVICE
   options_.reconnect_delay_min = std::chrono::milliseconds(1);
   options_.reconnect_delay_max = std::chrono::milliseconds(10);
   if (options.role == Role::client) listener_ = must(FakeFrontEnd::listen(options_.socket_path));
