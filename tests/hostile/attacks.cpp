@@ -19,6 +19,8 @@ const Attacks& all_attacks() {
     add_rewriting_attacks(all);
     add_flood_attacks(all);
     add_shrinking_attacks(all);
+    add_burst_attacks(all);
+    add_burst_meeting_attacks(all);
     return all;
   }();
   return attacks;

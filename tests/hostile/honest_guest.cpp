@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <poll.h>
+#include <unistd.h>
+#include <utility>
 
 #include "tests/hostile/back_end.hpp"
 
@@ -11,10 +13,12 @@ namespace vhostx::hostile {
 
 using tools::probe::Decided;
 
-HonestGuest::HonestGuest(const tools::probe::Subject& subject, const tools::probe::GuestPlan& plan)
-    : guest_(subject, plan) {
+HonestGuest::HonestGuest(const tools::probe::Subject& subject, const tools::probe::GuestPlan& plan,
+                         OnArrival on_arrival)
+    : guest_(subject, plan), on_arrival_(std::move(on_arrival)) {
   guest_.start();
   thread_ = std::thread([this] { pump(); });
+  thread_id_.wait(0);
 }
 
 HonestGuest::~HonestGuest() {
@@ -25,6 +29,8 @@ HonestGuest::~HonestGuest() {
 
 void HonestGuest::pump() {
   constexpr int look_up_ms = 20;
+  thread_id_ = ::gettid();
+  thread_id_.notify_one();
   while (!stopping_) {
     pollfd call{guest_.receive().call_fd(), POLLIN, 0};
     ::poll(&call, 1, look_up_ms);
@@ -44,32 +50,38 @@ void HonestGuest::take_all() try {
     ++arrivals_.seen[number];
     if (number < highest_) ++arrivals_.reordered;
     highest_ = std::max(highest_, number);
+    if (on_arrival_) on_arrival_(number);
   }
 } catch (const Decided& decided) {
   arrivals_.fault = decided.verdict.seen;
 }
 
-unsigned HonestGuest::send_locked(unsigned count) {
+unsigned HonestGuest::send_locked(unsigned count, bool to_all) {
   guest_.take_sent();
   const unsigned room = guest_.transmit().chain_count() - guest_.transmit().outstanding();
   const unsigned now = std::min(room, count);
-  guest_.send(now);
+  guest_.send(now, 0, to_all);
   sent_ += now;
   return now;
 }
 
-unsigned HonestGuest::send(unsigned count) {
+unsigned HonestGuest::send(unsigned count, bool to_all) {
   const std::lock_guard lock(mutex_);
-  return send_locked(count);
+  return send_locked(count, to_all);
 }
 
-bool HonestGuest::send_all(unsigned count) {
+bool HonestGuest::send_all(unsigned count, bool to_all) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (count != 0 && std::chrono::steady_clock::now() < end) {
-    count -= send(count);
+    count -= send(count, to_all);
     if (count != 0) std::this_thread::sleep_for(std::chrono::microseconds(200));  // shared memory has no event
   }
   return count == 0;
+}
+
+void HonestGuest::post_at_most(unsigned buffers) {
+  const std::lock_guard lock(mutex_);
+  guest_.post_at_most(buffers);
 }
 
 HonestGuest::Arrivals HonestGuest::arrivals() const {

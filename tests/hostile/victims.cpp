@@ -2,10 +2,12 @@
 #include "tests/hostile/victims.hpp"
 
 #include <chrono>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "tests/hostile/back_end.hpp"
+#include "tests/hostile/sanitized.hpp"
 
 namespace vhostx::hostile {
 
@@ -33,7 +35,12 @@ std::string said(const HonestGuest::Arrivals& arrivals, std::uint32_t first, std
 }  // namespace
 
 Victims::Victims(const tools::probe::Subject& first, const tools::probe::Subject& second, pid_t back_end)
-    : first_(first, victim_plan()), second_(second, victim_plan()), watch_(first_.link(), back_end) {}
+    : frames_(back_end),
+      first_(first, victim_plan(), [this](std::int64_t number) { frames_.arrived(1, number); }),
+      second_(second, victim_plan(), [this](std::int64_t number) { frames_.arrived(0, number); }),
+      watch_(first_.link(), back_end) {
+  for (const pid_t thread : {first_.thread_id(), second_.thread_id(), ::gettid()}) frames_.add_thread(thread);
+}
 
 Victims::~Victims() { pause(); }
 
@@ -47,11 +54,16 @@ void Victims::pause() {
   if (sender_.joinable()) sender_.join();
 }
 
+void Victims::send_one(std::size_t way, HonestGuest& from) {
+  frames_.sent(way, from.next_number());
+  from.send(1);
+}
+
 void Victims::send() {
   while (sending_) {
-    first_.send(1);
-    second_.send(1);
-    std::this_thread::sleep_for(pace);
+    send_one(0, first_);
+    send_one(1, second_);
+    frames_.sleep(pace);
   }
 }
 
@@ -69,20 +81,28 @@ void Victims::settle(Way& way, std::vector<std::string>& complaints) {
   figures_.frames += count;
 }
 
+void Victims::judge_times(std::vector<std::string>& complaints) {
+  using std::chrono::duration_cast, std::chrono::milliseconds;
+  const auto control = watch_.take_finding();
+  figures_.longest_answer = control.longest;
+  figures_.longest_frame = frames_.take_longest();
+  if (!control.failure.empty())
+    complaints.push_back("victim: a control message was not answered: " + control.failure);
+  else if (control.longest > delay_max)
+    complaints.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
+                                     duration_cast<milliseconds>(control.longest).count(), delay_max.count()));
+  if (figures_.longest_frame > delay_max)
+    complaints.push_back(fmt::format("victim: a frame arrived after {} ms, {} expected at most",
+                                     duration_cast<milliseconds>(figures_.longest_frame).count(), delay_max.count()));
+}
+
 std::vector<std::string> Victims::complaints() {
   std::vector<std::string> complaints;
   pause();
   figures_ = {};
   settle(there_, complaints);
   settle(back_, complaints);
-  const auto control = watch_.take_finding();
-  figures_.longest_answer = control.longest;
-  if (!control.failure.empty())
-    complaints.push_back("victim: a control message was not answered: " + control.failure);
-  else if (control.longest > ControlWatch::limit())
-    complaints.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
-                                     std::chrono::duration_cast<std::chrono::milliseconds>(control.longest).count(),
-                                     ControlWatch::limit().count()));
+  judge_times(complaints);
   return complaints;
 }
 
