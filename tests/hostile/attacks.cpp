@@ -21,6 +21,11 @@ const Attacks& all_attacks() {
     add_shrinking_attacks(all);
     add_burst_attacks(all);
     add_burst_meeting_attacks(all);
+    add_closing_attacks(all);
+    add_odd_descriptor_attacks(all);
+    add_neighbour_attacks(all);
+    add_proxy_attacks(all);
+    add_waiter_attacks(all);
     return all;
   }();
   return attacks;

@@ -40,6 +40,8 @@ class HonestGuest {
   };
   Arrivals arrivals() const;
   void forget_arrivals();
+  /// How many different ones there are; waits for no lock.
+  std::size_t arrival_count() const noexcept { return arrival_count_; }
   /// Posts no more receive buffers than this from now on; those that are posted already stay.
   void post_at_most(unsigned buffers);
   /// Of the thread that takes what arrives.
@@ -59,6 +61,7 @@ class HonestGuest {
   tools::probe::Guest guest_;
   std::uint32_t sent_ = 0;
   Arrivals arrivals_;
+  std::atomic<std::size_t> arrival_count_{0};
   std::int64_t highest_ = -1;
   OnArrival on_arrival_;
   std::atomic<pid_t> thread_id_{0};

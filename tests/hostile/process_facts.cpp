@@ -58,13 +58,15 @@ std::vector<pid_t> threads_of(pid_t pid) {
   return threads;
 }
 
+std::string name_of_thread(pid_t pid, pid_t tid) {
+  std::string name;
+  std::ifstream(fmt::format("/proc/{}/task/{}/comm", pid, tid)) >> name;
+  return name;
+}
+
 pid_t thread_named(pid_t pid, const std::string& name) {
-  std::error_code gone;
-  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid), gone)) {
-    std::string comm;
-    std::ifstream(task.path() / "comm") >> comm;
-    if (comm == name) return std::stoi(task.path().filename());
-  }
+  for (const pid_t thread : threads_of(pid))
+    if (name_of_thread(pid, thread) == name) return thread;
   return 0;
 }
 

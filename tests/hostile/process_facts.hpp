@@ -29,6 +29,7 @@ ProcessFacts facts_of(pid_t pid);
 
 /// All its threads.
 std::vector<pid_t> threads_of(pid_t pid);
+std::string name_of_thread(pid_t pid, pid_t tid);
 
 /// The thread of the process that has this name; 0: none.
 pid_t thread_named(pid_t pid, const std::string& name);

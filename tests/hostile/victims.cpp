@@ -2,7 +2,6 @@
 #include "tests/hostile/victims.hpp"
 
 #include <chrono>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -39,7 +38,8 @@ Victims::Victims(const tools::probe::Subject& first, const tools::probe::Subject
       first_(first, victim_plan(), [this](std::int64_t number) { frames_.arrived(1, number); }),
       second_(second, victim_plan(), [this](std::int64_t number) { frames_.arrived(0, number); }),
       watch_(first_.link(), back_end) {
-  for (const pid_t thread : {first_.thread_id(), second_.thread_id(), ::gettid()}) frames_.add_thread(thread);
+  frames_.add_receiver(0, second_.thread_id());
+  frames_.add_receiver(1, first_.thread_id());
 }
 
 Victims::~Victims() { pause(); }
@@ -55,11 +55,11 @@ void Victims::pause() {
 }
 
 void Victims::send_one(std::size_t way, HonestGuest& from) {
-  frames_.sent(way, from.next_number());
-  from.send(1);
+  frames_.send(way, from.next_number(), [&from] { from.send(1); });
 }
 
 void Victims::send() {
+  frames_.begin_sending();
   while (sending_) {
     send_one(0, first_);
     send_one(1, second_);
@@ -70,12 +70,10 @@ void Victims::send() {
 void Victims::settle(Way& way, std::vector<std::string>& complaints) {
   const std::uint32_t count = way.from.next_number() - way.first;
   const auto end = Clock::now() + patience;
-  HonestGuest::Arrivals arrivals = way.to.arrivals();
-  while (arrivals.seen.size() < count && Clock::now() < end) {
+  while (way.to.arrival_count() < count && Clock::now() < end)  // which holds up nobody
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the other guest's thread takes what arrives
-    arrivals = way.to.arrivals();
-  }
-  if (const auto what = said(arrivals, way.first, count); !what.empty()) complaints.push_back("victim: " + what);
+  if (const auto what = said(way.to.arrivals(), way.first, count); !what.empty())
+    complaints.push_back("victim: " + what);
   way.to.forget_arrivals();
   way.first = way.from.next_number();
   figures_.frames += count;

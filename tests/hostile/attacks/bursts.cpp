@@ -71,7 +71,7 @@ void add_sent(Group& group) {
   });
 }
 
-void add_chains(Group& group) {
+void add_sent_chains(Group& group) {
   const auto chain = [](std::uint32_t bytes, std::function<std::uint16_t(std::uint32_t)> head) {
     return with_ring([=](Attacker&, LongRing& ring) {
       ring.write_chain(out_of, [&](std::uint32_t) { return ring.bytes(bytes); });
@@ -193,7 +193,7 @@ void add_lent(Group& group) {
 void add_burst_attacks(Attacks& attacks) {
   Group group(attacks, "bursts");
   add_sent(group);
-  add_chains(group);
+  add_sent_chains(group);
   add_received(group);
   add_untouched(group, Socket::attacked, "");
   add_untouched(group, Socket::lending, "-that-are-lent");
