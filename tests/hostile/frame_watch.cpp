@@ -8,7 +8,6 @@
 #include "tests/hostile/frame_watch.hpp"
 
 #include <algorithm>
-#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -43,8 +42,7 @@ void FrameWatch::begin_sending() { sender_ = ::gettid(); }
 std::chrono::nanoseconds FrameWatch::not_its_fault(std::size_t way) const {
   auto sender = queued_in_sends_;
   if (send_began_.count() >= 0) sender += sender_in_queue() - send_began_;
-  return workers_.total() + receivers_[way].total() + sender + time_stolen() +
-         std::chrono::nanoseconds(machine_stood_ns_.load());
+  return workers_.total() + receivers_[way].total() + sender + time_stolen();
 }
 
 void FrameWatch::send(std::size_t way, std::int64_t number, const std::function<void()>& send) {
@@ -68,15 +66,6 @@ void FrameWatch::arrived(std::size_t way, std::int64_t number) {
   if (took > short_enough) took -= not_its_fault(way) - found->second.excused;
   longest_ = std::max(longest_, took);
   under_way_[way].erase(found);
-}
-
-void FrameWatch::sleep(std::chrono::nanoseconds time) {
-  const auto queued = sender_in_queue();
-  const auto begun = Clock::now();
-  std::this_thread::sleep_for(time);
-  const std::chrono::nanoseconds late = Clock::now() - begun - time;
-  const auto unexplained = late - (sender_in_queue() - queued);
-  if (unexplained > std::chrono::milliseconds(1)) machine_stood_ns_ += unexplained.count();
 }
 
 std::chrono::nanoseconds FrameWatch::take_longest() {

@@ -26,8 +26,6 @@ class FrameWatch {
   void begin_sending();
   /// Calls `send`, which sends this frame. Numbers are of each way.
   void send(std::size_t way, std::int64_t number, const std::function<void()>& send);
-  /// Sleeps, and takes note of it where the machine wakes nobody in time.
-  void sleep(std::chrono::nanoseconds time);
   void arrived(std::size_t way, std::int64_t number);
 
   /// Since the last call: the longest that a frame took, without what a busy machine accounts for.
@@ -46,7 +44,6 @@ class FrameWatch {
   std::atomic<pid_t> sender_{0};
   QueueTime workers_;
   std::array<QueueTime, 2> receivers_;
-  std::atomic<std::int64_t> machine_stood_ns_{0};
   mutable std::mutex mutex_;
   std::chrono::nanoseconds queued_in_sends_{};  ///< The sender, while it sent.
   std::chrono::nanoseconds send_began_{-1};     ///< Its time in the queue when the current send began; -1: none is.

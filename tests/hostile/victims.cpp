@@ -63,7 +63,7 @@ void Victims::send() {
   while (sending_) {
     send_one(0, first_);
     send_one(1, second_);
-    frames_.sleep(pace);
+    std::this_thread::sleep_for(pace);
   }
 }
 
