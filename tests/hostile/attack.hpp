@@ -63,5 +63,12 @@ void add_lending_attacks(Attacks& attacks);
 void add_rewriting_attacks(Attacks& attacks);
 void add_flood_attacks(Attacks& attacks);
 void add_shrinking_attacks(Attacks& attacks);
+void add_burst_attacks(Attacks& attacks);
+void add_burst_meeting_attacks(Attacks& attacks);
+void add_closing_attacks(Attacks& attacks);
+void add_odd_descriptor_attacks(Attacks& attacks);
+void add_neighbour_attacks(Attacks& attacks);
+void add_proxy_attacks(Attacks& attacks);
+void add_waiter_attacks(Attacks& attacks);
 
 }  // namespace vhostx::hostile

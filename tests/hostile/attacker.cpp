@@ -110,8 +110,8 @@ void Attacker::await_used(std::uint32_t vring, unsigned count) {
   throw Decided{failed("of {} buffers of vring {} {} were used", count, vring, used())};
 }
 
-void Attacker::feed(unsigned frames) {
-  if (!peer().send_all(frames)) throw Decided{failed("the honest guest's frames are not taken")};
+void Attacker::feed(unsigned frames, bool to_all) {
+  if (!peer().send_all(frames, to_all)) throw Decided{failed("the honest guest's frames are not taken")};
 }
 
 bool Attacker::error_signalled() const {

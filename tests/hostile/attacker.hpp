@@ -65,7 +65,7 @@ class Attacker {
   /// All that was shown has been used.
   bool caught_up(std::uint32_t vring) { return used_index(vring) == avail(vring)[1]; }
   /// The honest guest sends frames, which have to go into the ring of vring 0.
-  void feed(unsigned frames);
+  void feed(unsigned frames, bool to_all = false);
 
   // ---- what is known of the outcome
   const std::optional<tools::probe::Fate>& fate() const noexcept { return fate_; }
@@ -82,6 +82,9 @@ class Attacker {
   std::optional<tools::probe::Fate> fate_;
   std::vector<std::uint16_t> used_at_start_;
 };
+
+// The rings of the first pair.
+constexpr std::uint32_t into = 0, out_of = 1;
 
 constexpr std::uint16_t next = virtqueue::Descriptor::next_flag;
 constexpr std::uint16_t writable = virtqueue::Descriptor::write_flag;

@@ -19,6 +19,13 @@ const Attacks& all_attacks() {
     add_rewriting_attacks(all);
     add_flood_attacks(all);
     add_shrinking_attacks(all);
+    add_burst_attacks(all);
+    add_burst_meeting_attacks(all);
+    add_closing_attacks(all);
+    add_odd_descriptor_attacks(all);
+    add_neighbour_attacks(all);
+    add_proxy_attacks(all);
+    add_waiter_attacks(all);
     return all;
   }();
   return attacks;

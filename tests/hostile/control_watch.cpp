@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "tests/hostile/process_facts.hpp"
-#include "tests/hostile/sanitized.hpp"
 
 namespace vhostx::hostile {
 
@@ -19,9 +18,6 @@ using protocol::FrontEndRequest;
 namespace {
 constexpr std::chrono::milliseconds pause{3};
 }  // namespace
-
-// Sanitizers and -O0 make the control thread's own work several times as long.
-std::chrono::milliseconds ControlWatch::limit() noexcept { return std::chrono::milliseconds(sanitized ? 500 : 100); }
 
 ControlWatch::ControlWatch(tools::probe::Link& link, pid_t back_end)
     : link_(link), back_end_(back_end), control_thread_(thread_named(back_end, "vhostx-control")) {

@@ -29,9 +29,6 @@ class ControlWatch {
   };
   Finding take_finding();
 
-  /// The longest that an answer may take.
-  static std::chrono::milliseconds limit() noexcept;
-
  private:
   void run();
   void ask();

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <poll.h>
+#include <unistd.h>
+#include <utility>
 
 #include "tests/hostile/back_end.hpp"
 
@@ -11,20 +13,27 @@ namespace vhostx::hostile {
 
 using tools::probe::Decided;
 
-HonestGuest::HonestGuest(const tools::probe::Subject& subject, const tools::probe::GuestPlan& plan)
-    : guest_(subject, plan) {
+HonestGuest::HonestGuest(const tools::probe::Subject& subject, const tools::probe::GuestPlan& plan,
+                         OnArrival on_arrival)
+    : guest_(subject, plan), on_arrival_(std::move(on_arrival)) {
   guest_.start();
   thread_ = std::thread([this] { pump(); });
+  thread_id_.wait(0);
 }
 
 HonestGuest::~HonestGuest() {
   stopping_ = true;
-  guest_.receive().kick();  // harmless; the thread looks up by itself
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(guest_.receive().call_fd(), &one, sizeof one) ==
+                    sizeof one);  // so that the thread looks up
   thread_.join();
 }
 
 void HonestGuest::pump() {
-  constexpr int look_up_ms = 20;
+  // A thread that wakes for nothing stands in the scheduler's queue for nothing, which would excuse others.
+  constexpr int look_up_ms = 500;
+  thread_id_ = ::gettid();
+  thread_id_.notify_one();
   while (!stopping_) {
     pollfd call{guest_.receive().call_fd(), POLLIN, 0};
     ::poll(&call, 1, look_up_ms);
@@ -42,34 +51,42 @@ void HonestGuest::take_all() try {
       continue;
     }
     ++arrivals_.seen[number];
+    arrival_count_ = arrivals_.seen.size();
     if (number < highest_) ++arrivals_.reordered;
     highest_ = std::max(highest_, number);
+    if (on_arrival_) on_arrival_(number);
   }
 } catch (const Decided& decided) {
   arrivals_.fault = decided.verdict.seen;
 }
 
-unsigned HonestGuest::send_locked(unsigned count) {
+unsigned HonestGuest::send_locked(unsigned count, bool to_all) {
   guest_.take_sent();
   const unsigned room = guest_.transmit().chain_count() - guest_.transmit().outstanding();
   const unsigned now = std::min(room, count);
-  guest_.send(now);
+  guest_.send(now, 0, to_all);
   sent_ += now;
   return now;
 }
 
-unsigned HonestGuest::send(unsigned count) {
+unsigned HonestGuest::send(unsigned count, bool to_all) {
   const std::lock_guard lock(mutex_);
-  return send_locked(count);
+  return send_locked(count, to_all);
 }
 
-bool HonestGuest::send_all(unsigned count) {
+bool HonestGuest::send_all(unsigned count, bool to_all) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (count != 0 && std::chrono::steady_clock::now() < end) {
-    count -= send(count);
+    count -= send(count, to_all);
     if (count != 0) std::this_thread::sleep_for(std::chrono::microseconds(200));  // shared memory has no event
   }
   return count == 0;
+}
+
+void HonestGuest::post_at_most(unsigned buffers) {
+  const std::lock_guard lock(mutex_);
+  guest_.post_at_most(buffers);
+  guest_.post_receive();
 }
 
 HonestGuest::Arrivals HonestGuest::arrivals() const {
@@ -80,6 +97,7 @@ HonestGuest::Arrivals HonestGuest::arrivals() const {
 void HonestGuest::forget_arrivals() {
   const std::lock_guard lock(mutex_);
   arrivals_ = {};
+  arrival_count_ = 0;
   highest_ = -1;
 }
 

@@ -2,6 +2,9 @@
 #include "tests/hostile/process_facts.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <unistd.h>
@@ -47,13 +50,23 @@ ProcessFacts facts_of(pid_t pid) {
   return facts;
 }
 
-pid_t thread_named(pid_t pid, const std::string& name) {
+std::vector<pid_t> threads_of(pid_t pid) {
+  std::vector<pid_t> threads;
   std::error_code gone;
-  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid), gone)) {
-    std::string comm;
-    std::ifstream(task.path() / "comm") >> comm;
-    if (comm == name) return std::stoi(task.path().filename());
-  }
+  for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", pid), gone))
+    threads.push_back(std::stoi(task.path().filename()));
+  return threads;
+}
+
+std::string name_of_thread(pid_t pid, pid_t tid) {
+  std::string name;
+  std::ifstream(fmt::format("/proc/{}/task/{}/comm", pid, tid)) >> name;
+  return name;
+}
+
+pid_t thread_named(pid_t pid, const std::string& name) {
+  for (const pid_t thread : threads_of(pid))
+    if (name_of_thread(pid, thread) == name) return thread;
   return 0;
 }
 
@@ -62,6 +75,21 @@ std::chrono::nanoseconds time_in_queue(pid_t pid, pid_t tid) {
   std::int64_t ran = 0, waited = 0;
   file >> ran >> waited;
   return std::chrono::nanoseconds(waited);
+}
+
+void QueueTime::add(pid_t pid, pid_t tid) {
+  files_.emplace_back(::open(fmt::format("/proc/{}/task/{}/schedstat", pid, tid).c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+std::chrono::nanoseconds QueueTime::total() const {
+  std::int64_t sum = 0;
+  for (const UniqueFd& file : files_) {
+    std::array<char, 128> text{};
+    long long ran = 0, waited = 0;
+    if (::pread(file.get(), text.data(), text.size() - 1, 0) <= 0) continue;
+    if (std::sscanf(text.data(), "%lld %lld", &ran, &waited) == 2) sum += waited;
+  }
+  return std::chrono::nanoseconds(sum);
 }
 
 std::chrono::nanoseconds time_stolen() {

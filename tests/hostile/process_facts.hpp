@@ -6,8 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
+
+#include "base/unique_fd.hpp"
 
 namespace vhostx::hostile {
 
@@ -24,6 +27,10 @@ struct ProcessFacts {
 
 ProcessFacts facts_of(pid_t pid);
 
+/// All its threads.
+std::vector<pid_t> threads_of(pid_t pid);
+std::string name_of_thread(pid_t pid, pid_t tid);
+
 /// The thread of the process that has this name; 0: none.
 pid_t thread_named(pid_t pid, const std::string& name);
 
@@ -32,5 +39,15 @@ pid_t thread_named(pid_t pid, const std::string& name);
 std::chrono::nanoseconds time_in_queue(pid_t pid, pid_t tid);
 /// What the hypervisor took from all CPUs of this machine.
 std::chrono::nanoseconds time_stolen();
+
+/// What time_in_queue() says of several threads together, read often: their files stay open.
+class QueueTime {
+ public:
+  void add(pid_t pid, pid_t tid);
+  std::chrono::nanoseconds total() const;
+
+ private:
+  std::vector<UniqueFd> files_;
+};
 
 }  // namespace vhostx::hostile

@@ -157,6 +157,7 @@ Finding make_attack(Stage& stage, const Attack& attack, bool others_only) {
   const Complaints after = stage.aftermath(attack.port);
   finding.complaints.insert(finding.complaints.end(), after.begin(), after.end());
   finding.longest_answer = stage.victims().figures().longest_answer;
+  finding.longest_frame = stage.victims().figures().longest_frame;
   finding.victim_frames = stage.victims().figures().frames;
   finding.took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
   return finding;

@@ -16,6 +16,7 @@ struct Finding {
   Complaints complaints;  ///< Empty: all is well.
   std::chrono::milliseconds took{};
   std::chrono::nanoseconds longest_answer{};  ///< To the victim's control messages.
+  std::chrono::nanoseconds longest_frame{};   ///< From one victim to the other.
   unsigned victim_frames = 0;
 };
 

@@ -18,6 +18,7 @@
 namespace vhostx::hostile {
 namespace {
 
+using namespace std::chrono_literals;
 using Chosen = std::vector<const Attack*>;
 
 const char* to_string(Expected::Kind kind) {
@@ -64,9 +65,10 @@ class Report {
     ++(well ? well_ : failed_);
     if (!well) failures_.push_back(finding.attack->name);
     longest_answer_ = std::max(longest_answer_, finding.longest_answer);
+    longest_frame_ = std::max(longest_frame_, finding.longest_frame);
     victim_frames_ += finding.victim_frames;
-    fmt::print("{} {:<50} {:>5} ms  {}\n", well ? "ok    " : "FAILED", finding.attack->name, finding.took.count(),
-               finding.seen);
+    fmt::print("{} {:<50} {:>5} ms  {:>3} {:>3}  {}\n", well ? "ok    " : "FAILED", finding.attack->name,
+               finding.took.count(), finding.longest_frame / 1ms, finding.longest_answer / 1ms, finding.seen);
     for (const auto& complaint : finding.complaints) fmt::print("       {}\n", complaint);
     std::fflush(stdout);
   }
@@ -80,9 +82,10 @@ class Report {
     for (const auto& complaint : complaints) fmt::print("       {}\n", complaint);
   }
   int summary() const {
-    using std::chrono::duration_cast;
-    fmt::print("{} as expected, {} failed; victims: {} frames, the longest answer to a control message {} us\n", well_,
-               failed_, victim_frames_, duration_cast<std::chrono::microseconds>(longest_answer_).count());
+    fmt::print(
+        "{} as expected, {} failed; victims: {} frames, the longest on its way for {} us, the longest answer to "
+        "a control message {} us\n",
+        well_, failed_, victim_frames_, longest_frame_ / 1us, longest_answer_ / 1us);
     for (const auto& name : failures_) fmt::print("failed: {}\n", name);
     return failed_ == 0 ? 0 : 1;
   }
@@ -91,7 +94,7 @@ class Report {
   std::mutex mutex_;
   unsigned well_ = 0, failed_ = 0;
   std::uint64_t victim_frames_ = 0;
-  std::chrono::nanoseconds longest_answer_{};
+  std::chrono::nanoseconds longest_answer_{}, longest_frame_{};
   std::vector<std::string> failures_;
 };
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "tests/hostile/back_end.hpp"
+#include "tests/hostile/sanitized.hpp"
 
 namespace vhostx::hostile {
 
@@ -33,7 +34,13 @@ std::string said(const HonestGuest::Arrivals& arrivals, std::uint32_t first, std
 }  // namespace
 
 Victims::Victims(const tools::probe::Subject& first, const tools::probe::Subject& second, pid_t back_end)
-    : first_(first, victim_plan()), second_(second, victim_plan()), watch_(first_.link(), back_end) {}
+    : frames_(back_end),
+      first_(first, victim_plan(), [this](std::int64_t number) { frames_.arrived(1, number); }),
+      second_(second, victim_plan(), [this](std::int64_t number) { frames_.arrived(0, number); }),
+      watch_(first_.link(), back_end) {
+  frames_.add_receiver(0, second_.thread_id());
+  frames_.add_receiver(1, first_.thread_id());
+}
 
 Victims::~Victims() { pause(); }
 
@@ -47,10 +54,15 @@ void Victims::pause() {
   if (sender_.joinable()) sender_.join();
 }
 
+void Victims::send_one(std::size_t way, HonestGuest& from) {
+  frames_.send(way, from.next_number(), [&from] { from.send(1); });
+}
+
 void Victims::send() {
+  frames_.begin_sending();
   while (sending_) {
-    first_.send(1);
-    second_.send(1);
+    send_one(0, first_);
+    send_one(1, second_);
     std::this_thread::sleep_for(pace);
   }
 }
@@ -58,15 +70,28 @@ void Victims::send() {
 void Victims::settle(Way& way, std::vector<std::string>& complaints) {
   const std::uint32_t count = way.from.next_number() - way.first;
   const auto end = Clock::now() + patience;
-  HonestGuest::Arrivals arrivals = way.to.arrivals();
-  while (arrivals.seen.size() < count && Clock::now() < end) {
+  while (way.to.arrival_count() < count && Clock::now() < end)  // which holds up nobody
     std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the other guest's thread takes what arrives
-    arrivals = way.to.arrivals();
-  }
-  if (const auto what = said(arrivals, way.first, count); !what.empty()) complaints.push_back("victim: " + what);
+  if (const auto what = said(way.to.arrivals(), way.first, count); !what.empty())
+    complaints.push_back("victim: " + what);
   way.to.forget_arrivals();
   way.first = way.from.next_number();
   figures_.frames += count;
+}
+
+void Victims::judge_times(std::vector<std::string>& complaints) {
+  using std::chrono::duration_cast, std::chrono::milliseconds;
+  const auto control = watch_.take_finding();
+  figures_.longest_answer = control.longest;
+  figures_.longest_frame = frames_.take_longest();
+  if (!control.failure.empty())
+    complaints.push_back("victim: a control message was not answered: " + control.failure);
+  else if (control.longest > delay_max)
+    complaints.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
+                                     duration_cast<milliseconds>(control.longest).count(), delay_max.count()));
+  if (figures_.longest_frame > delay_max)
+    complaints.push_back(fmt::format("victim: a frame arrived after {} ms, {} expected at most",
+                                     duration_cast<milliseconds>(figures_.longest_frame).count(), delay_max.count()));
 }
 
 std::vector<std::string> Victims::complaints() {
@@ -75,14 +100,7 @@ std::vector<std::string> Victims::complaints() {
   figures_ = {};
   settle(there_, complaints);
   settle(back_, complaints);
-  const auto control = watch_.take_finding();
-  figures_.longest_answer = control.longest;
-  if (!control.failure.empty())
-    complaints.push_back("victim: a control message was not answered: " + control.failure);
-  else if (control.longest > ControlWatch::limit())
-    complaints.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
-                                     std::chrono::duration_cast<std::chrono::milliseconds>(control.longest).count(),
-                                     ControlWatch::limit().count()));
+  judge_times(complaints);
   return complaints;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/hostile/control_watch.hpp"
+#include "tests/hostile/frame_watch.hpp"
 #include "tests/hostile/honest_guest.hpp"
 
 namespace vhostx::hostile {
@@ -27,9 +28,10 @@ class Victims {
   /// Traffic goes on.
   void resume();
 
-  /// Of the last complaints(): frames both ways, and the longest answer.
+  /// Of the last complaints(): frames both ways, the longest that one travelled, and the longest answer.
   struct Figures {
     unsigned frames = 0;
+    std::chrono::nanoseconds longest_frame{};
     std::chrono::nanoseconds longest_answer{};
   };
   const Figures& figures() const noexcept { return figures_; }
@@ -43,9 +45,12 @@ class Victims {
   };
 
   void send();
+  void send_one(std::size_t way, HonestGuest& from);
+  void judge_times(std::vector<std::string>& complaints);
   void pause();
   void settle(Way& way, std::vector<std::string>& complaints);
 
+  FrameWatch frames_;
   HonestGuest first_, second_;
   Way there_{first_, second_}, back_{second_, first_};
   Figures figures_;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Too much of what is legal, and too little: peers that send without end, and peers that never read.
-#include <cerrno>
-#include <poll.h>
-
-#include <sys/socket.h>
-
-#include "tests/hostile/attacks/make.hpp"
+#include "tests/hostile/attacks/lingering.hpp"
 
 namespace vhostx::hostile {
 
@@ -13,41 +8,25 @@ using namespace protocol;
 
 namespace {
 
-/// Sends until the back-end takes no more: it has stopped reading from a peer that does not read. How many went.
-unsigned send_until_full(Attacker& attacker, const Message& message) {
-  constexpr int it_has_stopped_ms = 200;
-  const auto text = encode(message);
-  const int fd = attacker.link().fd();
-  for (unsigned sent = 0; sent < 100'000;) {
-    if (::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL) == static_cast<ssize_t>(text.size())) {
-      ++sent;
-      continue;
-    }
-    pollfd writable_again{fd, POLLOUT, 0};
-    if (errno != EAGAIN || ::poll(&writable_again, 1, it_has_stopped_ms) == 0) return sent;
-  }
-  throw tools::probe::Decided{tools::probe::failed("100000 requests were taken from a peer that reads no answer")};
-}
-
 void add_peers_that_do_not_read(Group& group) {
   group.add("reads-no-answer-for-a-long-time", harmless(), [](Attacker& attacker) {
     attacker.guest();
-    for (unsigned left = send_until_full(attacker, make_request(Request::get_features)); left != 0; --left)
+    for (unsigned left = send_until_full(attacker.link().fd(), make_request(Request::get_features)); left != 0; --left)
       tools::probe::need(attacker.link().receive_reply(), "an answer that waited");
   });
   group.add("reads-no-answer-and-leaves", survived(), [](Attacker& attacker) {
     attacker.guest();
-    send_until_full(attacker, make_request(Request::get_features));
+    send_until_full(attacker.link().fd(), make_request(Request::get_features));
     attacker.leave();
   });
   group.add("reads-no-acknowledgement-of-refusals", survived(), [](Attacker& attacker) {
     attacker.guest();
-    send_until_full(attacker, tools::probe::asking(unknown_request(99)));
+    send_until_full(attacker.link().fd(), tools::probe::asking(unknown_request(99)));
     attacker.leave();
   });
   group.add("never-answers-and-asks-to-stop-rings", survived(), [](Attacker& attacker) {
     attacker.running();
-    send_until_full(attacker, ring_state(Request::get_vring_base, 1, 0));
+    send_until_full(attacker.link().fd(), ring_state(Request::get_vring_base, 1, 0));
     attacker.leave();
   });
 }

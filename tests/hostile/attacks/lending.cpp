@@ -15,12 +15,12 @@ using namespace protocol;
 namespace {
 
 constexpr std::uint32_t lender = 1;
-constexpr std::uint32_t large = 12 + 1500;
+constexpr std::uint32_t large_packet = 12 + 1500;
 const GuestPlan large_buffers{.transmit_bytes = 2048};
 const GuestPlan large_buffers_and_slots{.protocol = {P::configure_mem_slots}, .transmit_bytes = 2048};
 
 /// So many packets of this size, one a descriptor, beginning at descriptor 0.
-void show_large(Attacker& attacker, std::uint16_t count, std::uint32_t bytes = large) {
+void show_large(Attacker& attacker, std::uint16_t count, std::uint32_t bytes = large_packet) {
   std::vector<std::uint16_t> heads;
   for (std::uint16_t i = 0; i < count; ++i) {
     attacker.descriptor(lender, i) = {attacker.guest_address(attacker.guest().transmit().buffer(i)), bytes, 0, 0};
@@ -105,7 +105,7 @@ void add_buffers_of_loans(LendingGroup& group) {
   group.add("the-used-ring-is-lent", survived(), [](Attacker& attacker) {
     attacker.running(large_buffers);
     const std::uint64_t used = attacker.guest_address(attacker.used(lender));
-    for (std::uint16_t i = 0; i < 32; ++i) attacker.descriptor(lender, i) = {used, large, 0, 0};
+    for (std::uint16_t i = 0; i < 32; ++i) attacker.descriptor(lender, i) = {used, large_packet, 0, 0};
     for (std::uint16_t i = 0; i < 32; ++i) attacker.show(lender, {i});
   });
   group.add("64-kib-in-pieces-of-1024", harmless(), [](Attacker& attacker) {
@@ -120,7 +120,7 @@ void add_buffers_of_loans(LendingGroup& group) {
   });
   group.add("over-the-last-byte-of-memory", broken("outside_memory"), [](Attacker& attacker) {
     const MemoryRegion its = attacker.running(large_buffers).memory().description(0);
-    attacker.descriptor(lender, 0) = {its.guest_address + its.size - large + 1, large, 0, 0};
+    attacker.descriptor(lender, 0) = {its.guest_address + its.size - large_packet + 1, large_packet, 0, 0};
     attacker.show(lender, {0});
   });
   group.add("buffers-rewritten-while-they-are-lent", harmless(), [](Attacker& attacker) {

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "tests/hostile/attacks/make.hpp"
+#include "tests/hostile/attacks/extra_memory.hpp"
 
 namespace vhostx::hostile {
 
@@ -12,8 +12,6 @@ using namespace protocol;
 namespace {
 
 constexpr const char* reason = "was shrunk";
-constexpr std::uint32_t into = 0, out_of = 1;
-constexpr std::uint64_t extra_guest = std::uint64_t{1} << 40;
 constexpr std::size_t extra_bytes = std::size_t{1} << 20;
 const GuestPlan with_slots{.features = {V::indirect_desc}, .protocol = {P::configure_mem_slots}};
 

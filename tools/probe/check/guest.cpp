@@ -114,7 +114,7 @@ void Guest::restart(std::uint32_t vring, std::uint32_t base) {
 
 void Guest::post_receive(unsigned pair) {
   DriverRing& ring = receive(pair);
-  for (std::uint16_t chain = 0; chain < ring.chain_count(); ++chain)
+  for (std::uint16_t chain = 0; chain < ring.chain_count() && ring.outstanding() < posted_max_; ++chain)
     if (!ring.is_out(chain)) ring.post(chain, ring.options().buffer_bytes);
   ring.publish();
   ring.notify();

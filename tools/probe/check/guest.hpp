@@ -63,8 +63,10 @@ class Guest {
   void restart(std::uint32_t vring, std::uint32_t base);
 
   // ---- the driver
-  /// Posts all receive buffers that are not out.
+  /// Posts all receive buffers that are not out, or as many as post_at_most() leaves.
   void post_receive(unsigned pair = 0);
+  /// Receive buffers that are out at a time from now on; those that are out stay.
+  void post_at_most(unsigned buffers) noexcept { posted_max_ = buffers; }
   /// Posts `count` frames and shows them; kicks as the device wishes.
   void send(unsigned count = 1, unsigned pair = 0, bool to_all = false);
   /// All that was sent has been used, once each; the number of used entries taken. Else failed: "<what>: ...".
@@ -103,6 +105,7 @@ class Guest {
   std::uint32_t header_bytes_ = 12;
   std::optional<SharedMemory> memory_;
   std::vector<DriverRing> rings_;
+  unsigned posted_max_ = 1U << 16;
   std::uint32_t next_number_ = 1;
 };
 
