@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the data thread tells the control thread: broken rings, in-band calls; and what the control thread tells it.
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -67,18 +68,19 @@ TEST_F(DataEvents, CallsThatTakeLongAreMadeByAThreadOfTheirOwn) {
 
 TEST_F(DataEvents, APacketThatIsLeftHasAReason) {
   Vring& to_guest = fixture.port->to_guest();
-  rte_mbuf* packet = make_packet(test_pool(), pattern(3000));
+  rte_mbuf* packet = rte_pktmbuf_alloc(test_pool());
+  std::memset(rte_pktmbuf_append(packet, 1000), 1, 1000);
   EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
   EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::not_running);
   machine.bring_up();
   await_start();
   EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
   EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::no_buffers);
-  machine.ring(0).driver.chain().writable(2048).publish();
+  machine.ring(0).driver.chain().writable(600).publish();
   EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 0);
   EXPECT_EQ(to_guest.enqueue_end(), EnqueueEnd::few_buffers);
   EXPECT_EQ(to_guest.stats()[VringCounter::stall_few_buffers], 1U);
-  machine.ring(0).driver.chain().writable(2048).publish();
+  machine.ring(0).driver.chain().writable(600).publish();
   EXPECT_EQ(to_guest.enqueue_burst(&packet, 1), 1);
   machine.enable(0, false);
   machine.sync();
