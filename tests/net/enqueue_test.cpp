@@ -157,6 +157,7 @@ Bytes tcp_in_250_segments() {
 }
 
 TEST_P(Enqueue, SegmentsForWhichTooFewBuffersArePosted) {
+  if (transferring()) GTEST_SKIP() << "a transfer takes requests from net headers, not from mbufs";
   RingFixture ring(features(), 256);
   ring.transferring = transferring();
   for (int i = 0; i < 230; ++i) ring.driver.chain().writable(256).publish();
