@@ -22,8 +22,9 @@ constexpr unsigned frames_to_try = 8;
 /// What the heap may have grown by, over all attacks on one process: a leak of a few KiB an attack shows in the run
 /// that has all of them in one process, of one more in any. Sanitizers keep freed blocks, and memory about memory.
 constexpr std::uint64_t heap_growth_max_kib = (sanitized ? 128 : 24) * 1024;
-/// Mappings of the allocator's own: a thread's heap that was divided, a large block.
-constexpr std::size_t mappings_growth_max = 12;
+/// Mappings of the C library's own: a thread's heap that was divided, a large block, stacks of threads that have ended
+/// (two each, which it keeps for the next ones: those that release what was held up, a port's for slow signals).
+constexpr std::size_t mappings_growth_max = 48;
 
 void start_over(Complaints& to, const Complaints& from) { to.insert(to.end(), from.begin(), from.end()); }
 

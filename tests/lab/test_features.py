@@ -52,10 +52,18 @@ class Monitor:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(60)
-        self.socket.connect(path)
+        wait_until(lambda: self.connects(path), "QEMU listens for QMP")
         self.lines = self.socket.makefile("r")
         self.lines.readline()  # its greeting
         self.run("qmp_capabilities")
+
+    def connects(self, path):
+        """False between QEMU's bind() and its listen()."""
+        try:
+            self.socket.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
 
     def run(self, command, **arguments):
         self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
