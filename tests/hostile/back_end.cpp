@@ -86,11 +86,16 @@ Statistics statistics_of(const Json& line) {
 BackEnd::BackEnd(const std::string& program) : folder_(make_folder()) {
   for (std::size_t i = 0; i < socket_count; ++i) paths_[i] = folder_ + "/" + names[i];
   launch(program);
-  if (!wait_event(0, [](const BackEndEvent& event) { return event.name == "ready"; }))
-    throw std::runtime_error("the back-end did not start: " + log_since(0));
+  const auto ready = [](const BackEndEvent& event) { return event.name == "ready"; };
+  if (wait_event(0, ready, patience * 3)) return;
+  const std::string why = lives() ? "it is not ready yet" : fmt::format("wait status {:#x}", status_);
+  clean_up();
+  throw std::runtime_error(fmt::format("the back-end did not start: {}: {}", why, log_since(0)));
 }
 
-BackEnd::~BackEnd() {
+BackEnd::~BackEnd() { clean_up(); }
+
+void BackEnd::clean_up() {
   if (!reaped_ && pid_ > 0) {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, &status_, 0);

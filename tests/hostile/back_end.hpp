@@ -74,6 +74,7 @@ class BackEnd {
 
  private:
   void launch(const std::string& program);
+  void clean_up();
   void listen(int output, int errors);
   void take_line(const std::string& line);
   bool wait(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds timeout,

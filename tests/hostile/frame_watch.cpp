@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A frame within 100 ms is a promise about the back-end, not about the machine. So time is taken off in which a thread
-// that the frame goes through stood in the scheduler's queue: the back-end's workers, the receiver, and the sender
-// while it sends (it then holds the lock of a guest that may be the receiver of another frame). No other thread's: on a
-// busy machine all wait at the same time, and their sum would excuse anything. So is what the hypervisor took, and what
-// the machine stood still without counting it anywhere: a thread that sleeps a millisecond, and neither waits for a CPU
-// nor wakes, shows that.
+// that the frame goes through stood in the scheduler's queue: the back-end's workers, the receivers, both of which hold
+// locks that the sender waits for, and the sender while it sends, as it then holds those of the receivers. No other
+// thread's: on a busy machine all wait at the same time, and their sum would excuse anything. So is what the hypervisor
+// took. That a thread which sleeps wakes late is no excuse: the back-end holds up a whole CPU when the kernel walks the
+// waiters of an eventfd for it.
 #include "tests/hostile/frame_watch.hpp"
 
 #include <algorithm>
@@ -34,22 +34,22 @@ QueueTime workers_of(pid_t back_end) {
 
 }  // namespace
 
-FrameWatch::FrameWatch(pid_t back_end) : own_pid_(::getpid()), workers_(workers_of(back_end)) {}
+FrameWatch::FrameWatch(pid_t back_end) : own_pid_(::getpid()), threads_(workers_of(back_end)) {}
 
 void FrameWatch::begin_sending() { sender_ = ::gettid(); }
 
 /// With the mutex.
-std::chrono::nanoseconds FrameWatch::not_its_fault(std::size_t way) const {
+std::chrono::nanoseconds FrameWatch::not_its_fault() const {
   auto sender = queued_in_sends_;
   if (send_began_.count() >= 0) sender += sender_in_queue() - send_began_;
-  return workers_.total() + receivers_[way].total() + sender + time_stolen();
+  return threads_.total() + sender + time_stolen();
 }
 
 void FrameWatch::send(std::size_t way, std::int64_t number, const std::function<void()>& send) {
   {
     const std::lock_guard lock(mutex_);
     send_began_ = sender_in_queue();
-    const auto excused = not_its_fault(way);
+    const auto excused = not_its_fault();
     under_way_[way][number] = {Clock::now(), excused};
   }
   send();
@@ -63,7 +63,7 @@ void FrameWatch::arrived(std::size_t way, std::int64_t number) {
   const auto found = under_way_[way].find(number);
   if (found == under_way_[way].end()) return;  // a second time, which others complain of
   std::chrono::nanoseconds took = now - found->second.at;
-  if (took > short_enough) took -= not_its_fault(way) - found->second.excused;
+  if (took > short_enough) took -= not_its_fault() - found->second.excused;
   longest_ = std::max(longest_, took);
   under_way_[way].erase(found);
 }

@@ -20,11 +20,11 @@ class FrameWatch {
  public:
   explicit FrameWatch(pid_t back_end);
 
-  /// The thread of this process that takes what comes this way, 0 or 1. Before any is sent.
-  void add_receiver(std::size_t way, pid_t tid) { receivers_[way].add(own_pid_, tid); }
+  /// A thread of this process that takes what arrives. Before anything is sent.
+  void add_receiver(pid_t tid) { threads_.add(own_pid_, tid); }
   /// Of the thread that sends from now on; by itself.
   void begin_sending();
-  /// Calls `send`, which sends this frame. Numbers are of each way.
+  /// Calls `send`, which sends this frame. `way` is 0 or 1; numbers are of each.
   void send(std::size_t way, std::int64_t number, const std::function<void()>& send);
   void arrived(std::size_t way, std::int64_t number);
 
@@ -37,13 +37,12 @@ class FrameWatch {
     std::chrono::nanoseconds excused;  ///< At that time.
   };
 
-  std::chrono::nanoseconds not_its_fault(std::size_t way) const;
+  std::chrono::nanoseconds not_its_fault() const;
   std::chrono::nanoseconds sender_in_queue() const { return time_in_queue(own_pid_, sender_); }
 
   pid_t own_pid_;
   std::atomic<pid_t> sender_{0};
-  QueueTime workers_;
-  std::array<QueueTime, 2> receivers_;
+  QueueTime threads_;  ///< The back-end's workers and the receivers.
   mutable std::mutex mutex_;
   std::chrono::nanoseconds queued_in_sends_{};  ///< The sender, while it sent.
   std::chrono::nanoseconds send_began_{-1};     ///< Its time in the queue when the current send began; -1: none is.

@@ -38,8 +38,7 @@ Victims::Victims(const tools::probe::Subject& first, const tools::probe::Subject
       first_(first, victim_plan(), [this](std::int64_t number) { frames_.arrived(1, number); }),
       second_(second, victim_plan(), [this](std::int64_t number) { frames_.arrived(0, number); }),
       watch_(first_.link(), back_end) {
-  frames_.add_receiver(0, second_.thread_id());
-  frames_.add_receiver(1, first_.thread_id());
+  for (const HonestGuest* guest : {&first_, &second_}) frames_.add_receiver(guest->thread_id());
 }
 
 Victims::~Victims() { pause(); }
