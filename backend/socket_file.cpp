@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "backend/unix_socket.hpp"
@@ -45,6 +46,7 @@ Result<void> remove_stale_socket(const std::string& path, Releases* releases) {
   auto probe = make_unix_socket(releases);
   if (!probe) return std::move(probe).error();
   const int error = connect_unix(probe->get(), path);
+  ::shutdown(probe->get(), SHUT_RDWR);  // closed it is later: whoever listens there is to see at once that nobody came
   if (error == 0 || error == EAGAIN) return make_error(ErrorCode::busy, "somebody listens on '{}'", path);
   if (error != ECONNREFUSED && error != ENOENT) return make_system_error(error, "the socket '{}' that is there", path);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)

@@ -16,15 +16,15 @@ namespace vhostx::virtqueue {
 
 /// A ring's private position. Belongs to the data thread; the control thread looks at it only while the gate is shut.
 struct VringCursor {
-  std::uint16_t avail_next = 0;      ///< Next avail entry to look at; what GET_VRING_BASE answers.
-  std::uint16_t used_next = 0;       ///< Next used entry to write.
-  std::uint16_t used_signalled = 0;  ///< used_next at the last notification decision (EVENT_IDX).
-  bool signalled_valid = false;      ///< False after a start: the first decision is to call.
-  bool notifications = false;        ///< Whether the driver shall kick.
-  std::uint8_t bad_heads = 0;        ///< Heads out of range seen so far.
+  std::uint16_t avail_next = 0;                     ///< Next avail entry to look at; what GET_VRING_BASE answers.
+  std::uint16_t used_next = 0;                      ///< Next used entry to write.
+  std::uint16_t used_signalled = 0;                 ///< used_next at the last notification decision (EVENT_IDX).
+  bool signalled_valid = false;                     ///< False after a start: the first decision is to call.
+  bool notifications = false;                       ///< Whether the driver shall kick.
+  std::uint8_t bad_heads = 0;                       ///< Heads out of range seen so far.
   EnqueueEnd enqueue_end = EnqueueEnd::no_buffers;  ///< Of the last burst to the guest that left packets.
-  VringFault fault;                  ///< Why the ring is broken.
-  std::uint64_t hint_serial = 0;     ///< The snapshot that `hint` belongs to.
+  VringFault fault;                                 ///< Why the ring is broken.
+  std::uint64_t hint_serial = 0;                    ///< The snapshot that `hint` belongs to.
   memory::GuestMemory::Hint hint;
   WalkMeter meter;  ///< What its chains have cost.
 };

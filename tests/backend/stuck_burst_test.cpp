@@ -32,7 +32,12 @@ class Log {
 };
 
 struct StuckBurst : ::testing::Test {
-  StuckBurst() : fixture((start_eal(), [](PortOptions&) {}), log.options()), machine(fixture.options.socket_path) {
+  // The library waits for the burst for 5 s of its own sleeps: longer on a machine that is busy.
+  static constexpr std::chrono::seconds patience_of_peer{120};
+
+  StuckBurst()
+      : fixture((start_eal(), [](PortOptions&) {}), log.options()),
+        machine(must(FakeFrontEnd::connect(fixture.options.socket_path, patience_of_peer))) {
     machine.bring_up();
     for (int i = 0; i < 2; ++i) fixture.events.until<VringStarted>();
     transmit(machine, 2);

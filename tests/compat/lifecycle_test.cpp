@@ -125,7 +125,7 @@ TEST(RteVhostLifecycle, ADriverThatWasResetIsNotReady) {
   FakeMachine machine(application.path());
   prepare(machine, usual_protocol_features);
   EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{driver_ok}), 0u);
-  EXPECT_EQ(machine.status_of(protocol::make_request(FrontEndRequest::reset_device, true)), 0u);
+  EXPECT_EQ(machine.status_of(FrontEndRequest::set_status, protocol::U64{0}), 0u);
   machine.negotiate();
   expect_to_wait_for_the_driver(application, machine);
 }

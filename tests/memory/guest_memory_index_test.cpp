@@ -23,15 +23,12 @@ struct Place {
 using Places = std::vector<Place>;
 
 std::shared_ptr<const GuestMemory> map(const Places& places) {
-  std::uint64_t largest = 1;
-  for (const auto& place : places) largest = std::max(largest, place.size);
-  UniqueFd file(::memfd_create("sparse", MFD_CLOEXEC));  // one for all: nobody looks at the bytes
-  EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(largest)), 0);
   std::vector<std::shared_ptr<const MappedRegion>> regions;
   std::uint64_t front_end = 0x1000;
   for (const auto& [guest, size] : places) {
-    auto region =
-        MappedRegion::map({.guest = {guest}, .front_end = {front_end}, .size = size}, UniqueFd(::dup(file.get())));
+    UniqueFd file(::memfd_create("sparse", MFD_CLOEXEC));  // nobody looks at the bytes
+    EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(size)), 0);
+    auto region = MappedRegion::map({.guest = {guest}, .front_end = {front_end}, .size = size}, std::move(file));
     EXPECT_TRUE(region) << region.error().message;
     regions.push_back(std::move(region).value());
     front_end += size;
