@@ -37,7 +37,7 @@ class TapPort final : public FrameDevice {
   VringStats received() const noexcept override { return values(received_); }
   VringStats sent() const noexcept override { return values(sent_); }
   LinkState link() const noexcept override { return link_status().link; }
-  struct LinkStatus {
+  struct alignas(8) LinkStatus {  // one word: clang asks for no library then
     LinkState link = LinkState::up;
     int error = 0;  ///< The errno that said so; 0: up.
   };
