@@ -2,6 +2,7 @@
 #include "backend/session.hpp"
 
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "backend/port_core.hpp"
@@ -19,7 +20,8 @@ using protocol::ReplyKind;
 
 namespace {
 constexpr unsigned refusals_logged_max = 32;
-}
+constexpr std::chrono::seconds releases_patience{5};  // of a thread that may have to wait for a processor
+}  // namespace
 
 Session::Session(PortCore& port, UniqueFd socket)
     : port_(port),
@@ -58,9 +60,8 @@ void Session::finish(const Header& request, Result<Reply> outcome) {
 
 // Each message may bring descriptors that take long to close: what comes next is read when they are fewer.
 void Session::wait_for_releases() {
-  constexpr std::chrono::seconds patience{1};
   channel_.pause();
-  releases_due_ = std::chrono::steady_clock::now() + patience;
+  releases_before_ = std::numeric_limits<std::uint32_t>::max();
   look_at_releases_in(std::chrono::milliseconds(0));
 }
 
@@ -71,10 +72,17 @@ void Session::look_at_releases_in(std::chrono::milliseconds pause) {
 void Session::look_at_releases() {
   constexpr std::chrono::milliseconds pause{5};
   if (!port_.is_crowded()) return waiting_ ? void() : channel_.resume();
-  if (std::chrono::steady_clock::now() < releases_due_) return look_at_releases_in(pause);
+  const auto now = std::chrono::steady_clock::now();
+  const std::uint32_t pending = port_.info().releases_pending;
+  if (pending < releases_before_) {  // none is added meanwhile, so that this comes to an end
+    releases_before_ = pending;
+    releases_due_ = now + releases_patience;
+  }
+  if (now < releases_due_) return look_at_releases_in(pause);
   port_.end_session(make_error(ErrorCode::limit,
-                               "{} descriptors and mappings that came wait to be released for 1 s, expected at most {}",
-                               port_.info().releases_pending, port_.pending_max()));
+                               "none of {} descriptors and mappings that came was released for {} s, expected at most "
+                               "{} to wait",
+                               pending, releases_patience.count(), port_.pending_max()));
 }
 
 bool Session::lingers() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include <vhostx/result.hpp>
@@ -61,6 +62,7 @@ class Session {
   std::chrono::steady_clock::time_point loans_due_;
   OneShotTimer loan_timer_;
   std::chrono::steady_clock::time_point releases_due_;
+  std::uint32_t releases_before_ = 0;  // pending, when last they were fewer
   OneShotTimer release_timer_;
   protocol::Channel channel_;
 };
