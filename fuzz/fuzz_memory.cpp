@@ -303,7 +303,7 @@ void change(Choices& choices, const Files& files, backend::MemoryTable& table, M
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Files files;
   Choices choices(data, size);
-  backend::MemoryTable table(limits, nullptr);
+  backend::MemoryTable table(limits, nullptr, nullptr);
   Model model;
   Translations old({}, nullptr);  // a table that somebody still uses
   for (int i = 0; i < 200 && !choices.empty(); ++i) {
