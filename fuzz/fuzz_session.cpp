@@ -24,6 +24,7 @@
 #include "protocol/codec.hpp"
 #include "protocol/socket_io.hpp"
 #include "tests/support/eal.hpp"
+#include "tests/support/slow_releases.hpp"
 
 using namespace vhostx;
 using namespace vhostx::fuzz;
@@ -219,6 +220,7 @@ void reset_memory(const World& world) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World world;
   if (size > 16384) return 0;
+  test::wait_for_releases();
   reset_memory(world);
   const int before = open_fds();
   {
@@ -234,6 +236,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.turn();
   require(!world.port->info().connected);
   for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) require(!world.port->vring(i).state().started);
+  test::wait_for_releases();
   require(open_fds() == before);
   return 0;
 }
