@@ -49,7 +49,8 @@ struct AvailWatch {
 /// may change between calls. Different vrings are independent. The other functions may be called from any thread. None
 /// but loans() and placement() allocates (but mbufs), locks, throws or logs; the only system call is the one that
 /// signals an eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band); the err
-/// eventfd and the control thread's, once, when a vring breaks.
+/// eventfd and the control thread's, once, when a vring breaks. (After a signal that took over 100 us the next one is
+/// measured, by two calls more.)
 ///
 /// A call ends, whatever the ring says. Chains that are not the common ones are walked descriptor by descriptor, and a
 /// call begins no further one when it has walked 32768 descriptors, or looked at 4096 pages (a page of more than 32 KiB
