@@ -3,7 +3,6 @@
 
 #include <cassert>
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <exception>
 #include <pthread.h>
@@ -15,28 +14,12 @@
 
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
+#include "base/signals_blocked.hpp"
 
 namespace vhostx::backend {
 namespace {
 
 constexpr std::size_t handlers_per_run = 256;
-
-/// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, fault);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 

@@ -2,7 +2,6 @@
 #include "base/release_pool.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <ctime>
 #include <limits>
 #include <new>
@@ -14,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/release_item.hpp"
+#include "base/signals_blocked.hpp"
 
 namespace vhostx {
 namespace {
@@ -21,23 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t stack_bytes = std::size_t{256} << 10;
-
-/// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, fault);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value, const timespec* timeout) noexcept {
   return ::syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);

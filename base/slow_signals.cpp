@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <ctime>
 #include <exception>
 #include <pthread.h>
@@ -18,6 +17,7 @@
 #include "base/error.hpp"
 #include "base/event_fd.hpp"
 #include "base/peer_signals.hpp"
+#include "base/signals_blocked.hpp"
 #include "base/ticks.hpp"
 
 namespace vhostx {
@@ -114,6 +114,7 @@ void SlowSignals::put(PeerEvent& event) noexcept {
 Result<void> SlowSignals::serve() noexcept {
   if (!thread_wanted_.exchange(false, std::memory_order_acquire)) return {};
   try {
+    const SignalsBlocked blocked;  // inherited by the thread
     std::thread([self = shared_from_this()] { self->run(); }).detach();
     return {};
   } catch (const std::exception&) {
@@ -139,9 +140,6 @@ void SlowSignals::close() noexcept {
 // ---- the thread ----
 
 void SlowSignals::run() noexcept {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // the application's signals are for its own threads
   ::pthread_setname_np(::pthread_self(), "vhostx-signals");
   while (make_all() || sleep_or_end()) {
   }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SignalsBlocked: while a thread of the library's own is started, which inherits the mask.
+#pragma once
+
+#include <csignal>
+
+namespace vhostx {
+
+/// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&all, fault);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace vhostx
