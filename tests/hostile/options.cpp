@@ -17,8 +17,6 @@ std::variant<Options, tools::EarlyExit> parse_options(const std::vector<std::str
       "--others-only", options.others_only,
       "Looks after everybody else, and not at what becomes of the attacker: for a program that says no reasons");
   app.add_option("--group", options.group, "The attacks of one group");
-  app.add_option("--without", options.without, "Not the attacks of this group; again for each")
-      ->allow_extra_args(false);
   app.add_option("--only", options.only, "Attacks of this name, such as rings.avail-jumps; * and ? stand for others");
   app.add_flag("--list", options.list, "Prints the attacks, their CVEs and what is expected, and makes none");
   app.add_flag("--one-process", options.one_process, "All in one back-end, in random order; else each in a fresh one");

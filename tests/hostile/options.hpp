@@ -11,11 +11,10 @@
 namespace vhostx::hostile {
 
 struct Options {
-  std::string program;               ///< vhostx-switch, or one that says of itself what it says.
-  bool others_only = false;          ///< What becomes of the attacker is not judged: the program does not tell why.
-  std::string group;                 ///< Empty: all.
-  std::vector<std::string> without;  ///< Groups.
-  std::string only;                  ///< "group.name", with * and ?; empty: all.
+  std::string program;       ///< vhostx-switch, or one that says of itself what it says.
+  bool others_only = false;  ///< What becomes of the attacker is not judged: the program does not tell why.
+  std::string group;         ///< Empty: all.
+  std::string only;          ///< "group.name", with * and ?; empty: all.
   bool list = false;
   bool one_process = false;
   std::uint64_t seed = 0;  ///< Of the order in one process; 0: a new one.

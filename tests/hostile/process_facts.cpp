@@ -26,8 +26,10 @@ std::size_t entries_of(const std::string& folder) {
 
 void count_mappings(pid_t pid, ProcessFacts& facts) {
   std::ifstream maps(fmt::format("/proc/{}/maps", pid));
-  for (std::string line; std::getline(maps, line); ++facts.mappings)
+  for (std::string line; std::getline(maps, line);) {
+    ++(line.find('/') == std::string::npos ? facts.own_mappings : facts.file_mappings);
     if (line.find("/memfd:vhostx-") != std::string::npos) ++facts.guest_mappings;
+  }
 }
 
 std::uint64_t anonymous_kib(pid_t pid) {

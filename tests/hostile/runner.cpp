@@ -43,7 +43,6 @@ Chosen choose(const Options& options) {
   Chosen chosen;
   for (const Attack& attack : all_attacks()) {
     if (!options.group.empty() && attack.group() != options.group) continue;
-    if (std::find(options.without.begin(), options.without.end(), attack.group()) != options.without.end()) continue;
     if (!options.only.empty() && ::fnmatch(options.only.c_str(), attack.name.c_str(), 0) != 0) continue;
     chosen.push_back(&attack);
   }

@@ -25,6 +25,8 @@ bool may_add(Attacker& attacker, const MemoryRegion& slot, int file) {
   return tools::probe::need(attacker.link().acknowledged(add_slot(slot, tools::duplicate(file))), "ADD_MEM_REG") == 0;
 }
 
+constexpr std::uint32_t sent_bytes = 76;
+
 /// A packet of 76 bytes at each of these addresses, as many at a time as the ring has room for.
 void send_from(Attacker& attacker, const std::vector<std::uint64_t>& addresses) {
   const std::uint16_t size = proxy_plan.ring_size;
@@ -32,7 +34,7 @@ void send_from(Attacker& attacker, const std::vector<std::uint64_t>& addresses) 
     const std::size_t count = std::min<std::size_t>(size / 2, addresses.size() - first);
     std::vector<std::uint16_t> heads;
     for (std::uint16_t i = 0; i < count; ++i) {
-      attacker.descriptor(out_of, i) = {addresses[first + i], 76, 0, 0};
+      attacker.descriptor(out_of, i) = {addresses[first + i], sent_bytes, 0, 0};
       heads.push_back(i);
     }
     attacker.show(out_of, heads);
@@ -168,7 +170,8 @@ void add_files(Group& group) {
     for (std::uint64_t bytes = 1; bytes <= gib; bytes = bytes * 2 + bytes % 3) {
       const UniqueFd file = memory_file(bytes);
       may_add(attacker, slot_at(at, bytes), file.get());
-      send_from(attacker, {at, at + bytes - 1});
+      // One that does not lie in its slot breaks the ring, and nothing after it would be looked at.
+      if (bytes >= sent_bytes) send_from(attacker, {at, at + bytes - sent_bytes});
       at += 4 * gib;
     }
   });
