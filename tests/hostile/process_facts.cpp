@@ -46,7 +46,8 @@ std::uint64_t anonymous_kib(pid_t pid) {
 ProcessFacts facts_of(pid_t pid) {
   ProcessFacts facts;
   facts.fds = entries_of(fmt::format("/proc/{}/fd", pid));
-  facts.threads = entries_of(fmt::format("/proc/{}/task", pid));
+  for (const pid_t thread : threads_of(pid))
+    ++(name_of_thread(pid, thread) == "vhostx-signals" ? facts.signal_threads : facts.threads);
   count_mappings(pid, facts);
   facts.anonymous_kib = anonymous_kib(pid);
   return facts;

@@ -17,10 +17,11 @@ namespace vhostx::hostile {
 /// What an attack must leave as it was.
 struct ProcessFacts {
   std::size_t fds = 0;
-  std::size_t guest_mappings = 0;  ///< Of files that a front-end shared.
-  std::size_t file_mappings = 0;   ///< Of any file, those of front-ends among them.
-  std::size_t own_mappings = 0;    ///< Of none: heaps, stacks, address space that is kept for memory to come.
-  std::size_t threads = 0;
+  std::size_t guest_mappings = 0;   ///< Of files that a front-end shared.
+  std::size_t file_mappings = 0;    ///< Of any file, those of front-ends among them.
+  std::size_t own_mappings = 0;     ///< Of none: heaps, stacks, address space that is kept for memory to come.
+  std::size_t signal_threads = 0;   ///< Those that make slow signals: they end by themselves, when idle for a second.
+  std::size_t threads = 0;          ///< All others.
   std::uint64_t anonymous_kib = 0;  ///< RssAnon: the heap, and what else is the process's own.
 
   friend bool operator==(const ProcessFacts&, const ProcessFacts&) = default;

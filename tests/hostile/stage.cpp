@@ -23,9 +23,10 @@ constexpr unsigned frames_to_try = 8;
 /// that has all of them in one process, of one more in any. Sanitizers keep freed blocks, and memory about memory.
 constexpr std::uint64_t heap_growth_max_kib = (sanitized ? 128 : 24) * 1024;
 /// Mappings that the C library keeps of threads which have ended, for the next ones: two of a stack, two of a heap. An
-/// attack brings about at most 12 threads at once: 2 that release, and for each of the 2 ports that are attacked 4 more
-/// whose releases are held up and 1 for slow signals.
-constexpr std::size_t own_mappings_growth_max = 12 * (2 + 2);
+/// attack brings about at most so many threads at once: 2 that release, and for each port that is attacked 4 more whose
+/// releases are held up and 1 for slow signals.
+constexpr std::size_t attacked_ports = 2;
+constexpr std::size_t own_mappings_growth_max = (2 + attacked_ports * (4 + 1)) * (2 + 2);
 
 void start_over(Complaints& to, const Complaints& from) { to.insert(to.end(), from.begin(), from.end()); }
 
@@ -96,6 +97,8 @@ Complaints Stage::aftermath(Socket attacked) {
   if (!back_end_.lives()) return {"the back-end is dead: " + back_end_.log_since(0)};
   Complaints complaints = sanitizer_reports();
   try {
+    // What still waits for the peer's buffers would leave no room for the frames of one that behaves.
+    back_end_.wait_statistics([this](const Statistics& now) { return now.mbufs_in_use <= mbufs_before_; });
     start_over(complaints, honest_front_end(attacked));
   } catch (const tools::probe::Decided& decided) {
     complaints.push_back("a front-end that behaves: " + decided.verdict.seen);
@@ -145,6 +148,8 @@ std::string Stage::differences(const ProcessFacts& now) const {
   if (now.guest_mappings != before_.guest_mappings)
     say("mappings of guest memory", now.guest_mappings, before_.guest_mappings);
   if (now.threads != before_.threads) say("threads", now.threads, before_.threads);
+  if (now.signal_threads > before_.signal_threads + attacked_ports)
+    say("threads for slow signals", now.signal_threads, before_.signal_threads);
   if (now.file_mappings > before_.file_mappings) say("mappings of files", now.file_mappings, before_.file_mappings);
   if (now.own_mappings > before_.own_mappings + own_mappings_growth_max)
     say("mappings of no file", now.own_mappings, before_.own_mappings);

@@ -16,7 +16,8 @@ bool is_readable(const EventQueue& queue) {
 
 /// What may be told by now, however long the test has been descheduled.
 std::size_t most(const EventQueue& queue) {
-  return EventQueue::events_at_once + 1 + static_cast<std::size_t>(queue.seconds() * EventQueue::events_per_second);
+  constexpr unsigned rate = EventQueue::per_second_default;
+  return EventQueue::seconds_at_once * rate + 1 + static_cast<std::size_t>(queue.seconds() * rate);
 }
 
 TEST(EventQueue, TellsTheLastOfManyAndHowManyItLeftOut) {
@@ -33,6 +34,13 @@ TEST(EventQueue, TellsTheLastOfManyAndHowManyItLeftOut) {
   EXPECT_EQ(left_out + told.size(), events);
   EXPECT_EQ(queue.lost(), left_out);
   EXPECT_FALSE(queue.holds_back());
+}
+
+TEST(EventQueue, HasTheRateThatWasAskedFor) {
+  EventQueue queue(10'000);
+  for (std::uint16_t i = 0; i < 20'000; ++i) queue.push("a", MtuSet{i});
+  EXPECT_EQ(queue.take().size(), 20'000u);
+  EXPECT_EQ(queue.lost(), 0u);
 }
 
 TEST(EventQueue, KeepsTheLastOfEachKindAndVringInTheOrderInWhichTheyHappened) {

@@ -112,6 +112,13 @@ TEST(Options, WhatToDoAboutNuma) {
   EXPECT_EQ(good("--port a --numa-interval 86400000").numa_interval, std::chrono::hours(24));
 }
 
+TEST(Options, HowManyEventsAreTold) {
+  EXPECT_EQ(good("--port a").event_rate, 50u);
+  EXPECT_EQ(good("--port a --event-rate 1000000").event_rate, 1'000'000u);
+  expect_refused("--port a --event-rate 0", "--event-rate", "1");
+  expect_refused("--port a --event-rate 1000001", "--event-rate", "1000000");
+}
+
 TEST(Options, WhoMayConnect) {
   const auto options = good("--port a,mode=0660,group=root --port b,mode=0 --port c,group=42 --port d");
   EXPECT_EQ(options.ports[0].mode, 0660u);

@@ -10,7 +10,7 @@
 
 namespace vhostx::tools {
 
-EventQueue::EventQueue() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+EventQueue::EventQueue(unsigned per_second) : per_second_(per_second), fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 EventQueue::~EventQueue() {
   if (fd_ >= 0) close(fd_);
@@ -22,15 +22,21 @@ double EventQueue::seconds() const noexcept {
 
 void EventQueue::add_port(const std::string& port, unsigned vrings) {
   const std::lock_guard guard(mutex_);
-  auto& events = ports_[port];
-  events.at_once = events.room = events_at_once + 4.0 * vrings;
+  events_of(port, vrings);
+}
+
+EventQueue::PortEvents& EventQueue::events_of(const std::string& port, unsigned vrings) {
+  const auto [place, is_new] = ports_.try_emplace(port);
+  PortEvents& events = place->second;
+  if (is_new) events.at_once = events.room = double{seconds_at_once} * per_second_ + double{vring_at_once} * vrings;
+  return events;
 }
 
 void EventQueue::push(const std::string& port, const PortEvent& event) {
   {
     const std::lock_guard guard(mutex_);
     const double now = seconds();
-    auto& events = ports_[port];
+    auto& events = events_of(port);
     if (!events.held.empty() || waiting_.size() >= waiting_max || !take_room(events, now)) {
       const bool is_first = held_ == 0;
       hold(events, {now, port, event});
@@ -54,8 +60,8 @@ EventQueue::Key EventQueue::key_of(const PortEvent& event) {
   return {event.index(), vring};
 }
 
-bool EventQueue::take_room(PortEvents& port, double now) {
-  port.room = std::min(port.at_once, port.room + (now - port.filled_at) * events_per_second);
+bool EventQueue::take_room(PortEvents& port, double now) const {
+  port.room = std::min(port.at_once, port.room + (now - port.filled_at) * per_second_);
   port.filled_at = now;
   if (port.room < 1) return false;
   port.room -= 1;

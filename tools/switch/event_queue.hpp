@@ -26,10 +26,13 @@ struct TimedEvent {
 
 class EventQueue {
  public:
-  static constexpr unsigned events_at_once = 200;  ///< A port; and four for each of its vrings.
-  static constexpr unsigned events_per_second = 50;
+  static constexpr unsigned per_second_default = 50;
+  static constexpr unsigned per_second_max = 1'000'000;
+  static constexpr unsigned seconds_at_once = 4;  ///< A quiet port may tell so many seconds' events at once...
+  static constexpr unsigned vring_at_once = 4;    ///< ...and so many more for each of its vrings.
 
-  EventQueue();
+  /// `per_second`: of a port, 1 to per_second_max.
+  explicit EventQueue(unsigned per_second = per_second_default);
   ~EventQueue();
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
@@ -68,19 +71,21 @@ class EventQueue {
     TimedEvent event;
   };
   struct PortEvents {
-    double at_once = events_at_once;
-    double room = events_at_once;
+    double at_once = 0;
+    double room = 0;
     double filled_at = 0;
     std::uint64_t left_out = 0;
     std::map<Key, Held> held;
   };
 
   static Key key_of(const PortEvent& event);
-  static bool take_room(PortEvents& port, double now);
+  PortEvents& events_of(const std::string& port, unsigned vrings = 0);
+  bool take_room(PortEvents& port, double now) const;
   static TimedEvent take_oldest(PortEvents& port);
   void hold(PortEvents& port, TimedEvent event);
 
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const unsigned per_second_;
   const int fd_;
   mutable std::mutex mutex_;
   std::vector<TimedEvent> waiting_;

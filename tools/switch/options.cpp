@@ -50,6 +50,11 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
       ->check(CLI::Range(60, 65535));
   app.add_option("--duration", raw.duration_s, "End after so many seconds")->type_name("S");
   app.add_option("--stats", raw.stats_s, "Print statistics every so many seconds")->type_name("S");
+  app.add_option("--event-rate", options.event_rate,
+                 fmt::format("Events a second that are told of a port, 1 to {} ({}); four times as many at once",
+                             EventQueue::per_second_max, EventQueue::per_second_default))
+      ->type_name("N")
+      ->check(CLI::Range(1u, EventQueue::per_second_max));
   app.add_flag("--json", options.json, "One JSON object a line on standard output, for programs");
   app.add_option("--tap", options.tap, "A kernel TAP interface as one more port")->type_name("NAME");
   app.add_flag("--busy-poll", options.busy_poll, "Workers poll for ever instead of sleeping when idle");

@@ -54,7 +54,7 @@ class SwitchApp {
 
   const Options options_;
   UniqueFd end_signals_;
-  EventQueue events_;
+  EventQueue events_{options_.event_rate};
   std::string memory_;
   std::optional<NodePools> pools_;
   std::unique_ptr<TapPort> tap_;
