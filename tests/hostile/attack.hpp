@@ -22,6 +22,7 @@ struct Expected {
                ///< on.
     dropped,   ///< The counter `text` grows; the connection is served on.
     survived,  ///< Left to chance, or to the specification: what counts is everybody else.
+    queued,    ///< As before; what is tried are vhostx-switch's queues, and no other program's.
   };
   Kind kind = Kind::survived;
   std::string text;
@@ -33,6 +34,7 @@ inline Expected closed(std::string reason) { return {Expected::Kind::closed, std
 inline Expected broken(std::string cause) { return {Expected::Kind::broken, std::move(cause)}; }
 inline Expected dropped(std::string counter) { return {Expected::Kind::dropped, std::move(counter)}; }
 inline Expected survived() { return {Expected::Kind::survived, ""}; }
+inline Expected queued() { return {Expected::Kind::queued, ""}; }
 
 struct Attack {
   std::string name;  ///< "group.what-is-done", for good.

@@ -61,6 +61,7 @@ class Verdict {
         dropped();
         break;
       case Kind::survived:
+      case Kind::queued:
         finding_.seen = "survived";
         return;
     }

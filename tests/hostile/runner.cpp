@@ -35,6 +35,8 @@ const char* to_string(Expected::Kind kind) {
       return "dropped";
     case Expected::Kind::survived:
       return "survived";
+    case Expected::Kind::queued:
+      return "queued";
   }
   return "";
 }
@@ -42,6 +44,7 @@ const char* to_string(Expected::Kind kind) {
 Chosen choose(const Options& options) {
   Chosen chosen;
   for (const Attack& attack : all_attacks()) {
+    if (options.others_only && attack.expected.kind == Expected::Kind::queued) continue;
     if (!options.group.empty() && attack.group() != options.group) continue;
     if (!options.only.empty() && ::fnmatch(options.only.c_str(), attack.name.c_str(), 0) != 0) continue;
     chosen.push_back(&attack);

@@ -68,7 +68,7 @@ bool queue_behind(Attacker& attacker, std::vector<UniqueFd> fds) {
 
 void beyond_the_eighth(Attacker& attacker) {
   attacker.running();
-  std::vector<LingeringSocket> sockets(12);
+  std::vector<LingeringSocket> sockets(9);
   std::vector<UniqueFd> fds;
   for (auto& socket : sockets) fds.push_back(socket.take());
   // The first message waits for its end, and the descriptors behind it for being read.

@@ -54,7 +54,7 @@ LingeringSocket::LingeringSocket() : lingering_(tcp_socket()) {
   peer_ = UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   must(static_cast<bool>(peer_), "accepting over the loopback");
   fill(lingering_.get());
-  const linger wait{1, 2};
+  const linger wait{1, 1};  // a second: ten times what anybody else may notice
   must(::setsockopt(lingering_.get(), SOL_SOCKET, SO_LINGER, &wait, sizeof wait) == 0, "SO_LINGER");
 }
 

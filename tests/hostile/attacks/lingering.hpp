@@ -11,7 +11,7 @@
 namespace vhostx::hostile {
 
 /// A TCP connection over the loopback, full of data that nobody reads, whose close() waits for it (SO_LINGER): until
-/// this object ends, and 2 s at most.
+/// this object ends, and 1 s at most.
 class LingeringSocket {
  public:
   /// Throws Decided.

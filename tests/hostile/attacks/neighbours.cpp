@@ -122,22 +122,22 @@ Group::Run too_many_buffers(unsigned posted, Large large, unsigned pairs = 2) {
 }
 
 void add_large_frames(Group& group) {
-  group.add("60000-bytes-into-16-buffers", survived(), too_many_buffers(16, {}));
-  group.add("60000-bytes-into-29-buffers", survived(), too_many_buffers(29, {}));
-  group.add("60000-bytes-into-1-buffer", survived(), too_many_buffers(1, {}));
-  group.add("3000-bytes-into-1-buffer", survived(), too_many_buffers(1, {.bytes = 3000}));
-  group.add("60000-bytes-to-everybody-into-16-buffers", survived(), too_many_buffers(16, {.to_all = true}));
-  group.add("60-segments-into-50-buffers", survived(), too_many_buffers(50, {.segment = 1000}));
-  group.add("240-segments-into-60-buffers", survived(), too_many_buffers(60, {.segment = 250}));
-  group.add("250-segments-into-a-ring-of-64", survived(), too_many_buffers(64, {.segment = 240}));
-  group.add("several-large-frames-into-16-buffers", survived(), too_many_buffers(16, {.count = 20}));
-  group.add("several-frames-of-60-segments-into-16-buffers", survived(),
+  group.add("60000-bytes-into-16-buffers", queued(), too_many_buffers(16, {}));
+  group.add("60000-bytes-into-29-buffers", queued(), too_many_buffers(29, {}));
+  group.add("60000-bytes-into-1-buffer", queued(), too_many_buffers(1, {}));
+  group.add("3000-bytes-into-1-buffer", queued(), too_many_buffers(1, {.bytes = 3000}));
+  group.add("60000-bytes-to-everybody-into-16-buffers", queued(), too_many_buffers(16, {.to_all = true}));
+  group.add("60-segments-into-50-buffers", queued(), too_many_buffers(50, {.segment = 1000}));
+  group.add("240-segments-into-60-buffers", queued(), too_many_buffers(60, {.segment = 250}));
+  group.add("250-segments-into-a-ring-of-64", queued(), too_many_buffers(64, {.segment = 240}));
+  group.add("several-large-frames-into-16-buffers", queued(), too_many_buffers(16, {.count = 20}));
+  group.add("several-frames-of-60-segments-into-16-buffers", queued(),
             too_many_buffers(16, {.segment = 1000, .count = 20}));
-  group.add("a-large-frame-of-another-queue-pair", survived(), too_many_buffers(16, {.vring = 3}));
+  group.add("a-large-frame-of-another-queue-pair", queued(), too_many_buffers(16, {.vring = 3}));
 }
 
 void add_sequences(Group& group) {
-  group.add("large-and-small-in-turn-into-16-buffers", survived(), [](Attacker& attacker) {
+  group.add("large-and-small-in-turn-into-16-buffers", queued(), [](Attacker& attacker) {
     attacker.running(neighbour_plan());
     const ExtraMemory memory(attacker, 128 << 10);
     const FewBuffers few(attacker, 16);
@@ -147,7 +147,7 @@ void add_sequences(Group& group) {
     }
     still_receives(attacker, memory);
   });
-  group.add("a-large-frame-while-the-receiver-sleeps", survived(), [](Attacker& attacker) {
+  group.add("a-large-frame-while-the-receiver-sleeps", queued(), [](Attacker& attacker) {
     attacker.running(neighbour_plan());
     const ExtraMemory memory(attacker, 128 << 10);
     {
@@ -157,17 +157,17 @@ void add_sequences(Group& group) {
     }
     still_receives(attacker, memory);
   });
-  group.add("a-large-frame-and-the-sender-dies", survived(), [](Attacker& attacker) {
+  group.add("a-large-frame-and-the-sender-dies", queued(), [](Attacker& attacker) {
     attacker.running(neighbour_plan());
     const ExtraMemory memory(attacker, 128 << 10);
     const FewBuffers few(attacker, 16);
     send_large_frames(attacker, memory, {.count = 8});
     attacker.leave();
   });
-  group.add("60000-bytes-that-are-lent-into-16-buffers", survived(), too_many_buffers(16, {}, 1), "", Socket::lending);
-  group.add("20-large-frames-that-are-lent-into-16-buffers", survived(), too_many_buffers(16, {.count = 20}, 1), "",
+  group.add("60000-bytes-that-are-lent-into-16-buffers", queued(), too_many_buffers(16, {}, 1), "", Socket::lending);
+  group.add("20-large-frames-that-are-lent-into-16-buffers", queued(), too_many_buffers(16, {.count = 20}, 1), "",
             Socket::lending);
-  group.add("a-backlog-of-large-frames-from-both-pairs", survived(), [](Attacker& attacker) {
+  group.add("a-backlog-of-large-frames-from-both-pairs", queued(), [](Attacker& attacker) {
     attacker.running(neighbour_plan(2));
     const ExtraMemory memory(attacker, 128 << 10);
     {
