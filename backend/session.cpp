@@ -37,6 +37,7 @@ void Session::handle(Message&& message) {
   if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Header request = message.header();
   auto outcome = try_dispatch(message);
+  static_cast<void>(message.take_fds());  // what no handler took counts now among what waits to be released
   port_.look_after_loans();
   if (port_.is_crowded()) wait_for_releases();
   if (device_.settle_loans()) return finish(request, std::move(outcome));

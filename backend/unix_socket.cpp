@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <unistd.h>
 #include <utility>
 
@@ -43,38 +44,21 @@ int option_of(int socket, int option) noexcept {
   return ::getsockopt(socket, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
 }
 
-std::string family_text(int family) {
-  switch (family) {
-    case AF_UNIX:
-      return "AF_UNIX";
-    case AF_INET:
-      return "AF_INET";
-    case AF_INET6:
-      return "AF_INET6";
-    case AF_NETLINK:
-      return "AF_NETLINK";
-    case AF_PACKET:
-      return "AF_PACKET";
-    case AF_VSOCK:
-      return "AF_VSOCK";
-    default:
-      return fmt::format("family {}", family);
-  }
-}
+struct Named {
+  int number;
+  const char* name;
+};
+constexpr Named families[] = {{AF_UNIX, "AF_UNIX"},       {AF_INET, "AF_INET"},     {AF_INET6, "AF_INET6"},
+                              {AF_NETLINK, "AF_NETLINK"}, {AF_PACKET, "AF_PACKET"}, {AF_VSOCK, "AF_VSOCK"}};
+constexpr Named types[] = {{SOCK_STREAM, "SOCK_STREAM"},
+                           {SOCK_DGRAM, "SOCK_DGRAM"},
+                           {SOCK_SEQPACKET, "SOCK_SEQPACKET"},
+                           {SOCK_RAW, "SOCK_RAW"}};
 
-std::string type_text(int type) {
-  switch (type) {
-    case SOCK_STREAM:
-      return "SOCK_STREAM";
-    case SOCK_DGRAM:
-      return "SOCK_DGRAM";
-    case SOCK_SEQPACKET:
-      return "SOCK_SEQPACKET";
-    case SOCK_RAW:
-      return "SOCK_RAW";
-    default:
-      return fmt::format("type {}", type);
-  }
+std::string name_of(int number, std::span<const Named> names, const char* kind) {
+  for (const Named& one : names)
+    if (one.number == number) return one.name;
+  return fmt::format("{} {}", kind, number);
 }
 
 bool is_connected(int socket) noexcept {
@@ -94,7 +78,7 @@ Result<void> check_connected_stream(int socket) {
   return make_error(
       ErrorCode::protocol_violation,
       "the descriptor is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that is connected",
-      family_text(family), type_text(type),
+      name_of(family, families, "family"), name_of(type, types, "type"),
       listens     ? "listens"
       : connected ? "is connected"
                   : "is not connected");

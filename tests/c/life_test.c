@@ -106,6 +106,7 @@ void a_port_answers_what_it_is(void) {
   CHECK(vhostx_vring_get_state(ring) == (VHOSTX_VRING_STARTED | VHOSTX_VRING_ENABLED));
   CHECK(vhostx_vring_kick_fd(ring) >= 0 && vhostx_vring_size(ring) != 0);
   vhostx_port_info info;
+  memset(&info, 0xff, sizeof info);
   vhostx_error error;
   CHECK(vhostx_port_get_info(port, &info, sizeof info, &error) == VHOSTX_OK);
   CHECK(info.connected && info.features != 0 && (info.features & ~info.features_offered) == 0);
@@ -117,7 +118,7 @@ void a_port_answers_what_it_is(void) {
   options.role = 9;
   CHECK(vhostx_port_offered_features(&options, &offered, &error) == VHOSTX_INVALID_ARGUMENT);
   CHECK(info.vrings_named == 2);
-  CHECK(info.connections == 1 && info.mtu == 0 && info.memory_regions_for_dma == 0);
+  CHECK(info.connections == 1 && info.mtu == 0 && info.memory_regions_for_dma == 0 && info.releases_pending == 0);
   fake_guest_leave(guest);
   vhostx_port_close(port);
   vhostx_backend_destroy(backend);

@@ -60,6 +60,15 @@ def need_program(name, package):
     return path
 
 
+def need_to_make_taps():
+    if os.geteuid() != 0:
+        raise Skip("TAP interfaces and network namespaces need root")
+    if not os.path.exists("/dev/net/tun"):
+        raise Skip("/dev/net/tun is not there (modprobe tun)")
+    if subprocess.run(["unshare", "--net", "true"], preexec_fn=die_with_parent).returncode != 0:
+        raise Skip("network namespaces cannot be made here")
+
+
 def open_fds(pid):
     """How many descriptors the process has open, the kernel's word for it."""
     return len(os.listdir(f"/proc/{pid}/fd"))

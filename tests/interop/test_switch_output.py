@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from processes import Skip, check, check_equal, die_with_parent, need_program, run_test, wait_until
+from processes import check, check_equal, die_with_parent, need_program, need_to_make_taps, run_test, wait_until
 from vhost_user import NetGuest
 from vhostx_switch import VhostSwitch
 
@@ -86,15 +86,6 @@ def hangup(bench, binary):
     os.kill(immune.pid, signal.SIGHUP)
     immune.stats()
     immune.finish()
-
-
-def need_to_make_taps():
-    if os.geteuid() != 0:
-        raise Skip("TAP interfaces and network namespaces need root")
-    if not os.path.exists("/dev/net/tun"):
-        raise Skip("/dev/net/tun is not there (modprobe tun)")
-    if subprocess.run(["unshare", "--net", "true"], preexec_fn=die_with_parent).returncode != 0:
-        raise Skip("network namespaces cannot be made here")
 
 
 def cpu_ticks(pid):

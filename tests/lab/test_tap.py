@@ -11,7 +11,7 @@ import os
 import subprocess
 
 from guest import Guest
-from processes import Skip, check, check_equal, die_with_parent, need_program, run_test, wait_until
+from processes import check, check_equal, need_program, need_to_make_taps, run_test, wait_until
 from traffic import MIB, fetch, make_payload, ping, serve_drive, sha256
 from vhostx_switch import VhostSwitch, describe
 
@@ -39,15 +39,6 @@ class Host:
 
     def serve(self, directory):
         self.bench.start("httpd", [*self.prefix, "busybox", "httpd", "-f", "-p", "80", "-h", directory])
-
-
-def need_to_make_taps():
-    if os.geteuid() != 0:
-        raise Skip("TAP interfaces and network namespaces need root")
-    if not os.path.exists("/dev/net/tun"):
-        raise Skip("/dev/net/tun is not there (modprobe tun)")
-    if subprocess.run(["unshare", "--net", "true"], preexec_fn=die_with_parent).returncode != 0:
-        raise Skip("network namespaces cannot be made here")
 
 
 def meet_the_host(bench, binary):

@@ -76,8 +76,8 @@ void count_system_call(int, siginfo_t* info, void*) {
   last_system_call = info->si_syscall;
 }
 
-/// From here on this thread may signal, ask how long that took it (after one that seemed long, as on a busy machine;
-/// base/slow_signals.hpp), and end; anything else is a SIGSYS, and is not done.
+/// From here on this thread may signal, ask how much of the processor that took it (after one that seemed long, as on a
+/// busy machine; base/slow_signals.hpp), and end; anything else is a SIGSYS, and is not done.
 void forbid_system_calls() {
   void* (*volatile allocate)(std::size_t) = std::malloc;
   std::free(allocate(1));  // the end of a thread frees: glibc's cache for that is set up now, while it may be
@@ -85,13 +85,15 @@ void forbid_system_calls() {
   action.sa_sigaction = count_system_call;
   action.sa_flags = SA_SIGINFO;
   ASSERT_EQ(::sigaction(SIGSYS, &action, nullptr), 0);
-  std::array<sock_filter, 8> program{{
+  std::array<sock_filter, 10> program{{
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 5, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_submit, 4, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 3, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 7, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_submit, 6, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 5, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 0, 2),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CLOCK_THREAD_CPUTIME_ID, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};

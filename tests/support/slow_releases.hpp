@@ -31,6 +31,8 @@ class LingeringSocket {
  public:
   LingeringSocket() {
     const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    constexpr int few_bytes = 4096;  // there may be many of these
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &few_bytes, sizeof few_bytes);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -40,6 +42,7 @@ class LingeringSocket {
         ::getsockname(listener.get(), generic, &length) != 0)
       throw std::runtime_error("no loopback socket");
     socket_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &few_bytes, sizeof few_bytes);
     if (::connect(socket_.get(), generic, length) != 0) throw std::runtime_error("no loopback connection");
     other_end_.reset(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
     const linger ten_minutes{1, 600};
@@ -60,8 +63,8 @@ class LingeringSocket {
     if (errno != EAGAIN) throw std::runtime_error("the loopback connection takes no data");
   }
 
-  UniqueFd other_end_;
   UniqueFd socket_;
+  UniqueFd other_end_;  // ends first: ours waits for it
 };
 
 }  // namespace vhostx::test

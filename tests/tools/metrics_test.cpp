@@ -56,6 +56,7 @@ Snapshot metrics_sample() {
   port.name = "/tmp/a.sock";
   port.connected = true;
   port.connections = 3;
+  port.releases_pending = 7;
   port.vrings.resize(2);
   port.vrings[1].index = 1;
   port.vrings[1].state.started = true;
@@ -80,6 +81,7 @@ TEST(MetricsText, IsOfTheFormat) {
   const std::string labels = "{port=\"/tmp/a.sock\",vring=\"1\",direction=\"from_guest\"";
   EXPECT_EQ(samples.at("vhostx_port_connected{port=\"/tmp/a.sock\"}"), 1);
   EXPECT_EQ(samples.at("vhostx_port_connections_total{port=\"/tmp/a.sock\"}"), 3);
+  EXPECT_EQ(samples.at("vhostx_port_releases_pending{port=\"/tmp/a.sock\"}"), 7);
   EXPECT_EQ(samples.at("vhostx_vring_is_started" + labels + "}"), 1);
   EXPECT_EQ(samples.at("vhostx_vring_loans_outstanding" + labels + "}"), 5);
   EXPECT_EQ(samples.at("vhostx_vring_numa_node" + labels + "}"), 1);
