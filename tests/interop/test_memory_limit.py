@@ -15,7 +15,7 @@ import os
 import select
 import struct
 
-from memory_group import MemoryGroup
+from control_group import MemoryGroup
 from processes import Failure, Skip, check, check_equal, run_test, wait_until
 from test_memory_slots import Traffic
 from vhost_user import ADD_MEM_REG, DESC_NEXT, NET_HEADER_BYTES, PAGE, NetGuest, Slot

@@ -33,6 +33,7 @@ TEST(EalPlan, TakesHugePagesWhereEnoughAreFree) {
   EXPECT_FALSE(has(plan, "--no-telemetry"));
   EXPECT_EQ(after(plan, "--file-prefix"), "vhostx-switch") << "where telemetry has its socket";
   EXPECT_NE(plan.memory.find("huge pages of 2 MiB"), std::string::npos) << plan.memory;
+  EXPECT_EQ(plan.otherwise, plan_eal(two_ports(), {{0, 1}, 0, 0}).arguments);
 }
 
 TEST(EalPlan, DoesWithoutHugePages) {

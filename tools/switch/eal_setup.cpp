@@ -3,8 +3,11 @@
 #include "tools/switch/eal_setup.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <iterator>
 #include <set>
+#include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 #include <rte_eal.h>
@@ -60,15 +63,17 @@ bool enough_huge_pages(const MachineFacts& machine, const std::set<int>& nodes, 
 }
 
 void choose_memory(EalPlan& plan, const MachineFacts& machine, const std::set<int>& nodes, std::uint64_t needed) {
+  // --no-huge means legacy memory to EAL 22.11, which --in-memory refuses; what is left of it is --no-shconf.
+  // A mempool puts no object over a border of pages: on ordinary ones each mbuf takes a page, twice its size.
+  auto ordinary = plan.arguments;
+  ordinary.insert(ordinary.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(2 * needed / mebibyte)});
   if (!machine.mempolicy_denied && enough_huge_pages(machine, nodes, needed)) {
     plan.arguments.push_back("--in-memory");
     plan.memory = huge_memory_text(machine, nodes, needed);
+    plan.otherwise = std::move(ordinary);
     return;
   }
-  // --no-huge means legacy memory to EAL 22.11, which --in-memory refuses; what is left of it is --no-shconf.
-  // A mempool puts no object over a border of pages: on ordinary ones each mbuf takes a page, twice its size.
-  const std::uint64_t ordinary = 2 * needed;
-  plan.arguments.insert(plan.arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(ordinary / mebibyte)});
+  plan.arguments = std::move(ordinary);
   plan.memory = fmt::format("ordinary pages, --no-huge: {} MiB of free huge pages, {} MiB needed{}",
                             machine.huge_bytes_free / mebibyte, needed / mebibyte,
                             machine.mempolicy_denied ? ", and EAL takes none where get_mempolicy(2) is denied" : "");
@@ -129,6 +134,16 @@ Result<std::vector<unsigned>> start_eal(const Options& options, const EalPlan& p
                              line, lcores.size(), options.workers.value_or(1)),
                  0};
   return lcores;
+}
+
+void start_again(const std::vector<std::string>& eal_arguments) {
+  std::vector<std::string> words;
+  std::ifstream command_line("/proc/self/cmdline");
+  for (std::string word; std::getline(command_line, word, '\0');) words.push_back(word);
+  if (words.empty()) return;
+  auto at = words.insert(words.begin() + 1, eal_arguments.begin(), eal_arguments.end());
+  words.insert(at + static_cast<std::ptrdiff_t>(eal_arguments.size()), "--");
+  ::execv("/proc/self/exe", as_argv(words).data());
 }
 
 std::string describe_memory_needed(const PoolPlan& plan) {

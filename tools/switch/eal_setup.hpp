@@ -26,6 +26,9 @@ PoolPlan plan_pool(std::size_t ports, unsigned workers) noexcept;
 struct EalPlan {
   std::vector<std::string> arguments;  ///< Without the program's name.
   std::string memory;                  ///< For people: what memory was chosen, and why.
+  /// The same without huge pages, for when those that were free are not to be had: another process was faster, or a
+  /// control group has a limit for them. Empty: there is no other way.
+  std::vector<std::string> otherwise;
 };
 /// Pure. With EAL options of the user's own they are the plan.
 EalPlan plan_eal(const Options& options, const MachineFacts& machine);
@@ -33,6 +36,10 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine);
 /// Starts EAL: once in a process. Returns the worker lcores' ids; at most `Options::workers` of them.
 /// Errors: invalid_argument (EAL refused its options, or they leave no worker lcore).
 Result<std::vector<unsigned>> start_eal(const Options& options, const EalPlan& plan);
+
+/// Runs the program anew with these EAL options before its own: EAL starts once in a process. Only for a command line
+/// without EAL options. Returns if that was not possible.
+void start_again(const std::vector<std::string>& eal_arguments);
 
 /// What EAL has to have for such a pool, for people.
 std::string describe_memory_needed(const PoolPlan& plan);

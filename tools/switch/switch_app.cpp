@@ -83,7 +83,14 @@ Result<void> SwitchApp::start_parts() {
   if (!lcores) return lcores.error();
   eal_started_ = true;
   const auto pool_plan = plan_pool(options_.port_count(), static_cast<unsigned>(lcores->size()));
-  if (auto made = make_pools(*lcores, pool_plan); !made) return made;
+  if (auto made = make_pools(*lcores, pool_plan); !made) {
+    if (eal.otherwise.empty()) return made;
+    fmt::print(stderr,
+               "vhostx-switch: {}; huge pages that were free are not to be had: starts again on ordinary pages\n",
+               made.error().message);
+    start_again(eal.otherwise);
+    return made;
+  }
   fabric_.events = &events_;
   fabric_.mode = options_.mode;
   fabric_.topology = options_.topology;
