@@ -125,13 +125,17 @@ struct ManySlowReleases : SlowRelease {
   std::vector<LingeringSocket> sockets{pending_max + 16};
 };
 
-TEST_F(ManySlowReleases, AreReadWhenThereIsRoomForThem) {
+TEST_F(ManySlowReleases, AreReadAndNewcomersSeenWhenThereIsRoom) {
   send_all();
   while (fixture.port->info().releases_pending <= pending_max) must(neighbour->get_u64(FrontEndRequest::get_features));
+  auto newcomer = must(FakeFrontEnd::connect(fixture.options.socket_path));
   for (int i = 0; i < 100; ++i) must(neighbour->get_u64(FrontEndRequest::get_features));
+  char byte = 0;
+  EXPECT_EQ(::recv(newcomer.fd(), &byte, 1, MSG_DONTWAIT), -1) << "turned away already";
   EXPECT_EQ(fixture.port->info().releases_pending, pending_max + 1);
   EXPECT_EQ(fixture.port->info().connections, 1U);
   let_all_go();
+  EXPECT_TRUE(newcomer.closed_by_peer()) << "there is a front-end";
   for (std::size_t i = 0; i < sockets.size(); ++i)
     EXPECT_EQ(must(must(front_end->receive_reply()).payload_as<U64>()).value, 1U);
   while (fixture.port->info().releases_pending != 0) std::this_thread::yield();
