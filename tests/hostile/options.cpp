@@ -20,6 +20,8 @@ std::variant<Options, tools::EarlyExit> parse_options(const std::vector<std::str
   app.add_option("--only", options.only, "Attacks of this name, such as rings.avail-jumps; * and ? stand for others");
   app.add_flag("--list", options.list, "Prints the attacks, their CVEs and what is expected, and makes none");
   app.add_flag("--one-process", options.one_process, "All in one back-end, in random order; else each in a fresh one");
+  app.add_option("--share", options.share, "With --one-process: one of so many, others with each seed")
+      ->check(CLI::Range(1u, 100u));
   app.add_option("--seed", options.seed, "Of that order");
   app.add_option("--repeat", options.repeat, "All of it so many times")->check(CLI::Range(1, 1'000'000));
   app.add_option("--jobs", options.jobs, "Fresh back-ends at a time (2)")->check(CLI::Range(1, 16));

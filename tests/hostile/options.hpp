@@ -17,6 +17,7 @@ struct Options {
   std::string only;          ///< "group.name", with * and ?; empty: all.
   bool list = false;
   bool one_process = false;
+  unsigned share = 1;      ///< In one process: the first of so many parts, in that order.
   std::uint64_t seed = 0;  ///< Of the order in one process; 0: a new one.
   unsigned repeat = 1;
   unsigned jobs = 2;  ///< Back-ends at a time, where each attack has one of its own.

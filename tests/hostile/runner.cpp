@@ -123,6 +123,7 @@ void each_alone(const Options& options, const Chosen& chosen, Report& report) {
 void all_in_one(const Options& options, Chosen chosen, Report& report, std::uint64_t seed) try {
   std::mt19937_64 random(seed);
   std::shuffle(chosen.begin(), chosen.end(), random);
+  chosen.resize((chosen.size() + options.share - 1) / options.share);
   fmt::print("one back-end, in the order of --seed {}\n", seed);
   Stage stage(options.program);
   for (const Attack* attack : chosen) {

@@ -83,14 +83,14 @@ void Victims::judge_times(std::vector<std::string>& complaints) {
   const auto control = watch_.take_finding();
   figures_.longest_answer = control.longest;
   figures_.longest_frame = frames_.take_longest();
-  if (!control.failure.empty())
-    complaints.push_back("victim: a control message was not answered: " + control.failure);
-  else if (control.longest > delay_max)
-    complaints.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
-                                     duration_cast<milliseconds>(control.longest).count(), delay_max.count()));
+  if (!control.failure.empty()) complaints.push_back("victim: a control message was not answered: " + control.failure);
+  if (control.longest > delay_max)
+    figures_.late.push_back(fmt::format("victim: a control message was answered after {} ms, {} expected at most",
+                                        duration_cast<milliseconds>(control.longest).count(), delay_max.count()));
   if (figures_.longest_frame > delay_max)
-    complaints.push_back(fmt::format("victim: a frame arrived after {} ms, {} expected at most",
-                                     duration_cast<milliseconds>(figures_.longest_frame).count(), delay_max.count()));
+    figures_.late.push_back(fmt::format("victim: a frame arrived after {} ms, {} expected at most",
+                                        duration_cast<milliseconds>(figures_.longest_frame).count(),
+                                        delay_max.count()));
 }
 
 std::vector<std::string> Victims::complaints() {

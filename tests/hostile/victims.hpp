@@ -22,8 +22,8 @@ class Victims {
   Victims(const Victims&) = delete;
   Victims& operator=(const Victims&) = delete;
 
-  /// Traffic pauses until all that was sent has arrived. What was lost, came twice, damaged or late since the last
-  /// call, and what the control thread left unanswered: a line each.
+  /// Traffic pauses until all that was sent has arrived. What was lost, came twice or damaged since the last call, and
+  /// what the control thread left unanswered: a line each. What was late is in figures().
   std::vector<std::string> complaints();
   /// Traffic goes on.
   void resume();
@@ -33,6 +33,7 @@ class Victims {
     unsigned frames = 0;
     std::chrono::nanoseconds longest_frame{};
     std::chrono::nanoseconds longest_answer{};
+    std::vector<std::string> late;  ///< What took longer than delay_max: a line each.
   };
   const Figures& figures() const noexcept { return figures_; }
 

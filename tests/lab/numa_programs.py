@@ -74,7 +74,7 @@ class NumaGuests:
         for guest in guests:
             argv += ["--guest", guest]
         machine.begin_program(name, argv)
-        machine.wait_line(name, '"ready"')
+        machine.wait_line(name, '"ready"', timeout_s=250)  # it gives up after 240 s by itself
 
     def ask(self, command, key):
         """What it answers under this key; a failure if it is an error."""

@@ -73,13 +73,27 @@ Result<FrontEnd> FrontEnd::connect_once(const std::string& path, std::chrono::mi
   return FrontEnd(std::move(socket), timeout);
 }
 
-Result<FrontEnd> FrontEnd::connect(const std::string& path, std::chrono::milliseconds timeout) {
+namespace {
+
+/// No event tells when somebody listens, or when there is room in his queue.
+template <typename Passes>
+Result<FrontEnd> connect_while(const std::string& path, std::chrono::milliseconds timeout, Passes passes) {
   const auto end = Clock::now() + timeout;
   while (true) {
-    auto connected = connect_once(path, timeout);
-    if (connected || connected.error().code != ErrorCode::system || Clock::now() >= end) return connected;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // no event tells when somebody listens
+    auto connected = FrontEnd::connect_once(path, timeout);
+    if (connected || !passes(connected.error()) || Clock::now() >= end) return connected;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
+}
+
+}  // namespace
+
+Result<FrontEnd> FrontEnd::connect(const std::string& path, std::chrono::milliseconds timeout) {
+  return connect_while(path, timeout, [](const Error& error) { return error.code == ErrorCode::system; });
+}
+
+Result<FrontEnd> FrontEnd::connect_in_turn(const std::string& path, std::chrono::milliseconds timeout) {
+  return connect_while(path, timeout, [](const Error& error) { return error.system_errno == EAGAIN; });
 }
 
 Result<UniqueFd> FrontEnd::listen(const std::string& path) {

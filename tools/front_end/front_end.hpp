@@ -30,6 +30,9 @@ class FrontEnd {
   /// The same, once: error where nobody listens now, or the listener's queue is full.
   static Result<FrontEnd> connect_once(const std::string& path,
                                        std::chrono::milliseconds timeout = std::chrono::seconds(10));
+  /// The same where somebody listens: trying again until the timeout while the listener's queue is full.
+  static Result<FrontEnd> connect_in_turn(const std::string& path,
+                                          std::chrono::milliseconds timeout = std::chrono::seconds(10));
   /// Listens at `path` (replacing a file there) for a back-end in the client role.
   static Result<UniqueFd> listen(const std::string& path);
   static Result<FrontEnd> accept(const UniqueFd& listener,

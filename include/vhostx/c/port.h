@@ -114,9 +114,9 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
 
 /// Ends the connection, stops the vrings, waits for bursts in progress, removes the socket file and frees the port with
 /// its vrings; the application must have stopped calling them. A burst that does not end, by misuse, is waited for 5 s:
-/// then the log says which vring's it is, and the memory that it uses is kept. No event is delivered any more, also none of those that
-/// this causes. Allowed from the port's own event handler, once vhostx_port_open() has returned. Threads: as
-/// vhostx_port_open().
+/// then the log says which vring's it is, and the memory that it uses is kept. No event is delivered any more, also
+/// none of those that this causes. Allowed from the port's own event handler, once vhostx_port_open() has returned.
+/// Threads: as vhostx_port_open().
 void vhostx_port_close(vhostx_port* port);
 
 /// Options in force; socket_path is the port's, good for its life. `size`: sizeof *options. Any thread.

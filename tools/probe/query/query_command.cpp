@@ -42,7 +42,7 @@ CLI::App* add_query_command(CLI::App& app, QueryOptions& options) {
 
 int run_query(const QueryOptions& options) {
   if (!options.force && in_use(options.path)) return fail(options.path, in_use_text, ExitCode::in_use);
-  auto front_end = FrontEnd::connect_once(options.path, options.timeout);
+  auto front_end = FrontEnd::connect_in_turn(options.path, options.timeout);
   if (!front_end) return fail(options.path, no_back_end(front_end.error()));
   const auto facts = query(*front_end);
   if (!facts) return fail(options.path, facts.error().message);

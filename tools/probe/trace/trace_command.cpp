@@ -70,7 +70,7 @@ int run_trace(const TraceOptions& options) {
   loop.once = options.once;
   loop.count_notifications = options.count_notifications;
   loop.connect = [&options]() -> Result<UniqueFd> {
-    auto connected = FrontEnd::connect_once(options.connect);
+    auto connected = FrontEnd::connect_in_turn(options.connect);
     if (!connected) return connected.error();
     return duplicate(connected->fd());
   };
