@@ -95,7 +95,7 @@ Result<Guest> open_guest(const GuestSpec& spec, const PumpOptions& pump) {
   options.path = spec.socket;
   options.huge_pages = spec.huge_pages;
   options.frame_bytes_max = pump.frame_bytes;
-  options.timeout = std::chrono::minutes(4);  // a switch that is emulated may have much to do before it forwards
+  options.timeout = std::chrono::seconds(30);
   auto endpoint = VhostEndpoint::open(options);
   if (!endpoint) return endpoint.error();
   Guest guest{spec, *std::move(endpoint)};

@@ -17,8 +17,8 @@ using tools::bench::MacAddress;
 using tools::bench::Traffic;
 using tools::bench::TrafficOptions;
 
-constexpr auto slice = 20ms;  // between two looks at what is asked for
-constexpr auto greeting_max = 30s;
+constexpr auto slice = 20ms;         // between two looks at what is asked for
+constexpr auto greeting_max = 240s;  // a switch that is emulated may have much to do before it forwards
 
 MacAddress mac_of(std::size_t guest) noexcept {
   return {0x02, 0x76, 0x68, 0x78, 0x01, static_cast<std::uint8_t>(guest + 1)};  // locally administered
