@@ -141,8 +141,8 @@ void start_again(const std::vector<std::string>& eal_arguments) {
   std::ifstream command_line("/proc/self/cmdline");
   for (std::string word; std::getline(command_line, word, '\0');) words.push_back(word);
   if (words.empty()) return;
-  auto at = words.insert(words.begin() + 1, eal_arguments.begin(), eal_arguments.end());
-  words.insert(at + static_cast<std::ptrdiff_t>(eal_arguments.size()), "--");
+  if (words.size() < 2 || words[1] != "--") words.insert(words.begin() + 1, "--");  // it may have stood there alone
+  words.insert(words.begin() + 1, eal_arguments.begin(), eal_arguments.end());
   ::execv("/proc/self/exe", as_argv(words).data());
 }
 
