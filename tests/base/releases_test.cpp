@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -15,7 +14,6 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "base/release_pool.hpp"
 #include "tests/protocol/open_fds.hpp"
@@ -23,14 +21,6 @@
 
 namespace vhostx::test {
 namespace {
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool forks = false;  // a child of a process with threads may start none under ThreadSanitizer
-#elif defined(__has_feature)
-constexpr bool forks = !__has_feature(thread_sanitizer);
-#else
-constexpr bool forks = true;
-#endif
 
 template <typename Holds>
 void wait_until(Holds holds) {  // the test's time-out is the limit
@@ -153,61 +143,43 @@ TEST_F(ReleasesTest, ThreadsEndAndThePoolWithThem) {
   }
 }
 
-// Exit status of `body` in a child of its own.
-int in_a_child(const std::function<void()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    body();
-    std::exit(0);
-  }
-  int status = -1;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+// In processes of their own, which GoogleTest starts anew: threads that come and go leave nothing that a fork can use.
+struct ReleasesDeathTest : ReleasesTest {
+  void SetUp() override { ::testing::GTEST_FLAG(death_test_style) = "threadsafe"; }
+};
+
+TEST_F(ReleasesDeathTest, AProcessEndsThoughAReleaseHangs) {
+  EXPECT_EXIT(
+      {
+        LingeringSocket slow;  // ten minutes are more than this test has
+        port.release(slow.take());
+        wait_until([&] { return port.releases->held_up() == 1; });
+        pool->finish();
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
-TEST_F(ReleasesTest, AProcessEndsThoughAReleaseHangs) {
-  if (!forks) GTEST_SKIP() << "skipped: under ThreadSanitizer a child starts no threads";
-  LingeringSocket slow;
-  UniqueFd socket = slow.take();
-  const auto body = [&] {
-    auto own = std::make_shared<ReleasePool>();
-    Port hung(own);
-    hung.release(std::move(socket));
-    wait_until([&] { return hung.releases->held_up() == 1; });
-    own->finish();
-  };
-  const pid_t child = ::fork();
-  if (child == 0) {
-    body();
-    std::exit(0);
-  }
-  const int fd = socket.release();  // the child's is the last
-  ::close(fd);
-  int status = -1;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);  // ten minutes are more than this test has
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+// The hand-over that starts no thread, and the next one; 0, or what went wrong.
+int starve(Port& port, ReleasePool& pool) {
+  constexpr uid_t nobody = 65534;
+  rlimit before{};
+  ::getrlimit(RLIMIT_NPROC, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  if (::setresuid(nobody, nobody, nobody) != 0 || ::setrlimit(RLIMIT_NPROC, &none) != 0) return 2;
+  if (pool.prepare()) return 3;
+  port.release(any_fd());
+  if (port.releases->pending() != 1 || !port.releases->stands_still()) return 4;
+  ::setrlimit(RLIMIT_NPROC, &before);
+  port.release(any_fd());
+  wait_until([&] { return port.releases->pending() == 0; });
+  return 0;
 }
 
-TEST_F(ReleasesTest, WithoutAThreadItWaitsForTheNextHandOver) {
-  if (!forks) GTEST_SKIP() << "skipped: under ThreadSanitizer a child starts no threads";
+TEST_F(ReleasesDeathTest, WithoutAThreadItWaitsForTheNextHandOver) {
   if (::geteuid() != 0) GTEST_SKIP() << "skipped: another user is needed, who has no process yet";
-  const int status = in_a_child([] {
-    constexpr uid_t nobody = 65534;
-    rlimit before{};
-    ::getrlimit(RLIMIT_NPROC, &before);
-    rlimit none = before;
-    none.rlim_cur = 0;
-    if (::setresuid(nobody, nobody, nobody) != 0 || ::setrlimit(RLIMIT_NPROC, &none) != 0) std::_Exit(2);
-    auto own = std::make_shared<ReleasePool>();
-    Port starved(own);
-    if (own->prepare()) std::_Exit(3);
-    starved.release(any_fd());
-    if (starved.releases->pending() != 1 || !starved.releases->stands_still()) std::_Exit(4);
-    ::setrlimit(RLIMIT_NPROC, &before);
-    starved.release(any_fd());
-    wait_until([&] { return starved.releases->pending() == 0; });
-  });
-  EXPECT_EQ(status, 0);
+  EXPECT_EXIT(std::_Exit(starve(port, *pool)), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
