@@ -2,15 +2,22 @@
 // Who may connect to a port's socket, and that nothing but that socket is touched for it.
 #include "backend/socket_file.hpp"
 
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <poll.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "backend/unix_socket.hpp"
+#include "base/release_pool.hpp"
 #include "tests/backend/port_fixture.hpp"
+#include "tests/support/slow_releases.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -70,6 +77,29 @@ TEST(SocketFile, NobodyElseCanOpenItBeforeItsModeIsSet) {
   must(backend::restrict_before_bind(socket.get(), {0666, {}}));
   ASSERT_EQ(backend::bind_unix(socket.get(), folder.path("port")), 0);
   EXPECT_EQ(mode_of(folder.path("port")), 0600u);
+}
+
+// However long the connection that looked waits to be closed.
+TEST(SocketFile, WhoeverListensThereSeesAtOnceThatNobodyCame) {
+  const TemporaryFolder folder;
+  const auto listener = must(backend::make_unix_socket());
+  ASSERT_EQ(backend::bind_unix(listener.get(), folder.path("port")), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  const auto pool = std::make_shared<ReleasePool>();
+  const auto releases = std::make_shared<Releases>(pool);
+  std::deque<LingeringSocket> slow(Releases::held_up_max);
+  for (LingeringSocket& socket : slow) UniqueFd(socket.take().release(), releases->ticket()).reset();
+  while (!releases->stands_still() || releases->held_up() != Releases::held_up_max) std::this_thread::yield();
+
+  EXPECT_FALSE(backend::remove_stale_socket(folder.path("port"), releases.get()));
+  EXPECT_EQ(releases->pending(), Releases::held_up_max + 1);
+  const UniqueFd came(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  pollfd ended{came.get(), POLLRDHUP, 0};
+  EXPECT_EQ(::poll(&ended, 1, 0), 1);
+
+  for (LingeringSocket& socket : slow) socket.let_go();
+  while (releases->pending() != 0) std::this_thread::yield();
+  pool->finish();
 }
 
 TEST(SocketFile, AnythingElseAtThePathIsLeftAlone) {

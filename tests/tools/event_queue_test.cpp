@@ -3,6 +3,7 @@
 #include "tools/switch/event_queue.hpp"
 
 #include <poll.h>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -79,6 +80,16 @@ TEST(EventQueue, ALargePortStartsAtOnce) {
   }
   EXPECT_EQ(queue.take().size(), 512u);
   EXPECT_FALSE(queue.holds_back());
+}
+
+TEST(EventQueue, WhatIsHeldBackIsToldWhenThereIsRoom) {
+  EventQueue queue(1000);
+  for (std::uint16_t i = 0; i < 10'000; ++i) queue.push("a", MtuSet{i});
+  auto told = queue.take();
+  while (queue.holds_back())  // the test's time-out is the limit
+    for (auto& event : queue.take()) told.push_back(std::move(event));
+  EXPECT_EQ(std::get<MtuSet>(told.back().event).mtu, 9999);
+  EXPECT_EQ(told.size() + queue.lost(), 10'000u);
 }
 
 TEST(EventQueue, WhatIsHeldBackWakesOnce) {
