@@ -69,6 +69,7 @@ TEST(Fork, AChildHasNoGuestMemory) {
 }
 
 std::set<int> descriptors() {
+  wait_for_releases();
   std::set<int> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
     found.insert(std::stoi(entry.path().filename()));

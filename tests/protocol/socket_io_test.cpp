@@ -3,7 +3,6 @@
 #include "protocol/socket_io.hpp"
 
 #include <array>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -11,17 +10,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "tests/protocol/open_fds.hpp"
 #include "tests/support/slow_releases.hpp"
 
 namespace vhostx::test {
 namespace {
 
 using namespace protocol;
-
-std::size_t open_fds() {
-  return static_cast<std::size_t>(
-      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator()));
-}
 
 std::vector<UniqueFd> memfds(std::size_t count) {
   std::vector<UniqueFd> fds;
@@ -47,7 +42,7 @@ class SocketIo : public ::testing::Test {
 TEST_F(SocketIo, WhatAListHasNoRoomForIsClosedAndTold) {
   FdList list;
   for (UniqueFd& fd : memfds(fds_max - 1)) list.add(std::move(fd));
-  const std::size_t before = open_fds();
+  const auto before = open_fds();
   send(4);
   const Transfer got = receive(ends[1].get(), into, list, Blocking::no);
   EXPECT_EQ(got.bytes, 1U);
@@ -78,7 +73,7 @@ TEST_F(SocketIo, TheNinthDescriptorIsNotClosedHere) {
 TEST_F(SocketIo, AllThatAMessageCanHaveIsReleased) {
   auto pool = std::make_shared<ReleasePool>();
   auto releases = std::make_shared<Releases>(pool);
-  const std::size_t before = open_fds();
+  const auto before = open_fds();
   send(fds_of_a_message_max);
   FdList list;
   EXPECT_TRUE(receive(ends[1].get(), into, list, Blocking::no, releases.get()).fds_lost);

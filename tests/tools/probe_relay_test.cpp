@@ -2,7 +2,6 @@
 // The relay between two sockets: bytes, descriptors, the back-end's channel, ends of all kinds.
 #include <array>
 #include <fcntl.h>
-#include <filesystem>
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "base/event_fd.hpp"
 #include "protocol/socket_io.hpp"
+#include "tests/protocol/open_fds.hpp"
 #include "tests/tools/probe_events.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/session/fd_facts.hpp"
@@ -26,11 +26,6 @@ namespace {
 using namespace protocol;
 using namespace tools::probe;
 using tools::duplicate;
-
-std::size_t open_fds() {
-  return static_cast<std::size_t>(
-      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator()));
-}
 
 ino_t inode_of(int fd) {
   struct stat status {};
@@ -237,7 +232,7 @@ TEST_F(ProbeRelay, WaitsForASlowReaderAndHoldsLittle) {
 }
 
 TEST_F(ProbeRelay, EndsWhenEitherEndLeaves) {
-  const std::size_t before = open_fds();
+  const auto before = open_fds();
   for (UniqueFd* const leaving : {&front_end, &back_end}) {
     events.clear();
     start();

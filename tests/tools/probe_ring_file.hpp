@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdexcept>
 #include <string>
@@ -71,14 +70,5 @@ class RingFile {
   std::uint32_t size_;
   UniqueFd fd_;
 };
-
-/// Descriptors that this process has open.
-inline std::size_t open_fds() {
-  std::size_t count = 0;
-  DIR* const directory = ::opendir("/proc/self/fd");
-  while (::readdir(directory) != nullptr) ++count;
-  ::closedir(directory);
-  return count;
-}
 
 }  // namespace vhostx::test

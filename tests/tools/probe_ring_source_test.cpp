@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "tests/protocol/open_fds.hpp"
 #include "tests/tools/probe_ring_file.hpp"
 #include "tools/probe/options.hpp"
 #include "tools/probe/processes.hpp"
@@ -124,7 +125,7 @@ TEST(Published, IsRefusedWhereItIsDamaged) {
 TEST(Published, IsFoundAndReadThroughProc) {
   RingFile file;
   file.available(9).used(4);
-  const std::size_t before = open_fds();
+  const auto before = open_fds();
   {
     Publisher publisher;
     EXPECT_EQ(read_published(::getpid()).error().code, ErrorCode::unsupported);

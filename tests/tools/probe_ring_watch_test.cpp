@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/codec.hpp"
+#include "tests/protocol/open_fds.hpp"
 #include "tests/tools/probe_ring_file.hpp"
 #include "tools/probe/rings/ring_table.hpp"
 #include "tools/probe/rings/ring_watch.hpp"
@@ -122,7 +123,7 @@ TEST(RingWatch, TranslatesNoIoAddresses) {
 TEST(RingWatch, KeepsTheFilesOfItsRegionsAndNoOthers) {
   RingFile first, second;
   second.available(7);
-  const std::size_t before = open_fds();
+  const auto before = open_fds();
   {
     Relayed relayed;
     relayed.features(modern);
