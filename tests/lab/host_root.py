@@ -54,6 +54,13 @@ class HostRootMachine(Machine):
     def reserve_huge_pages(self):
         self.run(f"echo {self.huge_pages} >/proc/sys/vm/nr_hugepages")
 
+    def leave_drivers(self, *names):
+        """Of DPDK's drivers only those of these names are found, as where no others are installed: EAL loads all that it finds,
+        which takes seconds in an emulated machine."""
+        kept = " ".join(f"$folder/librte_{name}.so*" for name in names)
+        self.run(f"for folder in {ROOT}/usr/lib/*/dpdk/pmds-*; do mkdir /tmp/drivers && cp -a {kept} /tmp/drivers"
+                 " && mount -t tmpfs -o mode=755 tmpfs $folder && mv /tmp/drivers/* $folder && rmdir /tmp/drivers; done")  # fmt: skip
+
     def need_file(self, path):
         if self.try_run(f"test -e {ROOT}{path}")[0] != 0:
             raise Skip(f"{path} is not on the host's root file system, which is what the virtual machine sees")
@@ -92,21 +99,35 @@ class HostRootMachine(Machine):
 
     def wait_line(self, name, pattern, seen=0, timeout_s=60.0):
         """Waits until more than `seen` lines of the program's output match; stops when it ends."""
+        self._wait_lines(name, pattern, f"seen={seen}", "true", timeout_s)
+
+    def next_lines(self, name, pattern, count, timeout_s=60.0):
+        """Lines that match, `count` of them, which come from now on."""
         path = f"{ROOT}/tmp/{name}.log"
-        look = f"[ $(grep -cE {shlex.quote(pattern)} {path}) -gt {seen} ]"
-        status, _ = self._wait(look, f"kill -0 $(cat /tmp/{name}.pid) 2>/dev/null", timeout_s)
+        before = f"old=$(grep -cE {shlex.quote(pattern)} {path}); seen=$((old + {count} - 1))"
+        after = f"grep -E {shlex.quote(pattern)} {path} | tail -n +$((old + 1)) | head -n {count} >{SHARE}/fetched"
+        self._wait_lines(name, pattern, before, after, timeout_s)
+        with open(os.path.join(self.share, "fetched"), errors="replace") as file:
+            return file.read().splitlines()
+
+    def _wait_lines(self, name, pattern, before, after, timeout_s):
+        """before: commands that set `seen`; after: what is done once there are more."""
+        path = f"{ROOT}/tmp/{name}.log"
+        look = f"[ $(grep -cE {shlex.quote(pattern)} {path}) -gt $seen ]"
+        status, _ = self._wait(look, f"kill -0 $(cat /tmp/{name}.pid) 2>/dev/null", timeout_s, before, after)
         if status == 0:
             return
         said = "\n".join(self.log_end(name, "", 20))
         if status == GONE:
             raise Failure(f"{name} ended before it said /{pattern}/:\n{said}")
-        raise Failure(f"{name} did not say /{pattern}/ ({seen} times before):\n{said}\n" + self.threads_of(name))
+        raise Failure(f"{name} did not say /{pattern}/ in time:\n{said}\n" + self.threads_of(name))
 
-    def _wait(self, look, alive, timeout_s):
+    def _wait(self, look, alive, timeout_s, before="true", after="true"):
         """(0: it came true, GONE, LATE; output). The machine counts the looks, so that it can be asked why afterwards."""
         looks = int(timeout_s / PAUSE_S)
-        loop = f"n=0; until {look}; do {alive} || {look} || exit {GONE}; n=$((n+1)); [ $n -lt {looks} ] || exit {LATE}; sleep {PAUSE_S}; done"
-        return self.try_run(loop, 5 * timeout_s)
+        late = f"n=$((n+1)); [ $n -lt {looks} ] || exit {LATE}"
+        loop = f"until {look}; do {alive} || {look} || exit {GONE}; {late}; sleep {PAUSE_S}; done"
+        return self.try_run(f"{before}; n=0; {loop}; {after}", 5 * timeout_s)
 
     def threads_of(self, name):
         """What the program's threads do, for a failure's text."""

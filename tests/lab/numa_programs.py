@@ -22,22 +22,18 @@ class NumaSwitch:
         machine.wait_line(name, '"event":"ready"')
         self.pid = machine.pid(name)
 
-    def _lines(self, pattern, count):
-        return [json.loads(line) for line in self.machine.log_end(self.name, pattern, count)]
-
     def count(self, event):
         return self.machine.count_lines(self.name, f'"event":"{event}"')
 
     def events(self, event, since=0):
         """All but the first `since` of this kind."""
-        return self._lines(f'"event":"{event}"', self.count(event) - since) if self.count(event) > since else []
+        lines = self.machine.fetch(f"grep '\"event\":\"{event}\"' {ROOT}/tmp/{self.name}.log | tail -n +{since + 1}")
+        return [json.loads(line) for line in lines.splitlines()]
 
     def stats(self):
         """Statistics that were taken after this call began."""
         # The first may have been on its way already when the call began, and the last may not be written to its end.
-        self.machine.wait_line(self.name, '"event":"stats"', self.count("stats") + 2)
-        lines = self.machine.log_end(self.name, '"event":"stats"', 2)
-        return json.loads(lines[0])
+        return json.loads(self.machine.next_lines(self.name, '"event":"stats"', 3)[1])
 
     def wait_stats(self, condition, what, timeout_s=60.0):
         seen = []
@@ -62,7 +58,7 @@ class NumaSwitch:
     def finish(self):
         self.machine.signal(self.name, "INT")
         self.machine.wait_end(self.name)
-        return self._lines('"event":"summary"', 1)[0]
+        return self.events("summary")[-1]
 
 
 class NumaGuests:
@@ -79,8 +75,7 @@ class NumaGuests:
     def ask(self, command, key):
         """What it answers under this key; a failure if it is an error."""
         path = f"{ROOT}/tmp/{self.name}.log"
-        seen = int(self.machine.run(f"wc -l <{path}"))
-        self.machine.type(self.name, command)
+        seen = int(self.machine.run(f"wc -l <{path}; echo {command} >{ROOT}/tmp/{self.name}.in"))
         self.machine.wait_line(self.name, "", seen)
         answer = json.loads(self.machine.fetch(f"sed -n {seen + 1}p {path}"))
         if key not in answer:

@@ -23,6 +23,7 @@ class Lab:
         self.machine = NumaMachine(bench, "machine", **machine)
         go_first(self.machine.process.pid)
         self.machine.booted()
+        self.machine.leave_drivers("mempool_ring")
         for path in (options.vhostx_switch, options.numa_guests):
             self.machine.need_file(path)
         self.started = 0

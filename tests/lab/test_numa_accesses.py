@@ -22,6 +22,7 @@ class Lab:
         self.machine = NumaMachine(bench, "machine", arguments=self.counter.arguments)
         go_first(self.machine.process.pid)
         self.machine.booted()
+        self.machine.leave_drivers("mempool_ring")
         self.counter.connect()
         for path in (options.vhostx_switch, options.numa_guests):
             self.machine.need_file(path)

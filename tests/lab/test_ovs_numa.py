@@ -100,6 +100,7 @@ def two_nodes(bench, library, binary):
     machine = NumaMachine(bench, "machine", memory_mib=768, huge_pages=MEMORY_MIB // 2 + 16, modules=["tun"])
     go_first(machine.process.pid)
     machine.booted()
+    machine.leave_drivers("mempool_ring")
     for path in (VSWITCHD, library, binary):
         machine.need_file(path)
     ovs = NumaOvs(machine, library)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two Linux guests on vhostx-switch: ping, and 64 MiB over TCP with the checksums compared.
+"""Two Linux guests on vhostx-switch: ping, and 16 or 64 MiB over TCP with the checksums compared.
 
 Each variant gives the guests' devices other properties, checks in the guest that the driver really negotiated what the
 variant is about, and does the same work. The guests boot once: they have a pair of devices for each variant, of which one
@@ -12,7 +12,7 @@ from collections import namedtuple
 
 from guest import Machine, device_arguments, drive_arguments, shared_memory_arguments
 from processes import check, check_equal, run_test
-from traffic import MIB, PAYLOAD_MIB, fetch, fetch_in_flows, make_payload, many_small_fetches
+from traffic import MIB, fetch, fetch_in_flows, make_payload, many_small_fetches
 from traffic import ping, ping_from_each_cpu, serve_drive
 from vhostx_switch import VhostSwitch, describe
 
@@ -29,8 +29,9 @@ MEMORY_MIB = 448  # a payload to offer, one received, and what each device's dri
 # device: QEMU properties of both guests' devices, or of the receiver's alone.
 # has, lacks: feature bits that the driver of the receiver must have negotiated, or not.
 # port: what is added to the --port of both. queues: pairs of both. ipv6: large frames of IPv6, with congestion marks.
+# mib: how much the receiver fetches; an emulated guest takes its time for each, and for its checksum.
 Variant = namedtuple(
-    "Variant", "device receiver_device has lacks port queues ipv6", defaults=("", "", set(), set(), "", 1, False)
+    "Variant", "device receiver_device has lacks port queues ipv6 mib", defaults=("", "", set(), set(), "", 1, False, 16)
 )
 
 NO_OFFLOADS = (
@@ -39,8 +40,8 @@ NO_OFFLOADS = (
 )
 
 VARIANTS = {
-    "offloads": Variant(has=OFFLOADS | {MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1}),
-    "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off"),
+    "offloads": Variant(has=OFFLOADS | {MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1}, mib=64),
+    "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off", mib=64),
     "plain-buffers": Variant("mrg_rxbuf=off", has=OFFLOADS, lacks={MRG_RXBUF}),
     "no-indirect-no-event-idx": Variant("indirect_desc=off,event_idx=off", lacks={INDIRECT_DESC, EVENT_IDX}),
     "legacy": Variant("disable-modern=on,disable-legacy=off", has=OFFLOADS | {ANY_LAYOUT}, lacks={VERSION_1}),
@@ -48,7 +49,7 @@ VARIANTS = {
     # The sender leaves segmentation and checksums to others, the receiver takes neither: the switch has to do them.
     "receiver-without-offloads": Variant("", NO_OFFLOADS, lacks=OFFLOADS),
     "ipv6-and-ecn": Variant(has={GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN}, ipv6=True),
-    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2),
+    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2, mib=64),
 }
 
 
@@ -125,18 +126,18 @@ def check_both_pairs_used(sender, receiver):
         check(min(counts) > 50, f"{guest.name} used one {direction} queue only: {counts} packets")
 
 
-def one_pair(sender, receiver, payload):
-    serve_drive(sender, PAYLOAD_MIB * MIB)
-    there = fetch(receiver, sender.address, payload)
-    print(f"64 MiB there: {there.mebibytes / there.seconds:.0f} MiB/s, sha256 {there.sha256}")
+def one_pair(sender, receiver, payload, mib):
+    serve_drive(sender, mib * MIB)
+    there = fetch(receiver, sender.address, payload, mib)
+    print(f"{mib} MiB there: {there.mebibytes / there.seconds:.0f} MiB/s, sha256 {there.sha256}")
     serve_drive(receiver, BACK_MIB * MIB)
     back = fetch(sender, receiver.address, payload, BACK_MIB)
     print(f"{BACK_MIB} MiB back: {back.mebibytes / back.seconds:.0f} MiB/s")
 
 
-def two_pairs(sender, receiver, payload):
+def two_pairs(sender, receiver, payload, mib):
     flows = 8
-    serve_drive(sender, PAYLOAD_MIB * MIB, parts=flows)
+    serve_drive(sender, mib * MIB, parts=flows)
     fetch_in_flows(receiver, sender.address, payload, flows, cpus=2)
     # A flow's hash picks its queue, so that eight may all meet on one; of 64 more than 50 do once in 10^8 runs.
     sender.run("echo small >/srv/small")
@@ -151,17 +152,17 @@ def congestion_marks(guest):
     return int(guest.run("grep Ip6InCEPkts /proc/net/snmp6").split()[1])
 
 
-def over_ipv6(sender, receiver, payload):
+def over_ipv6(sender, receiver, payload, mib):
     """The sender's queue discipline marks some packets with congestion in place of dropping them. The receiver echoes the
     mark, and the sender's next segment says that it has reduced its window: as a large one it is TSO with ECN."""
     for number, guest in enumerate((sender, receiver), 1):
         guest.run(f"cd /proc/sys/net/ipv6/conf/{guest.interface} && echo 0 >accept_dad && echo 0 >disable_ipv6")
         guest.run("echo 1 >/proc/sys/net/ipv4/tcp_ecn")
         guest.run(f"ip -6 addr add fd00::{number}/64 dev {guest.interface}")
-    serve_drive(sender, PAYLOAD_MIB * MIB)
+    serve_drive(sender, mib * MIB)
     sender.run(f"/sbin/tc qdisc replace dev {sender.interface} root netem loss 3% ecn")
-    back = fetch(receiver, "[fd00::1]", payload)
-    print(f"{PAYLOAD_MIB} MiB over IPv6: {back.mebibytes / back.seconds:.0f} MiB/s")
+    back = fetch(receiver, "[fd00::1]", payload, mib)
+    print(f"{mib} MiB over IPv6: {back.mebibytes / back.seconds:.0f} MiB/s")
     marks = congestion_marks(receiver)
     print(f"{marks} packets with the mark of congestion")
     check(marks > 0, "no packet came with the mark of congestion")
@@ -175,11 +176,11 @@ def exchange(switch, sender, receiver, payload, index, variant):
     times = ping(receiver, sender.address)
     print(f"{len(times)} pings answered, median {sorted(times)[len(times) // 2]:.1f} ms")
     if variant.ipv6:
-        over_ipv6(sender, receiver, payload)
+        over_ipv6(sender, receiver, payload, variant.mib)
     elif variant.queues == 2:
-        two_pairs(sender, receiver, payload)
+        two_pairs(sender, receiver, payload, variant.mib)
     else:
-        one_pair(sender, receiver, payload)
+        one_pair(sender, receiver, payload, variant.mib)
     stats = switch.stats()
     ports = stats["ports"][2 * index : 2 * index + 2]
     print(describe({"ports": ports}))
