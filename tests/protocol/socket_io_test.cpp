@@ -79,7 +79,7 @@ TEST_F(SocketIo, AllThatAMessageCanHaveIsReleased) {
   EXPECT_TRUE(receive(ends[1].get(), into, list, Blocking::no, releases.get()).fds_lost);
   EXPECT_EQ(list.size(), fds_max);
   while (releases->pending() != 0) std::this_thread::yield();
-  EXPECT_EQ(open_fds(), before + fds_max);
+  EXPECT_EQ(open_fds(), before + static_cast<std::ptrdiff_t>(fds_max));
   list.clear();
   while (releases->pending() != 0) std::this_thread::yield();
   EXPECT_EQ(open_fds(), before);
