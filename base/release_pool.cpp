@@ -196,14 +196,11 @@ void ReleasePool::gather() noexcept {
   for (ready_last_ = in_order; ready_last_->next_ready_ != nullptr;) ready_last_ = ready_last_->next_ready_;
 }
 
-// Of one that nobody serves and that waits nowhere. At held_up_max it stays listed, so that it waits nowhere either,
-// until one of its threads is back.
+// Done with one item of it, which nobody serves and which waits nowhere. At held_up_max that is put off until one of
+// its threads is back: it stays counted, so that nobody tells of it, and waits nowhere either.
 void ReleasePool::relist(Releases& releases) noexcept {
   if (releases.held_up_.load() >= Releases::held_up_max) return;
-  if (!releases.has_items()) {
-    releases.listed_.store(false);
-    if (!releases.has_items() || releases.listed_.exchange(true)) return;
-  }
+  if (releases.queued_.fetch_sub(1) == 1) return;  // whoever hands over next tells of it
   releases.next_ready_ = nullptr;
   (ready_first_ == nullptr ? ready_first_ : ready_last_->next_ready_) = &releases;
   ready_last_ = &releases;

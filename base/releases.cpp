@@ -81,16 +81,15 @@ void Releases::hand_over(ReleaseItem& item) noexcept {
   item.next = handed_over_.load(std::memory_order_relaxed);
   while (!handed_over_.compare_exchange_weak(item.next, &item)) {
   }
-  // listed_ before items there, items before listed_ here (ReleasePool::relist): one of the two sees the other.
-  if (!listed_.exchange(true))
+  // Counted when it is there, and no sooner: until it is counted, the pool may have taken it already, in another's
+  // place.
+  if (queued_.fetch_add(1) == 0)
     pool_->add_ready(*this);
   else
     static_cast<void>(pool_->prepare());
 }
 
 bool Releases::stands_still() const noexcept { return held_up() == held_up_max || !pool_->has_thread(); }
-
-bool Releases::has_items() noexcept { return first_ != nullptr || handed_over_.load() != nullptr; }
 
 ReleaseItem* Releases::next_item() noexcept {
   if (first_ == nullptr) {

@@ -80,15 +80,16 @@ class Releases : public std::enable_shared_from_this<Releases> {
   friend void release(ReleaseItem* item) noexcept;
 
   void hand_over(ReleaseItem& item) noexcept;
-  // Under the pool's lock.
-  bool has_items() noexcept;
+  // Under the pool's lock, of one that the pool knows: there is an item.
   ReleaseItem* next_item() noexcept;
 
   const std::shared_ptr<ReleasePool> pool_;
   std::atomic<ReleaseItem*> handed_over_{nullptr};  // the latest first
   std::atomic<std::uint32_t> pending_{0};
   std::atomic<std::uint32_t> held_up_{0};
-  std::atomic<bool> listed_{false};  // the pool knows that there are items, or looks before it forgets this
+  // Items that are counted after they were handed over, less those that the pool has done with (ReleasePool::relist):
+  // whoever makes it 1 tells the pool, and as long as it is not 0 the pool knows, and an item keeps this alive.
+  std::atomic<std::uint32_t> queued_{0};
   Releases* next_ready_ = nullptr;
   ReleaseItem* first_ = nullptr;  // the pool's: the oldest first
 };
