@@ -39,11 +39,11 @@ class VhostSwitch:
         return open_fds(self.pid)
 
     def wait_fds(self, expected, what):
-        """A front-end that has left is no longer connected before all that it passed is closed: that is waited for."""
+        """Other threads close what a front-end passed, some of it after its end is told: that is waited for."""
         try:
-            wait_until(lambda: self.open_fds() == expected, what)
+            wait_until(lambda: self.open_fds() <= expected, what)
         except Failure as failure:
-            raise Failure(f"{failure}: {self.open_fds()}, expected {expected}") from None
+            raise Failure(f"{failure}: {self.open_fds()}, expected {expected} or fewer") from None
 
     def _read(self):
         """Appends the whole lines that came since the last call."""
