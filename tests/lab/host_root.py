@@ -16,7 +16,7 @@ MODULES = ("9pnet_virtio", "9p")
 ROOT = "/mnt"
 SHARE = "/srv/host"
 MOUNT_OPTIONS = "trans=virtio,version=9p2000.L,msize=1048576"
-PAUSE_S = 0.05
+PAUSE_S = 0.2  # each look of the machine is three processes of an emulated CPU
 GONE, LATE = 1, 2  # exit codes
 BIND = 'mount --bind / "$0" && exec "$@"'
 

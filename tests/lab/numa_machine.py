@@ -32,11 +32,19 @@ class NumaMachine(HostRootMachine):
             self.set_huge_pages(node, self.huge_pages)
 
     def set_huge_pages(self, node, pages):
-        folder = f"/sys/devices/system/node/node{node}/hugepages/hugepages-2048kB"
+        folder = self._huge_pages_of(node)
         if self.try_run(f"test -d {folder}")[0] != 0:
             raise Skip("the virtual machine's kernel has no NUMA nodes, or no huge pages")
         got = int(self.run(f"echo {pages} >{folder}/nr_hugepages; cat {folder}/nr_hugepages"))
         check(got == pages, f"node {node} has {got} huge pages, expected {pages}")
+
+    def make_huge_pages_of_the_rest(self, node):
+        """Of the node's free memory: as many as its kernel finds room for."""
+        self.run(f"echo {self.memory_mib} >{self._huge_pages_of(node)}/nr_hugepages")
+
+    @staticmethod
+    def _huge_pages_of(node):
+        return f"/sys/devices/system/node/node{node}/hugepages/hugepages-2048kB"
 
     def node_of_cpu(self, cpu):
         return max(cpu - 1, 0)

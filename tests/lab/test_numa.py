@@ -159,6 +159,7 @@ def full_node(lab):
     print("a node without memory")
     switch, guests = lab.switch(), lab.guests((0, 0), pages="2m")
     switch.wait_on((0, 0))
+    lab.machine.make_huge_pages_of_the_rest(1)  # what is left then is filled sooner
     lab.machine.begin_program("fill", [lab.options.fill_node, 1, 0])
     lab.machine.wait_line("fill", "^full")
     guests.move(0, 1)
@@ -172,6 +173,7 @@ def full_node(lab):
     print(show_placement(stats))
     lab.machine.signal("fill", "KILL")
     lab.machine.wait_end("fill")
+    lab.machine.set_huge_pages(1, lab.machine.huge_pages)
     check_all_on(lab, switch, guests, (1, 0))
     finish(switch, guests)
 

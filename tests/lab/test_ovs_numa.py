@@ -13,7 +13,7 @@ import shlex
 from host_root import ROOT
 from numa_machine import NumaMachine
 from numa_programs import NumaGuests
-from open_vswitch import SCHEMA, VSWITCHD, need_open_vswitch
+from open_vswitch import PMD_SLEEP, SCHEMA, VSWITCHD, need_open_vswitch
 from processes import go_first, run_test, wait_until
 
 FOLDER = "/tmp/ovs"
@@ -36,15 +36,16 @@ class NumaOvs:
                    "-vconsole:info")  # fmt: skip
         machine.wait_line("ovsdb-server", "ovsdb-server \\(Open vSwitch\\)")
         config = {"dpdk-init": "true", "dpdk-socket-mem": f'"{MEMORY_MIB},{MEMORY_MIB}"', "dpdk-extra": '"--no-pci --in-memory"'}
-        config |= {"dpdk-lcore-mask": "0x1", "pmd-cpu-mask": hex(CPUS_OF_PMDS)}
-        self.vsctl("--no-wait", "init")
-        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *(f"other_config:{key}={value}" for key, value in config.items()))
+        config |= {"dpdk-lcore-mask": "0x1", "pmd-cpu-mask": hex(CPUS_OF_PMDS), **PMD_SLEEP}
+        settings = [f"other_config:{key}={value}" for key, value in config.items()]
+        self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *settings)
         self.begin("vswitchd", VSWITCHD, f"unix:{FOLDER}/db.sock", f"--unixctl={FOLDER}/vs.ctl", "-vconsole:info",
                    environment=[f"LD_LIBRARY_PATH={library}"])  # fmt: skip
         machine.wait_line("vswitchd", "DPDK Enabled - initialized")
-        self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
+        wanted = ["add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"]
         for port in PORTS:
-            self.vsctl("add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser")
+            wanted += ["--", "add-port", "br0", port, "--", "set", "Interface", port, "type=dpdkvhostuser"]
+        self.vsctl(*wanted)
 
     def begin(self, name, *argv, environment=()):
         self.machine.begin_program(name, ["env", *self.environment, *environment, *argv])

@@ -41,7 +41,7 @@ NO_OFFLOADS = (
 
 VARIANTS = {
     "offloads": Variant(has=OFFLOADS | {MRG_RXBUF, INDIRECT_DESC, EVENT_IDX, VERSION_1}, mib=64),
-    "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off", mib=64),
+    "two-copies": Variant(has=OFFLOADS | {MRG_RXBUF}, port=",zerocopy=off"),
     "plain-buffers": Variant("mrg_rxbuf=off", has=OFFLOADS, lacks={MRG_RXBUF}),
     "no-indirect-no-event-idx": Variant("indirect_desc=off,event_idx=off", lacks={INDIRECT_DESC, EVENT_IDX}),
     "legacy": Variant("disable-modern=on,disable-legacy=off", has=OFFLOADS | {ANY_LAYOUT}, lacks={VERSION_1}),
@@ -49,7 +49,7 @@ VARIANTS = {
     # The sender leaves segmentation and checksums to others, the receiver takes neither: the switch has to do them.
     "receiver-without-offloads": Variant("", NO_OFFLOADS, lacks=OFFLOADS),
     "ipv6-and-ecn": Variant(has={GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN}, ipv6=True),
-    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2, mib=64),
+    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2),
 }
 
 

@@ -219,8 +219,10 @@ class ModelSender {
     while (places.size() < bytes.size()) {
       const auto piece = chain.next();
       if (!piece) break;
+      auto at = result_.memory.lower_bound(piece->address);
       for (std::uint64_t i = 0; i < piece->length && places.size() < bytes.size(); ++i) {
-        result_.memory[piece->address + i] = bytes[places.size()];
+        at = result_.memory.insert_or_assign(at, piece->address + i, bytes[places.size()]);
+        ++at;
         places.push_back(piece->address + i);
       }
     }

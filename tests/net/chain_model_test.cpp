@@ -120,11 +120,12 @@ void compare_from_guest(HostileWorld& world, std::uint64_t seed, bool transferri
   one.compare(expected);
 }
 
-/// What the model wrote is there, and everything else is as it was.
-void compare_memory(HostileWorld& world, const std::map<std::uint64_t, Bytes>& before, const ModelResult& expected) {
-  auto memory = before;
+/// What the model wrote is there, and everything else is as it was. `memory`: what was there before.
+void compare_memory(HostileWorld& world, std::map<std::uint64_t, Bytes> memory, const ModelResult& expected) {
+  auto region = memory.end();
   for (const auto& [address, byte] : expected.memory) {
-    auto region = std::prev(memory.upper_bound(address));
+    if (region == memory.end() || address - region->first >= region->second.size())
+      region = std::prev(memory.upper_bound(address));
     region->second[address - region->first] = byte;
   }
   for (const auto& [guest, bytes] : memory) {
@@ -170,7 +171,7 @@ void compare_to_guest(HostileWorld& world, std::uint64_t seed, bool transferring
   if (expected.table_written) return;  // what the data path saw of it depends on when it looked
   EXPECT_EQ(done, expected.done);
   one.compare(expected);
-  compare_memory(world, before, expected);
+  compare_memory(world, std::move(before), expected);
 }
 
 /// Whether regions share slots of the index, and whether a transfer's halves do the work.
