@@ -138,7 +138,7 @@ def one_pair(sender, receiver, payload, mib):
 def two_pairs(sender, receiver, payload, mib):
     flows = 8
     serve_drive(sender, mib * MIB, parts=flows)
-    fetch_in_flows(receiver, sender.address, payload, flows, cpus=2)
+    fetch_in_flows(receiver, sender.address, payload, mib, flows, cpus=2)
     # A flow's hash picks its queue, so that eight may all meet on one; of 64 more than 50 do once in 10^8 runs.
     sender.run("echo small >/srv/small")
     many_small_fetches(receiver, sender.address, 64, cpus=2)
