@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/socket_users.hpp"
 
+#include <chrono>
 #include <fstream>
 #include <istream>
 #include <sstream>
+#include <thread>
 
 #include "base/error.hpp"
 
@@ -13,6 +15,9 @@ namespace {
 // proc_net_unix(5), and the kernel's include/uapi/linux/net.h.
 constexpr unsigned long accepts_connections = 0x10000;  // __SO_ACCEPTCON
 constexpr unsigned state_connected = 3;                 // SS_CONNECTED
+
+// A front-end that has left is seen until the back-end has closed its end.
+constexpr std::chrono::seconds time_to_leave{1};
 
 struct Row {
   unsigned long flags = 0;
@@ -53,8 +58,12 @@ Result<SocketUsers> users_of(const std::string& path) {
 }
 
 bool in_use(const std::string& path) {
-  const auto users = users_of(path);
-  return users && users->connected != 0;
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + time_to_leave;; std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
+    const auto users = users_of(path);
+    if (!users || users->connected == 0) return false;
+    if (Clock::now() > end) return true;
+  }
 }
 
 }  // namespace vhostx::tools::probe

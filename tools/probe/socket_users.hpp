@@ -22,7 +22,7 @@ SocketUsers count_users(std::istream& table, const std::string& path);
 /// The same of this machine. Error: system (no /proc).
 Result<SocketUsers> users_of(const std::string& path);
 
-/// Whether a front-end is connected at the socket; false where that cannot be seen.
+/// Whether a front-end is connected at the socket, and stays for a second; false where that cannot be seen.
 bool in_use(const std::string& path);
 inline constexpr const char* in_use_text =
     "another front-end is connected, and may be dropped for this one; --force goes on all the same";
