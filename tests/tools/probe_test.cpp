@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // vhostx-probe's parts: command line, /proc/net/unix, and back-ends that answer well, badly, or not at all.
 #include <array>
+#include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <sstream>
 #include <thread>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "protocol/codec.hpp"
 #include "tools/probe/options.hpp"
@@ -65,6 +69,34 @@ TEST(SocketUsers, AreCountedByPath) {
   EXPECT_TRUE(users("/tmp/other").listening);
   EXPECT_EQ(users("/tmp/other").connected, 0U) << "connecting, not connected";
   EXPECT_FALSE(users("/tmp/nobody").listening);
+}
+
+// One that has left is no reason to refuse, as soon as the back-end has closed its end; one that stays is.
+TEST(SocketUsers, MayLeave) {
+  std::string folder = "/tmp/vhostx-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string path = folder + "/socket";
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto* const at = reinterpret_cast<const sockaddr*>(&address);
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), at, sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  UniqueFd front_end(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(front_end.get(), at, sizeof address), 0);
+  UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+
+  EXPECT_TRUE(in_use(path, std::chrono::milliseconds(20)));
+  front_end = UniqueFd();
+  EXPECT_TRUE(in_use(path, std::chrono::milliseconds(0))) << "still seen: else there is nothing to wait for";
+  std::thread back_end([&accepted] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    accepted = UniqueFd();
+  });
+  EXPECT_FALSE(in_use(path, std::chrono::minutes(1)));
+  back_end.join();
+  ::unlink(path.c_str());
+  ::rmdir(folder.c_str());
 }
 
 /// A back-end in a thread that does to its end of the connection what it is told.

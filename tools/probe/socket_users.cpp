@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/socket_users.hpp"
 
-#include <chrono>
 #include <fstream>
 #include <istream>
 #include <sstream>
@@ -15,9 +14,6 @@ namespace {
 // proc_net_unix(5), and the kernel's include/uapi/linux/net.h.
 constexpr unsigned long accepts_connections = 0x10000;  // __SO_ACCEPTCON
 constexpr unsigned state_connected = 3;                 // SS_CONNECTED
-
-// A front-end that has left is seen until the back-end has closed its end.
-constexpr std::chrono::seconds time_to_leave{1};
 
 struct Row {
   unsigned long flags = 0;
@@ -57,7 +53,7 @@ Result<SocketUsers> users_of(const std::string& path) {
   return count_users(table, path);
 }
 
-bool in_use(const std::string& path) {
+bool in_use(const std::string& path, std::chrono::milliseconds time_to_leave) {
   using Clock = std::chrono::steady_clock;
   for (const auto end = Clock::now() + time_to_leave;; std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
     const auto users = users_of(path);

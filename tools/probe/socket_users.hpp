@@ -2,6 +2,7 @@
 // Who uses a Unix socket, before anybody connects to it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
@@ -22,8 +23,9 @@ SocketUsers count_users(std::istream& table, const std::string& path);
 /// The same of this machine. Error: system (no /proc).
 Result<SocketUsers> users_of(const std::string& path);
 
-/// Whether a front-end is connected at the socket, and stays for a second; false where that cannot be seen.
-bool in_use(const std::string& path);
+/// Whether a front-end is connected at the socket, and stays for so long: one that has left is seen until the back-end
+/// has closed its end. False where that cannot be seen.
+bool in_use(const std::string& path, std::chrono::milliseconds time_to_leave = std::chrono::seconds(1));
 inline constexpr const char* in_use_text =
     "another front-end is connected, and may be dropped for this one; --force goes on all the same";
 
