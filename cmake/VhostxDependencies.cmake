@@ -5,6 +5,15 @@ find_package(PkgConfig REQUIRED)
 find_package(fmt REQUIRED)
 pkg_check_modules(DPDK REQUIRED libdpdk>=22.11)
 
+# The binary interface of that DPDK, which the names of its libraries end with: 23 is 22.11's, 25 that of 24.11, and of
+# 25.03 and 25.07, which keep it.
+string(REGEX MATCH "^([0-9]+)\\.([0-9]+)" dpdk_release "${DPDK_VERSION}")
+set(VHOSTX_DPDK_RELEASE ${dpdk_release})
+set(VHOSTX_DPDK_ABI ${CMAKE_MATCH_1})
+if(CMAKE_MATCH_2 EQUAL 11)
+  math(EXPR VHOSTX_DPDK_ABI "${CMAKE_MATCH_1} + 1")
+endif()
+
 add_library(vhostx_dpdk INTERFACE)
 # System headers: DPDK's inline functions do not pass the warnings that our own code does.
 target_include_directories(vhostx_dpdk SYSTEM INTERFACE ${DPDK_INCLUDE_DIRS})
@@ -13,6 +22,14 @@ foreach(name IN ITEMS eal mempool mbuf ring)
   find_library(VHOSTX_RTE_${name} rte_${name} HINTS ${DPDK_LIBRARY_DIRS} REQUIRED)
 endforeach()
 target_link_libraries(vhostx_dpdk INTERFACE ${VHOSTX_RTE_eal} ${VHOSTX_RTE_mempool} ${VHOSTX_RTE_mbuf})
+
+# What logs through DPDK: a library of its own from 23.11 on, a part of EAL before.
+add_library(vhostx_dpdk_log INTERFACE)
+target_link_libraries(vhostx_dpdk_log INTERFACE vhostx_dpdk)
+find_library(VHOSTX_RTE_log rte_log HINTS ${DPDK_LIBRARY_DIRS})
+if(VHOSTX_RTE_log)
+  target_link_libraries(vhostx_dpdk_log INTERFACE ${VHOSTX_RTE_log})
+endif()
 
 # libnuma has no pkg-config file in every release.
 find_path(VHOSTX_NUMA_INCLUDE numa.h REQUIRED)

@@ -29,7 +29,11 @@ struct Adder {
   Containers& made;
 
   int operator()(int value) const noexcept { return rte_tel_data_add_dict_int(out, name, value); }
+#if VHOSTX_DPDK_ABI >= 24  // DPDK 23.11
+  int operator()(std::uint64_t value) const noexcept { return rte_tel_data_add_dict_uint(out, name, value); }
+#else
   int operator()(std::uint64_t value) const noexcept { return rte_tel_data_add_dict_u64(out, name, value); }
+#endif
   int operator()(const std::string& text) const noexcept {
     return rte_tel_data_add_dict_string(out, name, text.c_str());
   }

@@ -81,8 +81,9 @@ TEST(BenchOptions, LimitWhatIsUnderWayOnlyWhenTold) {
   EXPECT_EQ(good("--connect /a --in-flight 0").in_flight, 0U);
   EXPECT_EQ(good("compare /a /b --in-flight 5").in_flight, 5U);
   for (const char* const count : {"-3", "1000001", "99999999999999999999", "few"})
-    expect_refused("--connect /a --in-flight " + std::string(count),
-                   "--in-flight: Value " + std::string(count) + " not in range 0 to 1000000");
+    expect_refused(
+        "--connect /a --in-flight " + std::string(count),
+        "--in-flight: Value " + std::string(count) + " not in range ");  // then, in words of CLI11's release, which
 }
 
 TEST(BenchOptions, MeasureTheLimitBetweenTwoCpus) {
