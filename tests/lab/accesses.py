@@ -11,6 +11,7 @@ from collections import Counter, namedtuple
 
 from numa_machine import areas_of
 from processes import Failure
+from qemu import plugin_version, qemu_program
 
 PAGE_BITS = 12
 GUEST_MEMORY = "memfd:vhostx-guest"
@@ -22,9 +23,11 @@ Accesses = namedtuple("Accesses", "local remote")
 class AccessCounter:
     """Its arguments go to QEMU before the machine starts; then begin() and end() as often as one likes."""
 
-    def __init__(self, bench, plugin):
+    def __init__(self, bench, plugins):
+        """plugins: the folder with one for each version of QEMU's interface."""
         self.path = bench.path("accesses")
-        self.arguments = ["-plugin", f"{plugin},socket={self.path}"]
+        version = plugin_version(qemu_program())
+        self.arguments = ["-plugin", f"{plugins}/accesses-{version}.so,socket={self.path}"]
         self.connection = None
 
     def connect(self):

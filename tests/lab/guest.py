@@ -5,59 +5,30 @@ Its first serial port is the kernel's console and goes to a file, which a failed
 commands reach it (see guest-init), so that a test reads as a person's session would.
 """
 
-import glob
 import os
 import re
 import socket
 
 from initramfs import build_initramfs, newest_kernel
-from processes import Failure, need_program, wait_until
+from processes import Failure, wait_until
+from qemu import accelerator, qemu_program, reconnect, smp, without_kvm
 
 MEMORY_MIB = 256
-
-
-def accelerator():
-    # Software emulation runs everywhere. Set VHOSTX_LAB_ACCEL=kvm where KVM works; it is not tried unasked, because
-    # a host may have a /dev/kvm on which a stock kernel hangs.
-    return os.environ.get("VHOSTX_LAB_ACCEL", "tcg")
-
-
-def qemu_programs():
-    """Paths of the QEMUs to try: those that VHOSTX_LAB_QEMUS names, with colons between them; else the one on PATH, and
-    beside it whatever is there as qemu-system-x86_64-VERSION."""
-    named = os.environ.get("VHOSTX_LAB_QEMUS")
-    if named:
-        return [need_program(path, "qemu-system-x86") for path in named.split(":")]
-    found = {}
-    for folder in os.environ.get("PATH", "").split(":"):
-        for path in sorted(glob.glob(f"{folder}/qemu-system-x86_64-[0-9]*")):
-            found.setdefault(os.path.basename(path), path)
-    return [need_program("qemu-system-x86_64", "qemu-system-x86"), *found.values()]
-
-
-def smp(cpus):
-    """QEMU's emulator leaves the fences of a guest away that can never have a second CPU. Its driver then may overlook
-    a packet that the back-end, another process, shows it at that moment, and miss the interrupt: room for a CPU that
-    never comes has the fences compiled.
-    """
-    return f"{cpus},maxcpus={max(cpus, 2)}"
 
 
 def shared_memory_arguments(memory_mib=MEMORY_MIB):
     return ["-object", f"memory-backend-memfd,id=m0,size={memory_mib}M,share=on", "-numa", "node,memdev=m0"]
 
 
-def device_arguments(port_socket, mac, device="", queues=1, server=False, number=0, reconnect=True):
-    """QEMU's arguments for a vhost-user-net device on a port. number: which of the machine's. reconnect: whether a QEMU
-    that is the client connects again after a loss, in words that QEMU 10.0 was the last to know.
-
-    vectors=0: Debian 12's QEMU 7.2 crashes when a vhost-user-net device uses MSI-X without KVM.
-    """
-    how = ",server=on,wait=off" if server else ",reconnect=1" if reconnect else ""
+def device_arguments(port_socket, mac, device="", queues=1, server=False, number=0, qemu=None):
+    """QEMU's arguments for a vhost-user-net device on a port. number: which of the machine's. qemu: whose, None: the one
+    on PATH."""
+    qemu = qemu or qemu_program()
+    how = ",server=on,wait=off" if server else "," + reconnect(qemu)
     chardev = f"socket,id=c{number},path={port_socket}{how}"
     return [
         *("-chardev", chardev, "-netdev", f"vhost-user,chardev=c{number},id=n{number},queues={queues}"),
-        *("-device", f"virtio-net-pci,netdev=n{number},mac={mac},romfile=,vectors=0" + ("," + device if device else "")),
+        *("-device", f"virtio-net-pci,netdev=n{number},mac={mac},romfile=" + without_kvm(qemu) + ("," + device if device else "")),
     ]
 
 
@@ -87,8 +58,8 @@ class Machine:
         initramfs = bench.path("initramfs")
         if not os.path.exists(initramfs):
             build_initramfs(initramfs, release, modules)
-        append = "console=ttyS0 quiet panic=-1" + (f" lab.address={address}/24" if address else "")
-        qemu = qemu or need_program("qemu-system-x86_64", "qemu-system-x86")
+        append = "console=ttyS0 quiet panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
+        qemu = qemu or qemu_program()
         argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
         argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         argv += ["-kernel", kernel, "-initrd", initramfs, "-append", append]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A Linux guest uses what vhostx offers by default (docs/features.md), and cannot reset a ring.
 
-On each QEMU of this machine (see qemu_programs() in guest.py) a guest has three devices, whose frames vhostx-switch sends
+On each QEMU of this machine (see qemu_programs() in qemu.py) a guest has three devices, whose frames vhostx-switch sends
 back to it:
 
   resized    its rings are to be resized while packets flow both ways (`ethtool -G`). QEMU tells no vhost-user back-end of a
@@ -22,8 +22,9 @@ import socket
 from collections import namedtuple
 
 from feature_table import OFFERED, ON_REQUEST, PROTOCOL, VIRTIO, bits_of
-from guest import Machine, device_arguments, qemu_programs, shared_memory_arguments
+from guest import Machine, device_arguments, shared_memory_arguments
 from processes import check, check_equal, run_test, wait_until
+from qemu import qemu_programs
 from vhostx_switch import VhostSwitch, describe
 
 MTU = 1400
@@ -78,9 +79,7 @@ class Guest(Machine):
         arguments = shared_memory_arguments()
         for device in DEVICES:
             mac = f"52:54:00:00:00:{device.number:02x}"
-            arguments += device_arguments(
-                ports[device.name], mac, device.properties, number=device.number, reconnect=False
-            )
+            arguments += device_arguments(ports[device.name], mac, device.properties, number=device.number, qemu=qemu)
         monitor = bench.path(f"{name}.qmp")
         arguments += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         super().__init__(bench, name, arguments, memory_mib="256,slots=1,maxmem=1G", qemu=qemu)

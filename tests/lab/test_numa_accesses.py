@@ -18,7 +18,7 @@ PACKETS = 2000
 
 class Lab:
     def __init__(self, bench, options):
-        self.counter = AccessCounter(bench, options.plugin)
+        self.counter = AccessCounter(bench, options.plugins)
         self.machine = NumaMachine(bench, "machine", arguments=self.counter.arguments)
         go_first(self.machine.process.pid)
         self.machine.booted()
@@ -110,6 +110,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test")
     parser.add_argument("numa_guests", help="the guests")
-    parser.add_argument("plugin", help="accesses.so")
+    parser.add_argument("plugins", help="the folder of accesses-N.so, one for each version of QEMU's interface")
     parser.add_argument("--copies", type=int, choices=(1, 2), default=2, help="of each packet (2: by way of an mbuf)")
     run_test(run, parser.parse_args())

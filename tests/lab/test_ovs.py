@@ -12,6 +12,7 @@ import argparse
 from guest import Guest
 from open_vswitch import OpenVswitch
 from processes import check, check_equal, run_test, wait_until
+from qemu import qemu_program, ring_size
 from traffic import MIB, PAYLOAD_MIB, fetch, make_payload, ping, serve_drive
 
 RESTARTS = 3
@@ -72,7 +73,7 @@ def server(bench, library):
     for name in ("vhu0", "vhu1"):
         status = ovs.status(name)
         check_equal((status["mode"], status["status"], status["num_of_vrings"]), ("server", "connected", "2"), f"{name}'s status")
-        check_equal(status["vring_0_size"], "256", f"{name}'s ring")
+        check_equal(status["vring_0_size"], str(ring_size(qemu_program())), f"{name}'s ring")
     for guest in guests:
         guest.power_off()
     wait_until(lambda: "disconnected" in ovs.status("vhu0").get("status", ""), "OVS to see that the guest is gone")

@@ -9,7 +9,7 @@ and after the switch is killed and started again; eth1 leads to `vhostx-probe li
 import argparse
 import json
 
-from guest import Machine, vhost_user_arguments
+from guest import Machine, device_arguments, vhost_user_arguments
 import interop_path  # noqa: F401
 from probe import Observer, names, report_page, run_probe
 from processes import check, check_equal, run_test
@@ -17,10 +17,7 @@ from vhostx_switch import VhostSwitch
 
 
 def two_devices(traced, listened):
-    second = [
-        *("-chardev", f"socket,id=c1,path={listened},reconnect=1", "-netdev", "vhost-user,chardev=c1,id=n1,queues=2"),
-        *("-device", "virtio-net-pci,netdev=n1,mac=52:54:00:00:00:02,romfile=,vectors=0,mq=on"),
-    ]
+    second = device_arguments(listened, "52:54:00:00:00:02", "mq=on", queues=2, number=1)
     return vhost_user_arguments(traced, "52:54:00:00:00:01") + second
 
 

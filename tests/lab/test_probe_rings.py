@@ -15,10 +15,10 @@ import subprocess
 
 from guest import Machine, vhost_user_arguments
 from processes import check, check_equal, run_test, wait_until
+from qemu import qemu_program, ring_size
 from vhostx_switch import VhostSwitch, dropped
 
 QUEUE_PAIRS = 2
-RING_SIZE = 256  # QEMU's default
 TIMEOUT_S = 60
 SEND = "arping -q -c {} -I eth0 10.0.0.99; true"  # nobody has that address: each is a broadcast
 
@@ -57,11 +57,12 @@ def see_all_packets(probe, switch, guest):
     rows = probe.rings("--once", "--interval", "0.1")
     after = taken(switch)
     check_equal(sorted(rows), list(range(2 * QUEUE_PAIRS)), "rings")
+    size = ring_size(qemu_program())
     for number, row in rows.items():
         check_equal(row["problem"], None, f"ring {number}")
-        check_equal(row["size"], RING_SIZE, f"size of ring {number}")
+        check_equal(row["size"], size, f"size of ring {number}")
         check_equal(row["stuck_s"], None, f"ring {number} stuck")
-        check_equal(row["in_flight"], RING_SIZE if row["direction"] == "receive" else 0, f"in flight of ring {number}")
+        check_equal(row["in_flight"], size if row["direction"] == "receive" else 0, f"in flight of ring {number}")
         check(row["split"]["used_event"] is not None, "the guest has EVENT_IDX")
     check(3 <= before <= sent(rows) <= after, f"{before} to {after} packets at the switch, {sent(rows)} in the rings")
     return sent(rows)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A plugin of QEMU's emulator that counts the loads and stores of programs (not of the kernel) inside the machine, by
 // virtual CPU and page:
-//   qemu-system-x86_64 -accel tcg -plugin accesses.so,socket=PATH
+//   qemu-system-x86_64 -accel tcg -plugin accesses-1.so,socket=PATH
 // At the socket PATH it takes one connection at a time, and lines: "begin" counts from zero and answers ".", "end"
 // stops counting and answers with the counts (see AccessTable::end) and ".".
 #include <cerrno>
@@ -17,8 +17,6 @@
 
 #include "tests/lab/accesses/access_table.hpp"
 #include "tests/lab/accesses/qemu_plugin_api.hpp"
-
-int qemu_plugin_version = 1;
 
 namespace vhostx::lab {
 

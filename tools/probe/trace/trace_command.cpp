@@ -14,7 +14,8 @@ constexpr const char* trace_help =
 constexpr const char* trace_footer = R"(
 Examples:
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock
-      then QEMU: -chardev socket,id=c0,path=/tmp/seen.sock,reconnect=1
+      then QEMU: -chardev socket,id=c0,path=/tmp/seen.sock,reconnect-ms=1000
+      (before QEMU 9.2: reconnect=1)
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --write vm0.jsonl
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --rings --count-notifications
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --filter '!SET_VRING_CALL,!GET_CONFIG'
