@@ -27,6 +27,8 @@ std::uint16_t Vring::commit_burst(rte_mbuf** packets, std::uint16_t count) noexc
 std::uint16_t Vring::poll_completions() noexcept { return core_.poll_completions(); }
 
 bool Vring::set_notifications(bool on) noexcept { return core_.set_notifications(on); }
+void Vring::hold_calls(bool hold) noexcept { core_.hold_calls(hold); }
+bool Vring::call_guest() noexcept { return core_.call_guest(); }
 int Vring::kick_fd() const noexcept { return core_.kick_fd(); }
 VringState Vring::state() const noexcept { return core_.state(); }
 std::uint16_t Vring::pending() noexcept { return core_.pending(); }

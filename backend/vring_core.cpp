@@ -193,13 +193,24 @@ AvailWatch VringCore::avail_watch() noexcept {
 void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {
   if (needs_call) {
     data_.counters.add(VringCounter::calls, 1);
-    if (running.call != nullptr)
-      running.call->signal();
-    else if (running.call_in_band)
-      wish(wish_call);
+    if (!calls_held_.load(std::memory_order_relaxed)) call(running);
   }
   if (data_.cursor.fault.cause != VringFaultCause::none) [[unlikely]]
     declare_broken(running);
+}
+
+void VringCore::call(const RunningVring& running) noexcept {
+  if (running.call != nullptr)
+    running.call->signal();
+  else if (running.call_in_band)
+    wish(wish_call);
+}
+
+bool VringCore::call_guest() noexcept {
+  VringGate::Pass pass(gate_);
+  if (pass.running == nullptr) return false;
+  call(*pass.running);
+  return true;
 }
 
 void VringCore::declare_broken(const RunningVring& running) noexcept {

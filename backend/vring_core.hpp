@@ -57,11 +57,13 @@ class VringCore : public InOwnPages {
   std::uint16_t commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept;
   std::uint16_t poll_completions() noexcept;
   bool set_notifications(bool on) noexcept;
+  bool call_guest() noexcept;
   std::uint16_t pending() noexcept;
   EnqueueEnd enqueue_end() noexcept;
   AvailWatch avail_watch() noexcept;
 
   // ---- any thread ----
+  void hold_calls(bool hold) noexcept { calls_held_.store(hold, std::memory_order_relaxed); }
   int kick_fd() const noexcept { return kick_fd_.load(std::memory_order_relaxed); }
   VringState state() const noexcept;
   std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
@@ -128,6 +130,7 @@ class VringCore : public InOwnPages {
     return result.needs_call || data_.cursor.fault.cause != VringFaultCause::none;
   }
   void finish_burst(const RunningVring& running, bool needs_call) noexcept;
+  void call(const RunningVring& running) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
   void wish(std::uint8_t bit) noexcept;
   Result<void> expose_kick(std::shared_ptr<const EventFd> kick);
@@ -148,6 +151,7 @@ class VringCore : public InOwnPages {
   // Seldom written; on a line apart from the gate's.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
   std::atomic<bool> notifications_wanted_{false};           // while stopped
+  std::atomic<bool> calls_held_{false};
   std::atomic<bool> broken_{false};
   std::atomic<bool> enabled_{false};
   std::atomic<bool> started_{false};

@@ -35,6 +35,8 @@ uint16_t vhostx_vring_commit_burst(vhostx_vring* vring, rte_mbuf** packets, uint
 uint16_t vhostx_vring_poll_completions(vhostx_vring* vring) { return object(vring)->poll_completions(); }
 
 bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on) { return object(vring)->set_notifications(on); }
+void vhostx_vring_hold_calls(vhostx_vring* vring, bool hold) { object(vring)->hold_calls(hold); }
+bool vhostx_vring_call_guest(vhostx_vring* vring) { return object(vring)->call_guest(); }
 
 uint16_t vhostx_vring_pending(vhostx_vring* vring) { return object(vring)->pending(); }
 

@@ -44,13 +44,13 @@ struct AvailWatch {
 
 /// Owned by its Port, at the same address for the Port's whole life.
 ///
-/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, pending,
-/// enqueue_end and avail_watch of one vring are called by one thread at a time (asserted in debug builds); which thread
-/// may change between calls. Different vrings are independent. The other functions may be called from any thread. None
-/// but loans() and placement() allocates (but mbufs), locks, throws or logs; the only system call is the one that
-/// signals an eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band); the err
-/// eventfd and the control thread's, once, when a vring breaks. (After a signal that took over 100 us the next one is
-/// measured, by two calls more.)
+/// Threads: dequeue_burst, enqueue_burst, borrow_burst, commit_burst, poll_completions, set_notifications, call_guest,
+/// pending, enqueue_end and avail_watch of one vring are called by one thread at a time (asserted in debug builds);
+/// which thread may change between calls. Different vrings are independent. The other functions may be called from any
+/// thread. None but loans() and placement() allocates (but mbufs), locks, throws or logs; the only system call is the
+/// one that signals an eventfd: the call, when the driver asks for it (the control thread's, where calls go in-band);
+/// the err eventfd and the control thread's, once, when a vring breaks. (After a signal that took over 100 us the next
+/// one is measured, by two calls more.)
 ///
 /// A call ends, whatever the ring says. Chains that are not the common ones are walked descriptor by descriptor, and a
 /// call begins no further one when it has walked 32768 descriptors, or looked at 4096 pages (a page of more than 32 KiB
@@ -125,6 +125,13 @@ class VHOSTX_EXPORT Vring {
   /// before sleeping. Off, or on a vring that is not running or is broken, returns false. The choice is kept when the
   /// vring restarts.
   bool set_notifications(bool on) noexcept;
+
+  /// Who makes the calls that the guest asks for. By default bursts do, each before it returns. Held, they are counted
+  /// (VringCounter::calls) and not made: the application makes them by call_guest(), on another thread for instance,
+  /// as a call is a system call. The guest may sleep until then. The choice is kept when the vring restarts.
+  void hold_calls(bool hold) noexcept;
+  /// Calls the guest. False: the vring is not running.
+  bool call_guest() noexcept;
 
   /// Chains that the driver has posted and no burst has taken yet, 0 to size(): packets that wait in a from-guest ring,
   /// buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.

@@ -40,6 +40,26 @@ TEST_F(DataEvents, PacketsFlowOnceStarted) {
   EXPECT_EQ(machine.ring(1).driver.reap().size(), 3u);
 }
 
+TEST_F(DataEvents, CallsMayBeTheApplicationsToMake) {
+  EXPECT_FALSE(from_guest().call_guest());
+  from_guest().hold_calls(true);
+  machine.bring_up();
+  await_start();
+  machine.sync();
+  const EventFd& call = machine.ring(1).call;
+  call.drain();  // of the start
+  transmit(machine);
+  EXPECT_EQ(take_burst(from_guest()), 1);
+  EXPECT_FALSE(call.drain());
+  EXPECT_EQ(from_guest().count(VringCounter::calls), 1u);
+  EXPECT_TRUE(from_guest().call_guest());
+  EXPECT_TRUE(call.drain());
+  from_guest().hold_calls(false);
+  transmit(machine);
+  EXPECT_EQ(take_burst(from_guest()), 1);
+  EXPECT_TRUE(call.drain());
+}
+
 bool has_thread(const std::string& name) {
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
     std::ifstream file(task.path() / "comm");

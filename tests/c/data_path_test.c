@@ -41,6 +41,8 @@ void packets_go_both_ways(void) {
   CHECK(fake_guest_receive(stage->guest, frame, sizeof frame) == 0);
   CHECK(fake_guest_reap(stage->guest) == 2);
   CHECK(vhostx_vring_dequeue_burst(stage->to, fake_pool(), packets, 32) == 0);  // not from a guest
+  vhostx_vring_hold_calls(stage->to, true);
+  CHECK(vhostx_vring_call_guest(stage->to));
   tear_down(stage);
 }
 

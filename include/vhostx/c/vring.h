@@ -3,7 +3,7 @@
 /// vhostx_vring: one virtqueue of a port, as the application's lcores use it.
 ///
 /// The dequeue, enqueue, borrow and commit bursts, vhostx_vring_poll_completions() and
-/// vhostx_vring_set_notifications(), vhostx_vring_pending(), vhostx_vring_enqueue_end() and
+/// vhostx_vring_set_notifications(), vhostx_vring_call_guest(), vhostx_vring_pending(), vhostx_vring_enqueue_end() and
 /// vhostx_vring_get_avail_watch() of one vring are called by one thread at a time; which thread may change between
 /// calls. Different vrings are independent. The other functions may be called from any thread. None but
 /// vhostx_vring_get_loans() and vhostx_vring_get_placement() allocates (but mbufs), locks or logs; the only system call
@@ -125,6 +125,13 @@ uint16_t vhostx_vring_poll_completions(vhostx_vring* vring);
 /// sleeping. Off, or on a vring that is not running or is broken, returns false. The choice is kept when the vring
 /// restarts.
 bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on);
+
+/// Who makes the calls that the guest asks for. By default bursts do, each before it returns. Held, they are counted
+/// and not made: the application makes them by vhostx_vring_call_guest(), on another thread for instance, as a call is
+/// a system call. The guest may sleep until then. The choice is kept when the vring restarts.
+void vhostx_vring_hold_calls(vhostx_vring* vring, bool hold);
+/// Calls the guest. False: the vring is not running.
+bool vhostx_vring_call_guest(vhostx_vring* vring);
 
 /// Chains that the driver has posted and no burst has taken yet, 0 to vhostx_vring_size(): packets that wait in a
 /// from-guest ring, buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
