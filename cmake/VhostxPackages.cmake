@@ -28,7 +28,7 @@ function(vhostx_package component name section depends description)
 endfunction()
 
 # The rings of a mempool are a driver that EAL loads when it starts: no program is linked with it, so that nothing but this names it.
-set(mempool_driver librte-mempool-ring23)
+set(mempool_driver librte-mempool-ring${VHOSTX_DPDK_ABI})
 
 vhostx_package(runtime libvhostx${VHOSTX_SOVERSION} libs "${mempool_driver}"
   "vhost-user-net back-end for DPDK applications
@@ -45,7 +45,7 @@ set(components runtime dev tools)
 if(TARGET vhostx-rte-vhost)
   vhostx_package(compat vhostx-rte-vhost-compat libs ""
     "DPDK's vhost library, on vhostx
- A librte_vhost.so.23 for programs that were built for DPDK 22.11, in a folder
+ A librte_vhost.so.${VHOSTX_DPDK_ABI} for programs that were built for DPDK ${VHOSTX_DPDK_RELEASE}, in a folder
  of its own: it is used only where LD_LIBRARY_PATH names that.")
   list(APPEND components compat)
 endif()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The binary interface of DPDK 22.11's vhost library (librte_vhost.so.23), as far as this library serves it: numbers,
-// layouts and functions that programs were compiled against. What each function does is written in DPDK's guide; here
-// stands what differs.
+// The binary interface of DPDK's vhost library, 22.11 (librte_vhost.so.23) and later, as far as this library serves it:
+// numbers, layouts and functions that programs were compiled against. What each function does is written in DPDK's
+// guide; here stands what differs. VHOSTX_DPDK_ABI is the number in the name of the library that is built.
 #pragma once
 
 #include <cstddef>
@@ -23,14 +23,15 @@ enum DriverFlag : std::uint64_t {
   flag_async_copy = 1u << 7,          ///< Refused.
   flag_compliant_offloads = 1u << 8,  ///< Receive flags from dequeue; without it, transmit flags as before 21.08.
   flag_statistics = 1u << 9,
+  flag_async_connect = 1u << 10,  ///< Taken: no start waits for a connection, with it or without.
 };
 
 inline constexpr int devices_max = 1024;
 inline constexpr std::uint32_t queue_pairs_max = 128;
 
 /// Any of these may be null. They are called on one thread, which is this library's, one at a time; but for
-/// destroy_device and destroy_connection, which rte_vhost_driver_unregister() calls on its caller's, and
-/// guest_notified, which comes on the thread of the burst.
+/// destroy_device and destroy_connection, which rte_vhost_driver_unregister() calls on its caller's, and guest_notified
+/// and guest_notify, which come on the thread of the burst.
 struct DeviceOps {
   int (*new_device)(int vid);
   void (*destroy_device)(int vid);
@@ -39,9 +40,16 @@ struct DeviceOps {
   int (*new_connection)(int vid);
   void (*destroy_connection)(int vid);
   void (*guest_notified)(int vid);
-  void* reserved;
+  /// From 23.11 on; before, programs may have left anything here. True: the application will call the guest itself, by
+  /// rte_vhost_notify_guest().
+  bool (*guest_notify)(int vid, std::uint16_t queue);
 };
 static_assert(sizeof(DeviceOps) == 8 * sizeof(void*) && offsetof(DeviceOps, guest_notified) == 6 * sizeof(void*));
+
+/// Null where there is none.
+inline auto guest_notify_of(const DeviceOps* ops) noexcept {
+  return VHOSTX_DPDK_ABI >= 24 && ops != nullptr ? ops->guest_notify : nullptr;
+}
 
 /// Of rte_vhost_get_vhost_vring(). The addresses are null and `call_fd` is -1: the rings are this library's alone.
 struct VringFacts {
@@ -97,6 +105,8 @@ int rte_vhost_driver_get_features(const char* path, std::uint64_t* features);
 /// Before rte_vhost_driver_start(): -1.
 int rte_vhost_driver_get_protocol_features(const char* path, std::uint64_t* features);
 int rte_vhost_driver_get_queue_num(const char* path, std::uint32_t* pairs);
+/// Of the libraries of DPDK 23.11 and later. Pairs to offer, 1 to 128. After rte_vhost_driver_start(): -1.
+int rte_vhost_driver_set_max_queue_num(const char* path, std::uint32_t pairs);
 
 int rte_vhost_get_ifname(int vid, char* buffer, std::size_t size);
 int rte_vhost_get_mtu(int vid, std::uint16_t* mtu);
@@ -112,6 +122,8 @@ int rte_vhost_get_monitor_addr(int vid, std::uint16_t queue, vhostx::compat::Mon
 /// Bursts call the guest themselves: these two have nothing left to do on a queue that exists.
 int rte_vhost_vring_call(int vid, std::uint16_t queue);
 int rte_vhost_vring_call_nonblock(int vid, std::uint16_t queue);
+/// Of the libraries of DPDK 23.11 and later: calls the guest, after guest_notify has said that this will come.
+void rte_vhost_notify_guest(int vid, std::uint16_t queue);
 
 int rte_vhost_vring_stats_get_names(int vid, std::uint16_t queue, vhostx::compat::StatisticName* names, unsigned size);
 int rte_vhost_vring_stats_get(int vid, std::uint16_t queue, vhostx::compat::Statistic* values, unsigned size);

@@ -14,9 +14,15 @@
 namespace vhostx::compat {
 namespace {
 
-// How often the guest was called since the last burst; the application may want to count that.
+// Whether the application wants to know of calls: to count them, or to make them itself.
+bool follows_calls(const DeviceQueue& queue) noexcept {
+  if ((queue.flags & flag_statistics) != 0) return true;
+  return queue.ops != nullptr && (queue.ops->guest_notified != nullptr || guest_notify_of(queue.ops) != nullptr);
+}
+
+// How often the guest wanted to be called since the last burst.
 std::uint64_t take_calls(DeviceQueue& queue) noexcept {
-  if (queue.ops == nullptr || (queue.ops->guest_notified == nullptr && (queue.flags & flag_statistics) == 0)) return 0;
+  if (!follows_calls(queue)) return 0;
   const std::uint64_t calls = queue.vring->count(VringCounter::calls);
   return calls - std::exchange(queue.calls_seen, calls);
 }
@@ -26,13 +32,25 @@ std::uint64_t take_drops(DeviceQueue& queue) noexcept {
   return drops - std::exchange(queue.drops_seen, drops);
 }
 
-// After the burst, and without the lock: the callback may ask about this very queue.
-void finish(DeviceQueue& queue, QueueLock& lock, int vid) noexcept {
+std::uint64_t take_stalls(DeviceQueue& queue) noexcept {
+  const std::uint64_t stalls = queue.vring->count(VringCounter::stall_no_mbuf);
+  return stalls - std::exchange(queue.stalls_seen, stalls);
+}
+
+// After the burst, and without the lock: callbacks may ask about this very queue.
+void finish(DeviceQueue& queue, QueueLock& lock, int vid, std::uint16_t index) noexcept {
   const std::uint64_t calls = take_calls(queue);
   if (calls == 0) return;
+  const DeviceOps* const ops = queue.ops;
+  if (const auto notify = guest_notify_of(ops); notify != nullptr) {
+    lock.release();
+    if (!notify(vid, index)) return rte_vhost_notify_guest(vid, index);
+    queue.statistics.count_offloaded_notification();
+    return;
+  }
   queue.statistics.count_notifications(calls);
-  const auto notified = queue.ops->guest_notified;
   lock.release();
+  const auto notified = ops == nullptr ? nullptr : ops->guest_notified;
   for (std::uint64_t i = 0; notified != nullptr && i < calls; ++i) notified(vid);
 }
 
@@ -70,8 +88,19 @@ std::uint16_t rte_vhost_enqueue_burst(int vid, std::uint16_t index, rte_mbuf** p
   if (queue->vring == nullptr) return 0;
   const std::uint16_t done = queue->vring->enqueue_burst(packets, count);
   if (done != 0 && (queue->flags & flag_statistics) != 0) queue->statistics.count({packets, done}, take_drops(*queue));
-  finish(*queue, lock, vid);
+  finish(*queue, lock, vid, index);
   return done;
+}
+
+void rte_vhost_notify_guest(int vid, std::uint16_t index) {
+  DeviceQueue* const queue = find_queue(vid, index);
+  if (queue == nullptr) return;
+  QueueLock lock(*queue);
+  if (queue->vring == nullptr || !queue->vring->call_guest()) return;
+  queue->statistics.count_notifications(1);
+  const auto notified = queue->ops == nullptr ? nullptr : queue->ops->guest_notified;
+  lock.release();
+  if (notified != nullptr) notified(vid);
 }
 
 std::uint16_t rte_vhost_dequeue_burst(int vid, std::uint16_t index, rte_mempool* pool, rte_mbuf** packets,
@@ -81,10 +110,11 @@ std::uint16_t rte_vhost_dequeue_burst(int vid, std::uint16_t index, rte_mempool*
   QueueLock lock(*queue, std::try_to_lock);
   if (!lock.owns() || queue->vring == nullptr) return 0;
   std::uint16_t done = queue->vring->dequeue_burst(pool, packets, count);
+  if (has_late_statistics && (queue->flags & flag_statistics) != 0) queue->statistics.count_stalls(take_stalls(*queue));
   if (done != 0) {
     done = adapt(queue->flags, packets, done);
     if ((queue->flags & flag_statistics) != 0) queue->statistics.count({packets, done}, 0);
   }
-  finish(*queue, lock, vid);
+  finish(*queue, lock, vid, index);
   return done;
 }

@@ -23,7 +23,9 @@ void Device::attach(Port& port, std::uint64_t flags, const DeviceOps* ops) {
     queue.ops = ops;
     queue.calls_seen = queue.vring->count(VringCounter::calls);
     queue.drops_seen = dropped_for_good(*queue.vring);
+    queue.stalls_seen = queue.vring->count(VringCounter::stall_no_mbuf);
     queue.statistics.reset();
+    queue.vring->hold_calls(guest_notify_of(ops) != nullptr);
     queue.vring->set_notifications(true);  // until the application says otherwise, of each device anew
   }
   for (std::uint16_t i = 0; i < queues_max; ++i) show_kick(i, -1);

@@ -26,6 +26,7 @@ struct alignas(64) DeviceQueue {
   const DeviceOps* ops = nullptr;
   std::uint64_t calls_seen = 0;  ///< Of the vring's counter, when it was last looked at.
   std::uint64_t drops_seen = 0;
+  std::uint64_t stalls_seen = 0;
   QueueStatistics statistics;
 };
 

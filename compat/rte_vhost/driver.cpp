@@ -70,6 +70,18 @@ std::uint64_t Driver::features() const {
   return Port::offered_features(options_);
 }
 
+bool Driver::set_queue_pairs(std::uint32_t pairs) {
+  const std::lock_guard guard(settings_lock_);
+  if (port_ != nullptr) return false;
+  options_.queue_pairs_max = static_cast<std::uint16_t>(pairs);
+  return true;
+}
+
+std::uint32_t Driver::queue_pairs() const {
+  const std::lock_guard guard(settings_lock_);
+  return options_.queue_pairs_max;
+}
+
 int Driver::protocol_features(std::uint64_t& features) const {
   const std::lock_guard guard(settings_lock_);
   if (port_ == nullptr) return -1;

@@ -30,6 +30,9 @@ class Driver : public std::enable_shared_from_this<Driver> {
   /// Features to offer: those of `set`, without those of `clear`, beside what they were. False: the port is open.
   bool change_features(std::uint64_t set, std::uint64_t clear);
   std::uint64_t features() const;
+  /// To offer, 1 to queue_pairs_max. False: the port is open.
+  bool set_queue_pairs(std::uint32_t pairs);
+  std::uint32_t queue_pairs() const;
   /// -1: the port is not open yet.
   int protocol_features(std::uint64_t& features) const;
   /// `woken` is called on the control thread whenever reconcile() has something to do.

@@ -124,8 +124,18 @@ int rte_vhost_driver_get_protocol_features(const char* path, std::uint64_t* feat
 
 int rte_vhost_driver_get_queue_num(const char* path, std::uint32_t* pairs) {
   if (pairs == nullptr) return -1;
-  return with_driver(__func__, path, [pairs](Driver&) {
-    *pairs = queue_pairs_max;
+  return with_driver(__func__, path, [pairs](Driver& driver) {
+    *pairs = driver.queue_pairs();
     return 0;
+  });
+}
+
+int rte_vhost_driver_set_max_queue_num(const char* path, std::uint32_t pairs) {
+  return with_driver(__func__, path, [=](Driver& driver) {
+    if (pairs == 0 || pairs > queue_pairs_max)
+      return failed("rte_vhost_driver_set_max_queue_num", path,
+                    std::to_string(pairs) + " queue pairs, expected 1 to 128");
+    if (driver.set_queue_pairs(pairs)) return 0;
+    return refuse(said_late, "rte_vhost_driver_set_max_queue_num", "what a started driver offers stays as it is");
   });
 }

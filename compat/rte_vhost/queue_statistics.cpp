@@ -17,6 +17,8 @@ constexpr std::size_t multicast_at = 2;
 constexpr std::size_t broadcast_at = 3;
 constexpr std::size_t sizes_at = 4;
 constexpr std::size_t notifications_at = 12;
+constexpr std::size_t offloaded_at = 13;  // of these two, where there are late ones
+constexpr std::size_t alloc_failed_at = statistics_count - 1;
 constexpr std::size_t sizes = notifications_at - sizes_at;
 
 // Below 64, 64, to 127, to 255, to 511, to 1023, to 1518, larger.
@@ -58,16 +60,17 @@ struct Sums {
 
 }  // namespace
 
-const std::array<const char*, statistics_count> statistic_names{
-    "good_packets",           "good_bytes",
-    "multicast_packets",      "broadcast_packets",
-    "undersize_packets",      "size_64_packets",
-    "size_65_127_packets",    "size_128_255_packets",
-    "size_256_511_packets",   "size_512_1023_packets",
-    "size_1024_1518_packets", "size_1519_max_packets",
-    "guest_notifications",    "iotlb_hits",
-    "iotlb_misses",           "inflight_submitted",
-    "inflight_completed",
+const std::array<const char*, statistics_count> statistic_names {
+  "good_packets", "good_bytes", "multicast_packets", "broadcast_packets", "undersize_packets", "size_64_packets",
+      "size_65_127_packets", "size_128_255_packets", "size_256_511_packets", "size_512_1023_packets",
+      "size_1024_1518_packets", "size_1519_max_packets", "guest_notifications",
+#if VHOSTX_DPDK_ABI >= 24
+      "guest_notifications_offloaded", "guest_notifications_error", "guest_notifications_suppressed",
+#endif
+      "iotlb_hits", "iotlb_misses", "inflight_submitted", "inflight_completed",
+#if VHOSTX_DPDK_ABI >= 24
+      "mbuf_alloc_failed",
+#endif
 };
 
 void QueueStatistics::count(std::span<rte_mbuf* const> packets, std::uint64_t dropped) noexcept {
@@ -84,6 +87,14 @@ void QueueStatistics::count(std::span<rte_mbuf* const> packets, std::uint64_t dr
 }
 
 void QueueStatistics::count_notifications(std::uint64_t count) noexcept { add(notifications_at, count); }
+
+void QueueStatistics::count_offloaded_notification() noexcept {
+  if (has_late_statistics) values_[offloaded_at].fetch_add(1, std::memory_order_relaxed);
+}
+
+void QueueStatistics::count_stalls(std::uint64_t count) noexcept {
+  if (has_late_statistics && count != 0) add(alloc_failed_at, count);
+}
 
 void QueueStatistics::reset() noexcept {
   for (auto& value : values_) value.store(0, std::memory_order_relaxed);

@@ -11,7 +11,8 @@ struct rte_mbuf;
 
 namespace vhostx::compat {
 
-inline constexpr std::size_t statistics_count = 17;
+inline constexpr bool has_late_statistics = VHOSTX_DPDK_ABI >= 24;  // DPDK 23.11
+inline constexpr std::size_t statistics_count = has_late_statistics ? 21 : 17;
 
 /// In the order in which applications see them. Counters of what is not there (IOTLB, asynchronous copies) stay 0.
 extern const std::array<const char*, statistics_count> statistic_names;
@@ -22,6 +23,10 @@ class QueueStatistics {
   /// `packets` were moved, but for `dropped` of them: which ones is not known, and the largest are taken for them.
   void count(std::span<rte_mbuf* const> packets, std::uint64_t dropped) noexcept;
   void count_notifications(std::uint64_t count) noexcept;
+  /// The application took it on itself. Any thread, without the lock.
+  void count_offloaded_notification() noexcept;
+  /// Bursts for which the mempool had no mbufs.
+  void count_stalls(std::uint64_t count) noexcept;
   void reset() noexcept;
   std::uint64_t value(std::size_t index) const noexcept { return values_[index].load(std::memory_order_relaxed); }
 

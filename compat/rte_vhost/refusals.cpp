@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The rest of librte_vhost.so.23: vDPA, crypto, asynchronous copies, in-flight tracking, dirty logs, and whatever hands
+// The rest of librte_vhost.so: vDPA, crypto, asynchronous copies, in-flight tracking, dirty logs, and whatever hands
 // out the rings themselves. Programs and plug-ins that import these load, and are told that they are not served.
 #include <atomic>
 #include <cstdint>
@@ -42,6 +42,7 @@ VHOSTX_REFUSE_INT(rte_vhost_get_vring_base, rings_are_ours)
 VHOSTX_REFUSE_INT(rte_vhost_set_vring_base, rings_are_ours)
 VHOSTX_REFUSE_INT(rte_vhost_extern_callback_register, no_extern)
 VHOSTX_REFUSE_INT(rte_vhost_slave_config_change, no_config)
+VHOSTX_REFUSE_INT(rte_vhost_backend_config_change, no_config)
 VHOSTX_REFUSE_INT(rte_vhost_driver_set_protocol_features, as_they_are)
 
 VHOSTX_REFUSE_INT(rte_vhost_get_log_base, no_log)

@@ -8,8 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include <rte_lcore.h>
-
+#include "compat/rte_vhost/control_thread.hpp"
 #include "compat/rte_vhost/say.hpp"
 
 namespace vhostx::compat {
@@ -51,10 +50,8 @@ bool Runtime::remove(const char* path) {
 Result<void> Runtime::start_thread() {
   std::unique_lock lock(thread_lock_);
   if (thread_ == Thread::none) {
-    pthread_t thread;
-    if (const int error = rte_ctrl_thread_create(&thread, "vhostx-events", nullptr, thread_main, this); error != 0)
-      return Error{ErrorCode::system, std::string("no event thread: ") + std::strerror(-error), -error};
-    pthread_detach(thread);
+    if (const int error = start_control_thread("vhostx-events", thread_main, this); error != 0)
+      return Error{ErrorCode::system, std::string("no event thread: ") + std::strerror(error), error};
     thread_ = Thread::starting;
   }
   changed_.wait(lock, [this] { return thread_ != Thread::starting; });
@@ -62,7 +59,7 @@ Result<void> Runtime::start_thread() {
   return {};
 }
 
-void* Runtime::thread_main(void* self) {
+void Runtime::thread_main(void* self) {
   auto& runtime = *static_cast<Runtime*>(self);
   auto backend = Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info});
   const bool made = backend.ok();
@@ -76,7 +73,6 @@ void* Runtime::thread_main(void* self) {
   }
   runtime.changed_.notify_all();
   if (made) runtime.serve();
-  return nullptr;
 }
 
 void Runtime::serve() {

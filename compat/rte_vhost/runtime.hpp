@@ -35,7 +35,7 @@ class Runtime {
 
  private:
   Result<void> start_thread();
-  static void* thread_main(void* self);
+  static void thread_main(void* self);
   void serve();
   bool look_at_all();
   void wake();

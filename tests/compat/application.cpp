@@ -15,6 +15,7 @@ std::deque<std::string> calls;
 std::function<void(int)> in_callback;
 std::string present;  // the callback that is under way, or was last
 std::atomic<bool> refusing{false};
+std::atomic<bool> calling{false};  // the guest, itself
 std::atomic<std::uint64_t> notifications{0};
 
 int keep(int vid, const std::string& call) {
@@ -49,8 +50,15 @@ int new_connection(int vid) { return keep(vid, with("new_connection", vid)); }
 void destroy_connection(int vid) { keep(vid, with("destroy_connection", vid)); }
 void guest_notified(int) { ++notifications; }
 
+bool guest_notify(int, std::uint16_t queue) {
+  keep(0, "notify queue " + std::to_string(queue));
+  return calling;
+}
+
 constexpr compat::DeviceOps ops{new_device,     destroy_device,     vring_state_changed, features_changed,
                                 new_connection, destroy_connection, guest_notified,      nullptr};
+constexpr compat::DeviceOps ops_with_notify{new_device,     destroy_device,     vring_state_changed, features_changed,
+                                            new_connection, destroy_connection, guest_notified,      guest_notify};
 
 }  // namespace
 
@@ -99,6 +107,11 @@ void Application::set_in_callback(std::function<void(int)> action) {
 bool Application::is_in(const std::string& call) const {
   const std::lock_guard guard(lock);
   return present == call;
+}
+
+void Application::ask_before_calls(bool calls_itself) {
+  calling = calls_itself;
+  rte_vhost_driver_callback_register(path_.c_str(), &ops_with_notify);
 }
 
 void Application::refuse_devices(bool refuse) { refusing = refuse; }

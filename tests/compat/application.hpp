@@ -38,6 +38,8 @@ class Application {
   /// For that action: which callback it is in.
   bool is_in(const std::string& call) const;
   void refuse_devices(bool refuse);
+  /// Has a guest_notify, which says "notify queue N" and answers this. Before start().
+  void ask_before_calls(bool calls_itself);
   std::uint64_t notified() const;
 
  private:

@@ -1,20 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the library exports, with versions: all that programs and plug-ins of this machine import of librte_vhost.so.23, the
+"""What the library exports, with versions: all that programs and plug-ins of this machine import of librte_vhost.so.N, the
 same as DPDK's own where that is installed, and nothing of vhostx."""
 
 import glob
 import subprocess
 import sys
 
-SONAME = "librte_vhost.so.23"
-IMPORTERS = ["/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "/usr/bin/dpdk-*", "/usr/lib/*/dpdk/pmds-23*/*.so.23"]
-DPDKS_OWN = f"/usr/lib/*/{SONAME}"
-# Always: what Open vSwitch 3.1 and DPDK 22.11's net_vhost were made with, wherever they are not installed.
+IMPORTERS = ["/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk", "/usr/bin/dpdk-*", "/usr/lib/*/dpdk/pmds-{n}*/*.so.{n}"]
+# Always: what Open vSwitch and DPDK's net_vhost were made with, wherever they are not installed.
 ALWAYS = """driver_register driver_unregister driver_start driver_callback_register driver_disable_features
 enable_guest_notification enqueue_burst dequeue_burst get_ifname get_mtu get_negotiated_features get_numa_node get_vhost_vring
 get_vring_num rx_queue_count vring_stats_get vring_stats_get_names vring_stats_reset""".split()
-ALWAYS = {f"rte_vhost_{name}@DPDK_23" for name in ALWAYS} | {"rte_vhost_get_monitor_addr@EXPERIMENTAL"}
+
+
+def always(number):
+    monitor = "EXPERIMENTAL" if number < 24 else f"DPDK_{number}"
+    return {f"rte_vhost_{name}@DPDK_{number}" for name in ALWAYS} | {f"rte_vhost_get_monitor_addr@{monitor}"}
 
 
 def symbols(path, *kinds):
@@ -29,22 +31,23 @@ def dynamic(path, tag):
     return {line[line.index("[") + 1 : line.index("]")] for line in lines if f"({tag})" in line}
 
 
-def check(library):
+def check(library, number):
+    soname = f"librte_vhost.so.{number}"
     faults = []
     exported = {name for name in symbols(library, *"TWVDBRi") if not name.startswith(("DPDK_", "EXPERIMENTAL", "INTERNAL"))}
-    if dynamic(library, "SONAME") != {SONAME}:
+    if dynamic(library, "SONAME") != {soname}:
         faults.append(f"the SONAME is {dynamic(library, 'SONAME')}")
-    faults += [f"needs {name}" for name in dynamic(library, "NEEDED") if name == SONAME or "vhostx" in name]
+    faults += [f"needs {name}" for name in dynamic(library, "NEEDED") if name == soname or "vhostx" in name]
     faults += [f"exports {name}" for name in exported if not name.startswith(("rte_vhost_", "rte_vdpa_"))]
-    faults += [f"lacks {name}" for name in sorted(ALWAYS - exported)]
+    faults += [f"lacks {name}" for name in sorted(always(number) - exported)]
     importers = 0
-    for path in [path for pattern in IMPORTERS for path in glob.glob(pattern)]:
-        if SONAME not in dynamic(path, "NEEDED"):
+    for path in [path for pattern in IMPORTERS for path in glob.glob(pattern.format(n=number))]:
+        if soname not in dynamic(path, "NEEDED"):
             continue
         importers += 1
         imported = {name for name in symbols(path, "U") if name.startswith(("rte_vhost_", "rte_vdpa_"))}
         faults += [f"lacks {name}, which {path} imports" for name in sorted(imported - exported)]
-    for path in glob.glob(DPDKS_OWN):
+    for path in glob.glob(f"/usr/lib/*/{soname}"):
         theirs = {name for name in symbols(path, "T")}
         faults += [f"lacks {name}, which {path} exports" for name in sorted(theirs - exported)]
         faults += [f"has {name}, which {path} has not" for name in sorted(exported - theirs)]
@@ -53,4 +56,4 @@ def check(library):
 
 
 if __name__ == "__main__":
-    sys.exit(check(sys.argv[1]))
+    sys.exit(check(sys.argv[1], int(sys.argv[2])))

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -23,7 +24,11 @@ using namespace compat;
 
 // A device whose rings run; ring 0 has receive buffers.
 struct RunningDevice {
-  explicit RunningDevice(std::uint64_t flags, protocol::FeatureSet features = usual_features) : application(flags) {
+  using Prepare = std::function<void(Application&)>;
+  explicit RunningDevice(std::uint64_t flags, protocol::FeatureSet features = usual_features,
+                         const Prepare& prepare = {})
+      : application(flags) {
+    if (prepare) prepare(application);
     application.start();
     connect(features);
   }
@@ -133,6 +138,28 @@ TEST(RteVhostStatistics, TellHowMuchRoomTheyNeed) {
   RunningDevice device(flag_statistics);
   EXPECT_EQ(rte_vhost_vring_stats_get_names(0, 1, nullptr, 0), static_cast<int>(statistics_count));
   EXPECT_EQ(rte_vhost_vring_stats_get_names(0, 2, nullptr, 0), -1) << "no such queue";
+}
+
+// In programs made for 22.11 there may be anything in the place of guest_notify.
+TEST(RteVhostQueues, TheApplicationIsAskedWhetherItCallsTheGuestItself) {
+  constexpr bool asks = VHOSTX_DPDK_ABI >= 24;
+  for (const bool itself : {true, false}) {
+    RunningDevice device(flag_statistics, usual_features,
+                         [=](Application& application) { application.ask_before_calls(itself); });
+    const EventFd& call = device.machine->ring(1).call;
+    call.drain();  // of its start
+    device.application.rest();
+    transmit(*device.machine);
+    EXPECT_EQ(take(), 1);
+    EXPECT_EQ(device.application.rest(), asks ? "notify queue 1" : "");
+    if (asks && itself) {
+      EXPECT_FALSE(call.drain());
+      EXPECT_EQ(statistic(1, "rx_q0_guest_notifications_offloaded"), 1u);
+      rte_vhost_notify_guest(0, 1);
+    }
+    EXPECT_TRUE(call.drain());
+    EXPECT_EQ(statistic(1, "rx_q0_guest_notifications"), 1u);
+  }
 }
 
 TEST(RteVhostQueues, WhatWaitsInADisabledOneIsNotCounted) {

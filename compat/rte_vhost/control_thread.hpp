@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+namespace vhostx::compat {
+
+/// Starts a thread that EAL keeps off the lcores' CPUs, and that nobody joins. Returns 0, or an errno number.
+int start_control_thread(const char* name, void (*run)(void*), void* argument);
+
+}  // namespace vhostx::compat
