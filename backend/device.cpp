@@ -217,6 +217,13 @@ void Device::serve_wishes() {
   for (const auto& ring : rings_) ring->serve_wishes();
 }
 
+std::optional<Error> Device::memory_lost() const {
+  std::optional<Error> lost = memory_.lost();
+  for (const auto& ring : rings_)
+    if (!lost) lost = ring->memory_lost();
+  return lost;
+}
+
 void Device::look_at_placement(VringPlacer::Effort effort) {
   NodeHistogram nodes;
   for (const auto& ring : rings_) {

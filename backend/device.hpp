@@ -61,7 +61,7 @@ class Device final : private RingHost {
 
   void serve_wishes();
   /// Why the connection cannot go on: guest memory was taken away under it.
-  std::optional<Error> memory_lost() const { return memory_.lost(); }
+  std::optional<Error> memory_lost() const;
 
   void look_at_placement(VringPlacer::Effort effort);
   /// Null while there is none.

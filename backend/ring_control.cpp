@@ -233,6 +233,19 @@ void RingControl::environment_changed() {
   if (const std::uint32_t out = core_.loans().followed(); out != 0) host_.emit(LoansRecalled{core_.index(), out});
 }
 
+std::optional<Error> RingControl::memory_lost() const {
+  if (!started()) return std::nullopt;
+  for (const auto& window : core_.running()->layout.windows) {
+    const memory::MappedRegion* const region = window == nullptr ? nullptr : window->lost();
+    if (region != nullptr)
+      return make_error(ErrorCode::protocol_violation,
+                        "vring {}: an area over two memory regions is lost: the file of the region at guest address "
+                        "{:#x} was shrunk, or had no page to give (SIGBUS)",
+                        core_.index(), region->description().guest.value);
+  }
+  return std::nullopt;
+}
+
 // This ring alone: it starts again with the next SET_VRING_KICK.
 void RingControl::fail(const Error& reason) {
   host_.log().warning("vring {} stopped: {}", core_.index(), reason.message);

@@ -83,6 +83,8 @@ class RingControl {
   void look_at_placement(VringPlacer::Effort effort);
   /// Answers what the data thread asked for.
   void serve_wishes();
+  /// Where a window that the ring is seen through has lost pages. What lies in one region, MemoryTable::lost() tells.
+  std::optional<Error> memory_lost() const;
 
  private:
   std::shared_ptr<const EventFd> in_band_kick();

@@ -34,6 +34,9 @@ class LosableMapping {
   /// Of a lost one, whether its budget had no room. Null: it was the file that had no page.
   const MemoryLimit* no_room_in() const noexcept;
 
+  const std::shared_ptr<const EventFd>& alarm() const noexcept { return alarm_; }
+  const std::shared_ptr<TouchBudget>& budget() const noexcept { return budget_; }
+
   struct Slot;
 
  private:

@@ -57,6 +57,8 @@ class MappedRegion {
   std::optional<GuestAddress> lost_at() const noexcept;
   /// The limit that had no room for the page at lost_at(); null: the file had no page to give.
   const MemoryLimit* no_room_in() const noexcept { return pages_->no_room_in(); }
+  /// What a second mapping of its pages is watched with.
+  const LosableMapping& pages() const noexcept { return *pages_; }
   /// Which file it is of, for those that map one more than once.
   const FileId& file() const noexcept { return file_; }
 

@@ -2,6 +2,7 @@
 #include "virtqueue/ring_layout.hpp"
 
 #include <array>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -18,16 +19,29 @@ struct Area {
   std::uint64_t alignment;
 };
 
-Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& area) {
+// In one region, else by a window over two, which is kept there.
+Result<HostSpan> find_area(const memory::GuestMemory& memory, const Area& area,
+                           std::shared_ptr<const memory::Window>& window) {
+  if (const HostSpan span = memory.translate(area.address, area.size)) return span;
+  auto over_two = memory::Window::map(memory, area.address, area.size);
+  if (over_two) {
+    window = *std::move(over_two);
+    return window->bytes();
+  }
+  if (over_two.error().code == ErrorCode::system) return std::move(over_two).error();
+  return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}, {:#x} bytes: in no memory region",
+                    area.name, area.address.value, area.size);
+}
+
+Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& area,
+                                std::shared_ptr<const memory::Window>& window) {
   if (area.address.value % area.alignment != 0)
     return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: not aligned to {} bytes",
                       area.name, area.address.value, area.alignment);
-  const HostSpan span = memory.translate(area.address, area.size);
-  if (!span)
-    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}, {:#x} bytes: in no memory region",
-                      area.name, area.address.value, area.size);
+  const auto span = find_area(memory, area, window);
+  if (!span) return span;
   // Regions may be mapped at odd file offsets: what counts in the end is where we read.
-  if (reinterpret_cast<std::uintptr_t>(span.data) % area.alignment != 0)
+  if (reinterpret_cast<std::uintptr_t>(span->data) % area.alignment != 0)
     return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: its region is not page-aligned",
                       area.name, area.address.value);
   return span;
@@ -55,8 +69,9 @@ Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAdd
       {"used ring", addresses.used, UsedRing::extent(size, features.event_idx), 4},
   }};
   std::array<HostSpan, 3> spans;
+  std::array<std::shared_ptr<const memory::Window>, 3> windows;
   for (std::size_t i = 0; i < areas.size(); ++i) {
-    const auto span = translate_area(memory, areas[i]);
+    const auto span = translate_area(memory, areas[i], windows[i]);
     if (!span) return span.error();
     spans[i] = *span;
     for (std::size_t j = 0; j < i; ++j)
@@ -64,7 +79,12 @@ Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAdd
         return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x} overlaps the {} at {:#x}",
                           areas[i].name, areas[i].address.value, areas[j].name, areas[j].address.value);
   }
-  return RingLayout{spans[0].data, AvailRing(spans[1].data, size), UsedRing(spans[2].data, size), size, features};
+  return RingLayout{.descriptors = spans[0].data,
+                    .avail = AvailRing(spans[1].data, size),
+                    .used = UsedRing(spans[2].data, size),
+                    .size = size,
+                    .features = features,
+                    .windows = std::move(windows)};
 }
 
 }  // namespace vhostx::virtqueue

@@ -2,11 +2,14 @@
 // RingLayout: a ring's checked pointers. Made whole when a ring starts or its memory changes; immutable.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 
 #include <vhostx/result.hpp>
 
 #include "memory/guest_memory.hpp"
+#include "memory/window.hpp"
 #include "virtqueue/ring.hpp"
 
 namespace vhostx::virtqueue {
@@ -30,6 +33,8 @@ struct RingLayout {
   UsedRing used;
   std::uint32_t size = 0;
   RingFeatures features;
+  /// What an area that lies in two regions is seen through; null for one that lies in one.
+  std::array<std::shared_ptr<const memory::Window>, 3> windows;
 
   std::uint32_t slot(std::uint16_t index) const noexcept { return index & (size - 1); }
   RawDescriptor descriptor(std::uint16_t index) const noexcept {
@@ -40,8 +45,9 @@ struct RingLayout {
 /// A ring size as VIRTIO 1.2, 2.7 allows it: 1 to 32768, a power of two. Error: protocol_violation.
 Result<void> check_ring_size(std::uint32_t size);
 
-/// Translates and checks the three areas: each wholly inside one region (with its event index), aligned to 16, 2 and 4
-/// bytes (2.7), disjoint. Error: protocol_violation, which names the area.
+/// Translates and checks the three areas: each wholly inside one region, or two neighbours (with its event index),
+/// aligned to 16, 2 and 4 bytes (2.7), disjoint. Errors: protocol_violation, which names the area, system
+/// (memory::Window).
 Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAddresses& addresses, std::uint32_t size,
                                 RingFeatures features);
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Guest memory that changes while rings run: SET_MEM_TABLE, ADD_MEM_REG, REM_MEM_REG.
+#include <string>
+
 #include <gtest/gtest.h>
 
-#include "tests/backend/port_fixture.hpp"
+#include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -138,6 +140,73 @@ TEST(MemoryChanges, ARunningRingGoesOnInANewTable) {
   machine.sync();
   EXPECT_TRUE(fixture.port->vring(0).state().started);
   EXPECT_EQ(fixture.events.rest(), "memory_changed");
+}
+
+// Of three rings in a row the last one's descriptors lie over the end of the first page; there the second slot begins.
+struct TwoSlots {
+  static constexpr std::uint64_t border = 4096;
+  static constexpr std::uint16_t over_border = 2;
+
+  TwoSlots() {
+    start_eal();
+    machine.negotiate();
+    second.guest_address += border;
+    second.front_end_address += border;
+    second.mmap_offset += border;
+    second.size -= border;
+    first.size = border;
+    EXPECT_EQ(add(machine, first), 0u);
+    EXPECT_EQ(add(machine, second), 0u);
+  }
+  void start(const VringAddress& addresses) {
+    must(machine.front_end().set_vring(Request::set_vring_num, over_border, 64));
+    must(machine.front_end().set_vring_address(addresses));
+    machine.send_fds(over_border);
+    machine.enable(over_border);
+    machine.kick(over_border);
+    ASSERT_EQ(fixture.events.until<VringStarted>().index, over_border);
+  }
+  std::uint16_t send_to_guest() {
+    rte_mbuf* packet = rte_pktmbuf_alloc(test_pool());
+    rte_pktmbuf_append(packet, 60);
+    const std::uint16_t sent = fixture.port->to_guest(1).enqueue_burst(&packet, 1);
+    rte_pktmbuf_free(packet);
+    return sent;
+  }
+
+  PortFixture fixture{[](PortOptions& options) { options.queue_pairs_max = 2; }};
+  FakeMachine machine{fixture.options.socket_path, 4};
+  MemoryRegion first = machine.region(0);
+  MemoryRegion second = machine.region(0);
+};
+
+TEST(MemoryChanges, ARingLiesOverTwoNeighbouringSlots) {
+  TwoSlots slots;
+  FakeDriver& driver = slots.machine.ring(TwoSlots::over_border).driver;
+  const std::uint64_t begin = slots.machine.addresses(TwoSlots::over_border).descriptor - slots.first.front_end_address;
+  ASSERT_LT(begin, TwoSlots::border);
+  ASSERT_GT(begin + 64 * 16, TwoSlots::border);
+  slots.start(slots.machine.addresses(TwoSlots::over_border));
+  for (int round = 0; round < 100; ++round) {  // also round the ring's end
+    driver.chain().writable(100).publish();
+    ASSERT_EQ(slots.send_to_guest(), 1) << round;
+    ASSERT_EQ(driver.reap().size(), 1u) << round;
+  }
+  ASSERT_EQ(remove(slots.machine, slots.second), 0u);
+  EXPECT_EQ(slots.fixture.events.until<VringBroken>().index, TwoSlots::over_border);
+}
+
+TEST(MemoryChanges, WhatARingOverTwoSlotsLosesIsTold) {
+  TwoSlots slots;
+  VringAddress addresses = slots.machine.addresses(0);  // but for its descriptors all is in the first slot
+  addresses.index = TwoSlots::over_border;
+  addresses.descriptor = slots.machine.addresses(TwoSlots::over_border).descriptor;
+  slots.start(addresses);
+  ASSERT_EQ(::ftruncate(slots.machine.guest().file(0).get(), TwoSlots::border), 0);
+  slots.machine.ring(0).driver.publish_head(63);
+  slots.send_to_guest();
+  const Error reason = slots.fixture.events.until<FrontEndDisconnected>().reason;
+  EXPECT_NE(reason.message.find("over two memory regions is lost"), std::string::npos) << reason.message;
 }
 
 TEST(MemoryChanges, ARingWhoseMemoryIsGoneStopsAlone) {

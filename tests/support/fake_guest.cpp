@@ -7,6 +7,8 @@
 
 #include <sys/mman.h>
 
+#include "base/page_memory.hpp"
+
 namespace vhostx::test {
 namespace {
 
@@ -17,12 +19,22 @@ namespace {
 
 }  // namespace
 
+// One after the other in whole pages, so that neighbours for the guest are neighbours in the front-end too.
 FakeGuest::FakeGuest(const std::vector<Region>& regions) {
+  const auto pages = [](const Region& region) {
+    return (region.size + page_bytes() - 1) / page_bytes() * page_bytes();
+  };
+  std::size_t bytes = 0;
+  for (const auto& region : regions) bytes += pages(region);
+  void* const place = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED) die("reserving memory");
+  auto* next = static_cast<std::uint8_t*>(place);
   for (const auto& region : regions) {
     UniqueFd file(::memfd_create("fake guest", MFD_CLOEXEC));
     if (!file || ::ftruncate(file.get(), static_cast<off_t>(region.size)) != 0) die("memfd");
-    void* view = ::mmap(nullptr, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    void* view = ::mmap(next, region.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.get(), 0);
     if (view == MAP_FAILED) die("mmap");
+    next += pages(region);
     parts_.push_back({region.guest, region.size, 0, std::move(file), static_cast<std::uint8_t*>(view)});
   }
 }

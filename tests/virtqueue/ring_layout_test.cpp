@@ -68,6 +68,25 @@ TEST_F(RingLayoutTest, ChecksWholeExtents) {
   EXPECT_TRUE(says(lay_out(0 - guest_.front_end(base).value, 0x1000, 0x2000, 16), "in no memory region"));
 }
 
+// A virtio-mem device with several slots makes such rings.
+TEST(RingLayoutOverTwoRegions, IsOneRing) {
+  FakeGuest guest({{base, 0x4000}, {base + 0x4000, 0x4000}});
+  const auto memory = guest.map();
+  const auto at = [&guest](std::uint64_t offset) { return guest.front_end(base + offset); };
+  const auto layout = lay_out_ring(*memory, {at(0x3f80), at(0x1000), at(0x2000)}, 16, {});
+  ASSERT_TRUE(layout) << layout.error().message;
+  guest.at_as<Descriptor>(base + 0x3f80)[3].length = 33;
+  guest.at_as<Descriptor>(base + 0x4000)[4].length = 1212;
+  EXPECT_EQ(layout->descriptor(3).length(), 33U);
+  EXPECT_EQ(layout->descriptor(12).length(), 1212U);
+  EXPECT_NE(layout->windows[0], nullptr);
+  EXPECT_EQ(layout->windows[1], nullptr);
+  for (const std::uint64_t other : {0x1000U, 0x2000U}) {
+    EXPECT_TRUE(lay_out_ring(*memory, {at(0), at(0x4000 - 20), at(other)}, 16, {.event_idx = true}));
+    EXPECT_TRUE(lay_out_ring(*memory, {at(0), at(other), at(0x4000 - 20)}, 16, {.event_idx = true}));
+  }
+}
+
 TEST_F(RingLayoutTest, ChecksOverlap) {
   EXPECT_TRUE(says(lay_out(0, 0xfe, 0x2000, 16), "overlaps"));
   EXPECT_TRUE(says(lay_out(0, 0x1000, 0x1020, 16), "overlaps"));
