@@ -43,6 +43,18 @@ TEST(ProbeReport, IsTap) {
   EXPECT_EQ(tap_line(report.results[2], 3), "ok 3 - data.skipped # SKIP EVENT_IDX is not offered\n");
 }
 
+TEST(ProbeReport, SaysOnceThatTheRestWasNotTried) {
+  auto report = a_report();
+  for (int i = 0; i < 2; ++i) report.results.push_back({&skipped, {Outcome::not_tried, "it\nis gone"}});
+  EXPECT_EQ(text_line(report.results[3], false), "");
+  EXPECT_EQ(summary_line(report), "1 passed, 1 failed, 1 not applicable, 2 not tried: it is gone\n");
+  EXPECT_EQ(tap_line(report.results[3], 4), "ok 4 - data.skipped # SKIP not tried\n");
+  EXPECT_NE(junit_of(report).find("<skipped message=\"not tried: it?is gone\"/>"), std::string::npos);
+  const auto json = nlohmann::json::parse(json_of(report));
+  EXPECT_EQ(json["not_tried"], 2);
+  EXPECT_EQ(json["checks"][3]["result"], "not tried");
+}
+
 TEST(ProbeReport, IsJunit) {
   const std::string xml = junit_of(a_report());
   EXPECT_NE(xml.find("<testsuite name=\"ring\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\">"),

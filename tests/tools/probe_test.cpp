@@ -158,9 +158,9 @@ TEST(Query, ReadsEverything) {
   ASSERT_TRUE(facts);
   EXPECT_EQ(facts->queue_pairs.value, ~std::uint64_t{0});
   ASSERT_TRUE(facts->config.value) << facts->config.problem;
-  EXPECT_EQ(facts->config.value->mac[0], 0x52);
-  EXPECT_EQ(facts->config.value->queue_pairs_max, 7);
-  EXPECT_EQ(facts->config.value->mtu, 1500);
+  EXPECT_EQ(facts->config.value->as_net().mac[0], 0x52);
+  EXPECT_EQ(facts->config.value->as_net().queue_pairs_max, 7);
+  EXPECT_EQ(facts->config.value->as_net().mtu, 1500);
   const auto json = nlohmann::json::parse(json_of("/tmp/a\xff", *facts));
   EXPECT_EQ(json["features"]["bits"], "0xffffffffffffffff");
   EXPECT_EQ(json["features"]["unknown"][0], 4);
@@ -169,6 +169,28 @@ TEST(Query, ReadsEverything) {
   EXPECT_NE(text.find("   0  VIRTIO_NET_F_CSUM"), std::string::npos) << text;
   EXPECT_NE(text.find("   4  unknown"), std::string::npos);
   EXPECT_NE(text.find("bit 21 is GPA_ADDRESSES"), std::string::npos);
+}
+
+// A disk: CONFIG and bits that mean something else there.
+TEST(Query, GivesBitsOfOtherDevicesNoNames) {
+  const std::uint64_t bits = FeatureSet{VirtioFeature::vhost_user_protocol_features, VirtioFeature::version_1}.bits() |
+                             ProtocolFeatureSet{ProtocolFeature::config}.bits() | std::uint64_t{1} << 5 |
+                             std::uint64_t{1} << 14;
+  std::array<std::byte, 24> config{};
+  config[4] = std::byte{12};
+  config[12] = std::byte{0x80};
+  const auto facts = ask(bits, config);
+  ASSERT_TRUE(facts);
+  EXPECT_FALSE(facts->net);
+  const std::string text = text_of("/tmp/a", *facts);
+  EXPECT_EQ(text.find("VIRTIO_NET_F"), std::string::npos) << text;
+  EXPECT_EQ(text.find("MAC"), std::string::npos) << text;
+  EXPECT_NE(text.find("  14  unknown"), std::string::npos) << text;
+  EXPECT_NE(text.find("VIRTIO_F_VERSION_1"), std::string::npos) << text;
+  EXPECT_NE(text.find("config space    80000000"), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(json_of("/tmp/a", *facts));
+  EXPECT_EQ(json["device"], "other");
+  EXPECT_EQ(json["config"]["bytes"], "800000000000000000000000");
 }
 
 TEST(Query, DoesNotAskWhatIsNotOffered) {

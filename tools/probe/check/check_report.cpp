@@ -46,6 +46,10 @@ std::string xml(const std::string& text) {
   return escaped;
 }
 
+bool is_skipped(const CheckResult& result) {
+  return result.verdict.outcome == Outcome::not_applicable || result.verdict.outcome == Outcome::not_tried;
+}
+
 void add_case(std::string& text, const CheckResult& result) {
   auto out = std::back_inserter(text);
   const std::string group = result.check->group();
@@ -55,8 +59,8 @@ void add_case(std::string& text, const CheckResult& result) {
   if (result.verdict.outcome == Outcome::failed)
     fmt::format_to(out, "      <failure message=\"{}\">{} ({})</failure>\n", seen, xml(result.check->title),
                    xml(result.check->section));
-  else if (result.verdict.outcome == Outcome::not_applicable)
-    fmt::format_to(out, "      <skipped message=\"{}\"/>\n", seen);
+  else if (is_skipped(result))
+    fmt::format_to(out, "      <skipped message=\"{}: {}\"/>\n", to_string(result.verdict.outcome), seen);
   else
     fmt::format_to(out, "      <system-out>{}</system-out>\n", seen);
   text += "    </testcase>\n";
@@ -68,12 +72,11 @@ using Results = std::vector<CheckResult>;
 Results::const_iterator add_suite(std::string& text, Results::const_iterator first, Results::const_iterator last) {
   const std::string group = first->check->group();
   const auto end = std::find_if(first, last, [&](const CheckResult& one) { return one.check->group() != group; });
-  const auto count = [&](Outcome outcome) {
-    return std::count_if(first, end, [outcome](const CheckResult& one) { return one.verdict.outcome == outcome; });
-  };
+  const auto failures =
+      std::count_if(first, end, [](const CheckResult& one) { return one.verdict.outcome == Outcome::failed; });
   fmt::format_to(std::back_inserter(text),
                  "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n", xml(group),
-                 std::distance(first, end), count(Outcome::failed), count(Outcome::not_applicable));
+                 std::distance(first, end), failures, std::count_if(first, end, is_skipped));
   std::for_each(first, end, [&](const CheckResult& one) { add_case(text, one); });
   text += "  </testsuite>\n";
   return end;
@@ -93,17 +96,21 @@ std::string dump(const Json& object) { return object.dump(-1, ' ', false, Json::
 }  // namespace
 
 std::string text_line(const CheckResult& result, bool colours) {
+  if (result.verdict.outcome == Outcome::not_tried) return {};
   const auto word = fmt::format("{:<15}", to_string(result.verdict.outcome));
   const auto shown = colours ? colour_of(result.verdict.outcome) + word + "\x1b[0m" : word;
   std::string text = fmt::format("{} {:<40} {}\n", shown, result.check->id, one_line(result.verdict.seen));
-  if (result.verdict.outcome == Outcome::failed && result.tried)
+  if (result.verdict.outcome == Outcome::failed)
     text += fmt::format("{:<15} expected: {} ({})\n", "", result.check->title, result.check->section);
   return text;
 }
 
 std::string summary_line(const CheckReport& report) {
-  return fmt::format("{} passed, {} failed, {} not applicable\n", report.count(Outcome::passed),
-                     report.count(Outcome::failed), report.count(Outcome::not_applicable));
+  const std::string tried = fmt::format("{} passed, {} failed, {} not applicable", report.count(Outcome::passed),
+                                        report.count(Outcome::failed), report.count(Outcome::not_applicable));
+  const std::size_t untried = report.count(Outcome::not_tried);
+  if (untried == 0) return tried + '\n';
+  return fmt::format("{}, {} not tried: {}\n", tried, untried, one_line(report.results.back().verdict.seen));
 }
 
 std::string tap_plan(std::size_t checks) { return fmt::format("TAP version 13\n1..{}\n", checks); }
@@ -113,6 +120,7 @@ std::string tap_line(const CheckResult& result, std::size_t number) {
   std::replace(seen.begin(), seen.end(), '#', '.');  // begins a directive
   const auto outcome = result.verdict.outcome;
   if (outcome == Outcome::not_applicable) return fmt::format("ok {} - {} # SKIP {}\n", number, result.check->id, seen);
+  if (outcome == Outcome::not_tried) return fmt::format("ok {} - {} # SKIP not tried\n", number, result.check->id);
   if (outcome == Outcome::passed) return fmt::format("ok {} - {}: {}\n", number, result.check->id, seen);
   return fmt::format("not ok {} - {}: {}\n# expected: {} ({})\n", number, result.check->id, seen, result.check->title,
                      result.check->section);
@@ -135,6 +143,7 @@ std::string json_of(const CheckReport& report) {
                {"passed", report.count(Outcome::passed)},
                {"failed", report.count(Outcome::failed)},
                {"not_applicable", report.count(Outcome::not_applicable)},
+               {"not_tried", report.count(Outcome::not_tried)},
                {"checks", checks}});
 }
 

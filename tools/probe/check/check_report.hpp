@@ -9,9 +9,10 @@
 
 namespace vhostx::tools::probe {
 
-/// One line a check: "passed  ring.starts-on-kick  ...". `colours`: with the terminal's escapes.
+/// One line a check: "passed  ring.starts-on-kick  ..."; nothing of one that was not tried. `colours`: with the
+/// terminal's escapes.
 std::string text_line(const CheckResult& result, bool colours);
-/// "98 passed, 2 failed, 20 not applicable".
+/// "98 passed, 2 failed, 20 not applicable", and how many were not tried, if any, and why.
 std::string summary_line(const CheckReport& report);
 
 /// TAP version 13: the plan, and one line.

@@ -16,7 +16,6 @@ struct CheckResult {
   const Check* check = nullptr;
   Verdict verdict;
   std::chrono::microseconds took{};
-  bool tried = true;  ///< False: the back-end was gone before.
 };
 
 struct CheckReport {
@@ -32,7 +31,7 @@ std::vector<const Check*> select(const Checks& checks, const CheckOptions& optio
 /// One check; whatever it meets is in the verdict. Throws BackEndGone.
 Verdict run_check(const Check& check, const Subject& subject);
 
-/// All of them. After the back-end is gone the rest fail with that reason, untried. `on_result` is called after each.
+/// All of them. After the back-end is gone the rest are not tried: that is said once. `on_result` is called after each.
 CheckReport run_checks(const Subject& subject, const std::vector<const Check*>& checks,
                        const std::function<void(const CheckResult&)>& on_result);
 

@@ -6,6 +6,7 @@
 
 #include "tools/probe/check/feed.hpp"
 #include "tools/probe/check/link.hpp"
+#include "tools/probe/device_kind.hpp"
 
 namespace vhostx::tools::probe {
 
@@ -53,13 +54,6 @@ Result<void> explore(Subject& subject, std::optional<bool> net) {
   } catch (const BackEndGone&) {
   }
   return {};
-}
-
-bool looks_like_net(FeatureSet features, ProtocolFeatureSet protocol) noexcept {
-  const ProtocolFeatureSet only_net{ProtocolFeature::rarp, ProtocolFeature::mtu};
-  const FeatureSet net_bits{VirtioFeature::net_guest_announce, VirtioFeature::net_mq};
-  if (!(protocol & only_net).empty() || !(features & net_bits).empty()) return true;
-  return features.has(VirtioFeature::net_mrg_rxbuf) && !protocol.has(ProtocolFeature::config);
 }
 
 void need_net(const Subject& subject) {

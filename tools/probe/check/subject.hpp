@@ -33,9 +33,6 @@ inline constexpr std::chrono::milliseconds quiet_time{50};
 /// Asks a back-end what it is. `net` overrides the guess from its features. Error: nobody answers.
 Result<void> explore(Subject& subject, std::optional<bool> net);
 
-/// Pure. A network device by what only one offers: RARP, MTU, or feature bits that other devices do not define.
-bool looks_like_net(protocol::FeatureSet features, protocol::ProtocolFeatureSet protocol) noexcept;
-
 // ---- the end of a check that does not apply
 void need_net(const Subject& subject);
 void need_offered(const Subject& subject, protocol::VirtioFeature feature);

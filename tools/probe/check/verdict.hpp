@@ -12,12 +12,13 @@
 
 namespace vhostx::tools::probe {
 
-enum class Outcome { passed, failed, not_applicable };
+enum class Outcome { passed, failed, not_applicable, not_tried };
 
-/// "passed", "failed", "not applicable".
+/// "passed", "failed", "not applicable", "not tried".
 constexpr std::string_view to_string(Outcome outcome) noexcept {
   if (outcome == Outcome::passed) return "passed";
-  return outcome == Outcome::failed ? "failed" : "not applicable";
+  if (outcome == Outcome::failed) return "failed";
+  return outcome == Outcome::not_applicable ? "not applicable" : "not tried";
 }
 
 struct Verdict {

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "protocol/codec.hpp"
+#include "tools/probe/device_kind.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 using namespace protocol;
 using Request = FrontEndRequest;
 
-constexpr std::uint32_t config_bytes = 12;  // up to and with the MTU
+constexpr std::uint32_t config_bytes = sizeof ConfigSpace::bytes;  // of a network device up to and with the MTU
 
 /// One after the other; after a connection that has ended nothing more is asked.
 class Questions {
@@ -45,7 +46,7 @@ auto number(Request request) {
   return [request](FrontEnd& front_end) { return front_end.get_u64(request); };
 }
 
-Result<NetConfig> ask_config(FrontEnd& front_end) {
+Result<ConfigSpace> ask_config(FrontEnd& front_end) {
   Config request;
   request.header.size = config_bytes;
   const auto bytes = std::as_bytes(std::span(&request, 1)).first(sizeof(ConfigHeader) + config_bytes);
@@ -57,12 +58,9 @@ Result<NetConfig> ask_config(FrontEnd& front_end) {
   if (reply->payload().size() < sizeof(ConfigHeader) + config_bytes)
     return make_error(ErrorCode::protocol_violation, "GET_CONFIG was answered with {} bytes, expected {}",
                       reply->payload().size(), sizeof(ConfigHeader) + config_bytes);
-  NetConfig net;
-  std::memcpy(net.mac.data(), config.bytes.data(), net.mac.size());
-  std::memcpy(&net.status, config.bytes.data() + 6, 2);
-  std::memcpy(&net.queue_pairs_max, config.bytes.data() + 8, 2);
-  std::memcpy(&net.mtu, config.bytes.data() + 10, 2);
-  return net;
+  ConfigSpace space;
+  std::memcpy(space.bytes.data(), config.bytes.data(), space.bytes.size());
+  return space;
 }
 
 // The specification has questions wait for their feature to be negotiated: those that are asked, and no other.
@@ -86,16 +84,27 @@ void ask_what_is_offered(Questions& questions, ProtocolFeatureSet offered, BackE
 
 }  // namespace
 
+NetConfig ConfigSpace::as_net() const noexcept {
+  NetConfig net;
+  std::memcpy(net.mac.data(), bytes.data(), net.mac.size());
+  std::memcpy(&net.status, bytes.data() + 6, 2);
+  std::memcpy(&net.queue_pairs_max, bytes.data() + 8, 2);
+  std::memcpy(&net.mtu, bytes.data() + 10, 2);
+  return net;
+}
+
 Result<BackEndFacts> query(FrontEnd& front_end) {
   BackEndFacts facts;
   const auto features = front_end.get_u64(Request::get_features);
   if (!features) return features.error();
   facts.features = FeatureSet(*features);
+  facts.net = looks_like_net(facts.features, {});
   if (!facts.features.has(VirtioFeature::vhost_user_protocol_features)) return facts;
   Questions questions(front_end);
   questions.ask(facts.protocol_features, agree_on_protocol);
   const auto offered = facts.protocol_features.value.value_or(ProtocolFeatureSet());
   ask_what_is_offered(questions, offered, facts);
+  facts.net = looks_like_net(facts.features, offered);
   facts.findings = find_conflicts(facts.features, offered);
   return facts;
 }

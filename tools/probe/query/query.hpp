@@ -2,6 +2,8 @@
 // What a back-end says of itself when it is asked.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,13 +32,20 @@ struct NetConfig {
   std::uint16_t mtu = 0;
 };
 
+/// The first bytes of the device's configuration space: what they mean depends on the kind of device.
+struct ConfigSpace {
+  std::array<std::byte, 12> bytes{};
+  NetConfig as_net() const noexcept;
+};
+
 struct BackEndFacts {
   protocol::FeatureSet features;
+  bool net = true;  ///< By what it offers.
   Answer<protocol::ProtocolFeatureSet> protocol_features;
   Answer<std::uint64_t> queue_pairs;   ///< GET_QUEUE_NUM
   Answer<std::uint64_t> memory_slots;  ///< GET_MAX_MEM_SLOTS
   Answer<std::uint64_t> status;        ///< GET_STATUS
-  Answer<NetConfig> config;            ///< GET_CONFIG
+  Answer<ConfigSpace> config;          ///< GET_CONFIG
   std::vector<std::string> findings;   ///< What does not go together, or has two meanings.
 };
 

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "tools/probe/device_kind.hpp"
 #include "tools/probe/features/feature_table.hpp"
 
 namespace vhostx::tools::probe {
@@ -25,7 +26,14 @@ void add_answer(std::string& text, const char* title, const Answer<T>& answer, S
 
 std::string decimal(std::uint64_t value) { return fmt::format("{}", value); }
 std::string hexadecimal(std::uint64_t value) { return fmt::format("{:#04x}", value); }
-std::string config_line(const NetConfig& config) {
+std::string hex_of(const ConfigSpace& space) {
+  std::string text;
+  for (const std::byte byte : space.bytes)
+    fmt::format_to(std::back_inserter(text), "{:02x}", std::to_integer<int>(byte));
+  return text;
+}
+std::string net_config_line(const ConfigSpace& space) {
+  const NetConfig config = space.as_net();
   return fmt::format("MAC {}, status {:#06x}, {} queue pairs, MTU {}", mac_of(config), config.status,
                      config.queue_pairs_max, config.mtu);
 }
@@ -38,7 +46,8 @@ void set_answer(Json& object, const char* key, const Answer<T>& answer, Convert 
   if (!answer.problem.empty()) object["problems"][key] = answer.problem;
 }
 
-Json config_json(const NetConfig& config) {
+Json net_config_json(const ConfigSpace& space) {
+  const NetConfig config = space.as_net();
   return {{"mac", mac_of(config)},
           {"status", config.status},
           {"queue_pairs_max", config.queue_pairs_max},
@@ -49,7 +58,11 @@ Json config_json(const NetConfig& config) {
 
 std::string text_of(const std::string& path, const BackEndFacts& facts) {
   std::string text = path + "\n\n";
-  text += text_of_bits("features", facts.features.bits(), protocol::virtio_feature_names());
+  if (!facts.net)
+    text +=
+        "device: not a network device, by what it offers. Bits below 24 and from 50 on are its own: they have no names "
+        "here.\n\n";
+  text += text_of_bits("features", facts.features.bits(), virtio_names(facts.net));
   text += '\n';
   if (facts.protocol_features.value)
     text +=
@@ -59,10 +72,10 @@ std::string text_of(const std::string& path, const BackEndFacts& facts) {
             '\n';
   text += '\n';
   const auto offered = facts.protocol_features.value.value_or(protocol::ProtocolFeatureSet());
-  add_answer(text, "queue pairs", facts.queue_pairs, decimal);
+  add_answer(text, facts.net ? "queue pairs" : "queues", facts.queue_pairs, decimal);
   add_answer(text, "memory slots", facts.memory_slots, decimal);
   add_answer(text, "status", facts.status, hexadecimal);
-  add_answer(text, "config space", facts.config, config_line);
+  add_answer(text, "config space", facts.config, facts.net ? net_config_line : hex_of);
   fmt::format_to(std::back_inserter(text), "{:<15} {}\n", "in-flight",
                  offered.has(protocol::ProtocolFeature::inflight_shmfd) ? "offered" : "not offered");
   for (const auto& finding : facts.findings) text += "note: " + finding + '\n';
@@ -70,7 +83,9 @@ std::string text_of(const std::string& path, const BackEndFacts& facts) {
 }
 
 std::string json_of(const std::string& path, const BackEndFacts& facts) {
-  Json object{{"socket", path}, {"features", json_of_bits(facts.features.bits(), protocol::virtio_feature_names())}};
+  Json object{{"socket", path},
+              {"device", facts.net ? "net" : "other"},
+              {"features", json_of_bits(facts.features.bits(), virtio_names(facts.net))}};
   object["problems"] = Json::object();
   set_answer(object, "protocol_features", facts.protocol_features, [](protocol::ProtocolFeatureSet set) {
     return json_of_bits(set.bits(), protocol::protocol_feature_names());
@@ -79,7 +94,10 @@ std::string json_of(const std::string& path, const BackEndFacts& facts) {
   set_answer(object, "queue_pairs", facts.queue_pairs, same);
   set_answer(object, "memory_slots", facts.memory_slots, same);
   set_answer(object, "status", facts.status, same);
-  set_answer(object, "config", facts.config, config_json);
+  if (facts.net)
+    set_answer(object, "config", facts.config, net_config_json);
+  else
+    set_answer(object, "config", facts.config, [](const ConfigSpace& space) { return Json{{"bytes", hex_of(space)}}; });
   object["notes"] = facts.findings;
   // A socket may have a name that is no UTF-8.
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
