@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
-from guest import accelerator  # noqa: E402
+from qemu import accelerator, qemu_program  # noqa: E402
 from initramfs import Archive, modules_in_order, newest_kernel, read, read_module  # also finds tests/interop  # noqa: E402
 from processes import check, need_program, run_test, wait_until  # noqa: E402
 
@@ -110,7 +110,7 @@ def make_initramfs(path, release):
 
 def boots(bench, root):
     release, kernel = newest_kernel()
-    qemu = need_program("qemu-system-x86_64", "qemu-system-x86")
+    qemu = qemu_program()
     disk, initramfs, console, report = (bench.path(name) for name in ("disk", "initramfs", "console", "report"))
     make_initramfs(initramfs, release)
     make_disk(root, disk)
