@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
 # vhostx_version_script(FILE LIST N): writes a linker's version script with those symbols of compat/rte_vhost/symbols.txt that
 # DPDK's libraries of the number N have.
 function(vhostx_version_script file list number)

@@ -31,11 +31,14 @@ def main() -> int:
         run = subprocess.run([formatter, "--dry-run", "-Werror", *map(str, sources)], capture_output=True, text=True)
         if run.returncode != 0:
             faults.extend(line for line in run.stderr.splitlines() if "warning:" in line or "error:" in line)
-    print("\n".join(faults) if faults else f"{len(sources)} files are laid out as .clang-format says")
-    if not faults and f"version {FORMATTER_VERSION}" not in version:
-        print(f"skipped: clang-format {FORMATTER_VERSION}x is not installed ({version.strip() or 'none'})")
+    if faults:
+        print("\n".join(faults))
+        return 1
+    if f"version {FORMATTER_VERSION}" not in version:
+        print(f"skipped: the layout is clang-format {FORMATTER_VERSION}x's, and here is {version.strip() or 'none'}")
         return 77
-    return 1 if faults else 0
+    print(f"{len(sources)} files are laid out as .clang-format says")
+    return 0
 
 
 if __name__ == "__main__":
