@@ -74,7 +74,9 @@ class AvailRing {
   /// For those who watch it; nobody reads it by this.
   const volatile std::uint16_t* index_address() const noexcept { return words_ + 1; }
 
-  /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3).
+  /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3). Entries, descriptors and
+  /// buffers are loaded after it, by relaxed and plain loads: before it they may be those of the round before
+  /// (ring_order.pml).
   std::uint16_t index_acquire() const noexcept { return load_word<__ATOMIC_ACQUIRE>(words_ + 1); }
   std::uint16_t entry(std::uint32_t slot) const noexcept { return load_word(words_ + 2 + slot); }
   /// Copies `count` entries from `slot` on, without a step over the end of the ring; each is read once, four a load.
@@ -127,10 +129,13 @@ class UsedRing {
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < count; ++i) to[i].value = std::uint64_t{length(i)} << 32 | heads[i];
   }
-  /// Pairs with the driver's read barrier between idx and the entries (2.7.14).
+  /// Pairs with the driver's read barrier between idx and the entries (2.7.14). Our stores of the entries, and our
+  /// loads and stores of buffers, are over by then: the driver may use both again at once (ring_order.pml).
   void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
   std::uint16_t index() const noexcept { return load_word(word(2)); }
   std::uint16_t flags() const noexcept { return load_word(word(0)); }
+  /// These two, and the loads of AvailRing's flags and used_event, are relaxed: full_fence() stands between each and
+  /// the index that it is about.
   void set_flags(std::uint16_t flags) noexcept { __atomic_store_n(word(0), flags, __ATOMIC_RELAXED); }
   std::uint16_t avail_event() const noexcept { return load_word(avail_event_word()); }
   void set_avail_event(std::uint16_t index) noexcept { __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED); }
@@ -151,7 +156,9 @@ class UsedRing {
 
 /// Our store of used->idx (or of the wish to be kicked) must be visible before we read what the driver wrote last; the
 /// driver has the same fence between its store of avail->idx and its look at used->flags or avail_event (2.7.13.4.1,
-/// Linux: virtio_mb() in virtqueue_kick_prepare and virtqueue_enable_cb).
+/// Linux: virtio_mb() in virtqueue_kick_prepare and virtqueue_enable_cb). Acquire and release do not do: they let a
+/// load overtake a store, and both sides may sleep (notification_order.pml). A fence between processors is enough:
+/// drivers that need one for devices ask for ORDER_PLATFORM, which is not offered.
 inline void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 /// Whether index `event` was passed on the way from `before` to `now` (2.7.10.1: vring_need_event).
