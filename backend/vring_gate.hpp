@@ -25,13 +25,17 @@ class VringGate {
       assert(gate.turn_.load(std::memory_order_relaxed) % 2 == 0 && "two threads use one vring at the same time");
       // Pairs with swap(): either we see the new snapshot, or swap() sees us inside. Both sides store, then load.
       if (gate.heavy_fence_) {
-        gate.turn_.store(turn_, std::memory_order_relaxed);
+        // Release, for the burst before: await_end() may miss its even number and find this one. The exchange below
+        // carries that number's release on; a relaxed store does not (C++20, release sequences; vring_gate_order.pml).
+        gate.turn_.store(turn_, std::memory_order_release);
         std::atomic_signal_fence(std::memory_order_seq_cst);  // the processor's part is done by swap()
       } else {
         gate.turn_.exchange(turn_, std::memory_order_seq_cst);
       }
       running = gate.running_.load(std::memory_order_seq_cst);
     }
+    // Pairs with swap()'s and await_end()'s loads: all that the burst did comes before what the control thread does
+    // next.
     ~Pass() { gate_.turn_.store(turn_ + 1, std::memory_order_release); }
     Pass(const Pass&) = delete;
     Pass& operator=(const Pass&) = delete;
@@ -56,6 +60,7 @@ class VringGate {
   /// Control thread. The snapshot before is returned when no burst uses it any more. Null also when a burst has not
   /// ended for `patience`: then is_stuck(). While it is, a snapshot is swapped for null only, which does not wait.
   std::unique_ptr<const RunningVring> swap(std::unique_ptr<const RunningVring> next) noexcept {
+    // Its release pairs with a pass's load: the snapshot, and the cursor that start() has set, are written by then.
     std::unique_ptr<const RunningVring> before(running_.exchange(next.release(), std::memory_order_seq_cst));
     if (before == nullptr) return before;
     if (heavy_fence_) heavy_fence();

@@ -5,7 +5,8 @@
  * of a wait (PATIENCE_ENDS): then it keeps the snapshot until the burst has ended.
  *
  * Each variable stands for one of the code. The data thread's plain stores go through a store buffer, as on x86: they
- * reach memory later, in order, and the load that follows may overtake them. That is what the heavy fence is for.
+ * reach memory later, in order, and the load that follows may overtake them. That is what the heavy fence is for. What
+ * else weakly ordered memory may do is in vring_gate_order.pml.
  *
  * Holds: a burst never uses a snapshot that was freed, and nobody waits for ever. With TWO_THREADS, which is misuse, a
  * snapshot may be freed too early, but nobody waits for ever all the same.
@@ -61,7 +62,7 @@ active [THREADS] proctype data_thread() {
 #else
      own = own | 1;             /* turn_.load() | 1 */
 #endif
-     buffers[me].values ! own;  /* turn_.store(turn, relaxed) */
+     buffers[me].values ! own;  /* turn_.store(turn) */
 #ifndef LOADS_FIRST
      snapshot = running;        /* running_.load() */
 #endif
