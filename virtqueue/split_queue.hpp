@@ -134,7 +134,8 @@ class SplitQueue {
     used_next_ = to.used_next;
   }
 
-  /// Shows the driver the used entries; keeps the position. True when there were any.
+  /// Shows the driver the used entries; keeps the position. True when there were any: then needs_call() follows, whose
+  /// fence is also that between the avail event and the next burst's look at avail->idx.
   bool publish() noexcept {
     cursor_.avail_next = avail_next_;
     if (used_next_ == cursor_.used_next) return false;
@@ -144,9 +145,13 @@ class SplitQueue {
     return true;
   }
 
-  /// After a publish() of nothing, by a burst that took chains and keeps them: the avail event moves all the same.
+  /// By a burst that took chains and keeps them: the avail event moves although nothing is published. The fence, as
+  /// that of needs_call() after publish(), is for the next burst: one that finds nothing may be the last before a
+  /// sleep.
   void publish_position() noexcept {
-    if (cursor_.notifications && layout_.features.event_idx) layout_used().set_avail_event(avail_next_);
+    if (!cursor_.notifications || !layout_.features.event_idx) return;
+    layout_used().set_avail_event(avail_next_);
+    full_fence();
   }
 
   /// After publish(): whether the driver wants a notification for what was published (2.7.7.2, 2.7.10.1).

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * A model of who is woken by whom (split_queue.hpp), on weakly ordered memory (tests/models/weak_memory.pml). A producer
+ * publishes entries and signals where the consumer wishes it; a consumer that finds nothing says its wish, looks once
+ * more, and sleeps. It stands for both directions:
+ *   kick: the driver produces avail entries; we consume. The wish is used->flags, or avail_event.
+ *   call: we produce used entries (publish(), needs_call()); the driver consumes. It is avail->flags, or used_event.
+ * With FLAGS the wish is the flag, else an index. With STAYS_ON the consumer says it once and then moves the index with
+ * each burst that takes something, as we do while notifications are on.
+ *
+ * Holds: all entries are consumed. A consumer that sleeps beside an entry, and is not signalled, is a deadlock to Spin.
+ * holds: FLAGS STAYS_ON
+ * With one of these defined a fence or the second look is left out, and Spin must find who is not woken:
+ * broken: PRODUCER_NO_FENCE CONSUMER_NO_FENCE NO_SECOND_LOOK FLAGS+PRODUCER_NO_FENCE FLAGS+CONSUMER_NO_FENCE
+ * broken: FLAGS+NO_SECOND_LOOK STAYS_ON+PRODUCER_NO_FENCE STAYS_ON+MOVE_NO_FENCE
+ */
+#define LOCATIONS 3
+#define THREADS 2
+#define WRITES 14
+#include "../tests/models/weak_memory.pml"
+
+#define INDEX 0
+#define WISH 1
+#define EVENT_FD 2
+#define ENTRIES 3
+#define WRAP 8 /* indices are bits of these: what event_passed() counts modulo 65536 */
+
+/* vring_need_event() */
+#define event_passed(event, now, before) ((now - event - 1 + 2 * WRAP) % WRAP < (now - before))
+
+bool signalled; /* the eventfd's counter; reading and writing it takes the kernel's lock */
+
+active proctype producer() {
+  byte index, before, wish;
+  bool wanted;
+  do
+  :: index < ENTRIES ->
+     before = index;
+     if
+     :: index++
+     :: index + 2 <= ENTRIES -> index = index + 2
+     fi;
+     store(0, INDEX, release, index);
+#ifndef PRODUCER_NO_FENCE
+     full_fence(0);
+#endif
+     load(0, WISH, relaxed, wish);
+#ifdef FLAGS
+     wanted = (wish == 1);
+#else
+     wanted = event_passed(wish, index, before);
+#endif
+     if
+     :: wanted -> atomic { exchange(0, EVENT_FD, acq_rel, wish, 0); signalled = true }
+     :: else
+     fi
+  :: else -> break
+  od
+}
+
+/* set_notifications(true); the index of the first entry that shall be signalled */
+inline say_wish() {
+#ifdef FLAGS
+  store(1, WISH, relaxed, 1);
+#else
+  store(1, WISH, relaxed, next);
+#endif
+#ifndef CONSUMER_NO_FENCE
+  full_fence(1)
+#endif
+}
+
+active proctype consumer() {
+  byte next, index, ignored;
+#ifdef STAYS_ON
+  say_wish();
+#endif
+  do
+  :: next < ENTRIES ->
+     load(1, INDEX, acquire, index);
+     if
+     :: index != next ->
+        next = index;
+#ifdef STAYS_ON
+        store(1, WISH, relaxed, next); /* publish(), publish_position() */
+#ifndef MOVE_NO_FENCE
+        full_fence(1)                  /* needs_call(), publish_position() */
+#endif
+#endif
+     :: else ->
+#ifndef STAYS_ON
+        say_wish();
+#ifndef NO_SECOND_LOOK
+        load(1, INDEX, acquire, index);
+#endif
+#endif
+        if
+        :: index == next ->
+           atomic { signalled -> signalled = false; exchange(1, EVENT_FD, acq_rel, ignored, 0) }
+        :: else
+        fi;
+#ifdef FLAGS
+        store(1, WISH, relaxed, 0)
+#endif
+     fi
+  :: else -> break
+  od
+}
