@@ -80,6 +80,10 @@ void LoanTable::add_areas(std::vector<MemoryArea>& areas) const {
 }
 
 void LoanTable::give_back(Loan& loan) noexcept {
+  // DPDK drops the last reference by a plain store after a relaxed load of 1: what the threads of the other references
+  // did with the buffer comes before this by the fence, and by push() before what the owner does
+  // (return_queue_order.pml).
+  std::atomic_thread_fence(std::memory_order_acquire);
   loan.lent_at.store(0, std::memory_order_relaxed);
   if (returns_.push(static_cast<std::uint32_t>(&loan - loans_.data()), loan.link) == ReturnQueue::Pushed::last)
     destroy();

@@ -30,7 +30,8 @@ class MemoryPin : public InOwnPages {
   explicit MemoryPin(std::shared_ptr<const DmaMemory> memory) noexcept : memory_(std::move(memory)) {}
 
   const std::shared_ptr<const DmaMemory>& memory() const noexcept { return memory_; }
-  /// 0 says that the data thread is done with this memory, if no snapshot in force names it.
+  /// 0 says that the data thread is done with this memory, if no snapshot in force names it. Pairs with the release in
+  /// count(), whose plain load and store are one thread's: the data thread touches nothing of it after the last count.
   std::uint32_t loans() const noexcept { return loans_.load(std::memory_order_acquire); }
   void count(std::int32_t change) noexcept {
     loans_.store(loans_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(change),
@@ -48,7 +49,7 @@ struct alignas(64) Loan {
   rte_mbuf_ext_shared_info shared;  ///< First: a segment's shinfo is its loan.
   LoanTable* table = nullptr;       ///< For the callback.
   MemoryPin* pin = nullptr;
-  std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it.
+  std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it. Says nothing of anything else.
   std::uint32_t link = ReturnQueue::none;
   std::uint16_t head = 0;
   std::uint16_t entries = 0;  ///< Of the descriptor table that the chain occupies; 0: the loan is free.

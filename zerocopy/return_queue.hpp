@@ -29,7 +29,9 @@ class ReturnQueue {
 
   /// Any thread, once for each loan that is out. `link` is the loan's, nobody else's at this moment. Unless the answer
   /// is `last`, the table may be gone when this returns. The release pairs with the acquire in take_all(), close() and
-  /// abandon(): what was done with the loan comes before its return.
+  /// abandon(): what was done with the loan comes before its return. The acquire is for the last one, who destroys what
+  /// all others have used. Each change is a read-modify-write, so that it carries on the releases before
+  /// (return_queue_order.pml).
   Pushed push(std::uint32_t loan, std::uint32_t& link) noexcept {
     std::uint64_t seen = word_.load(std::memory_order_relaxed);
     for (;;) {
@@ -43,7 +45,7 @@ class ReturnQueue {
     }
   }
 
-  /// Owner, while open: whether there is something to take. The cheapest look.
+  /// Owner, while open: whether there is something to take. The cheapest look; take_all() acquires.
   bool has_some() const noexcept { return word_.load(std::memory_order_relaxed) != empty; }
 
   /// Owner, while open: everything that has come back, as a list: its first loan, or `none`.
