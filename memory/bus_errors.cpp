@@ -44,7 +44,8 @@ constinit struct sigaction action_before {};
 Slot& free_slot() {
   for (Chunk* chunk = &first_chunk;; chunk = chunk->next.load(std::memory_order_relaxed)) {
     for (Slot& slot : chunk->slots)
-      if (slot.begin.load(std::memory_order_relaxed) == 0) return slot;
+      // Pairs with the destructor's release: what handlers stored for the mapping before is not found after ours.
+      if (slot.begin.load(std::memory_order_acquire) == 0) return slot;
     if (chunk->next.load(std::memory_order_relaxed) == nullptr)
       chunk->next.store(new Chunk, std::memory_order_release);  // stays: a handler may be looking at it
   }
@@ -63,7 +64,9 @@ Slot& take_slot(HostSpan mapping, int alarm, TouchBudget* budget) {
   return slot;
 }
 
-// A slot of another mapping may be taken or given back meanwhile; the one that holds `address` cannot: it is in use.
+// A slot of another mapping may be taken or given back meanwhile; the one that holds `address` cannot: it is in use,
+// and was filled before this thread heard of the mapping. Of another slot a new size beside an old begin is told by the
+// second look at begin: who stored the size had found 0 there, and size is acquired.
 Slot* find_slot(std::uint64_t address) noexcept {
   for (Chunk* chunk = &first_chunk; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
     for (Slot& slot : chunk->slots) {

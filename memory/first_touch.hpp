@@ -37,6 +37,7 @@ class TouchBudget {
   bool refill() noexcept;
 
   const MemoryLimit& limit_;
+  // Relaxed: amounts, whose order does not matter.
   std::atomic<std::int64_t> left_{0};
   std::atomic<std::uint64_t> scarce_{0};  // taken since less than half is free
 };
