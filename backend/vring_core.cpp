@@ -220,7 +220,8 @@ void VringCore::declare_broken(const RunningVring& running) noexcept {
   wish(wish_broken);
 }
 
-// Asking twice before the control thread has looked is asking once: no second system call.
+// Asking twice before the control thread has looked is asking once: no second system call. Releases the fault to
+// take_wishes(), also where the bit is set: the exchange that clears it comes later.
 void VringCore::wish(std::uint8_t bit) noexcept {
   if ((wishes_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
 }

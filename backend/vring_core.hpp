@@ -148,7 +148,8 @@ class VringCore : public InOwnPages {
   VringLoans loans_;
   VringPlacer placer_;
 
-  // Seldom written; on a line apart from the gate's.
+  // Seldom written; on a line apart from the gate's. Each says all in its one word, so they are relaxed; but wishes_,
+  // behind which lies the fault.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
   std::atomic<bool> notifications_wanted_{false};           // while stopped
   std::atomic<bool> calls_held_{false};

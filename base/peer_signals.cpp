@@ -32,7 +32,7 @@ struct CompletionRing {
 };
 
 std::array<aio_context_t, 16> contexts{};
-std::atomic<unsigned> context_count{0};  // published after the contexts are there
+std::atomic<unsigned> context_count{0};  // published after the contexts are there: release, acquire
 
 std::mutex preparing;
 pid_t prepared_for = 0;  // a child has inherited the numbers, and not the contexts

@@ -66,6 +66,8 @@ void ReleasePool::add_ready(Releases& releases) noexcept {
 }
 
 void ReleasePool::wake() noexcept {
+  // Both sides store first and look then, here too: sleep() counts itself, and the kernel compares wakes_ after a
+  // fence.
   wakes_.fetch_add(1);
   if (sleepers_.load() != 0) futex(wakes_, FUTEX_WAKE, 1, nullptr);
 }
@@ -115,7 +117,7 @@ void ReleasePool::run() noexcept {
 
 void ReleasePool::work(std::unique_lock<std::mutex>& guard, Worker& self) noexcept {
   for (;;) {
-    const std::uint32_t seen = wakes_.load();
+    const std::uint32_t seen = wakes_.load();  // before the look: what comes after it is not slept over
     gather();
     look_after_brisk();
     if (brisk_ == nullptr && ready_first_ != nullptr)
@@ -150,7 +152,7 @@ void ReleasePool::serve(std::unique_lock<std::mutex>& guard, Worker& self) noexc
     if (releases.held_up_.fetch_sub(1) == Releases::held_up_max) relist(releases);
   } else {
     brisk_ = nullptr;
-    serving_.store(false);
+    serving_.store(false);  // before the next gather(): who still saw true is found by that
     relist(releases);
   }
   guard.unlock();

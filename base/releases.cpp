@@ -79,6 +79,7 @@ void Releases::hand_over(ReleaseItem& item) noexcept {
   pending_.fetch_add(1, std::memory_order_relaxed);
   pending_everywhere.fetch_add(1);
   item.next = handed_over_.load(std::memory_order_relaxed);
+  // Releases the item to next_item(), which may take it before it is counted (releases_order.pml).
   while (!handed_over_.compare_exchange_weak(item.next, &item)) {
   }
   // Counted when it is there, and no sooner: until it is counted, the pool may have taken it already, in another's

@@ -85,7 +85,7 @@ class Releases : public std::enable_shared_from_this<Releases> {
 
   const std::shared_ptr<ReleasePool> pool_;
   std::atomic<ReleaseItem*> handed_over_{nullptr};  // the latest first
-  std::atomic<std::uint32_t> pending_{0};
+  std::atomic<std::uint32_t> pending_{0};           // a number to be told, as held_up_: nothing is read because of it
   std::atomic<std::uint32_t> held_up_{0};
   // Items that are counted after they were handed over, less those that the pool has done with (ReleasePool::relist):
   // whoever makes it 1 tells the pool, and as long as it is not 0 the pool knows, and an item keeps this alive.

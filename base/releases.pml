@@ -5,7 +5,8 @@
  *
  * Holds: where the pool takes an item there is one, which also keeps the port's Releases alive while the pool knows it;
  * the pool knows it once at most; no more than HELD_UP_MAX threads are held up; all items are released: what waits for
- * ever is a deadlock to Spin. Left out: how threads sleep and are woken, and that they end and are started.
+ * ever is a deadlock to Spin. Left out: how threads sleep and are woken, and that they end and are started, which is in
+ * releases_order.pml.
  * With one of these defined something is done wrongly, and Spin must find it:
  * broken: A_FLAG COUNTED_BEFORE FORGOTTEN_AT_MAX
  */

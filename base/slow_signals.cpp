@@ -97,6 +97,8 @@ void SlowSignals::make_aside_for(std::uint64_t ticks_long) noexcept {
 }
 
 // One that finds the event waiting has its signal: the thread takes the event out of the list before it signals it.
+// What the caller stored for the peer is seen before that signal: its exchange of `waits` releases, the thread's
+// acquires.
 void SlowSignals::put(PeerEvent& event) noexcept {
   if (event.waits.exchange(true, std::memory_order_acq_rel)) return;
   event.self = event.weak_from_this().lock();
@@ -182,6 +184,8 @@ void SlowSignals::make(const PeerEvent& event) noexcept {
 
 // False: the thread ends. Nobody has put anything in then, or whoever does so finds that there is none.
 bool SlowSignals::sleep_or_end() noexcept {
+  // The count first: put() adds to it after it has changed the list. A new count shows the new list, by wake()'s
+  // release; with an old one the futex does not wait.
   const std::uint32_t wakes = wakes_.load(std::memory_order_acquire);
   PeerEvent* list = list_.load(std::memory_order_acquire);
   if (list == closed()) return false;

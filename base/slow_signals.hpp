@@ -76,7 +76,7 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
   bool sleep_or_end() noexcept;
 
   const std::shared_ptr<const EventFd> attention_;
-  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read by all that signal
+  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read by all that signal; relaxed: a late look costs one signal
   alignas(64) std::atomic<PeerEvent*> list_;   // newest first; ends with nullptr, or no_thread
   std::atomic<bool> thread_wanted_{false};     // somebody has found no_thread there
   std::atomic<std::uint32_t> wakes_{0};        // futex: of a thread with nothing to do

@@ -64,7 +64,8 @@ class Device {
   /// The queue that bursts and other calls of the data path use; null: no such queue.
   DeviceQueue* queue(std::uint16_t index) noexcept { return index < queues_max ? &queues_[index] : nullptr; }
   std::uint64_t flags() const;
-  /// The queue's kick descriptor, as the application has been told; -1: none. The Driver owns it.
+  /// The queue's kick descriptor, as the application has been told; -1: none. The Driver owns it. The number is all:
+  /// nothing lies behind it that an order could show.
   int kick_fd(std::uint16_t index) const noexcept { return kick_fds_[index].load(std::memory_order_acquire); }
   void show_kick(std::uint16_t index, int fd) noexcept { kick_fds_[index].store(fd, std::memory_order_release); }
 
@@ -103,7 +104,7 @@ class DeviceTable {
 
 DeviceTable& devices();
 
-/// By vid; each is set once.
+/// By vid; each is set once: its release store pairs with find_device()'s acquire, which shows the Device as made.
 extern constinit std::array<std::atomic<Device*>, devices_max> known_devices;
 
 /// The Device that was last known by this vid; null: there never was one. Devices are made once and used again, so that

@@ -67,8 +67,8 @@ class Driver : public std::enable_shared_from_this<Driver> {
   bool closed_ = false;
 
   FactBoard facts_;
-  std::atomic<Port*> open_port_{nullptr};  // as events name it, which may be before port_ is set
-  std::atomic<bool> changed_{false};
+  std::atomic<Port*> open_port_{nullptr};  // as events name it, which may be before port_ is set; released by changed_
+  std::atomic<bool> changed_{false};       // event handler to reconcile()
 
   // Held while the application is called, and for all below. Recursive: a callback may unregister its own driver. One
   // for each driver: a callback may wait for a thread that unregisters another one (Open vSwitch's do).
