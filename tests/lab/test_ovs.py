@@ -13,7 +13,7 @@ from guest import Guest
 from open_vswitch import OpenVswitch
 from processes import check, check_equal, run_test, wait_until
 from qemu import qemu_program, ring_size
-from traffic import MIB, PAYLOAD_MIB, fetch, make_payload, ping, serve_drive
+from traffic import MIB, PAYLOAD_MIB, fetch, make_payload, ping, serve_drive, wait_ping
 
 RESTARTS = 3
 # OVS's names of what the library calls size_64_packets and so on.
@@ -48,10 +48,6 @@ def check_statistics(ovs, name, guest):
         by_size = sum(seen[f"{way}_{size}_packets"] for size in SIZES)
         check_equal(by_size, seen[f"{way}_packets"], f"{name}: {way} packets of all sizes")
     print(f"{name}: OVS and the guest's driver agree on {counts}")
-
-
-def wait_ping(guest, address):
-    wait_until(lambda: guest.try_run(f"ping -c 1 -W 10 {address}")[0] == 0, f"{guest.name} to reach {address}")
 
 
 def exchange(guests, payload):

@@ -8,7 +8,7 @@ import time
 from collections import namedtuple
 
 import interop_path  # noqa: F401
-from processes import check_equal
+from processes import check_equal, wait_until
 
 MIB = 1 << 20
 PAYLOAD_MIB = 64
@@ -41,6 +41,11 @@ def ping(guest, address, count=10):
     times = [float(word) for word in re.findall(r"time=([\d.]+)", output)]
     check_equal(len(times), count, f"pings of {address} that were answered")
     return times
+
+
+def wait_ping(guest, address, each_s=10):
+    """Until one is answered, for each of which the guest waits so long."""
+    wait_until(lambda: guest.try_run(f"ping -c 1 -W {each_s} {address}")[0] == 0, f"{guest.name} to reach {address}")
 
 
 def ping_from_each_cpu(guest, address, cpus, count=100):
