@@ -15,14 +15,13 @@ All three get more memory while they run.
 """
 
 import argparse
-import json
 import os
 import re
-import socket
 from collections import namedtuple
 
 from feature_table import OFFERED, ON_REQUEST, PROTOCOL, VIRTIO, bits_of
 from guest import Machine, device_arguments, shared_memory_arguments
+from monitor import Monitor, monitor_arguments
 from processes import check, check_equal, run_test, wait_until
 from qemu import qemu_programs
 from vhostx_switch import VhostSwitch, describe
@@ -47,33 +46,6 @@ DEVICES = [
 ]
 
 
-class Monitor:
-    """QEMU's QMP."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        wait_until(lambda: self.connects(path), "QEMU listens for QMP")
-        self.lines = self.socket.makefile("r")
-        self.lines.readline()  # its greeting
-        self.run("qmp_capabilities")
-
-    def connects(self, path):
-        """False between QEMU's bind() and its listen()."""
-        try:
-            self.socket.connect(path)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return False
-        return True
-
-    def run(self, command, **arguments):
-        self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
-        answer = {"event": ""}
-        while "event" in answer:
-            answer = json.loads(self.lines.readline())
-        check("return" in answer, f"QEMU's answer to {command}: {answer}")
-
-
 class Guest(Machine):
     def __init__(self, bench, name, qemu, ports):
         arguments = shared_memory_arguments()
@@ -81,10 +53,10 @@ class Guest(Machine):
             mac = f"52:54:00:00:00:{device.number:02x}"
             arguments += device_arguments(ports[device.name], mac, device.properties, number=device.number, qemu=qemu)
         monitor = bench.path(f"{name}.qmp")
-        arguments += ["-qmp", f"unix:{monitor},server=on,wait=off"]
+        arguments += monitor_arguments(monitor)
         super().__init__(bench, name, arguments, memory_mib="256,slots=1,maxmem=1G", qemu=qemu)
         self.monitor = Monitor(monitor)
-        bench.at_end(self.monitor.socket.close)
+        bench.at_end(self.monitor.close)
 
     def interface(self, device):
         return self.run(f"grep -l 52:54:00:00:00:{device.number:02x} /sys/class/net/*/address").split("/")[4]

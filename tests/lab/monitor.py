@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""QEMU's monitor (QMP)."""
+
+import json
+import socket
+
+import interop_path  # noqa: F401
+from processes import check, wait_until
+
+
+def monitor_arguments(path):
+    return ["-qmp", f"unix:{path},server=on,wait=off"]
+
+
+class Monitor:
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        wait_until(lambda: self.connects(path), "QEMU listens for QMP")
+        self.lines = self.socket.makefile("r")
+        self.lines.readline()  # its greeting
+        self.run("qmp_capabilities")
+
+    def connects(self, path):
+        """False between QEMU's bind() and its listen()."""
+        try:
+            self.socket.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
+
+    def run(self, command, **arguments):
+        """What the command returns; a failure if QEMU refuses it."""
+        self.socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        answer = {"event": ""}
+        while "event" in answer:
+            answer = json.loads(self.lines.readline())
+        check("return" in answer, f"QEMU's answer to {command}: {answer}")
+        return answer["return"]
+
+    def close(self):
+        self.socket.close()
