@@ -41,12 +41,24 @@ def drive_arguments(path):
     return ["-drive", f"file={path},format=raw,readonly=on,if=virtio,cache=unsafe"]
 
 
-class Machine:
-    """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU; qemu:
-    which one, None: the one on PATH."""
+def boot_files(bench, modules=()):
+    """(kernel, initramfs) of a guest; the second one is built for the first guest of a test."""
+    release, kernel = newest_kernel()
+    initramfs = bench.path("initramfs")
+    if not os.path.exists(initramfs):
+        build_initramfs(initramfs, release, modules)
+    return kernel, initramfs
 
-    def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=(),
-                 qemu=None):  # fmt: skip
+
+def kernel_command_line(address=""):
+    return "console=ttyS0 quiet panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
+
+
+class Talker:
+    """A guest that takes commands, whoever has started its QEMU: `console` is the file of its first serial port, `agent_path`
+    the socket of its second."""
+
+    def __init__(self, bench, name):
         self.name = name
         self.console = bench.path(self.name + ".console")
         self.agent_path = bench.path(self.name + ".agent")
@@ -54,25 +66,13 @@ class Machine:
         self.agent = None
         self.received = ""
         bench.keep_log(self.console)
-        release, kernel = newest_kernel()
-        initramfs = bench.path("initramfs")
-        if not os.path.exists(initramfs):
-            build_initramfs(initramfs, release, modules)
-        append = "console=ttyS0 quiet panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
-        qemu = qemu or qemu_program()
-        argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
-        argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        argv += ["-kernel", kernel, "-initrd", initramfs, "-append", append]
-        argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]
-        argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent", *arguments]
-        self.process = bench.start(self.name, argv)
-        self._connect()
-        bench.at_end(self.agent.close)
 
-    def _connect(self):
+    def check_alive(self):
+        """A failure once QEMU has ended."""
+
+    def connect(self, bench):
         def attempt():
-            if not self.process.alive():
-                raise Failure(f"QEMU of {self.name} ended with {self.process.popen.returncode}")
+            self.check_alive()
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.connect(self.agent_path)
@@ -83,6 +83,7 @@ class Machine:
 
         self.agent = wait_until(attempt, f"QEMU's socket for {self.name}")
         self.agent.settimeout(0.05)
+        bench.at_end(self.agent.close)
 
     def _receive_until(self, pattern, what, timeout_s):
         def look():
@@ -128,8 +129,33 @@ class Machine:
             raise Failure(f"{self.name}: `{command}` ended with {status}:\n{output}")
         return output
 
-    def power_off(self):
+    def say_power_off(self):
         self.agent.sendall(b"0 poweroff -f\n")
+
+
+class Machine(Talker):
+    """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU; qemu:
+    which one, None: the one on PATH."""
+
+    def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=(),
+                 qemu=None):  # fmt: skip
+        super().__init__(bench, name)
+        kernel, initramfs = boot_files(bench, modules)
+        qemu = qemu or qemu_program()
+        argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
+        argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        argv += ["-kernel", kernel, "-initrd", initramfs, "-append", kernel_command_line(address)]
+        argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]
+        argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent", *arguments]
+        self.process = bench.start(self.name, argv)
+        self.connect(bench)
+
+    def check_alive(self):
+        if not self.process.alive():
+            raise Failure(f"QEMU of {self.name} ended with {self.process.popen.returncode}")
+
+    def power_off(self):
+        self.say_power_off()
         self.process.popen.wait(60)
 
 
