@@ -90,6 +90,9 @@ Result<void> Device::set_protocol_features(ProtocolFeatureSet features) {
   if (features != protocol_features_ && any_ring_started())
     return make_error(ErrorCode::protocol_violation, "SET_PROTOCOL_FEATURES {:#x} while rings run with {:#x}",
                       features.bits(), protocol_features_.bits());
+  const bool by_guest_addresses = features.has(ProtocolFeature::gpa_addresses);
+  if (auto good = memory_.count_by_guest_addresses(by_guest_addresses); !good)
+    return make_error(good.error().code, "SET_PROTOCOL_FEATURES {:#x}: {}", features.bits(), good.error().message);
   protocol_features_ = features;
   return {};
 }

@@ -43,7 +43,8 @@ constexpr ProtocolFeatureSet protocol_by_default{P::mq,    P::rarp, P::reply_ack
                                                  P::status};
 
 // QEMU takes any protocol feature below its highest one, also INBAND_NOTIFICATIONS, which it does not implement.
-constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::reset_device, P::inband_notifications};
+constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::reset_device, P::inband_notifications,
+                                                 P::gpa_addresses};
 
 // VIRTIO 1.2, 5.1.3.1: `feature` needs one of `either`.
 struct Dependency {

@@ -9,13 +9,6 @@
 namespace vhostx::backend {
 namespace {
 
-memory::RegionDescription describe_region(const protocol::MemoryRegion& region) noexcept {
-  return {.guest = {region.guest_address},
-          .front_end = {region.front_end_address},
-          .size = region.size,
-          .mmap_offset = region.mmap_offset};
-}
-
 bool same_place(const memory::RegionDescription& a, const memory::RegionDescription& b) noexcept {
   return a.guest == b.guest && a.front_end == b.front_end && a.size == b.size;
 }
@@ -26,6 +19,22 @@ constexpr unsigned repeats_max = 127;
 
 }  // namespace
 
+Result<void> MemoryTable::count_by_guest_addresses(bool on) {
+  if (on != by_guest_addresses_ && current_ != nullptr)
+    return make_error(ErrorCode::protocol_violation,
+                      "GPA_ADDRESSES is {} while there is guest memory, expected before its first region",
+                      on ? "chosen" : "given up");
+  by_guest_addresses_ = on;
+  return {};
+}
+
+memory::RegionDescription MemoryTable::describe(const protocol::MemoryRegion& region) const noexcept {
+  return {.guest = {region.guest_address},
+          .front_end = {by_guest_addresses_ ? region.guest_address : region.front_end_address},
+          .size = region.size,
+          .mmap_offset = region.mmap_offset};
+}
+
 Result<void> MemoryTable::set(protocol::Message& message) {
   const auto table = message.payload_padded_as<protocol::MemoryTable>();
   if (table.header.count > table.regions.size() || table.header.count != message.fd_count())
@@ -33,7 +42,7 @@ Result<void> MemoryTable::set(protocol::Message& message) {
                       table.header.count, message.fd_count(), "at most 8 and one");
   Regions regions;
   for (std::uint32_t i = 0; i < table.header.count; ++i) {
-    auto region = memory::MappedRegion::map(describe_region(table.regions[i]), message.take_fd(i), alarm_, budget_);
+    auto region = memory::MappedRegion::map(describe(table.regions[i]), message.take_fd(i), alarm_, budget_);
     if (!region) return std::move(region).error();
     regions.push_back(std::move(region).value());
   }
@@ -47,7 +56,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   if (!payload) return payload.error();
   Regions regions;
   if (current_ != nullptr) regions = current_->regions();
-  const memory::RegionDescription wanted = describe_region(payload->region);
+  const memory::RegionDescription wanted = describe(payload->region);
   const auto known = std::find_if(regions.begin(), regions.end(), [&wanted](const auto& region) {
     return same_place(region->description(), wanted) && region->description().mmap_offset == wanted.mmap_offset;
   });
@@ -65,7 +74,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
 Result<void> MemoryTable::remove(const protocol::Message& message) {
   const auto payload = message.payload_as<protocol::SingleMemoryRegion>();
   if (!payload) return payload.error();
-  const memory::RegionDescription wanted = describe_region(payload->region);
+  const memory::RegionDescription wanted = describe(payload->region);
   Regions regions;
   if (current_ != nullptr) regions = current_->regions();
   const auto found = std::find_if(regions.begin(), regions.end(),

@@ -27,12 +27,17 @@ class MemoryTable {
               std::shared_ptr<memory::TouchBudget> budget) noexcept
       : limits_(limits), alarm_(std::move(alarm)), budget_(std::move(budget)) {}
 
+  /// GPA_ADDRESSES: the front-end gives guest addresses where it otherwise gives its own, and what it says of a
+  /// region's own address means nothing (QEMU 11.1). Error: protocol_violation (this changes while there are regions:
+  /// their addresses would mean something else).
+  Result<void> count_by_guest_addresses(bool on);
+
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
   Result<void> set(protocol::Message& message);
   /// ADD_MEM_REG. Errors likewise; limit: the same region given more often than there are queue pairs.
   Result<void> add(protocol::Message& message);
-  /// REM_MEM_REG: the region of this guest address, front-end address and size; it goes when it was removed as often
-  /// as it was added. Error: protocol_violation (no such).
+  /// REM_MEM_REG: the region of this guest address, size and front-end address (if that counts); it goes when it was
+  /// removed as often as it was added. Error: protocol_violation (no such).
   Result<void> remove(const protocol::Message& message);
 
   /// Null while there are no regions.
@@ -43,10 +48,12 @@ class MemoryTable {
  private:
   using Regions = std::vector<std::shared_ptr<const memory::MappedRegion>>;
 
+  memory::RegionDescription describe(const protocol::MemoryRegion& region) const noexcept;
   Result<void> add_again(const memory::MappedRegion& region);
   Result<void> publish(Regions regions);
 
   memory::MemoryLimits limits_;
+  bool by_guest_addresses_ = false;
   std::shared_ptr<const EventFd> alarm_;
   std::shared_ptr<memory::TouchBudget> budget_;
   std::map<const memory::MappedRegion*, unsigned> repeats_;  // of current regions: how often they were added again

@@ -14,7 +14,8 @@ struct GuestAddress {
   friend auto operator<=>(GuestAddress, GuestAddress) = default;
 };
 
-/// Address in the front-end's process ("user address" in the specification): what SET_VRING_ADDR holds.
+/// Address in the front-end's process ("user address" in the specification): what SET_VRING_ADDR holds. Where the
+/// front-end counts by guest addresses (GPA_ADDRESSES), each region has its guest address for this one too.
 struct FrontEndAddress {
   std::uint64_t value = 0;
   friend auto operator<=>(FrontEndAddress, FrontEndAddress) = default;

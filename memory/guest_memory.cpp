@@ -79,10 +79,11 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
   const auto bytes = total_bytes(regions, limits);
   if (!bytes) return bytes.error();
   if (auto few = check_aliases(regions, limits); !few) return few.error();
-  sort_by(regions, front_end_start);
-  if (auto disjoint = check_overlap(regions, front_end_start, "front-end"); !disjoint) return disjoint.error();
+  auto by_front_end = regions;
+  sort_by(by_front_end, front_end_start);
   sort_by(regions, guest_start);
   if (auto disjoint = check_overlap(regions, guest_start, "guest"); !disjoint) return disjoint.error();
+  if (auto disjoint = check_overlap(by_front_end, front_end_start, "front-end"); !disjoint) return disjoint.error();
 
   auto memory = std::allocate_shared<GuestMemory>(PageAllocator<GuestMemory>());
   memory->bytes_ = *bytes;

@@ -50,6 +50,7 @@ struct PortOptions {
   ///   * RESET_DEVICE (13): after it the front-end must set up the rings anew.
   ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and serve VRING_CALL and VRING_ERR wherever it
   ///     passes no eventfd. QEMU takes the bit and does not. Needs BACKEND_REQ.
+  ///   * GPA_ADDRESSES (21): the front-end must give guest addresses for its rings. QEMU does since 11.1.
   std::uint64_t protocol_features_extra = 0;
   std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
   std::uint64_t memory_bytes_max = 0;    ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM

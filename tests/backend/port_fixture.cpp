@@ -60,7 +60,7 @@ PortFixture::PortFixture(std::function<void(PortOptions&)> change, BackendOption
   options.socket_path = folder.path("port");
   using P = protocol::ProtocolFeature;
   options.protocol_features_extra =
-      protocol::ProtocolFeatureSet{P::backend_req, P::reset_device, P::inband_notifications}.bits();
+      protocol::ProtocolFeatureSet{P::backend_req, P::reset_device, P::inband_notifications, P::gpa_addresses}.bits();
   if (change) change(options);
   port = must(backend->open_port(options, events.handler()));
 }

@@ -144,6 +144,19 @@ TEST(GuestMemory, RefusesOverlap) {
   EXPECT_FALSE(overlap(0x1000, 0x200000));  // the same twice
 }
 
+// A front-end that counts by guest addresses (GPA_ADDRESSES): both address spaces are one.
+TEST(GuestMemory, RegionsMayHaveOneAddressForBothSpaces) {
+  const auto memory = GuestMemory::create({region(0x8000, 0x8000, 0x1000), region(0, 0, 0x1000)}, {});
+  ASSERT_TRUE(memory);
+  EXPECT_EQ((*memory)->translate(FrontEndAddress{0x8010}, 16).data,
+            (*memory)->translate(GuestAddress{0x8010}, 16).data);
+  EXPECT_EQ((*memory)->translate(FrontEndAddress{0}, 16).data, (*memory)->translate(GuestAddress{0}, 16).data);
+  EXPECT_FALSE((*memory)->translate(FrontEndAddress{0x1000}, 1));
+  const auto overlap = GuestMemory::create({region(0x1000, 0x1000, 0x1000), region(0x1fff, 0x1fff, 0x1000)}, {});
+  ASSERT_FALSE(overlap);
+  EXPECT_NE(overlap.error().message.find("overlap in guest addresses"), std::string::npos) << overlap.error().message;
+}
+
 TEST(GuestMemory, HoldsToItsLimits) {
   const auto two = [](const MemoryLimits& limits) {
     return GuestMemory::create({region(0x1000, 0x1000, 0x1000), region(0x4000, 0x4000, 0x1000)}, limits);

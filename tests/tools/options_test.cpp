@@ -40,7 +40,7 @@ TEST(Options, OfferAddsFeatures) {
   EXPECT_EQ(good("--port a").ports[0].protocol_features_extra, 0U);
   const auto ports = good(
                          "--port a,offer=ring_reset --port b,offer=uso+in_order+reset_device,queues=2 "
-                         "--port c,offer=inband_notifications --port d,offer=backend_req")
+                         "--port c,offer=inband_notifications --port d,offer=backend_req --port e,offer=gpa_addresses")
                          .ports;
   EXPECT_EQ(ports[0].features_extra, 0x100'0000'0000U);
   EXPECT_EQ(ports[1].features_extra, 0x1c0'0008'0000'0000U);
@@ -48,6 +48,7 @@ TEST(Options, OfferAddsFeatures) {
   EXPECT_EQ(ports[1].queue_pairs, 2);
   EXPECT_EQ(ports[2].protocol_features_extra, 0x4020U);
   EXPECT_EQ(ports[3].protocol_features_extra, 0x20U);
+  EXPECT_EQ(ports[4].protocol_features_extra, 0x20'0000U);
 }
 
 TEST(Options, Defaults) {

@@ -85,13 +85,15 @@ constexpr std::uint64_t bit(unsigned number) { return std::uint64_t{1} << number
 Result<void> take_extra(const Item& item, PortSpec& port) {
   static constexpr Name<Extra> names[]{
       {"backend_req", {.protocol = bit(5)}},
+      {"gpa_addresses", {.protocol = bit(21)}},
       {"in_order", {.virtio = bit(35)}},
       {"inband_notifications", {.protocol = bit(14) | bit(5)}},  // the one needs the other
       {"reset_device", {.protocol = bit(13)}},
       {"ring_reset", {.virtio = bit(40)}},
       {"uso", {.virtio = bit(54) | bit(55) | bit(56)}}};
   constexpr auto expected =
-      "backend_req, in_order, inband_notifications, reset_device, ring_reset or uso, with + between them";
+      "backend_req, gpa_addresses, in_order, inband_notifications, reset_device, ring_reset or uso, with + between "
+      "them";
   for (std::size_t begin = 0; begin <= item.value.size();) {
     const auto end = std::min(item.value.find('+', begin), item.value.size());
     Extra extra;
@@ -171,8 +173,8 @@ constexpr PortKey port_keys[]{
      take_zero_copy},
     {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
     {"offer", "NAME[+NAME...]",
-     "offer feature bits too that few front-ends serve: backend_req, in_order, inband_notifications, reset_device, "
-     "ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
+     "offer feature bits too that few front-ends serve: backend_req, gpa_addresses, in_order, inband_notifications, "
+     "reset_device, ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
      take_extra},
     {"mode", "OCTAL", "of the socket file, such as 0660, set before anybody can connect (as the umask says)",
      take_mode},

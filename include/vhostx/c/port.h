@@ -69,7 +69,8 @@ typedef struct vhostx_port_options {
   uint64_t protocol_features_extra;  ///< The same of the vhost-user protocol: BACKEND_REQ (5), RESET_DEVICE (13),
                                      ///< INBAND_NOTIFICATIONS (14; the front-end must send VRING_KICK and serve
                                      ///< VRING_CALL and VRING_ERR wherever it passes no eventfd, which QEMU does not;
-                                     ///< needs BACKEND_REQ). 0.
+                                     ///< needs BACKEND_REQ), GPA_ADDRESSES (21; the front-end must give guest
+                                     ///< addresses for its rings, as QEMU does since 11.1). 0.
   uint32_t socket_mode;   ///< Server role: permission bits of the socket file, 0 to 0777, set before anybody can
                           ///< connect: who may write may connect. VHOSTX_SOCKET_MODE_OF_UMASK.
   uint32_t socket_group;  ///< Server role: the file's group, by number: one that the process is in, or any with
