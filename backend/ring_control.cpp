@@ -101,7 +101,7 @@ Result<void> RingControl::start_if_due() {
   auto running = build_running(config_, *environment);
   if (!running) return std::move(running).error();
   set_ready(true);
-  if (!config_.kicked && !was_in_use(config_, (*running)->layout)) return {};
+  if (!config_.kicked && !starts_without_kick(config_, (*running)->layout)) return {};
   config_.kicked = true;
   watch_.reset();
   if (core_.is_stuck())

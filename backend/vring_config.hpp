@@ -51,9 +51,12 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
 /// We give back in order, or, where a ring lends, have given back all when it stops: used->idx is right in both cases.
 std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept;
 
-/// Whether the first kick may never come, because it was an earlier back-end's: the ring was in use before (after a
-/// reconnection, or resumed), or an earlier back-end has switched kicks off in it. Buffers that wait in a fresh ring
-/// say nothing: their kick is still to come.
-bool was_in_use(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept;
+/// Whether a ring that has its kick descriptor starts without a kick. vhost-user "Ring states" has had two editions:
+/// the older one starts a ring at its first kick; the newer one (2026) at SET_VRING_KICK, and asks the front-end for a
+/// kick (QEMU does since 11.1) that the back-end should not wait for. Both are served. Where the first kick may never
+/// come, none is waited for: buffers are there, whose kick may have been an earlier back-end's; or the ring was in use
+/// before (after a reconnection, or resumed); or an earlier back-end has switched kicks off in it. A fresh ring without
+/// buffers has nothing to do before its driver kicks.
+bool starts_without_kick(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept;
 
 }  // namespace vhostx::backend
