@@ -9,7 +9,7 @@ if(VHOSTX_WERROR)
   target_compile_options(vhostx_flags INTERFACE -Werror)
 endif()
 if(CMAKE_UNITY_BUILD) # several files compiled as one: what one keeps to itself hides nothing from the next
-  target_compile_options(vhostx_flags INTERFACE -Wno-shadow)
+  target_compile_options(vhostx_flags INTERFACE -Wno-shadow $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
 endif()
 if(VHOSTX_SANITIZE STREQUAL "address")
   set(flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
