@@ -17,6 +17,7 @@
 #include "backend/heavy_fence.hpp"
 #include "backend/vring_gate.hpp"
 #include "tests/backend/forbid_membarrier.hpp"
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/support/fake_guest.hpp"
 
 namespace vhostx::backend {
@@ -202,6 +203,7 @@ TEST(HeavyFence, IsUsedWhereTheKernelHasIt) {
 
 // Forbidden after the first gate was made: the control thread waits longer than any store can take.
 TEST(HeavyFence, ForbiddenLaterIsWaitedFor) {
+  if (!test::has_seccomp()) GTEST_SKIP() << test::no_seccomp;
   VringGate gate;
   Bursts bursts(gate);
   std::thread([&gate] {

@@ -23,6 +23,7 @@
 
 #include "tests/bench/bench_eal.hpp"
 #include "tests/bench/bench_port.hpp"
+#include "tests/support/emulated_kernel.hpp"
 
 namespace {
 
@@ -79,6 +80,7 @@ void count_system_call(int, siginfo_t* info, void*) {
 /// From here on this thread may signal, ask how much of the processor that took it (after one that seemed long, as on a
 /// busy machine; base/slow_signals.hpp), and end; anything else is a SIGSYS, and is not done.
 void forbid_system_calls() {
+  if (!test::has_seccomp()) return;
   void* (*volatile allocate)(std::size_t) = std::malloc;
   std::free(allocate(1));  // the end of a thread frees: glibc's cache for that is set up now, while it may be
   struct sigaction action {};
@@ -199,6 +201,10 @@ void expect_discipline(Bursts bursts) {
   EXPECT_EQ(system_calls, 0U) << "the last was number " << last_system_call;
 }
 
+void system_calls_were_watched() {
+  if (!test::has_seccomp()) GTEST_SKIP() << "only allocations were watched: " << test::no_seccomp;
+}
+
 TEST_P(Discipline, NoAllocationAndNoSystemCallButTheGuestsCall) {
   start_bench_eal(Pages::normal);
   BenchPort port(GetParam());
@@ -207,6 +213,7 @@ TEST_P(Discipline, NoAllocationAndNoSystemCallButTheGuestsCall) {
   if (GetParam().interrupts) {
     EXPECT_GT(port.to_guest().stats()[VringCounter::calls], 900U);
   }
+  system_calls_were_watched();
 }
 
 TEST_P(Discipline, NorInATransfer) {
@@ -219,6 +226,7 @@ TEST_P(Discipline, NorInATransfer) {
   if (GetParam().interrupts) {
     EXPECT_GT(port.to_guest().stats()[VringCounter::calls], 900U);
   }
+  system_calls_were_watched();
 }
 
 TEST_P(Discipline, NorWhereNothingIsCopied) {
@@ -228,6 +236,7 @@ TEST_P(Discipline, NorWhereNothingIsCopied) {
   expect_discipline([&](int rounds) { return run_loans(port, pool, rounds); });
   EXPECT_EQ(port.from_guest().stats()[VringCounter::lent], 1001U * 32);
   EXPECT_EQ(port.to_guest().stats()[VringCounter::lent], 1001U * 32);
+  system_calls_were_watched();
 }
 
 TEST(Watch, SeesWhatItShallSee) {
@@ -238,6 +247,7 @@ TEST(Watch, SeesWhatItShallSee) {
     return 0;
   });
   EXPECT_EQ(allocations, 2U);
+  if (!test::has_seccomp()) GTEST_SKIP() << test::no_seccomp;
   system_calls = 0;
   std::thread([] {
     forbid_system_calls();

@@ -19,6 +19,7 @@
 
 #include "memory/bus_errors.hpp"
 #include "memory/mapped_region.hpp"
+#include "tests/support/emulated_kernel.hpp"
 
 namespace vhostx::memory {
 namespace {
@@ -100,6 +101,7 @@ class FirstTouchTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!group.made()) GTEST_SKIP() << "no control group with a memory limit can be made";
+    if (!test::has_userfaultfd()) GTEST_SKIP() << test::no_userfaultfd;
   }
   Group group;
 };

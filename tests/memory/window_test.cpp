@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/support/fake_guest.hpp"
 
 namespace vhostx::memory {
@@ -26,7 +27,13 @@ std::string refusal(const FakeGuest& guest, std::uint64_t at, std::size_t length
   return window ? "mapped" : window.error().message;
 }
 
-TEST(Window, ShowsWhatBothRegionsHold) {
+struct WindowTest : ::testing::Test {
+  void SetUp() override {
+    if (!test::has_second_mappings()) GTEST_SKIP() << test::no_second_mapping;
+  }
+};
+
+TEST_F(WindowTest, ShowsWhatBothRegionsHold) {
   const FakeGuest guest({{low, region}, {border, region}});
   const auto memory = guest.map();
   for (const std::uint64_t before :
@@ -50,7 +57,7 @@ TEST(Window, ShowsWhatBothRegionsHold) {
   }
 }
 
-TEST(Window, KeepsItsRegionsMapped) {
+TEST_F(WindowTest, KeepsItsRegionsMapped) {
   const FakeGuest guest({{low, region}, {border, region}});
   auto memory = guest.map();
   const auto window = Window::map(*memory, guest.front_end(border - 4), 8);
@@ -62,7 +69,7 @@ TEST(Window, KeepsItsRegionsMapped) {
   EXPECT_EQ((*window)->bytes().data[4], 0x44);
 }
 
-TEST(Window, RefusesWhatIsNotInTwoNeighbours) {
+TEST_F(WindowTest, RefusesWhatIsNotInTwoNeighbours) {
   const FakeGuest guest({{low, region}, {border, region}});
   const char* const reason = "not in two memory regions that are neighbours";
   EXPECT_NE(refusal(guest, low, region), "mapped") << "in one";
@@ -90,7 +97,7 @@ TEST(Window, RefusesABorderWithinAPage) {
   EXPECT_FALSE(Window::map(*memory, {low + page}, 32));
 }
 
-TEST(Window, SaysWhichFileHasNoPageAnyMore) {
+TEST_F(WindowTest, SaysWhichFileHasNoPageAnyMore) {
   ASSERT_TRUE(handle_bus_errors());
   const FakeGuest guest({{low, region}, {border, region}});
   const auto memory = guest.map();

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/support/fake_driver.hpp"
 
 namespace vhostx::virtqueue {
@@ -70,6 +71,7 @@ TEST_F(RingLayoutTest, ChecksWholeExtents) {
 
 // A virtio-mem device with several slots makes such rings.
 TEST(RingLayoutOverTwoRegions, IsOneRing) {
+  if (!test::has_second_mappings()) GTEST_SKIP() << test::no_second_mapping;
   FakeGuest guest({{base, 0x4000}, {base + 0x4000, 0x4000}});
   const auto memory = guest.map();
   const auto at = [&guest](std::uint64_t offset) { return guest.front_end(base + offset); };

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What an emulator of a processor (qemu-user) does not let a program ask of the kernel. Tests that need it are skipped
+// there; a kernel that has it and refuses still fails them.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+namespace vhostx::test {
+
+inline constexpr const char* no_seccomp = "no seccomp filter can be set, as under qemu-user";
+inline constexpr const char* no_userfaultfd = "there is no userfaultfd, as under qemu-user";
+inline constexpr const char* no_second_mapping = "mremap makes no second mapping, as under qemu-user";
+
+inline bool has_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
+
+inline bool has_userfaultfd() {
+  const long fd = ::syscall(SYS_userfaultfd, O_CLOEXEC);
+  if (fd < 0) return errno != ENOSYS;
+  ::close(static_cast<int>(fd));
+  return true;
+}
+
+/// A shared mapping's second one of the same pages: mremap of 0 bytes.
+inline bool has_second_mappings() {
+  constexpr std::size_t page = 65536;  // a multiple of any machine's
+  void* const first = ::mmap(nullptr, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (first == MAP_FAILED) return true;
+  void* const second = ::mremap(first, 0, page, MREMAP_MAYMOVE);
+  if (second != MAP_FAILED) ::munmap(second, page);
+  ::munmap(first, page);
+  return second != MAP_FAILED;
+}
+
+}  // namespace vhostx::test
