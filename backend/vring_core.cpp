@@ -156,11 +156,17 @@ std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcep
 }
 
 bool VringCore::set_notifications(bool on) noexcept {
+  notifications_wanted_.store(on, std::memory_order_relaxed);
+  if (const auto waiting = choose_notifications(on)) return *waiting;
+  // Pairs with start()'s: if it has not shown us the ring, it sees the wish.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return choose_notifications(on).value_or(false);
+}
+
+// Nullopt: the ring is stopped.
+std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
   VringGate::Pass pass(gate_);
-  if (pass.running == nullptr) {
-    notifications_wanted_.store(on, std::memory_order_relaxed);
-    return false;
-  }
+  if (pass.running == nullptr) return std::nullopt;
   // A broken ring does nothing more: entries that wait in it for ever must not keep a worker awake.
   if (data_.cursor.fault.cause != VringFaultCause::none) {
     data_.cursor.notifications = on;
@@ -264,20 +270,32 @@ void VringCore::unwatch(const Waiter::State& waiter) noexcept {
 Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                               std::shared_ptr<const EventFd> kick) {
   auto& cursor = data_.cursor;  // nobody else looks while the gate is shut
-  const bool notifications = notifications_wanted_.load(std::memory_order_relaxed);
   cursor = {};
   cursor.avail_next = avail_next;
   cursor.used_next = running->layout.used.index();
-  virtqueue::set_notifications(running->layout, cursor, notifications);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
   broken_.store(false, std::memory_order_relaxed);
   wishes_.store(0, std::memory_order_relaxed);
-  gate_.swap(std::move(running));
+  show(std::move(running));
   started_.store(true, std::memory_order_relaxed);
   auto watched = expose_kick(std::move(kick));
   wake_waiter();
   return watched.ok() ? lends : watched;
+}
+
+// A wish of a thread that has not seen the ring yet may come while it is shown: then once more, while the gate is shut.
+// Of a thread that wishes all the time one of the later wishes counts.
+void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
+  constexpr int tries = 8;
+  for (int i = 0; running != nullptr && i < tries; ++i) {
+    const bool wanted = notifications_wanted_.load(std::memory_order_relaxed);
+    virtqueue::set_notifications(running->layout, data_.cursor, wanted);
+    gate_.swap(std::move(running));
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (notifications_wanted_.load(std::memory_order_relaxed) == wanted || i + 1 == tries) return;
+    running = gate_.swap(nullptr);
+  }
 }
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
@@ -293,7 +311,6 @@ std::uint16_t VringCore::stop() {
   loans_.stop(gate_.swap(nullptr));
   started_.store(false, std::memory_order_relaxed);
   placer_.forget();
-  notifications_wanted_.store(data_.cursor.notifications, std::memory_order_relaxed);
   static_cast<void>(expose_kick(nullptr));
   return data_.cursor.avail_next;
 }

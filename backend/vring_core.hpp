@@ -129,6 +129,8 @@ class VringCore : public InOwnPages {
   bool needs_finish(const net::BurstResult& result) const noexcept {
     return result.needs_call || data_.cursor.fault.cause != VringFaultCause::none;
   }
+  std::optional<bool> choose_notifications(bool on) noexcept;
+  void show(std::unique_ptr<const RunningVring> running) noexcept;
   void finish_burst(const RunningVring& running, bool needs_call) noexcept;
   void call(const RunningVring& running) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
@@ -151,7 +153,7 @@ class VringCore : public InOwnPages {
   // Seldom written; on a line apart from the gate's. Each says all in its one word, so they are relaxed; but wishes_,
   // behind which lies the fault.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
-  std::atomic<bool> notifications_wanted_{false};           // while stopped
+  std::atomic<bool> notifications_wanted_{false};           // the last wish
   std::atomic<bool> calls_held_{false};
   std::atomic<bool> broken_{false};
   std::atomic<bool> enabled_{false};

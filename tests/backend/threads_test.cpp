@@ -109,6 +109,29 @@ TEST_P(Threads, EverythingChangesUnderABurst) {
   EXPECT_GT(data.stop(), 0u);
 }
 
+// However a wish for notifications and a start meet: said once, while the ring starts, it holds.
+TEST(ThreadsThatSleep, AWishIsKeptWhileTheRingStarts) {
+  start_eal();
+  PortFixture fixture;
+  FakeMachine machine(fixture.options.socket_path);
+  machine.negotiate();
+  machine.send_memory();
+  for (int i = 0; i < 300; ++i) {
+    machine.configure_ring(1);
+    machine.send_fds(1);
+    const bool wish = i % 3 == 0;
+    std::thread data([&fixture, wish, i] {
+      for (int turn = 0; turn < i * 20; ++turn) std::atomic_signal_fence(std::memory_order_seq_cst);
+      fixture.port->from_guest().set_notifications(wish);
+    });
+    machine.kick(1);
+    fixture.events.until<VringStarted>();
+    data.join();
+    ASSERT_EQ((machine.ring(1).driver.used_flags() & 1) == 0, wish) << "restart " << i;
+    must(machine.front_end().get_vring_base(1));
+  }
+}
+
 // Any message, legal or not, with any ring, numbers and descriptors. What the back-end says, or that it hangs up, is
 // not looked at: that is for other tests.
 class RandomPeer {
