@@ -81,7 +81,7 @@ constexpr std::array protocol_names{
     FeatureName{18, "SHARED_OBJECT", "dma-buf objects shared between back-ends"},
     FeatureName{19, "DEVICE_STATE", "back-end's state migrates through a channel"},
     FeatureName{20, "GET_VRING_BASE_INFLIGHT", "GET_VRING_BASE does not wait for what is in flight"},
-    FeatureName{21, "GPA_ADDRESSES", "ring addresses are guest addresses"},
+    FeatureName{21, "GPA_ADDRESSES", "rings and regions are named by guest addresses alone"},
     FeatureName{22, "SHMEM", "VIRTIO shared memory regions"},
     FeatureName{23, "GET_VRING_BASE_SKIP_DRAIN", "GET_VRING_BASE_SKIP_DRAIN"},
 };

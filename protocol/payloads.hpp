@@ -25,7 +25,8 @@ struct VringState {
   std::uint32_t num = 0;
 };
 
-/// "A vring address description": addresses of the front-end's, but `log`, which is a guest address.
+/// "A vring address description": addresses of the front-end's (with GPA_ADDRESSES the guest's), but `log`, which is a
+/// guest address.
 struct VringAddress {
   std::uint32_t index = 0;
   std::uint32_t flags = 0;  ///< vring_log

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: the front-end names everything by guest addresses, and gives none of its own.
+// VHOST_USER_PROTOCOL_F_GPA_ADDRESSES: the front-end names everything by guest addresses. A region's address of its own
+// is to repeat the guest address ("Memory region description"); this back-end does not look at it.
 #include <string>
 
 #include <gtest/gtest.h>
@@ -20,7 +21,6 @@ constexpr std::size_t region_bytes = std::size_t{4} << 20;
 
 // A machine of two regions whose rings lie in the first.
 struct GuestAddresses : ::testing::Test {
-  // As QEMU 11.1 has it: its own addresses are all the same number, which means nothing.
   MemoryRegion region(std::size_t index, std::uint64_t own_address = 0) const {
     MemoryRegion description = machine.region(index);
     description.front_end_address = own_address;

@@ -20,10 +20,10 @@ RUN_TIMEOUT_S = 110
 PATIENT = ["--timeout", "20"]
 
 # Feature bits that vhostx-switch offers on request: with them no check is left out for want of a bit that it can serve.
-ALL = ",offer=in_order+reset_device+inband_notifications"
+ALL = ",offer=in_order+reset_device+inband_notifications+gpa_addresses"
 
 # What a network back-end of this project does not offer; each check names one of them.
-NOT_OFFERED = ["LOG_SHMFD", "VHOST_F_LOG_ALL", "INFLIGHT_SHMFD", "CONFIG", "CROSS_ENDIAN", "SHMEM"]
+NOT_OFFERED = ["LOG_SHMFD", "VHOST_F_LOG_ALL", "INFLIGHT_SHMFD", "CONFIG", "CROSS_ENDIAN", "DEVICE_STATE", "SHMEM"]
 
 
 def connected(path):

@@ -41,6 +41,36 @@ TEST(RequestTable, AlwaysRepliedAreExactlyThoseOfTheSpecification) {
   }
 }
 
+// QEMU asks for their acknowledgements since 11.1.
+TEST(RequestTable, EventfdsAreAcknowledgedAsAllOthers) {
+  for (const auto request :
+       {FrontEndRequest::set_vring_kick, FrontEndRequest::set_vring_call, FrontEndRequest::set_vring_err}) {
+    EXPECT_EQ(row_of(request).reply, ReplyKind::ack) << row_of(request).name;
+    EXPECT_EQ(row_of(request).reply_payload.kind, PayloadKind::status) << row_of(request).name;
+  }
+}
+
+// Bits have been renumbered before they were released: these are QEMU's.
+TEST(RequestTable, TheNewestMessagesAndTheirBitsHaveTheirNumbers) {
+  using P = ProtocolFeature;
+  struct Newest {
+    std::uint32_t id;
+    std::string_view name;
+    P bit;
+    unsigned number;
+  };
+  for (const auto& [id, name, bit, number] :
+       {Newest{42, "SET_DEVICE_STATE_FD", P::device_state, 19}, Newest{43, "CHECK_DEVICE_STATE", P::device_state, 19},
+        Newest{44, "GET_SHMEM_CONFIG", P::shmem, 22},
+        Newest{45, "GET_VRING_BASE_SKIP_DRAIN", P::get_vring_base_skip_drain, 23}}) {
+    EXPECT_EQ(find_front_end_row(id)->name, name);
+    EXPECT_EQ(find_front_end_row(id)->protocol_feature, bit) << name;
+    EXPECT_EQ(static_cast<unsigned>(bit), number) << name;
+  }
+  EXPECT_EQ(feature_name(P{20}), "GET_VRING_BASE_INFLIGHT");
+  EXPECT_EQ(feature_name(P{21}), "GPA_ADDRESSES");
+}
+
 TEST(RequestTable, NothingIsLongerThanAMessageCanBe) {
   for (const auto& row : front_end_rows()) EXPECT_LE(row.payload.max, payload_bytes_max) << row.name;
   EXPECT_TRUE(row_of(FrontEndRequest::set_mem_table).payload.allows(8 + 32 * 8));

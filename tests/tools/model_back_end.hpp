@@ -28,7 +28,8 @@ enum class Fault {
   acks_replies,
   needs_whole_messages,
   // rings
-  starts_unkicked,
+  starts_unkicked,  ///< No fault by the text of 2026.
+  ignores_kicks,
   keeps_disabled,
   starts_disabled_without_bit_30,
   stop_stops_all,
@@ -53,6 +54,7 @@ enum class Fault {
   few_slots,
   compares_offset,
   ignores_mmap_offset,
+  wants_own_addresses,  ///< Of the front-end's process, also with GPA_ADDRESSES.
   // the rest
   config_of_fixed_size,
   small_inflight_region,

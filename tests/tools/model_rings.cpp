@@ -49,6 +49,7 @@ bool ModelMemory::add(const MemoryRegion& region, UniqueFd fd) {
   if (::fstat(fd.get(), &file) != 0 || !S_ISREG(file.st_mode) || region.size == 0) return false;
   if (region.guest_address + region.size < region.size || region.mmap_offset + region.size < region.size) return false;
   if (region.mmap_offset + region.size > static_cast<std::uint64_t>(file.st_size)) return false;
+  if (fault_ == Fault::wants_own_addresses && region.front_end_address == region.guest_address) return false;
   if (fault_ != Fault::takes_overlap && overlaps(region)) return false;
   const auto offset = fault_ == Fault::ignores_mmap_offset ? 0 : region.mmap_offset;
   void* view = ::mmap(nullptr, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), static_cast<off_t>(offset));
@@ -113,7 +114,8 @@ void ModelRings::start_if_due(ModelRing& ring) {
   if (ring.started || !ring.armed || ring.size == 0 || !pointers(ring)) return;
   const bool polled = !ring.kick;
   if (polled && fault_ == Fault::needs_kick_descriptor) return;
-  if (polled || fault_ == Fault::starts_unkicked || readable(ring.kick.get())) ring.started = true;
+  const bool kicked = !polled && fault_ != Fault::ignores_kicks && readable(ring.kick.get());
+  if (polled || fault_ == Fault::starts_unkicked || kicked) ring.started = true;
   if (ring.started && fault_ == Fault::restarts_at_0) ring.base = 0;
 }
 

@@ -29,8 +29,8 @@ FeatureSet ModelSession::features() const {
 }
 
 ProtocolFeatureSet ModelSession::protocol_features() const {
-  return {P::mq,        P::reply_ack,    P::rarp,   P::mtu,    P::backend_req,   P::configure_mem_slots,
-          P::log_shmfd, P::reset_device, P::status, P::config, P::inflight_shmfd};
+  return {P::mq,        P::reply_ack,    P::rarp,   P::mtu,    P::backend_req,    P::configure_mem_slots,
+          P::log_shmfd, P::reset_device, P::status, P::config, P::inflight_shmfd, P::gpa_addresses};
 }
 
 void ModelSession::read(std::span<std::byte> into, FdList& fds) {

@@ -102,7 +102,10 @@ const Found faults[] = {
     {Fault::acks_unasked, "silent.set-owner", "nobody asked for"},
     {Fault::acks_replies, "reply-once.get-vring-base", "nobody asked for"},
     {Fault::needs_whole_messages, "stream.one-byte-at-a-time", "closed"},
-    {Fault::starts_unkicked, "ring.starts-on-kick", "before the kick"},
+    {Fault::ignores_kicks, "ring.starts-on-kick", "after the kick: 0 of 4"},
+    {Fault::ignores_kicks, "ring.starts-with-buffers", "after the kick: 0 of 4"},
+    {Fault::ignores_kicks, "ring.kick-injected", "after the front-end's kick: 0 of 4"},
+    {Fault::ignores_kicks, "ring.kick-injected-empty", "sent after the front-end's kick: 0 of 4"},
     {Fault::keeps_disabled, "ring.disabled-tx-drained", "0 of 4"},
     {Fault::keeps_disabled, "ring.disabled-later-tx-drained", "0 of 4"},
     {Fault::starts_disabled_without_bit_30, "receive.enabled-without-protocol-features", "no frame"},
@@ -127,6 +130,8 @@ const Found faults[] = {
     {Fault::few_slots, "memory.max-slots-usable", "slot 17 of 32"},
     {Fault::compares_offset, "memory.remove-ignores-offset", "status 1"},
     {Fault::ignores_mmap_offset, "memory.offset-into-file", "begins inside its file"},
+    {Fault::wants_own_addresses, "memory.guest-addresses", "refused"},
+    {Fault::wants_own_addresses, "memory.guest-addresses-in-slots", "refused"},
     {Fault::config_of_fixed_size, "device.config-sizes", "a payload of 24"},
     {Fault::small_inflight_region, "device.inflight-region", "are needed"},
     {Fault::inflight_without_descriptor, "device.inflight-region", "0 descriptors"},
@@ -152,6 +157,23 @@ std::string name_of_case(const testing::TestParamInfo<Found>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ProbeFinds, testing::ValuesIn(faults), name_of_case);
+
+// vhost-user "Ring states" of 2026, and as it was before.
+TEST(ProbeCheck, ARingMayStartByEitherEditionOfTheText) {
+  const auto seen_of = [](Fault model, const char* id) {
+    const Verdict verdict = check_with({model, id, ""}, 10 * impatient);
+    EXPECT_EQ(verdict.outcome, Outcome::passed) << id << ": " << verdict.seen;
+    return verdict.seen;
+  };
+  for (const char* const id : {"ring.starts-on-kick", "ring.starts-with-buffers"}) {
+    EXPECT_NE(seen_of(Fault::none, id).find("as the text before 2026 has it"), std::string::npos);
+    EXPECT_NE(seen_of(Fault::starts_unkicked, id).find("as the text of 2026 has it"), std::string::npos);
+  }
+  for (const char* const id : {"ring.kick-injected", "ring.kick-injected-empty"}) {
+    seen_of(Fault::none, id);
+    seen_of(Fault::starts_unkicked, id);
+  }
+}
 
 TEST(ProbeRunner, GoesOnWhenTheBackEndIsGone) {
   const ModelBackEnd model(Fault::dies_of_unknown);

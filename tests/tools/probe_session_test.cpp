@@ -204,6 +204,55 @@ TEST_F(ProbeSession, FindsRequestsThatWereNeverAnswered) {
   EXPECT_EQ(decoded.findings.size(), 1U);
 }
 
+// "user address: ... must duplicate guest address field".
+TEST_F(ProbeSession, KnowsGuestAddresses) {
+  negotiate({ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots, ProtocolFeature::gpa_addresses});
+  EXPECT_QUIET(add_region({0x1000, 0x10000, 0x1000, 0}));
+  EXPECT_SAYS(add_region({0x100000, 0x10000, 0, 0}), "has the user address 0x0, expected the same with GPA_ADDRESSES");
+  EXPECT_SAYS(add_region({0x1000, 0x10000, 0x5000, 0}), "is there already");
+  request(Request::set_vring_num, VringState{0, 256});
+  EXPECT_QUIET(request(Request::set_vring_addr, VringAddress{0, 0, 0x1000, 0x3000, 0x2000, 0}));
+  EXPECT_SAYS(request(Request::set_vring_addr, VringAddress{0, 0, 0, 0x3000, 0x2000, 0}), "lies in no region");
+  EXPECT_QUIET(request(Request::rem_mem_reg, SingleMemoryRegion{0, {0x100000, 0x10000, 7, 0}}));
+  EXPECT_EQ(session.state().regions.size(), 1U);
+  const ProtocolFeatureSet without{ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots};
+  EXPECT_SAYS(request(Request::set_protocol_features, U64{without.bits()}),
+              "GPA_ADDRESSES changes while there is memory");
+}
+
+TEST_F(ProbeSession, FindsFeaturesWithoutThoseThatTheyNeed) {
+  negotiate({ProtocolFeature::get_vring_base_skip_drain, ProtocolFeature::inflight_shmfd});
+  EXPECT_SAYS(request(Request::set_protocol_features,
+                      U64{ProtocolFeatureSet{ProtocolFeature::get_vring_base_skip_drain}.bits()}),
+              "GET_VRING_BASE_SKIP_DRAIN is chosen without INFLIGHT_SHMFD GET_VRING_BASE_INFLIGHT, which it needs");
+  EXPECT_SAYS(
+      request(Request::set_protocol_features, U64{ProtocolFeatureSet{ProtocolFeature::get_vring_base_inflight}.bits()}),
+      "GET_VRING_BASE_INFLIGHT is chosen without INFLIGHT_SHMFD, which it needs");
+}
+
+TEST_F(ProbeSession, KnowsTheNewestMessages) {
+  EXPECT_SAYS(request(Request::get_shmem_config), "SHMEM was not negotiated");
+  EXPECT_SAYS(request(Request::get_vring_base_skip_drain, VringState{0, 0}),
+              "GET_VRING_BASE_SKIP_DRAIN was not negotiated");
+  negotiate({ProtocolFeature::inflight_shmfd, ProtocolFeature::get_vring_base_inflight,
+             ProtocolFeature::get_vring_base_skip_drain});
+  EXPECT_QUIET(request(Request::get_vring_base_skip_drain, VringState{0, 0}));
+  EXPECT_QUIET(reply(Request::get_vring_base_skip_drain, VringState{0, 5}));
+  EXPECT_EQ(session.state().rings.at(0).base, 5U);
+}
+
+TEST_F(ProbeSession, PostCopyWithSlotsIsARemark) {
+  negotiate({ProtocolFeature::pagefault});
+  EXPECT_QUIET(request(Request::postcopy_advise));
+  request(Request::set_protocol_features,
+          U64{ProtocolFeatureSet{ProtocolFeature::pagefault, ProtocolFeature::configure_mem_slots}.bits()});
+  for (const auto id : {Request::postcopy_advise, Request::postcopy_listen, Request::postcopy_end}) {
+    const auto decoded = request(id);
+    EXPECT_SAYS(decoded, "CONFIGURE_MEM_SLOTS");
+    EXPECT_EQ(decoded.findings.at(0).weight, Finding::Weight::remark);
+  }
+}
+
 TEST_F(ProbeSession, InPostCopyMemoryMayBeAnswered) {
   negotiate({ProtocolFeature::pagefault, ProtocolFeature::configure_mem_slots});
   add_region();

@@ -239,6 +239,12 @@ TEST(Conflicts, AreFound) {
   EXPECT_EQ(find_conflicts({}, {P::mtu}).size(), 1U);
   EXPECT_EQ(find_conflicts({}, {P::inband_notifications, P::reply_ack}).size(), 1U);
   EXPECT_EQ(find_conflicts({}, {P::backend_send_fd}).size(), 1U);
+  EXPECT_EQ(find_conflicts({}, {P::get_vring_base_inflight}).size(), 1U);
+  EXPECT_EQ(find_conflicts({}, {P::get_vring_base_inflight, P::inflight_shmfd}).size(), 0U);
+  EXPECT_EQ(find_conflicts({}, {P::get_vring_base_skip_drain, P::inflight_shmfd}).size(), 1U);
+  EXPECT_EQ(find_conflicts({}, {P::pagefault, P::configure_mem_slots}).size(), 1U);
+  EXPECT_EQ(find_conflicts({}, {P::pagefault}).size(), 0U);
+  EXPECT_EQ(find_conflicts({}, {P::gpa_addresses}).size(), 1U) << "its number has meant something else";
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ void Guest::negotiate(const GuestPlan& plan) {
     const ProtocolFeatureSet all = plan.protocol | (usual & subject_.protocol);
     link_.negotiate_protocol(all);
     acknowledges_ = all.has(ProtocolFeature::reply_ack);
+    guest_addresses_ = all.has(ProtocolFeature::gpa_addresses);
     wanted.set(VirtioFeature::vhost_user_protocol_features);
   }
   features_ = wanted;
@@ -63,16 +64,39 @@ void Guest::make_rings(const GuestPlan& plan) {
 
 void Guest::share_memory() {
   std::vector<MemoryRegion> regions;
-  for (std::size_t i = 0; i < memory_->region_count(); ++i) regions.push_back(memory_->description(i));
+  for (std::size_t i = 0; i < memory_->region_count(); ++i) regions.push_back(region(i));
   Message message = make_memory_table(regions);
   for (std::size_t i = 0; i < regions.size(); ++i) message.add_fd(duplicate(memory_->fd(i)));
   link_.change(std::move(message));
 }
 
+MemoryRegion Guest::region(std::size_t index) const {
+  MemoryRegion description = memory_->description(index);
+  if (guest_addresses_) description.front_end_address = description.guest_address;
+  return description;
+}
+
+std::uint64_t Guest::guest_address(std::uint64_t front_end) const {
+  for (std::size_t i = 0; i < memory_->region_count(); ++i) {
+    const MemoryRegion description = memory_->description(i);
+    const std::uint64_t offset = front_end - description.front_end_address;
+    if (offset < description.size) return description.guest_address + offset;
+  }
+  return front_end;
+}
+
+VringAddress Guest::addresses(std::uint32_t vring) const {
+  VringAddress addresses = rings_[vring].addresses(vring);
+  if (guest_addresses_)
+    for (std::uint64_t* const address : {&addresses.descriptor, &addresses.available, &addresses.used})
+      *address = guest_address(*address);
+  return addresses;
+}
+
 void Guest::describe(std::uint32_t vring, std::uint32_t base) {
   link_.change(make_request(Request::set_vring_num, VringState{vring, rings_[vring].options().size}));
   link_.change(make_request(Request::set_vring_base, VringState{vring, base}));
-  link_.change(make_request(Request::set_vring_addr, rings_[vring].addresses(vring)));
+  link_.change(make_request(Request::set_vring_addr, addresses(vring)));
 }
 
 void Guest::set_fd(Request request, std::uint32_t vring, int fd) {

@@ -48,6 +48,10 @@ class Guest {
 
   // ---- requests
   void share_memory();
+  /// A region as this guest tells of it: with GPA_ADDRESSES both addresses are the guest's.
+  protocol::MemoryRegion region(std::size_t index) const;
+  /// What SET_VRING_ADDR holds.
+  protocol::VringAddress addresses(std::uint32_t vring) const;
   /// SET_VRING_NUM, _BASE, _ADDR.
   void describe(std::uint32_t vring, std::uint32_t base);
   /// SET_VRING_CALL, then _KICK.
@@ -96,12 +100,14 @@ class Guest {
  private:
   void negotiate(const GuestPlan& plan);
   void make_rings(const GuestPlan& plan);
+  std::uint64_t guest_address(std::uint64_t front_end) const;
   DriverRingOptions ring_options(const GuestPlan& plan, bool device_writes) const;
 
   const Subject& subject_;
   Link link_;
   protocol::FeatureSet features_;
   bool acknowledges_ = false;
+  bool guest_addresses_ = false;  // GPA_ADDRESSES
   std::uint32_t header_bytes_ = 12;
   std::optional<SharedMemory> memory_;
   std::vector<DriverRing> rings_;

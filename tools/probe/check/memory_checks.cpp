@@ -149,6 +149,30 @@ Verdict offset_into_file(const Subject& subject) {
   return passed("frames used, mmap offset {}", slot_bytes);
 }
 
+Verdict guest_addresses(const Subject& subject) {
+  need_net(subject);
+  Guest guest(subject, {.protocol = {ProtocolFeature::gpa_addresses}, .regions = 3});
+  guest.start();
+  run_traffic(guest, "rings at guest addresses");
+  return passed("frames used, {} regions that are named by guest addresses alone", guest.memory().region_count());
+}
+
+Verdict guest_addresses_in_slots(const Subject& subject) {
+  need_net(subject);
+  GuestPlan plan = with_slots(false);
+  plan.protocol.set(ProtocolFeature::gpa_addresses);
+  plan.regions = 3;
+  Guest guest(subject, plan);
+  for (std::size_t i = 0; i < guest.memory().region_count(); ++i)
+    guest.link().change(add_request(guest.region(i), guest.memory().fd(i)));
+  guest.start();
+  run_traffic(guest, "rings at guest addresses, in slots");
+  guest.link().change(add_request(slot(0), guest.memory().fd(0)));
+  guest.link().change(remove_request(slot(0)));
+  run_traffic(guest, "after a slot that came and went");
+  return passed("frames used, {} slots that are named by guest addresses alone", guest.memory().region_count());
+}
+
 Verdict table_again(const Subject& subject) {
   need_net(subject);
   Guest guest(subject, {});
@@ -196,6 +220,7 @@ void add_memory_checks(Checks& checks) {
   const char* const slots = "VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS";
   const char* const removing = "VHOST_USER_REM_MEM_REG";
   const char* const table = "VHOST_USER_SET_MEM_TABLE";
+  const char* const gpa = "VHOST_USER_PROTOCOL_F_GPA_ADDRESSES";
   add("max-slots-usable", slots, "as many slots can be added as GET_MAX_MEM_SLOTS says", all_slots);
   add("remove-ignores-offset", removing, "a slot is found whatever mmap offset is said", remove_ignores_offset);
   add("remove-with-descriptor", removing, "a descriptor that comes along does no harm", remove_with_descriptor);
@@ -204,6 +229,8 @@ void add_memory_checks(Checks& checks) {
   add("slots-while-running", slots, "slots come and go while rings run", slots_while_running);
   add("eight-regions", table, "buffers may lie in eight regions", eight_regions);
   add("offset-into-file", "Memory region description", "a region may begin inside its file", offset_into_file);
+  add("guest-addresses", gpa, "rings are found by guest addresses", guest_addresses);
+  add("guest-addresses-in-slots", gpa, "the same in memory that ADD_MEM_REG brought", guest_addresses_in_slots);
   add("table-again", table, "the same table may come again", table_again);
   add("table-exchanged", table, "rings that run follow a table with other files", table_exchanged);
   add("sizes-before-memory", table, "a ring's size and base may come before memory", rings_before_memory);

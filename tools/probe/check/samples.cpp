@@ -2,6 +2,7 @@
 #include "tools/probe/check/samples.hpp"
 
 #include <array>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <sys/eventfd.h>
@@ -107,6 +108,13 @@ Message rem_mem_reg(Guest& guest) {
   return make_request(R::rem_mem_reg, slot_of(guest));
 }
 
+Message set_device_state_fd(Guest&) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw Decided{failed("no pipe")};
+  const UniqueFd ours(ends[0]);
+  return with_descriptor(make_request(R::set_device_state_fd, DeviceState{}), UniqueFd(ends[1]));
+}
+
 // clang-format off
 constexpr std::array table{
     Sample{.request = R::get_features, .make = plain<R::get_features>},
@@ -143,7 +151,11 @@ constexpr std::array table{
     Sample{.request = R::rem_mem_reg, .protocol = {P::configure_mem_slots}, .make = rem_mem_reg},
     Sample{.request = R::set_status, .protocol = {P::status}, .make = number<R::set_status, acknowledge>},
     Sample{.request = R::get_status, .protocol = {P::status}, .make = plain<R::get_status>},
+    Sample{.request = R::set_device_state_fd, .protocol = {P::device_state}, .make = set_device_state_fd},
     Sample{.request = R::get_shmem_config, .protocol = {P::shmem}, .make = plain<R::get_shmem_config>},
+    Sample{.request = R::get_vring_base_skip_drain, .stage = Stage::described,
+           .protocol = {P::inflight_shmfd, P::get_vring_base_inflight, P::get_vring_base_skip_drain},
+           .make = ring_state<R::get_vring_base_skip_drain, 0>},
 };
 // clang-format on
 

@@ -119,9 +119,13 @@ std::vector<std::string> find_conflicts(FeatureSet features, ProtocolFeatureSet 
   };
   needs(P::inband_notifications, {P::backend_req, P::reply_ack});
   needs(P::backend_send_fd, {P::backend_req});
+  needs(P::get_vring_base_inflight, {P::inflight_shmfd});
   needs(P::get_vring_base_skip_drain, {P::get_vring_base_inflight, P::inflight_shmfd});
   if (offered.has(P::mtu) && !features.has(VirtioFeature::net_mtu))
     findings.push_back("NET_SET_MTU is offered without VIRTIO_NET_F_MTU, which it needs");
+  if (offered.has_all({P::pagefault, P::configure_mem_slots}))
+    findings.push_back(
+        "PAGEFAULT and CONFIGURE_MEM_SLOTS are both offered: text newer than QEMU 11.1 forbids post-copy with both");
   if (offered.has(P::gpa_addresses))
     findings.push_back("bit 21 is GPA_ADDRESSES; back-ends with rust-vmm's vhost 0.16 mean SHMEM by it");
   return findings;

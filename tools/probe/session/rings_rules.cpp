@@ -20,6 +20,11 @@ bool overlap(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint6
   return a < b ? b - a < a_bytes : a - b < b_bytes;
 }
 
+/// A region's front-end address repeats its guest address then, and counts for nothing.
+bool by_guest_addresses(const SessionState& state) noexcept {
+  return state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
+}
+
 void judge_region(const SessionState& state, const RegionView& added, Findings& findings) {
   const MemoryRegion& region = added.region;
   const auto where = fmt::format("region at guest address {:#x}", region.guest_address);
@@ -36,6 +41,11 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
   if (!added.file.kind.empty() && added.file.page_bytes == 0)
     remark(findings, fmt::format("{} lies in a {}, expected shared memory", where, text_of(added.file)),
            memory_section);
+  if (by_guest_addresses(state) && region.front_end_address != region.guest_address)
+    violation(findings,
+              fmt::format("{} has the user address {:#x}, expected the same with GPA_ADDRESSES", where,
+                          region.front_end_address),
+              "Memory region description");
   const auto other = std::find_if(state.regions.begin(), state.regions.end(), [&region](const RegionView& view) {
     return overlap(region.guest_address, region.size, view.region.guest_address, view.region.size);
   });
@@ -44,14 +54,15 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
               memory_section);
 }
 
-bool same_place(const MemoryRegion& a, const MemoryRegion& b) noexcept {
-  return a.guest_address == b.guest_address && a.size == b.size && a.front_end_address == b.front_end_address;
+bool same_place(const SessionState& state, const MemoryRegion& a, const MemoryRegion& b) noexcept {
+  return a.guest_address == b.guest_address && a.size == b.size &&
+         (by_guest_addresses(state) || a.front_end_address == b.front_end_address);
 }
 
 // QEMU adds its regions once for each queue pair.
 bool is_there(const SessionState& state, const RegionView& added) {
-  return std::any_of(state.regions.begin(), state.regions.end(), [&added](const RegionView& view) {
-    return same_place(view.region, added.region) && view.file.inode == added.file.inode &&
+  return std::any_of(state.regions.begin(), state.regions.end(), [&](const RegionView& view) {
+    return same_place(state, view.region, added.region) && view.file.inode == added.file.inode &&
            view.file.device == added.file.device;
   });
 }
@@ -77,7 +88,7 @@ void set_table(SessionState& state, const Event& event, const Message& request, 
 // "The region is identified by guest address, user address and size"; the offset does not count.
 void remove_region(SessionState& state, const MemoryRegion& region, Findings& findings) {
   const auto at = std::find_if(state.regions.begin(), state.regions.end(),
-                               [&region](const RegionView& view) { return same_place(view.region, region); });
+                               [&](const RegionView& view) { return same_place(state, view.region, region); });
   if (at != state.regions.end())
     state.regions.erase(at);
   else
@@ -156,9 +167,8 @@ void set_notifier(RingView& ring, const Event& event, const Message& request, Fi
 }  // namespace
 
 const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept {
-  const bool guest = state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
   for (const RegionView& view : state.regions) {
-    const std::uint64_t begin = guest ? view.region.guest_address : view.region.front_end_address;
+    const std::uint64_t begin = by_guest_addresses(state) ? view.region.guest_address : view.region.front_end_address;
     if (address >= begin && address - begin < view.region.size && bytes <= view.region.size - (address - begin))
       return &view;
   }

@@ -35,16 +35,40 @@ void take_features(SessionState& state, std::uint64_t bits, Findings& findings) 
   for (auto& [index, ring] : state.rings) ring.enabled = true;
 }
 
+void judge_needs(ProtocolFeatureSet chosen, ProtocolFeature feature, ProtocolFeatureSet needed, Findings& findings) {
+  if (!chosen.has(feature) || chosen.has_all(needed)) return;
+  violation(
+      findings,
+      fmt::format("{} is chosen without {}, which it needs", feature_name(feature), to_string(needed.without(chosen))),
+      "Protocol features");
+}
+
 void take_protocol_features(SessionState& state, std::uint64_t bits, Findings& findings) {
   using P = ProtocolFeature;
   const auto offered =
       state.protocol_features_offered ? std::optional(state.protocol_features_offered->bits()) : std::nullopt;
   judge_bits(bits, offered, "protocol features", protocol_feature_names, findings);
+  const auto before = state.protocol_features.value_or(ProtocolFeatureSet());
   state.protocol_features = ProtocolFeatureSet(bits);
   if (state.protocol_features->has(P::inband_notifications) &&
       !state.protocol_features->has_all({P::backend_req, P::reply_ack}))
     violation(findings, "INBAND_NOTIFICATIONS is chosen without REPLY_ACK and BACKEND_REQ, which it needs",
               "In-band notifications");
+  judge_needs(*state.protocol_features, P::get_vring_base_inflight, {P::inflight_shmfd}, findings);
+  judge_needs(*state.protocol_features, P::get_vring_base_skip_drain, {P::get_vring_base_inflight, P::inflight_shmfd},
+              findings);
+  // What the addresses of memory that is there mean would change.
+  if (before.has(P::gpa_addresses) != state.protocol_features->has(P::gpa_addresses) && !state.regions.empty())
+    remark(findings, "GPA_ADDRESSES changes while there is memory", "Protocol features");
+}
+
+// QEMU did so before the text forbade it.
+void judge_post_copy(const SessionState& state, const Message& request, Findings& findings) {
+  const auto id = request.front_end_request();
+  if (id != Request::postcopy_advise && id != Request::postcopy_listen && id != Request::postcopy_end) return;
+  if (state.protocol_features && state.protocol_features->has(ProtocolFeature::configure_mem_slots))
+    remark(findings, "post-copy with CONFIGURE_MEM_SLOTS negotiated, which text newer than QEMU 11.1 forbids",
+           "VHOST_USER_PROTOCOL_F_PAGEFAULT");
 }
 
 void take_owner(SessionState& state, Findings& findings) {
@@ -94,6 +118,7 @@ void judge_legality(const SessionState& state, const Message& request, Findings&
   set_ring_facts(state, request, agreement.facts);
   if (auto legal = check_legal(*row, agreement); !legal)
     violation(findings, legal.error().message, std::string("VHOST_USER_") + std::string(row->name));
+  judge_post_copy(state, request, findings);
   if (request.needs_reply() && !agreement.protocol_features.has(ProtocolFeature::reply_ack))
     violation(findings, "need_reply is set without REPLY_ACK negotiated", "VHOST_USER_PROTOCOL_F_REPLY_ACK");
 }

@@ -56,8 +56,8 @@ struct RingView {
   bool call = false;
   bool err = false;
   bool enabled = false;
-  bool stopped =
-      true;  ///< Not configured yet, or GET_VRING_BASE came since. A ring that is not runs once it is kicked.
+  bool stopped = true;  ///< No SET_VRING_KICK yet, or GET_VRING_BASE came since. A ring that is not runs: by the text
+                        ///< of 2026 at once, by the older one from its first kick on.
 };
 
 /// What was agreed on.

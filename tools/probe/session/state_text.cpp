@@ -58,6 +58,13 @@ std::string descriptors_of(const RingView& ring) {
   return text.empty() ? "-" : text;
 }
 
+// SET_VRING_KICK starts a ring by the text of 2026, the first kick by the older one; nothing says which the back-end
+// keeps to.
+const char* state_of(const RingView& ring) {
+  if (ring.stopped) return "stopped";
+  return ring.kick ? "started, or once kicked" : "started";
+}
+
 void add_rings(std::string& text, const SessionState& state, const TextStyle& style) {
   auto out = std::back_inserter(text);
   if (state.rings.empty()) return;
@@ -68,8 +75,8 @@ void add_rings(std::string& text, const SessionState& state, const TextStyle& st
     fmt::format_to(out, "  {:>6} {:>6} {:>6}  {:<24} {:<24} {:<24} {:<16} {}, {}\n", index, text_or_dash(ring.size),
                    text_or_dash(ring.base), placed ? place_of(state, ring.addresses->descriptor) : "-",
                    placed ? place_of(state, ring.addresses->available) : "-",
-                   placed ? place_of(state, ring.addresses->used) : "-", descriptors_of(ring),
-                   ring.stopped ? "stopped" : "runs once kicked", ring.enabled ? "enabled" : "disabled");
+                   placed ? place_of(state, ring.addresses->used) : "-", descriptors_of(ring), state_of(ring),
+                   ring.enabled ? "enabled" : "disabled");
   }
 }
 
