@@ -27,9 +27,9 @@ class MemoryTable {
               std::shared_ptr<memory::TouchBudget> budget) noexcept
       : limits_(limits), alarm_(std::move(alarm)), budget_(std::move(budget)) {}
 
-  /// GPA_ADDRESSES: the front-end gives guest addresses where it otherwise gives its own, and what it says of a
-  /// region's own address means nothing (QEMU 11.1). Error: protocol_violation (this changes while there are regions:
-  /// their addresses would mean something else).
+  /// GPA_ADDRESSES: the front-end gives guest addresses where it otherwise gives its own. A region's address of its own
+  /// is to repeat the guest address, and is not looked at. Error: protocol_violation (this changes while there are
+  /// regions: their addresses would mean something else).
   Result<void> count_by_guest_addresses(bool on);
 
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().

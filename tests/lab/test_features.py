@@ -8,6 +8,8 @@ back to it:
   resized    its rings are to be resized while packets flow both ways (`ethtool -G`). QEMU tells no vhost-user back-end of a
              queue's reset, so that the guest would free memory that the back-end goes on writing into. Without
              VIRTIO_F_RING_RESET the command is refused; packets flow on, no ring breaks, the kernel reports nothing.
+             Its port offers GPA_ADDRESSES too, which QEMU takes since 11.1: rings and memory are then named by guest
+             addresses.
   announced  QEMU gives it an MTU, and it announces itself when QEMU says so.
   silent     cannot announce itself: QEMU asks the back-end to do so (SEND_RARP).
 
@@ -23,7 +25,7 @@ from feature_table import OFFERED, ON_REQUEST, PROTOCOL, VIRTIO, bits_of
 from guest import Machine, device_arguments, shared_memory_arguments
 from monitor import Monitor, monitor_arguments
 from processes import check, check_equal, run_test, wait_until
-from qemu import qemu_programs
+from qemu import qemu_programs, qemu_version
 from vhostx_switch import VhostSwitch, describe
 
 MTU = 1400
@@ -35,6 +37,9 @@ STATION = "52:54:00:00:00:63"
 
 # What other tests use: it needs several queue pairs, or a legacy driver.
 MQ, ANY_LAYOUT, PROTOCOL_FEATURES = 22, 27, 30
+
+# A protocol feature bit, offered on request: QEMU takes it since 11.1.
+GPA_ADDRESSES = 21
 
 DAMAGE = "Bad page|Bad pagetable|BUG|Oops|general protection|WARNING"
 
@@ -82,14 +87,14 @@ def bits_in(text):
     return {number for number in range(64) if int(text, 16) >> number & 1}
 
 
-def check_negotiated(switch, guest, device, expected):
-    """The guest, and the back-end, of one device have what is offered by default, and nothing else of what could be."""
+def check_negotiated(switch, guest, device, expected, protocol):
+    """The guest, and the back-end, of one device have what is expected, and nothing else of what could be."""
     seen, port = guest.features(device), port_of(switch.stats(), device.name)
     wanted = expected - {MQ, ANY_LAYOUT, PROTOCOL_FEATURES}
     check(wanted <= seen, f"the guest lacks bits {sorted(wanted - seen)} of {sorted(seen)}")
     check_equal(bits_in(port["features"]) - {PROTOCOL_FEATURES}, wanted, f"virtio features of {device.name}")
     check_equal(seen & bits_of(VIRTIO, ON_REQUEST), set(), f"bits of {device.name} that nobody asked for")
-    check_equal(bits_in(port["protocol_features"]), bits_of(PROTOCOL, OFFERED), f"protocol features of {device.name}")
+    check_equal(bits_in(port["protocol_features"]), protocol, f"protocol features of {device.name}")
 
 
 def check_offloads(guest):
@@ -179,15 +184,18 @@ def resize_rings(switch, guest):
 
 def one_qemu(bench, binary, qemu, number, extra):
     ports = {device.name: bench.path(f"{device.name}{number}") for device in DEVICES}
-    arguments = [ports["resized"] + (f",offer={extra}" if extra else ""), ports["announced"], ports["silent"]]
+    offer = "gpa_addresses" + (f"+{extra}" if extra else "")
+    arguments = [f"{ports['resized']},offer={offer}", ports["announced"], ports["silent"]]
     switch = VhostSwitch(bench, binary, arguments, mode="mac", extra=["--topology", "loop"], name=f"switch{number}")
     guest = Guest(bench, f"guest{number}", qemu, ports).booted()
     for device in DEVICES:
         guest.up(device)
-    default = bits_of(VIRTIO, OFFERED)
+    default, protocol = bits_of(VIRTIO, OFFERED), bits_of(PROTOCOL, OFFERED)
+    takes_guest_addresses = qemu_version(qemu) >= (11, 1)
     for device in DEVICES[1 if extra else 0 :]:
+        taken = {GPA_ADDRESSES} if device.name == "resized" and takes_guest_addresses else set()
         check_negotiated(switch, guest, device, default - ({21} if device.name == "silent" else set())
-                         - (set() if device.name == "announced" else {3}))  # fmt: skip
+                         - (set() if device.name == "announced" else {3}), protocol | taken)  # fmt: skip
     check_offloads(guest)
     check_mtu_and_status(switch, guest)
     announce(switch, guest)
