@@ -56,6 +56,7 @@ void add_message_attacks(Attacks& attacks);
 void add_request_attacks(Attacks& attacks);
 void add_descriptor_attacks(Attacks& attacks);
 void add_memory_attacks(Attacks& attacks);
+void add_guest_address_attacks(Attacks& attacks);
 void add_ring_attacks(Attacks& attacks);
 void add_indirect_attacks(Attacks& attacks);
 void add_packet_attacks(Attacks& attacks);

@@ -10,6 +10,7 @@ const Attacks& all_attacks() {
     add_request_attacks(all);
     add_descriptor_attacks(all);
     add_memory_attacks(all);
+    add_guest_address_attacks(all);
     add_ring_attacks(all);
     add_indirect_attacks(all);
     add_packet_attacks(all);
