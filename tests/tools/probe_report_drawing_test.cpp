@@ -156,6 +156,15 @@ TEST(ProbeReportRings, SayWhatIsAmiss) {
   EXPECT_TRUE(contains(page, "Its addresses were not set."));
 }
 
+TEST(ProbeReportRings, MayLieInTwoRegions) {
+  Recording recording;
+  const std::array<MemoryRegion, 2> regions{{{gib, mib, base, 0}, {gib + mib, mib, base + mib, 0}}};
+  recording.open().negotiate(features, reply_ack).memory(regions).ring(0, 256, base + mib - 2048);
+  const std::string page = page_of(recording);
+  EXPECT_TRUE(contains(page, "guest 0x400ff800, regions 0 and 1")) << page;
+  EXPECT_EQ(count(page, "lies in no region"), 0U);
+}
+
 TEST(ProbeReportRings, AreNumberedInRanges) {
   EXPECT_EQ(ranges_of({0, 1, 2, 3, 7, 9, 10}), "0–3, 7, 9, 10");
   EXPECT_EQ(ranges_of({}), "");

@@ -177,6 +177,20 @@ TEST_F(ProbeSession, FindsRingsThatCannotBe) {
   EXPECT_SAYS(request(Request::set_vring_call, U64{0}, {pipe_fd()}), "brings a pipe, expected an eventfd");
 }
 
+TEST_F(ProbeSession, TakesRingsOverRegionsThatContinueEachOther) {
+  const auto used_at = [](std::uint64_t address) { return VringAddress{0, 0, 0x7000'0000, address, 0x7000'1000, 0}; };
+  negotiate();
+  add_region();
+  request(Request::set_vring_num, VringState{0, 256});
+  add_region({0x12000, 0x1000, 0x7001'0000, 0});  // in front-end addresses only
+  EXPECT_SAYS(request(Request::set_vring_addr, used_at(0x7000'f900)), "2054 bytes, lies in no region");
+  request(Request::rem_mem_reg, SingleMemoryRegion{0, {0x12000, 0x1000, 0x7001'0000, 0}});
+  add_region({0x11000, 0x100, 0x7001'0000, 0});
+  add_region({0x11100, 0x100, 0x7001'0100, 0});
+  EXPECT_QUIET(request(Request::set_vring_addr, used_at(0x7000'f900)));  // 262 bytes behind the first region
+  EXPECT_SAYS(request(Request::set_vring_addr, used_at(0x7000'fa00)), "2054 bytes, lies in no region");
+}
+
 TEST_F(ProbeSession, FindsRingsThatAreChangedWhileTheyRun) {
   negotiate();
   add_region();

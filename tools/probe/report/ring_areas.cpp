@@ -13,6 +13,8 @@ void find_guest_address(const SessionState& state, RingArea& area) {
   const RegionView* const view = has_io_addresses(state) ? nullptr : find_region(state, area.address, area.bytes);
   if (view == nullptr) return;
   area.region = static_cast<std::size_t>(view - state.regions.data());
+  const RegionView* const last = area.bytes == 0 ? view : find_region(state, area.address + area.bytes - 1, 1);
+  area.last_region = static_cast<std::size_t>((last != nullptr ? last : view) - state.regions.data());
   const auto& region = view->region;
   const std::uint64_t begin = has_guest_addresses(state) ? region.guest_address : region.front_end_address;
   area.guest_address = region.guest_address + (area.address - begin);
@@ -37,13 +39,13 @@ std::optional<std::array<RingArea, 3>> areas_of(const SessionState& state, const
   const std::uint64_t size = ring.size.value_or(0);
   std::array<RingArea, 3> areas;
   if (is_packed(state))
-    areas = {{{"descriptor ring", 'D', at.descriptor, 16 * size, {}, 0},
-              {"driver area", 'A', at.available, 4, {}, 0},
-              {"device area", 'U', at.used, 4, {}, 0}}};
+    areas = {{{"descriptor ring", 'D', at.descriptor, 16 * size, {}, 0, 0},
+              {"driver area", 'A', at.available, 4, {}, 0, 0},
+              {"device area", 'U', at.used, 4, {}, 0, 0}}};
   else
-    areas = {{{"descriptor table", 'D', at.descriptor, 16 * size, {}, 0},
-              {"available ring", 'A', at.available, 6 + 2 * size, {}, 0},
-              {"used ring", 'U', at.used, 6 + 8 * size, {}, 0}}};
+    areas = {{{"descriptor table", 'D', at.descriptor, 16 * size, {}, 0, 0},
+              {"available ring", 'A', at.available, 6 + 2 * size, {}, 0, 0},
+              {"used ring", 'U', at.used, 6 + 8 * size, {}, 0, 0}}};
   for (RingArea& area : areas) find_guest_address(state, area);
   return areas;
 }

@@ -16,8 +16,9 @@ struct RingArea {
   char letter = ' ';  ///< In drawings: D, A, U.
   std::uint64_t address = 0;
   std::uint64_t bytes = 0;
-  std::optional<std::size_t> region;  ///< In SessionState::regions; none: it lies in no region as a whole.
-  std::uint64_t guest_address = 0;    ///< Where `region` is known.
+  std::optional<std::size_t> region;  ///< In SessionState::regions, where it begins; none: they do not hold all of it.
+  std::size_t last_region = 0;        ///< Where it ends; these two where `region` is known.
+  std::uint64_t guest_address = 0;
 };
 
 /// Descriptors, available, used. None: the ring's addresses were not set.

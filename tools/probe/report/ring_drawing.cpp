@@ -37,7 +37,8 @@ std::string base_of(const SessionState& state, const RingView& ring) {
 std::string place_of(const SessionState& state, const RingArea& area) {
   if (has_io_addresses(state)) return "an I/O address: regions say nothing";
   if (!area.region) return "✖ lies in no region";
-  return fmt::format("guest {:#x}, region {}", area.guest_address, *area.region);
+  if (area.last_region == area.region) return fmt::format("guest {:#x}, region {}", area.guest_address, *area.region);
+  return fmt::format("guest {:#x}, regions {} and {}", area.guest_address, *area.region, area.last_region);
 }
 
 void add_area(Html& out, const SessionState& state, const RingArea& area, std::size_t number,

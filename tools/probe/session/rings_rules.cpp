@@ -164,13 +164,27 @@ void set_notifier(RingView& ring, const Event& event, const Message& request, Fi
   }
 }
 
+// Whether so many bytes behind the region lie in ones that continue it: a virtio-mem device has many, and rings may lie
+// over the borders between them.
+bool goes_on(const SessionState& state, const MemoryRegion& region, std::uint64_t bytes) noexcept {
+  for (const RegionView& view : state.regions) {
+    const MemoryRegion& next = view.region;
+    if (next.guest_address - region.guest_address != region.size ||
+        next.front_end_address - region.front_end_address != region.size || next.size == 0)
+      continue;
+    return bytes <= next.size || goes_on(state, next, bytes - next.size);
+  }
+  return false;
+}
+
 }  // namespace
 
 const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept {
   for (const RegionView& view : state.regions) {
     const std::uint64_t begin = by_guest_addresses(state) ? view.region.guest_address : view.region.front_end_address;
-    if (address >= begin && address - begin < view.region.size && bytes <= view.region.size - (address - begin))
-      return &view;
+    if (address < begin || address - begin >= view.region.size) continue;
+    const std::uint64_t here = view.region.size - (address - begin);
+    return bytes <= here || goes_on(state, view.region, bytes - here) ? &view : nullptr;
   }
   return nullptr;
 }

@@ -126,7 +126,8 @@ class Sessions {
   std::map<std::uint32_t, Session> by_connection_;
 };
 
-/// The region of `regions` that holds this front-end address (or guest address, with GPA_ADDRESSES negotiated).
+/// The region of `regions` that holds this front-end address (or guest address, with GPA_ADDRESSES negotiated). Of the
+/// bytes, some may lie in regions that continue it, both in guest and in front-end addresses.
 const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept;
 
 }  // namespace vhostx::tools::probe
