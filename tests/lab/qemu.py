@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import interop_path  # noqa: F401
-from processes import Failure, need_program
+from processes import Failure, Skip, need_program
 
 
 def accelerator():
@@ -63,6 +63,13 @@ def plugin_version(program):
 def ring_size(program):
     """Entries of a virtio-net ring, unless it is told otherwise."""
     return 1024 if qemu_version(program) >= (10, 0) else 256
+
+
+def need_dynamic_memslots():
+    """For virtio-mem devices of several memory slots, which come and go."""
+    version = qemu_version(qemu_program())
+    if version < (8, 2):
+        raise Skip("a virtio-mem device of QEMU %d.%d has one memory slot; those of 8.2 and later have several" % version)
 
 
 def smp(cpus):

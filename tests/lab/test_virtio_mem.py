@@ -20,12 +20,11 @@ import interop_path  # noqa: F401
 from guest import Machine, device_arguments, drive_arguments, shared_memory_arguments
 from monitor import Monitor, monitor_arguments
 from probe import Observer
-from processes import Skip, check, check_equal, run_test, wait_until
-from qemu import qemu_program, qemu_version
+from processes import check, check_equal, run_test, wait_until
+from qemu import need_dynamic_memslots
 from traffic import MIB, make_payload, ping, sha256
 from vhostx_switch import VhostSwitch, describe
 
-DYNAMIC_MEMSLOTS = (8, 2)  # QEMU's version
 DEVICE_GIB = 4  # in slots of 1 GiB: QEMU makes no smaller ones
 PLUGGED = 128 * MIB  # Linux adds memory in blocks of this size, and removes it so
 BLOCK = 2 * MIB  # which the device plugs and unplugs one by one
@@ -210,9 +209,7 @@ def rings(lab):
 
 
 def grow_and_shrink(bench, binary, probe, count):
-    version = qemu_version(qemu_program())
-    if version < DYNAMIC_MEMSLOTS:
-        raise Skip("a virtio-mem device of QEMU %d.%d has one memory slot; those of 8.2 and later have several" % version)
+    need_dynamic_memslots()
     lab = Lab(bench, binary, probe)
     rounds(lab, count)
     rings(lab)
