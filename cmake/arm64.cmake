@@ -30,4 +30,6 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${CMAKE_SYSROOT}/usr/share/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-L;${CMAKE_SYSROOT})
+# qemu-user keeps a note of each page that is mapped: a test that maps terabytes shall fail by itself, and not for want of the
+# machine's memory.
+set(CMAKE_CROSSCOMPILING_EMULATOR prlimit;--data=2147483648;qemu-aarch64;-L;${CMAKE_SYSROOT})

@@ -18,7 +18,13 @@ inline constexpr const char* no_seccomp = "no seccomp filter can be set, as unde
 inline constexpr const char* no_userfaultfd = "there is no userfaultfd, as under qemu-user";
 inline constexpr const char* no_second_mapping = "mremap makes no second mapping, as under qemu-user";
 
+inline constexpr const char* no_terabytes = "what is mapped costs memory, as under qemu-user";
+
 inline bool has_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
+
+/// Terabytes that are only mapped cost nothing. qemu-user keeps a note of each page, and trying that would take all
+/// memory.
+inline bool has_terabytes() { return has_seccomp(); }
 
 inline bool has_userfaultfd() {
   const long fd = ::syscall(SYS_userfaultfd, O_CLOEXEC);

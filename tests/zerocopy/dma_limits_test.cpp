@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <rte_config.h>
 
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/zerocopy/dma_fixture.hpp"
 #include "zerocopy/dma_memory.hpp"
 
@@ -95,6 +96,7 @@ TEST_F(DmaLimitsTest, EntriesAreBounded) {
 
 // A file may be as large as it says, and hold nothing.
 TEST_F(DmaLimitsTest, AHugeOddRegionCostsNothing) {
+  if (!test::has_terabytes()) GTEST_SKIP() << test::no_terabytes;
   const Region region = ordinary_region(0, (std::size_t{1} << 43) + small_page);
   ASSERT_NE(region, nullptr);
   const auto dma = DmaMemory::create(table_of({region}), nullptr);
