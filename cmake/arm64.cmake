@@ -32,4 +32,4 @@ set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})
 # qemu-user keeps a note of each page that is mapped: a test that maps terabytes shall fail by itself, and not for want of the
 # machine's memory.
-set(CMAKE_CROSSCOMPILING_EMULATOR prlimit;--data=2147483648;qemu-aarch64;-L;${CMAKE_SYSROOT})
+set(CMAKE_CROSSCOMPILING_EMULATOR prlimit;--data=6442450944;qemu-aarch64;-L;${CMAKE_SYSROOT})

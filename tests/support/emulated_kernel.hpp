@@ -18,6 +18,7 @@ inline constexpr const char* no_seccomp = "no seccomp filter can be set, as unde
 inline constexpr const char* no_userfaultfd = "there is no userfaultfd, as under qemu-user";
 inline constexpr const char* no_second_mapping = "mremap makes no second mapping, as under qemu-user";
 
+inline constexpr const char* no_population = "MADV_POPULATE_READ does nothing, as under qemu-user";
 inline constexpr const char* no_terabytes = "what is mapped costs memory, as under qemu-user";
 
 inline bool has_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
@@ -42,6 +43,21 @@ inline bool has_second_mappings() {
   if (second != MAP_FAILED) ::munmap(second, page);
   ::munmap(first, page);
   return second != MAP_FAILED;
+}
+
+/// qemu-user 7.2 takes each advice that it does not know, and does nothing.
+inline bool has_population() {
+#ifdef MADV_POPULATE_READ
+  constexpr std::size_t page = 65536;
+  void* const pages = ::mmap(nullptr, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return true;
+  unsigned char is_there[page / 4096] = {};
+  const bool refused = ::madvise(pages, page, MADV_POPULATE_READ) != 0 || ::mincore(pages, page, is_there) != 0;
+  ::munmap(pages, page);
+  return refused || (is_there[0] & 1) != 0;
+#else
+  return true;
+#endif
 }
 
 }  // namespace vhostx::test

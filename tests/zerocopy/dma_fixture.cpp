@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "tests/support/eal.hpp"
+#include "tests/support/emulated_kernel.hpp"
 
 namespace vhostx::zerocopy {
 namespace {
@@ -74,6 +75,8 @@ void DmaTest::SetUp() {
     GTEST_SKIP() << "cannot run with physical addresses: " << why;
   } else if (region(0) == nullptr) {
     GTEST_SKIP() << "cannot run with physical addresses: no memfd of huge pages";
+  } else if (!test::has_population()) {
+    GTEST_SKIP() << "cannot run with physical addresses: " << test::no_population;
   }
   lists_before_ = memory_lists();
 }
