@@ -11,14 +11,15 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 namespace vhostx::test {
 
 inline constexpr const char* no_seccomp = "no seccomp filter can be set, as under qemu-user";
 inline constexpr const char* no_userfaultfd = "there is no userfaultfd, as under qemu-user";
 inline constexpr const char* no_second_mapping = "mremap makes no second mapping, as under qemu-user";
-
 inline constexpr const char* no_population = "MADV_POPULATE_READ does nothing, as under qemu-user";
+inline constexpr const char* no_preadv2 = "there is no preadv2, as under qemu-user";
 inline constexpr const char* no_terabytes = "what is mapped costs memory, as under qemu-user";
 
 inline bool has_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
@@ -32,6 +33,11 @@ inline bool has_userfaultfd() {
   if (fd < 0) return errno != ENOSYS;
   ::close(static_cast<int>(fd));
   return true;
+}
+
+inline bool has_preadv2() {
+  iovec nothing{};
+  return ::preadv2(-1, &nothing, 1, -1, RWF_NOWAIT) >= 0 || errno == EBADF;
 }
 
 /// A shared mapping's second one of the same pages: mremap of 0 bytes.

@@ -14,6 +14,7 @@
 #include "base/event_fd.hpp"
 #include "protocol/socket_io.hpp"
 #include "tests/protocol/open_fds.hpp"
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/tools/probe_events.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/session/fd_facts.hpp"
@@ -319,6 +320,7 @@ TEST_F(ProbeRelay, AChannelThatIsNoSocketIsPassedOn) {
 }
 
 TEST_F(ProbeRelay, CountsKicksAndCallsWhenAsked) {
+  if (!has_preadv2()) GTEST_SKIP() << no_preadv2;
   start(true);
   const UniqueFd kick_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), call_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   send(front_end, kick(1, kick_fd.get()));
