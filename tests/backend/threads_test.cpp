@@ -109,7 +109,8 @@ TEST_P(Threads, EverythingChangesUnderABurst) {
   EXPECT_GT(data.stop(), 0u);
 }
 
-// However a wish for notifications and a start meet: said once, while the ring starts, it holds.
+// A wish for notifications holds that is said once, while the ring starts. What this is too slow to meet is for
+// vring_start_order.pml.
 TEST(ThreadsThatSleep, AWishIsKeptWhileTheRingStarts) {
   start_eal();
   PortFixture fixture;

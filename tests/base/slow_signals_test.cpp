@@ -17,6 +17,7 @@
 
 #include "base/event_fd.hpp"
 #include "base/peer_signals.hpp"
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/support/eventfd_waiters.hpp"
 
 namespace vhostx {
@@ -39,7 +40,8 @@ std::size_t threads_here() {
 class SlowSignalsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const auto good = prepare_peer_signals(); !good) GTEST_SKIP() << good.error().message;
+    if (!test::has_io_setup()) GTEST_SKIP() << test::no_io_setup;
+    ASSERT_TRUE(prepare_peer_signals());
     auto adopted = EventFd::adopt(UniqueFd(::dup(peers.get())), "a call", signals);
     ASSERT_TRUE(adopted);
     call = std::move(adopted).value();

@@ -19,6 +19,7 @@ inline constexpr const char* no_seccomp = "no seccomp filter can be set, as unde
 inline constexpr const char* no_userfaultfd = "there is no userfaultfd, as under qemu-user";
 inline constexpr const char* no_second_mapping = "mremap makes no second mapping, as under qemu-user";
 inline constexpr const char* no_population = "MADV_POPULATE_READ does nothing, as under qemu-user";
+inline constexpr const char* no_io_setup = "there is no io_setup, as under qemu-user";
 inline constexpr const char* no_preadv2 = "there is no preadv2, as under qemu-user";
 inline constexpr const char* no_terabytes = "what is mapped costs memory, as under qemu-user";
 
@@ -34,6 +35,9 @@ inline bool has_userfaultfd() {
   ::close(static_cast<int>(fd));
   return true;
 }
+
+/// Asynchronous input and output of the kernel.
+inline bool has_io_setup() { return ::syscall(SYS_io_setup, 0, nullptr) >= 0 || errno != ENOSYS; }
 
 inline bool has_preadv2() {
   iovec nothing{};
