@@ -183,7 +183,6 @@ class Echo:
         self.receive, self.transmit = Ring(memory, "receive"), Ring(memory, "transmit")
         self.tables = memory.take("transmit-tables", TABLE_BYTES, SIZE)
         self.free = list(range(SIZE))
-        device.reset()
         device.negotiate({F_INDIRECT_DESC, F_VERSION_1})
         for number, ring in ((RECEIVE, self.receive), (TRANSMIT, self.transmit)):
             device.enable(number, ring)
@@ -224,6 +223,7 @@ def main():
     told_to_go_on = []
     signal.signal(signal.SIGUSR1, lambda *_: told_to_go_on.append(True))
     for across in OBJECTS:
+        device.reset()  # before its rings' memory is cleared
         memory.begin(across)
         echo = Echo(device, memory)
         print(f"{across}: {memory.span}", flush=True)
