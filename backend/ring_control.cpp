@@ -128,6 +128,7 @@ void RingControl::start(std::unique_ptr<RunningVring> running) {
   check(core_.start(std::move(running), index, config_.kick));
   host_.emit(VringStarted{core_.index()});
   host_.placement_due();
+  if (core_.running() == nullptr) stop();  // VringCore::show() met a burst that does not end
 }
 
 // QEMU sends the kick before the call, and swaps calls when interrupts are masked: what was used meanwhile was

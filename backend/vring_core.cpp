@@ -285,7 +285,8 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
 }
 
 // A wish of a thread that has not seen the ring yet may come while it is shown: then once more, while the gate is shut.
-// Of a thread that wishes all the time one of the later wishes counts (vring_start_order.pml).
+// Of a thread that wishes all the time one of the later wishes counts (vring_start_order.pml). Where a burst that came
+// in meanwhile does not end, nothing is shown.
 void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
   constexpr int tries = 8;
   for (int i = 0; running != nullptr && i < tries; ++i) {

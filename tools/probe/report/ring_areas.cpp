@@ -6,7 +6,6 @@
 namespace vhostx::tools::probe {
 namespace {
 
-using protocol::ProtocolFeature;
 using protocol::VirtioFeature;
 
 void find_guest_address(const SessionState& state, RingArea& area) {
@@ -27,9 +26,6 @@ bool has_io_addresses(const SessionState& state) noexcept {
 }
 bool is_packed(const SessionState& state) noexcept {
   return state.features && state.features->has(VirtioFeature::ring_packed);
-}
-bool has_guest_addresses(const SessionState& state) noexcept {
-  return state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
 }
 
 // VIRTIO 1.2, 2.7 and 2.8: what the areas of split and of packed rings hold.

@@ -20,11 +20,6 @@ bool overlap(std::uint64_t a, std::uint64_t a_bytes, std::uint64_t b, std::uint6
   return a < b ? b - a < a_bytes : a - b < b_bytes;
 }
 
-/// A region's front-end address repeats its guest address then, and counts for nothing.
-bool by_guest_addresses(const SessionState& state) noexcept {
-  return state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
-}
-
 void judge_region(const SessionState& state, const RegionView& added, Findings& findings) {
   const MemoryRegion& region = added.region;
   const auto where = fmt::format("region at guest address {:#x}", region.guest_address);
@@ -41,7 +36,7 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
   if (!added.file.kind.empty() && added.file.page_bytes == 0)
     remark(findings, fmt::format("{} lies in a {}, expected shared memory", where, text_of(added.file)),
            memory_section);
-  if (by_guest_addresses(state) && region.front_end_address != region.guest_address)
+  if (has_guest_addresses(state) && region.front_end_address != region.guest_address)
     violation(findings,
               fmt::format("{} has the user address {:#x}, expected the same with GPA_ADDRESSES", where,
                           region.front_end_address),
@@ -56,7 +51,7 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
 
 bool same_place(const SessionState& state, const MemoryRegion& a, const MemoryRegion& b) noexcept {
   return a.guest_address == b.guest_address && a.size == b.size &&
-         (by_guest_addresses(state) || a.front_end_address == b.front_end_address);
+         (has_guest_addresses(state) || a.front_end_address == b.front_end_address);
 }
 
 // QEMU adds its regions once for each queue pair.
@@ -164,24 +159,35 @@ void set_notifier(RingView& ring, const Event& event, const Message& request, Fi
   }
 }
 
-// Whether so many bytes behind the region lie in ones that continue it: a virtio-mem device has many, and rings may lie
-// over the borders between them.
+const MemoryRegion* next_to(const SessionState& state, const MemoryRegion& region) noexcept {
+  const auto next = std::find_if(state.regions.begin(), state.regions.end(), [&region](const RegionView& view) {
+    return view.region.size != 0 && view.region.guest_address - region.guest_address == region.size &&
+           view.region.front_end_address - region.front_end_address == region.size;
+  });
+  return next != state.regions.end() ? &next->region : nullptr;
+}
+
+// Whether so many bytes behind the region lie in ones that continue it: a virtio-mem device has many, and a ring may
+// lie over their borders. Over some: regions of a byte each are as many as a front-end likes.
 bool goes_on(const SessionState& state, const MemoryRegion& region, std::uint64_t bytes) noexcept {
-  for (const RegionView& view : state.regions) {
-    const MemoryRegion& next = view.region;
-    if (next.guest_address - region.guest_address != region.size ||
-        next.front_end_address - region.front_end_address != region.size || next.size == 0)
-      continue;
-    return bytes <= next.size || goes_on(state, next, bytes - next.size);
+  constexpr int borders_max = 16;
+  const MemoryRegion* next = next_to(state, region);
+  for (int i = 1; i < borders_max && next != nullptr && bytes > next->size; ++i) {
+    bytes -= next->size;
+    next = next_to(state, *next);
   }
-  return false;
+  return next != nullptr && bytes <= next->size;
 }
 
 }  // namespace
 
+bool has_guest_addresses(const SessionState& state) noexcept {
+  return state.protocol_features && state.protocol_features->has(ProtocolFeature::gpa_addresses);
+}
+
 const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept {
   for (const RegionView& view : state.regions) {
-    const std::uint64_t begin = by_guest_addresses(state) ? view.region.guest_address : view.region.front_end_address;
+    const std::uint64_t begin = has_guest_addresses(state) ? view.region.guest_address : view.region.front_end_address;
     if (address < begin || address - begin >= view.region.size) continue;
     const std::uint64_t here = view.region.size - (address - begin);
     return bytes <= here || goes_on(state, view.region, bytes - here) ? &view : nullptr;

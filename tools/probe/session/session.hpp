@@ -126,8 +126,12 @@ class Sessions {
   std::map<std::uint32_t, Session> by_connection_;
 };
 
-/// The region of `regions` that holds this front-end address (or guest address, with GPA_ADDRESSES negotiated). Of the
-/// bytes, some may lie in regions that continue it, both in guest and in front-end addresses.
+/// GPA_ADDRESSES: ring areas have guest addresses instead of the front-end's, and what a region's front-end address
+/// says counts for nothing.
+bool has_guest_addresses(const SessionState& state) noexcept;
+
+/// The region of `regions` that holds this front-end address (or guest address, see above). Of the bytes, some may lie
+/// in one region that continues it, both in guest and in front-end addresses.
 const RegionView* find_region(const SessionState& state, std::uint64_t address, std::uint64_t bytes) noexcept;
 
 }  // namespace vhostx::tools::probe
