@@ -36,8 +36,9 @@ class Central:
                     f"--remote=ptcp:{PORT}:{host.address}", f"--unixctl={host.path('ovn.ctl')}"])  # fmt: skip
         wait_until(lambda: os.path.exists(host.path("ovn.sock")), "the socket of OVN's databases")
         self.nbctl("init")
-        bench.start("northd", [*host.prefix, "ovn-northd", f"--ovnnb-db={self.database}", f"--ovnsb-db={self.database}",
-                    f"--unixctl={host.path('northd.ctl')}", "-vconsole:info"])  # fmt: skip
+        northd = supervised("ovn-northd", f"--ovnnb-db={self.database}", f"--ovnsb-db={self.database}",
+                            f"--unixctl={host.path('northd.ctl')}", "-vconsole:info")  # fmt: skip
+        bench.start("northd", [*host.prefix, *northd])
 
     def nbctl(self, *argv):
         return call("ovn-nbctl", f"--db={self.database}", TIMEOUT, *argv)
@@ -78,7 +79,7 @@ class Chassis:
     def join(self):
         """Starts the controller, which makes the bridge for guests."""
         environment = {**self.ovs.environment, "OVN_RUNDIR": self.host.folder}  # its control socket
-        self.ovs.start_beside("controller", ["ovn-controller", f"unix:{self.ovs.database}", "-vconsole:info"], environment)
+        self.ovs.start_beside("controller", supervised("ovn-controller", f"unix:{self.ovs.database}", "-vconsole:info"), environment)
         wait_until(lambda: BRIDGE in self.ovs.vsctl("list-br").split(), f"{BRIDGE} of {self.host.name}")
 
     def plug(self, name, logical_port, client_path=None):
@@ -91,6 +92,11 @@ class Chassis:
     def tunnels(self):
         """The addresses at the other ends."""
         return self.ovs.vsctl("--bare", "--columns=options", "find", "Interface", "type=geneve").replace('"', "")
+
+
+def supervised(program, *argv):
+    """As Debian's services start it: when it dies it is started again. It does not outlive what is started here."""
+    return ["unshare", "--pid", "--fork", "--kill-child", program, "--monitor", *argv]
 
 
 def call(*argv):
