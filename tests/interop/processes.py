@@ -174,6 +174,7 @@ class Bench:
         self.directory = tempfile.mkdtemp(prefix="vhostx-")  # short: socket paths end at 107 bytes
         self.processes = []
         self.cleanups = []
+        self.farewells = []
         self.extra_logs = []
 
     def __enter__(self):
@@ -187,14 +188,17 @@ class Bench:
         self.processes.append(process)
         return process
 
-    def at_end(self, action):
-        self.cleanups.append(action)
+    def at_end(self, action, running=False):
+        """running: while its processes are still there."""
+        (self.farewells if running else self.cleanups).append(action)
 
     def keep_log(self, path):
         """One more file to show on failure, such as a guest's serial console."""
         self.extra_logs.append(path)
 
     def __exit__(self, kind, error, trace):
+        for action in reversed(self.farewells):
+            action()
         for process in reversed(self.processes):
             process.kill()
         for action in reversed(self.cleanups):

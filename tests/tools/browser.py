@@ -4,6 +4,7 @@ it for what WebDriver has no words for: the size of the screen, dark mode, paper
 
 import base64
 import json
+import os
 import struct
 import urllib.error
 import urllib.request
@@ -32,7 +33,8 @@ class Browser:
     def __init__(self, bench):
         driver = need_program("chromedriver", "chromium-driver")
         chromium = need_program("chromium", "chromium")
-        process = bench.start("chromedriver", [driver, "--port=0"])
+        # Its own files, which it leaves behind, go with the test's.
+        process = bench.start("chromedriver", [driver, "--port=0"], env={**os.environ, "TMPDIR": bench.directory})
         port = process.wait_for(r"started successfully on port (\d+)")[1]
         self.url = f"http://127.0.0.1:{port}/session"
         options = {"binary": chromium, "args": [*ARGUMENTS, f"--user-data-dir={bench.path('chromium')}"]}
@@ -40,7 +42,7 @@ class Browser:
         wanted["goog:loggingPrefs"] = {"browser": "ALL", "performance": "ALL"}
         session = self._post("", {"capabilities": {"alwaysMatch": wanted}})
         self.url += "/" + session["sessionId"]
-        bench.at_end(self._quit)
+        bench.at_end(self._quit, running=True)
         self.open("about:blank")  # away from the browser's own first page, which asks for much
         self.requests()
 
@@ -60,7 +62,7 @@ class Browser:
         try:
             self._request("DELETE", "")
         except (Failure, OSError):
-            pass  # chromedriver is ended already, and its browser with it
+            pass  # chromedriver is gone
 
     def devtools(self, command, **parameters):
         return self._post("/goog/cdp/execute", {"cmd": command, "params": parameters})
