@@ -62,7 +62,7 @@ def plugin_version(program):
 
 def ring_size(program):
     """Entries of a virtio-net ring, unless it is told otherwise."""
-    return 1024 if qemu_version(program) >= (10, 0) else 256
+    return 1024 if qemu_version(program)[0] == 10 else 256
 
 
 def need_dynamic_memslots():

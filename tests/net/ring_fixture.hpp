@@ -2,6 +2,7 @@
 // One ring with a driver on it and the data path behind it, for tests of dequeue and enqueue.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <numeric>
@@ -39,9 +40,10 @@ inline Bytes header_bytes(std::uint64_t features, const net::VirtioNetHeader& he
   return {raw, raw + net::header_length(features)};
 }
 
-inline Bytes join(Bytes left, const Bytes& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
+inline Bytes join(const Bytes& left, const Bytes& right) {
+  Bytes both(left.size() + right.size());
+  std::ranges::copy(right, std::ranges::copy(left, both.begin()).out);
+  return both;
 }
 
 /// The bytes of an mbuf chain.

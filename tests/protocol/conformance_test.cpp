@@ -78,9 +78,8 @@ std::vector<std::byte> payload_of(const Case& c, std::uint32_t size, std::size_t
 
 std::vector<std::byte> bytes_of(const Header& header, const std::vector<std::byte>& payload) {
   const auto head = encode_header(header);
-  std::vector<std::byte> bytes(head.begin(), head.end());
-  bytes.resize(head.size() + payload.size());
-  std::copy(payload.begin(), payload.end(), bytes.begin() + static_cast<std::ptrdiff_t>(head.size()));
+  std::vector<std::byte> bytes(head.size() + payload.size());
+  std::ranges::copy(payload, std::ranges::copy(head, bytes.begin()).out);
   return bytes;
 }
 

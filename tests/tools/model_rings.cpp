@@ -193,8 +193,8 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
   ModelRing& ring = rings[0];
   if (!ring.started || (!ring.enabled && fault_ != Fault::fills_disabled_receive)) return;
   if (fault_ == Fault::damages_frames) frame.back() ^= 1;
-  std::vector<std::uint8_t> packet(header_bytes);
-  packet.insert(packet.end(), frame.begin(), frame.end());
+  std::vector<std::uint8_t> packet(header_bytes + frame.size());
+  std::ranges::copy(frame, packet.begin() + header_bytes);
   std::uint8_t* number_at = nullptr;
   std::uint16_t buffers = 0;
   for (std::size_t done = 0; done < packet.size();) {

@@ -233,13 +233,16 @@ TEST(RelaySource, IsFoundByItsSocket) {
 
 // ---- QMP
 
+std::string greeting_of(unsigned major, unsigned minor) {
+  return Json{{"QMP", {{"version", {{"qemu", {{"major", major}, {"minor", minor}}}}}}}}.dump() + "\r\n";
+}
+
 /// A monitor in a thread: greets, and answers each line with what `answer` says; an empty answer ends it.
 class Monitor {
  public:
   using Answer = std::function<std::string(const Json&)>;
 
-  explicit Monitor(Answer answer, std::string greeting = R"({"QMP": {}})"
-                                                         "\r\n") {
+  explicit Monitor(Answer answer, std::string greeting = greeting_of(7, 2)) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::runtime_error("socketpair");
     client_ = UniqueFd(ends[0]);
@@ -279,7 +282,7 @@ std::string refuses(const Json& request, const std::string& why) {
   return Json{{"error", {{"class", "GenericError"}, {"desc", why}}}, {"id", request["id"]}}.dump() + "\r\n";
 }
 
-/// QEMU 7.2 with a virtio-net device of two queue pairs and a control queue, as it answers.
+/// QEMU with a virtio-net device of two queue pairs and a control queue, as it answers.
 std::string answer_as_qemu(const Json& request, const RingFile& file) {
   const std::string command = request["execute"];
   const Json arguments = request.value("arguments", Json::object());
@@ -287,23 +290,28 @@ std::string answer_as_qemu(const Json& request, const RingFile& file) {
     return R"({"event": "RESUME"})"
            "\r\n" +
            returns(request, Json::object());
-  if (command == "x-query-virtio") return returns(request, {{{"name", "virtio-net"}, {"path", "/machine/n0"}}});
+  if (command == "x-query-virtio")
+    return returns(request, {{{"name", "virtio-net"}, {"path", "/machine/n0/virtio-backend"}}});
   if (command == "x-query-virtio-status")
     return returns(request, {{"name", "virtio-net"},
-                             {"num-vqs", 5},
                              {"vhost-dev", {{"nvqs", 2}, {"vq-index", 0}}},
                              {"guest-features",
-                              {{"transports", {"VIRTIO_RING_F_EVENT_IDX: Used & avail. event fields enabled"}},
-                               {"dev-features", {"VIRTIO_NET_F_CTRL_VQ: Control channel available"}}}}});
+                              {{"transports", {"VIRTIO_RING_F_EVENT_IDX: Used & avail. event fields enabled"}}}}});
+  if (command == "qom-get") {
+    EXPECT_EQ(arguments["path"], "/machine/n0");
+    return returns(request, arguments["property"] == "event_idx");
+  }
   const int queue = arguments.value("queue", 0);
   if (command == "x-query-virtio-vhost-queue-status") {
     if (queue >= 2) return refuses(request, "Invalid vhost virtqueue number " + std::to_string(queue));
     const auto at = file.addresses();
-    return returns(request, {{"desc", at.descriptor}, {"avail", at.available}, {"used", at.used}, {"num", 256}});
+    return returns(
+        request,
+        {{"desc", at.descriptor}, {"avail", at.available}, {"used", at.used}, {"num", 256}, {"desc-phys", 0x10000}});
   }
   if (command == "x-query-virtio-queue-status") {
     EXPECT_GE(queue, 2) << "QEMU would stop the ring to answer";
-    EXPECT_NE(queue, 4) << "the control queue is QEMU's";
+    if (queue > 4) return refuses(request, "Invalid virtqueue number " + std::to_string(queue));
     if (queue == 3) return returns(request, {{"vring-num", 256}, {"vring-desc", 0}});
     return returns(request,
                    {{"vring-num", 128}, {"vring-desc", 0x1000}, {"vring-avail", 0x2000}, {"vring-used", 0x3000}});
@@ -329,14 +337,33 @@ TEST(Qmp, HasTheRingsOfAVhostDevice) {
   ASSERT_TRUE(asked) << asked.error().message;
   ASSERT_EQ(asked->size(), 1U);
   const ConnectionFacts& facts = asked->front();
-  EXPECT_EQ(facts.name, "virtio-net /machine/n0");
+  EXPECT_EQ(facts.name, "virtio-net /machine/n0/virtio-backend");
   EXPECT_TRUE(facts.features.has(protocol::VirtioFeature::event_idx));
-  ASSERT_EQ(facts.rings.size(), 3U);
+  ASSERT_EQ(facts.rings.size(), 3U) << "the control queue is QEMU's";
   EXPECT_EQ(facts.rings[0].addresses, file.addresses());
   EXPECT_EQ(facts.rings[1].size, 256U);
   EXPECT_EQ(facts.rings[2].index, 2U);
   EXPECT_EQ(facts.rings[2].size, 128U);
   EXPECT_EQ(facts.rings[2].addresses, (RingAddresses{0x7f10000, 0x7f20000, 0x7f30000}));
+}
+
+TEST(Qmp, AsksNewerOnesForNothingThatWasNotTried) {
+  const RingFile file;
+  Monitor monitor(
+      [&file](const Json& request) {
+        EXPECT_NE(request["execute"], "x-query-virtio-status");
+        if (request["execute"] == "x-query-virtio-vhost-queue-status" && request["arguments"]["queue"] < 2)
+          return returns(request, {{"num", 256}, {"desc-phys", 0x4000}, {"avail-phys", 0x5000}, {"used-phys", 0x6000}});
+        return answer_as_qemu(request, file);
+      },
+      greeting_of(10, 1));
+  const auto asked = ask(monitor);
+  ASSERT_TRUE(asked) << asked.error().message;
+  ASSERT_EQ(asked->size(), 1U);
+  EXPECT_EQ(asked->front().name, "virtio-net /machine/n0/virtio-backend (features: as offered)");
+  EXPECT_EQ(asked->front().features, protocol::FeatureSet{protocol::VirtioFeature::event_idx});
+  ASSERT_EQ(asked->front().rings.size(), 3U);
+  EXPECT_EQ(asked->front().rings[1].addresses, (RingAddresses{0x7f40000, 0x7f50000, 0x7f60000}));
 }
 
 TEST(Qmp, HasNoneOfADeviceThatIsNotStarted) {
@@ -346,6 +373,13 @@ TEST(Qmp, HasNoneOfADeviceThatIsNotStarted) {
     return answer_as_qemu(request, file);
   });
   EXPECT_TRUE(ask(monitor)->empty());
+  Monitor newer(
+      [&file](const Json& request) {
+        if (request["execute"] == "x-query-virtio-vhost-queue-status") return refuses(request, "has not started yet");
+        return answer_as_qemu(request, file);
+      },
+      greeting_of(11, 1));
+  EXPECT_TRUE(ask(newer)->empty());
 }
 
 TEST(Qmp, SaysThatQemuIsTooOld) {
@@ -367,7 +401,6 @@ TEST(Qmp, SurvivesAnswersOfTheWrongKind) {
                                   Json::object(),
                                   {{"path", 1}},
                                   {{{"path", 1}}},
-                                  {{"num-vqs", -1}},
                                   {{"vhost-dev", 7}, {"guest-features", {{"transports", {1, "x"}}}}}};
   for (const char* command : {"x-query-virtio", "x-query-virtio-status", "x-query-virtio-vhost-queue-status",
                               "x-query-virtio-queue-status", "human-monitor-command"})

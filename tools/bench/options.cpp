@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "tools/bench/frame.hpp"
+#include "tools/common/help.hpp"
 
 namespace vhostx::tools::bench {
 namespace {
@@ -271,6 +272,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   Options options;
   Raw raw;
   CLI::App app{"A guest in a program: loads any vhost-user-net back-end and checks every packet", "vhostx-bench"};
+  set_help(app);
   app.set_version_flag("--version", "vhostx-bench " VHOSTX_VERSION);
   app.add_option(
          "--connect", raw.connect,

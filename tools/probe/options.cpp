@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/common/help.hpp"
+
 namespace vhostx::tools::probe {
 namespace {
 
@@ -67,6 +69,7 @@ class Commands {
 
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
   CLI::App app{description, "vhostx-probe"};
+  set_help(app);
   app.footer(footer);
   app.set_version_flag("--version", std::string("vhostx-probe " VHOSTX_VERSION));
   app.require_subcommand(1);

@@ -3,6 +3,8 @@
 #include "tools/switch/eal_setup.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -87,6 +89,38 @@ std::vector<char*> as_argv(std::vector<std::string>& words) {
   return argv;
 }
 
+/// DPDK 25.11 ends the process itself for an option that it does not know. It has said which; what is ours to say
+/// follows, with the exit status of a wrong command line.
+class EalMayExit {
+ public:
+  explicit EalMayExit(const std::string& refusal) {
+    static const bool once = std::atexit(at_exit) == 0;
+    if (once) refusal_ = &refusal;
+  }
+  ~EalMayExit() { refusal_ = nullptr; }
+  EalMayExit(const EalMayExit&) = delete;
+  EalMayExit& operator=(const EalMayExit&) = delete;
+
+ private:
+  static void at_exit() {
+    if (refusal_ == nullptr) return;
+    std::fflush(nullptr);
+    std::fprintf(stderr, "vhostx-switch: %s\n", refusal_->c_str());
+    std::_Exit(2);
+  }
+  static inline const std::string* refusal_ = nullptr;
+};
+
+Result<void> init_eal(const std::vector<std::string>& arguments, const std::string& line) {
+  std::vector<std::string> words{"vhostx-switch"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  auto argv = as_argv(words);
+  const auto refusal = fmt::format("EAL refused to start with '{}'", line);
+  const EalMayExit guard(refusal);
+  if (rte_eal_init(static_cast<int>(words.size()), argv.data()) >= 0) return {};
+  return Error{ErrorCode::invalid_argument, fmt::format("{}: {}", refusal, rte_strerror(rte_errno)), 0};
+}
+
 }  // namespace
 
 PoolPlan plan_pool(std::size_t ports, unsigned workers) noexcept {
@@ -117,13 +151,8 @@ EalPlan plan_eal(const Options& options, const MachineFacts& machine) {
 }
 
 Result<std::vector<unsigned>> start_eal(const Options& options, const EalPlan& plan) {
-  std::vector<std::string> words{"vhostx-switch"};
-  words.insert(words.end(), plan.arguments.begin(), plan.arguments.end());
   const auto line = fmt::format("{}", fmt::join(plan.arguments, " "));
-  auto argv = as_argv(words);
-  if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0)
-    return Error{ErrorCode::invalid_argument,
-                 fmt::format("EAL refused to start with '{}': {}", line, rte_strerror(rte_errno)), 0};
+  if (auto started = init_eal(plan.arguments, line); !started) return started.error();
   std::vector<unsigned> lcores;
   unsigned lcore = 0;
   RTE_LCORE_FOREACH_WORKER(lcore)

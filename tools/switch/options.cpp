@@ -11,6 +11,8 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "tools/common/help.hpp"
+
 namespace vhostx::tools {
 namespace {
 
@@ -149,15 +151,6 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   return take_ports(raw, options);
 }
 
-/// CLI11's text with our own usage line: it knows nothing of EAL's part.
-std::string help_of(const CLI::App& app) {
-  auto text = app.help();
-  const std::string generic = "Usage: vhostx-switch [OPTIONS]";
-  if (const auto at = text.find(generic); at != std::string::npos)
-    text.replace(at, generic.size(), "Usage: vhostx-switch [EAL options --] --port PATH[,KEY=VALUE]... ... [options]");
-  return text;
-}
-
 EarlyExit refused(std::string_view message) {
   return {2, fmt::format("vhostx-switch: {}\nSee vhostx-switch --help.\n", message)};
 }
@@ -174,6 +167,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   Options options;
   Raw raw;
   CLI::App app{"A learning Ethernet switch between vhost-user ports, kernel TAP included", "vhostx-switch"};
+  set_help(app, "[EAL options --] --port PATH[,KEY=VALUE]... ... [options]");  // CLI11 knows nothing of EAL's part
   app.footer(
       port_keys_help() +
       "\nEverything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
@@ -191,7 +185,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   try {
     app.parse(own);
   } catch (const CLI::CallForHelp&) {
-    return EarlyExit{0, help_of(app)};
+    return EarlyExit{0, app.help()};
   } catch (const CLI::CallForVersion& version) {
     return EarlyExit{0, std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {

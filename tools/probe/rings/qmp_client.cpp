@@ -28,6 +28,11 @@ std::string description_of(const Json& error) {
                                                                    : std::string("an error without a description");
 }
 
+unsigned version_part(const Json& from, const char* pointer) {
+  const Json::json_pointer at(pointer);
+  return from.contains(at) && from[at].is_number_unsigned() ? from[at].get<unsigned>() : 0;
+}
+
 }  // namespace
 
 Result<QmpClient> QmpClient::connect(const std::string& path, std::chrono::milliseconds timeout) {
@@ -62,6 +67,7 @@ Result<void> QmpClient::greet() {
                       timeout_.count());
   if (!greeting) return greeting.error();
   if (!greeting->contains("QMP")) return no_qmp("it greets with something else");
+  version_ = {version_part(*greeting, "/QMP/version/qemu/major"), version_part(*greeting, "/QMP/version/qemu/minor")};
   const auto capable = execute("qmp_capabilities");
   if (!capable) return capable.error();
   return {};

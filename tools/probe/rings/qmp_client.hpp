@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -30,6 +31,9 @@ class QmpClient {
   /// of connect(), after which the connection is of no more use.
   Result<Json> execute(const std::string& command, Json arguments = Json::object());
 
+  /// QEMU's, major and minor; {0, 0}: its greeting tells none.
+  std::pair<unsigned, unsigned> version() const noexcept { return version_; }
+
   /// Called every other millisecond while an answer is waited for.
   void while_waiting(std::function<void()> act) { act_ = std::move(act); }
 
@@ -51,6 +55,7 @@ class QmpClient {
   std::function<void()> act_;
   std::string received_;
   std::uint64_t last_id_ = 0;
+  std::pair<unsigned, unsigned> version_;
 };
 
 }  // namespace vhostx::tools::probe
