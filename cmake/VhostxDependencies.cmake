@@ -38,9 +38,10 @@ add_library(vhostx_numa_library INTERFACE)
 target_include_directories(vhostx_numa_library SYSTEM INTERFACE ${VHOSTX_NUMA_INCLUDE})
 target_link_libraries(vhostx_numa_library INTERFACE ${VHOSTX_NUMA})
 
-# fmt, within libvhostx.so: its code is compiled once, by base/. How that is done is fmt 9's; others are header-only.
+# fmt, within libvhostx.so: its code is compiled once, by base/. How that is done is told by versions 9 to 11; others
+# are header-only.
 add_library(vhostx_fmt INTERFACE)
-if(fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 10)
+if(fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 12)
   set(VHOSTX_FMT_SOURCE ON)
   target_include_directories(vhostx_fmt SYSTEM INTERFACE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
 else()
