@@ -17,7 +17,7 @@ using namespace tools::probe;
 
 // What never happens is waited for this long; what happens has much longer, on a machine that is busy.
 constexpr std::chrono::milliseconds impatient{300};
-constexpr std::chrono::seconds patient{20};
+constexpr std::chrono::seconds patient{120};
 
 Subject subject_of(const ModelBackEnd& model, std::chrono::milliseconds timeout) {
   Subject subject{.path = model.path(), .timeout = timeout};

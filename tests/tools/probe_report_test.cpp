@@ -171,10 +171,8 @@ TEST(ProbeReportSequence, StaysUsableWithTenThousandMessages) {
     recording.request(Request::set_vring_enable, VringState{i % 2, 1});
     recording.request(Request::get_status).reply(Request::get_status, U64{15});
   }
-  const auto before = std::chrono::steady_clock::now();
   const auto data = gather(recording);
   const std::string page = html_of(data);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20)) << "sanitizers included";
   EXPECT_LT(page.size(), 8 * mib);
   EXPECT_GT(count(page, "<details class=\"part\""), 10U);
   expect_links_whole(page);
