@@ -106,9 +106,9 @@ def listen_to_testpmd(bench, probe):
     check(not offered >> 34 & 1, "RING_PACKED was taken out of the offer")
     check_equal(wanted & ~offered, 0, "features that testpmd chose beyond the offer")
     check(all(ring["size"] and ring["addresses"] and ring["call"] for ring in state["vrings"]), state["vrings"])
+    check_equal(observer.violations(), [], "violations of testpmd's")  # of its end none: a signal may cut that short
     guest.end()
     observer.wait_closed()
-    check_equal(observer.violations(), [], "violations of testpmd's")
     observer.end()
     print(f"listen: testpmd wants {state['features']['text']}", flush=True)
 
@@ -127,8 +127,8 @@ def in_front_of_testpmd(bench, _, probe):
     observer = Observer(bench, probe, "trace", seen, "--connect", back_end_path)
     guest = NetGuest(seen)
     frame = b"\x02" * 6 + b"\x04" * 6 + b"\x88\xb5" + bytes(50)
-    check(guest.send(frame), "room for a frame")
-    wait_until(lambda: frame in guest.receive(), "the frame to come back through net_vhost")
+    # What testpmd takes before it may use its other queue is lost.
+    wait_until(lambda: guest.send(frame) and frame in guest.receive(), "a frame to come back through net_vhost")
     _, complaint = run_probe(probe, "query", back_end_path, status=3)
     check("another front-end is connected" in complaint, complaint)
     check_equal(len(guest.stop()), 2, "rings that were stopped")
