@@ -58,6 +58,7 @@ class Life {
     return poke(offset, descriptor).poke(static_cast<std::uint16_t>(offset + 1024), avail);
   }
   Life& negotiate(ProtocolFeatureSet protocol) {
+    if (protocol.has(ProtocolFeature::gpa_addresses)) user_base_ = 0;
     const FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
                               VirtioFeature::vhost_user_protocol_features};
     return send(Request::get_features)
@@ -69,16 +70,18 @@ class Life {
   Life& memory_table() {
     struct {
       MemoryTableHeader header{1, 0};
-      MemoryRegion region{guest_base, memory_bytes, front_end_base, 0};
+      MemoryRegion region;
     } table;
+    table.region = {guest_base, memory_bytes, user_base_, 0};
     return send(Request::set_mem_table, table, how(true, FdKind::memory, 1));
   }
   Life& slot(std::uint64_t offset, std::uint64_t size, Request request = Request::add_mem_reg) {
-    return send(request, SingleMemoryRegion{0, {guest_base + offset, size, front_end_base + offset, offset}},
+    return send(request,
+                SingleMemoryRegion{0, {guest_base + offset, size, user_base_ == 0 ? 0 : user_base_ + offset, offset}},
                 how(true, FdKind::memory, 1));
   }
   Life& ring(std::uint32_t index, std::uint64_t offset) {
-    const std::uint64_t at = front_end_base + offset;
+    const std::uint64_t at = (user_base_ == 0 ? guest_base : user_base_) + offset;
     return send(Request::set_vring_num, VringState{index, 64})
         .send(Request::set_vring_base, VringState{index, 0})
         .send(Request::set_vring_addr, VringAddress{index, 0, at, at + 2048, at + 1024, 0});
@@ -98,6 +101,7 @@ class Life {
 
  private:
   std::vector<std::byte> input_;
+  std::uint64_t user_base_ = front_end_base;  // 0: with GPA_ADDRESSES
 };
 
 constexpr ProtocolFeatureSet all{ProtocolFeature::mq,
@@ -173,6 +177,23 @@ int main(int argc, char** argv) {
       .stop(1)
       .stop(0)
       .write(folder, "packets");
+  Life()
+      .negotiate(all | ProtocolFeatureSet{ProtocolFeature::gpa_addresses})
+      .slot(0, 32768)
+      .slot(32768, 32768)
+      .buffer(0, 0x8000, true)
+      .buffer(4096, 0x9000, false)
+      .ring(0, 0)
+      .fds(0)
+      .ring(1, 4096)
+      .fds(1)
+      .act(record_kick)
+      .act(record_data)
+      .slot(32768, 32768, Request::rem_mem_reg)
+      .act(record_data)
+      .stop(1)
+      .stop(0)
+      .write(folder, "guest_addresses");
   Life()
       .send(Request::set_features, U64{0})
       .memory_table()
