@@ -92,6 +92,16 @@ class Life {
         .send(Request::set_vring_err, U64{index}, how(false, FdKind::event_fd, 1))
         .send(Request::set_vring_enable, VringState{static_cast<std::uint32_t>(index), 1}, how(true));
   }
+  Life& packet_each_way() {
+    return buffer(0, 0x8000, true)
+        .buffer(4096, 0x9000, false)
+        .ring(0, 0)
+        .fds(0)
+        .ring(1, 4096)
+        .fds(1)
+        .act(record_kick)
+        .act(record_data);
+  }
   Life& stop(std::uint32_t index) { return send(Request::get_vring_base, VringState{index, 0}); }
 
   void write(const std::filesystem::path& folder, const std::string& name) const {
@@ -162,33 +172,12 @@ int main(int argc, char** argv) {
       .send(Request::vring_kick, VringState{1, 0}, how(true))
       .send(Request::reset_device, how(true))
       .write(folder, "in_band");
-  Life()
-      .negotiate(all)
-      .memory_table()
-      .buffer(0, 0x8000, true)
-      .buffer(4096, 0x9000, false)
-      .ring(0, 0)
-      .fds(0)
-      .ring(1, 4096)
-      .fds(1)
-      .act(record_kick)
-      .act(record_data)
-      .act(record_data)
-      .stop(1)
-      .stop(0)
-      .write(folder, "packets");
+  Life().negotiate(all).memory_table().packet_each_way().act(record_data).stop(1).stop(0).write(folder, "packets");
   Life()
       .negotiate(all | ProtocolFeatureSet{ProtocolFeature::gpa_addresses})
       .slot(0, 32768)
       .slot(32768, 32768)
-      .buffer(0, 0x8000, true)
-      .buffer(4096, 0x9000, false)
-      .ring(0, 0)
-      .fds(0)
-      .ring(1, 4096)
-      .fds(1)
-      .act(record_kick)
-      .act(record_data)
+      .packet_each_way()
       .slot(32768, 32768, Request::rem_mem_reg)
       .act(record_data)
       .stop(1)
