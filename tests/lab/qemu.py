@@ -65,11 +65,15 @@ def ring_size(program):
     return 1024 if qemu_version(program)[0] == 10 else 256
 
 
+def has_dynamic_memslots(program):
+    """Whether virtio-mem devices can have several memory slots, which come and go."""
+    return qemu_version(program) >= (8, 2)
+
+
 def need_dynamic_memslots():
-    """For virtio-mem devices of several memory slots, which come and go."""
-    version = qemu_version(qemu_program())
-    if version < (8, 2):
-        raise Skip("a virtio-mem device of QEMU %d.%d has one memory slot; those of 8.2 and later have several" % version)
+    program = qemu_program()
+    if not has_dynamic_memslots(program):
+        raise Skip("a virtio-mem device of QEMU %d.%d has one memory slot; those of 8.2 and later have several" % qemu_version(program))
 
 
 def smp(cpus):

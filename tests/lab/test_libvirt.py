@@ -3,7 +3,8 @@
 """libvirt starts a domain on vhostx-switch, with the XML of docs/virtual-machines.md.
 
 The domain has an interface in either mode (QEMU connects; QEMU listens), and exchanges checked files with a plain guest by way of
-both. Then the switch is killed and started again; links are taken down and up; interfaces are detached and attached.
+both. Then the switch is killed and started again; links are taken down and up; interfaces are detached and attached; the domain's
+memory grows.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import interop_path  # noqa: F401
 from guest import Machine, Talker, boot_files, drive_arguments, kernel_command_line, vhost_user_arguments
 from libvirt import Libvirt
 from processes import check, check_equal, run_test, wait_until
-from qemu import qemu_program, without_kvm
+from qemu import has_dynamic_memslots, qemu_program, without_kvm
 from traffic import MIB, fetch, make_payload, ping, serve_drive
 from vhostx_switch import VhostSwitch, describe
 
@@ -25,6 +26,7 @@ QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 FILE_MIB = 4
 PEER = 2  # the plain guest's number
 PINGS = 3
+MORE_MIB = 64
 
 
 def xml_of_page(name):
@@ -69,9 +71,11 @@ class Domain(Talker):
             Interface(element, number, libvirt) for number, element in enumerate(self.xml.findall("devices/interface"))
         ]
         self.hot_plugs = not without_kvm(qemu_program())
+        self.has_slots = has_dynamic_memslots(qemu_program())
 
     def start(self, bench, payload):
         self._adapt(*boot_files(bench), payload)
+        self._add_memory()
         self.libvirt.run(f"create {self.libvirt.write('domain.xml', ElementTree.tostring(self.xml, 'unicode'))}")
         self.connect(bench)
 
@@ -95,6 +99,16 @@ class Domain(Talker):
                 device.set("alias", f"net{number}")
                 override.append(device)
             self.xml.append(override)
+
+    def _add_memory(self):
+        more = xml_of_page("more memory")
+        if not self.has_slots:
+            del more.find("devices/memory/target").attrib["dynamicMemslots"]
+        self.xml.find("devices").extend(more.find("devices"))
+        self.xml.extend([more.find("maxMemory"), more.find("cpu")])
+
+    def memory_mib(self):
+        return int(self.run("awk '/^MemTotal/ { print $2 }' /proc/meminfo")) // 1024
 
     def link_of(self, interface):
         """Its name in the guest, or None."""
@@ -122,6 +136,7 @@ class Lab:
         self.interfaces = self.domain.interfaces
         check_equal([interface.mode for interface in self.interfaces], ["client", "server"], "modes of the page's interfaces")
         self.peer_socket = bench.path("peer")
+        boot_files(bench, ["virtio_mem"])
         self.start_switch()
         arguments = [*vhost_user_arguments(self.peer_socket, "52:54:00:00:02:01"), *drive_arguments(self.payload)]
         self.peer = Machine(bench, "peer", arguments)
@@ -180,6 +195,18 @@ def detach_and_attach(lab):
     lab.ping_all()
 
 
+def grow(lab):
+    domain = lab.domain
+    domain.run("echo online_kernel >/sys/devices/system/memory/auto_online_blocks")
+    before, mark = domain.memory_mib(), lab.switch.mark()
+    domain.libvirt.run(f"update-memory-device {domain.domain} --requested-size {MORE_MIB}MiB")
+    wait_until(lambda: domain.memory_mib() == before + MORE_MIB, f"the domain to have {MORE_MIB} MiB more")
+    if domain.has_slots:
+        for interface in lab.interfaces:
+            lab.switch.wait_event("memory_changed", mark, interface.socket)
+    lab.exchange()
+
+
 def domain_on_the_switch(bench, binary):
     libvirt = Libvirt(bench)
     print(libvirt.version, flush=True)
@@ -195,6 +222,8 @@ def domain_on_the_switch(bench, binary):
         print("detached and attached: both interfaces work", flush=True)
     else:
         print("not detached and attached: this QEMU crashes when a vhost-user-net device uses MSI-X without KVM", flush=True)
+    grow(lab)
+    print(f"{MORE_MIB} MiB more, in {'a slot of their own' if lab.domain.has_slots else 'the one slot'}: both work", flush=True)
     for guest in (lab.domain, lab.peer):
         guest.power_off()
     print(describe(lab.switch.finish()))
