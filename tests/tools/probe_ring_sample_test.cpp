@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is read of rings: every field, both layouts, and memory that lies or goes away.
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <limits>
@@ -179,7 +180,7 @@ TEST(HostileRing, IsReadForAsLongAsItHasMemory) {
   EXPECT_FALSE(split_of(sample).avail_event);
 }
 
-TEST(RegionMemory, RefusesWhatIsNotInOneRegion) {
+TEST(RegionMemory, RefusesWhatIsInNoRegion) {
   RingFile file;
   const RegionMemory memory({{0x1000, 0x1000, 0, file.fd()},
                              {0x2000, 0x1000, 0, file.fd()},
@@ -188,13 +189,26 @@ TEST(RegionMemory, RefusesWhatIsNotInOneRegion) {
                              {0x5000, 0x1000, 0, -1},
                              {~std::uint64_t{0} - 7, 8, 0, file.fd()}});
   EXPECT_TRUE(memory.load<std::uint32_t>(0x1ffc));
-  EXPECT_FALSE(memory.load<std::uint32_t>(0x1ffe)) << "over the border of two regions";
+  EXPECT_FALSE(memory.load<std::uint32_t>(0xffe)) << "begins before the first one";
+  EXPECT_FALSE(memory.load<std::uint32_t>(0x2ffe)) << "the second of two has a bad offset";
   EXPECT_FALSE(memory.load<std::uint32_t>(0x3000));
   EXPECT_FALSE(memory.load<std::uint32_t>(0x3004)) << "the offset goes round";
   EXPECT_FALSE(memory.load<std::uint32_t>(0x4000));
   EXPECT_FALSE(memory.load<std::uint32_t>(0x5000));
   EXPECT_TRUE(memory.load<std::uint64_t>(~std::uint64_t{0} - 7));
   EXPECT_FALSE(memory.load<std::uint64_t>(~std::uint64_t{0} - 6));
+}
+
+TEST(RegionMemory, ReadsOverTheBorderOfNeighbours) {
+  RingFile file;
+  const std::array<std::uint32_t, 2> words{0x1122'3344, 0x5566'7788};
+  ASSERT_EQ(::pwrite(file.fd(), words.data(), 4, 0x2ffc), 4);
+  ASSERT_EQ(::pwrite(file.fd(), &words[1], 4, 0x1000), 4);
+  // The first one's last bytes are the file's at 0x2ffc; a shorter one lies within it.
+  const RegionMemory memory(
+      {{0x8ff8, 4, 0, file.fd()}, {0x8000, 0x1000, 0x2000, file.fd()}, {0x9000, 0x1000, 0x1000, file.fd()}});
+  EXPECT_EQ(memory.load<std::uint64_t>(0x8ffc), 0x5566'7788'1122'3344);
+  EXPECT_FALSE(memory.load<std::uint64_t>(0x9ffc)) << "there is no third one";
 }
 
 TEST(RegionMemory, OutlivesATruncatedFile) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/rings/guest_memory.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <limits>
@@ -26,15 +27,30 @@ bool read_file(int fd, std::uint64_t offset, std::span<std::byte> into) {
 
 }  // namespace
 
-bool RegionMemory::read(std::uint64_t address, std::span<std::byte> into) const {
+// Regions of a peer that lies may overlap: of those that have the address, the one that reaches the furthest.
+const RegionMemory::Part* RegionMemory::part_at(std::uint64_t address) const {
+  const Part* found = nullptr;
   for (const Part& part : parts_) {
     if (address < part.address || address - part.address >= part.bytes) continue;
-    const std::uint64_t inside = address - part.address;
-    if (into.size() > part.bytes - inside) continue;  // regions of a peer that lies may overlap
-    if (part.fd < 0 || part.offset + inside < inside) return false;
-    return read_file(part.fd, part.offset + inside, into);
+    if (found == nullptr || part.bytes - (address - part.address) > found->bytes - (address - found->address))
+      found = &part;
   }
-  return false;
+  return found;
+}
+
+bool RegionMemory::read(std::uint64_t address, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const Part* const part = part_at(address);
+    if (part == nullptr) return false;
+    const std::uint64_t inside = address - part->address;
+    const std::uint64_t here = std::min<std::uint64_t>(into.size(), part->bytes - inside);
+    if (part->fd < 0 || part->offset + inside < inside) return false;
+    if (!read_file(part->fd, part->offset + inside, into.first(here))) return false;
+    into = into.subspan(here);
+    if (address + here < address && !into.empty()) return false;  // nothing lies behind the last address
+    address += here;
+  }
+  return true;
 }
 
 Result<ProcessMemory> ProcessMemory::open(int pid) {

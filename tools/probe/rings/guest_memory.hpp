@@ -48,10 +48,11 @@ class RegionMemory final : public GuestMemory {
   };
 
   explicit RegionMemory(std::vector<Part> parts) : parts_(std::move(parts)) {}
-  /// What lies in one part; no read goes from one to the next.
+  /// What lies in one part, or in several that are neighbours: a ring may lie over the border of two memory slots.
   bool read(std::uint64_t address, std::span<std::byte> into) const override;
 
  private:
+  const Part* part_at(std::uint64_t address) const;
   std::vector<Part> parts_;
 };
 
