@@ -2,6 +2,7 @@
 """A machine that has the host's root file system, read-only, at /mnt: what is installed and built on the host runs in it.
 
 QEMU serves the root by 9p from a bind mount in a mount namespace of its own: without the host's /proc and /dev, and gone with QEMU.
+This checkout is there in any case, also where it or its build folder is a mount, as in tests/platforms/run.
 A second share is a folder for what the machine has to say: an emulated serial line carries a few kilobytes a second.
 """
 
@@ -18,7 +19,8 @@ SHARE = "/srv/host"
 MOUNT_OPTIONS = "trans=virtio,version=9p2000.L,msize=1048576"
 PAUSE_S = 0.2  # each look of the machine is three processes of an emulated CPU
 GONE, LATE = 1, 2  # exit codes
-BIND = 'mount --bind / "$0" && exec "$@"'
+BIND = 'mount --bind / "$0" && mount --rbind "$1" "$0$1" && shift && exec "$@"'
+CHECKOUT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 
 
 class HostRootMachine(Machine):
@@ -37,7 +39,7 @@ class HostRootMachine(Machine):
         shares = ["-virtfs", f"local,path={root},mount_tag=host,security_model=none,readonly=on,multidevs=remap"]
         shares += ["-virtfs", f"local,path={self.share},mount_tag=share,security_model=none"]
         super().__init__(bench, name, [*shares, *arguments], cpus=cpus, memory_mib=memory_mib,
-                         modules=[*MODULES, *modules], prefix=[*unshare, "sh", "-c", BIND, root])  # fmt: skip
+                         modules=[*MODULES, *modules], prefix=[*unshare, "sh", "-c", BIND, root, CHECKOUT])  # fmt: skip
         self.huge_pages = huge_pages
 
     def booted(self, timeout_s=120.0):
