@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Session: one connection. Takes messages from the channel, asks the row whether each may come, has its handler make
-// the change, answers, and only then takes the next one (design, section 4).
+// the change, answers, and only then takes the next one.
 #pragma once
 
 #include <chrono>

@@ -66,7 +66,7 @@ struct LoanLimits {
   std::uint32_t entries_max = 0;  ///< Descriptors of one ring that may be out; 0: half of its size.
 };
 
-/// Lies in pages of its own, as all that a data thread writes does (design, promise 20).
+/// In pages of its own, so that NUMA placement can move it: a data thread writes it each burst.
 ///
 /// Threads: the owner is the ring's data thread, and the control thread while the ring's gate is shut. give_back(),
 /// outstanding() and oldest() are for any thread.
