@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reads every #include against the table of layers (ARCHITECTURE.md). A violation is told with file and line."""
+"""Reads every #include against the table of layers (ARCHITECTURE.md). A violation is reported with file and line."""
 import re
 import sys
 from pathlib import Path
