@@ -60,9 +60,9 @@ struct AvailWatch {
 /// ring is drained in one call. Add to that the copying of `count` packets of at most 65597 bytes. What a call did not
 /// reach stays in the ring: it may return 0 before the ring is empty, and set_notifications(true) and pending() say so.
 /// A packet for the guest that a whole budget is too small for is dropped (drop_too_large). A ring whose calls walk
-/// 32768 descriptors without a packet 16 times in a row, over 256 a chain, is broken (VringFaultCause::fruitless). On
-/// the machine of docs/figures.md: 0.4 ms for empty descriptors, 2 ms for a ring of runts; 1 ms for 4096 pages of 4 KiB, 25
-/// ms when nobody has touched them.
+/// 32768 descriptors without a packet 16 times in a row, 256 or more a chain, is broken (VringFaultCause::fruitless).
+/// On the machine of docs/figures.md: 0.4 ms for empty descriptors, 2 ms for a ring of runts; 1 ms for 4096 pages of 4
+/// KiB, 25 ms when nobody has touched them.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;
