@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The README's program in C against testpmd's virtio-user: what one guest sends comes back to it, on two queue pairs, each
+"""The C program of docs/getting-started.md against testpmd's virtio-user: what one guest sends comes back to it, on two queue pairs, each
 served by an lcore of its own; no packet may be lost.
 
 testpmd sends one burst a queue and from then on forwards what it receives (mode io): never more is under way than the rings

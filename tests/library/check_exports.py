@@ -3,7 +3,7 @@
 """What libvhostx.so exports is what exported-symbols.txt lists: the public interface, and nothing else.
 
 Each function that a header for C declares is among it, and no other vhostx_ name. The soname is the one that
-the build asks for. --update writes the list anew: what goes from it, or changes, breaks programs that use it (README, "Versions").
+the build asks for. --update writes the list anew: what goes from it, or changes, breaks programs that use it (docs/packages-and-versions.md).
 """
 import argparse
 import difflib
