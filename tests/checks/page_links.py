@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every relative link of a page leads to a file that is there, and its #anchor to a heading of that file."""
+import re
+from pathlib import Path
+
+from page import Page
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def links_of(page: Page) -> list[tuple[int, str]]:
+    """(line, target). What stands in backquotes is code, unless it is the text of a link."""
+    return [
+        (number, target)
+        for number, line in enumerate(page.prose, 1)
+        for target in LINK.findall(re.sub(r"`[^`]*`(?!\])", "", line))
+        if "://" not in target and not target.startswith("mailto:")
+    ]
+
+
+def check_links(page: Page, pages: dict[Path, Page]) -> list[str]:
+    faults = []
+    for number, target in links_of(page):
+        name, _, anchor = target.partition("#")
+        path = (page.path.parent / name).resolve() if name else page.path
+        if not path.exists():
+            faults.append(f"{page.name}:{number}: {target}: there is no such file")
+        elif anchor and (path not in pages or anchor not in pages[path].anchors):
+            faults.append(f"{page.name}:{number}: {target}: there is no such heading")
+    return faults
