@@ -2,6 +2,7 @@
 """A Markdown page as the checks of test_readme see it: its prose, its headings, its blocks of code, its tables."""
 import re
 import subprocess
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -70,16 +71,16 @@ class Page:
         last.lines.append(line[4:])
 
     @cached_property
-    def anchors(self) -> set[str]:
-        """As GitHub makes them: lower case, no punctuation, hyphens for spaces; a second one alike ends with -1."""
-        seen: dict[str, int] = {}
-        for line in self.prose:
+    def headings(self) -> dict[int, str]:
+        """Line: anchor, as GitHub makes it: lower case, no punctuation, hyphens for spaces; the second one alike ends with -1."""
+        anchors: dict[int, str] = {}
+        seen: Counter[str] = Counter()
+        for number, line in enumerate(self.prose, 1):
             if heading := re.match(r"^#{1,6} +(.*?) *#*$", line):
                 slug = slug_of(heading[1])
-                seen[slug] = seen.get(slug, -1) + 1
-                if seen[slug]:
-                    seen[f"{slug}-{seen[slug]}"] = 0
-        return set(seen)
+                anchors[number] = f"{slug}-{seen[slug]}" if seen[slug] else slug
+                seen[slug] += 1
+        return anchors
 
     def tables(self) -> list[list[list[str]]]:
         """Each a list of rows, the heading first, each a list of cells."""

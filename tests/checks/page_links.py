@@ -25,6 +25,6 @@ def check_links(page: Page, pages: dict[Path, Page]) -> list[str]:
         path = (page.path.parent / name).resolve() if name else page.path
         if not path.exists():
             faults.append(f"{page.name}:{number}: {target}: there is no such file")
-        elif anchor and (path not in pages or anchor not in pages[path].anchors):
+        elif anchor and (path not in pages or anchor not in pages[path].headings.values()):
             faults.append(f"{page.name}:{number}: {target}: there is no such heading")
     return faults
