@@ -25,6 +25,7 @@ def link(page: Page, text: str, target: str) -> str:
         return f"[{text}]({target})"
     if path.suffix != ".md" or not path.is_file():
         return text
+    text = text.replace("`", "")  # Doxygen shows them there
     return f"[{text}](@ref {label(path, anchor)})" if anchor else f"[{text}]({path})"
 
 
