@@ -19,55 +19,61 @@ namespace backend {
 class ControlLoop;
 }
 
-/// Who runs the control side: messages, timers, events.
+/// Which thread runs the control side: messages, timers, events.
 enum class ControlThread {
-  own,          ///< The library starts one thread for it.
-  application,  ///< The application calls Backend::run_control() again and again, from one thread.
+  own,          ///< The library starts a thread, named vhostx-control. It blocks signals other than faults and inherits
+                ///< the CPU affinity of the thread that calls Backend::create().
+  application,  ///< The application calls Backend::run_control() repeatedly, always from the same thread.
 };
 
-/// Who handles SIGBUS, which an access to guest memory raises once its owner has taken it away.
+/// Which code handles SIGBUS. The kernel raises it on an access to guest memory that its owner has taken away.
 enum class BusErrors {
-  handle,  ///< The library, from the first Backend to the end of the process. What is not about guest memory goes to
-           ///< the action that was in force before. An application's own handler must be installed earlier.
-  application,  ///< The application has a handler, and calls recover_from_bus_error() in it.
+  handle,       ///< The library, from the first Backend to the end of the process. It passes signals that are not about
+                ///< guest memory to the previous action. If the application has a handler, install it before.
+  application,  ///< The application, whose handler calls recover_from_bus_error().
 };
 
-/// For an application's own handler of SIGBUS (SA_SIGINFO). True: the fault was about guest memory, and the handler
-/// should return; the connection that it belongs to is ended by the control thread. May be called in a signal handler.
+/// For an application's own SIGBUS handler (SA_SIGINFO). Returns true if the fault was about guest memory: then return
+/// from the handler; the control thread ends the connection that the memory belongs to. Async-signal-safe. Any thread.
 VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
 
-/// How a Backend shall be.
+/// Options for a backend.
 struct BackendOptions {
-  ControlThread control_thread = ControlThread::own;  ///< Who runs the control side.
-  LogSink log;                                        ///< Empty: silence.
-  LogLevel log_level = LogLevel::info;                ///< Lines below this level are not made.
-  BusErrors bus_errors = BusErrors::handle;           ///< Who handles SIGBUS.
+  ControlThread control_thread = ControlThread::own;  ///< Which thread runs the control side.
+  LogSink log;                                        ///< Receives log lines. Empty: no log.
+  LogLevel log_level = LogLevel::info;                ///< Lines below this level are not produced.
+  BusErrors bus_errors = BusErrors::handle;           ///< Which code handles SIGBUS.
 };
 
-/// Any number of Backends may live in one process. They share no state but what is the process's: the handler of
-/// SIGBUS, and up to 16 contexts for asynchronous I/O, by which eventfds are signalled.
+/// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
+/// SIGBUS handler and up to 16 contexts for asynchronous I/O, which signal eventfds.
 class VHOSTX_EXPORT Backend {
  public:
-  /// Errors: system (no thread, no fds), out_of_memory. Where the process may have no asynchronous I/O, a warning says
-  /// what a front-end can do then: see SECURITY.md.
+  /// Creates a Backend. Errors: system (no thread, no descriptors, no SIGBUS handler), out_of_memory. If the process
+  /// cannot have asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
-  /// The library's: create() makes a Backend.
+  /// Internal. create() creates a Backend.
   VHOSTX_HIDDEN explicit Backend(std::shared_ptr<backend::ControlLoop> loop) noexcept;
-  /// Ports that still exist are closed; destroying them afterwards is allowed. Not from an event handler (asserted).
+  /// Closes the ports that still exist, with their events. Destroy those Port objects afterwards, or before. Must not
+  /// be called from an event handler (asserted). Threads: any other, but with ControlThread::application only the
+  /// thread that runs the control side.
   ~Backend();
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  /// Opens a socket and serves it at once. `on_event` may be empty.
-  /// Errors: invalid_argument (an option out of range: which, its value, its range), busy (somebody listens on that
-  /// path, or it is no socket), system (errno of socket, bind or listen, with the path), out_of_memory. In the client
-  /// role the absence of a listener is no error: it is tried again.
+  /// Opens a port and serves it at once. `on_event` may be empty. Events may be delivered before the call has returned.
+  ///
+  /// Errors: invalid_argument (an option out of range: the message has its name, value and range), busy (a process
+  /// listens on that path, or the file is not a socket), system (the call that failed, with its errno and, for the
+  /// socket file, the path), out_of_memory. In the client role a missing listener is not an error: the port tries
+  /// again.
+  ///
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;
 
-  /// With ControlThread::application: does what is due and waits up to `wait` for something to become due. Returns
-  /// how many handlers ran. With ControlThread::own it does nothing and returns 0.
+  /// With ControlThread::application: runs the handlers that are due, at most 256; if none is, waits up to `wait` for
+  /// one. Returns how many ran. With ControlThread::own, or in an event handler, it does nothing and returns 0.
   std::size_t run_control(std::chrono::milliseconds wait) noexcept;
 
  private:

@@ -19,100 +19,101 @@ class Port;
 
 /// A front-end is connected; nothing is negotiated yet.
 struct FrontEndConnected {};
-/// The connection is over; every vring was stopped before. Not delivered for a Port that is being destroyed.
-/// `reason.code` is `closed` when the front-end simply left.
+/// The connection ended; every vring was stopped before. Not delivered when the Port is destroyed. `reason.code` is
+/// `closed` when the front-end closed the connection.
 struct FrontEndDisconnected {
-  Error reason;  ///< Why.
+  Error reason;  ///< Why it ended.
 };
-/// SET_FEATURES: the virtio feature bits in force from now on.
+/// SET_FEATURES: the virtio feature bits that are in force from now on.
 struct FeaturesNegotiated {
-  std::uint64_t features = 0;  ///< Virtio feature bits.
+  std::uint64_t features = 0;  ///< Negotiated virtio feature bits.
 };
-/// The guest memory changed as a whole.
+/// The table of guest memory was replaced, or a region was added or removed.
 struct MemoryChanged {
-  std::uint32_t regions = 0;  ///< How many there are now.
-  std::uint64_t bytes = 0;    ///< Of all regions together.
+  std::uint32_t regions = 0;  ///< Regions of guest memory now.
+  std::uint64_t bytes = 0;    ///< Bytes of all regions together.
 };
-/// Whether the front-end has given all that the ring needs: size, addresses, memory, features, and its kick descriptor.
-/// Ready, the ring starts with the first kick, which may be long in coming: a guest that only listens never kicks the
-/// ring that it would transmit on. Not ready any more: the ring was stopped, or its connection ended, whether it had
-/// started or not.
+/// The ring has become ready, or is not ready any more. It is ready once everything needed to start is present: size,
+/// addresses, memory, features and the kick descriptor. It then starts with the first kick. That kick may come late or
+/// never: a guest that only listens does not kick its transmit ring. It is not ready any more when it was stopped or
+/// the connection ended, whether it had started or not.
 struct VringReady {
-  std::uint16_t index = 0;  ///< Of the vring.
-  bool ready = false;       ///< Whether it is now.
+  std::uint16_t index = 0;  ///< Index of the vring.
+  bool ready = false;       ///< Whether it is ready now.
 };
-/// The ring started: its first kick came, or it does not need one (its driver polls; it was in use before, or buffers
+/// The ring started: its first kick came, or it needs none (its driver polls, the ring was in use before, or buffers
 /// wait in it).
 struct VringStarted {
-  std::uint16_t index = 0;  ///< Of the vring.
+  std::uint16_t index = 0;  ///< Index of the vring.
 };
-/// The ring stopped: no burst is running on it, and its kick fd is about to be closed. Also when a ring that goes on
-/// running has another kick fd: then VringStarted follows at once.
+/// The ring stopped: no burst is running on it, and its kick descriptor is closed after this event. Also delivered when
+/// a running ring gets another kick descriptor: then VringStarted follows at once.
 struct VringStopped {
-  std::uint16_t index = 0;  ///< Of the vring.
+  std::uint16_t index = 0;  ///< Index of the vring.
 };
-/// The ring was enabled or disabled while the connection lives.
+/// The front-end enabled or disabled the ring. The end of a connection disables all rings without this event.
 struct VringEnabled {
-  std::uint16_t index = 0;  ///< Of the vring.
-  bool enabled = false;     ///< Whether it is now.
+  std::uint16_t index = 0;  ///< Index of the vring.
+  bool enabled = false;     ///< Whether it is enabled now.
 };
-/// The driver lied: the ring does nothing more until it is stopped and started again. Or the ring itself does not lie
-/// in guest memory, or no longer: then the fault is outside_memory with the front-end's address of the descriptor
-/// table, and VringStopped follows at once if the ring had started.
+/// The driver broke the specification: the ring does nothing more until it is stopped and started again. Or the ring
+/// itself is not, or no longer, in guest memory: then the fault is outside_memory with the front-end's address of the
+/// descriptor table, and VringStopped follows if the ring had started.
 struct VringBroken {
-  std::uint16_t index = 0;  ///< Of the vring.
+  std::uint16_t index = 0;  ///< Index of the vring.
   VringFault fault;         ///< What the driver did.
 };
 /// NET_SET_MTU: the guest's MTU, 68 to 65535 bytes.
 struct MtuSet {
   std::uint16_t mtu = 0;  ///< In bytes.
 };
-/// SEND_RARP: the guest moved here. The library answers by itself with a RARP frame in the next dequeue burst of
-/// vring 1.
+/// SEND_RARP: the guest moved to this host. The library itself delivers a RARP frame, in the next dequeue burst or
+/// Transfer of vring 1 while that is enabled.
 struct RarpRequested {
-  std::array<std::uint8_t, 6> mac{};  ///< The guest's address.
+  std::array<std::uint8_t, 6> mac{};  ///< The guest's MAC address.
 };
-/// SET_STATUS: the VIRTIO device status field (VIRTIO 1.2, 2.1), as GET_STATUS answers it from now on. 0: a reset.
+/// SET_STATUS: the VIRTIO device status field (VIRTIO 1.2, 2.1), as GET_STATUS returns it from now on. 0: a reset.
 struct StatusSet {
-  std::uint8_t status = 0;  ///< The field's bits.
+  std::uint8_t status = 0;  ///< Bits of the field.
 };
 
-/// The library wants lent buffers of this vring back: free their mbufs, or commit what was borrowed. The ring is about
-/// to stop, which waits for that, PortOptions::loan_timeout at most; or the memory table that they belong
-/// to was replaced, which waits for nothing: the pages are held for them, and while several old tables are held,
-/// packets are copied.
+/// The library needs lent buffers of this vring back: free their mbufs. There are two causes:
+///   * The ring is stopping. The stop waits for the loans, PortOptions::loan_timeout at most. Borrowed buffers can no
+///     longer be committed.
+///   * The memory table of the loans was replaced. Nothing waits: the library keeps the old pages for the loans, and
+///     borrowed buffers can still be committed. While several old tables are kept, packets are copied.
 struct LoansRecalled {
-  std::uint16_t index = 0;        ///< Of the vring.
-  std::uint32_t outstanding = 0;  ///< Packets, or borrowed buffers.
+  std::uint16_t index = 0;        ///< Index of the vring.
+  std::uint32_t outstanding = 0;  ///< Lent packets or borrowed buffers that are out.
 };
-/// The time is over, and the ring stops. Its driver has these buffers back and may write into them, while the mbufs
-/// still show them; the pages stay mapped until the last of those mbufs is freed.
+/// PortOptions::loan_timeout has passed, and the ring stops. Its driver has these buffers back and may write into them
+/// while mbufs still refer to them. The pages stay mapped until the last of those mbufs is freed.
 struct LoansOverdue {
-  std::uint16_t index = 0;        ///< Of the vring.
+  std::uint16_t index = 0;        ///< Index of the vring.
   std::uint32_t outstanding = 0;  ///< As LoansRecalled::outstanding.
 };
 
-/// The vring's memory or the library's state for it lies on other nodes than when it was last looked at: its mbufs and
-/// the lcore that serves it are best brought along (MempoolsByNode, lcores_on()).
+/// The vring's memory or the library's state for it is on other nodes than at the last look. Consider moving its
+/// mempool and the lcore that serves it too (MempoolsByNode, lcores_on()). Only on machines with several nodes.
 struct PlacementChanged {
-  std::uint16_t index = 0;   ///< Of the vring.
-  int node = no_node;        ///< Where the guest's memory is, `placement.wanted_node`.
-  VringPlacement placement;  ///< All that is known.
+  std::uint16_t index = 0;   ///< Index of the vring.
+  int node = no_node;        ///< Node of the guest's memory: `placement.wanted_node`.
+  VringPlacement placement;  ///< All that is known of the placement.
 };
 
-/// Any of them.
+/// Any event of a port.
 using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
                                VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled,
                                LoansOverdue, PlacementChanged, VringReady>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
-/// library lock held. It may call anything of the public interface, and may destroy the Port. While it runs, no
-/// other port's messages are served: keep it short. Exceptions that leave it are swallowed and logged.
+/// library lock held. It may call any public function, and may destroy the Port; it must not destroy the Backend. Keep
+/// it short: no port of the Backend is served while it runs. The library catches and logs exceptions that it throws.
 using EventHandler = std::function<void(Port&, const PortEvent&)>;
 
-/// The event's name as it stands in logs and JSON, e.g. "vring_started".
+/// Name of the event in logs and JSON, e.g. "vring_started". A static string. Any thread.
 VHOSTX_EXPORT const char* event_name(const PortEvent& event) noexcept;
-/// The event as one line for people, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 0x40)".
+/// Describes the event in one line, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 0x40)". Any thread.
 VHOSTX_EXPORT std::string describe(const PortEvent& event);
 
 }  // namespace vhostx

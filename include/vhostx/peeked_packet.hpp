@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PeekedPacket: what a Transfer knows of a packet that still lies in its sender's memory.
+// PeekedPacket: what a Transfer knows of a packet that is still in its sender's memory.
 #pragma once
 
 #include <vhostx/c/peeked_packet.h>
 
 namespace vhostx {
 
-/// A private copy of a packet's first bytes, and its length. The C interface has the same, so that nothing is
-/// converted.
+/// A private copy of a packet's first bytes, and the packet's length. The type is that of the C interface.
 using PeekedPacket = ::vhostx_peeked_packet;
 
 }  // namespace vhostx

@@ -21,126 +21,138 @@ namespace backend {
 class PortCore;
 }
 
-/// Who listens on the socket.
+/// Which side listens on the socket.
 enum class Role {
-  server,  ///< The library creates the socket; front-ends connect, one at a time. A stale file is replaced, a live one
-           ///< is not.
-  client,  ///< The front-end listens; the library connects, and again after each loss, with growing pauses.
+  server,  ///< The library creates the socket; front-ends connect, one at a time. The library replaces a stale socket
+           ///< file, but not one on which a process listens.
+  client,  ///< The front-end listens. The library connects, and reconnects after each loss, with growing pauses.
 };
 
-/// How a Port shall be.
+/// Options for a port.
 struct PortOptions {
-  std::string socket_path;            ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served:
-                                      ///< they have no mode). Required.
-  Role role = Role::server;           ///< Who listens.
+  std::string socket_path;            ///< Required. 1 to 107 bytes without a zero byte. The first is not '@': abstract
+                                      ///< sockets are not supported, because they have no mode.
+  Role role = Role::server;           ///< Which side listens.
   std::uint16_t queue_pairs_max = 1;  ///< 1 to 128.
-  std::uint64_t features_masked = 0;  ///< Virtio feature bits not to offer, though the library could.
+  std::uint64_t features_masked = 0;  ///< Virtio feature bits that the port does not offer. Features that depend on one
+                                      ///< of them (VIRTIO 1.2, 5.1.3.1) are not offered either; without
+                                      ///< VHOST_USER_F_PROTOCOL_FEATURES (30), no protocol features are.
 
-  /// Virtio feature bits to offer beside the default ones, because the application knows that its front-ends and guests
-  /// do their part; docs/features.md has them all. Possible are, with their numbers:
-  ///   * VIRTIO_F_RING_RESET (40): the front-end must tell of each reset of a queue, by GET_VRING_BASE, before
-  ///     the driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
-  ///     memory is damaged.
-  ///   * VIRTIO_F_IN_ORDER (35): the driver must be tried with it; DPDK's is. Not with zero_copy.
-  ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must know UDP segments.
-  /// Default bits are allowed and change nothing. What features_masked has too is not offered.
+  /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
+  /// docs/features.md lists all bits. Allowed, with their numbers:
+  ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
+  ///   driver
+  ///     may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's memory is
+  ///     damaged.
+  ///   * VIRTIO_F_IN_ORDER (35): test the driver with it first; DPDK's was. Not with zero_copy.
+  ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must handle UDP segments.
+  /// Default bits are allowed and change nothing. A bit that is also in features_masked is not offered.
   std::uint64_t features_extra = 0;
-  /// The same of the vhost-user protocol's feature bits. Possible are:
-  ///   * BACKEND_REQ (5): used by INBAND_NOTIFICATIONS alone.
-  ///   * RESET_DEVICE (13): after it the front-end must set up the rings anew.
-  ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and serve VRING_CALL and VRING_ERR wherever it
-  ///     passes no eventfd. QEMU takes the bit and does not. Needs BACKEND_REQ.
+  /// vhost-user protocol feature bits to offer in addition to the default ones. Allowed, with their numbers:
+  ///   * BACKEND_REQ (5): used only by INBAND_NOTIFICATIONS.
+  ///   * RESET_DEVICE (13): after it the front-end must set up the rings again.
+  ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and handle VRING_CALL and VRING_ERR wherever it
+  ///     passes no eventfd. QEMU accepts the bit and does not. Requires BACKEND_REQ.
   ///   * GPA_ADDRESSES (21): the front-end must give guest addresses for its rings. QEMU does since 11.1.
   std::uint64_t protocol_features_extra = 0;
-  std::uint16_t memory_slots_max = 512;  ///< 8 to 4096 regions of guest memory.
-  std::uint64_t memory_bytes_max = 0;    ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM
-                                         ///< and swap), at least 4 GiB, and where a control group limits the process's
-                                         ///< memory at most 32 times that limit: page tables for it cost 1/512 of it.
+  std::uint16_t memory_slots_max = 512;  ///< Regions of guest memory, 8 to 4096.
+  std::uint64_t memory_bytes_max = 0;    ///< Bytes of all regions together, up to 2^63. 0: twice the machine's memory
+                                         ///< (RAM and swap), but at most 32 times the memory limit of the process's
+                                         ///< control group, if it has one, and at least 4 GiB. Page tables for guest
+                                         ///< memory cost 1/512 of it.
   std::chrono::milliseconds message_timeout{
-      5000};  ///< 1 ms to 24 h. For a message that has begun to arrive, and for acknowledgements of the library's own
-              ///< requests; an idle peer has no limit.
+      5000};  ///< Time for the rest of a message that has started to arrive, and for acknowledgements of the library's
+              ///< own requests, 1 ms to 24 h. An idle peer has no time limit.
   std::chrono::milliseconds reconnect_delay_min{
-      100};  ///< Client role: the first pause, 1 ms to 24 h; doubled each time.
-  std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: the longest pause, up to 24 h.
+      100};  ///< Client role: the first pause, 1 ms to 24 h; it doubles after each failure.
+  std::chrono::milliseconds reconnect_delay_max{2000};  ///< Client role: longest pause, reconnect_delay_min to 24 h.
 
-  /// Lends the guest's buffers instead of copying: see Vring::dequeue_burst and Vring::borrow_burst. Buffers come back
-  /// in any order then, so that IN_ORDER cannot be asked for.
+  /// Lends the guest's buffers instead of copying: see Vring::dequeue_burst and Vring::borrow_burst. Buffers are then
+  /// returned in any order, so features_extra cannot have VIRTIO_F_IN_ORDER.
   bool zero_copy = false;
-  std::uint32_t copy_below = 1024;  ///< Packets of fewer bytes are copied all the same, 0 to 65536.
-  std::uint16_t loans_max = 0;      ///< Entries of one ring that are out at the same time, at most half of the ring, 0
-                                    ///< to 32768; then packets are copied. 0: half of the ring.
+  std::uint32_t copy_below = 1024;  ///< Zero copy: smaller packets, in bytes, are copied, 0 to 65536.
+  std::uint16_t loans_max = 0;      ///< Zero copy: ring entries that may be out at the same time, per ring, 0 to 32768
+                                    ///< and at most half of the ring; further packets are copied. 0: half of the ring.
+                                    ///< At most 4096 packets or buffers of a ring are out in any case.
   std::chrono::milliseconds loan_timeout{
-      100};  ///< How long a ring that stops waits for its loans, 0 to 60 s. See LoansRecalled.
+      100};  ///< Zero copy: how long a ring that stops waits for its loans, 0 to 60 s. See LoansRecalled.
 
-  NumaPolicy numa = NumaPolicy::follow;  ///< On a machine with one node there is nothing to follow, whatever this says.
+  NumaPolicy numa = NumaPolicy::follow;  ///< No effect on a machine with one node, where nothing is moved.
   std::chrono::milliseconds numa_interval{
-      500};  ///< Between two looks at where the memory of running vrings is, 10 ms to 24 h; 0: looked at only when a
-             ///< ring starts, when memory changes, and by Port::look_at_placement().
+      500};  ///< Interval at which the library looks where the memory of running vrings is, 10 ms to 24 h. 0: it looks
+             ///< only when a ring is ready or starts, when memory changes, and in Port::look_at_placement().
 
-  // Server role only. Set before anybody can connect.
-  std::optional<std::uint32_t> socket_mode;   ///< Permission bits of the socket file, 0 to 0777: who may write may
-                                              ///< connect. Not given: the umask's.
-  std::optional<std::uint32_t> socket_group;  ///< The file's group, by number: one that the process is in, or any with
-                                              ///< CAP_CHOWN. Not given: the kernel's choice.
+  // Server role only. Set before a front-end can connect.
+  std::optional<std::uint32_t> socket_mode;   ///< Permission bits of the socket file, 0 to 0777. A process needs write
+                                              ///< permission to connect. Not set: the umask decides.
+  std::optional<std::uint32_t> socket_group;  ///< Group of the socket file, by number: one that the process is in, or,
+                                              ///< with CAP_CHOWN, any. Not set: the kernel decides.
 };
 
-/// What the library knows of the front-end now.
+/// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
 struct PortInfo {
-  bool connected = false;                       ///< Whether there is one.
-  std::uint64_t features_offered = 0;           ///< Virtio feature bits.
-  std::uint64_t features = 0;                   ///< Negotiated; 0 before SET_FEATURES.
-  std::uint64_t protocol_features_offered = 0;  ///< vhost-user protocol feature bits.
-  std::uint64_t protocol_features = 0;          ///< Negotiated; 0 before SET_PROTOCOL_FEATURES.
-  std::uint32_t memory_regions = 0;             ///< Of guest memory.
-  std::uint64_t memory_bytes = 0;               ///< Of all regions together.
-  std::uint32_t memory_regions_for_dma = 0;     ///< Of those, how many a device can be pointed at: with zero copy only.
-  std::string dma_problem;                      ///< Why not all of them, of the first that cannot be; empty: all can.
-  std::uint16_t mtu = 0;                        ///< From NET_SET_MTU; 0: not set.
-  std::uint8_t status = 0;                      ///< From SET_STATUS.
-  std::uint16_t vrings_named = 0;               ///< The highest index of a vring that a message has named, plus 1.
-  std::uint64_t connections = 0;                ///< Front-ends served since the Port was opened.
-  std::uint32_t releases_pending = 0;           ///< Descriptors and mappings that front-ends left and whose close() or
-                                                ///< munmap() has not returned yet.
+  bool connected = false;                       ///< Whether a front-end is connected.
+  std::uint64_t features_offered = 0;           ///< Virtio feature bits that the port offers.
+  std::uint64_t features = 0;                   ///< Negotiated virtio feature bits; 0 before SET_FEATURES.
+  std::uint64_t protocol_features_offered = 0;  ///< vhost-user protocol feature bits that the port offers.
+  std::uint64_t protocol_features = 0;          ///< Negotiated protocol feature bits; 0 before SET_PROTOCOL_FEATURES.
+  std::uint32_t memory_regions = 0;             ///< Regions of guest memory.
+  std::uint64_t memory_bytes = 0;               ///< Bytes of all regions together.
+  std::uint32_t memory_regions_for_dma = 0;     ///< Zero copy: regions that devices can access; 0 without zero copy.
+  std::string dma_problem;             ///< Zero copy: why devices cannot access the first of the others; empty:
+                                       ///< they can access all.
+  std::uint16_t mtu = 0;               ///< From NET_SET_MTU, in bytes; 0: not set.
+  std::uint8_t status = 0;             ///< Device status (VIRTIO 1.2, 2.1), from SET_STATUS.
+  std::uint16_t vrings_named = 0;      ///< Highest vring index that a message of this connection named, plus 1.
+  std::uint64_t connections = 0;       ///< Connections since the Port was opened.
+  std::uint32_t releases_pending = 0;  ///< Descriptors and mappings of front-ends whose close() or munmap() has
+                                       ///< not returned yet.
 };
 
-/// Made by Backend::open_port. Destroying it ends the connection, stops its vrings, waits for bursts in progress and
-/// removes the socket file; the application must have stopped calling its vrings. A burst that does not end, by misuse,
-/// is waited for 5 s: then the log says which vring's it is, and the memory that it uses is kept. No event is delivered
-/// any more, also none of those that this causes. Allowed from its own event handler. Threads: as Backend::open_port.
+/// One vhost-user socket and the device behind it. Created by Backend::open_port(). The application owns it.
+///
+/// The destructor ends the connection, stops the vrings, waits for bursts in progress and removes the socket file. Stop
+/// calling the port's vrings first. If a burst does not end, by misuse, the destructor waits 5 s for it; then it logs
+/// which vring it is and keeps the memory that the burst uses. From then on no event is delivered, not even those that
+/// the destructor causes. An event handler may destroy its own port. Threads: as for Backend::open_port().
 class VHOSTX_EXPORT Port {
  public:
-  /// The library's: Backend::open_port() makes a Port.
+  /// Internal. Backend::open_port() creates a Port.
   VHOSTX_HIDDEN explicit Port(std::shared_ptr<backend::PortCore> core) noexcept;
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
 
-  /// The virtio feature bits that a port with these options offers: PortInfo::features_offered before there is a port.
-  /// Any thread.
+  /// The virtio feature bits that a port with these options would offer (PortInfo::features_offered). The options are
+  /// not checked. Any thread.
   static std::uint64_t offered_features(const PortOptions& options) noexcept;
 
-  /// As it was opened with; good for the Port's life. Any thread.
+  /// The options that the port was opened with. Valid for the Port's life. Any thread.
   const PortOptions& options() const noexcept;
-  /// PortOptions::socket_path.
+  /// PortOptions::socket_path. Valid for the Port's life. Any thread.
   const std::string& socket_path() const noexcept { return options().socket_path; }
 
-  /// 2 * queue_pairs_max of them exist from the start, whatever is negotiated.
+  /// Number of vrings, 2 * queue_pairs_max. All exist from the start, whatever is negotiated. Any thread.
   std::uint16_t vring_count() const noexcept;
-  /// `index` below vring_count() (asserted). The reference is good for the Port's life.
+  /// The vring with this index, which must be below vring_count() (asserted). Valid for the Port's life. Any thread.
   Vring& vring(std::uint16_t index) noexcept;
-  /// The vring that carries packets to the guest in queue pair `pair`.
+  /// The vring that carries packets to the guest in queue pair `pair`, which must be below queue_pairs_max. Any thread.
   Vring& to_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair)); }
-  /// The vring that carries packets from the guest in queue pair `pair`.
+  /// The vring that carries packets from the guest in queue pair `pair`, which must be below queue_pairs_max. Any
+  /// thread.
   Vring& from_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair + 1)); }
 
-  /// Any thread.
+  /// State of the port now. Takes a lock and may throw std::bad_alloc: not for the data path. Any thread.
   PortInfo info() const;
 
-  /// Looks now at where the memory of the running vrings is, and moves the state that lies elsewhere; what changed is
-  /// an event (PlacementChanged). Waits for the control thread; not for the data path. Any thread.
+  /// Looks now where the memory of the vrings is, and with NumaPolicy::follow moves the library's state there. The
+  /// event PlacementChanged reports changes. Does nothing with NumaPolicy::off. Waits for the control thread: not for
+  /// the data path. May throw std::bad_alloc. Threads: any, but with ControlThread::application only the thread that
+  /// runs the control side.
   void look_at_placement();
-  /// Where the guest's memory lies, region by region. Holds the regions mapped while it looks, and waits for
-  /// nobody. Any thread.
+  /// NUMA nodes of the guest's memory, region by region; empty without guest memory. Keeps the regions mapped while it
+  /// looks, and does not wait for the control thread. Asks the kernel about each region, and may throw std::bad_alloc:
+  /// not for the data path. Any thread.
   std::vector<RegionPlacement> memory_placement() const;
 
  private:

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Why a vring is broken: what the driver did, with the numbers it did it with.
+// Why a vring is broken: what the driver did, with the numbers that it used.
 #pragma once
 
 #include <cstdint>
 
 namespace vhostx {
 
-/// What a driver did; `a` and `b` are those of VringFault.
+/// What a driver did. `a` and `b` are the members of VringFault.
 enum class VringFaultCause : std::uint8_t {
-  none,                  ///< Nothing.
-  avail_index_jump,      ///< avail->idx ran ahead by more than the ring's size. a: avail->idx, b: next expected.
-  bad_head,              ///< Too many head indices outside the table. a: head, b: ring size.
-  bad_next,              ///< descriptor.next outside its table. a: next, b: table length.
-  chain_too_long,        ///< More descriptors than the ring's size, or a loop. a: descriptors walked, b: the bound.
-  bad_indirect,          ///< Indirect table: length 0 or no multiple of 16, nested, with NEXT. a: length, b: flags.
+  none,              ///< No fault.
+  avail_index_jump,  ///< avail->idx ran ahead by more than the ring's size. a: avail->idx, b: next expected.
+  bad_head,          ///< The eighth head index outside the descriptor table since the ring started. a: head, b: ring
+                     ///< size.
+  bad_next,          ///< descriptor.next outside its table. a: next, b: table length.
+  chain_too_long,    ///< More descriptors than the ring's size, or a loop. a: descriptors walked, b: the bound.
+  bad_indirect,      ///< Indirect table whose length is 0 or not a multiple of 16, nested, or with NEXT. a: length, b:
+                     ///< flags.
   indirect_unsupported,  ///< Indirect descriptor although INDIRECT_DESC was not negotiated. a: address, b: length.
   wrong_direction,  ///< Writable descriptor on a transmit ring, or readable on a receive ring. a: address, b: flags.
-  outside_memory,   ///< Buffer or table that guest memory does not contain. a: guest address (of the ring itself: the
-                    ///< front-end's), b: length.
-  fruitless,        ///< Calls in a row that walked all the descriptors they may and moved no packet: chains of empty
-                    ///< descriptors, see "A call ends" at Vring. a: descriptors in the last call, b: calls in a row.
+  outside_memory,   ///< Buffer or table that is not in guest memory. a: guest address (for the ring itself, the
+                    ///< front-end's address of its descriptor table), b: length in bytes.
+  fruitless,        ///< Calls that walked all the descriptors that a call may and moved no packet: chains of empty
+                    ///< descriptors, see "Bound" at Vring. a: descriptors in the last call, b: number of calls.
 };
 
-/// Name of a cause as it stands in logs, e.g. "bad_next".
+/// Name of a cause in logs, e.g. "bad_next"; "unknown" for other values.
 constexpr const char* to_string(VringFaultCause cause) noexcept {
   switch (cause) {
     case VringFaultCause::none:
@@ -49,12 +51,12 @@ constexpr const char* to_string(VringFaultCause cause) noexcept {
   return "unknown";
 }
 
-/// The offending numbers, as the driver wrote them; their meaning stands beside each cause.
+/// A fault, with the numbers as the driver wrote them. Their meaning is given at each cause.
 struct VringFault {
-  VringFaultCause cause = VringFaultCause::none;  ///< What it was.
-  std::uint16_t head = 0;                         ///< Head of the chain concerned, where there is one.
-  std::uint64_t a = 0;                            ///< Its meaning stands beside each cause.
-  std::uint64_t b = 0;                            ///< Its meaning stands beside each cause.
+  VringFaultCause cause = VringFaultCause::none;  ///< What the driver did.
+  std::uint16_t head = 0;                         ///< Head index of the chain; 0 where there is none.
+  std::uint64_t a = 0;                            ///< First number of the cause.
+  std::uint64_t b = 0;                            ///< Second number of the cause.
 };
 
 }  // namespace vhostx

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a vring counted, by cause. The table below is the only list: tools print and export it as it stands.
+// Counters of a vring, by cause. The table below is the only list: tools print and export it unchanged.
 #pragma once
 
 #include <array>
@@ -8,47 +8,48 @@
 
 namespace vhostx {
 
-/// Counters of one vring since its Port was opened; they survive reconnection.
+/// Counters of one vring since its Port was opened. A reconnection does not reset them.
 enum class VringCounter : std::uint8_t {
-  packets,           ///< moved between guest and application
-  bytes,             ///< of those packets, without the virtio-net header
+  packets,           ///< packets moved between guest and application
+  bytes,             ///< bytes of those packets, without the virtio-net header
   bursts,            ///< calls that moved at least one packet
-  calls,             ///< bursts after which the driver wanted a notification, however it is sent
-  drop_disabled,     ///< transmit ring started but disabled: consumed and dropped (vhost-user "Ring states")
+  calls,             ///< bursts after which the driver wanted a notification, however it is sent (also when held)
+  drop_disabled,     ///< packets consumed and dropped on a transmit ring that is disabled (vhost-user "Ring states")
   drop_bad_head,     ///< head index outside the descriptor table
-  drop_bad_header,   ///< net header that contradicts the packet or what was negotiated
+  drop_bad_header,   ///< net header that contradicts the packet or the negotiated features
   drop_short_chain,  ///< transmitted chain shorter than the net header and an Ethernet header
   drop_too_large,    ///< larger than 64 KiB, the MTU, or the buffers that this driver posts
   drop_bad_offload,  ///< mbuf whose offload request its own headers contradict
   stall_no_mbuf,     ///< bursts cut short because the mempool was empty; the packets stay in the guest's ring
   stall_no_buffer,   ///< bursts cut short because the driver has no receive buffers posted
-  short_buffers,     ///< receive chains that do not even hold the net header: given back empty, no packet is lost
-  segmented,         ///< packets cut in software because the driver takes no such segmentation offload
-  checksummed,       ///< checksums completed in software because the driver takes no partial ones
-  moved,             ///< packets that a Transfer copied here from another guest; they count as `packets` too
-  broken,            ///< times this vring was declared broken
-  // Of a port with PortOptions::zero_copy. `packets` has all of these, too.
-  lent,          ///< packets in the guest's own buffers: taken, or filled, without a copy
-  copied_small,  ///< copied: smaller than PortOptions::copy_below
-  copied_full,   ///< copied: PortOptions::loans_max was out
-  copied_shape,  ///< copied: too many pieces, a checksum to write, or a pool whose mbufs cannot be attached
-  overdue,       ///< loans that were still out when their ring had waited for them for PortOptions::loan_timeout
+  short_buffers,     ///< receive chains too short for the net header: returned empty, no packet is lost
+  segmented,         ///< packets segmented in software, because the driver did not negotiate that segmentation offload
+  checksummed,       ///< checksums completed in software, because the driver did not negotiate partial ones
+  moved,             ///< packets that a Transfer copied here from another guest; `packets` includes them
+  broken,            ///< times that the driver broke this vring (VringState::broken)
+  // On a port with PortOptions::zero_copy. `packets` includes all of these except `overdue`.
+  lent,          ///< packets lent or committed in the guest's own buffers, without a copy
+  copied_small,  ///< copied because smaller than PortOptions::copy_below
+  copied_full,   ///< copied because the most loans allowed were out (PortOptions::loans_max)
+  copied_shape,  ///< copied because of too many or too small pieces, a checksum to write, or mbufs that cannot be
+                 ///< attached or committed
+  overdue,       ///< loans still out after their ring had waited PortOptions::loan_timeout for them
 
   stall_few_buffers,  ///< bursts cut short because a packet takes more buffers than the driver has posted
-  count_              ///< How many there are.
+  count_              ///< Number of counters.
 };
 
-/// How many counters there are.
+/// Number of counters.
 inline constexpr std::size_t vring_counter_count = static_cast<std::size_t>(VringCounter::count_);
 
-/// What is to be said of a counter.
+/// Description of a counter.
 struct VringCounterInfo {
-  VringCounter id;   ///< Which.
-  const char* name;  ///< Stable; used in JSON.
-  bool is_drop;      ///< Packets that were lost here.
+  VringCounter id;   ///< The counter.
+  const char* name;  ///< Stable name, as in JSON.
+  bool is_drop;      ///< Whether it counts lost packets.
 };
 
-/// One row a counter, in the order of the enumeration.
+/// One row per counter, in the order of the enumeration.
 inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counters{{
     {VringCounter::packets, "packets", false},
     {VringCounter::bytes, "bytes", false},
@@ -75,13 +76,13 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::stall_few_buffers, "stall_few_buffers", false},
 }};
 
-/// A copy of a vring's counters. Each value is exact; values of one copy may be a burst apart.
+/// A copy of a vring's counters. Each value is exact, but the values of one copy may be a burst apart.
 struct VringStats {
   std::array<std::uint64_t, vring_counter_count> values{};  ///< In the order of VringCounter.
 
-  /// One of them.
+  /// Value of one counter.
   std::uint64_t operator[](VringCounter id) const noexcept { return values[static_cast<std::size_t>(id)]; }
-  /// Packets that were lost, for whatever cause.
+  /// Packets lost, for all causes.
   std::uint64_t dropped() const noexcept {
     std::uint64_t sum = 0;
     for (const auto& row : vring_counters)
