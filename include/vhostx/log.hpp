@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where log lines go. There is no global sink: each Backend has the one that its options name.
+// Where log lines go. There is no global sink: each Backend has its own, from its options.
 #pragma once
 
 #include <functional>
@@ -7,15 +7,15 @@
 
 namespace vhostx {
 
-/// How much a line of the log matters.
+/// Level of a log line.
 enum class LogLevel {
   debug,    ///< Each message of each peer.
-  info,     ///< What happens in the life of a connection.
-  warning,  ///< A peer did something wrong, or something is not as it could be.
+  info,     ///< Events in the life of a connection.
+  warning,  ///< A peer made an error, or something is not at its best.
   error,    ///< Something does not work.
 };
 
-/// Name of a level as it stands in logs, e.g. "warning".
+/// Name of a level in logs, e.g. "warning"; "unknown" for other values.
 constexpr const char* to_string(LogLevel level) noexcept {
   switch (level) {
     case LogLevel::debug:
@@ -30,9 +30,10 @@ constexpr const char* to_string(LogLevel level) noexcept {
   return "unknown";
 }
 
-/// Takes one line without its newline. Called on the control thread, and on the thread that makes or ends a Backend;
-/// never on the data path, with no library lock held. What front-ends of one port cause is at most 50 lines a second,
-/// and 200 at once: how many more there were is said. An empty sink is silence. Exceptions that leave it are swallowed.
+/// Receives one line, without a newline; `line` is valid during the call. Called on the control thread, and on the
+/// thread that creates or destroys a Backend; never on the data path, and with no library lock held. Above debug level,
+/// a port logs at most 50 lines per second and 200 at once; a line then reports how many were left out. An empty sink
+/// logs nothing. The library catches exceptions that the sink throws.
 using LogSink = std::function<void(LogLevel, std::string_view line)>;
 
 }  // namespace vhostx

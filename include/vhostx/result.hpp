@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Result<T>: a value or an Error. The control side of vhostx answers with it; nothing throws across the library's
-// boundary. (std::expected is C++23.)
+// Result<T>: a value or an Error. Functions of vhostx that can fail return it (std::expected is C++23). Only
+// std::bad_alloc can leave a function of the library, and only one that is not noexcept.
 #pragma once
 
 #include <cassert>
@@ -10,11 +10,11 @@
 
 namespace vhostx {
 
-/// What kind of thing went wrong; the text beside it says what exactly, and what was expected.
+/// Kind of an error. The message with it says what exactly was wrong and what was expected.
 enum class ErrorCode {
-  invalid_argument,    ///< The caller's value is out of range or contradicts another one.
+  invalid_argument,    ///< A value from the caller is out of range or contradicts another one.
   unsupported,         ///< The library, the build or the machine cannot do this.
-  busy,                ///< Someone else holds it, e.g. a live socket at the same path.
+  busy,                ///< It is in use, e.g. a process listens on the same path.
   limit,               ///< A configured or built-in bound would be exceeded.
   out_of_memory,       ///< An allocation failed.
   system,              ///< A system call failed: see `system_errno`.
@@ -23,7 +23,7 @@ enum class ErrorCode {
   timed_out,           ///< The peer did not answer in time.
 };
 
-/// Name of a code as it stands in logs and JSON, e.g. "protocol_violation".
+/// Name of a code in logs and JSON, e.g. "protocol_violation"; "unknown" for other values.
 constexpr const char* to_string(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::invalid_argument:
@@ -48,14 +48,16 @@ constexpr const char* to_string(ErrorCode code) noexcept {
   return "unknown";
 }
 
-/// An error that can be read: code for programs, text for people.
+/// An error: a code for programs, a message for people.
 struct Error {
-  ErrorCode code = ErrorCode::invalid_argument;  ///< What kind of thing.
-  std::string message;                           ///< What was wrong and what was expected; no trailing full stop.
-  int system_errno = 0;                          ///< errno where code is `system`, else 0.
+  ErrorCode code = ErrorCode::invalid_argument;  ///< Kind of the error.
+  std::string message;                           ///< What was wrong and what was expected, without a full stop. May be
+                                                 ///< empty if `code` is out_of_memory.
+  int system_errno = 0;                          ///< errno if `code` is `system`, else 0.
 };
 
-/// A value of type T, or why there is none. Reading the side that is not there is a programming error (asserted).
+/// A value of type T, or the Error that explains why there is none. Reading the one that is absent is a programming
+/// error (asserted).
 template <typename T>
 class [[nodiscard]] Result {
  public:
@@ -64,7 +66,7 @@ class [[nodiscard]] Result {
   /// Failure.
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
-  /// Whether all went well.
+  /// Whether there is a value.
   bool ok() const noexcept { return state_.index() == 0; }
   /// As ok().
   explicit operator bool() const noexcept { return ok(); }
@@ -86,9 +88,9 @@ class [[nodiscard]] Result {
   /// The value.
   T&& operator*() && noexcept { return std::move(*this).value(); }
 
-  /// Why there is none.
+  /// The error.
   const Error& error() const& noexcept { return *checked<1>(&state_); }
-  /// Why there is none.
+  /// The error.
   Error&& error() && noexcept { return std::move(*checked<1>(&state_)); }
 
  private:
@@ -102,7 +104,7 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
-/// Success without a value, or why not.
+/// Success without a value, or an Error.
 template <>
 class [[nodiscard]] Result<void> {
  public:
@@ -111,16 +113,16 @@ class [[nodiscard]] Result<void> {
   /// Failure.
   Result(Error error) : state_(std::move(error)) {}
 
-  /// Whether all went well.
+  /// Whether it is a success.
   bool ok() const noexcept { return state_.index() == 0; }
   /// As ok().
   explicit operator bool() const noexcept { return ok(); }
-  /// Why it did not go well.
+  /// The error.
   const Error& error() const& noexcept {
     assert(!ok());
     return *std::get_if<Error>(&state_);
   }
-  /// Why it did not go well.
+  /// The error.
   Error&& error() && noexcept {
     assert(!ok());
     return std::move(*std::get_if<Error>(&state_));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Ports in DPDK's telemetry: what dpdk-telemetry.py and its like can ask. In a library of its own (vhostx::telemetry,
-// -lvhostx_telemetry), because it links librte_telemetry; vhostx.hpp does not bring it.
+// Ports in DPDK's telemetry, for dpdk-telemetry.py and similar clients. This is a separate library (vhostx::telemetry,
+// -lvhostx_telemetry), because it links librte_telemetry. vhostx.hpp does not include this header.
 #pragma once
 
 #include <memory>
@@ -16,37 +16,38 @@ namespace telemetry {
 class NamedPort;
 }
 
-/// A Port under a name in the telemetry of this process, for as long as this lives. The commands:
+/// Publishes a Port under a name in the DPDK telemetry of this process, for the lifetime of the object. The commands:
 ///
-///     /vhostx/list[,FIRST]         names
-///     /vhostx/port,NAME            PortInfo, PortOptions in part, counters of both directions
+///     /vhostx/list[,FIRST]         names of the ports
+///     /vhostx/port,NAME            most of PortInfo, some of PortOptions, counters of both directions
 ///     /vhostx/vring,NAME,INDEX     state, kick descriptor, counters, loans, placement
-///     /vhostx/memory,NAME[,FIRST]  regions of guest memory and the nodes that they are on
+///     /vhostx/memory,NAME[,FIRST]  regions of guest memory and their NUMA nodes
 ///     /vhostx/numa,NAME[,FIRST]    placement of started vrings
 ///
-/// Fields are named as in the JSON of vhostx-switch. Telemetry of DPDK 22.11 has no booleans and no null: flags are 0
-/// or 1, an unknown node is -1. An answer has at most 16 KiB: where `next` stands in one there is more, to be asked for
-/// with it as FIRST. What cannot be answered is {"error": why}.
+/// Fields have the names of the JSON of vhostx-switch. Telemetry of DPDK 22.11 has no booleans and no null: flags are 0
+/// or 1, an unknown node is -1. An answer has at most 16 KiB. If it has the field `next`, there is more: ask again with
+/// that value as FIRST. The answer to a request that cannot be served is {"error": reason}.
 ///
-/// The commands are the process's, are there from the first publish() on, and stay. They cost the data path nothing.
+/// The first publish() registers the commands; they stay until the process ends. They cost the data path nothing.
 ///
-/// Threads: all functions from any thread, before or after rte_eal_init. Requests are answered on DPDK's telemetry
-/// threads, which wait for no thread of vhostx.
+/// Threads: any thread may call all functions, before or after rte_eal_init(). Requests are answered on DPDK's
+/// telemetry threads, which do not wait for a thread of vhostx.
 class VHOSTX_EXPORT PublishedPort {
  public:
-  /// `name`: 1 to 127 bytes of printable ASCII; empty: the port's socket path. The Port outlives what is returned.
-  /// Errors: invalid_argument (the name), busy (another port has it), limit (DPDK takes no more commands),
-  /// out_of_memory.
+  /// Publishes a port. `name`: 1 to 127 bytes of printable ASCII; empty: the port's socket path. The Port must outlive
+  /// the returned object. Errors: invalid_argument (the name), busy (another port has that name), limit (DPDK accepts
+  /// no more commands), out_of_memory.
   static Result<PublishedPort> publish(Port& port, std::string name = {});
 
-  /// The other one is empty then.
+  /// The other object is empty afterwards.
   PublishedPort(PublishedPort&&) noexcept;
-  /// The one that was here before is withdrawn.
+  /// Withdraws the port that this object published before; the other object is empty afterwards.
   PublishedPort& operator=(PublishedPort&&) noexcept;
-  /// Waits for the request of this port that is being answered. Allowed from an event handler of the Port.
+  /// Withdraws the port. Waits for a request about it that is being answered. An event handler of the Port may call
+  /// this.
   ~PublishedPort();
 
-  /// As it was published.
+  /// The name under which the port is published; empty after a move from this object.
   const std::string& name() const noexcept;
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All of vhostx's public interface.
+// The whole public C++ interface of vhostx, but for telemetry.hpp.
 #pragma once
 
 /// A vhost-user-net back-end for DPDK applications.

@@ -18,7 +18,8 @@ enum class VringCounter : std::uint8_t {
   drop_bad_head,     ///< head index outside the descriptor table
   drop_bad_header,   ///< net header that contradicts the packet or the negotiated features
   drop_short_chain,  ///< transmitted chain shorter than the net header and an Ethernet header
-  drop_too_large,    ///< larger than 64 KiB, the MTU, or the buffers that this driver posts
+  drop_too_large,    ///< larger than 64 KiB, the MTU, or the buffers that this driver posts, or spread over too many
+                     ///< pages
   drop_bad_offload,  ///< mbuf whose offload request its own headers contradict
   stall_no_mbuf,     ///< bursts cut short because the mempool was empty; the packets stay in the guest's ring
   stall_no_buffer,   ///< bursts cut short because the driver has no receive buffers posted
