@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// @file
-/// All of vhostx's interface for C (C11, and C++ as well).
+/// The whole public C interface of vhostx (C11; also valid in C++). These rules apply to all of it:
 ///
-/// Rules that hold for all of it:
+/// Objects are opaque. Release each object with the matching `destroy`, `close` or `free`; passing null to these does
+/// nothing. Passing null for an object to any other function is a programming error.
 ///
-/// Objects are opaque. Whoever made one destroys it; to destroy null does nothing. Any other object that is
-/// null is a programming error.
+/// Options are structs that start with their own size. Their init function sets the size and all defaults; then
+/// override what you need. A program that was built with an older header gets the defaults for newer options. A program
+/// that was built with a newer header can use an older library as long as it sets no option that the library does not
+/// know; otherwise the call fails with VHOSTX_UNSUPPORTED. For a struct that the library fills in, such as
+/// vhostx_port_info, pass its size to the call.
 ///
-/// Options are structs that begin with their own size. Their init function sets it and all defaults; then change what
-/// is to be otherwise. A program that was built with an older header than the library's gets the defaults for what it
-/// does not know. One that was built with a newer header may use the library as long as it sets nothing that the
-/// library does not know (unsupported, otherwise). What the library fills in (vhostx_port_info, say) is told its size
-/// at the call.
+/// Functions that can fail return VHOSTX_OK or another vhostx_code; functions that return an object return null. They
+/// write the code and a message to `error`, unless `error` is null. On success they do not change it. No function
+/// throws, not even when memory is exhausted.
 ///
-/// Functions that can fail return VHOSTX_OK or another of vhostx_code, or an object that is null then, and write the
-/// whole story to `error`, which may be null. It is not touched when all is well. Nothing throws, not even for want of
-/// memory.
+/// Values of enumerations never change; new ones are added at the end. Members and parameters have the type int.
 ///
-/// Values of enumerations never change; new ones are added at the end. Where one is stored or handed over it is an int.
-///
-/// Threads are as in the C++ interface, which this one is a thin layer over: the data path of a vring belongs to one
-/// thread at a time, events and log lines come on the control thread.
+/// Threads: as in the C++ interface, of which this is a thin layer. One thread at a time uses the data path of a vring.
+/// Events and log lines come on the control thread.
 #pragma once
 
 #include <vhostx/c/backend.h>

@@ -15,56 +15,60 @@
 extern "C" {
 #endif
 
-/// The control side: messages, timers, events, of any number of ports. Any number of backends may live in one process;
-/// they share no state but what is the process's: the handler of SIGBUS.
+/// The control side of any number of ports: messages, timers, events. A process may have any number of backends. They
+/// share only the SIGBUS handler and up to 16 contexts for asynchronous I/O, which signal eventfds.
 typedef struct vhostx_backend vhostx_backend;
 
-/// Who runs the control side.
+/// Which thread runs the control side.
 enum vhostx_control_thread {
-  VHOSTX_CONTROL_THREAD_OWN = 0,         ///< The library starts one thread for it.
-  VHOSTX_CONTROL_THREAD_APPLICATION = 1  ///< The application calls vhostx_backend_run_control() again and again, from
-                                         ///< one thread.
+  VHOSTX_CONTROL_THREAD_OWN = 0,         ///< The library starts a thread, named vhostx-control. It blocks signals
+                                         ///< other than faults and inherits the CPU affinity of the thread that calls
+                                         ///< vhostx_backend_create().
+  VHOSTX_CONTROL_THREAD_APPLICATION = 1  ///< The application calls vhostx_backend_run_control() repeatedly, always from
+                                         ///< the same thread.
 };
 
-/// Who handles SIGBUS, which an access to guest memory raises once its owner has taken it away.
+/// Which code handles SIGBUS. The kernel raises it on an access to guest memory that its owner has taken away.
 enum vhostx_bus_errors {
-  VHOSTX_BUS_ERRORS_HANDLE = 0,  ///< The library, from the first backend to the end of the process. What is not about
-                                 ///< guest memory goes to the action that was in force before. An application's own
-                                 ///< handler must be installed earlier.
-  VHOSTX_BUS_ERRORS_APPLICATION = 1  ///< The application has a handler, and calls vhostx_recover_from_bus_error().
+  VHOSTX_BUS_ERRORS_HANDLE = 0,  ///< The library, from the first backend to the end of the process. It passes signals
+                                 ///< that are not about guest memory to the previous action. If the application has a
+                                 ///< handler, install it before.
+  VHOSTX_BUS_ERRORS_APPLICATION = 1  ///< The application, whose handler calls vhostx_recover_from_bus_error().
 };
 
-/// How a backend shall be. vhostx_backend_options_init() sets the defaults.
+/// Options for a backend. vhostx_backend_options_init() sets the defaults, which are given at the end of each line.
 typedef struct vhostx_backend_options {
-  size_t size;          ///< Of this struct, as the caller knows it.
-  vhostx_log_sink log;  ///< Null, the default: silence.
-  void* log_user;       ///< Handed to `log`; null.
-  int log_level;        ///< One of vhostx_log_level: lines below it are not made. VHOSTX_LOG_INFO.
+  size_t size;          ///< Size of this struct in the caller's header.
+  vhostx_log_sink log;  ///< Receives log lines; null: no log. Null.
+  void* log_user;       ///< Passed to `log`. Null.
+  int log_level;        ///< One of vhostx_log_level: lines below it are not produced. VHOSTX_LOG_INFO.
   int control_thread;   ///< One of vhostx_control_thread. VHOSTX_CONTROL_THREAD_OWN.
   int bus_errors;       ///< One of vhostx_bus_errors. VHOSTX_BUS_ERRORS_HANDLE.
   int reserved;         ///< 0.
 } vhostx_backend_options;
 
-/// Sets all defaults. `size` is sizeof *options; what the library does not know of it becomes 0. Any thread.
+/// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
 void vhostx_backend_options_init(vhostx_backend_options* options, size_t size);
 
-/// Makes one. `options`: null for the defaults; not needed after the call. Null on errors: VHOSTX_INVALID_ARGUMENT (an
-/// option), VHOSTX_UNSUPPORTED (an option that only a newer library knows), VHOSTX_SYSTEM (no thread, no descriptors),
-/// VHOSTX_OUT_OF_MEMORY. Any thread.
+/// Creates a backend. `options`: null for the defaults; not used after the call. Returns null on errors:
+/// VHOSTX_INVALID_ARGUMENT (an option), VHOSTX_UNSUPPORTED (an option that only a newer library knows), VHOSTX_SYSTEM
+/// (no thread, no descriptors, no SIGBUS handler), VHOSTX_OUT_OF_MEMORY. If the process cannot have asynchronous I/O, a
+/// warning in the log says what a front-end can do then. Any thread.
 vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error);
 
-/// Ends it. Ports that still exist are closed, with their events; vhostx_port_close() is still to be called for each of
-/// them. Not from an event handler. Any thread, but with VHOSTX_CONTROL_THREAD_APPLICATION the one that runs the
-/// control side.
+/// Destroys a backend. Closes the ports that still exist, with their events; call vhostx_port_close() for each of them
+/// afterwards, or before. Must not be called from an event handler. Threads: any other, but with
+/// VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 void vhostx_backend_destroy(vhostx_backend* backend);
 
-/// With VHOSTX_CONTROL_THREAD_APPLICATION: does what is due, waits up to `wait_ms` milliseconds for something to become
-/// due, and returns how many things were done. With VHOSTX_CONTROL_THREAD_OWN it does nothing and returns 0.
+/// With VHOSTX_CONTROL_THREAD_APPLICATION: runs the handlers that are due, at most 256; if none is, waits up to
+/// `wait_ms` milliseconds for one. Returns how many ran. With VHOSTX_CONTROL_THREAD_OWN, or in an event handler, it
+/// does nothing and returns 0.
 size_t vhostx_backend_run_control(vhostx_backend* backend, uint32_t wait_ms);
 
-/// For an application's own handler of SIGBUS (SA_SIGINFO): `info` is the siginfo_t that it was called with (a type
-/// that strict C11 does not have). True: the fault was about guest memory, and the handler should return; the
-/// connection that it belongs to is ended by the control thread. May be called in a signal handler.
+/// For an application's own SIGBUS handler (SA_SIGINFO). `info` points to the siginfo_t that the handler got (strict
+/// C11 does not have that type). Returns true if the fault was about guest memory: then return from the handler; the
+/// control thread ends the connection that the memory belongs to. Async-signal-safe. Any thread.
 bool vhostx_recover_from_bus_error(const void* info);
 
 #ifdef __cplusplus

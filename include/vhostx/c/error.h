@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// @file
-/// What went wrong, a code for programs and a text for people; and which version this is.
+/// Errors: a code for programs and a message for people. The version of the library.
 #pragma once
 
 #pragma GCC visibility push(default)
@@ -8,12 +8,12 @@
 extern "C" {
 #endif
 
-/// What kind of thing went wrong; the text beside it says what exactly, and what was expected.
+/// Kind of an error. The message with it says what exactly was wrong and what was expected.
 enum vhostx_code {
-  VHOSTX_OK = 0,                  ///< Nothing went wrong.
-  VHOSTX_INVALID_ARGUMENT = 1,    ///< The caller's value is out of range or contradicts another one.
+  VHOSTX_OK = 0,                  ///< Success.
+  VHOSTX_INVALID_ARGUMENT = 1,    ///< A value from the caller is out of range or contradicts another one.
   VHOSTX_UNSUPPORTED = 2,         ///< The library, the build or the machine cannot do this.
-  VHOSTX_BUSY = 3,                ///< Someone else holds it, e.g. a live socket at the same path.
+  VHOSTX_BUSY = 3,                ///< It is in use, e.g. a process listens on the same path.
   VHOSTX_LIMIT = 4,               ///< A configured or built-in bound would be exceeded.
   VHOSTX_OUT_OF_MEMORY = 5,       ///< An allocation failed.
   VHOSTX_SYSTEM = 6,              ///< A system call failed: see vhostx_error::system_errno.
@@ -22,18 +22,19 @@ enum vhostx_code {
   VHOSTX_TIMED_OUT = 9            ///< The peer did not answer in time.
 };
 
-/// An error that can be read. The caller's; its size is for good.
+/// An error. The caller provides the struct; its size never changes.
 typedef struct vhostx_error {
   int code;           ///< One of vhostx_code.
-  int system_errno;   ///< errno where code is VHOSTX_SYSTEM, else 0.
-  char message[504];  ///< What was wrong and what was expected, one line without a full stop, never empty; cut where it
-                      ///< is longer.
+  int system_errno;   ///< errno if `code` is VHOSTX_SYSTEM, else 0.
+  char message[504];  ///< What was wrong and what was expected, without a full stop. Never empty; cut if it is
+                      ///< longer.
 } vhostx_error;
 
-/// Name of a code as it stands in logs and JSON, e.g. "protocol_violation"; "unknown" for any other number. Any thread.
+/// Name of a code in logs and JSON, e.g. "protocol_violation"; "unknown" for any other number. A static string. Any
+/// thread.
 const char* vhostx_code_name(int code);
 
-/// The library's version as it runs, e.g. "0.1.0". Any thread.
+/// Version of the running library, e.g. "0.1.0". A static string. Any thread.
 const char* vhostx_version(void);
 
 #ifdef __cplusplus

@@ -18,132 +18,151 @@
 extern "C" {
 #endif
 
-/// Who listens on the socket.
+/// Which side listens on the socket.
 enum vhostx_role {
-  VHOSTX_ROLE_SERVER = 0,  ///< The library creates the socket; front-ends connect, one at a time. A stale file is
-                           ///< replaced, a live one is not.
-  VHOSTX_ROLE_CLIENT = 1   ///< The front-end listens; the library connects, and again after each loss, with growing
-                           ///< pauses.
+  VHOSTX_ROLE_SERVER = 0,  ///< The library creates the socket; front-ends connect, one at a time. The library replaces
+                           ///< a stale socket file, but not one on which a process listens.
+  VHOSTX_ROLE_CLIENT = 1  ///< The front-end listens. The library connects, and reconnects after each loss, with growing
+                          ///< pauses.
 };
 
-/// vhostx_port_options::socket_mode: as the umask says.
+/// vhostx_port_options::socket_mode: the umask decides.
 #define VHOSTX_SOCKET_MODE_OF_UMASK UINT32_MAX
-/// vhostx_port_options::socket_group: as bind(2) makes it.
+/// vhostx_port_options::socket_group: the kernel decides.
 #define VHOSTX_SOCKET_GROUP_OF_PROCESS UINT32_MAX
 
-/// How a port shall be. vhostx_port_options_init() sets the defaults, which stand last in each line.
+/// Options for a port. vhostx_port_options_init() sets the defaults, which are given at the end of each comment.
 typedef struct vhostx_port_options {
-  size_t size;                ///< Of this struct, as the caller knows it.
-  const char* socket_path;    ///< 1 to 107 bytes, not beginning with '@' (abstract sockets are not served: they have
-                              ///< no mode). Required.
-  uint64_t features_masked;   ///< Virtio feature bits not to offer, though the library could. 0.
-  uint64_t memory_bytes_max;  ///< All regions together, up to 2^63 bytes. 0: twice the machine's memory (RAM and swap),
-                              ///< at least 4 GiB, and where a control group limits the process's memory at most 32
-                              ///< times that limit: page tables for it cost 1/512 of it. 0.
-  int role;                   ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
-  int numa;                   ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
-  uint32_t message_timeout_ms;  ///< Milliseconds, 1 to 24 h, for a message that has begun to arrive, and for
-                                ///< acknowledgements of the library's own requests; an idle peer has no limit. 5000.
-  uint32_t reconnect_delay_min_ms;  ///< Client role: the first pause, 1 ms to 24 h; doubled each time. 100.
-  uint32_t reconnect_delay_max_ms;  ///< Client role: the longest pause, up to 24 h. 2000.
-  uint32_t copy_below;              ///< Zero copy: packets of fewer bytes are copied all the same, 0 to 65536. 1024.
+  size_t size;                  ///< Size of this struct in the caller's header.
+  const char* socket_path;      ///< Required. 1 to 107 bytes. The first is not '@': abstract sockets are not
+                                ///< supported, because they have no mode. Null.
+  uint64_t features_masked;     ///< Virtio feature bits that the port does not offer. Features that depend on one of
+                                ///< them (VIRTIO 1.2, 5.1.3.1) are not offered either; without
+                                ///< VHOST_USER_F_PROTOCOL_FEATURES (30), no protocol features are. 0.
+  uint64_t memory_bytes_max;    ///< Bytes of all regions together, up to 2^63. 0: twice the machine's memory (RAM and
+                                ///< swap), but at most 32 times the memory limit of the process's control group, if it
+                                ///< has one, and at least 4 GiB. Page tables for guest memory cost 1/512 of it. 0.
+  int role;                     ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
+  int numa;                     ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
+  uint32_t message_timeout_ms;  ///< Milliseconds for the rest of a message that has started to arrive, and for
+                                ///< acknowledgements of the library's own requests, 1 ms to 24 h. An idle peer has no
+                                ///< time limit. 5000.
+  uint32_t reconnect_delay_min_ms;  ///< Client role: the first pause, 1 ms to 24 h; it doubles after each failure. 100.
+  uint32_t reconnect_delay_max_ms;  ///< Client role: the longest pause, reconnect_delay_min_ms to 24 h. 2000.
+  uint32_t copy_below;              ///< Zero copy: smaller packets, in bytes, are copied, 0 to 65536. 1024.
   uint32_t loan_timeout_ms;         ///< Zero copy: how long a ring that stops waits for its loans, 0 to 60 s. See
                                     ///< VHOSTX_EVENT_LOANS_RECALLED. 100.
-  uint32_t numa_interval_ms;  ///< Between two looks at where the memory of running vrings is, 10 ms to 24 h; 0: looked
-                              ///< at only when a ring starts, when memory changes, and by
+  uint32_t numa_interval_ms;  ///< Interval at which the library looks where the memory of running vrings is, 10 ms to
+                              ///< 24 h. 0: it looks only when a ring is ready or starts, when memory changes, and in
                               ///< vhostx_port_look_at_placement(). 500.
   uint16_t queue_pairs_max;   ///< 1 to 128. 1.
-  uint16_t memory_slots_max;  ///< 8 to 4096 regions of guest memory. 512.
-  uint16_t loans_max;       ///< Zero copy: entries of one ring that are out at the same time, at most half of the ring,
-                            ///< 0 to 32768; then packets are copied. 0: half of the ring. 0.
-  bool zero_copy;           ///< Lends the guest's buffers instead of copying: see vhostx_vring_dequeue_burst() and
-                            ///< vhostx_vring_borrow_burst(). IN_ORDER cannot be asked for then. false.
-  uint8_t reserved;         ///< 0.
-  uint64_t features_extra;  ///< Virtio feature bits to offer beside the default ones, because the application knows
-                            ///< that its front-ends and guests do their part: VIRTIO_F_RING_RESET (40; the front-end
-                            ///< must tell of each reset of a queue, by GET_VRING_BASE before the driver may free that
-                            ///< queue's buffers, which no QEMU up to 11.1 does for a vhost-user device),
-                            ///< VIRTIO_F_IN_ORDER (35; not with zero_copy), VIRTIO_NET_F_GUEST_USO4 (54),
-                            ///< _GUEST_USO6 (55), _HOST_USO (56; the application must know UDP segments). What
-                            ///< features_masked has too is not offered. See docs/features.md. 0.
-  uint64_t protocol_features_extra;  ///< The same of the vhost-user protocol: BACKEND_REQ (5), RESET_DEVICE (13),
-                                     ///< INBAND_NOTIFICATIONS (14; the front-end must send VRING_KICK and serve
-                                     ///< VRING_CALL and VRING_ERR wherever it passes no eventfd, which QEMU does not;
-                                     ///< needs BACKEND_REQ), GPA_ADDRESSES (21; the front-end must give guest
-                                     ///< addresses for its rings, as QEMU does since 11.1). 0.
-  uint32_t socket_mode;   ///< Server role: permission bits of the socket file, 0 to 0777, set before anybody can
-                          ///< connect: who may write may connect. VHOSTX_SOCKET_MODE_OF_UMASK.
-  uint32_t socket_group;  ///< Server role: the file's group, by number: one that the process is in, or any with
-                          ///< CAP_CHOWN. VHOSTX_SOCKET_GROUP_OF_PROCESS.
+  uint16_t memory_slots_max;  ///< Regions of guest memory, 8 to 4096. 512.
+  uint16_t loans_max;         ///< Zero copy: ring entries that may be out at the same time, per ring, 0 to 32768 and at
+                              ///< most half of the ring; further packets are copied. 0: half of the ring. At most 4096
+                              ///< packets or buffers of a ring are out in any case. 0.
+  bool zero_copy;             ///< Lends the guest's buffers instead of copying: see vhostx_vring_dequeue_burst() and
+                   ///< vhostx_vring_borrow_burst(). features_extra cannot have VIRTIO_F_IN_ORDER then. false.
+  uint8_t reserved;  ///< 0.
+  /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
+  /// docs/features.md lists all bits. Allowed, with their numbers:
+  ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
+  ///   driver
+  ///     may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's memory is
+  ///     damaged.
+  ///   * VIRTIO_F_IN_ORDER (35): test the driver with it first; DPDK's was. Not with zero_copy.
+  ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must handle UDP segments.
+  /// Default bits are allowed and change nothing. A bit that is also in features_masked is not offered. 0.
+  uint64_t features_extra;
+  /// vhost-user protocol feature bits to offer in addition to the default ones. Allowed, with their numbers:
+  ///   * BACKEND_REQ (5): used only by INBAND_NOTIFICATIONS.
+  ///   * RESET_DEVICE (13): after it the front-end must set up the rings again.
+  ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and handle VRING_CALL and VRING_ERR wherever it
+  ///     passes no eventfd. QEMU accepts the bit and does not. Requires BACKEND_REQ.
+  ///   * GPA_ADDRESSES (21): the front-end must give guest addresses for its rings. QEMU does since 11.1.
+  /// 0.
+  uint64_t protocol_features_extra;
+  uint32_t socket_mode;   ///< Server role: permission bits of the socket file, 0 to 0777, set before a front-end can
+                          ///< connect. A process needs write permission to connect. VHOSTX_SOCKET_MODE_OF_UMASK.
+  uint32_t socket_group;  ///< Server role: group of the socket file, by number: one that the process is in, or, with
+                          ///< CAP_CHOWN, any. VHOSTX_SOCKET_GROUP_OF_PROCESS.
 } vhostx_port_options;
 
-/// What the library knows of the front-end now.
+/// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
 typedef struct vhostx_port_info {
-  uint64_t features_offered;           ///< Virtio feature bits.
-  uint64_t features;                   ///< Negotiated; 0 before SET_FEATURES.
-  uint64_t protocol_features_offered;  ///< vhost-user protocol feature bits.
-  uint64_t protocol_features;          ///< Negotiated.
-  uint64_t memory_bytes;               ///< Of all regions of guest memory.
-  uint64_t connections;                ///< Front-ends served since the port was opened.
-  uint32_t memory_regions;             ///< How many there are.
-  uint32_t memory_regions_for_dma;     ///< Of those, how many a device can be pointed at: with zero copy only.
-  uint16_t mtu;                        ///< From NET_SET_MTU; 0: not set.
-  uint16_t vrings_named;               ///< The highest index of a vring that a message has named, plus 1.
-  uint8_t status;                      ///< From SET_STATUS.
-  bool connected;                      ///< Whether there is a front-end.
-  char dma_problem[250];               ///< Why not all regions are for DMA, of the first that is not; "": all are.
-  uint64_t releases_pending;           ///< Descriptors and mappings that front-ends left and whose close() or munmap()
-                                       ///< has not returned yet.
+  uint64_t features_offered;           ///< Virtio feature bits that the port offers.
+  uint64_t features;                   ///< Negotiated virtio feature bits; 0 before SET_FEATURES.
+  uint64_t protocol_features_offered;  ///< vhost-user protocol feature bits that the port offers.
+  uint64_t protocol_features;          ///< Negotiated protocol feature bits; 0 before SET_PROTOCOL_FEATURES.
+  uint64_t memory_bytes;               ///< Bytes of all regions of guest memory together.
+  uint64_t connections;                ///< Connections since the port was opened.
+  uint32_t memory_regions;             ///< Regions of guest memory.
+  uint32_t memory_regions_for_dma;     ///< Zero copy: regions that devices can access; 0 without zero copy.
+  uint16_t mtu;                        ///< From NET_SET_MTU, in bytes; 0: not set.
+  uint16_t vrings_named;               ///< Highest vring index that a message of this connection named, plus 1.
+  uint8_t status;                      ///< Device status (VIRTIO 1.2, 2.1), from SET_STATUS.
+  bool connected;                      ///< Whether a front-end is connected.
+  char dma_problem[250];               ///< Zero copy: why devices cannot access the first of the other regions; "":
+                                       ///< they can access all.
+  uint64_t releases_pending;           ///< Descriptors and mappings of front-ends whose close() or munmap() has not
+                                       ///< returned yet.
 } vhostx_port_info;
 
-/// Sets all defaults. `size` is sizeof *options; what the library does not know of it becomes 0. Any thread.
+/// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
 void vhostx_port_options_init(vhostx_port_options* options, size_t size);
 
-/// The virtio feature bits that a port with these options offers: vhostx_port_info::features_offered before there is a
-/// port. Errors: VHOSTX_INVALID_ARGUMENT (an enumeration), VHOSTX_UNSUPPORTED, VHOSTX_OUT_OF_MEMORY. Any thread.
+/// Writes the virtio feature bits that a port with these options would offer (vhostx_port_info::features_offered) to
+/// `features`. `options`: null for the defaults; their ranges are not checked. Errors: VHOSTX_INVALID_ARGUMENT (the
+/// size or an enumeration), VHOSTX_UNSUPPORTED (an option that only a newer library knows), VHOSTX_OUT_OF_MEMORY. Any
+/// thread.
 int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* features, vhostx_error* error);
 
-/// Opens a socket and serves it at once. `options` is not needed after the call. `on_event` may be null; `user` is
-/// handed to it. Events may come before the call has returned, and name the port that it returns. Null on errors:
-/// VHOSTX_INVALID_ARGUMENT (an option out of range: which, its value, its range), VHOSTX_UNSUPPORTED (an option that
-/// only a newer library knows), VHOSTX_BUSY (somebody listens on that path, or it is no socket), VHOSTX_SYSTEM (errno
-/// of socket, bind or listen, with the path), VHOSTX_OUT_OF_MEMORY. In the client role the absence of a listener is no
-/// error: it is tried again. Threads: any, but with VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the
-/// control side.
+/// Opens a port and serves it at once. `options` is not used after the call. `on_event` may be null; `user` is passed
+/// to it. Events may be delivered before the call has returned; they name the port that it returns.
+///
+/// Returns null on errors: VHOSTX_INVALID_ARGUMENT (an option out of range: the message has its name, value and range),
+/// VHOSTX_UNSUPPORTED (an option that only a newer library knows), VHOSTX_BUSY (a process listens on that path, or the
+/// file is not a socket), VHOSTX_SYSTEM (the call that failed, with its errno and, for the socket file, the path),
+/// VHOSTX_OUT_OF_MEMORY. In the client role a missing listener is not an error: the port tries again.
+///
+/// Threads: any, but with VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options* options,
                               vhostx_event_handler on_event, void* user, vhostx_error* error);
 
-/// Ends the connection, stops the vrings, waits for bursts in progress, removes the socket file and frees the port with
-/// its vrings; the application must have stopped calling them. A burst that does not end, by misuse, is waited for 5 s:
-/// then the log says which vring's it is, and the memory that it uses is kept. No event is delivered any more, also
-/// none of those that this causes. Allowed from the port's own event handler, once vhostx_port_open() has returned.
-/// Threads: as vhostx_port_open().
+/// Closes a port: ends the connection, stops the vrings, waits for bursts in progress, removes the socket file and
+/// frees the port with its vrings. Stop calling the vrings first. If a burst does not end, by misuse, the call waits 5
+/// s for it; then it logs which vring it is and keeps the memory that the burst uses. From then on no event is
+/// delivered, not even those that this call causes. The port's own event handler may call it, once vhostx_port_open()
+/// has returned. Threads: as for vhostx_port_open().
 void vhostx_port_close(vhostx_port* port);
 
-/// Options in force; socket_path is the port's, good for its life. `size`: sizeof *options. Any thread.
+/// Copies the options that the port was opened with. The port owns socket_path, for its life. `size`: sizeof *options.
+/// Any thread.
 void vhostx_port_get_options(const vhostx_port* port, vhostx_port_options* options, size_t size);
-/// The port's, good for its life. Any thread.
+/// The path of the socket. The port owns it, for its life. Any thread.
 const char* vhostx_port_socket_path(const vhostx_port* port);
 
-/// 2 * queue_pairs_max vrings exist from the start, whatever is negotiated. Any thread.
+/// Number of vrings, 2 * queue_pairs_max. All exist from the start, whatever is negotiated. Any thread.
 uint16_t vhostx_port_vring_count(const vhostx_port* port);
-/// Null where there is no such vring. Good for the port's life. Any thread.
+/// The vring with this index; null if there is none. Valid for the port's life. Any thread.
 vhostx_vring* vhostx_port_vring(vhostx_port* port, uint16_t index);
-/// The vring that carries packets to the guest in queue pair `pair`; null where there is no such pair. Any thread.
+/// The vring that carries packets to the guest in queue pair `pair`; null if there is no such pair. Any thread.
 vhostx_vring* vhostx_port_to_guest(vhostx_port* port, uint16_t pair);
-/// The vring that carries packets from the guest in queue pair `pair`; null where there is no such pair. Any thread.
+/// The vring that carries packets from the guest in queue pair `pair`; null if there is no such pair. Any thread.
 vhostx_vring* vhostx_port_from_guest(vhostx_port* port, uint16_t pair);
 
-/// `size`: sizeof *info. Error: VHOSTX_OUT_OF_MEMORY. Any thread; takes a lock: not for the data path.
+/// Copies the state of the port now to `info`. `size`: sizeof *info. Error: VHOSTX_OUT_OF_MEMORY. Takes a lock: not for
+/// the data path. Any thread.
 int vhostx_port_get_info(const vhostx_port* port, vhostx_port_info* info, size_t size, vhostx_error* error);
 
-/// Looks now at where the memory of the running vrings is, and moves the state that lies elsewhere; what changed is an
-/// event (VHOSTX_EVENT_PLACEMENT_CHANGED). Waits for the control thread; not for the data path. Error:
-/// VHOSTX_OUT_OF_MEMORY. Any thread.
+/// Looks now where the memory of the vrings is, and with VHOSTX_NUMA_FOLLOW moves the library's state there. The event
+/// VHOSTX_EVENT_PLACEMENT_CHANGED reports changes. Does nothing with VHOSTX_NUMA_OFF. Waits for the control thread: not
+/// for the data path. Error: VHOSTX_OUT_OF_MEMORY. Threads: any, but with VHOSTX_CONTROL_THREAD_APPLICATION only the
+/// thread that runs the control side.
 int vhostx_port_look_at_placement(vhostx_port* port, vhostx_error* error);
 
-/// Where the guest's memory lies, region by region; the caller's, to be freed with vhostx_memory_placement_free().
-/// Asks the kernel for each region: not for the data path. Null: VHOSTX_OUT_OF_MEMORY. Any thread.
+/// NUMA nodes of the guest's memory, region by region; without regions if there is no guest memory. The caller owns the
+/// result: release it with vhostx_memory_placement_free(). Asks the kernel about each region: not for the data path.
+/// Null on error: VHOSTX_OUT_OF_MEMORY. Any thread.
 vhostx_memory_placement* vhostx_port_get_memory_placement(const vhostx_port* port, vhostx_error* error);
 
 #ifdef __cplusplus

@@ -2,18 +2,20 @@
 /// @file
 /// vhostx_vring: one virtqueue of a port, as the application's lcores use it.
 ///
-/// The dequeue, enqueue, borrow and commit bursts, vhostx_vring_poll_completions() and
-/// vhostx_vring_set_notifications(), vhostx_vring_call_guest(), vhostx_vring_pending(), vhostx_vring_enqueue_end() and
-/// vhostx_vring_get_avail_watch() of one vring are called by one thread at a time; which thread may change between
-/// calls. Different vrings are independent. The other functions may be called from any thread. None but
-/// vhostx_vring_get_loans() and vhostx_vring_get_placement() allocates (but mbufs), locks or logs; the only system call
-/// is the one that signals an eventfd.
+/// Threads: one thread at a time may call the dequeue, enqueue, borrow and commit bursts,
+/// vhostx_vring_poll_completions(), vhostx_vring_set_notifications(), vhostx_vring_call_guest(),
+/// vhostx_vring_pending(), vhostx_vring_enqueue_end() and vhostx_vring_get_avail_watch() of one vring. The thread may
+/// change between calls. Different vrings are independent. Any thread may call the other functions.
 ///
-/// A call ends, whatever the ring says: it begins no further chain when it has walked 32768 descriptors or looked at
-/// 4096 pages (a page of more than 32 KiB counts as its size in units of 32 KiB), so that one call walks at most 65536
-/// descriptors. It may return 0 before the ring is empty: vhostx_vring_set_notifications() and vhostx_vring_pending()
-/// say so. A ring whose calls walk that much without a packet 16 times in a row, over 256 descriptors a chain, is
-/// broken (VHOSTX_FAULT_FRUITLESS).
+/// Cost: no function except vhostx_vring_get_loans() and vhostx_vring_get_placement() takes a lock or allocates
+/// anything but mbufs; none logs. The only system call signals an eventfd.
+///
+/// Bound: every call ends, whatever the ring contains. It starts no further chain after it has walked 32768 descriptors
+/// or looked at 4096 pages (a page larger than 32 KiB counts as its size in units of 32 KiB), so one call walks at most
+/// 65536 descriptors. A call may therefore return 0 before the ring is empty; vhostx_vring_set_notifications() and
+/// vhostx_vring_pending() report what is left. A ring breaks (VHOSTX_FAULT_FRUITLESS) after 16 calls that each walked
+/// 32768 descriptors, 256 or more per chain on average, while no packet was moved. The C++ header vring.hpp has the
+/// details.
 #pragma once
 
 #include <stdbool.h>
@@ -32,143 +34,174 @@ struct rte_mempool;
 extern "C" {
 #endif
 
-/// One virtqueue. It is its port's, at the same address for the port's whole life.
+/// One virtqueue. Owned by its port, at the same address for the port's whole life.
 typedef struct vhostx_vring vhostx_vring;
 
-/// A vring's two axes (vhost-user, "Ring states"), and the third that a lying driver adds: bits.
+/// State of a vring, as bits: started and enabled (vhost-user, "Ring states"), and broken, which the library adds.
 enum vhostx_vring_state {
-  VHOSTX_VRING_STARTED = 1,  ///< From VHOSTX_EVENT_VRING_STARTED until the ring stops.
+  VHOSTX_VRING_STARTED = 1,  ///< Set when VHOSTX_EVENT_VRING_STARTED occurs. Cleared when the ring stops; with loans
+                             ///< out, VHOSTX_EVENT_VRING_STOPPED follows later.
   VHOSTX_VRING_ENABLED = 2,  ///< SET_VRING_ENABLE 1, or VHOST_USER_F_PROTOCOL_FEATURES was not negotiated.
-  VHOSTX_VRING_BROKEN = 4    ///< The driver lied; sticky until the ring is started again.
+  VHOSTX_VRING_BROKEN = 4    ///< A burst found that the driver broke the specification. Stays set until the ring is
+                             ///< started again. A ring that is stopped because it is not in guest memory does not set
+                             ///< it.
 };
 
-/// Why a burst to a guest left packets. Packets that the guest can never take are not among those: they were dropped.
+/// Why a burst to a guest left packets, and what to do with them. Packets that the guest can never take are not left:
+/// they were dropped.
 enum vhostx_enqueue_end {
-  VHOSTX_ENQUEUE_NOT_RUNNING = 0,  ///< The vring is stopped, disabled or broken: drop what waits.
+  VHOSTX_ENQUEUE_NOT_RUNNING = 0,  ///< The vring is stopped, disabled or broken: drop all that wait.
   VHOSTX_ENQUEUE_NO_BUFFERS = 1,   ///< The driver has no buffers posted: offer them again; when too many wait, drop the
                                    ///< newest.
-  VHOSTX_ENQUEUE_FEW_BUFFERS = 2,  ///< The driver has buffers posted, but the next packet takes more than all of them.
-                                   ///< Offer it again for a while (vhostx-switch: 100 ms and 16 tries), then drop it:
-                                   ///< else one packet holds back all others for this guest.
+  VHOSTX_ENQUEUE_FEW_BUFFERS = 2,  ///< The driver has buffers posted, but the next packet needs more than all of them.
+                                   ///< Offer it again for a while (vhostx-switch: 100 ms and 16 tries), then drop it.
+                                   ///< Otherwise one packet holds back all others for this guest.
   VHOSTX_ENQUEUE_BUDGET = 3        ///< The call has looked at as much of the ring as one call may: offer them again.
 };
 
-/// What is out of a port with zero copy: packets that a dequeue lent, buffers that a borrow handed out.
+/// Loans of a vring, on a port with zero copy: packets that a dequeue lent and buffers that a borrow lent.
 typedef struct vhostx_loan_state {
-  uint32_t outstanding;    ///< Of the ring as it runs, as far as its data thread has looked.
-  uint32_t overdue;        ///< Of rings that have stopped without them.
-  uint64_t oldest_age_us;  ///< Microseconds since the oldest of all of them was lent; 0: none is out.
+  uint32_t outstanding;    ///< Loans of the running ring. Returned loans count until a burst or
+                           ///< vhostx_vring_poll_completions() has collected them.
+  uint32_t overdue;        ///< Loans of earlier runs that were still out when the ring stopped.
+  uint64_t oldest_age_us;  ///< Age of the oldest of all these loans, in microseconds; 0: there are none.
 } vhostx_loan_state;
 
-/// Where the driver says that it has posted buffers, and what it had said when a burst last looked: for a processor
-/// that waits until a line of memory changes (rte_power_monitor()). Once they differ there is something to take.
+/// Address of the driver's available index, and the value that bursts have reached: for a CPU that waits for a change
+/// of a memory line (rte_power_monitor()). There is work when `*index` differs from `seen`.
 typedef struct vhostx_avail_watch {
-  const volatile uint16_t* index;  ///< In guest memory: good until VHOSTX_EVENT_VRING_STOPPED or
-                                   ///< VHOSTX_EVENT_MEMORY_CHANGED is delivered. Null: the ring is not running, or is
-                                   ///< broken.
-  uint16_t seen;                   ///< What it had said.
+  const volatile uint16_t* index;  ///< In guest memory. Null: the ring is not running or is broken. Valid while the
+                                   ///< ring runs and the memory table does not change. The library may unmap the page
+                                   ///< before it delivers VHOSTX_EVENT_VRING_STOPPED or VHOSTX_EVENT_MEMORY_CHANGED.
+  uint16_t seen;                   ///< Available index of the next chain to take.
 } vhostx_avail_watch;
 
 /// Index within the device, 0 to 2 * queue pairs - 1. Even: to the guest (its receiveq, VIRTIO 1.2, 5.1.2). Odd: from
-/// the guest (its transmitq).
+/// the guest (its transmitq). Any thread.
 uint16_t vhostx_vring_index(const vhostx_vring* vring);
-/// Whether it carries packets from the guest.
+/// Whether the vring carries packets from the guest. Any thread.
 bool vhostx_vring_is_from_guest(const vhostx_vring* vring);
 
-/// Guest to host. Takes up to `count` packets that the guest transmitted and copies them into mbufs from `pool`;
-/// packets larger than an mbuf's room become mbuf chains. Returns how many, all of them the caller's to free. Offloads
-/// stand in ol_flags as an ethdev driver would set them on receive: RTE_MBUF_F_RX_L4_CKSUM_NONE (the checksum is
-/// partial, the data is good) and RTE_MBUF_F_RX_LRO with tso_segsz. See vhostx_to_transmit_offload(). Returns 0 on a
-/// vring that is stopped, broken or to the guest. On one that is started and disabled the guest's packets are consumed
-/// and dropped, and 0 is returned. An empty pool loses nothing: what did not fit stays in the ring. After SEND_RARP one
-/// packet is the library's own RARP frame, which the counters do not have.
+/// Guest to host. Copies up to `count` packets that the guest transmitted into mbufs from `pool`. A packet larger than
+/// an mbuf's room becomes an mbuf chain. Returns the number of packets; the caller owns them and frees them.
+///
+/// Offloads are in ol_flags as an ethdev driver sets them on receive: RTE_MBUF_F_RX_L4_CKSUM_NONE (the checksum is
+/// partial, the data is good) and RTE_MBUF_F_RX_LRO with tso_segsz. See vhostx_to_transmit_offload().
+///
+/// Returns 0 on a vring that is stopped, broken or to the guest. On a vring that is started and disabled it consumes
+/// and drops the guest's packets and returns 0. When the pool is empty no packet is lost: the rest stays in the ring.
+/// After SEND_RARP one packet is the library's own RARP frame, which the counters do not include.
 ///
 /// With vhostx_port_options::zero_copy, packets of copy_below bytes and more are lent: the mbufs are attached to the
-/// guest's own buffers (rte_pktmbuf_attach_extbuf), without headroom or tailroom; a packet in several pieces is a chain
-/// of them. Read them, clone them, hand them to a device (buf_iova is right, or RTE_BAD_IOVA), free them on any lcore
-/// and at any time; do not write into them. The guest gets a buffer back when the last mbuf of it is freed, and the
-/// next burst, or vhostx_vring_poll_completions(), says so. Until then the guest may rewrite it: decide on a private
-/// copy.
+/// guest's own buffers (rte_pktmbuf_attach_extbuf), without headroom or tailroom. A packet in several pieces is a chain
+/// of them. You may read them, clone them, pass them to a device (buf_iova is right, or RTE_BAD_IOVA) and free them on
+/// any lcore at any time. Do not write into them. The guest gets a buffer back after the last mbuf of it was freed,
+/// with the next burst or vhostx_vring_poll_completions(). Until then the guest may rewrite it: base decisions on a
+/// private copy.
+///
+/// A packet is copied and counted by cause when half of the ring (or vhostx_port_options::loans_max) is out, when its
+/// pieces are too small or too many, or when a checksum must be written into it. Packets are also copied, not counted
+/// by cause, while mbufs hold several older memory tables. So a guest never stalls because mbufs are never freed.
 uint16_t vhostx_vring_dequeue_burst(vhostx_vring* vring, struct rte_mempool* pool, struct rte_mbuf** packets,
                                     uint16_t count);
 
-/// Host to guest. Copies packets into the guest's receive buffers, in order, and returns how many of them are dealt
-/// with: delivered, or dropped and counted because this guest can never take them. The rest (ring full, stopped, broken
-/// or disabled) may be offered again. The mbufs stay the caller's in every case and are not changed. Offload requests
-/// are taken from either form: transmit flags (RTE_MBUF_F_TX_*_CKSUM, RTE_MBUF_F_TX_TCP_SEG, RTE_MBUF_F_TX_UDP_SEG) or
-/// the receive flags that a dequeue sets; what the guest did not negotiate is completed in software.
+/// Host to guest. Copies packets into the guest's receive buffers, in order. Returns the number of packets that were
+/// handled: delivered, or dropped and counted because this guest can never take them. The rest may be offered again;
+/// vhostx_vring_enqueue_end() reports why they were left (ring full, stopped, broken or disabled). The caller keeps all
+/// mbufs; they are not changed.
+///
+/// Offload requests may be transmit flags (RTE_MBUF_F_TX_*_CKSUM, RTE_MBUF_F_TX_TCP_SEG, RTE_MBUF_F_TX_UDP_SEG) or the
+/// receive flags that a dequeue sets. What the guest did not negotiate is completed in software (checksum,
+/// segmentation).
 uint16_t vhostx_vring_enqueue_burst(vhostx_vring* vring, struct rte_mbuf* const* packets, uint16_t count);
 
-/// Host to guest without a copy, for whoever fills buffers itself: a device, a crypto engine. Takes up to `count` of
-/// the receive buffers that the guest has posted, as empty mbufs attached to them: write at rte_pktmbuf_mtod(), up to
-/// rte_pktmbuf_tailroom() bytes, set data_len and pkt_len and, if wanted, offload flags, then
-/// vhostx_vring_commit_burst(). Before the data is room for the net header and for nothing else. A buffer in several
-/// pieces is a chain of mbufs without data, to be filled from the front. An mbuf that is freed instead gives its buffer
-/// back untouched. Returns how many; 0 also where the next buffer cannot be lent, and on a vring that is stopped,
-/// disabled, broken, from the guest, or of a port without vhostx_port_options::zero_copy.
+/// Host to guest without a copy, for applications that fill the guest's buffers themselves, by a device or a crypto
+/// engine. Takes up to `count` of the receive buffers that the guest has posted and returns them as empty mbufs of
+/// `pool` that are attached to them. Write at rte_pktmbuf_mtod(), at most rte_pktmbuf_tailroom() bytes, set data_len
+/// and pkt_len and, if needed, offload flags; then call vhostx_vring_commit_burst(). The space before the data is for
+/// the net header only. A buffer in several pieces is a chain of mbufs without data: fill it from the front.
+///
+/// To return a buffer unused, free its mbuf. The buffer is lent again first, or goes back to the guest, empty, when the
+/// guest has no others posted.
+///
+/// Returns the number of mbufs. Returns 0 also when the next buffer cannot be lent (its net header is cut, or it has
+/// too many pieces), when vhostx_port_options::loans_max entries are out, when the pool is empty or its mbufs cannot be
+/// attached, and on a vring that is stopped, disabled, broken, from the guest, or of a port without
+/// vhostx_port_options::zero_copy.
 uint16_t vhostx_vring_borrow_burst(vhostx_vring* vring, struct rte_mempool* pool, struct rte_mbuf** buffers,
                                    uint16_t count);
 
-/// Delivers packets that lie in borrowed buffers, in order, and frees the mbufs of those that it returns the number of:
-/// delivered, or dropped and counted as by vhostx_vring_enqueue_burst(). The others stay the caller's. A packet larger
-/// than a buffer is a chain of borrowed mbufs, if the guest takes mergeable buffers; all but its first begin at
-/// buf_addr (their data_off is to be 0). What lies otherwise, or is not borrowed at all, or wants an offload that the
-/// guest does not take, is copied as by an enqueue, and its own buffers go back.
+/// Delivers packets that were written into borrowed buffers, in order. Frees the first N mbufs (or chains), where N is
+/// the return value: those packets were delivered, or dropped and counted as by vhostx_vring_enqueue_burst(). The
+/// caller keeps the rest. Returns 0 on the vrings on which vhostx_vring_borrow_burst() does.
+///
+/// A packet larger than a buffer is a chain of borrowed mbufs, if the guest negotiated mergeable buffers. All buffers
+/// but the last are full, and in all but the first the data starts at buf_addr: set data_off to 0. A packet that is
+/// laid out differently, is not in borrowed buffers, or needs an offload that the guest did not negotiate is copied as
+/// by vhostx_vring_enqueue_burst(); buffers that it borrowed count as returned unused.
 uint16_t vhostx_vring_commit_burst(vhostx_vring* vring, struct rte_mbuf** packets, uint16_t count);
 
-/// Gives the guest the buffers whose mbufs were freed since the last burst. Bursts do the same first: this is for
-/// vrings that have no traffic to wait for. Returns how many came back.
+/// Collects the buffers whose mbufs were freed since the last burst. From the guest: returns them to the guest. To the
+/// guest: keeps them for the next borrow, or returns them to the guest, empty, when it has no others posted. The
+/// dequeue and borrow bursts and vhostx_transfer_begin() do the same first; call this on a vring that carries no
+/// traffic. Returns the number of buffers collected.
 uint16_t vhostx_vring_poll_completions(vhostx_vring* vring);
 
-/// Whether the driver shall kick when it adds buffers (VIRTIO 1.2, 2.7.10). Off is the state after start, for polling.
-/// Switching on returns true when buffers are there already, which would not be kicked for: poll once more before
-/// sleeping. Off, or on a vring that is not running or is broken, returns false. The choice is kept when the vring
-/// restarts.
+/// Asks the driver to kick when it adds buffers, or not to (VIRTIO 1.2, 2.7.10). Off by default, for polling. Returns
+/// true if buffers are waiting already when kicks are switched on: the driver does not kick for those, so poll once
+/// more before you sleep. Returns false when switched off, and on a vring that is not running or is broken. The vring
+/// keeps the choice over a restart.
 bool vhostx_vring_set_notifications(vhostx_vring* vring, bool on);
 
-/// Who makes the calls that the guest asks for. By default bursts do, each before it returns. Held, they are counted
-/// and not made: the application makes them by vhostx_vring_call_guest(), on another thread for instance, as a call is
-/// a system call. The guest may sleep until then. The choice is kept when the vring restarts.
+/// Chooses who signals the guest when it asks for it. By default each burst does, before it returns. With `hold` bursts
+/// only count these calls (VHOSTX_COUNTER_CALLS), and the application makes them by vhostx_vring_call_guest(), for
+/// example on another thread, because each takes a system call. The guest may sleep until then. The vring keeps the
+/// choice over a restart. Any thread.
 void vhostx_vring_hold_calls(vhostx_vring* vring, bool hold);
-/// Calls the guest. False: the vring is not running.
+/// Signals the guest now, whether it has asked for it or not. Returns false if the vring is not running.
 bool vhostx_vring_call_guest(vhostx_vring* vring);
 
-/// Chains that the driver has posted and no burst has taken yet, 0 to vhostx_vring_size(): packets that wait in a
-/// from-guest ring, buffers that are free in a to-guest ring. 0 on a vring that is not running or is broken.
+/// Chains that the driver has posted and no burst has taken, 0 to vhostx_vring_size(): packets that wait in a
+/// from-guest ring, free buffers in a to-guest ring. 0 on a vring that is not running or is broken.
 uint16_t vhostx_vring_pending(vhostx_vring* vring);
-/// Why the last burst into this vring dealt with fewer packets than it was given: one of vhostx_enqueue_end. Good right
-/// after such a call, and said of the first packet that it left. See there what to do with it.
+/// Why the last burst or transfer into this vring handled fewer packets than it was given: one of vhostx_enqueue_end,
+/// which says what to do. Valid right after such a call; the reason is that of the first packet left. A program that
+/// drops what is left after each burst does not need this.
 int vhostx_vring_enqueue_end(vhostx_vring* vring);
-/// `size`: sizeof *watch.
+/// Where to watch for more chains without a call. `size`: sizeof *watch.
 void vhostx_vring_get_avail_watch(vhostx_vring* vring, vhostx_avail_watch* watch, size_t size);
 
-/// The eventfd that the driver kicks, or -1 while the ring is not started or its driver polls. The port's: valid until
-/// VHOSTX_EVENT_VRING_STOPPED for this vring has been delivered, or the port is closed. The front-end holds it too and
-/// can make a read of it wait: poll() it, edge-triggered if need be, and leave the counter. vhostx_waiter does both.
+/// The eventfd that the driver kicks; -1 while the ring is not started or its driver polls. The port owns it. It is
+/// valid until VHOSTX_EVENT_VRING_STOPPED for this vring was delivered, or the port was closed. The front-end holds the
+/// same eventfd and can make a read of it block. So poll() it, edge-triggered if you need that, and do not read the
+/// counter. vhostx_waiter does both. Any thread.
 int vhostx_vring_kick_fd(const vhostx_vring* vring);
 
-/// Bits of vhostx_vring_state.
+/// State of the vring: bits of vhostx_vring_state. Any thread.
 unsigned vhostx_vring_get_state(const vhostx_vring* vring);
 
-/// Entries of the ring, a power of two up to 32768, while it is ready (VHOSTX_EVENT_VRING_READY); else 0.
+/// Entries of the ring, a power of two up to 32768, while it is ready (VHOSTX_EVENT_VRING_READY); else 0. Any thread.
 uint16_t vhostx_vring_size(const vhostx_vring* vring);
 
-/// One of vhostx_counter, for those who look each burst; 0 for one that this library does not have.
+/// Value of one vhostx_counter, cheap enough to read after each burst; 0 for a counter that this library does not have.
+/// Any thread.
 uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter);
 
-/// The first `count` counters, in the order of vhostx_counter; values that this library does not have become 0. Each is
-/// exact; they may be a burst apart. Returns how many were there to be written.
+/// Writes the first `count` counters to `values`, in the order of vhostx_counter; those that this library does not have
+/// become 0. Each value is exact, but they may be a burst apart. Returns how many of them the library has. Any thread.
 size_t vhostx_vring_get_stats(const vhostx_vring* vring, uint64_t* values, size_t count);
 
-/// `size`: sizeof *loans. Takes a lock that the control thread takes too: not for the data path.
+/// Loans that are out. `size`: sizeof *loans. Takes a lock that the control thread takes too: not for the data path.
+/// Any thread.
 void vhostx_vring_get_loans(const vhostx_vring* vring, vhostx_loan_state* loans, size_t size);
 
-/// The NUMA node of the guest's memory behind this vring, as last looked at; VHOSTX_NO_NODE: not known. The event
-/// VHOSTX_EVENT_PLACEMENT_CHANGED says when it is another one.
+/// NUMA node of the guest's memory behind this vring, at the last look; VHOSTX_NO_NODE: not known. The event
+/// VHOSTX_EVENT_PLACEMENT_CHANGED reports a change. Any thread.
 int vhostx_vring_numa_node(const vhostx_vring* vring);
 
-/// All that is known of it; the caller's, to be freed with vhostx_vring_placement_free(). Null: VHOSTX_OUT_OF_MEMORY.
-/// Takes a lock that the control thread takes too: not for the data path.
+/// Placement of the vring at the last look. The caller owns the result: release it with vhostx_vring_placement_free().
+/// Null on error: VHOSTX_OUT_OF_MEMORY. Allocates, and takes a lock that the control thread takes too: not for the data
+/// path. Any thread.
 vhostx_vring_placement* vhostx_vring_get_placement(const vhostx_vring* vring, vhostx_error* error);
 
 #ifdef __cplusplus
