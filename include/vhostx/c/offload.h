@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// @file
-/// From what a guest asked for to what a NIC is asked to do.
+/// Converts the offloads that a guest requested into requests to a NIC.
 #pragma once
 
 #include <stdbool.h>
@@ -12,14 +12,17 @@ struct rte_mbuf;
 extern "C" {
 #endif
 
-/// Turns the receive-side offloads of an mbuf from vhostx_vring_dequeue_burst() into transmit-side ones, for
-/// rte_eth_tx_burst (call rte_eth_tx_prepare there, as always): RTE_MBUF_F_RX_L4_CKSUM_NONE becomes
-/// RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM, RTE_MBUF_F_RX_LRO becomes RTE_MBUF_F_TX_TCP_SEG or _UDP_SEG with tso_segsz
-/// kept (for IPv4 with RTE_MBUF_F_TX_IP_CKSUM), or goes when the packet is a single segment; l2_len, l3_len and l4_len
-/// are filled in from the packet's own headers, with RTE_MBUF_F_TX_IPV4 or _IPV6. An mbuf without such flags is left as
-/// it is. Returns false, and changes nothing, when the headers do not allow it (not TCP or UDP, truncated, behind an
-/// IPv6 routing header) or tso_segsz is 0: drop the packet or complete it otherwise. Any thread; the mbuf is the
-/// caller's.
+/// Converts the receive offloads of an mbuf from vhostx_vring_dequeue_burst() into transmit offloads, for
+/// rte_eth_tx_burst(). Call rte_eth_tx_prepare() before that, as always.
+///
+///   * RTE_MBUF_F_RX_L4_CKSUM_NONE becomes RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM.
+///   * RTE_MBUF_F_RX_LRO becomes RTE_MBUF_F_TX_TCP_SEG or _UDP_SEG, for IPv4 with RTE_MBUF_F_TX_IP_CKSUM; tso_segsz is
+///     kept. If the packet is a single segment, the flag is cleared.
+///   * l2_len, l3_len and l4_len are set from the packet's own headers, with RTE_MBUF_F_TX_IPV4 or _IPV6.
+///
+/// An mbuf without such flags is not changed. Returns false, and changes nothing, if the headers do not allow it (not
+/// TCP or UDP, truncated, behind an IPv6 routing header) or tso_segsz is 0: drop the packet, or complete it another
+/// way. The caller owns the mbuf. Any thread.
 bool vhostx_to_transmit_offload(struct rte_mbuf* packet);
 
 #ifdef __cplusplus
