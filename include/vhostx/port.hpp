@@ -41,9 +41,8 @@ struct PortOptions {
   /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
   /// docs/features.md lists all bits. Allowed, with their numbers:
   ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
-  ///   driver
-  ///     may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's memory is
-  ///     damaged.
+  ///     driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
+  ///     memory is damaged.
   ///   * VIRTIO_F_IN_ORDER (35): test the driver with it first; DPDK's was. Not with zero_copy.
   ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must handle UDP segments.
   /// Default bits are allowed and change nothing. A bit that is also in features_masked is not offered.

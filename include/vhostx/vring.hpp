@@ -63,9 +63,9 @@ struct AvailWatch {
 ///   * A call starts no further chain after it has walked 32768 descriptors or looked at 4096 pages. Only chains that
 ///     are not the common ones are walked descriptor by descriptor. A page larger than 32 KiB counts as its size in
 ///     units of 32 KiB: 64 for 2 MiB. A dropped packet counts as at least one descriptor.
-///   * So one call walks at most 65536 descriptors; a piece that crosses the border of two memory regions counts as
+///   * So one call walks at most 65536 descriptors. A piece that crosses the border of two memory regions counts as
 ///   two.
-///     It looks at 4096 pages and those of one more packet: at most 4096 again, or 64 of any size. A packet spread over
+///   * It looks at 4096 pages and those of one more packet: at most 4096 again, or 64 of any size. A packet spread over
 ///     more pages is dropped (drop_too_large).
 ///   * A call on a disabled ring drains the whole ring.
 ///   * To this add the copying of `count` packets of at most 65597 bytes each.
@@ -73,9 +73,9 @@ struct AvailWatch {
 /// What a call did not reach stays in the ring. A call may therefore return 0 before the ring is empty;
 /// set_notifications(true) and pending() report what is left. A packet to the guest that does not fit in the whole
 /// budget of a call is dropped (drop_too_large). A ring breaks (VringFaultCause::fruitless) after 16 calls that each
-/// walked 32768 descriptors, 256 or more per chain on average, while no packet was moved. On the machine of the README:
-/// 0.4 ms for empty descriptors, 2 ms for a ring of runts; 1 ms for 4096 pages of 4 KiB, 25 ms when nothing has touched
-/// them before.
+/// walked 32768 descriptors, 256 or more per chain on average, while no packet was moved. Longest calls on the machine
+/// of the project's figures: 0.4 ms for empty descriptors, 2 ms for a ring of runts, 1 ms for 4096 pages of 4 KiB, 25
+/// ms when nothing has touched those before.
 class VHOSTX_EXPORT Vring {
  public:
   Vring(const Vring&) = delete;
@@ -171,8 +171,7 @@ class VHOSTX_EXPORT Vring {
   /// never take are not left: they were dropped. If you keep packets for later, limit how long:
   ///   * no_buffers: offer them again; when too many wait, drop the newest.
   ///   * few_buffers: offer the first one again for a while (vhostx-switch: 100 ms and 16 tries), then drop it.
-  ///   Otherwise
-  ///     one packet holds back all others for this guest.
+  ///     Otherwise one packet holds back all others for this guest.
   ///   * budget: offer them again.
   ///   * not_running: drop them all.
   /// A program that drops what is left after each burst does not need this.

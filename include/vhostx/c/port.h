@@ -66,12 +66,12 @@ typedef struct vhostx_port_options {
   /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
   /// docs/features.md lists all bits. Allowed, with their numbers:
   ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
-  ///   driver
-  ///     may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's memory is
-  ///     damaged.
+  ///     driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
+  ///     memory is damaged.
   ///   * VIRTIO_F_IN_ORDER (35): test the driver with it first; DPDK's was. Not with zero_copy.
   ///   * VIRTIO_NET_F_GUEST_USO4 (54), _GUEST_USO6 (55), _HOST_USO (56): the application must handle UDP segments.
-  /// Default bits are allowed and change nothing. A bit that is also in features_masked is not offered. 0.
+  /// Default bits are allowed and change nothing. A bit that is also in features_masked is not offered.
+  /// Default: 0.
   uint64_t features_extra;
   /// vhost-user protocol feature bits to offer in addition to the default ones. Allowed, with their numbers:
   ///   * BACKEND_REQ (5): used only by INBAND_NOTIFICATIONS.
@@ -79,7 +79,7 @@ typedef struct vhostx_port_options {
   ///   * INBAND_NOTIFICATIONS (14): the front-end must send VRING_KICK and handle VRING_CALL and VRING_ERR wherever it
   ///     passes no eventfd. QEMU accepts the bit and does not. Requires BACKEND_REQ.
   ///   * GPA_ADDRESSES (21): the front-end must give guest addresses for its rings. QEMU does since 11.1.
-  /// 0.
+  /// Default: 0.
   uint64_t protocol_features_extra;
   uint32_t socket_mode;   ///< Server role: permission bits of the socket file, 0 to 0777, set before a front-end can
                           ///< connect. A process needs write permission to connect. VHOSTX_SOCKET_MODE_OF_UMASK.
