@@ -51,8 +51,8 @@ constexpr const char* to_string(ErrorCode code) noexcept {
 /// An error: a code for programs, a message for people.
 struct Error {
   ErrorCode code = ErrorCode::invalid_argument;  ///< Kind of the error.
-  std::string message;                           ///< What was wrong and what was expected, without a full stop. May be
-                                                 ///< empty if `code` is out_of_memory.
+  std::string message;                           ///< What was wrong and what was expected, without a full stop. Empty
+                                                 ///< if there was no memory for it.
   int system_errno = 0;                          ///< errno if `code` is `system`, else 0.
 };
 

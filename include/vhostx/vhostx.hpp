@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The whole public C++ interface of vhostx, but for telemetry.hpp.
+// The whole public C++ interface of vhostx, except telemetry.hpp.
 #pragma once
 
 /// A vhost-user-net back-end for DPDK applications.

@@ -43,8 +43,8 @@ enum vhostx_transfer_bounds {
 typedef struct vhostx_transfer vhostx_transfer;
 
 /// Creates a transfer. Allocates about 160 KiB, and nothing later. On a machine with several NUMA nodes call it on the
-/// thread that will use it: a page is allocated on the node of the CPU that first writes it. Null on errors:
-/// VHOSTX_SYSTEM, VHOSTX_OUT_OF_MEMORY (no memory). Any thread.
+/// thread that will use it: a page is allocated on the node of the CPU that first writes it. Null on error:
+/// VHOSTX_SYSTEM (no memory). Any thread.
 vhostx_transfer* vhostx_transfer_create(vhostx_error* error);
 /// Destroys a transfer. No burst may be between begin and end (asserted). Any thread.
 void vhostx_transfer_destroy(vhostx_transfer* transfer);
