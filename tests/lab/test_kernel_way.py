@@ -84,7 +84,8 @@ class KernelWay:
     """/dev/vhost-net with a TAP that is up and has no address; the kernel's vhost thread on CPU 0."""
 
     label = "kernel"
-    PIN = 'for comm in /proc/[0-9]*/comm; do case $(cat $comm) in vhost-*) p=${comm#/proc/}; taskset -p 1 ${p%/comm};; esac; done'
+    # Since Linux 6.4 it is a thread of the process that asked for it.
+    PIN = 'for task in /proc/[0-9]*/task/*; do case $(cat $task/comm) in vhost-*) taskset -p 1 ${task##*/};; esac; done'
 
     def __init__(self, machine):
         self.machine = machine
