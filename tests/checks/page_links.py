@@ -6,6 +6,7 @@ from pathlib import Path
 from page import Page
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+OPENS, CLOSES = re.compile(r"\[[^\]\[`]*$"), re.compile(r"^[^\[\]`]*\]\(")
 
 
 def links_of(page: Page) -> list[tuple[int, str]]:
@@ -18,8 +19,17 @@ def links_of(page: Page) -> list[tuple[int, str]]:
     ]
 
 
+def check_lines(page: Page) -> list[str]:
+    """The pages that Doxygen makes are read line by line (cmake/doxygen_page.py)."""
+    return [
+        f"{page.name}:{number}: a link over two lines, expected it on one"
+        for number, (line, next_line) in enumerate(zip(page.prose, page.prose[1:]), 1)
+        if OPENS.search(line) and CLOSES.match(next_line)
+    ]
+
+
 def check_links(page: Page, pages: dict[Path, Page]) -> list[str]:
-    faults = []
+    faults = check_lines(page)
     for number, target in links_of(page):
         name, _, anchor = target.partition("#")
         path = (page.path.parent / name).resolve() if name else page.path
