@@ -10,9 +10,9 @@
 #include <asio/any_io_executor.hpp>
 
 #include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
 
 #include "backend/one_shot_timer.hpp"
-#include "base/logger.hpp"
 #include "base/releases.hpp"
 #include "base/unique_fd.hpp"
 
@@ -21,10 +21,13 @@ namespace vhostx::backend {
 /// Control thread.
 class Connector {
  public:
-  /// `on_socket`, which may destroy the Connector, gets the connection, which is released by `releases`; the next
-  /// attempt follows lost().
-  Connector(asio::any_io_executor executor, const PortOptions& options, Logger log, std::shared_ptr<Releases> releases,
-            std::function<void(UniqueFd)> on_socket);
+  /// Both may destroy the Connector.
+  struct Handlers {
+    std::function<void(UniqueFd)> connected;   ///< The socket is released by `releases`. lost() has it try again.
+    std::function<void(const Error&)> failed;  ///< The first failure, and the first with another errno: attempts go on.
+  };
+  Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
+            Handlers handlers);
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
@@ -41,9 +44,8 @@ class Connector {
   const std::chrono::milliseconds delay_min_;
   const std::chrono::milliseconds delay_max_;
   std::chrono::milliseconds delay_;
-  Logger log_;
   const std::shared_ptr<Releases> releases_;
-  std::function<void(UniqueFd)> on_socket_;
+  Handlers handlers_;
   int last_error_ = 0;
   OneShotTimer timer_;
 };

@@ -178,6 +178,8 @@ void ControlLoop::add(const std::shared_ptr<PortCore>& port) {
 void ControlLoop::remove(const PortCore& port) noexcept { ports_.erase(&port); }
 
 void ControlLoop::keep(std::shared_ptr<PortCore> port) noexcept {
+  for (PortCore* other = kept_.get(); other != nullptr; other = other->next_kept().get())
+    if (other == port.get()) return;
   port->next_kept() = std::move(kept_);
   kept_ = std::move(port);
 }

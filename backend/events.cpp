@@ -51,6 +51,7 @@ const char* event_name(const PortEvent& event) noexcept {
                         [](const LoansOverdue&) { return "loans_overdue"; },
                         [](const PlacementChanged&) { return "placement_changed"; },
                         [](const VringReady&) { return "vring_ready"; },
+                        [](const ConnectFailed&) { return "connect_failed"; },
                     },
                     event);
 }
@@ -73,6 +74,7 @@ std::string describe(const PortEvent& event) {
           [](const LoansOverdue& e) { return fmt::format("vring {}: {} loans overdue", e.index, e.outstanding); },
           [](const PlacementChanged& e) { return describe_placement(e); },
           [](const VringReady& e) { return fmt::format("vring {} {}", e.index, e.ready ? "ready" : "not ready"); },
+          [](const ConnectFailed& e) { return fmt::format("{}; trying again", e.error.message); },
       },
       event);
 }

@@ -13,6 +13,13 @@ namespace vhostx {
 Port::Port(std::shared_ptr<backend::PortCore> core) noexcept : core_(std::move(core)) { core_->set_handle(*this); }
 
 Port::~Port() {
+  core_->loop().post_and_wait([this] {
+    core_->close(backend::PortCore::Farewell::silent);
+    core_->drain();
+  });
+}
+
+void Port::close() noexcept {
   core_->loop().post_and_wait([this] { core_->close(backend::PortCore::Farewell::silent); });
 }
 

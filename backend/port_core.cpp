@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <fstream>
 #include <utility>
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include "backend/features.hpp"
@@ -14,6 +16,17 @@
 #include "numa/kernel.hpp"
 
 namespace vhostx::backend {
+
+namespace {
+
+/// Its number and its name. Threads of this process alone: no file of a peer's is read.
+std::string describe_thread(std::uint32_t number) {
+  std::string name;
+  std::getline(std::ifstream(fmt::format("/proc/self/task/{}/comm", number)), name);
+  return fmt::format("thread {} ({})", number, name.empty() ? "ended since" : name);
+}
+
+}  // namespace
 
 Result<std::shared_ptr<PortCore>> PortCore::create(std::shared_ptr<ControlLoop> loop, PortOptions options,
                                                    EventHandler on_event) {
@@ -49,7 +62,7 @@ Result<void> PortCore::make_vrings() {
   // A turn in which each ring stops, recalls its loans and is not ready any more.
   events_.reserve(8 + 3 * std::size_t{count});
   for (std::uint16_t i = 0; i < count; ++i) {
-    auto vring = VringCore::create(i, options_, *attention_);
+    auto vring = VringCore::create(i, options_, *attention_, log_);
     if (!vring) return std::move(vring).error();
     vrings_.push_back(std::move(vring).value());
   }
@@ -61,7 +74,9 @@ Result<void> PortCore::open() {
   watch_attention();
   auto take = [this](UniqueFd socket) { take_socket(std::move(socket)); };
   if (options_.role == Role::client) {
-    connector_ = std::make_unique<Connector>(executor(), options_, log_, releases_, take);
+    connector_ = std::make_unique<Connector>(
+        executor(), options_, releases_,
+        Connector::Handlers{take, [this](const Error& error) { report_no_connection(error); }});
   } else {
     auto listener = Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group},
                                    log_, releases_, pending_max(), take);
@@ -85,6 +100,8 @@ void PortCore::close(Farewell farewell) {
     closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
     drop_session();
     events_.clear();
+    publish_info();
+    for (const auto& vring : vrings_) vring->wake_waiter();
   } else if (session_ != nullptr) {
     end_session(make_error(ErrorCode::closed, "the port was closed"));
     finish_session();
@@ -93,6 +110,11 @@ void PortCore::close(Farewell farewell) {
   signals_->close();
   loop_->remove(*this);
   if (is_in_use()) loop_->keep(self);
+}
+
+void PortCore::drain() noexcept {
+  for (const auto& vring : vrings_) vring->drain();
+  if (is_in_use()) loop_->keep(shared_from_this());
 }
 
 bool PortCore::is_in_use() noexcept {
@@ -118,8 +140,19 @@ void PortCore::serve_signals() {
         us);
 }
 
+void PortCore::report_misuse() {
+  for (const auto& vring : vrings_)
+    if (const auto misuse = vring->take_misuse())
+      log_.error(
+          "vring {}: {} called it while {} was in a call of the same vring, expected one thread at a time. The call "
+          "did "
+          "nothing. More of this vring is not reported",
+          vring->index(), describe_thread(misuse->refused), describe_thread(misuse->inside));
+}
+
 void PortCore::attend() {
   serve_signals();
+  if constexpr (checks_threads) report_misuse();
   if (session_ == nullptr) return;
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
   run_turn([this] { session_->device().serve_wishes(); });
@@ -139,9 +172,17 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
     return;
   }
   ++connections_;
+  keep_error({});
   log_.info("front-end connected");
   publish_info();
   emit(FrontEndConnected{}, {});
+  deliver();
+}
+
+void PortCore::report_no_connection(const Error& error) noexcept {
+  log_.info("{}; trying again", error.message);
+  keep_error(error.message);
+  emit(ConnectFailed{error}, {});
   deliver();
 }
 
@@ -206,6 +247,7 @@ void PortCore::finish_session() noexcept {
   if (session_ == nullptr || !farewell_) return;
   const auto self = shared_from_this();
   Error reason = *std::exchange(farewell_, std::nullopt);
+  keep_error(reason.message);
   drop_session();
   publish_info();
   if (connector_ != nullptr) connector_->lost();
@@ -338,7 +380,17 @@ void PortCore::publish_info() noexcept {
     publish_memory(session_->device().memory());
   }
   const std::lock_guard guard(info_lock_);
+  info.last_error.swap(info_.last_error);
   info_ = std::move(info);
+}
+
+void PortCore::keep_error(const std::string& text) noexcept {
+  const std::lock_guard guard(info_lock_);
+  try {
+    info_.last_error = text;
+  } catch (const std::bad_alloc&) {
+    info_.last_error.clear();
+  }
 }
 
 PortInfo PortCore::info() const {

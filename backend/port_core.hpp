@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -54,9 +55,12 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   Result<void> open();
   enum class Farewell {
     events,  ///< The application hears of what stops.
-    silent,  ///< The Port is being destroyed: there is nobody to name in an event.
+    silent,  ///< The application closes or destroys the Port: it needs no events.
   };
   void close(Farewell farewell);
+  /// After close(), before this is released: waits for the bursts in progress. The loop keeps the core where one does
+  /// not end.
+  void drain() noexcept;
   /// Whether a burst that nobody waits for any more (VringCore::is_stuck()) is inside one of the vrings. After close()
   /// the loop keeps the core for as long.
   bool is_in_use() noexcept;
@@ -107,10 +111,13 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
+  void report_no_connection(const Error& error) noexcept;
+  void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
   bool make_room();
   bool may_bring_more();
   void watch_attention();
   void attend();
+  void report_misuse();
   void serve_signals();
   void drop_session() noexcept;
   void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;

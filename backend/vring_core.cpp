@@ -33,17 +33,32 @@ std::vector<MemoryArea> snapshot_areas(const RunningVring& running) {
   return areas;
 }
 
+void report_long_wait(const Logger& log, std::uint16_t index) {
+  log.warning(
+      "vring {}: the control thread has waited {} ms for a burst of the application to end, and serves no port "
+      "meanwhile. Likely causes: the thread in the burst has no CPU, or is stopped; Transfer::begin() without end(); "
+      "two "
+      "threads in one vring at a time",
+      index, VringGate::long_wait.count());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const PortOptions& options,
-                                                     const EventFd& attention) {
-  std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention));
+                                                     const EventFd& attention, const Logger& log) {
+  std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention, log));
   if (core == nullptr) return make_system_error(ENOMEM, "memory for vring {}", index);
   return core;
 }
 
-VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention) noexcept
-    : attention_(attention), index_(index), handle_(*this), loans_(options, index), placer_(options, numa::kernel()) {}
+VringCore::VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, const Logger& log)
+    : gate_(VringGate::patience_usual,
+            {[&log, index] { report_long_wait(log, index); }, [&attention] { attention.signal(); }}),
+      attention_(attention),
+      index_(index),
+      handle_(*this),
+      loans_(options, index),
+      placer_(options, numa::kernel()) {}
 
 VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
 
@@ -365,7 +380,6 @@ Result<void> VringCore::watch_kick() {
   return waiter_->add(kick_->get());
 }
 
-// A worker that sleeps must look at a ring that has just started: the kick may have come before, or never come.
 void VringCore::wake_waiter() {
   const std::lock_guard lock(waiter_lock_);
   if (waiter_ != nullptr) waiter_->wake();

@@ -22,6 +22,7 @@
 #include "backend/vring_loans.hpp"
 #include "backend/vring_placer.hpp"
 #include "base/event_fd.hpp"
+#include "base/logger.hpp"
 #include "base/page_memory.hpp"
 
 namespace vhostx {
@@ -39,9 +40,9 @@ class VringCore : public InOwnPages {
     bool call_in_band = false;  ///< Send VRING_CALL.
   };
 
-  /// `attention` is the port's, and outlives this. Error: system (no memory for the state's pages).
+  /// `attention` and `log` are the port's, and outlive this. Error: system (no memory for the state's pages).
   static Result<std::unique_ptr<VringCore>> create(std::uint16_t index, const PortOptions& options,
-                                                   const EventFd& attention);
+                                                   const EventFd& attention, const Logger& log);
   ~VringCore();
   VringCore(const VringCore&) = delete;
   VringCore& operator=(const VringCore&) = delete;
@@ -95,6 +96,12 @@ class VringCore : public InOwnPages {
   /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
   /// use is kept; the vring can be stopped, and is not started, until it has ended.
   bool is_stuck() noexcept { return gate_.is_stuck(); }
+  std::optional<ThreadCheck::Misuse> take_misuse() noexcept { return gate_.take_misuse(); }
+  /// See VringGate::drain().
+  void drain() noexcept { gate_.drain(); }
+  /// A worker that sleeps must look at a ring that has just started (the kick may have come before, or never come), and
+  /// at its own list of ports when one was closed.
+  void wake_waiter();
   std::uint32_t settle_loans() noexcept { return loans_.settle(data_); }
   std::uint32_t give_up_loans() noexcept { return loans_.give_up(data_); }
   VringLoans& loans() noexcept { return loans_; }
@@ -113,7 +120,7 @@ class VringCore : public InOwnPages {
 
  private:
   friend class vhostx::Transfer;  // a burst of two halves
-  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention) noexcept;
+  VringCore(std::uint16_t index, const PortOptions& options, const EventFd& attention, const Logger& log);
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
@@ -137,7 +144,6 @@ class VringCore : public InOwnPages {
   void wish(std::uint8_t bit) noexcept;
   Result<void> expose_kick(std::shared_ptr<const EventFd> kick);
   Result<void> watch_kick();
-  void wake_waiter();
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
   std::vector<MemoryArea> state_areas(const RunningVring& running) const;
 

@@ -12,6 +12,12 @@ VringGate::~VringGate() {
     for (auto& snapshot : kept_) static_cast<void>(snapshot.release());
 }
 
+bool VringGate::enter() noexcept {
+  const ThreadCheck::Entry entry = threads_.enter();
+  if (entry == ThreadCheck::Entry::found && handlers_.misuse) handlers_.misuse();
+  return entry == ThreadCheck::Entry::free;
+}
+
 // A burst in progress ends within microseconds, unless its thread gets no CPU: then we stand back, also where we have a
 // higher priority. Time is counted in our own sleeps: a process that was stopped as a whole has not kept us waiting.
 bool VringGate::await_end(std::uint32_t turn) noexcept {
@@ -25,6 +31,7 @@ bool VringGate::await_end(std::uint32_t turn) noexcept {
   }
   for (auto slept = std::chrono::microseconds(0); slept < patience_; slept += pause) {
     if (ended()) return true;
+    if (slept == long_wait && handlers_.long_wait) handlers_.long_wait();
     std::this_thread::sleep_for(pause);
   }
   return ended();
@@ -34,6 +41,13 @@ void VringGate::keep(std::unique_ptr<const RunningVring> before, std::uint32_t t
   const bool first = !is_stuck();
   stuck_turn_ = turn;
   kept_[first ? 0 : 1] = std::move(before);
+}
+
+void VringGate::drain() noexcept {
+  swap(nullptr);
+  if (heavy_fence_) heavy_fence();
+  const std::uint32_t turn = turn_.load(std::memory_order_seq_cst);
+  if (turn % 2 == 1 && !is_stuck() && !await_end(turn)) keep(nullptr, turn);
 }
 
 bool VringGate::is_stuck() noexcept {

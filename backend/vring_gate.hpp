@@ -9,10 +9,14 @@
 #include <cassert>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "backend/heavy_fence.hpp"
 #include "backend/running_vring.hpp"
+#include "backend/thread_check.hpp"
 
 namespace vhostx::backend {
 
@@ -21,8 +25,11 @@ class VringGate {
   /// A burst's pass through the gate. `running` is null while the vring is stopped, and good until the pass ends.
   class Pass {
    public:
-    explicit Pass(VringGate& gate) noexcept : gate_(gate), turn_(gate.turn_.load(std::memory_order_relaxed) | 1) {
+    explicit Pass(VringGate& gate) noexcept : gate_(gate) {
+      if constexpr (checks_threads)
+        if (!gate.enter()) return;
       assert(gate.turn_.load(std::memory_order_relaxed) % 2 == 0 && "two threads use one vring at the same time");
+      turn_ = gate.turn_.load(std::memory_order_relaxed) | 1;
       // Pairs with swap(): either we see the new snapshot, or swap() sees us inside. Both sides store, then load.
       if (gate.heavy_fence_) {
         // Release, for the burst before: await_end() may miss its even number and find this one. The exchange below
@@ -36,23 +43,35 @@ class VringGate {
     }
     // Pairs with swap()'s and await_end()'s loads: all that the burst did comes before what the control thread does
     // next.
-    ~Pass() { gate_.turn_.store(turn_ + 1, std::memory_order_release); }
+    ~Pass() {
+      if constexpr (checks_threads)
+        if (turn_ == 0) return;
+      gate_.turn_.store(turn_ + 1, std::memory_order_release);
+      if constexpr (checks_threads) gate_.threads_.leave();
+    }
     Pass(const Pass&) = delete;
     Pass& operator=(const Pass&) = delete;
 
-    const RunningVring* running;
+    const RunningVring* running = nullptr;
 
    private:
     VringGate& gate_;
     // Odd, made so by `| 1` and not by `+ 1`: each burst leaves an even number behind, so that after two threads have
     // been inside at once (misuse) the number is even again when both have left, and nobody waits for ever.
-    const std::uint32_t turn_;
+    std::uint32_t turn_ = 0;  // 0: another thread is inside
   };
 
   /// Hundreds of a scheduler's time slices: only a burst that does not end at all takes that long.
   static constexpr std::chrono::milliseconds patience_usual{5000};
+  /// After so long the application's developer should know why nothing happens.
+  static constexpr std::chrono::milliseconds long_wait{1000};
 
-  explicit VringGate(std::chrono::milliseconds patience = patience_usual) noexcept : patience_(patience) {}
+  struct Handlers {
+    std::function<void()> long_wait;  ///< Control thread: once in each wait of more than `long_wait`.
+    std::function<void()> misuse;     ///< Data thread: take_misuse() has something.
+  };
+  explicit VringGate(std::chrono::milliseconds patience = patience_usual, Handlers handlers = {}) noexcept
+      : patience_(patience), handlers_(std::move(handlers)) {}
   ~VringGate();
   VringGate(const VringGate&) = delete;
   VringGate& operator=(const VringGate&) = delete;
@@ -74,10 +93,18 @@ class VringGate {
   /// destructor for good. False again when it has ended.
   bool is_stuck() noexcept;
 
+  /// Control thread. Waits for the burst in progress also where it began with the gate shut: after it, what the gate
+  /// lies in may be freed, unless is_stuck(). No burst begins meanwhile.
+  void drain() noexcept;
+
+  /// Control thread. With VHOSTX_CHECK_THREADS: the first two threads that were inside at once.
+  std::optional<ThreadCheck::Misuse> take_misuse() noexcept { return threads_.take_misuse(); }
+
   /// Control thread only: it alone changes the snapshot.
   const RunningVring* current() const noexcept { return running_.load(std::memory_order_relaxed); }
 
  private:
+  bool enter() noexcept;
   bool await_end(std::uint32_t turn) noexcept;
   void keep(std::unique_ptr<const RunningVring> before, std::uint32_t turn) noexcept;
 
@@ -86,6 +113,8 @@ class VringGate {
   alignas(64) std::atomic<const RunningVring*> running_{nullptr};
   const bool heavy_fence_ = enable_heavy_fence();
   const std::chrono::milliseconds patience_;
+  const Handlers handlers_;
+  ThreadCheck threads_;
   std::uint32_t stuck_turn_ = 0;  // of the burst that did not end; 0: there is none
   // Of that burst: the snapshot that it began with, and the one whose swap for null came after.
   std::array<std::unique_ptr<const RunningVring>, 2> kept_;

@@ -34,6 +34,11 @@ void EventView::fill(const FrontEndDisconnected& from) noexcept {
   event_.as.disconnected = {code_of(reason.code), reason.system_errno, reason.message.c_str()};
 }
 
+void EventView::fill(const ConnectFailed& from) noexcept {
+  event_.kind = VHOSTX_EVENT_CONNECT_FAILED;
+  event_.as.connect_failed = {code_of(from.error.code), from.error.system_errno, from.error.message.c_str()};
+}
+
 void EventView::fill(const FeaturesNegotiated& from) noexcept {
   event_.kind = VHOSTX_EVENT_FEATURES_NEGOTIATED;
   event_.as.features = from.features;

@@ -18,7 +18,7 @@ namespace {
 vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   const auto& [connected, features_offered, features, protocol_features_offered, protocol_features, memory_regions,
                memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections,
-               releases_pending] = info;
+               releases_pending, last_error] = info;
   vhostx_port_info to{};
   to.features_offered = features_offered;
   to.features = features;
@@ -34,6 +34,7 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   to.connected = connected;
   to.releases_pending = releases_pending;
   copy_text(to.dma_problem, sizeof to.dma_problem, dma_problem);
+  copy_text(to.last_error, sizeof to.last_error, last_error);
   return to;
 }
 
@@ -60,7 +61,9 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
   }));
 }
 
-void vhostx_port_close(vhostx_port* port) { delete object(port); }
+void vhostx_port_close(vhostx_port* port) { object(port)->close(); }
+
+void vhostx_port_destroy(vhostx_port* port) { delete object(port); }
 
 void vhostx_port_get_options(const vhostx_port* port, vhostx_port_options* options, size_t size) {
   write_options(options_for_c(object(port)->options()), options, size);

@@ -36,6 +36,7 @@ std::vector<std::string> areas_of(const std::vector<MemoryArea>& areas) {
 void add_info(Dict& out, const PortInfo& info) {
   out.add("connected", info.connected)
       .add("connections", info.connections)
+      .add("last_error", info.last_error)
       .add("features", hex(info.features))
       .add("features_offered", hex(info.features_offered))
       .add("protocol_features", hex(info.protocol_features))

@@ -101,10 +101,16 @@ struct PlacementChanged {
   VringPlacement placement;  ///< All that is known of the placement.
 };
 
+/// Client role: connecting to the socket failed. The library tries again. Delivered for the first failure after a
+/// connection or after the Port was opened, and then only when errno changes.
+struct ConnectFailed {
+  Error error;  ///< The call, the path and errno.
+};
+
 /// Any event of a port.
 using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
                                VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled,
-                               LoansOverdue, PlacementChanged, VringReady>;
+                               LoansOverdue, PlacementChanged, VringReady, ConnectFailed>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
 /// library lock held. It may call any public function, and may destroy the Port; it must not destroy the Backend. Keep

@@ -106,14 +106,17 @@ struct PortInfo {
   std::uint64_t connections = 0;       ///< Connections since the Port was opened.
   std::uint32_t releases_pending = 0;  ///< Descriptors and mappings of front-ends whose close() or munmap() has
                                        ///< not returned yet.
+  std::string last_error;              ///< Why the last attempt to connect failed or the last connection ended; empty:
+                                       ///< a front-end is connected, or nothing has happened yet.
 };
 
 /// One vhost-user socket and the device behind it. Created by Backend::open_port(). The application owns it.
 ///
 /// The destructor ends the connection, stops the vrings, waits for bursts in progress and removes the socket file. Stop
-/// calling the port's vrings first. If a burst does not end, by misuse, the destructor waits 5 s for it; then it logs
-/// which vring it is and keeps the memory that the burst uses. From then on no event is delivered, not even those that
-/// the destructor causes. An event handler may destroy its own port. Threads: as for Backend::open_port().
+/// calling the port's vrings first; close() helps where other threads still poll them. If a burst does not end, by
+/// misuse, the destructor waits 5 s for it; then it logs which vring it is and keeps the memory that the burst uses.
+/// From then on no event is delivered, not even those that the destructor causes. An event handler may destroy its own
+/// port. Threads: as for Backend::open_port().
 class VHOSTX_EXPORT Port {
  public:
   /// Internal. Backend::open_port() creates a Port.
@@ -140,6 +143,13 @@ class VHOSTX_EXPORT Port {
   /// The vring that carries packets from the guest in queue pair `pair`, which must be below queue_pairs_max. Any
   /// thread.
   Vring& from_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair + 1)); }
+
+  /// Ends the connection, waits for bursts in progress, removes the socket file. The Port and its vrings stay, but do
+  /// nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to stop; destroy
+  /// the Port when they have. A Waiter that watches a vring wakes. No event is delivered from now on, not even those
+  /// that this causes. A second call does nothing. An event handler may close its own port. Threads: as for
+  /// Backend::open_port().
+  void close() noexcept;
 
   /// State of the port now. Takes a lock and may throw std::bad_alloc: not for the data path. Any thread.
   PortInfo info() const;

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -156,8 +155,8 @@ TEST(Gate, EachPassEndsTheOneBefore) {
 TEST(Gate, TwoThreadsInsideAtOnceLeaveNothingToWaitFor) {
   VringGate gate(std::chrono::milliseconds(20));
   gate.swap(snapshot(1));
-  std::optional<VringGate::Pass> first(std::in_place, gate);
-  std::optional<VringGate::Pass> second(std::in_place, gate);
+  auto first = std::make_unique<VringGate::Pass>(gate);
+  auto second = std::make_unique<VringGate::Pass>(gate);
   first.reset();
   second.reset();
   EXPECT_NE(gate.swap(snapshot(2)), nullptr);
@@ -168,7 +167,7 @@ TEST(Gate, TwoThreadsInsideAtOnceLeaveNothingToWaitFor) {
 TEST(Gate, ABurstThatDoesNotEndIsNotWaitedForLongerThanThat) {
   VringGate gate(std::chrono::milliseconds(20));
   gate.swap(snapshot(1));
-  std::optional<VringGate::Pass> pass(std::in_place, gate);
+  auto pass = std::make_unique<VringGate::Pass>(gate);
   EXPECT_EQ(gate.swap(snapshot(2)), nullptr);
   EXPECT_TRUE(gate.is_stuck());
   EXPECT_EQ(gate.swap(nullptr), nullptr);
@@ -179,6 +178,76 @@ TEST(Gate, ABurstThatDoesNotEndIsNotWaitedForLongerThanThat) {
   EXPECT_EQ(VringGate::Pass(gate).running->serial, 3U);
   EXPECT_EQ(gate.swap(nullptr)->serial, 3U);
 }
+
+TEST(Gate, DrainWaitsForABurstThatBeganWithTheGateShut) {
+  VringGate gate;
+  std::atomic<bool> inside{false};
+  std::atomic<bool> may_end{false};
+  std::atomic<bool> ended{false};
+  std::thread burst([&] {
+    const VringGate::Pass pass(gate);
+    EXPECT_EQ(pass.running, nullptr);
+    inside = true;
+    while (!may_end) std::this_thread::yield();
+    ended = true;
+  });
+  while (!inside) std::this_thread::yield();
+  std::thread release([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // drain() is more likely to be waiting then
+    may_end = true;
+  });
+  gate.drain();
+  EXPECT_TRUE(ended);
+  EXPECT_FALSE(gate.is_stuck());
+  burst.join();
+  release.join();
+}
+
+TEST(Gate, DrainKeepsWhatABurstThatDoesNotEndUses) {
+  VringGate gate(std::chrono::milliseconds(20));
+  gate.swap(snapshot(1));
+  auto pass = std::make_unique<VringGate::Pass>(gate);
+  EXPECT_EQ(gate.swap(nullptr), nullptr);
+  gate.drain();
+  EXPECT_TRUE(gate.is_stuck());
+  EXPECT_EQ(pass->running->serial, 1U);
+  pass.reset();
+  EXPECT_FALSE(gate.is_stuck());
+}
+
+TEST(Gate, ALongWaitIsReportedOnce) {
+  int reports = 0;
+  VringGate gate(VringGate::long_wait + std::chrono::milliseconds(200), {[&reports] { ++reports; }, {}});
+  gate.swap(snapshot(1));
+  auto pass = std::make_unique<VringGate::Pass>(gate);
+  EXPECT_EQ(gate.swap(nullptr), nullptr);
+  EXPECT_EQ(reports, 1);
+  pass.reset();
+  EXPECT_FALSE(gate.is_stuck());
+}
+
+#ifdef VHOSTX_CHECK_THREADS
+TEST(Gate, TheSecondOfTwoThreadsIsRefusedAndBothAreNamed) {
+  int found = 0;
+  VringGate gate(VringGate::patience_usual, {{}, [&found] { ++found; }});
+  gate.swap(snapshot(1));
+  auto first = std::make_unique<VringGate::Pass>(gate);
+  pid_t second = 0;
+  std::thread([&] {
+    second = static_cast<pid_t>(::syscall(SYS_gettid));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(VringGate::Pass(gate).running, nullptr);
+  }).join();
+  EXPECT_EQ(found, 1);
+  const auto misuse = gate.take_misuse();
+  ASSERT_TRUE(misuse);
+  EXPECT_EQ(misuse->inside, static_cast<std::uint32_t>(::syscall(SYS_gettid)));
+  EXPECT_EQ(misuse->refused, static_cast<std::uint32_t>(second));
+  EXPECT_FALSE(gate.take_misuse()) << "reported once";
+  EXPECT_EQ(first->running->serial, 1U);
+  first.reset();
+  std::thread([&] { EXPECT_EQ(VringGate::Pass(gate).running->serial, 1U); }).join();
+}
+#endif
 
 bool kernel_has_expedited() {
   const long commands = ::syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);

@@ -130,6 +130,18 @@ TEST(ServerRole, ASecondFrontEndIsTurnedAwayWhileTheFirstLives) {
 }
 
 // The loop is the application's here, so that both ends wait when it looks.
+TEST(ServerRole, WhyTheLastConnectionEndedIsKeptUntilTheNext) {
+  PortFixture fixture;
+  EXPECT_EQ(fixture.port->info().last_error, "");
+  FakeMachine(fixture.options.socket_path).front_end().disconnect();
+  const std::string reason = fixture.events.until<FrontEndDisconnected>().reason.message;
+  EXPECT_NE(reason, "");
+  EXPECT_EQ(fixture.port->info().last_error, reason);
+  FakeMachine machine(fixture.options.socket_path);
+  fixture.events.until<FrontEndConnected>();
+  EXPECT_EQ(fixture.port->info().last_error, "");
+}
+
 TEST(ServerRole, AFrontEndThatComesBackAtOnceIsServedAtOnce) {
   PortFixture fixture({}, {.control_thread = ControlThread::application});
   const auto run_until = [&](auto&& holds) {
@@ -175,11 +187,16 @@ TEST(ClientRole, ConnectsAndConnectsAgain) {
   const auto backend = must(Backend::create());
   EventLog events;
   const auto port = must(backend->open_port(options, events.handler()));  // nobody listens yet
+  const ConnectFailed failed = std::get<ConnectFailed>(events.next());
+  EXPECT_EQ(failed.error.system_errno, ENOENT);
+  EXPECT_NE(failed.error.message.find(options.socket_path), std::string::npos);
+  EXPECT_EQ(port->info().last_error, failed.error.message);
   const UniqueFd listener = must(FakeFrontEnd::listen(options.socket_path));
   for (int i = 0; i < 20; ++i) {
     FakeMachine machine(must(FakeFrontEnd::accept(listener)));
     machine.bring_up();
     events.until<VringStarted>();
+    EXPECT_EQ(port->info().last_error, "");
     machine.front_end().disconnect();
     events.until<FrontEndDisconnected>();
   }

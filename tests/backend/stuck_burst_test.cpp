@@ -2,9 +2,13 @@
 // An application that begins a burst and does not end it: the control thread stops waiting, says so, and what the burst
 // uses is there until it ends. Each of these tests waits for VringGate::patience_usual.
 #include <mutex>
+#include <pthread.h>
 #include <string>
+#include <thread>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <vhostx/transfer.hpp>
 
@@ -18,17 +22,17 @@ class Log {
   BackendOptions options() {
     return {.log = [this](LogLevel level, std::string_view line) {
       const std::lock_guard guard(lock_);
-      if (level == LogLevel::error) errors_ += std::string(line) + '\n';
+      if (level >= LogLevel::warning) lines_ += std::string(line) + '\n';
     }};
   }
-  std::string errors() {
+  std::string lines() {
     const std::lock_guard guard(lock_);
-    return errors_;
+    return lines_;
   }
 
  private:
   std::mutex lock_;
-  std::string errors_;
+  std::string lines_;
 };
 
 struct StuckBurst : ::testing::Test {
@@ -50,7 +54,7 @@ struct StuckBurst : ::testing::Test {
     EXPECT_EQ(machine.ring(1).driver.reap().size(), 2u);
   }
   void expect_said(const char* outcome) {
-    EXPECT_NE(log.errors().find(std::string("vring 1 ") + outcome), std::string::npos) << log.errors();
+    EXPECT_NE(log.lines().find(std::string("vring 1 ") + outcome), std::string::npos) << log.lines();
   }
 
   Log log;
@@ -63,6 +67,7 @@ TEST_F(StuckBurst, ThePortIsDestroyedAllTheSame) {
   begin();
   fixture.port.reset();
   expect_said("stopped");
+  EXPECT_NE(log.lines().find("vring 1: the control thread has waited 1000 ms"), std::string::npos) << log.lines();
   end();
 }
 
@@ -83,6 +88,20 @@ TEST_F(StuckBurst, ItsRingStopsAtAChangeAndStartsWhenTheBurstHasEnded) {
   ASSERT_EQ(transfer->begin(fixture.port->from_guest(), 32), 1);
   transfer->end(1);
 }
+
+#ifdef VHOSTX_CHECK_THREADS
+TEST_F(StuckBurst, AnotherThreadInTheVringIsRefusedAndBothAreNamed) {
+  begin();
+  std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "intruder");
+    EXPECT_EQ(take_burst(fixture.port->from_guest()), 0);
+  }).join();
+  while (log.lines().find("vring 1: thread ") == std::string::npos) std::this_thread::yield();
+  const std::string name = "while thread " + std::to_string(::syscall(SYS_gettid)) + " (";
+  EXPECT_NE(log.lines().find(name), std::string::npos) << log.lines();
+  end();
+}
+#endif
 
 }  // namespace
 }  // namespace vhostx::test

@@ -43,7 +43,7 @@ CBackEnd::CBackEnd(BenchGuest& guest)
 }
 
 CBackEnd::~CBackEnd() {
-  vhostx_port_close(port_);
+  vhostx_port_destroy(port_);
   vhostx_backend_destroy(backend_);
 }
 

@@ -27,6 +27,12 @@ TEST(CEvents, OfConnections) {
     EXPECT_EQ(event.as.disconnected.system_errno, 104);
     EXPECT_STREQ(event.as.disconnected.message, "read failed");
   });
+  const ConnectFailed failed{{ErrorCode::system, "connecting to '/tmp/a': no such file", 2}};
+  expect(VHOSTX_EVENT_CONNECT_FAILED, failed, [](const vhostx_event& event) {
+    EXPECT_EQ(event.as.connect_failed.code, VHOSTX_SYSTEM);
+    EXPECT_EQ(event.as.connect_failed.system_errno, 2);
+    EXPECT_STREQ(event.as.connect_failed.message, "connecting to '/tmp/a': no such file");
+  });
   expect(VHOSTX_EVENT_FEATURES_NEGOTIATED, FeaturesNegotiated{1ULL << 33},
          [](const vhostx_event& event) { EXPECT_EQ(event.as.features, 1ULL << 33); });
   expect(VHOSTX_EVENT_MEMORY_CHANGED, MemoryChanged{3, 1ULL << 40}, [](const vhostx_event& event) {

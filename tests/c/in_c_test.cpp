@@ -29,6 +29,7 @@ TEST(COptions, ANullErrorIsFine) { a_null_error_is_fine(); }
 TEST(CLife, APortLivesAndTells) { a_port_lives_and_tells(); }
 TEST(CLife, AHandlerMayCloseItsPort) { a_handler_may_close_its_port(); }
 TEST(CLife, APortAnswersWhatItIs) { a_port_answers_what_it_is(); }
+TEST(CLife, AClosedPortDoesNothingMore) { a_closed_port_does_nothing_more(); }
 TEST(CLife, LinesAreLogged) { lines_are_logged(); }
 TEST(CLife, AnApplicationRunsTheControlSide) { an_application_runs_the_control_side(); }
 TEST(CLife, AClientFindsItsFrontEnd) { a_client_finds_its_front_end(); }

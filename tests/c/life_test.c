@@ -47,7 +47,7 @@ void a_port_lives_and_tells(void) {
   fake_guest_leave(guest);
   event_log_until(&log, VHOSTX_EVENT_VRING_STOPPED);
   CHECK(event_log_until(&log, VHOSTX_EVENT_DISCONNECTED)->number == VHOSTX_CLOSED);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   CHECK(access(fake_path("lives"), F_OK) != 0);
   vhostx_backend_destroy(backend);
 }
@@ -69,7 +69,7 @@ static void close_at_once(vhostx_port* port, const vhostx_event* event, void* us
   struct closing* const closing = user;
   if (event->kind != VHOSTX_EVENT_CONNECTED) return;
   closing->port = port;
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   atomic_store(&closing->closed, true);
 }
 
@@ -122,7 +122,7 @@ void a_port_answers_what_it_is(void) {
   while (info.releases_pending != 0)  // the file of the memory is mapped, and its descriptor on its way
     CHECK(vhostx_port_get_info(port, &info, sizeof info, &error) == VHOSTX_OK);
   fake_guest_leave(guest);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   vhostx_backend_destroy(backend);
 }
 
@@ -140,6 +140,25 @@ static void count_line(int level, const char* line, void* user) {
   pthread_mutex_unlock(&lines->lock);
 }
 
+void a_closed_port_does_nothing_more(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port* const port = open_port(backend, "closed", event_log_add, &log);
+  struct fake_guest* const guest = fake_guest_connect(fake_path("closed"));
+  event_log_until_started(&log, 1);
+  vhostx_port_close(port);
+  CHECK(access(fake_path("closed"), F_OK) != 0);
+  struct rte_mbuf* packet;
+  CHECK(vhostx_vring_dequeue_burst(vhostx_port_from_guest(port, 0), NULL, &packet, 1) == 0);
+  vhostx_port_info info;
+  CHECK(vhostx_port_get_info(port, &info, sizeof info, NULL) == VHOSTX_OK);
+  CHECK(!info.connected);
+  fake_guest_leave(guest);
+  vhostx_port_destroy(port);
+  vhostx_backend_destroy(backend);
+}
+
 void lines_are_logged(void) {
   static struct lines lines = {.lock = PTHREAD_MUTEX_INITIALIZER};
   static struct event_log log;
@@ -154,7 +173,7 @@ void lines_are_logged(void) {
   struct fake_guest* const guest = fake_guest_connect(fake_path("logged"));
   event_log_until_started(&log, 1);
   fake_guest_leave(guest);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   vhostx_backend_destroy(backend);
   CHECK(lines.count > 0 && lines.named);
 }
@@ -168,7 +187,7 @@ void an_application_runs_the_control_side(void) {
   while (log.count == 0) vhostx_backend_run_control(backend, 100);  // events come on this thread
   CHECK(log.events[0].kind == VHOSTX_EVENT_CONNECTED);
   close(peer);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   vhostx_backend_destroy(backend);
 }
 
@@ -183,11 +202,15 @@ void a_client_finds_its_front_end(void) {
   options.reconnect_delay_min_ms = 1;
   vhostx_port* const port = vhostx_port_open(backend, &options, event_log_add, &log, NULL);
   if (CHECK(port != NULL)) {
+    event_log_until(&log, VHOSTX_EVENT_CONNECT_FAILED);
+    vhostx_port_info info;
+    CHECK(vhostx_port_get_info(port, &info, sizeof info, NULL) == VHOSTX_OK);
+    CHECK(strstr(info.last_error, fake_path("front-end")) != NULL);
     const int listener = fake_listen(fake_path("front-end"));
     event_log_until(&log, VHOSTX_EVENT_CONNECTED);
     close(listener);
   }
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   unlink(fake_path("front-end"));
   vhostx_backend_destroy(backend);
 }

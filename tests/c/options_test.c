@@ -122,7 +122,7 @@ void an_older_program_gets_the_defaults_of_what_it_does_not_know(void) {
     CHECK(used.role == VHOSTX_ROLE_SERVER && used.queue_pairs_max == 1);
     CHECK_TEXT(used.socket_path, fake_path("older"));
   }
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   vhostx_backend_destroy(backend);
 }
 
@@ -138,7 +138,7 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   newer.known.socket_path = fake_path("newer");
   vhostx_port* const port = vhostx_port_open(backend, &newer.known, NULL, NULL, NULL);
   CHECK(port != NULL);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
   newer.later = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "older than the program");
   newer.later = 0;
@@ -153,7 +153,7 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   vhostx_port* const other = vhostx_port_open(backend, &options, NULL, NULL, NULL);
   CHECK(vhostx_port_get_info(other, &info.known, sizeof info, NULL) == VHOSTX_OK);
   CHECK(!info.known.connected && info.later == 0);
-  vhostx_port_close(other);
+  vhostx_port_destroy(other);
   vhostx_backend_destroy(backend);
 }
 
@@ -163,7 +163,7 @@ void a_null_error_is_fine(void) {
   CHECK(vhostx_port_open(backend, NULL, NULL, NULL, NULL) == NULL);
   vhostx_backend_destroy(backend);
   vhostx_backend_destroy(NULL);
-  vhostx_port_close(NULL);
+  vhostx_port_destroy(NULL);
   vhostx_waiter_destroy(NULL);
   vhostx_transfer_destroy(NULL);
   vhostx_mempools_destroy(NULL);

@@ -76,7 +76,7 @@ TEST_F(OutOfMemory, Makers) {
 TEST_F(OutOfMemory, Ports) {
   expect_codes([this](vhostx_error* error) {
     auto* made = vhostx_port_open(backend, &options, nullptr, nullptr, error);
-    vhostx_port_close(made);
+    vhostx_port_destroy(made);
     return made != nullptr;
   });
 }
@@ -96,7 +96,7 @@ TEST_F(OutOfMemory, Placements) {
     return made != nullptr;
   });
   fake_guest_leave(guest);
-  vhostx_port_close(port);
+  vhostx_port_destroy(port);
 }
 
 TEST_F(OutOfMemory, Nodes) {

@@ -23,6 +23,6 @@ struct stage* set_up(const char* name, bool zero_copy) {
 
 void tear_down(struct stage* stage) {
   if (stage->guest != NULL) fake_guest_leave(stage->guest);
-  vhostx_port_close(stage->port);
+  vhostx_port_destroy(stage->port);
   vhostx_backend_destroy(stage->backend);
 }

@@ -16,6 +16,7 @@ void a_null_error_is_fine(void);
 void a_port_lives_and_tells(void);
 void a_handler_may_close_its_port(void);
 void a_port_answers_what_it_is(void);
+void a_closed_port_does_nothing_more(void);
 void lines_are_logged(void);
 void an_application_runs_the_control_side(void);
 void a_client_finds_its_front_end(void);

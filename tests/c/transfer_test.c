@@ -32,7 +32,7 @@ static void set_up(struct side* side, vhostx_backend* backend, const char* name)
 
 static void tear_down(struct side* side) {
   fake_guest_leave(side->guest);
-  vhostx_port_close(side->port);
+  vhostx_port_destroy(side->port);
 }
 
 static void move(vhostx_transfer* transfer, struct side* a, struct side* b) {

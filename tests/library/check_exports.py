@@ -55,7 +55,7 @@ def check_soname(library: str, wanted: str) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", metavar="LIBVHOSTX_SO")
-    parser.add_argument("soname", metavar="SONAME", help="what the loader knows it by, e.g. libvhostx.so.1")
+    parser.add_argument("soname", metavar="SONAME", help="what the loader knows it by, e.g. libvhostx.so.2")
     parser.add_argument("--update", action="store_true", help=f"write {LIST.name}")
     arguments = parser.parse_args()
     if not shutil.which("nm") or not shutil.which("readelf"):

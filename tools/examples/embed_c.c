@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
   }
   rte_eal_mp_remote_launch(lcore_main, NULL, CALL_MAIN);
   rte_eal_mp_wait_lcore();
-  for (unsigned i = 0; i < port_count; ++i) vhostx_port_close(ports[i]);
+  for (unsigned i = 0; i < port_count; ++i) vhostx_port_destroy(ports[i]);
   vhostx_backend_destroy(backend);
   return rte_eal_cleanup();
 }

@@ -112,6 +112,7 @@ struct Fields {
     out["code"] = to_string(event.reason.code);
     out["reason"] = event.reason.message;
   }
+  void operator()(const ConnectFailed& event) const { out["reason"] = event.error.message; }
   void operator()(const FeaturesNegotiated& event) const { out["features"] = hex(event.features); }
   void operator()(const MemoryChanged& event) const {
     out["regions"] = event.regions;

@@ -56,8 +56,8 @@ void vhostx_backend_options_init(vhostx_backend_options* options, size_t size);
 /// warning in the log says what a front-end can do then. Any thread.
 vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error);
 
-/// Destroys a backend. Closes the ports that still exist, with their events; call vhostx_port_close() for each of them
-/// afterwards, or before. Must not be called from an event handler. Threads: any other, but with
+/// Destroys a backend. Closes the ports that still exist, with their events; call vhostx_port_destroy() for each of
+/// them afterwards, or before. Must not be called from an event handler. Threads: any other, but with
 /// VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 void vhostx_backend_destroy(vhostx_backend* backend);
 

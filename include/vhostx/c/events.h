@@ -53,11 +53,14 @@ enum vhostx_event_kind {
                                     ///< The pages stay mapped until the last of those mbufs is freed. [loans]
   VHOSTX_EVENT_PLACEMENT_CHANGED = 13,  ///< The vring's memory or the library's state for it is on other nodes than at
                                         ///< the last look. Only on machines with several nodes. [placement]
-  VHOSTX_EVENT_VRING_READY = 14  ///< The ring has become ready, or is not ready any more. It is ready once everything
-                                 ///< needed to start is present: size, addresses, memory, features and the kick
-                                 ///< descriptor. It then starts with the first kick, which may come late or never. It
-                                 ///< is not ready any more when it was stopped or the connection ended, whether it had
-                                 ///< started or not. [ready]
+  VHOSTX_EVENT_VRING_READY = 14,  ///< The ring has become ready, or is not ready any more. It is ready once everything
+                                  ///< needed to start is present: size, addresses, memory, features and the kick
+                                  ///< descriptor. It then starts with the first kick, which may come late or never. It
+                                  ///< is not ready any more when it was stopped or the connection ended, whether it had
+                                  ///< started or not. [ready]
+  VHOSTX_EVENT_CONNECT_FAILED = 15  ///< Client role: connecting to the socket failed. The library tries again.
+                                    ///< Delivered for the first failure after a connection or after the port was
+                                    ///< opened, and then only when errno changes. [connect_failed]
 };
 
 /// VHOSTX_EVENT_DISCONNECTED.
@@ -66,6 +69,13 @@ typedef struct vhostx_event_disconnected {
   int system_errno;     ///< errno if `code` is VHOSTX_SYSTEM, else 0.
   const char* message;  ///< Why the connection ended, for people. Valid during the call.
 } vhostx_event_disconnected;
+
+/// VHOSTX_EVENT_CONNECT_FAILED.
+typedef struct vhostx_event_connect_failed {
+  int code;             ///< One of vhostx_code.
+  int system_errno;     ///< errno if `code` is VHOSTX_SYSTEM, else 0.
+  const char* message;  ///< The call, the path and errno, for people. Valid during the call.
+} vhostx_event_connect_failed;
 
 /// VHOSTX_EVENT_MEMORY_CHANGED.
 typedef struct vhostx_event_memory {
@@ -128,7 +138,8 @@ typedef struct vhostx_event {
     vhostx_event_loans loans;          ///< VHOSTX_EVENT_LOANS_RECALLED, VHOSTX_EVENT_LOANS_OVERDUE
     vhostx_event_placement placement;  ///< VHOSTX_EVENT_PLACEMENT_CHANGED
     vhostx_event_ready ready;          ///< VHOSTX_EVENT_VRING_READY
-  } as;                                ///< The data that belongs to `kind`.
+    vhostx_event_connect_failed connect_failed;  ///< VHOSTX_EVENT_CONNECT_FAILED
+  } as;                                          ///< The data that belongs to `kind`.
 } vhostx_event;
 
 /// Called on the control thread, one event at a time for each backend, in the order in which things happened, with no

@@ -105,6 +105,8 @@ typedef struct vhostx_port_info {
                                        ///< they can access all.
   uint64_t releases_pending;           ///< Descriptors and mappings of front-ends whose close() or munmap() has not
                                        ///< returned yet.
+  char last_error[250];                ///< Why the last attempt to connect failed or the last connection ended; "": a
+                                       ///< front-end is connected, or nothing has happened yet.
 } vhostx_port_info;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
@@ -128,12 +130,19 @@ int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* f
 vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options* options,
                               vhostx_event_handler on_event, void* user, vhostx_error* error);
 
-/// Closes a port: ends the connection, stops the vrings, waits for bursts in progress, removes the socket file and
-/// frees the port with its vrings. Stop calling the vrings first. If a burst does not end, by misuse, the call waits 5
+/// Closes a port: ends the connection, waits for bursts in progress, removes the socket file. The port and its vrings
+/// stay, but do nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to
+/// stop; destroy the port when they have. A waiter that watches a vring wakes. No event is delivered from now on, not
+/// even those that this call causes. A second call does nothing. The port's own event handler may call it, once
+/// vhostx_port_open() has returned. Threads: as for vhostx_port_open().
+void vhostx_port_close(vhostx_port* port);
+
+/// Closes a port, if it is not closed, waits for bursts in progress, and frees it with its vrings. Stop calling the
+/// vrings first. Null is allowed. If a burst does not end, by misuse, the call waits 5
 /// s for it; then it logs which vring it is and keeps the memory that the burst uses. From then on no event is
 /// delivered, not even those that this call causes. The port's own event handler may call it, once vhostx_port_open()
 /// has returned. Threads: as for vhostx_port_open().
-void vhostx_port_close(vhostx_port* port);
+void vhostx_port_destroy(vhostx_port* port);
 
 /// Copies the options that the port was opened with. The port owns socket_path, for its life. `size`: sizeof *options.
 /// Any thread.
