@@ -15,6 +15,7 @@
 #include "tests/backend/port_fixture.hpp"
 #include "tests/faults/injector.hpp"
 #include "tests/protocol/open_fds.hpp"
+#include "tests/support/emulated_kernel.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -126,6 +127,7 @@ rlim_t address_space() {
 
 TEST(OutOfAddresses, ARegionIsRefusedAndTheConnectionLives) {
   if (sanitized) GTEST_SKIP() << "sanitizers need addresses themselves";
+  if (!has_address_limit()) GTEST_SKIP() << no_address_limit;
   PortFixture fixture;
   FakeMachine machine(fixture.options.socket_path);
   machine.negotiate();

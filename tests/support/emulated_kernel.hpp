@@ -10,6 +10,7 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -21,6 +22,8 @@ inline constexpr const char* no_second_mapping = "mremap makes no second mapping
 inline constexpr const char* no_population = "MADV_POPULATE_READ does nothing, as under qemu-user";
 inline constexpr const char* no_io_setup = "there is no io_setup, as under qemu-user";
 inline constexpr const char* no_preadv2 = "there is no preadv2, as under qemu-user";
+inline constexpr const char* no_dontfork = "MADV_DONTFORK does nothing, as under qemu-user";
+inline constexpr const char* no_address_limit = "RLIMIT_AS is not kept, as under qemu-user";
 inline constexpr const char* no_terabytes = "what is mapped costs memory, as under qemu-user";
 
 inline bool has_seccomp() { return ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0; }
@@ -69,5 +72,21 @@ inline bool has_population() {
   return true;
 #endif
 }
+
+inline bool has_dontfork() { return has_population(); }
+
+inline bool has_address_limit() {
+  rlimit before{};
+  rlimit after{};
+  ::getrlimit(RLIMIT_AS, &before);
+  const rlimit large{static_cast<rlim_t>(1) << 60, before.rlim_max};
+  if (::setrlimit(RLIMIT_AS, &large) != 0) return true;
+  ::getrlimit(RLIMIT_AS, &after);
+  ::setrlimit(RLIMIT_AS, &before);
+  return after.rlim_cur == large.rlim_cur;
+}
+
+/// What the kernel says of this process's memory is the program's own: an emulator's is with it.
+inline bool has_memory_of_its_own() { return has_seccomp(); }
 
 }  // namespace vhostx::test
