@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/emulated_kernel.hpp"
 #include "tests/tools/probe_ring_file.hpp"
 #include "tools/probe/rings/memory_nodes.hpp"
 #include "tools/probe/rings/ring_history.hpp"
@@ -345,6 +346,7 @@ TEST(MemoryNodes, CountWhatIsThereAndAllocateNothing) {
 }
 
 TEST(MemoryNodes, AreSampled) {
+  if (!has_terabytes()) GTEST_SKIP() << no_terabytes;
   const UniqueFd large(::memfd_create("large", MFD_CLOEXEC));
   ASSERT_EQ(::ftruncate(large.get(), off_t{1} << 40), 0);
   EXPECT_EQ(memory_nodes({large.get(), 4096, std::uint64_t{1} << 40})->absent, 512U);
