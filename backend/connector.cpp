@@ -30,9 +30,11 @@ void Connector::attempt() {
     return connected(std::move(socket).value());
   }
   retry();
-  if (std::exchange(last_error_, error) == error) return;
+  if (last_error_ == error) return;
+  Error report = make_system_error(error, "connecting to '{}'", path_);
+  last_error_ = error;
   const auto failed = handlers_.failed;
-  failed(make_system_error(error, "connecting to '{}'", path_));
+  failed(std::move(report));
 }
 
 void Connector::retry() {

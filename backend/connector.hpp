@@ -23,8 +23,8 @@ class Connector {
  public:
   /// Both may destroy the Connector.
   struct Handlers {
-    std::function<void(UniqueFd)> connected;   ///< The socket is released by `releases`. lost() has it try again.
-    std::function<void(const Error&)> failed;  ///< The first failure, and the first with another errno: attempts go on.
+    std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. lost() has it try again.
+    std::function<void(Error)> failed;        ///< The first failure, and the first with another errno: attempts go on.
   };
   Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
             Handlers handlers);

@@ -76,7 +76,7 @@ Result<void> PortCore::open() {
   if (options_.role == Role::client) {
     connector_ = std::make_unique<Connector>(
         executor(), options_, releases_,
-        Connector::Handlers{take, [this](const Error& error) { report_no_connection(error); }});
+        Connector::Handlers{take, [this](Error error) { report_no_connection(std::move(error)); }});
   } else {
     auto listener = Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group},
                                    log_, releases_, pending_max(), take);
@@ -144,9 +144,8 @@ void PortCore::report_misuse() {
   for (const auto& vring : vrings_)
     if (const auto misuse = vring->take_misuse())
       log_.error(
-          "vring {}: {} called it while {} was in a call of the same vring, expected one thread at a time. The call "
-          "did "
-          "nothing. More of this vring is not reported",
+          "vring {}: {} called it while {} was in a call of the same vring, expected one thread at a time. "
+          "The call did nothing. More of this vring is not reported",
           vring->index(), describe_thread(misuse->refused), describe_thread(misuse->inside));
 }
 
@@ -179,10 +178,10 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
   deliver();
 }
 
-void PortCore::report_no_connection(const Error& error) noexcept {
+void PortCore::report_no_connection(Error error) noexcept {
   log_.info("{}; trying again", error.message);
   keep_error(error.message);
-  emit(ConnectFailed{error}, {});
+  emit(ConnectFailed{std::move(error)}, {});
   deliver();
 }
 

@@ -111,7 +111,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
-  void report_no_connection(const Error& error) noexcept;
+  void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
   bool make_room();
   bool may_bring_more();

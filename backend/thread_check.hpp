@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ThreadCheck: finds two threads in one vring at a time, with the build option VHOSTX_CHECK_THREADS. Without it nothing
-// of this costs an instruction; debug builds then assert instead, and a release build takes it as it comes.
+// of this costs an instruction; debug builds then assert instead, and a release build does not check.
 #pragma once
 
 #include <atomic>

@@ -36,9 +36,8 @@ std::vector<MemoryArea> snapshot_areas(const RunningVring& running) {
 void report_long_wait(const Logger& log, std::uint16_t index) {
   log.warning(
       "vring {}: the control thread has waited {} ms for a burst of the application to end, and serves no port "
-      "meanwhile. Likely causes: the thread in the burst has no CPU, or is stopped; Transfer::begin() without end(); "
-      "two "
-      "threads in one vring at a time",
+      "meanwhile. Likely causes: the thread in the burst has no CPU, or is stopped; Transfer::begin() without "
+      "end(); two threads in one vring at a time",
       index, VringGate::long_wait.count());
 }
 
