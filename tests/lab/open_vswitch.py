@@ -60,6 +60,9 @@ class OpenVswitch:
         wait_until(lambda: os.path.exists(self.database), "ovsdb-server's socket")
         self.vsctl("--no-wait", "init")
         config = {"dpdk-init": "true", "dpdk-socket-mem": memory_mib, "dpdk-extra": "--no-pci --in-memory"}
+        # Without a limit it takes what other tests leave of the huge pages, in pieces: from 100 pieces on a pool's name is too long,
+        # where a lack of memory would make Open vSwitch ask for a smaller pool.
+        config["dpdk-socket-limit"] = memory_mib + PAGES_SPARE * 2
         config |= {"dpdk-lcore-mask": hex(cpus), "pmd-cpu-mask": hex(cpus), **settings}
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *(f"other_config:{key}={value}" for key, value in config.items()))
         self.start()
