@@ -25,9 +25,9 @@ std::vector<UniqueFd> some_fds(std::size_t count) {
 
 // Printing runs on messages that no check has seen.
 void describe_unchecked(Incoming incoming, std::span<const std::byte> bytes) {
-  if (bytes.size() < header_bytes) return;
-  const Header header = decode_header(bytes.first<header_bytes>());
-  const auto payload = bytes.subspan(header_bytes);
+  if (bytes.size() < message_header_bytes) return;
+  const Header header = decode_header(bytes.first<message_header_bytes>());
+  const auto payload = bytes.subspan(message_header_bytes);
   const Message message = make_message(header, payload.first(std::min(payload.size(), payload_bytes_max)));
   require(!describe(incoming, message).empty());
   static_cast<void>(check_message(incoming, message));

@@ -11,14 +11,14 @@
 
 namespace {
 
-using vhostx::net::HeaderBytes;
+using vhostx::net::PacketHead;
 using vhostx::net::PacketHeaders;
 
 void require(bool condition) {
   if (!condition) std::abort();
 }
 
-void check(const HeaderBytes& head, const PacketHeaders& headers) {
+void check(const PacketHead& head, const PacketHeaders& headers) {
   require(headers.payload_offset() <= head.length);
   require(headers.l4_len <= headers.l4_total || headers.l4_total == 0);
   require(headers.l3_len == 0 || headers.l4_offset() + headers.l4_total <= head.packet_length);
@@ -27,7 +27,7 @@ void check(const HeaderBytes& head, const PacketHeaders& headers) {
 }
 
 /// The same answer whatever lies behind the copied bytes.
-void parse_twice(HeaderBytes& head) {
+void parse_twice(PacketHead& head) {
   PacketHeaders first;
   PacketHeaders second;
   std::memset(head.bytes + head.length, 0, sizeof(head.bytes) - head.length);
@@ -44,7 +44,7 @@ void parse_twice(HeaderBytes& head) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 1 || size > 0x10000) return 0;
   vhostx::fuzz::MbufChain packet(data + 1, size - 1, data[0]);
-  HeaderBytes head(packet.get());
+  PacketHead head(packet.get());
   parse_twice(head);
   for (const std::uint16_t type : {vhostx::net::ether_type_ipv4, vhostx::net::ether_type_ipv6}) {
     PacketHeaders headers;

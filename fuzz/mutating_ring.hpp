@@ -25,7 +25,7 @@ class MutatingRing {
   MutatingRing(MutatingGuest& guest, Choices& choices, bool for_guest)
       : to_guest(for_guest),
         features(pick_features(choices)),
-        header_bytes(net::header_length(features)),
+        net_header_bytes(net::header_length(features)),
         size(chain_entries * choices.pick<std::uint32_t>({1, 2, 4, 8, 8, 8})),
         start(choices.pick<std::uint16_t>({0, 0, 65533, 5})),
         ring_features{.indirect = !choices.one_in(8), .event_idx = choices.one_in(3)},
@@ -63,7 +63,7 @@ class MutatingRing {
   static constexpr std::uint64_t large_at = 0x8000000;
   const bool to_guest;
   const std::uint64_t features;
-  const std::uint16_t header_bytes;
+  const std::uint16_t net_header_bytes;
   const std::uint32_t size;
   const std::uint16_t start;  ///< Where both indices begin.
   const virtqueue::RingFeatures ring_features;
@@ -155,7 +155,7 @@ class MutatingRing {
   }
 
   std::uint32_t pick_length(std::uint32_t i) {
-    const std::uint32_t header = i == 0 ? header_bytes : 0U;
+    const std::uint32_t header = i == 0 ? net_header_bytes : 0U;
     return choices_.pick<std::uint32_t>({header + 60, header, header + 250, header + 60, header + 13, header + 14, 0, 1,
                                          header + 1U, 0x180, 0x300, 0x301, 0xfffffff0});
   }
@@ -166,7 +166,7 @@ class MutatingRing {
     const auto& packet = packets[choices_.below(static_cast<std::uint32_t>(packets.size()))];
     net::VirtioNetHeader header;
     if (choices_.one_in(3)) header = wish(packet);
-    const std::size_t lead = i == 0 ? header_bytes : 0;
+    const std::size_t lead = i == 0 ? net_header_bytes : 0;
     put(guest, at, &header, lead);
     if (at + lead < end) put(guest, at + lead, packet.bytes.data(), packet.bytes.size());
   }

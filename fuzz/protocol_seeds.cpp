@@ -67,7 +67,7 @@ std::string dictionary() {
   std::string text = "# Made by protocol_seeds from the table of messages: request, flags, size of each header.\n";
   for (const Sample& sample : samples()) {
     text += sample.name + "=\"";
-    for (std::size_t i = 0; i < header_bytes; ++i)
+    for (std::size_t i = 0; i < message_header_bytes; ++i)
       text += fmt::format("\\x{:02x}", static_cast<unsigned>(sample.bytes[i]));
     text += "\"\n";
   }

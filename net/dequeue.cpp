@@ -11,10 +11,10 @@ namespace {
 using virtqueue::SplitQueue;
 
 /// Every packet is copied.
-template <std::uint16_t header_bytes>
-class Copier : public Dequeuer<header_bytes, Copier<header_bytes>> {
+template <std::uint16_t net_header_bytes>
+class Copier : public Dequeuer<net_header_bytes, Copier<net_header_bytes>> {
  public:
-  using Base = Dequeuer<header_bytes, Copier<header_bytes>>;
+  using Base = Dequeuer<net_header_bytes, Copier<net_header_bytes>>;
   using Base::Base;
 
  private:
@@ -43,21 +43,21 @@ class Copier : public Dequeuer<header_bytes, Copier<header_bytes>> {
 };
 
 // A function of its own: an idle poll does not set up what a burst needs.
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
                                   std::uint16_t count) noexcept {
-  return Copier<header_bytes>(context, queue, pool, packets).run(count);
+  return Copier<net_header_bytes>(context, queue, pool, packets).run(count);
 }
 
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline BurstResult take(const RingContext& context, SplitQueue& queue, rte_mempool* pool,
                                                rte_mbuf** packets, std::uint16_t count) noexcept {
   if (std::min(count, queue.ready()) == 1) {
-    const BurstResult single = dequeue_single<header_bytes>(context, queue, pool, packets, packet_bytes_max);
+    const BurstResult single = dequeue_single<net_header_bytes>(context, queue, pool, packets, packet_bytes_max);
     if (single.packets != 0) [[likely]]
       return single;
   }
-  return run<header_bytes>(context, queue, pool, packets, count);
+  return run<net_header_bytes>(context, queue, pool, packets, count);
 }
 
 }  // namespace

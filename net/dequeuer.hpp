@@ -22,11 +22,11 @@ namespace vhostx::net {
 
 /// The next packet, if it is the common one, has at most `payload_max` bytes and asks nothing of its header; else 0
 /// packets, and nothing was touched. queue.ready() is not 0.
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline BurstResult dequeue_single(const RingContext& context, virtqueue::SplitQueue& queue,
                                                          rte_mempool* pool, rte_mbuf** packet,
                                                          std::uint32_t payload_max) noexcept {
-  SinglePacket<virtqueue::Direction::readable, header_bytes, ethernet_header_bytes> found;
+  SinglePacket<virtqueue::Direction::readable, net_header_bytes, ethernet_header_bytes> found;
   const MbufTemplate fresh(pool);
   if (!found.find(queue, context, std::min(fresh.room(), payload_max)) ||
       memory::load_once<std::uint16_t>(found.header()) != 0 ||
@@ -53,11 +53,12 @@ enum class Taken {
   broken,
 };
 
-/// `header_bytes` is fixed per negotiation, so that the common packet runs straight. `Self` derives from this and has
+/// `net_header_bytes` is fixed per negotiation, so that the common packet runs straight. `Self` derives from this and
+/// has
 ///   std::uint16_t load(std::uint16_t batch)                          fills batch_
 ///   std::uint16_t take_straight(std::uint16_t begin, std::uint16_t end)  by take_run(), as far as that goes
 ///   Taken take_chain(std::uint16_t i)                                one chain, into packets_[done_]
-template <std::uint16_t header_bytes, typename Self>
+template <std::uint16_t net_header_bytes, typename Self>
 class Dequeuer {
  public:
   Dequeuer(const RingContext& context, virtqueue::SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets) noexcept
@@ -126,7 +127,7 @@ class Dequeuer {
       const auto step = walker.next(span);
       if (step == ChainWalker::Step::lying) return lie(walker);
       if (step == ChainWalker::Step::end)
-        return header_have == header_bytes ? Taken::copied : drop(VringCounter::drop_short_chain);
+        return header_have == net_header_bytes ? Taken::copied : drop(VringCounter::drop_short_chain);
       take_header(header, header_have, span);
       if (span.size > packet_bytes_max - mbuf->pkt_len || walker.is_scattered())
         return drop(VringCounter::drop_too_large);
@@ -136,7 +137,7 @@ class Dequeuer {
 
   /// Moves what the private header still lacks out of `span`.
   static void take_header(PrivateHeader& header, std::size_t& have, memory::HostSpan& span) noexcept {
-    const std::size_t part = std::min<std::size_t>(span.size, header_bytes - have);
+    const std::size_t part = std::min<std::size_t>(span.size, net_header_bytes - have);
     for (std::size_t k = 0; k < part; ++k) header[have++] = memory::load_once<std::uint8_t>(span.data++);
     span.size -= part;
   }
@@ -198,7 +199,7 @@ class Dequeuer {
   std::uint16_t done_ = 0;
   bool stalled_ = false;  // the burst ends here
   virtqueue::WalkBudget budget_{context_.cursor.meter};
-  PacketBatch<virtqueue::Direction::readable, header_bytes> batch_;
+  PacketBatch<virtqueue::Direction::readable, net_header_bytes> batch_;
 
  private:
   Self& self() noexcept { return static_cast<Self&>(*this); }

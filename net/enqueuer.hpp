@@ -20,7 +20,7 @@
 
 namespace vhostx::net {
 
-/// One burst into one ring. `header_bytes` is fixed per negotiation. A `Source` says where packets come from:
+/// One burst into one ring. `net_header_bytes` is fixed per negotiation. A `Source` says where packets come from:
 ///
 ///   Packets                    what stands for a list of them: packets + n is the same without its first n
 ///   at(packets, i)             packet i, for the straight path
@@ -31,7 +31,7 @@ namespace vhostx::net {
 ///   prefetch_rest(packets, i)  asks for what copy() will read, while another packet is copied
 ///   whole(packets, i, features)   packet i as an mbuf chain for a guest with these features; good until the next call
 ///   count(counters, n)         what else there is to count when n packets were delivered
-template <std::uint16_t header_bytes, typename Source>
+template <std::uint16_t net_header_bytes, typename Source>
 class Enqueuer {
   using Packets = typename Source::Packets;
   using HostSpan = memory::HostSpan;
@@ -95,14 +95,14 @@ class Enqueuer {
       const std::uint32_t length = Source::length(packet);
       if (!Source::is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
         break;
-      write_plain_header<header_bytes>(batch_.header(i), Source::flags(packet), valid_mask);
+      write_plain_header<net_header_bytes>(batch_.header(i), Source::flags(packet), valid_mask);
       Source::copy(packet, batch_.template payload<one_piece>(i), length, [&] {
         if (i + 1 < count) {
           batch_.template prefetch_payload<one_piece>(i + 1, length);
           Source::prefetch_rest(packets, i + 1);
         }
       });
-      written_[i] = length + header_bytes;
+      written_[i] = length + net_header_bytes;
       bytes += length;
     }
     const std::uint32_t* written = written_.data();
@@ -170,8 +170,8 @@ class Enqueuer {
   Outcome try_view(const PacketView& view) noexcept {
     PacketReader reader(view);
     std::array<std::uint8_t, header_length_full> header{};
-    std::memcpy(header.data(), &view.header, header_bytes);
-    HeaderWriter writer{header.data(), header.data() + header_bytes, {}};
+    std::memcpy(header.data(), &view.header, net_header_bytes);
+    HeaderWriter writer{header.data(), header.data() + net_header_bytes, {}};
     std::uint16_t buffers = 0;
     while (!writer.done() || reader.left() != 0) {
       if (buffers != 0 && (context_.features & feature_mrg_rxbuf) == 0) return Outcome::too_large;
@@ -192,13 +192,13 @@ class Enqueuer {
     bool done() const noexcept { return next == end; }
     void copy(HostSpan& span) noexcept {
       for (; !done() && span.size != 0; ++span.data, --span.size) {
-        if (header_bytes == header_length_full && end - next <= 2)
+        if (net_header_bytes == header_length_full && end - next <= 2)
           num_buffers[static_cast<std::size_t>(2 - (end - next))] = span.data;
         *span.data = *next++;
       }
     }
     void set_num_buffers(std::uint16_t buffers) noexcept {
-      if (header_bytes != header_length_full) return;
+      if (net_header_bytes != header_length_full) return;
       *num_buffers[0] = static_cast<std::uint8_t>(buffers);
       *num_buffers[1] = static_cast<std::uint8_t>(buffers >> 8);
     }
@@ -280,22 +280,22 @@ class Enqueuer {
   bool stopped_ = false;                          // put_simple met something that is not simple
   std::uint16_t last_head_ = 0;                   // of the chain that was walked last
   std::array<std::uint32_t, batch_max> written_;  // header and packet
-  PacketBatch<virtqueue::Direction::writable, header_bytes> batch_;
+  PacketBatch<virtqueue::Direction::writable, net_header_bytes> batch_;
 };
 
 /// One packet into the next chain, if both are the common ones; else 0 packets, and nothing was touched.
-template <std::uint16_t header_bytes, typename Source>
+template <std::uint16_t net_header_bytes, typename Source>
 [[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, virtqueue::SplitQueue& queue,
                                                      typename Source::Packets packets) noexcept {
-  SinglePacket<virtqueue::Direction::writable, header_bytes, 1> room;
+  SinglePacket<virtqueue::Direction::writable, net_header_bytes, 1> room;
   const auto& packet = Source::at(packets, 0);
   const std::uint32_t length = Source::length(packet);
   if (!Source::is_plain(packet, context.frame_max) || !room.find(queue, context, packet_bytes_max) ||
       length - 1 >= room.length()) [[unlikely]]
     return {};
-  write_plain_header<header_bytes>(room.header(), Source::flags(packet), data_valid_mask(context.features));
+  write_plain_header<net_header_bytes>(room.header(), Source::flags(packet), data_valid_mask(context.features));
   Source::copy(packet, room.payload(), length);
-  queue.add_used(room.head(), length + header_bytes);
+  queue.add_used(room.head(), length + net_header_bytes);
   queue.advance(1);
   queue.publish();
   count_burst(context.counters, 1, length);
@@ -303,22 +303,22 @@ template <std::uint16_t header_bytes, typename Source>
   return {.packets = 1, .needs_call = queue.needs_call()};
 }
 
-template <std::uint16_t header_bytes, typename Source>
+template <std::uint16_t net_header_bytes, typename Source>
 BurstResult put_burst(const RingContext& context, virtqueue::SplitQueue& queue, typename Source::Packets packets,
                       std::uint16_t count) noexcept {
   virtqueue::WalkBudget budget(context.cursor.meter);
-  return Enqueuer<header_bytes, Source>(context, queue, budget).run(packets, count);
+  return Enqueuer<net_header_bytes, Source>(context, queue, budget).run(packets, count);
 }
 
-template <std::uint16_t header_bytes, typename Source>
+template <std::uint16_t net_header_bytes, typename Source>
 [[gnu::always_inline]] inline BurstResult put(const RingContext& context, virtqueue::SplitQueue& queue,
                                               typename Source::Packets packets, std::uint16_t count) noexcept {
   if (count == 1 && queue.ready() != 0) {
-    const BurstResult single = put_single<header_bytes, Source>(context, queue, packets);
+    const BurstResult single = put_single<net_header_bytes, Source>(context, queue, packets);
     if (single.packets != 0) [[likely]]
       return single;
   }
-  return put_burst<header_bytes, Source>(context, queue, packets, count);
+  return put_burst<net_header_bytes, Source>(context, queue, packets, count);
 }
 
 /// Packets of a Source into the ring, in order; see enqueue().

@@ -45,11 +45,11 @@ struct PeekedSource {
                                           BeforeLongCopy before_long_copy) noexcept {
     const std::uint8_t* const head = packet.seen().head;
     const std::size_t head_length = packet.seen().head_length;
-    if (length <= head_bytes) {
+    if (length <= peeked_head_bytes) {
       copy_packet(to, head, length, before_long_copy);
-    } else if (head_length == head_bytes) [[likely]] {
-      std::memcpy(to, head, head_bytes);
-      copy_packet(to + head_bytes, packet.rest(), length - head_bytes, before_long_copy);
+    } else if (head_length == peeked_head_bytes) [[likely]] {
+      std::memcpy(to, head, peeked_head_bytes);
+      copy_packet(to + peeked_head_bytes, packet.rest(), length - peeked_head_bytes, before_long_copy);
     } else {  // a longer head: its packet asked for a checksum that was completed
       std::memcpy(to, head, head_length);
       copy_packet(to + head_length, packet.rest(), length - head_length, before_long_copy);
@@ -63,7 +63,7 @@ struct PeekedSource {
     const std::uint32_t length = std::min(packet.seen().length, prefetch_rest_max);
     if (length <= prefetch_peeked_max || !packet.is_plain()) return;
     // From the last line on that peek() has asked for.
-    const std::uint8_t* const from = packet.rest() - head_bytes + prefetch_peeked_max - cache_line_bytes;
+    const std::uint8_t* const from = packet.rest() - peeked_head_bytes + prefetch_peeked_max - cache_line_bytes;
     net::prefetch_rest<virtqueue::Direction::readable>(from, length - prefetch_peeked_max + cache_line_bytes);
   }
   /// A guest that wants its checksums finished has them summed over bytes that nobody can change between the summing

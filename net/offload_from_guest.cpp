@@ -50,7 +50,7 @@ bool gso_fits(const VirtioNetHeader& header, std::uint64_t features, const Packe
 
 }  // namespace
 
-bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const HeaderBytes& head,
+bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const PacketHead& head,
                          GuestOffload& offload) noexcept {
   offload = {};
   // Other flags are none of a driver's business and ignored (VIRTIO 1.2, 5.1.6.2.2); segmentation needs the checksum.
@@ -94,7 +94,7 @@ void describe_guest_offload(const GuestOffload& offload, rte_mbuf* packet) noexc
 }
 
 bool apply_guest_offload(const VirtioNetHeader& header, std::uint64_t features, rte_mbuf* packet) noexcept {
-  const HeaderBytes head(packet);
+  const PacketHead head(packet);
   GuestOffload offload;
   if (!check_guest_offload(header, features, head, offload)) return false;
   describe_guest_offload(offload, packet);

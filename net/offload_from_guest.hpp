@@ -10,7 +10,7 @@ struct rte_mbuf;
 
 namespace vhostx::net {
 
-struct HeaderBytes;
+struct PacketHead;
 
 /// What a net header asks for, once it was found to fit its packet.
 struct GuestOffload {
@@ -22,7 +22,7 @@ struct GuestOffload {
 
 /// Checks `header` against the packet's own headers and against what was negotiated (VIRTIO 1.2, 5.1.6.2). `head` is a
 /// private copy. False: drop the packet, the header lies.
-bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const HeaderBytes& head,
+bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const PacketHead& head,
                          GuestOffload& offload) noexcept;
 
 /// Says in the mbuf's fields what was asked for; its bytes are not touched.

@@ -54,7 +54,7 @@ bool flags_agree(std::uint64_t flags) noexcept {
   return ipv4 != ((flags & RTE_MBUF_F_TX_IPV6) != 0);
 }
 
-bool l4_agrees(const rte_mbuf& packet, const HeaderBytes& head, const PacketHeaders& headers) noexcept {
+bool l4_agrees(const rte_mbuf& packet, const PacketHead& head, const PacketHeaders& headers) noexcept {
   const std::uint64_t flags = packet.ol_flags;
   if ((flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0 &&
       (packet.l4_len != headers.l4_len || packet.tso_segsz == 0))
@@ -73,7 +73,7 @@ bool l4_agrees(const rte_mbuf& packet, const HeaderBytes& head, const PacketHead
 }
 
 /// Only the IP header's checksum: what is behind that header is not looked at, it may be anything.
-bool read_ip_header_only(const rte_mbuf& packet, const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool read_ip_header_only(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers) noexcept {
   const std::uint32_t at = network_offset(packet);
   if (at + packet.l3_len > head.length || packet.l3_len < 20) return false;
   const std::uint8_t version_and_length = head.bytes[at];
@@ -85,7 +85,7 @@ bool read_ip_header_only(const rte_mbuf& packet, const HeaderBytes& head, Packet
 }
 
 /// Transmit flags and lengths, believed only where the packet says the same.
-bool read_transmit_request(const rte_mbuf& packet, const HeaderBytes& head, PacketHeaders& headers,
+bool read_transmit_request(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers,
                            Request& request) noexcept {
   const std::uint64_t flags = packet.ol_flags;
   if (!flags_agree(flags)) return false;
@@ -105,7 +105,7 @@ bool read_transmit_request(const rte_mbuf& packet, const HeaderBytes& head, Pack
 }
 
 /// Receive flags. What cannot be made sense of is delivered as it was received: the request stays empty.
-void read_receive_request(const rte_mbuf& packet, const HeaderBytes& head, PacketHeaders& headers,
+void read_receive_request(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers,
                           Request& request) noexcept {
   if (!parse_packet_headers(head, headers) || !(headers.is_tcp() || headers.is_udp())) return;
   const std::uint64_t checksum = packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
@@ -117,7 +117,7 @@ void read_receive_request(const rte_mbuf& packet, const HeaderBytes& head, Packe
 
 // ---- editing the headers
 
-void copy_headers(const rte_mbuf* packet, const HeaderBytes& head, std::uint16_t length, PacketView& view) noexcept {
+void copy_headers(const rte_mbuf* packet, const PacketHead& head, std::uint16_t length, PacketView& view) noexcept {
   std::memcpy(view.prefix, head.bytes, length);
   view.prefix_length = length;
   view.mbuf = packet;
@@ -224,7 +224,7 @@ OffloadVerdict prepare_checksum(const PacketHeaders& headers, const Request& req
   return OffloadVerdict::ready_checksummed;
 }
 
-OffloadVerdict prepare_tcp_or_udp(const rte_mbuf* packet, const HeaderBytes& head, const PacketHeaders& headers,
+OffloadVerdict prepare_tcp_or_udp(const rte_mbuf* packet, const PacketHead& head, const PacketHeaders& headers,
                                   const Request& request, std::uint64_t features, PacketView& view) noexcept {
   copy_headers(packet, head, headers.payload_offset(), view);
   view.network_offset = headers.l2_len;
@@ -244,7 +244,7 @@ OffloadVerdict prepare_for_guest(const rte_mbuf* packet, std::uint64_t features,
   plain_view(*packet, features, view);
   if (!needs_offload(*packet)) return OffloadVerdict::ready;
 
-  const HeaderBytes head(packet);
+  const PacketHead head(packet);
   PacketHeaders headers;
   Request request;
   if ((packet->ol_flags & transmit_requests) == 0)

@@ -56,12 +56,12 @@ constexpr std::uint64_t data_valid_mask(std::uint64_t features) noexcept {
 
 /// plain_header() of a packet that does not need offload, into a buffer of the guest's; one buffer, which is said also
 /// without MRG_RXBUF (VIRTIO 1.2, 5.1.6.4.1).
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 void write_plain_header(std::uint8_t* buffer, std::uint64_t flags, std::uint64_t valid_mask) noexcept {
   const std::uint64_t first = (flags & valid_mask) / RTE_MBUF_F_RX_L4_CKSUM_GOOD * header_data_valid;
   constexpr std::uint32_t last = std::uint32_t{1} << 16;  // csum_offset, num_buffers
   std::memcpy(buffer, &first, sizeof first);
-  std::memcpy(buffer + sizeof first, &last, header_bytes - sizeof first);
+  std::memcpy(buffer + sizeof first, &last, net_header_bytes - sizeof first);
 }
 
 /// The view of a packet without offload.

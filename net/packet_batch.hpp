@@ -20,7 +20,7 @@ namespace vhostx::net {
 
 /// What was read of a chain and checked is what is used. A chain that turns out not to be simple is left to a
 /// ChainWalker, which begins anew: nothing that was read here is used then.
-template <virtqueue::Direction direction, std::uint16_t header_bytes>
+template <virtqueue::Direction direction, std::uint16_t net_header_bytes>
 class PacketBatch {
  public:
   using Hint = memory::GuestMemory::Hint;
@@ -64,7 +64,7 @@ class PacketBatch {
   std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
   template <bool one_piece>
   std::uint8_t* payload(std::uint32_t i) const noexcept {
-    return one_piece ? headers_[i] + header_bytes : payloads_[i];
+    return one_piece ? headers_[i] + net_header_bytes : payloads_[i];
   }
   /// Bytes behind the net header; of a packet from a guest at least an Ethernet header's. 0 when not simple.
   std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
@@ -87,7 +87,7 @@ class PacketBatch {
     payload_max = readable ? std::min(payload_max, packet_bytes_max) : packet_bytes_max;
     return payload_max < payload_min ? 0 : payload_max - payload_min + 1;
   }
-  using Translator = memory::BufferTranslator<header_bytes + packet_bytes_max>;
+  using Translator = memory::BufferTranslator<net_header_bytes + packet_bytes_max>;
   using RawDescriptor = virtqueue::RawDescriptor;
   static constexpr std::size_t descriptor_bytes = sizeof(virtqueue::Descriptor);
 
@@ -99,13 +99,13 @@ class PacketBatch {
     std::uint16_t i = 0;
     for (; i < count; ++i) {
       const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
-      const std::uint32_t payload_bytes = descriptor.length() - header_bytes;
+      const std::uint32_t payload_bytes = descriptor.length() - net_header_bytes;
       // The length in one comparison: what is too short wraps to something huge.
       if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
           !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
         break;
       lengths_[i] = payload_bytes;
-      prefetch_head<direction, header_bytes>(headers_[i]);
+      prefetch_head<direction, net_header_bytes>(headers_[i]);
     }
     return i;
   }
@@ -120,7 +120,7 @@ class PacketBatch {
     std::uint16_t others = 0;
     for (std::size_t i = begin; i < count; ++i) {
       const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
-      const std::uint32_t payload_bytes = descriptor.length() - header_bytes;
+      const std::uint32_t payload_bytes = descriptor.length() - net_header_bytes;
       std::uint8_t* found = nullptr;
       if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
           !far.translate({descriptor.address}, descriptor.length(), found)) [[unlikely]] {
@@ -132,7 +132,7 @@ class PacketBatch {
       }
       headers_[i] = found;
       lengths_[i] = payload_bytes;
-      prefetch_head<direction, header_bytes>(found);
+      prefetch_head<direction, net_header_bytes>(found);
     }
     return others;
   }
@@ -161,7 +161,7 @@ class PacketBatch {
   [[gnu::noinline]] void load_short_chains(std::uint16_t count, Translator& translator) noexcept {
     for (std::uint16_t i = 0; i < count; ++i) {
       if (is_simple(i)) {
-        payloads_[i] = headers_[i] + header_bytes;
+        payloads_[i] = headers_[i] + net_header_bytes;
       } else if (const std::uint8_t* const further = payloads_[i]; further != nullptr) {
         const std::uint32_t entries = virtqueue::short_table_size(first(i));
         const RawDescriptor head = entries == 0 ? first(i) : virtqueue::load_descriptor(further);
@@ -176,20 +176,20 @@ class PacketBatch {
   }
 
   void take_one(std::uint16_t i, const RawDescriptor& whole, Translator& translator) noexcept {
-    const std::uint32_t payload_bytes = whole.length() - header_bytes;
+    const std::uint32_t payload_bytes = whole.length() - net_header_bytes;
     if (payload_bytes - payload_min >= lengths_allowed_ ||
         !translator.translate({whole.address}, whole.length(), headers_[i]))
       return;
-    payloads_[i] = headers_[i] + header_bytes;
+    payloads_[i] = headers_[i] + net_header_bytes;
     lengths_[i] = payload_bytes;
-    prefetch_head<direction, header_bytes>(headers_[i]);
+    prefetch_head<direction, net_header_bytes>(headers_[i]);
   }
 
   void take_two(std::uint16_t i, const RawDescriptor& header, const RawDescriptor& payload,
                 Translator& translator) noexcept {
-    if (header.length() != header_bytes || !virtqueue::is_last<direction>(payload) ||
+    if (header.length() != net_header_bytes || !virtqueue::is_last<direction>(payload) ||
         payload.length() - payload_min >= lengths_allowed_ ||
-        !translator.translate({header.address}, header_bytes, headers_[i]) ||
+        !translator.translate({header.address}, net_header_bytes, headers_[i]) ||
         !translator.translate({payload.address}, payload.length(), payloads_[i]))
       return;
     lengths_[i] = payload.length();

@@ -56,7 +56,7 @@ constexpr std::uint32_t l2_packet_type(int tags) noexcept {
   return tags == 1 ? RTE_PTYPE_L2_ETHER_VLAN : RTE_PTYPE_L2_ETHER_QINQ;
 }
 
-constexpr bool fits(const HeaderBytes& head, std::uint32_t offset, std::uint32_t length) noexcept {
+constexpr bool fits(const PacketHead& head, std::uint32_t offset, std::uint32_t length) noexcept {
   return offset <= head.length && length <= head.length - offset;
 }
 
@@ -67,7 +67,7 @@ bool bound_payload(std::uint32_t declared, std::uint32_t present, std::uint32_t&
   return true;
 }
 
-bool parse_ipv4(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_ipv4(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (!fits(head, headers.l2_len, ipv4_length_min)) return false;
   const std::uint8_t* ip = head.bytes + headers.l2_len;
   const auto length = static_cast<std::uint16_t>((ip[0] & 0x0fU) * 4);
@@ -84,7 +84,7 @@ bool parse_ipv4(const HeaderBytes& head, PacketHeaders& headers) noexcept {
 }
 
 /// One extension header at the end of what is parsed so far; moves l3_len, l4_total and l4_protocol past it.
-bool skip_extension(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool skip_extension(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (!fits(head, headers.l4_offset(), ipv6_extension_length_min)) return false;
   const std::uint8_t* extension = head.bytes + headers.l4_offset();
   const bool is_fragment_header = headers.l4_protocol == fragment;
@@ -100,7 +100,7 @@ bool skip_extension(const HeaderBytes& head, PacketHeaders& headers) noexcept {
   return true;
 }
 
-bool parse_ipv6(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_ipv6(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (!fits(head, headers.l2_len, ipv6_length)) return false;
   const std::uint8_t* ip = head.bytes + headers.l2_len;
   if ((ip[0] >> 4) != 6) return false;
@@ -115,7 +115,7 @@ bool parse_ipv6(const HeaderBytes& head, PacketHeaders& headers) noexcept {
   return true;
 }
 
-bool parse_tcp(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_tcp(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (headers.l4_total < tcp_length_min || !fits(head, headers.l4_offset(), tcp_length_min)) return false;
   const auto length = static_cast<std::uint16_t>((head.bytes[headers.l4_offset() + 12] >> 4) * 4);
   if (length < tcp_length_min || length > headers.l4_total || !fits(head, headers.l4_offset(), length)) return false;
@@ -124,14 +124,14 @@ bool parse_tcp(const HeaderBytes& head, PacketHeaders& headers) noexcept {
   return true;
 }
 
-bool parse_udp(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_udp(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (headers.l4_total < udp_length || !fits(head, headers.l4_offset(), udp_length)) return false;
   headers.l4_len = udp_length;
   headers.packet_type |= RTE_PTYPE_L4_UDP;
   return true;
 }
 
-bool parse_l4(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_l4(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (headers.is_fragment) {
     headers.packet_type |= RTE_PTYPE_L4_FRAG;
     return true;
@@ -154,7 +154,7 @@ bool parse_l4(const HeaderBytes& head, PacketHeaders& headers) noexcept {
 }
 
 /// l2_len, ether_type and packet_type are set, the IP header comes next.
-bool parse_from_l3(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_from_l3(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (headers.ether_type == ether_type_ipv4) return parse_ipv4(head, headers) && parse_l4(head, headers);
   if (headers.ether_type == ether_type_ipv6) return parse_ipv6(head, headers) && parse_l4(head, headers);
   return true;
@@ -162,8 +162,8 @@ bool parse_from_l3(const HeaderBytes& head, PacketHeaders& headers) noexcept {
 
 }  // namespace
 
-HeaderBytes::HeaderBytes(const rte_mbuf* packet) noexcept {
-  for_each_piece(packet, 0, header_bytes_max, [this](const std::uint8_t* from, std::uint32_t count) {
+PacketHead::PacketHead(const rte_mbuf* packet) noexcept {
+  for_each_piece(packet, 0, parsed_bytes_max, [this](const std::uint8_t* from, std::uint32_t count) {
     std::memcpy(bytes + length, from, count);
     memory::loaded(from, count);
     length = static_cast<std::uint16_t>(length + count);
@@ -171,7 +171,7 @@ HeaderBytes::HeaderBytes(const rte_mbuf* packet) noexcept {
   for (; packet != nullptr; packet = packet->next) packet_length += packet->data_len;
 }
 
-bool parse_packet_headers(const HeaderBytes& head, PacketHeaders& headers) noexcept {
+bool parse_packet_headers(const PacketHead& head, PacketHeaders& headers) noexcept {
   headers = PacketHeaders{};
   if (head.length < ether_header_length) return false;
   headers.l2_len = ether_header_length;
@@ -186,7 +186,7 @@ bool parse_packet_headers(const HeaderBytes& head, PacketHeaders& headers) noexc
   return parse_from_l3(head, headers);
 }
 
-bool parse_network_headers(const HeaderBytes& head, std::uint16_t l2_len, std::uint16_t ether_type,
+bool parse_network_headers(const PacketHead& head, std::uint16_t l2_len, std::uint16_t ether_type,
                            PacketHeaders& headers) noexcept {
   headers = PacketHeaders{};
   headers.l2_len = l2_len;

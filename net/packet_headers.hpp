@@ -12,13 +12,13 @@ namespace vhostx::net {
 
 /// A private copy of a packet's first bytes. Parsing and editing use this copy only, because the packet itself may be
 /// guest memory (zero copy) that changes while it is looked at; and because headers may straddle mbuf segments.
-struct HeaderBytes {
-  std::uint16_t length = 0;         ///< Bytes copied: header_bytes_max, or the whole packet if it is shorter.
+struct PacketHead {
+  std::uint16_t length = 0;         ///< Bytes copied: parsed_bytes_max, or the whole packet if it is shorter.
   std::uint32_t packet_length = 0;  ///< Bytes in the whole packet, counted over the segments that are really there.
-  std::uint8_t bytes[header_bytes_max];
+  std::uint8_t bytes[parsed_bytes_max];
 
-  HeaderBytes() noexcept {}  // NOLINT: not cleared, `length` says what is valid
-  explicit HeaderBytes(const rte_mbuf* packet) noexcept;
+  PacketHead() noexcept {}  // NOLINT: not cleared, `length` says what is valid
+  explicit PacketHead(const rte_mbuf* packet) noexcept;
 };
 
 inline constexpr std::uint16_t ether_type_ipv4 = 0x0800;
@@ -55,10 +55,10 @@ struct PacketHeaders {
 /// Parses from the Ethernet header on. False: a header is truncated, contradicts itself or lies beyond the bytes
 /// copied; `headers` is then unspecified. A protocol that the parser does not know is no error: what comes before it
 /// is described.
-bool parse_packet_headers(const HeaderBytes& head, PacketHeaders& headers) noexcept;
+bool parse_packet_headers(const PacketHead& head, PacketHeaders& headers) noexcept;
 
 /// The same from an IP header at `l2_len` on, of the version that `ether_type` names.
-bool parse_network_headers(const HeaderBytes& head, std::uint16_t l2_len, std::uint16_t ether_type,
+bool parse_network_headers(const PacketHead& head, std::uint16_t l2_len, std::uint16_t ether_type,
                            PacketHeaders& headers) noexcept;
 
 }  // namespace vhostx::net

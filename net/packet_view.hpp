@@ -11,7 +11,7 @@ struct rte_mbuf;
 namespace vhostx::net {
 
 /// Most bytes of a packet that are looked at as headers, and most that an edited copy of them can have.
-inline constexpr std::uint16_t header_bytes_max = 256;
+inline constexpr std::uint16_t parsed_bytes_max = 256;
 
 /// The packet is `prefix_length` bytes of `prefix`, then `length` bytes of the mbuf chain `mbuf` from `offset` on.
 ///
@@ -24,7 +24,7 @@ struct PacketView {
   std::uint32_t offset;          ///< From the first byte of `mbuf`, which may be a later segment of a packet.
   std::uint32_t length;
   const rte_mbuf* mbuf;
-  std::uint8_t prefix[header_bytes_max];
+  std::uint8_t prefix[parsed_bytes_max];
 
   PacketView() noexcept {}  // NOLINT: leaves the prefix as it is
 

@@ -33,22 +33,22 @@ using virtqueue::SplitQueue;
   std::uint8_t* const head = burst.short_heads[number].bytes;
   PeekedPacket& packet = burst.packets[number];
   packet.length = length;
-  burst.rests[number] = payload + head_bytes;
-  if (length < head_bytes) {
+  burst.rests[number] = payload + peeked_head_bytes;
+  if (length < peeked_head_bytes) {
     packet.head_length = static_cast<std::uint16_t>(length);
     copy_packet(head, payload, length);
   } else {
-    packet.head_length = head_bytes;
+    packet.head_length = peeked_head_bytes;
     // They come while the other packets are looked at; the lines of a large one's end are asked for by move().
     prefetch_rest<virtqueue::Direction::readable>(payload,
                                                   std::min(length + cache_line_bytes - 1, prefetch_peeked_max));
-    std::memcpy(head, payload, head_bytes);
-    memory::loaded(payload, head_bytes);
+    std::memcpy(head, payload, peeked_head_bytes);
+    memory::loaded(payload, peeked_head_bytes);
   }
 }
 
-/// Chains into a burst, until it has packets or the ring has no more. `header_bytes` is fixed per negotiation.
-template <std::uint16_t header_bytes>
+/// Chains into a burst, until it has packets or the ring has no more. `net_header_bytes` is fixed per negotiation.
+template <std::uint16_t net_header_bytes>
 class Peeker {
  public:
   Peeker(const RingContext& context, SplitQueue& queue, PeekedBurst& burst) noexcept
@@ -131,7 +131,7 @@ class Peeker {
   Outcome peek_asking(std::uint16_t i) noexcept {
     std::uint8_t header[header_length_full] = {};
     std::memcpy(header, &asked_, sizeof asked_);
-    for (std::size_t at = sizeof asked_; at < header_bytes; at += sizeof asked_) {
+    for (std::size_t at = sizeof asked_; at < net_header_bytes; at += sizeof asked_) {
       const auto word = load_once<std::uint16_t>(batch_.header(i) + at);
       std::memcpy(header + at, &word, sizeof word);
     }
@@ -150,11 +150,11 @@ class Peeker {
     std::size_t have = 0;
     HostSpan span;
     auto step = ChainWalker::Step::buffer;
-    while (have != header_bytes && (step = walker.next(span)) == ChainWalker::Step::buffer)
-      for (; have != header_bytes && span.size != 0; ++span.data, --span.size)
+    while (have != net_header_bytes && (step = walker.next(span)) == ChainWalker::Step::buffer)
+      for (; have != net_header_bytes && span.size != 0; ++span.data, --span.size)
         header[have++] = load_once<std::uint8_t>(span.data);
     if (step == ChainWalker::Step::lying) return lie(i, walker);
-    if (have != header_bytes) return drop(i, VringCounter::drop_short_chain);
+    if (have != net_header_bytes) return drop(i, VringCounter::drop_short_chain);
     return walk_packet(i, walker, span, header);
   }
 
@@ -178,7 +178,7 @@ class Peeker {
     VirtioNetHeader asked;
     std::memcpy(static_cast<void*>(&asked), header, sizeof asked);
     if (asks_offload(asked)) {
-      HeaderBytes head;
+      PacketHead head;
       head.length = taker.head_length();
       head.packet_length = taker.length();
       std::memcpy(head.bytes, taker.head(), head.length);
@@ -221,21 +221,21 @@ class Peeker {
   std::uint16_t asked_ = 0;  // the last header that peek_run() looked at
   bool moved_on_ = false;    // the ring's position is another one
   virtqueue::WalkBudget budget_{context_.cursor.meter};
-  PacketBatch<virtqueue::Direction::readable, header_bytes> batch_;
+  PacketBatch<virtqueue::Direction::readable, net_header_bytes> batch_;
 };
 
 // A function of its own: what a burst needs is not set up for a packet alone.
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, std::uint16_t count,
                                   PeekedBurst& burst) noexcept {
-  return Peeker<header_bytes>(context, queue, burst).run(count);
+  return Peeker<net_header_bytes>(context, queue, burst).run(count);
 }
 
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline BurstResult peek_any(const RingContext& context, SplitQueue& queue, std::uint16_t count,
                                                    PeekedBurst& burst) noexcept {
   if (std::min(count, queue.ready()) == 1) {
-    SinglePacket<virtqueue::Direction::readable, header_bytes, ethernet_header_bytes> found;
+    SinglePacket<virtqueue::Direction::readable, net_header_bytes, ethernet_header_bytes> found;
     if (found.find(queue, context, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0) [[likely]] {
       add_plain(burst, 0, found.payload(), found.length());
       burst.heads[0] = found.head();
@@ -244,7 +244,7 @@ template <std::uint16_t header_bytes>
       return {.packets = 1};
     }
   }
-  return run<header_bytes>(context, queue, count, burst);
+  return run<net_header_bytes>(context, queue, count, burst);
 }
 
 /// The first segment has its length set to 0 already.

@@ -19,7 +19,7 @@ namespace vhostx::net {
 
 /// Most bytes of a packet without offloads that are copied ahead: all that a switch's decision can depend on, up to the
 /// ports behind IPv4 options (86 bytes) or behind two VLAN tags and IPv6 (66).
-inline constexpr std::uint16_t head_bytes = 96;
+inline constexpr std::uint16_t peeked_head_bytes = 96;
 
 /// How far peek() asks ahead for the packet behind its head, bytes from its first: lines that come while the other
 /// packets are looked at. What lies further on move() asks for, packet by packet.
@@ -66,8 +66,8 @@ struct PeekedBurst {
   struct alignas(64) Head {
     std::uint8_t bytes[128];
   };
-  std::array<Head, batch_max> short_heads;  ///< head_bytes of each are used.
-  std::array<std::array<std::uint8_t, header_bytes_max>, batch_max> long_heads;
+  std::array<Head, batch_max> short_heads;  ///< peeked_head_bytes of each are used.
+  std::array<std::array<std::uint8_t, parsed_bytes_max>, batch_max> long_heads;
   std::array<std::uint8_t, packet_bytes_max> gathered;   ///< The rest of one packet of the burst.
   std::array<std::uint8_t, packet_bytes_max> completed;  ///< The rest of the packet that is being moved.
 

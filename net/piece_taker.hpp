@@ -27,7 +27,7 @@ class PieceTaker {
   PieceTaker(PeekedBurst& burst, bool asked) noexcept
       : burst_(burst),
         head_(asked ? burst.long_heads[burst.count].data() : burst.short_heads[burst.count].bytes),
-        head_max_(asked ? header_bytes_max : head_bytes),
+        head_max_(asked ? parsed_bytes_max : peeked_head_bytes),
         first_piece_(burst.piece_count) {}
 
   Taken append(memory::HostSpan span) noexcept {

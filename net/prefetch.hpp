@@ -31,10 +31,10 @@ template <virtqueue::Direction direction>
 }
 
 /// A net header, and the first line of what is behind it: header and payload share a line, or the payload begins one.
-template <virtqueue::Direction direction, std::uint16_t header_bytes>
+template <virtqueue::Direction direction, std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline void prefetch_head(const std::uint8_t* header) noexcept {
   prefetch_line<direction>(header);
-  prefetch_line<direction>(header + header_bytes + cache_line_bytes - 1);
+  prefetch_line<direction>(header + net_header_bytes + cache_line_bytes - 1);
 }
 
 /// Behind its first line, the payload of a large packet, while another one is copied.

@@ -13,7 +13,7 @@ namespace vhostx::net {
 
 /// Knows only the common packet: one descriptor holds it and its net header, in the region where the packet before lay.
 /// For all others find() says no, and a PacketBatch begins anew: nothing that was read here is used then.
-template <virtqueue::Direction direction, std::uint16_t header_bytes, std::uint32_t payload_min>
+template <virtqueue::Direction direction, std::uint16_t net_header_bytes, std::uint32_t payload_min>
 class SinglePacket {
  public:
   /// Looks at the next chain; queue.ready() is not 0. Payloads of `payload_min` to `payload_max` bytes will do.
@@ -26,7 +26,7 @@ class SinglePacket {
         virtqueue::load_descriptor(context.layout.descriptors + head_ * sizeof(virtqueue::Descriptor));
     const memory::GuestMemory::Hint& region = context.cursor.hint;
     const std::uint64_t offset = descriptor.address - region.guest;  // wraps to something huge when below
-    length_ = descriptor.length() - header_bytes;                    // so does this when too short
+    length_ = descriptor.length() - net_header_bytes;                // so does this when too short
     // In numbers, as in BufferTranslator: it is used only where the last line below says yes.
     header_ = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(region.host) + offset);
     return virtqueue::is_last<direction>(descriptor) && length_ >= payload_min && length_ <= payload_max &&
@@ -35,7 +35,7 @@ class SinglePacket {
 
   std::uint16_t head() const noexcept { return head_; }
   std::uint8_t* header() const noexcept { return header_; }
-  std::uint8_t* payload() const noexcept { return header_ + header_bytes; }
+  std::uint8_t* payload() const noexcept { return header_ + net_header_bytes; }
   /// Bytes behind the net header.
   std::uint32_t length() const noexcept { return length_; }
 

@@ -38,7 +38,7 @@ bool to_transmit_offload(rte_mbuf* packet) noexcept {
   const bool coalesced = is_coalesced(*packet);
   if (!partial && !coalesced) return true;
 
-  const net::HeaderBytes head(packet);
+  const net::PacketHead head(packet);
   net::PacketHeaders headers;
   if (!net::parse_packet_headers(head, headers) || !(headers.is_tcp() || headers.is_udp())) return false;
   // NICs would sum the next hop of an IPv6 routing header instead of the destination (RFC 8200, 8.1).

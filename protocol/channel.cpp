@@ -121,7 +121,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   bool paused_ = false;
 
   // The message that is arriving.
-  std::array<std::byte, header_bytes> header_{};
+  std::array<std::byte, message_header_bytes> header_{};
   std::size_t header_bytes_read_ = 0;
   std::size_t payload_bytes_read_ = 0;
   FdList fds_;
@@ -198,7 +198,7 @@ void Channel::State::resume() {
 // Reads until a message is whole. Header and payload are read apart and to the byte, so that no read can take
 // descriptors of the next message.
 Channel::State::Step Channel::State::read_step() {
-  while (header_bytes_read_ < header_bytes) {
+  while (header_bytes_read_ < message_header_bytes) {
     const std::size_t fds_before = fds_.size();
     const auto got = receive_some(std::span(header_).subspan(header_bytes_read_));
     if (const Step step = after(got, header_bytes_read_ > 0 && fds_.size() > fds_before); step != Step::message)
@@ -298,7 +298,7 @@ void Channel::State::start_deadline() {
 
 Result<void> Channel::State::send(Message message) {
   if (!open_) return make_error(ErrorCode::closed, "the channel is closed");
-  const std::size_t bytes = header_bytes + message.payload().size();
+  const std::size_t bytes = message_header_bytes + message.payload().size();
   if (output_bytes_ + bytes > options_.output_bytes_max) {
     return make_error(ErrorCode::limit, "{}: {} bytes wait to be read by the peer, expected at most {}",
                       request_name(incoming_, message.request()), output_bytes_ + bytes, options_.output_bytes_max);

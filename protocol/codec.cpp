@@ -100,14 +100,14 @@ std::string request_name(Incoming incoming, std::uint32_t id) {
   return row != nullptr ? std::string(row->name) : fmt::format("request {}", id);
 }
 
-Header decode_header(std::span<const std::byte, header_bytes> bytes) noexcept {
+Header decode_header(std::span<const std::byte, message_header_bytes> bytes) noexcept {
   Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
   return header;
 }
 
-std::array<std::byte, header_bytes> encode_header(const Header& header) noexcept {
-  std::array<std::byte, header_bytes> bytes;
+std::array<std::byte, message_header_bytes> encode_header(const Header& header) noexcept {
+  std::array<std::byte, message_header_bytes> bytes;
   std::memcpy(bytes.data(), &header, sizeof header);
   return bytes;
 }
@@ -168,17 +168,17 @@ std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& messa
 }
 
 Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds) {
-  if (bytes.size() < header_bytes) {
+  if (bytes.size() < message_header_bytes) {
     return make_error(ErrorCode::protocol_violation, "message of {} bytes, expected a header of {}", bytes.size(),
-                      header_bytes);
+                      message_header_bytes);
   }
-  const Header header = decode_header(bytes.first<header_bytes>());
+  const Header header = decode_header(bytes.first<message_header_bytes>());
   if (auto checked = check_header(incoming, header); !checked) return checked.error();
-  if (bytes.size() != header_bytes + header.size) {
-    return violation(incoming, header.request, "{} bytes behind the header, expected {}", bytes.size() - header_bytes,
-                     header.size);
+  if (bytes.size() != message_header_bytes + header.size) {
+    return violation(incoming, header.request, "{} bytes behind the header, expected {}",
+                     bytes.size() - message_header_bytes, header.size);
   }
-  Message message = make_message(header, bytes.subspan(header_bytes));
+  Message message = make_message(header, bytes.subspan(message_header_bytes));
   for (UniqueFd& fd : fds) {
     if (!message.add_fd(std::move(fd))) {
       return violation(incoming, header.request, "{} descriptors, expected at most {}", fds.size(), fds_max);
@@ -191,9 +191,9 @@ Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std:
 std::vector<std::byte> encode(const Message& message) {
   const auto header = encode_header(message.header());
   const auto payload = message.payload();
-  std::vector<std::byte> bytes(header_bytes + payload.size());
+  std::vector<std::byte> bytes(message_header_bytes + payload.size());
   std::copy(header.begin(), header.end(), bytes.begin());
-  std::copy(payload.begin(), payload.end(), bytes.begin() + header_bytes);
+  std::copy(payload.begin(), payload.end(), bytes.begin() + message_header_bytes);
   return bytes;
 }
 

@@ -34,8 +34,8 @@ const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept;
 /// "SET_MEM_TABLE", or "request 77" for one without a row.
 std::string request_name(Incoming incoming, std::uint32_t id);
 
-Header decode_header(std::span<const std::byte, header_bytes> bytes) noexcept;
-std::array<std::byte, header_bytes> encode_header(const Header& header) noexcept;
+Header decode_header(std::span<const std::byte, message_header_bytes> bytes) noexcept;
+std::array<std::byte, message_header_bytes> encode_header(const Header& header) noexcept;
 
 /// What can be said before a byte of payload is read: version, reply flag, and the size against the row's lengths.
 /// A request without a row passes with up to payload_bytes_max, so that the session can refuse it with an

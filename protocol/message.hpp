@@ -38,7 +38,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 12);
 
-inline constexpr std::size_t header_bytes = sizeof(Header);
+inline constexpr std::size_t message_header_bytes = sizeof(Header);
 /// Bound for the payload of any message, known or not.
 inline constexpr std::size_t payload_bytes_max = 4096 + 12;
 

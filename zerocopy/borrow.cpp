@@ -30,7 +30,7 @@ class Borrower {
         lending_(lending),
         pool_(pool),
         template_(pool),
-        header_bytes_(net::header_length(context.features)),
+        net_header_bytes_(net::header_length(context.features)),
         now_(rte_rdtsc()),
         budget_(context.cursor.meter) {}
 
@@ -76,13 +76,13 @@ class Borrower {
     Segments segments;
     if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
     // A border of IOVAs must not cut the net header: the first mbuf has room for all of it, and for data.
-    if (header == pieces.spans[0].data && segments.first_size() <= header_bytes_) return false;
+    if (header == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
     Loan* const loan = lending_.table.take(lending_.pin, head, walker.ring_entries(), now_);
     if (loan == nullptr) return false;
     loan->header = header;
     if (segments.attach(mbuf, pool_, *loan, false)) {
       // Room for the net header, where it is not in a piece of its own.
-      mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? header_bytes_ : 0);
+      mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? net_header_bytes_ : 0);
       return true;
     }
     context_.counters.add(VringCounter::stall_no_mbuf, 1);
@@ -98,12 +98,13 @@ class Borrower {
         queue_.fail(walker.fault());
         return false;
       }
-      if (step == ChainWalker::Step::end) return pieces.bytes > (header == pieces.spans[0].data ? header_bytes_ : 0U);
-      span.size = std::min<std::size_t>(span.size, net::packet_bytes_max + header_bytes_ - pieces.bytes);
+      if (step == ChainWalker::Step::end)
+        return pieces.bytes > (header == pieces.spans[0].data ? net_header_bytes_ : 0U);
+      span.size = std::min<std::size_t>(span.size, net::packet_bytes_max + net_header_bytes_ - pieces.bytes);
       if (header == nullptr) {
-        if (span.size < header_bytes_) return false;  // cut
+        if (span.size < net_header_bytes_) return false;  // cut
         header = span.data;
-        if (span.size == header_bytes_) continue;
+        if (span.size == net_header_bytes_) continue;
       }
       if (span.size != 0 && !pieces.add(span)) return false;
     }
@@ -114,7 +115,7 @@ class Borrower {
   const Lending& lending_;
   rte_mempool* pool_;
   const net::MbufTemplate template_;
-  const std::uint16_t header_bytes_;
+  const std::uint16_t net_header_bytes_;
   const std::uint64_t now_;
   virtqueue::WalkBudget budget_;
   std::uint16_t last_head_ = 0;  // of the chain that was walked last
@@ -124,7 +125,7 @@ class Borrower {
 class Committer {
  public:
   Committer(const net::RingContext& context, SplitQueue& queue, const Lending& lending) noexcept
-      : context_(context), queue_(queue), lending_(lending), header_bytes_(net::header_length(context.features)) {}
+      : context_(context), queue_(queue), lending_(lending), net_header_bytes_(net::header_length(context.features)) {}
 
   /// Whether the packet lies where the driver will look for it; then it is its. False: nothing has changed.
   bool deliver_in_place(rte_mbuf* packet) noexcept {
@@ -142,7 +143,7 @@ class Committer {
       edited += count;
     });
     view.header.num_buffers = loans;
-    std::memcpy(lending_.table.find(*packet)->header, &view.header, header_bytes_);
+    std::memcpy(lending_.table.find(*packet)->header, &view.header, net_header_bytes_);
     bytes_ += packet->pkt_len;
     ++packets_;
     show(packet);
@@ -172,7 +173,7 @@ class Committer {
     // Behind the net header in the packet's first buffer, at the very front of the others (VIRTIO 1.2, 5.1.6.4).
     const bool header_inside = segment->buf_addr == loan.header;
     if (!first && !header_inside) return false;
-    std::uint16_t expected = first && header_inside ? header_bytes_ : std::uint16_t{0};
+    std::uint16_t expected = first && header_inside ? net_header_bytes_ : std::uint16_t{0};
     for (; segment != nullptr && segment->shinfo == &loan.shared && lending_.table.find(*segment) == &loan;
          segment = segment->next, ++segments) {
       if (rte_mbuf_refcnt_read(segment) != 1 || std::uint32_t{segment->data_off} + segment->data_len > segment->buf_len)
@@ -187,7 +188,7 @@ class Committer {
   }
 
   void show(rte_mbuf* packet) noexcept {
-    std::uint32_t written = header_bytes_;
+    std::uint32_t written = net_header_bytes_;
     for (rte_mbuf* segment = packet; segment != nullptr;) {
       Loan& loan = *lending_.table.find(*segment);
       for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next)
@@ -209,7 +210,7 @@ class Committer {
   const net::RingContext& context_;
   SplitQueue& queue_;
   const Lending& lending_;
-  const std::uint16_t header_bytes_;
+  const std::uint16_t net_header_bytes_;
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
 };

@@ -28,11 +28,11 @@ constexpr std::uint32_t lent_simple_max = 65535;
   table.collect([&queue](std::uint16_t head) { queue.add_used(head, 0); });
 }
 
-net::HeaderBytes copy_head(const Pieces& packet) noexcept {
-  net::HeaderBytes head;
+net::PacketHead copy_head(const Pieces& packet) noexcept {
+  net::PacketHead head;
   head.packet_length = packet.bytes;
   for (const HostSpan& span : packet) {
-    const auto part = std::min<std::size_t>(span.size, net::header_bytes_max - head.length);
+    const auto part = std::min<std::size_t>(span.size, net::parsed_bytes_max - head.length);
     std::memcpy(head.bytes + head.length, span.data, part);
     memory::loaded(span.data, part);
     head.length = static_cast<std::uint16_t>(head.length + part);
@@ -40,10 +40,10 @@ net::HeaderBytes copy_head(const Pieces& packet) noexcept {
   return head;
 }
 
-template <std::uint16_t header_bytes>
-class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
+template <std::uint16_t net_header_bytes>
+class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> {
  public:
-  using Base = net::Dequeuer<header_bytes, Lender<header_bytes>>;
+  using Base = net::Dequeuer<net_header_bytes, Lender<net_header_bytes>>;
 
   Lender(const net::RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
          const Lending& lending) noexcept
@@ -133,7 +133,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
       if (span.size > net::packet_bytes_max - packet.bytes) return this->drop(VringCounter::drop_too_large);
       if (span.size != 0 && !packet.add(span)) return copy_long_chain(walker, packet, span, header);
     }
-    if (header_have != header_bytes || packet.bytes < net::ethernet_header_bytes)
+    if (header_have != net_header_bytes || packet.bytes < net::ethernet_header_bytes)
       return this->drop(VringCounter::drop_short_chain);
     const auto asked = memory::load_once<std::uint16_t>(header.data());
     const Taken outcome = take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
@@ -197,7 +197,7 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
     this->template_.apply(mbuf, 0);
     net::MbufWriter writer(this->pool_, mbuf);
     Taken outcome = append(writer, packet) && writer.append(next)
-                        ? this->copy_chain(walker, writer, mbuf, header, header_bytes)
+                        ? this->copy_chain(walker, writer, mbuf, header, net_header_bytes)
                         : this->stall();
     if (outcome == Taken::copied) outcome = this->finish_copy(mbuf, header);
     if (outcome != Taken::copied) writer.discard();
@@ -221,25 +221,25 @@ class Lender : public net::Dequeuer<header_bytes, Lender<header_bytes>> {
 };
 
 // A function of its own, as in net/: one packet does not set up what a batch needs.
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] net::BurstResult run(const net::RingContext& context, SplitQueue& queue, const Lending& lending,
                                        rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
-  return Lender<header_bytes>(context, queue, pool, packets, lending).run(count);
+  return Lender<net_header_bytes>(context, queue, pool, packets, lending).run(count);
 }
 
-template <std::uint16_t header_bytes>
+template <std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline net::BurstResult take(const net::RingContext& context, SplitQueue& queue,
                                                     const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept {
   if (std::min(count, queue.ready()) == 1 && lending.table.copy_below() != 0) {
     const auto single =
-        net::dequeue_single<header_bytes>(context, queue, pool, packets, lending.table.copy_below() - 1);
+        net::dequeue_single<net_header_bytes>(context, queue, pool, packets, lending.table.copy_below() - 1);
     if (single.packets != 0) {
       context.counters.add(VringCounter::copied_small, 1);
       return single;
     }
   }
-  return run<header_bytes>(context, queue, lending, pool, packets, count);
+  return run<net_header_bytes>(context, queue, lending, pool, packets, count);
 }
 
 }  // namespace

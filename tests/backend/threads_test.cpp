@@ -142,10 +142,10 @@ class RandomPeer {
   /// False: the back-end has hung up.
   bool speak() {
     const auto request = below(44);
-    auto message = std::vector<std::byte>(header_bytes + size_for(request));
+    auto message = std::vector<std::byte>(message_header_bytes + size_for(request));
     fill(message);
     const Header header{request, 1u | (below(4) != 0 ? 8u : 0u),
-                        static_cast<std::uint32_t>(message.size() - header_bytes)};
+                        static_cast<std::uint32_t>(message.size() - message_header_bytes)};
     std::memcpy(message.data(), &header, sizeof header);
     return machine_.front_end().send_bytes(message, some_descriptors()).ok() && !machine_.front_end().peer_is_gone();
   }
@@ -166,7 +166,7 @@ class RandomPeer {
   }
   // Mostly small numbers: they are rings, sizes and flags.
   void fill(std::vector<std::byte>& message) {
-    for (std::size_t i = header_bytes; i + 4 <= message.size(); i += 4) {
+    for (std::size_t i = message_header_bytes; i + 4 <= message.size(); i += 4) {
       const std::uint32_t number = below(4) != 0 ? below(3) : word();
       std::memcpy(message.data() + i, &number, sizeof number);
     }

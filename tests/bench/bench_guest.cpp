@@ -35,7 +35,7 @@ std::uint32_t rings_of(const BenchOptions& options) { return 2U * options.queue_
 std::uint32_t slots_of(const BenchOptions& options) { return rings_of(options) * options.ring_size; }
 /// A page more than the buffer needs, so that buffers begin at different offsets within their pages.
 std::uint64_t slot_bytes(const BenchOptions& options) {
-  return pages(header_bytes + std::max(room_of(options, true), room_of(options, false))) + page_bytes;
+  return pages(net_header_bytes + std::max(room_of(options, true), room_of(options, false))) + page_bytes;
 }
 /// Rings and indirect tables; the buffers too, where they are not spread.
 std::uint64_t ring_area_bytes(const BenchOptions& options) {
@@ -82,14 +82,14 @@ void BenchGuest::lay_out(std::uint32_t index) {
   const std::uint32_t room = room_of(options_, writable);
   for (int i = 0; i < chains; ++i) {
     const std::uint32_t slot = index * options_.ring_size + static_cast<std::uint32_t>(i);
-    const std::uint64_t header = place_buffer(slot, header_bytes + room);
+    const std::uint64_t header = place_buffer(slot, net_header_bytes + room);
     if (options_.tcp_segments && !writable) write_tcp_segment(header);
     auto chain = ring.driver->chain();
     if (options_.shape == Shape::indirect) chain.indirect();
     if (options_.shape == Shape::one_descriptor)
-      chain.raw(header, header_bytes + room, flags);
+      chain.raw(header, net_header_bytes + room, flags);
     else
-      chain.raw(header, header_bytes, flags).raw(header + header_bytes, room, flags);
+      chain.raw(header, net_header_bytes, flags).raw(header + net_header_bytes, room, flags);
     ring.heads.push_back(chain.write());
   }
 }
@@ -101,72 +101,72 @@ void BenchGuest::write_tcp_segment(std::uint64_t at) {
   const std::uint32_t ip_bytes = options_.packet_bytes - 14;
   const auto high = [](std::uint32_t value) { return static_cast<std::uint8_t>(value >> 8); };
   const auto low = [](std::uint32_t value) { return static_cast<std::uint8_t>(value); };
-  const std::array<std::uint8_t, header_bytes + 54> bytes{needs_checksum,
-                                                          tcp_over_ipv4,
-                                                          54,
-                                                          0,
-                                                          low(1448),
-                                                          high(1448),
-                                                          34,
-                                                          0,
-                                                          16,
-                                                          0,
-                                                          0,
-                                                          0,  // net header
-                                                          2,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          2,
-                                                          2,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          1,
-                                                          8,
-                                                          0,  // Ethernet
-                                                          0x45,
-                                                          0,
-                                                          high(ip_bytes),
-                                                          low(ip_bytes),
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          64,
-                                                          6,
-                                                          0,
-                                                          0,
-                                                          10,
-                                                          0,
-                                                          0,
-                                                          1,
-                                                          10,
-                                                          0,
-                                                          0,
-                                                          2,
-                                                          0x10,
-                                                          0,
-                                                          0x20,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          1,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          1,
-                                                          0x50,
-                                                          0x10,
-                                                          1,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0,
-                                                          0};  // TCP
+  const std::array<std::uint8_t, net_header_bytes + 54> bytes{needs_checksum,
+                                                              tcp_over_ipv4,
+                                                              54,
+                                                              0,
+                                                              low(1448),
+                                                              high(1448),
+                                                              34,
+                                                              0,
+                                                              16,
+                                                              0,
+                                                              0,
+                                                              0,  // net header
+                                                              2,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              2,
+                                                              2,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              1,
+                                                              8,
+                                                              0,  // Ethernet
+                                                              0x45,
+                                                              0,
+                                                              high(ip_bytes),
+                                                              low(ip_bytes),
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              64,
+                                                              6,
+                                                              0,
+                                                              0,
+                                                              10,
+                                                              0,
+                                                              0,
+                                                              1,
+                                                              10,
+                                                              0,
+                                                              0,
+                                                              2,
+                                                              0x10,
+                                                              0,
+                                                              0x20,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              1,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              1,
+                                                              0x50,
+                                                              0x10,
+                                                              1,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0,
+                                                              0};  // TCP
   std::copy(bytes.begin(), bytes.end(), guest_.at(at));
 }
 

@@ -33,7 +33,7 @@ struct BenchOptions {
   bool spread = false;              ///< Buffers as far apart, and in the same mixed order, as with many regions.
 };
 
-inline constexpr std::uint32_t header_bytes = 12;  ///< The net header of a modern driver.
+inline constexpr std::uint32_t net_header_bytes = 12;  ///< The net header of a modern driver.
 /// SET_MEM_TABLE takes no more; a back-end without CONFIGURE_MEM_SLOTS, such as rte_vhost, knows nothing else.
 inline constexpr std::uint32_t table_regions_max = 8;
 

@@ -35,15 +35,15 @@ const std::array<PairCase, 9> cases{{
     {"1518", sized(1518), 32, 1.5},
     {"9000", sized(9000), 32, 1.5},
     {"tso", tcp_segments(0), 8, 1.7},
-    {"tso_into_4096", tcp_segments(4096 - header_bytes), 2, 1.7},
+    {"tso_into_4096", tcp_segments(4096 - net_header_bytes), 2, 1.7},
 }};
 
 }  // namespace
 
 std::uint16_t PairCase::chains() const {
   if (options.receive_bytes == 0) return 1;
-  const std::uint32_t buffer = options.receive_bytes + header_bytes;
-  return static_cast<std::uint16_t>((options.packet_bytes + header_bytes + buffer - 1) / buffer);
+  const std::uint32_t buffer = options.receive_bytes + net_header_bytes;
+  return static_cast<std::uint16_t>((options.packet_bytes + net_header_bytes + buffer - 1) / buffer);
 }
 
 std::span<const PairCase> pair_cases() { return cases; }

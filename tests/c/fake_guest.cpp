@@ -21,7 +21,7 @@ using vhostx::test::FakeMachine;
 struct fake_guest {
   explicit fake_guest(const char* path) : machine(path) {}
 
-  static constexpr std::size_t header_bytes = 12;
+  static constexpr std::size_t net_header_bytes = 12;
   FakeMachine machine;
   std::deque<std::vector<std::uint8_t>> received;
 };
@@ -35,8 +35,8 @@ fake_guest* fake_guest_connect(const char* socket_path) {
 void fake_guest_leave(fake_guest* guest) { delete guest; }
 
 void fake_guest_transmit(fake_guest* guest, uint8_t fill, uint32_t length) {
-  std::vector<std::uint8_t> bytes(fake_guest::header_bytes + length, fill);
-  std::fill_n(bytes.begin(), fake_guest::header_bytes, std::uint8_t{0});
+  std::vector<std::uint8_t> bytes(fake_guest::net_header_bytes + length, fill);
+  std::fill_n(bytes.begin(), fake_guest::net_header_bytes, std::uint8_t{0});
   guest->machine.ring(1).driver.chain().readable(bytes).publish();
 }
 
@@ -52,8 +52,8 @@ size_t fake_guest_receive(fake_guest* guest, uint8_t* bytes, size_t size) {
   if (guest->received.empty()) return 0;
   const std::vector<std::uint8_t> frame = std::move(guest->received.front());
   guest->received.pop_front();
-  const std::size_t length = frame.size() - fake_guest::header_bytes;
-  std::copy_n(frame.begin() + fake_guest::header_bytes, std::min(size, length), bytes);
+  const std::size_t length = frame.size() - fake_guest::net_header_bytes;
+  std::copy_n(frame.begin() + fake_guest::net_header_bytes, std::min(size, length), bytes);
   return length;
 }
 

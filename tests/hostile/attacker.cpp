@@ -56,7 +56,7 @@ void Attacker::wrong(Message message) {
 }
 
 void Attacker::raw(const Header& header, std::size_t payload_bytes) {
-  std::vector<std::byte> all(header_bytes + payload_bytes);
+  std::vector<std::byte> all(message_header_bytes + payload_bytes);
   const auto encoded = encode_header(header);
   std::copy(encoded.begin(), encoded.end(), all.begin());
   bytes(all);

@@ -132,7 +132,7 @@ class ModelReceiver {
       const std::uint8_t* from = ring_.guest.at(piece->address);
       for (std::uint64_t i = 0; i < piece->length; ++i) {
         bytes.push_back(from[i]);
-        if (bytes.size() <= ring_.header_bytes + packet_max) continue;
+        if (bytes.size() <= ring_.net_header_bytes + packet_max) continue;
         ++result_.drop_large;
         return true;
       }
@@ -146,7 +146,7 @@ class ModelReceiver {
   }
 
   void judge(const std::vector<std::uint8_t>& bytes) {
-    if (bytes.size() < ring_.header_bytes + 14) {
+    if (bytes.size() < ring_.net_header_bytes + 14) {
       ++result_.drop_short;
       return;
     }
@@ -155,7 +155,7 @@ class ModelReceiver {
       ++result_.drop_header;
       return;
     }
-    result_.packets.emplace_back(bytes.begin() + ring_.header_bytes, bytes.end());
+    result_.packets.emplace_back(bytes.begin() + ring_.net_header_bytes, bytes.end());
   }
 
   const ModelRing& ring_;
@@ -194,7 +194,7 @@ class ModelSender {
   }
 
   Outcome put(const std::vector<std::uint8_t>& packet) {
-    std::vector<std::uint8_t> bytes(ring_.header_bytes);
+    std::vector<std::uint8_t> bytes(ring_.net_header_bytes);
     bytes.insert(bytes.end(), packet.begin(), packet.end());
     std::vector<std::uint64_t> places;  // where each byte came to lie
     std::uint16_t buffers = 0;
@@ -204,7 +204,7 @@ class ModelSender {
       if (outcome != Outcome::delivered) return outcome;
       ++buffers;
     }
-    if (ring_.header_bytes == 12) {
+    if (ring_.net_header_bytes == 12) {
       result_.memory[places[10]] = static_cast<std::uint8_t>(buffers);
       result_.memory[places[11]] = static_cast<std::uint8_t>(buffers >> 8);
     }
@@ -230,7 +230,7 @@ class ModelSender {
       result_.fault = chain.fault();
       return Outcome::broken;
     }
-    const bool has_header = places.size() >= ring_.header_bytes;
+    const bool has_header = places.size() >= ring_.net_header_bytes;
     result_.used.push_back({*head, has_header ? static_cast<std::uint32_t>(places.size() - before) : 0});
     if (has_header) return Outcome::delivered;
     ++result_.short_buffers;

@@ -22,7 +22,7 @@ struct ModelRing {
   std::uint32_t size = 0;
   bool indirect = false;  ///< VIRTIO_F_INDIRECT_DESC
   bool mergeable = false;
-  std::uint32_t header_bytes = 0;
+  std::uint32_t net_header_bytes = 0;
   std::vector<std::uint16_t> heads;  ///< Made available, in this order.
 };
 

@@ -20,9 +20,9 @@ using test::TestPacket;
 /// two different answers.
 bool parse(const Bytes& bytes, PacketHeaders& headers, std::size_t split = SIZE_MAX) {
   const auto packet = test::to_mbuf(bytes, split, 5);
-  HeaderBytes head(packet.get());
+  PacketHead head(packet.get());
   EXPECT_EQ(head.packet_length, bytes.size());
-  EXPECT_EQ(head.length, std::min<std::size_t>(bytes.size(), header_bytes_max));
+  EXPECT_EQ(head.length, std::min<std::size_t>(bytes.size(), parsed_bytes_max));
   EXPECT_TRUE(std::equal(head.bytes, head.bytes + head.length, bytes.begin()));
   std::memset(head.bytes + head.length, 0, sizeof(head.bytes) - head.length);
   const bool parsed = parse_packet_headers(head, headers);
@@ -247,7 +247,7 @@ TEST(PacketHeaders, WhateverTheBytesTheResultLiesWithinThePacket) {
     PacketHeaders headers;
     if (!parse(packet.bytes, headers)) continue;
     ++parsed_count;
-    ASSERT_LE(headers.payload_offset(), std::min<std::size_t>(packet.bytes.size(), header_bytes_max));
+    ASSERT_LE(headers.payload_offset(), std::min<std::size_t>(packet.bytes.size(), parsed_bytes_max));
     ASSERT_LE(headers.l4_offset() + headers.l4_total, packet.bytes.size());
     ASSERT_LE(headers.l4_len, headers.l4_total);
   }
@@ -257,7 +257,7 @@ TEST(PacketHeaders, WhateverTheBytesTheResultLiesWithinThePacket) {
 TEST(PacketHeaders, FromTheNetworkHeaderOn) {
   const TestPacket packet = test::make_packet({.vlan_tags = 1});
   const auto mbuf = test::to_mbuf(packet.bytes);
-  const HeaderBytes head(mbuf.get());
+  const PacketHead head(mbuf.get());
   PacketHeaders headers;
   ASSERT_TRUE(parse_network_headers(head, 18, ether_type_ipv4, headers));
   EXPECT_EQ(headers.l4_offset(), packet.l4);

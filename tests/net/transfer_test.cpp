@@ -139,11 +139,11 @@ TEST(Transfer, TheHeadIsPrivate) {
     ASSERT_EQ(sender.peek(), 1);
     const PeekedPacket& seen = sender.burst->packets[0];
     ASSERT_EQ(seen.length, 1000U);
-    ASSERT_EQ(seen.head_length, head_bytes);
+    ASSERT_EQ(seen.head_length, peeked_head_bytes);
     const Bytes decided(seen.head, seen.head + seen.head_length);
     EXPECT_EQ(decided, [] {
       Bytes all = pattern(1000);
-      all.resize(head_bytes);
+      all.resize(peeked_head_bytes);
       return all;
     }());
     // The driver writes over all that it had posted, and over the descriptors.
@@ -153,7 +153,7 @@ TEST(Transfer, TheHeadIsPrivate) {
     const auto got = receiver.receive();
     ASSERT_EQ(got.size(), 1U);
     ASSERT_EQ(got[0].bytes.size(), 1000U);
-    EXPECT_EQ(Bytes(got[0].bytes.begin(), got[0].bytes.begin() + head_bytes), decided);
+    EXPECT_EQ(Bytes(got[0].bytes.begin(), got[0].bytes.begin() + peeked_head_bytes), decided);
     EXPECT_EQ(got[0].header, (VirtioNetHeader{.num_buffers = 1}));
   }
 }

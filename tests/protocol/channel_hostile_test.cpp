@@ -186,7 +186,7 @@ TEST_F(HostilePeer, NothingMoreIsReadFromAPeerThatTakesNoAnswers) {
   }
   EXPECT_TRUE(channel_->is_open());
   // It reads again, and every question gets its answer.
-  constexpr std::size_t answer_bytes = header_bytes + sizeof(U64);
+  constexpr std::size_t answer_bytes = message_header_bytes + sizeof(U64);
   std::array<std::byte, answer_bytes> answer;
   std::size_t answered = 0;
   for (bool more = true; more; poll()) {

@@ -13,7 +13,7 @@ class ChannelTest : public ChannelFixture {
  protected:
   // The next message that the channel wrote; none when it is not all there.
   std::optional<Message> read_message() {
-    std::array<std::byte, header_bytes> header;
+    std::array<std::byte, message_header_bytes> header;
     FdList fds;
     if (receive(peer_.get(), header, fds, Blocking::no).bytes != header.size()) return std::nullopt;
     Message message(decode_header(header));

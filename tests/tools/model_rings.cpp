@@ -20,7 +20,7 @@ using virtqueue::UsedRing;
 
 namespace {
 
-constexpr std::uint32_t header_bytes = 12;
+constexpr std::uint32_t net_header_bytes = 12;
 
 bool within(std::uint64_t begin, std::uint64_t size, std::uint64_t address, std::uint64_t bytes) noexcept {
   return address >= begin && bytes <= size && address - begin <= size - bytes;
@@ -184,7 +184,7 @@ void ModelRings::take_from_guest() {
     for (const Piece& piece : chain(ring, *head)) packet.insert(packet.end(), piece.at, piece.at + piece.bytes);
     if (ring.broken) return;
     give_back(ring, *head, fault_ == Fault::long_used_length ? 100 : 0);
-    if (ring.enabled && packet.size() > header_bytes) deliver({packet.begin() + header_bytes, packet.end()});
+    if (ring.enabled && packet.size() > net_header_bytes) deliver({packet.begin() + net_header_bytes, packet.end()});
   }
 }
 
@@ -193,8 +193,8 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
   ModelRing& ring = rings[0];
   if (!ring.started || (!ring.enabled && fault_ != Fault::fills_disabled_receive)) return;
   if (fault_ == Fault::damages_frames) frame.back() ^= 1;
-  std::vector<std::uint8_t> packet(header_bytes + frame.size());
-  std::ranges::copy(frame, packet.begin() + header_bytes);
+  std::vector<std::uint8_t> packet(net_header_bytes + frame.size());
+  std::ranges::copy(frame, packet.begin() + net_header_bytes);
   std::uint8_t* number_at = nullptr;
   std::uint16_t buffers = 0;
   for (std::size_t done = 0; done < packet.size();) {

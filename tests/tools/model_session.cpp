@@ -53,7 +53,7 @@ void ModelSession::write(Message message) {
 }
 
 void ModelSession::serve_message() {
-  std::array<std::byte, header_bytes> bytes;
+  std::array<std::byte, message_header_bytes> bytes;
   FdList fds;
   read(bytes, fds);
   const Header header = decode_header(bytes);

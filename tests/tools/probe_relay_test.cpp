@@ -120,7 +120,7 @@ TEST_F(ProbeRelay, PassesBytesAndDescriptorsOnAsTheyCame) {
   send(front_end, kick(1, kick_fd.get()));
   turn();
   std::vector<UniqueFd> fds;
-  EXPECT_EQ(receive(back_end, fds, header_bytes).size(), header_bytes);
+  EXPECT_EQ(receive(back_end, fds, message_header_bytes).size(), message_header_bytes);
   ASSERT_EQ(fds.size(), 1U) << "with the header's first byte";
   EXPECT_EQ(inode_of(fds[0].get()), inode_of(kick_fd.get()));
   EXPECT_EQ(receive(back_end, fds), bytes_of(U64{1}));
@@ -136,7 +136,7 @@ TEST_F(ProbeRelay, PassesRubbishOnToo) {
   start();
   std::vector<std::byte> rubbish(100'000);
   for (std::size_t i = 0; i < rubbish.size(); ++i) rubbish[i] = static_cast<std::byte>(i * 31 >> 3);
-  const std::uint32_t size = static_cast<std::uint32_t>(rubbish.size() - header_bytes);
+  const std::uint32_t size = static_cast<std::uint32_t>(rubbish.size() - message_header_bytes);
   std::memcpy(rubbish.data() + 8, &size, sizeof size);
   std::vector<std::byte> arrived;
   std::vector<UniqueFd> fds;
@@ -173,11 +173,12 @@ TEST_F(ProbeRelay, PassesDescriptorsOnWithTheByteThatTheyCameWith) {
   std::vector<UniqueFd> fds;
   fds.emplace_back(::memfd_create("late", MFD_CLOEXEC));
   const std::span all(bytes);
-  ASSERT_EQ(transmit_now(front_end.get(), all.first(header_bytes), {}).bytes, header_bytes);
-  ASSERT_EQ(transmit_now(front_end.get(), all.subspan(header_bytes), fds).bytes, bytes.size() - header_bytes);
+  ASSERT_EQ(transmit_now(front_end.get(), all.first(message_header_bytes), {}).bytes, message_header_bytes);
+  ASSERT_EQ(transmit_now(front_end.get(), all.subspan(message_header_bytes), fds).bytes,
+            bytes.size() - message_header_bytes);
   turn();
   std::vector<UniqueFd> arrived;
-  EXPECT_EQ(receive(back_end, arrived, header_bytes).size(), header_bytes);
+  EXPECT_EQ(receive(back_end, arrived, message_header_bytes).size(), message_header_bytes);
   EXPECT_TRUE(arrived.empty());
   EXPECT_EQ(receive(back_end, arrived), bytes_of(VringState{1, 256}));
   ASSERT_EQ(arrived.size(), 1U);
@@ -190,13 +191,13 @@ TEST_F(ProbeRelay, PassesOnThatASideSendsNoMore) {
   ::shutdown(front_end.get(), SHUT_WR);
   turn();
   std::vector<UniqueFd> fds;
-  EXPECT_EQ(receive(back_end, fds).size(), header_bytes);
+  EXPECT_EQ(receive(back_end, fds).size(), message_header_bytes);
   char byte = 0;
   EXPECT_EQ(::recv(back_end.get(), &byte, 1, MSG_DONTWAIT), 0) << "its end is seen";
   EXPECT_FALSE(relay->over());
   send(back_end, make_reply(make_request(FrontEndRequest::get_features).header(), U64{1}));
   turn();
-  EXPECT_EQ(receive(front_end, fds).size(), header_bytes + 8) << "and what the other one still says arrives";
+  EXPECT_EQ(receive(front_end, fds).size(), message_header_bytes + 8) << "and what the other one still says arrives";
 }
 
 TEST_F(ProbeRelay, PassesOnByteByByte) {
@@ -246,7 +247,7 @@ TEST_F(ProbeRelay, EndsWhenEitherEndLeaves) {
     EXPECT_EQ(events.at(1).header.request, 1U) << "what was sent before is seen";
     const UniqueFd& other = leaving == &front_end ? back_end : front_end;
     std::vector<UniqueFd> fds;
-    EXPECT_EQ(receive_all(other, fds).size(), header_bytes) << "and passed on";
+    EXPECT_EQ(receive_all(other, fds).size(), message_header_bytes) << "and passed on";
     relay.reset();
     char byte = 0;
     EXPECT_EQ(::recv(other.get(), &byte, 1, MSG_DONTWAIT), 0);
@@ -297,7 +298,7 @@ TEST_F(ProbeRelay, StandsInTheBackEndsChannelToo) {
   EXPECT_EQ(events.back().way, Incoming::back_end_requests);
   send(channel, make_ack(make_request(BackEndRequest::config_change_msg).header(), 0));
   turn();
-  EXPECT_EQ(receive(fds[0], none).size(), header_bytes + 8);
+  EXPECT_EQ(receive(fds[0], none).size(), message_header_bytes + 8);
   EXPECT_EQ(events.back().way, Incoming::replies_to_back_end);
   fds.clear();
   turn();

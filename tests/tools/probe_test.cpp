@@ -121,7 +121,7 @@ class BackEndThread {
 
 /// Answers each question with this number, until the front-end leaves; GET_CONFIG as `config` says.
 void answer_all(int socket, std::uint64_t value, std::span<const std::byte> config) {
-  std::array<std::byte, header_bytes> bytes;
+  std::array<std::byte, message_header_bytes> bytes;
   while (::recv(socket, bytes.data(), bytes.size(), MSG_WAITALL) == static_cast<ssize_t>(bytes.size())) {
     Header header = decode_header(bytes);
     std::vector<std::byte> payload(header.size);

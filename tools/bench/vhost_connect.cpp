@@ -74,7 +74,7 @@ Result<void> VhostEndpoint::negotiate() {
                                   ProtocolFeature::configure_mem_slots};
   if (auto done = front_end_.negotiate(wanted_features(options_), wanted); !done) return done;
   const bool long_header = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::net_mrg_rxbuf);
-  header_bytes_ = long_header ? 12 : 10;
+  net_header_bytes_ = long_header ? 12 : 10;
   mergeable_ = features().has(VirtioFeature::net_mrg_rxbuf);
   return check_wishes();
 }
@@ -101,14 +101,14 @@ DriverRingOptions VhostEndpoint::ring_options(bool device_writes) const noexcept
   DriverRingOptions ring{.size = options_.ring_size, .layout = options_.layout, .device_writes = device_writes};
   ring.rewrite = options_.rewrite;
   ring.event_idx = features().has(VirtioFeature::event_idx);
-  ring.header_bytes = header_bytes_;
-  ring.buffer_bytes = header_bytes_ + options_.frame_bytes_max;
+  ring.net_header_bytes = net_header_bytes_;
+  ring.buffer_bytes = net_header_bytes_ + options_.frame_bytes_max;
   if (!device_writes) return ring;
   const std::uint32_t least = features().has(VirtioFeature::net_guest_tso4) ? tso_frame_bytes : plain_frame_bytes;
   if (features().has(VirtioFeature::net_mrg_rxbuf))
     ring.buffer_bytes = mergeable_buffer_bytes;
   else
-    ring.buffer_bytes = header_bytes_ + std::max(options_.frame_bytes_max, least);
+    ring.buffer_bytes = net_header_bytes_ + std::max(options_.frame_bytes_max, least);
   if (options_.receive_buffer_bytes != 0) ring.buffer_bytes = options_.receive_buffer_bytes;
   return ring;
 }
@@ -130,7 +130,7 @@ Result<void> VhostEndpoint::build_queues() {
     auto queue = std::make_unique<Queue>(*std::move(to_us), *std::move(from_us));
     for (std::uint16_t chain = 0; chain < queue->transmit.chain_count(); ++chain) {
       std::uint8_t* const buffer = queue->transmit.buffer(chain);
-      queue->slots.push_back({buffer, buffer + header_bytes_});
+      queue->slots.push_back({buffer, buffer + net_header_bytes_});
       queue->free_chains.push_back(chain);
     }
     queue->free_tail = queue->free_chains.size();

@@ -67,7 +67,8 @@ unsigned VhostEndpoint::send(unsigned index, unsigned count, std::uint32_t frame
   const std::size_t mask = queue.free_chains.size() - 1;
   const std::uint16_t* const chains = queue.free_chains.data();
   const std::uint64_t first = queue.free_head;
-  queue.transmit.post_burst(count, header_bytes_ + frame_bytes, [=](unsigned i) { return chains[(first + i) & mask]; });
+  queue.transmit.post_burst(count, net_header_bytes_ + frame_bytes,
+                            [=](unsigned i) { return chains[(first + i) & mask]; });
   queue.free_head += count;
   queue.transmit.publish();
   fetch_to_write(queue, count);
@@ -119,16 +120,16 @@ void VhostEndpoint::fetch_to_read(Queue& queue, unsigned waiting, std::size_t bu
     if (chain >= ring.chain_count()) continue;
     const std::uint8_t* const buffer = ring.buffer(chain);
     __builtin_prefetch(buffer);
-    __builtin_prefetch(buffer + header_bytes_);
+    __builtin_prefetch(buffer + net_header_bytes_);
   }
 }
 
 bool VhostEndpoint::single(const DriverRing& ring, unsigned at, ReceivedFrame& frame) const noexcept {
   const DriverRing::Used used = ring.peek(static_cast<std::uint16_t>(at));
-  if (!ring.is_out(used.chain) || used.length < header_bytes_ || used.length > ring.options().buffer_bytes)
+  if (!ring.is_out(used.chain) || used.length < net_header_bytes_ || used.length > ring.options().buffer_bytes)
     return false;
   const std::uint8_t* const buffer = ring.buffer(used.chain);
-  frame = {buffer + header_bytes_, used.length - header_bytes_};
+  frame = {buffer + net_header_bytes_, used.length - net_header_bytes_};
   return !mergeable_ || buffers_of(buffer) == 1;
 }
 
@@ -141,7 +142,7 @@ unsigned VhostEndpoint::gather(Queue& queue, unsigned at, unsigned waiting, Rece
   std::uint32_t buffers = 1;
   if (mergeable_) buffers = buffers_of(start);
   const std::uint32_t room = ring.options().buffer_bytes;
-  if (buffers == 0 || buffers > ring.chain_count() || first.length < header_bytes_ || first.length > room) {
+  if (buffers == 0 || buffers > ring.chain_count() || first.length < net_header_bytes_ || first.length > room) {
     ++queue.malformed;
     return 1;
   }
@@ -162,7 +163,7 @@ unsigned VhostEndpoint::gather(Queue& queue, unsigned at, unsigned waiting, Rece
   }
   const std::uint8_t* const whole = side_by_side ? start : linearize(queue, at, buffers, length);
   if (whole == nullptr) return 0;
-  frame = {whole + header_bytes_, length - header_bytes_};
+  frame = {whole + net_header_bytes_, length - net_header_bytes_};
   return buffers;
 }
 
@@ -201,7 +202,7 @@ void VhostEndpoint::notify() noexcept {
 std::uint32_t VhostEndpoint::capacity(std::uint32_t frame_bytes) const noexcept {
   const DriverRing& ring = queues_.front()->receive;
   const std::uint32_t room = ring.options().buffer_bytes;
-  return ring.chain_count() / ((frame_bytes + header_bytes_ + room - 1) / room);
+  return ring.chain_count() / ((frame_bytes + net_header_bytes_ + room - 1) / room);
 }
 
 std::vector<int> VhostEndpoint::wait_fds() const {

@@ -104,7 +104,7 @@ class VhostEndpoint final : public Endpoint {
 
   GuestOptions options_;
   FrontEnd front_end_;
-  std::uint32_t header_bytes_ = 12;
+  std::uint32_t net_header_bytes_ = 12;
   bool mergeable_ = false;  ///< As negotiated.
   std::unique_ptr<SharedMemory> memory_;
   std::vector<std::unique_ptr<Queue>> queues_;

@@ -92,8 +92,8 @@ protocol::VringAddress DriverRing::addresses(std::uint32_t vring) const noexcept
 
 void DriverRing::write_pair(Descriptor* table, std::uint16_t next, std::uint64_t guest, std::uint32_t bytes) noexcept {
   const auto chained = static_cast<std::uint16_t>(flags_ | Descriptor::next_flag);
-  table[0] = {guest, options_.header_bytes, chained, next};
-  table[1] = {guest + options_.header_bytes, bytes - options_.header_bytes, flags_, 0};
+  table[0] = {guest, options_.net_header_bytes, chained, next};
+  table[1] = {guest + options_.net_header_bytes, bytes - options_.net_header_bytes, flags_, 0};
 }
 
 void DriverRing::describe(std::uint16_t chain, std::uint32_t bytes) noexcept {

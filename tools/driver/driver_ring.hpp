@@ -29,10 +29,10 @@ struct DriverRingOptions {
   ChainLayout layout = ChainLayout::one;
   bool device_writes = false;  ///< A receive ring.
   bool event_idx = false;
-  std::uint32_t header_bytes = 12;  ///< In a descriptor of its own where the layout has two.
-  std::uint32_t buffer_bytes = 0;   ///< Header included.
-  bool rewrite = false;             ///< Writes descriptors and avail each time, whatever they say.
-  std::uint16_t first_index = 0;    ///< Both rings' idx at first: what SET_VRING_BASE must say.
+  std::uint32_t net_header_bytes = 12;  ///< In a descriptor of its own where the layout has two.
+  std::uint32_t buffer_bytes = 0;       ///< Header included.
+  bool rewrite = false;                 ///< Writes descriptors and avail each time, whatever they say.
+  std::uint16_t first_index = 0;        ///< Both rings' idx at first: what SET_VRING_BASE must say.
 };
 
 /// A buffer starts so that what follows a header of 12 bytes begins a cache line, as DPDK's drivers and Linux have it.

@@ -150,7 +150,7 @@ Result<void> FrontEnd::read_exactly(int socket, std::span<std::byte> into, FdLis
 }
 
 Result<Message> FrontEnd::receive(int socket, Incoming incoming) {
-  std::array<std::byte, header_bytes> bytes;
+  std::array<std::byte, message_header_bytes> bytes;
   FdList fds;
   if (auto read = read_exactly(socket, bytes, fds); !read) return read.error();
   const Header header = decode_header(bytes);

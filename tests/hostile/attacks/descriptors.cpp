@@ -159,7 +159,7 @@ void add_counts(Group& group) {
   group.add("250-with-one-message", closed("more descriptors than expected (8 a message)"), two_hundred_and_fifty,
             "2022-0669");
   group.add("8-with-each-of-many", closed("8 descriptors, expected 0"), eight_with_each_of_many, "2022-0669");
-  group.add("with-the-payload", closed("descriptors in the middle of a message"), late_at(header_bytes));
+  group.add("with-the-payload", closed("descriptors in the middle of a message"), late_at(message_header_bytes));
   group.add("with-half-a-header", closed("descriptors in the middle of a message"), late_at(5));
   group.add("channel-is-an-eventfd", refused("expected a socket"), [](Attacker& attacker) {
     attacker.guest({.protocol = {P::backend_req}});

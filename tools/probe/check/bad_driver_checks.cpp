@@ -98,7 +98,7 @@ void indirect_unnegotiated(Guest& guest) {
   show(guest, 1);
 }
 void header_lies(Guest& guest) {
-  std::memset(guest.transmit().buffer(0), 0xff, guest.header_bytes());
+  std::memset(guest.transmit().buffer(0), 0xff, guest.net_header_bytes());
   show(guest, 1);
 }
 

@@ -43,7 +43,7 @@ Verdict raw(const Subject& subject, const Header& header, std::size_t payload_by
   Fate answer = Fate::ignored;
   {
     Link link = Link::open(subject);
-    std::vector<std::byte> bytes(header_bytes + payload_bytes);
+    std::vector<std::byte> bytes(message_header_bytes + payload_bytes);
     const auto encoded = encode_header(header);
     std::copy(encoded.begin(), encoded.end(), bytes.begin());
     const bool sent = link.put_bytes(bytes);
@@ -80,7 +80,7 @@ Verdict ends_inside(const Subject& subject, std::size_t bytes_sent) {
   return judge(subject, Fate::ignored, Owed::survival);
 }
 Verdict ends_in_header(const Subject& subject) { return ends_inside(subject, 7); }
-Verdict ends_in_payload(const Subject& subject) { return ends_inside(subject, header_bytes + 3); }
+Verdict ends_in_payload(const Subject& subject) { return ends_inside(subject, message_header_bytes + 3); }
 
 /// A message that never ends must not keep others waiting after its connection has.
 Verdict dribbles(const Subject& subject) {

@@ -42,7 +42,7 @@ void Guest::negotiate(const GuestPlan& plan) {
 DriverRingOptions Guest::ring_options(const GuestPlan& plan, bool device_writes) const {
   DriverRingOptions options{.size = plan.ring_size, .layout = plan.layout, .device_writes = device_writes};
   options.event_idx = features_.has(VirtioFeature::event_idx);
-  options.header_bytes = header_bytes_;
+  options.net_header_bytes = net_header_bytes_;
   options.buffer_bytes = device_writes ? plan.receive_bytes : plan.transmit_bytes;
   options.first_index = plan.first_index;
   return options;
@@ -150,9 +150,9 @@ void Guest::send(unsigned count, unsigned pair, bool to_all) {
   for (std::uint16_t chain = 0; chain < ring.chain_count() && sent < count; ++chain) {
     if (ring.is_out(chain)) continue;
     const Frame frame = make_frame(next_number_++, 64, to_all);
-    std::memset(ring.buffer(chain), 0, header_bytes_);
-    std::copy(frame.begin(), frame.end(), ring.buffer(chain) + header_bytes_);
-    ring.post(chain, header_bytes_ + static_cast<std::uint32_t>(frame.size()));
+    std::memset(ring.buffer(chain), 0, net_header_bytes_);
+    std::copy(frame.begin(), frame.end(), ring.buffer(chain) + net_header_bytes_);
+    ring.post(chain, net_header_bytes_ + static_cast<std::uint32_t>(frame.size()));
     ++sent;
   }
   ring.publish();
@@ -192,7 +192,7 @@ std::optional<Guest::Arrival> Guest::take_arrival() {
     const auto used = ring.peek(static_cast<std::uint16_t>(i));
     if (!ring.is_out(used.chain)) throw Decided{failed("a used buffer (id {}) that was not posted", used.chain)};
     const std::uint32_t length = std::min(used.length, ring.options().buffer_bytes);
-    const std::uint32_t skip = i == 0 ? std::min(header_bytes_, length) : 0;
+    const std::uint32_t skip = i == 0 ? std::min(net_header_bytes_, length) : 0;
     arrival.bytes.insert(arrival.bytes.end(), ring.buffer(used.chain) + skip, ring.buffer(used.chain) + length);
   }
   arrival.used_entries = count;

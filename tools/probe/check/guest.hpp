@@ -85,7 +85,7 @@ class Guest {
     std::uint32_t first_length = 0;
   };
   std::optional<Arrival> take_arrival();
-  std::uint32_t header_bytes() const noexcept { return header_bytes_; }
+  std::uint32_t net_header_bytes() const noexcept { return net_header_bytes_; }
   bool mergeable() const noexcept { return features_.has(protocol::VirtioFeature::net_mrg_rxbuf); }
 
   /// The device has used nothing of the ring for quiet_time: only time can tell.
@@ -108,7 +108,7 @@ class Guest {
   protocol::FeatureSet features_;
   bool acknowledges_ = false;
   bool guest_addresses_ = false;  // GPA_ADDRESSES
-  std::uint32_t header_bytes_ = 12;
+  std::uint32_t net_header_bytes_ = 12;
   std::optional<SharedMemory> memory_;
   std::vector<DriverRing> rings_;
   unsigned posted_max_ = 1U << 16;

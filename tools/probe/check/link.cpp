@@ -63,7 +63,7 @@ Link Link::open(const Subject& subject) {
 void Link::put(const Message& message) { need(send(message), "sending " + name_of(message.request())); }
 
 Result<RawReply> Link::read_raw() {
-  std::array<std::byte, header_bytes> bytes;
+  std::array<std::byte, message_header_bytes> bytes;
   RawReply reply;
   if (auto read = read_exactly(fd(), bytes, reply.fds); !read) return read.error();
   reply.header = decode_header(bytes);

@@ -32,7 +32,7 @@ void start_and_send(Guest& guest, unsigned count = 4) {
 /// Shows frames without kicking.
 void show(Guest& guest, unsigned count) {
   DriverRing& ring = guest.transmit();
-  for (std::uint16_t chain = 0; chain < count; ++chain) ring.post(chain, guest.header_bytes() + 60);
+  for (std::uint16_t chain = 0; chain < count; ++chain) ring.post(chain, guest.net_header_bytes() + 60);
   ring.publish();
 }
 

@@ -61,9 +61,9 @@ Verdict descriptor_with_first_byte(const Subject& subject) {
   fds.add(duplicate(guest.memory().fd(0)));
   const auto bytes = encode(guest.acknowledges() ? asking(std::move(message)) : std::move(message));
   // A descriptor comes with the first byte of what was written with it; the rest comes later.
-  if (!guest.link().put_bytes(std::span(bytes).first(header_bytes), fds)) return failed("the back-end left");
+  if (!guest.link().put_bytes(std::span(bytes).first(message_header_bytes), fds)) return failed("the back-end left");
   guest.link().wait_until_read();
-  put_whole(guest.link(), std::span(bytes).subspan(header_bytes));
+  put_whole(guest.link(), std::span(bytes).subspan(message_header_bytes));
   if (guest.acknowledges() && guest.link().next_reply("SET_MEM_TABLE").number() != 0)
     return failed("SET_MEM_TABLE in two writes was refused");
   guest.link().sync("SET_MEM_TABLE in two writes");

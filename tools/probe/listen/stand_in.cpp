@@ -75,7 +75,7 @@ StandIn::~StandIn() {
 }
 
 void StandIn::serve() {
-  std::array<std::byte, header_bytes> bytes;
+  std::array<std::byte, message_header_bytes> bytes;
   while (true) {
     FdList fds;
     if (!read_all(socket_.get(), bytes, fds)) break;

@@ -51,7 +51,7 @@ class Pump {
   int destination_;
   PumpHooks hooks_;
   bool ended_ = false;
-  std::array<std::byte, protocol::header_bytes> header_;
+  std::array<std::byte, protocol::message_header_bytes> header_;
   std::size_t header_have_ = 0;
   std::uint64_t payload_left_ = 0;
   Event event_;
