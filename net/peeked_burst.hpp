@@ -27,7 +27,7 @@ inline constexpr std::uint32_t prefetch_peeked_max = 320;
 
 /// Pieces of guest memory that a packet is moved from; one in more is gathered first. A Linux driver's largest have 18
 /// buffers.
-inline constexpr std::uint16_t pieces_max = 40;
+inline constexpr std::uint16_t moved_pieces_max = 40;
 
 /// All storage of a burst between peek() and give_back(), made once and not cleared: `count` and `chains` say what is
 /// valid. Filled by peek(), read by move() and copy_out().
@@ -62,7 +62,7 @@ struct PeekedBurst {
   std::array<std::uint16_t, batch_max> heads;  ///< Of the chains.
   std::array<Drop, batch_max> drops;
   std::array<memory::HostSpan, pieces_in_all> pieces;
-  std::array<rte_mbuf, pieces_max + 3> segments;  ///< whole() builds in them: head, pieces, one that is cut.
+  std::array<rte_mbuf, moved_pieces_max + 3> segments;  ///< whole() builds in them: head, pieces, one that is cut.
   struct alignas(64) Head {
     std::uint8_t bytes[128];
   };

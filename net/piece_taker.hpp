@@ -13,8 +13,9 @@
 
 namespace vhostx::net {
 
-/// Copies a packet's head and notes where its rest lies. More pieces than pieces_max are gathered into the burst's
-/// buffer for that, which holds one packet. What it did is the burst's when commit() was called, else it is forgotten.
+/// Copies a packet's head and notes where its rest lies. More pieces than moved_pieces_max are gathered into the
+/// burst's buffer for that, which holds one packet. What it did is the burst's when commit() was called, else it is
+/// forgotten.
 class PieceTaker {
  public:
   enum class Taken {
@@ -74,7 +75,7 @@ class PieceTaker {
  private:
   Taken append_rest(memory::HostSpan span) noexcept {
     const std::size_t at = first_piece_ + std::size_t{pieces_};
-    if (!gathering_ && pieces_ < pieces_max) {
+    if (!gathering_ && pieces_ < moved_pieces_max) {
       if (at == PeekedBurst::pieces_in_all) return Taken::no_room;
       burst_.pieces[at] = span;
       ++pieces_;

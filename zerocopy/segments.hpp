@@ -16,18 +16,18 @@
 namespace vhostx::zerocopy {
 
 /// A chain of more pieces than this is not lent. Linux makes 19 at most (MAX_SKB_FRAGS and what stands before them).
-inline constexpr std::uint32_t pieces_max = 32;
+inline constexpr std::uint32_t lent_pieces_max = 32;
 
 /// The buffers of one chain behind the net header, where they lie.
 struct Pieces {
-  std::array<memory::HostSpan, pieces_max> spans;
+  std::array<memory::HostSpan, lent_pieces_max> spans;
   std::uint32_t count = 0;
   std::uint32_t bytes = 0;
 
   Pieces() noexcept {}  // NOLINT: the spans are not cleared
   /// False: too many.
   bool add(memory::HostSpan span) noexcept {
-    if (count == pieces_max) return false;
+    if (count == lent_pieces_max) return false;
     spans[count++] = span;
     bytes += static_cast<std::uint32_t>(span.size);
     return true;
@@ -85,7 +85,7 @@ class Segments {
     std::uint16_t size;
     rte_iova_t iova;
   };
-  static constexpr std::uint32_t count_max = 2 * pieces_max;
+  static constexpr std::uint32_t count_max = 2 * lent_pieces_max;
 
   bool add(const DmaMemory& memory, memory::HostSpan span) noexcept {
     while (span.size != 0) {

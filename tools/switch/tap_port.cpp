@@ -33,7 +33,7 @@ constexpr std::uint64_t features_plain = net::feature_version_1 | net::feature_m
                                          net::feature_host_ecn;
 constexpr std::uint64_t features_uso = net::feature_guest_uso4 | net::feature_guest_uso6 | net::feature_host_uso;
 constexpr std::uint64_t look_again_us = 20;
-constexpr std::size_t pieces_max = 128;
+constexpr std::size_t iovecs_max = 128;
 constexpr unsigned read_errors_max = 16;  // then an error that is not known to pass does not pass
 
 /// What the kernel says of an interface that was deleted (EBADFD), or of a descriptor that is none of ours any more.
@@ -56,7 +56,7 @@ Result<std::uint64_t> set_offloads(int fd, const std::string& name) {
 
 /// Gathers the pieces of one packet for writev.
 struct Pieces {
-  std::array<iovec, pieces_max> vector;
+  std::array<iovec, iovecs_max> vector;
   int count = 0;
   bool fits = true;
 
