@@ -29,15 +29,15 @@ class Copier : public Dequeuer<net_header_bytes, Copier<net_header_bytes>> {
                                     : this->template take_run<false>(begin, batch);
   }
 
-  [[gnu::noinline]] Taken take_chain(std::uint16_t i) noexcept {
+  [[gnu::noinline]] ChainOutcome take_chain(std::uint16_t i) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
     MbufWriter writer(this->pool_, mbuf);
     auto walker = this->walker(i);
     typename Base::PrivateHeader header{};
-    Taken outcome = this->copy_chain(walker, writer, mbuf, header, 0);
-    if (outcome == Taken::copied) outcome = this->finish_copy(mbuf, header);
-    if (outcome != Taken::copied) writer.discard();
+    ChainOutcome outcome = this->copy_chain(walker, writer, mbuf, header, 0);
+    if (outcome == ChainOutcome::copied) outcome = this->finish_copy(mbuf, header);
+    if (outcome != ChainOutcome::copied) writer.discard();
     return outcome;
   }
 };

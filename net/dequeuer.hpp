@@ -44,7 +44,7 @@ template <std::uint16_t net_header_bytes>
 }
 
 /// What became of a packet's chain.
-enum class Taken {
+enum class ChainOutcome {
   copied,
   lent,     // delivered, and the chain stays out
   walked,   // the same, after a ChainWalker
@@ -57,7 +57,7 @@ enum class Taken {
 /// has
 ///   std::uint16_t load(std::uint16_t batch)                          fills batch_
 ///   std::uint16_t take_straight(std::uint16_t begin, std::uint16_t end)  by take_run(), as far as that goes
-///   Taken take_chain(std::uint16_t i)                                one chain, into packets_[done_]
+///   ChainOutcome take_chain(std::uint16_t i)                        one chain, into packets_[done_]
 template <std::uint16_t net_header_bytes, typename Self>
 class Dequeuer {
  public:
@@ -120,14 +120,14 @@ class Dequeuer {
 
   /// What is left of a chain. `header_have` bytes of the net header are in `header`; `mbuf` is the writer's first.
   /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
-  Taken copy_chain(ChainWalker& walker, MbufWriter& writer, const rte_mbuf* mbuf, PrivateHeader& header,
-                   std::size_t header_have) noexcept {
+  ChainOutcome copy_chain(ChainWalker& walker, MbufWriter& writer, const rte_mbuf* mbuf, PrivateHeader& header,
+                          std::size_t header_have) noexcept {
     memory::HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
       if (step == ChainWalker::Step::lying) return lie(walker);
       if (step == ChainWalker::Step::end)
-        return header_have == net_header_bytes ? Taken::copied : drop(VringCounter::drop_short_chain);
+        return header_have == net_header_bytes ? ChainOutcome::copied : drop(VringCounter::drop_short_chain);
       take_header(header, header_have, span);
       if (span.size > packet_bytes_max - mbuf->pkt_len || walker.is_scattered())
         return drop(VringCounter::drop_too_large);
@@ -143,12 +143,12 @@ class Dequeuer {
   }
 
   /// A packet that copy_chain() has copied whole.
-  Taken finish_copy(rte_mbuf* mbuf, const PrivateHeader& header) noexcept {
+  ChainOutcome finish_copy(rte_mbuf* mbuf, const PrivateHeader& header) noexcept {
     if (mbuf->pkt_len < ethernet_header_bytes) return drop(VringCounter::drop_short_chain);
     const auto asked = memory::load_once<std::uint16_t>(header.data());  // our own copy
-    if (asked != 0 && !offload(mbuf, asked, header.data())) return Taken::dropped;
+    if (asked != 0 && !offload(mbuf, asked, header.data())) return ChainOutcome::dropped;
     bytes_ += mbuf->pkt_len;
-    return Taken::copied;
+    return ChainOutcome::copied;
   }
 
   /// `asked`: flags and gso_type, the header's first two bytes, read already; the rest is read here.
@@ -175,19 +175,19 @@ class Dequeuer {
     return false;
   }
 
-  Taken drop(VringCounter cause) noexcept {
+  ChainOutcome drop(VringCounter cause) noexcept {
     context_.counters.add(cause, 1);
     context_.cursor.meter.count_dropped(0);
-    return Taken::dropped;
+    return ChainOutcome::dropped;
   }
-  [[gnu::noinline]] Taken stall() noexcept {
+  [[gnu::noinline]] ChainOutcome stall() noexcept {
     stalled_ = true;
     context_.counters.add(VringCounter::stall_no_mbuf, 1);
-    return Taken::stalled;
+    return ChainOutcome::stalled;
   }
-  Taken lie(const ChainWalker& walker) noexcept {
+  ChainOutcome lie(const ChainWalker& walker) noexcept {
     queue_.fail(walker.fault());
-    return Taken::broken;
+    return ChainOutcome::broken;
   }
 
   const RingContext& context_;
@@ -218,10 +218,10 @@ class Dequeuer {
     const std::uint16_t good = self().load(batch);
     std::uint16_t taken = self().take_straight(0, good);
     while (taken != good) {
-      const Taken outcome = self().take_chain(taken);
-      if (outcome >= Taken::stalled) break;
-      if (outcome != Taken::dropped) ++done_;
-      if (outcome != Taken::lent && is_over(taken, outcome)) {
+      const ChainOutcome outcome = self().take_chain(taken);
+      if (outcome >= ChainOutcome::stalled) break;
+      if (outcome != ChainOutcome::dropped) ++done_;
+      if (outcome != ChainOutcome::lent && is_over(taken, outcome)) {
         ++taken;
         break;
       }
@@ -235,9 +235,9 @@ class Dequeuer {
   }
 
   /// Behind chain `i`, which was walked or not lent.
-  bool is_over(std::uint16_t i, Taken outcome) noexcept {
+  bool is_over(std::uint16_t i, ChainOutcome outcome) noexcept {
     const std::uint16_t head = batch_.head(i);
-    if (outcome != Taken::walked) queue_.add_used(head, 0);
+    if (outcome != ChainOutcome::walked) queue_.add_used(head, 0);
     if (!budget_.is_spent()) return false;
     stalled_ = true;
     if (done_ == 0) judge_walk(context_, queue_, budget_, head);

@@ -137,7 +137,7 @@ class Peeker {
     }
     PieceTaker taker(burst_, true);
     auto* const payload = batch_.one_piece() ? batch_.template payload<true>(i) : batch_.template payload<false>(i);
-    if (taker.append({payload, batch_.length(i)}) != PieceTaker::Taken::yes) return Outcome::stopped;
+    if (taker.append({payload, batch_.length(i)}) != PieceTaker::Appended::yes) return Outcome::stopped;
     return finish(i, taker, header);
   }
 
@@ -164,9 +164,10 @@ class Peeker {
     auto step = ChainWalker::Step::buffer;
     for (; step == ChainWalker::Step::buffer; step = walker.next(span)) {
       if (span.size == 0) continue;
-      const auto taken = taker.append(span);
-      if (taken == PieceTaker::Taken::too_large || walker.is_scattered()) return drop(i, VringCounter::drop_too_large);
-      if (taken == PieceTaker::Taken::no_room) return Outcome::stopped;
+      const auto appended = taker.append(span);
+      if (appended == PieceTaker::Appended::too_large || walker.is_scattered())
+        return drop(i, VringCounter::drop_too_large);
+      if (appended == PieceTaker::Appended::no_room) return Outcome::stopped;
     }
     return step == ChainWalker::Step::lying ? lie(i, walker) : finish(i, taker, header);
   }

@@ -18,7 +18,7 @@ namespace vhostx::net {
 /// forgotten.
 class PieceTaker {
  public:
-  enum class Taken {
+  enum class Appended {
     yes,
     too_large,  // larger than any packet is
     no_room,    // the burst has no room for such a packet: it begins the next one
@@ -31,8 +31,8 @@ class PieceTaker {
         head_max_(asked ? parsed_bytes_max : peeked_head_bytes),
         first_piece_(burst.piece_count) {}
 
-  Taken append(memory::HostSpan span) noexcept {
-    if (span.size > packet_bytes_max - length_) return Taken::too_large;
+  Appended append(memory::HostSpan span) noexcept {
+    if (span.size > packet_bytes_max - length_) return Appended::too_large;
     length_ += static_cast<std::uint32_t>(span.size);
     const std::size_t part = std::min<std::size_t>(span.size, head_max_ - std::size_t{head_length_});
     std::memcpy(head_ + head_length_, span.data, part);
@@ -40,7 +40,7 @@ class PieceTaker {
     head_length_ = static_cast<std::uint16_t>(head_length_ + part);
     span.data += part;
     span.size -= part;
-    return span.size == 0 ? Taken::yes : append_rest(span);
+    return span.size == 0 ? Appended::yes : append_rest(span);
   }
 
   /// Makes the rest private. False: another packet of the burst has that buffer.
@@ -73,17 +73,17 @@ class PieceTaker {
   }
 
  private:
-  Taken append_rest(memory::HostSpan span) noexcept {
+  Appended append_rest(memory::HostSpan span) noexcept {
     const std::size_t at = first_piece_ + std::size_t{pieces_};
     if (!gathering_ && pieces_ < moved_pieces_max) {
-      if (at == PeekedBurst::pieces_in_all) return Taken::no_room;
+      if (at == PeekedBurst::pieces_in_all) return Appended::no_room;
       burst_.pieces[at] = span;
       ++pieces_;
-      return Taken::yes;
+      return Appended::yes;
     }
-    if (!gather()) return Taken::no_room;
+    if (!gather()) return Appended::no_room;
     copy_to_gathered(span);
-    return Taken::yes;
+    return Appended::yes;
   }
 
   void copy_to_gathered(memory::HostSpan span) noexcept {

@@ -18,7 +18,7 @@ namespace vhostx::zerocopy {
 namespace {
 
 using memory::HostSpan;
-using net::Taken;
+using net::ChainOutcome;
 using virtqueue::SplitQueue;
 
 /// Larger packets take more than one mbuf.
@@ -85,9 +85,9 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return this->batch_.all_small() ? this->template take_run<true>(begin, batch) : begin;
   }
 
-  Taken take_chain(std::uint16_t i) noexcept { return this->batch_.is_simple(i) ? take_simple(i) : take_any(i); }
+  ChainOutcome take_chain(std::uint16_t i) noexcept { return this->batch_.is_simple(i) ? take_simple(i) : take_any(i); }
 
-  [[gnu::always_inline]] Taken take_simple(std::uint16_t i) noexcept {
+  [[gnu::always_inline]] ChainOutcome take_simple(std::uint16_t i) noexcept {
     auto& batch = this->batch_;
     const bool one_piece = batch.one_piece();
     std::uint8_t* const data = one_piece ? batch.template payload<true>(i) : batch.template payload<false>(i);
@@ -96,7 +96,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     const std::uint32_t entries = one_piece ? 1 : 2;
     const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
     if (asked == 0 && length >= copy_below_ && lend_plain(data, length, batch.head(i), entries)) [[likely]]
-      return Taken::lent;
+      return ChainOutcome::lent;
     Pieces packet;
     packet.add({data, length});
     return take_packet(packet, batch.head(i), entries, asked, batch.header(i));
@@ -119,7 +119,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
   }
 
   /// Finds all of a chain before anything is done with it. What has too many pieces is copied from there on.
-  [[gnu::noinline]] Taken take_any(std::uint16_t i) noexcept {
+  [[gnu::noinline]] ChainOutcome take_any(std::uint16_t i) noexcept {
     auto walker = this->walker(i);
     PrivateHeader header{};
     std::size_t header_have = 0;
@@ -136,13 +136,13 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     if (header_have != net_header_bytes || packet.bytes < net::ethernet_header_bytes)
       return this->drop(VringCounter::drop_short_chain);
     const auto asked = memory::load_once<std::uint16_t>(header.data());
-    const Taken outcome = take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
-    return outcome == Taken::lent ? Taken::walked : outcome;
+    const ChainOutcome outcome = take_packet(packet, this->batch_.head(i), walker.ring_entries(), asked, header.data());
+    return outcome == ChainOutcome::lent ? ChainOutcome::walked : outcome;
   }
 
   /// `header` is the guest's or our own; its first two bytes were read, into `asked`.
-  Taken take_packet(const Pieces& packet, std::uint16_t head, std::uint32_t entries, std::uint16_t asked,
-                    const std::uint8_t* header) noexcept {
+  ChainOutcome take_packet(const Pieces& packet, std::uint16_t head, std::uint32_t entries, std::uint16_t asked,
+                           const std::uint8_t* header) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
     net::VirtioNetHeader wish;
@@ -167,19 +167,20 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     }
     ++lent_;
     this->bytes_ += packet.bytes;
-    return Taken::lent;
+    return ChainOutcome::lent;
   }
 
   /// Each piece takes an mbuf, of which a hostile guest could drain the pool.
   bool is_worth_lending(const Pieces& packet) const noexcept { return packet.bytes / packet.count >= copy_below_; }
 
-  Taken copy(const Pieces& packet, const net::VirtioNetHeader& wish) noexcept {
+  ChainOutcome copy(const Pieces& packet, const net::VirtioNetHeader& wish) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
     net::MbufWriter writer(this->pool_, mbuf);
-    Taken outcome = append(writer, packet) ? Taken::copied : this->stall();
-    if (outcome == Taken::copied && net::asks_offload(wish) && !this->offload(mbuf, wish)) outcome = Taken::dropped;
-    if (outcome == Taken::copied)
+    ChainOutcome outcome = append(writer, packet) ? ChainOutcome::copied : this->stall();
+    if (outcome == ChainOutcome::copied && net::asks_offload(wish) && !this->offload(mbuf, wish))
+      outcome = ChainOutcome::dropped;
+    if (outcome == ChainOutcome::copied)
       this->bytes_ += packet.bytes;
     else
       writer.discard();
@@ -191,21 +192,21 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
   }
 
   /// The pieces so far, `next`, and what the walker still finds.
-  Taken copy_long_chain(virtqueue::ChainWalker& walker, const Pieces& packet, HostSpan next,
-                        PrivateHeader& header) noexcept {
+  ChainOutcome copy_long_chain(virtqueue::ChainWalker& walker, const Pieces& packet, HostSpan next,
+                               PrivateHeader& header) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
     net::MbufWriter writer(this->pool_, mbuf);
-    Taken outcome = append(writer, packet) && writer.append(next)
-                        ? this->copy_chain(walker, writer, mbuf, header, net_header_bytes)
-                        : this->stall();
-    if (outcome == Taken::copied) outcome = this->finish_copy(mbuf, header);
-    if (outcome != Taken::copied) writer.discard();
+    ChainOutcome outcome = append(writer, packet) && writer.append(next)
+                               ? this->copy_chain(walker, writer, mbuf, header, net_header_bytes)
+                               : this->stall();
+    if (outcome == ChainOutcome::copied) outcome = this->finish_copy(mbuf, header);
+    if (outcome != ChainOutcome::copied) writer.discard();
     return count_large(VringCounter::copied_shape, outcome);
   }
 
-  Taken count_large(VringCounter cause, Taken outcome) noexcept {
-    if (outcome != Taken::copied) return outcome;
+  ChainOutcome count_large(VringCounter cause, ChainOutcome outcome) noexcept {
+    if (outcome != ChainOutcome::copied) return outcome;
     this->context_.counters.add(cause, 1);
     ++copied_large_;
     return outcome;
