@@ -317,7 +317,7 @@ Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shar
   if (gate_.is_stuck()) return {};
   running->serial = ++serial_;
   loans_.follow(*running);
-  placer_.settle(snapshot_areas(*running));
+  placer_.move_later_pages(snapshot_areas(*running));
   gate_.swap(std::move(running));
   return expose_kick(std::move(kick));
 }

@@ -128,10 +128,10 @@ bool VringPlacer::may_move(int node, Effort effort) noexcept {
   return true;
 }
 
-void VringPlacer::settle(std::span<const MemoryArea> later) noexcept {
+void VringPlacer::move_later_pages(std::span<const MemoryArea> pages) noexcept {
   const int node = this->node();
   if (!follows_ || node == no_node) return;
-  for (const MemoryArea& area : later) kernel_.move(reinterpret_cast<void*>(area.address), area.bytes, node);
+  for (const MemoryArea& area : pages) kernel_.move(reinterpret_cast<void*>(area.address), area.bytes, node);
 }
 
 void VringPlacer::forget() noexcept {

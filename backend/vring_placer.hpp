@@ -34,8 +34,9 @@ class VringPlacer {
   /// `state`: the vring's own pages. Whether the guest's memory or the state is elsewhere than at the look before, or
   /// something else went wrong than then.
   bool look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort);
-  /// Takes pages that came later to where the others went. The next look() says whether that worked.
-  void settle(std::span<const MemoryArea> later) noexcept;
+  /// Moves pages that were made after the last look() to the node of the others. The next look() says whether that
+  /// worked.
+  void move_later_pages(std::span<const MemoryArea> pages) noexcept;
   /// The ring has stopped: where its memory is is not known any more. The state stays where it is.
   void forget() noexcept;
 

@@ -121,7 +121,7 @@ class LoanTable {
   }
   void cancel_uncounted(Loan& loan) noexcept {
     loan.lent_at.store(0, std::memory_order_relaxed);
-    settle(loan);
+    recycle(loan);
   }
   /// Whether collect() would find something. The cheapest look.
   bool has_returns() const noexcept { return returns_.has_some(); }
@@ -140,7 +140,7 @@ class LoanTable {
       }
       next = loan.link;
       use(loan.head);
-      settle(loan);
+      recycle(loan);
     }
     if (pin != nullptr) pin->count(-of_pin);
     count_out(-count);
@@ -200,8 +200,8 @@ class LoanTable {
 
   void leave() noexcept;
   void destroy() noexcept;
-  /// The owner has the chain back.
-  void settle(Loan& loan) noexcept {
+  /// The chain is back: its loan and its descriptors can be lent again.
+  void recycle(Loan& loan) noexcept {
     entries_left_ += loan.entries;
     loan.entries = 0;
     free_[free_count_++] = static_cast<std::uint32_t>(&loan - loans_.data());

@@ -111,7 +111,7 @@ TEST_F(Placer, ReportsAndMovesNothing) {
   EXPECT_EQ(placer->last().wanted_node, 1);
   EXPECT_EQ(placer->last().state_node, 0);
   EXPECT_EQ(kernel.moves, 0U);
-  placer->settle(state);
+  placer->move_later_pages(state);
   EXPECT_EQ(kernel.moves, 0U);
 }
 
@@ -126,7 +126,7 @@ TEST_F(Placer, RaisesNoEventOnOneNode) {
   kernel.several_nodes = false;
   make();
   EXPECT_FALSE(look());
-  placer->settle(state);
+  placer->move_later_pages(state);
   EXPECT_EQ(kernel.moves, 0U);
   EXPECT_EQ(placer->node(), 0) << "it can be asked all the same";
 }
@@ -185,11 +185,11 @@ TEST_F(Placer, SaysWhyNothingIsKnown) {
 
 TEST_F(Placer, TakesNewPagesAlong) {
   put_guest(1);
-  placer->settle(state);
+  placer->move_later_pages(state);
   EXPECT_EQ(kernel.moves, 0U) << "where to is not known yet";
   look();
   const std::array<MemoryArea, 1> more{{{state_at + 0x20000, page}}};
-  placer->settle(more);
+  placer->move_later_pages(more);
   int node = no_node;
   kernel.node_of(reinterpret_cast<void*>(state_at + 0x20000), node);
   EXPECT_EQ(node, 1);
