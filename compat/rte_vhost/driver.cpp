@@ -116,8 +116,8 @@ bool Driver::close() {
 
 void Driver::retire() {
   const std::lock_guard guard(callbacks_);
-  if (vid_ >= 0) farewell();
-  detach();  // where it is a callback of that farewell which unregisters
+  if (vid_ >= 0) destroy_connection();
+  detach();  // still attached where the destroy_connection callback unregisters
   retired_ = true;
 }
 
@@ -125,7 +125,7 @@ void Driver::reconcile() {
   const std::lock_guard guard(callbacks_);
   if (!changed_.exchange(false, std::memory_order_acquire) || retired_) return;
   try {
-    look();
+    run_callbacks();
   } catch (...) {
     changed_.store(true, std::memory_order_release);
     throw;
@@ -133,20 +133,20 @@ void Driver::reconcile() {
 }
 
 // What is taken from the board must not get lost: only what may be done again throws, and it comes last.
-void Driver::look() {
+void Driver::run_callbacks() {
   const Facts facts = facts_.take();
-  if (vid_ >= 0 && (!facts.connected || facts.connection != connection_)) farewell();
+  if (vid_ >= 0 && (!facts.connected || facts.connection != connection_)) destroy_connection();
   if (!facts.connected) return;
-  if (vid_ < 0) welcome(facts);
+  if (vid_ < 0) create_connection(facts);
   if (vid_ < 0) return;
   // Any callback may unregister its own driver: then there is no device any more.
-  if (running_ && (facts.fallen & told_enabled_).any()) leave();
-  if (vid_ >= 0) tell_features(facts.features);
-  tell_queues(facts);
-  if (vid_ >= 0 && !running_ && may_enter()) enter();
+  if (running_ && (facts.unready & reported_enabled_).any()) destroy_device();
+  if (vid_ >= 0) report_features(facts.features);
+  report_queues(facts);
+  if (vid_ >= 0 && !running_ && may_create_device()) create_device();
 }
 
-void Driver::welcome(const Facts& facts) {
+void Driver::create_connection(const Facts& facts) {
   if (facts.connection == connection_) return;  // there was no vid for it, and it was said
   connection_ = facts.connection;
   vid_ = devices().allocate();
@@ -157,7 +157,7 @@ void Driver::welcome(const Facts& facts) {
     ops = ops_;
   }
   calls_ = ops == nullptr ? DeviceOps{} : *ops;
-  told_features_ = 0;
+  reported_features_ = 0;
   attached_ = vid_;
   find_device(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
   if (calls_.new_connection == nullptr || calls_.new_connection(vid_) >= 0) return;
@@ -165,8 +165,8 @@ void Driver::welcome(const Facts& facts) {
   refuse(said, "new_connection() < 0", "a front-end that is connected stays so");
 }
 
-void Driver::farewell() {
-  leave();
+void Driver::destroy_connection() {
+  destroy_device();
   const int vid = std::exchange(vid_, -1);
   if (vid < 0) return;  // the callback unregistered its own driver
   if (calls_.destroy_connection != nullptr) calls_.destroy_connection(vid);
@@ -178,36 +178,36 @@ void Driver::detach() {
   if (vid < 0) return;
   find_device(vid)->detach();
   devices().release(vid);
-  told_enabled_.reset();
+  reported_enabled_.reset();
   for (int& kick : kicks_) close_number(kick);
 }
 
-void Driver::leave() {
+void Driver::destroy_device() {
   if (!std::exchange(running_, false)) return;
-  tell_again_ = true;
+  report_again_ = true;
   say_call(path(), "destroy_device", vid_);
   if (calls_.destroy_device != nullptr) calls_.destroy_device(vid_);
 }
 
-void Driver::tell_features(std::uint64_t features) {
-  if (std::exchange(told_features_, features) == features || !running_) return;
+void Driver::report_features(std::uint64_t features) {
+  if (std::exchange(reported_features_, features) == features || !running_) return;
   if (calls_.features_changed != nullptr) calls_.features_changed(vid_, features);
 }
 
 // A queue that has started is told once more: its kick descriptor is known from then on.
-void Driver::tell_queues(const Facts& facts) {
+void Driver::report_queues(const Facts& facts) {
   const QueueSet enabled = facts.ready & facts.enabled;
-  const bool again = std::exchange(tell_again_, false);
+  const bool again = std::exchange(report_again_, false);
   for (std::uint16_t i = 0; i < queues_max && vid_ >= 0; ++i) {
-    if (facts.fallen[i] && told_enabled_[i]) tell_queue(i, false);
+    if (facts.unready[i] && reported_enabled_[i]) report_queue(i, false);
     if (vid_ < 0) return;
-    if (enabled[i] != told_enabled_[i] || (enabled[i] && (again || facts.started[i]))) tell_queue(i, enabled[i]);
+    if (enabled[i] != reported_enabled_[i] || (enabled[i] && (again || facts.started[i]))) report_queue(i, enabled[i]);
   }
 }
 
 // The kick descriptor that the application knows is closed when it has heard of the next one, or of none.
-void Driver::tell_queue(std::uint16_t index, bool enabled) {
-  told_enabled_.set(index, enabled);
+void Driver::report_queue(std::uint16_t index, bool enabled) {
+  reported_enabled_.set(index, enabled);
   int before = std::exchange(kicks_[index], enabled ? facts_.copy_kick(index) : -1);
   find_device(vid_)->show_kick(index, kicks_[index]);
   say_queue(path(), vid_, index, enabled);
@@ -216,14 +216,14 @@ void Driver::tell_queue(std::uint16_t index, bool enabled) {
 }
 
 // As DPDK's library has it: the first queue pair is enough, and the driver is ready where the front-end says whether.
-bool Driver::may_enter() const {
-  if (!told_enabled_[0] || !told_enabled_[1]) return false;
+bool Driver::may_create_device() const {
+  if (!reported_enabled_[0] || !reported_enabled_[1]) return false;
   const PortInfo info = open_port_.load(std::memory_order_relaxed)->info();
   return (info.protocol_features & protocol_status) == 0 || (info.status & driver_ok) != 0;
 }
 
 // The application will ask for the node: by now it is to be known.
-void Driver::enter() {
+void Driver::create_device() {
   open_port_.load(std::memory_order_relaxed)->look_at_placement();
   say_call(path(), "new_device", vid_);
   const bool taken = calls_.new_device == nullptr || calls_.new_device(vid_) == 0;

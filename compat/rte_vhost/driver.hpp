@@ -48,16 +48,16 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void reconcile();
 
  private:
-  void look();
-  void welcome(const Facts& facts);
-  void farewell();
+  void run_callbacks();
+  void create_connection(const Facts& facts);
+  void destroy_connection();
   void detach();
-  void leave();
-  void tell_queues(const Facts& facts);
-  void tell_queue(std::uint16_t index, bool enabled);
-  void tell_features(std::uint64_t features);
-  void enter();
-  bool may_enter() const;
+  void destroy_device();
+  void report_queues(const Facts& facts);
+  void report_queue(std::uint16_t index, bool enabled);
+  void report_features(std::uint64_t features);
+  void create_device();
+  bool may_create_device() const;
 
   mutable std::mutex settings_lock_;  // options_ before the start, ops_, port_, closed_
   PortOptions options_;
@@ -79,9 +79,9 @@ class Driver : public std::enable_shared_from_this<Driver> {
   std::uint64_t connection_ = 0;  // whose device it is
   DeviceOps calls_{};             // of this connection, null where there is none
   bool running_ = false;          // between new_device and destroy_device
-  std::uint64_t told_features_ = 0;
-  QueueSet told_enabled_;
-  bool tell_again_ = false;            // all queues that are on: applications forget them with the device
+  std::uint64_t reported_features_ = 0;
+  QueueSet reported_enabled_;
+  bool report_again_ = false;          // all queues that are on: applications forget them with the device
   std::array<int, queues_max> kicks_;  // as the application knows them, ours to close
 };
 

@@ -30,7 +30,7 @@ bool FactBoard::apply(Port& port, const PortEvent& event) {
     kicks_[stopped->index] = -1;  // closed once this returns
   } else if (const auto* ready = std::get_if<VringReady>(&event)) {
     facts_.ready.set(ready->index, ready->ready);
-    if (!ready->ready) facts_.fallen.set(ready->index);
+    if (!ready->ready) facts_.unready.set(ready->index);
   } else {
     return std::holds_alternative<StatusSet>(event);
   }
@@ -45,7 +45,7 @@ int FactBoard::copy_kick(std::uint16_t index) {
 Facts FactBoard::take() {
   const std::lock_guard guard(lock_);
   const Facts taken = facts_;
-  facts_.fallen.reset();
+  facts_.unready.reset();
   facts_.started.reset();
   return taken;
 }

@@ -23,8 +23,8 @@ struct Facts {
   std::uint64_t features = 0;
   QueueSet ready;
   QueueSet enabled;
-  QueueSet fallen;   ///< Were not ready since the last look, whatever they are now.
-  QueueSet started;  ///< Have started since the last look.
+  QueueSet unready;  ///< Were not ready at some time since the last take().
+  QueueSet started;  ///< Have started since the last take().
 };
 
 class FactBoard {
