@@ -36,7 +36,7 @@ struct Transfer::State : InOwnPages {
   // Inline: a burst of one packet costs little more than what is around it.
   /// Packets found; with 0 the pass is to be ended.
   [[gnu::always_inline]] std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
-  [[gnu::always_inline]] void give_back(std::uint16_t done) noexcept;
+  [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
   [[gnu::noinline]] std::uint16_t drain(VringCore& core, const RunningVring& running) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
 };
@@ -125,20 +125,20 @@ rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
   return packet;
 }
 
-inline void Transfer::State::give_back(std::uint16_t done) noexcept {
+inline void Transfer::State::give_back(std::uint16_t taken) noexcept {
   if (announcement != 0) [[unlikely]] {
     // Unless another one has come meanwhile.
     from->announcement_.compare_exchange_strong(announcement, 0, std::memory_order_relaxed);
     return;
   }
-  const auto result = net::give_back(*context, burst, done);
+  const auto result = net::give_back(*context, burst, taken);
   if (from->needs_finish(result)) from->finish_burst(*pass->running, result.needs_call);
 }
 
-void Transfer::end(std::uint16_t done) noexcept {
+void Transfer::end(std::uint16_t taken) noexcept {
   assert(state_->pass && "no burst has begun");
-  assert(done <= state_->burst.count);
-  if (done != 0) state_->give_back(done);
+  assert(taken <= state_->burst.count);
+  if (taken != 0) state_->give_back(taken);
   state_->pass.reset();
 }
 

@@ -38,12 +38,12 @@ LogSink sink_of(vhostx_log_sink log, void* user) {
 Result<BackendOptions> convert(const vhostx_backend_options& given) {
   BackendOptions options;
   options.log = sink_of(given.log, given.log_user);
-  if (auto good = take("log_level", given.log_level, LogLevel::error, options.log_level); !good)
+  if (auto good = to_enum("log_level", given.log_level, LogLevel::error, options.log_level); !good)
     return std::move(good).error();
-  if (auto good = take("control_thread", given.control_thread, ControlThread::application, options.control_thread);
+  if (auto good = to_enum("control_thread", given.control_thread, ControlThread::application, options.control_thread);
       !good)
     return std::move(good).error();
-  if (auto good = take("bus_errors", given.bus_errors, BusErrors::application, options.bus_errors); !good)
+  if (auto good = to_enum("bus_errors", given.bus_errors, BusErrors::application, options.bus_errors); !good)
     return std::move(good).error();
   return options;
 }
@@ -58,7 +58,7 @@ void vhostx_backend_options_init(vhostx_backend_options* options, size_t size) {
 }
 
 vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error) {
-  return handle(made(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::Backend>> {
+  return handle(run_for_object(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::Backend>> {
     auto known = read_options(options, backend_defaults, "vhostx_backend_options");
     if (!known) return std::move(known).error();
     auto converted = convert(*known);

@@ -10,7 +10,7 @@ namespace vhostx::c {
 
 /// A caller's int as an enumeration whose values are those from 0 to `max`. Error: invalid_argument.
 template <typename Enum>
-Result<void> take(const char* option, int value, Enum max, Enum& to) {
+Result<void> to_enum(const char* option, int value, Enum max, Enum& to) {
   if (value < 0 || value > static_cast<int>(max))
     return make_error(ErrorCode::invalid_argument, "{} is {}, expected 0 to {}", option, value, static_cast<int>(max));
   to = static_cast<Enum>(value);

@@ -33,7 +33,7 @@ void vhostx_mempools_options_init(vhostx_mempools_options* options, size_t size)
 }
 
 vhostx_mempools* vhostx_mempools_create(const vhostx_mempools_options* options, vhostx_error* error) {
-  return handle(made(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::MempoolsByNode>> {
+  return handle(run_for_object(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::MempoolsByNode>> {
     auto known = read_options(options, mempools_defaults(), "vhostx_mempools_options");
     if (!known) return std::move(known).error();
     return vhostx::MempoolsByNode::create(convert(*known));
@@ -44,7 +44,7 @@ void vhostx_mempools_destroy(vhostx_mempools* mempools) { delete object(mempools
 
 int vhostx_mempools_on(vhostx_mempools* mempools, int node, vhostx_mempool_choice* choice, size_t size,
                        vhostx_error* error) {
-  return done(error, [&]() -> vhostx::Result<void> {
+  return run_for_code(error, [&]() -> vhostx::Result<void> {
     auto chosen = object(mempools)->on(node);
     if (!chosen) return std::move(chosen).error();
     vhostx_mempool_choice known{chosen->pool, chosen->node, {}};

@@ -54,7 +54,7 @@ void vhostx_port_options_init(vhostx_port_options* options, size_t size) {
 
 vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options* options,
                               vhostx_event_handler on_event, void* user, vhostx_error* error) {
-  return handle(made(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::Port>> {
+  return handle(run_for_object(error, [&]() -> vhostx::Result<std::unique_ptr<vhostx::Port>> {
     auto converted = options_of(options);
     if (!converted) return std::move(converted).error();
     return object(backend)->open_port(*std::move(converted), handler_of(on_event, user));
@@ -70,7 +70,7 @@ void vhostx_port_get_options(const vhostx_port* port, vhostx_port_options* optio
 }
 
 int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* features, vhostx_error* error) {
-  return done(error, [&]() -> vhostx::Result<void> {
+  return run_for_code(error, [&]() -> vhostx::Result<void> {
     const auto read = options_of(options);
     if (!read) return read.error();
     *features = vhostx::Port::offered_features(*read);
@@ -89,21 +89,21 @@ vhostx_vring* vhostx_port_to_guest(vhostx_port* port, uint16_t pair) { return vr
 vhostx_vring* vhostx_port_from_guest(vhostx_port* port, uint16_t pair) { return vring_at(port, 2U * pair + 1); }
 
 int vhostx_port_get_info(const vhostx_port* port, vhostx_port_info* info, size_t size, vhostx_error* error) {
-  return done(error, [&]() -> vhostx::Result<void> {
+  return run_for_code(error, [&]() -> vhostx::Result<void> {
     write_sized(info_for_c(object(port)->info()), info, size);
     return {};
   });
 }
 
 int vhostx_port_look_at_placement(vhostx_port* port, vhostx_error* error) {
-  return done(error, [&]() -> vhostx::Result<void> {
+  return run_for_code(error, [&]() -> vhostx::Result<void> {
     object(port)->look_at_placement();
     return {};
   });
 }
 
 vhostx_memory_placement* vhostx_port_get_memory_placement(const vhostx_port* port, vhostx_error* error) {
-  return made(error, [&]() -> vhostx::Result<std::unique_ptr<OwnedRegions>> {
+  return run_for_object(error, [&]() -> vhostx::Result<std::unique_ptr<OwnedRegions>> {
     return std::make_unique<OwnedRegions>(object(port)->memory_placement());
   });
 }

@@ -46,8 +46,8 @@ Result<PortOptions> options_of(const vhostx_port_options* given) {
   auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
   if (!known) return std::move(known).error();
   PortOptions options = numbers_of(*known);
-  if (auto good = take("role", known->role, Role::client, options.role); !good) return std::move(good).error();
-  if (auto good = take("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
+  if (auto good = to_enum("role", known->role, Role::client, options.role); !good) return std::move(good).error();
+  if (auto good = to_enum("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
   return options;
 }
 

@@ -16,15 +16,16 @@ int code_of(ErrorCode code) noexcept;
 /// Writes `text` to a caller's array, cut to its size and always ended.
 void copy_text(char* to, std::size_t size, std::string_view text) noexcept;
 
-/// Writes `why` to `error`, if that is not null; the code.
+/// Writes `why` to `error`, if that is not null. Returns the code.
 int report(vhostx_error* error, const Error& why) noexcept;
 
 /// The same of the exception that is being handled.
 int report_exception(vhostx_error* error) noexcept;
 
-/// Runs `work`, which gives a Result whose value is a unique_ptr: the object, released, or null.
+/// Runs `work`, which returns a Result of a unique_ptr. Returns the object, which the caller then owns; null after an
+/// error, which `error` gets.
 template <typename Work>
-auto made(vhostx_error* error, Work work) noexcept -> decltype(work().value().release()) {
+auto run_for_object(vhostx_error* error, Work work) noexcept -> decltype(work().value().release()) {
   try {
     auto result = work();
     if (result) return result.value().release();
@@ -35,9 +36,9 @@ auto made(vhostx_error* error, Work work) noexcept -> decltype(work().value().re
   return nullptr;
 }
 
-/// Runs `work`, which gives a Result<void>: the code.
+/// Runs `work`, which returns a Result<void>. Returns its code; `error` gets the error.
 template <typename Work>
-int done(vhostx_error* error, Work work) noexcept {
+int run_for_code(vhostx_error* error, Work work) noexcept {
   try {
     const Result<void> result = work();
     return result ? VHOSTX_OK : report(error, result.error());

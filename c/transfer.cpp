@@ -10,7 +10,7 @@ using namespace vhostx::c;
 static_assert(vhostx::Transfer::burst_max == VHOSTX_TRANSFER_BURST_MAX);
 
 vhostx_transfer* vhostx_transfer_create(vhostx_error* error) {
-  return handle(made(error, [] { return vhostx::Transfer::create(); }));
+  return handle(run_for_object(error, [] { return vhostx::Transfer::create(); }));
 }
 
 void vhostx_transfer_destroy(vhostx_transfer* transfer) { delete object(transfer); }
@@ -29,4 +29,4 @@ rte_mbuf* vhostx_transfer_copy(vhostx_transfer* transfer, uint16_t i, rte_mempoo
   return object(transfer)->copy(i, pool);
 }
 
-void vhostx_transfer_end(vhostx_transfer* transfer, uint16_t finished) { object(transfer)->end(finished); }
+void vhostx_transfer_end(vhostx_transfer* transfer, uint16_t taken) { object(transfer)->end(taken); }

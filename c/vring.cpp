@@ -82,5 +82,5 @@ void vhostx_vring_get_loans(const vhostx_vring* vring, vhostx_loan_state* loans,
 int vhostx_vring_numa_node(const vhostx_vring* vring) { return object(vring)->numa_node(); }
 
 vhostx_vring_placement* vhostx_vring_get_placement(const vhostx_vring* vring, vhostx_error* error) {
-  return made(error, [&] { return own_placement(object(vring)->placement()); });
+  return run_for_object(error, [&] { return own_placement(object(vring)->placement()); });
 }

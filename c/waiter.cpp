@@ -10,19 +10,19 @@
 using namespace vhostx::c;
 
 vhostx_waiter* vhostx_waiter_create(vhostx_error* error) {
-  return handle(made(error, [] { return vhostx::Waiter::create(); }));
+  return handle(run_for_object(error, [] { return vhostx::Waiter::create(); }));
 }
 
 void vhostx_waiter_destroy(vhostx_waiter* waiter) { delete object(waiter); }
 
 int vhostx_waiter_watch(vhostx_waiter* waiter, vhostx_vring* vring, vhostx_error* error) {
-  return done(error, [&] { return object(waiter)->watch(*object(vring)); });
+  return run_for_code(error, [&] { return object(waiter)->watch(*object(vring)); });
 }
 
 void vhostx_waiter_unwatch(vhostx_waiter* waiter, vhostx_vring* vring) { object(waiter)->unwatch(*object(vring)); }
 
 int vhostx_waiter_watch_fd(vhostx_waiter* waiter, int fd, vhostx_error* error) {
-  return done(error, [&] { return object(waiter)->watch_fd(fd); });
+  return run_for_code(error, [&] { return object(waiter)->watch_fd(fd); });
 }
 
 void vhostx_waiter_unwatch_fd(vhostx_waiter* waiter, int fd) { object(waiter)->unwatch_fd(fd); }

@@ -270,26 +270,26 @@ BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& b
   return peek_any<header_length_legacy>(context, queue, count, burst);
 }
 
-BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t done) noexcept {
+BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept {
   SplitQueue queue(context.layout, context.cursor);
-  if (burst.chains == 1 && done == 1) [[unlikely]] {  // short: there is no burst to share its cost
+  if (burst.chains == 1 && taken == 1) [[unlikely]] {  // short: there is no burst to share its cost
     queue.add_used(burst.heads[0], 0);
     queue.advance(1);
     queue.publish();
     count_burst(context.counters, 1, burst.bytes);
     return {.packets = 1, .needs_call = queue.needs_call()};
   }
-  const bool all = done == burst.count;
-  const std::uint16_t chains = burst.chains_before(done);
+  const bool all = taken == burst.count;
+  const std::uint16_t chains = burst.chains_before(taken);
   std::uint64_t bytes = all ? burst.bytes : 0;
-  for (std::uint16_t i = 0; !all && i < done; ++i) bytes += burst.packets[i].length;
+  for (std::uint16_t i = 0; !all && i < taken; ++i) bytes += burst.packets[i].length;
   for (std::uint16_t i = 0; i < burst.drop_count && burst.drops[i].chain < chains; ++i)
     context.counters.add(burst.drops[i].cause, 1);
   queue.add_used_run(burst.heads.data(), chains, [](std::size_t) { return 0U; });
   queue.advance(chains);
-  BurstResult result{.packets = done};
+  BurstResult result{.packets = taken};
   if (queue.publish()) result.needs_call = queue.needs_call();
-  if (done != 0) count_burst(context.counters, done, bytes);
+  if (taken != 0) count_burst(context.counters, taken, bytes);
   return result;
 }
 

@@ -17,9 +17,9 @@ namespace vhostx::net {
 /// when no packet is left before the lie.
 BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept;
 
-/// Gives the first `done` packets of the burst back to the driver that peek() found them at, and counts them. The
+/// Gives the first `taken` packets of the burst back to the driver that peek() found them at, and counts them. The
 /// others stay in the ring. The burst is over.
-BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t done) noexcept;
+BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept;
 
 /// Packet `i` as dequeue() makes it. Null when the pool is empty.
 rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcept;

@@ -72,9 +72,9 @@ class VHOSTX_EXPORT Transfer {
   /// owns it and frees it. Null when the pool is empty (counted on the source vring, stall_no_mbuf).
   rte_mbuf* copy(std::uint16_t i, rte_mempool* pool) noexcept;
 
-  /// Ends the burst. Returns the buffers of the first `done` packets to their guest and counts them as taken. The next
-  /// begin() finds the others again. `done` is at most the return value of begin() (asserted).
-  void end(std::uint16_t done) noexcept;
+  /// Ends the burst. Returns the buffers of the first `taken` packets to their guest and counts them as taken. The next
+  /// begin() finds the others again. `taken` is at most the return value of begin() (asserted).
+  void end(std::uint16_t taken) noexcept;
 
  private:
   struct VHOSTX_HIDDEN State;

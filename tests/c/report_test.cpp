@@ -34,11 +34,11 @@ TEST(CReport, WhereThereIsNoTextThereIsAName) {
 TEST(CReport, ExceptionsBecomeCodes) {
   vhostx_error error;
   const auto failing = [](auto exception) { return [exception]() -> Result<void> { throw exception; }; };
-  EXPECT_EQ(done(&error, failing(std::bad_alloc())), VHOSTX_OUT_OF_MEMORY);
-  EXPECT_EQ(done(&error, failing(std::system_error(24, std::system_category(), "epoll"))), VHOSTX_SYSTEM);
+  EXPECT_EQ(run_for_code(&error, failing(std::bad_alloc())), VHOSTX_OUT_OF_MEMORY);
+  EXPECT_EQ(run_for_code(&error, failing(std::system_error(24, std::system_category(), "epoll"))), VHOSTX_SYSTEM);
   EXPECT_EQ(error.system_errno, 24);
   EXPECT_EQ(std::string(error.message).rfind("epoll", 0), 0U);
-  EXPECT_EQ(done(nullptr, failing(std::system_error(24, std::system_category()))), VHOSTX_SYSTEM);
+  EXPECT_EQ(run_for_code(nullptr, failing(std::system_error(24, std::system_category()))), VHOSTX_SYSTEM);
 }
 
 }  // namespace

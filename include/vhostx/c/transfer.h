@@ -76,10 +76,10 @@ uint16_t vhostx_transfer_move(vhostx_transfer* transfer, const uint8_t* which, u
 /// VHOSTX_COUNTER_STALL_NO_MBUF).
 struct rte_mbuf* vhostx_transfer_copy(vhostx_transfer* transfer, uint16_t i, struct rte_mempool* pool);
 
-/// Ends the burst. Returns the buffers of the first `done` packets to their guest and counts them as taken. The next
-/// vhostx_transfer_begin() finds the others again. `done` is at most the return value of vhostx_transfer_begin()
+/// Ends the burst. Returns the buffers of the first `taken` packets to their guest and counts them as taken. The next
+/// vhostx_transfer_begin() finds the others again. `taken` is at most the return value of vhostx_transfer_begin()
 /// (asserted).
-void vhostx_transfer_end(vhostx_transfer* transfer, uint16_t done);
+void vhostx_transfer_end(vhostx_transfer* transfer, uint16_t taken);
 
 #ifdef __cplusplus
 }
