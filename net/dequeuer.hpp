@@ -125,7 +125,7 @@ class Dequeuer {
     memory::HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::lying) return lie(walker);
+      if (step == ChainWalker::Step::invalid) return break_ring(walker);
       if (step == ChainWalker::Step::end)
         return header_have == net_header_bytes ? ChainOutcome::copied : drop(VringCounter::drop_short_chain);
       take_header(header, header_have, span);
@@ -185,7 +185,7 @@ class Dequeuer {
     context_.counters.add(VringCounter::stall_no_mbuf, 1);
     return ChainOutcome::stalled;
   }
-  ChainOutcome lie(const ChainWalker& walker) noexcept {
+  ChainOutcome break_ring(const ChainWalker& walker) noexcept {
     queue_.fail(walker.fault());
     return ChainOutcome::broken;
   }

@@ -209,7 +209,7 @@ class Enqueuer {
     std::uint16_t head = 0;
     if (!budget_.has_descriptors()) return Outcome::no_budget;
     const Pop pop = queue_.pop(head);
-    if (pop != Pop::chain) return pop == Pop::lying ? Outcome::broken : Outcome::no_buffers;
+    if (pop != Pop::chain) return pop == Pop::invalid ? Outcome::broken : Outcome::no_buffers;
     last_head_ = head;
     ChainWalker walker(context_.layout, context_.memory, hint_, context_.cursor.meter, virtqueue::Direction::writable,
                        head, context_.layout.descriptor(head));
@@ -218,7 +218,7 @@ class Enqueuer {
       HostSpan span;
       const auto step = walker.next(span);
       if (step == ChainWalker::Step::end) break;
-      if (step == ChainWalker::Step::lying) {
+      if (step == ChainWalker::Step::invalid) {
         queue_.fail(walker.fault());
         return Outcome::broken;
       }

@@ -153,7 +153,7 @@ class Peeker {
     while (have != net_header_bytes && (step = walker.next(span)) == ChainWalker::Step::buffer)
       for (; have != net_header_bytes && span.size != 0; ++span.data, --span.size)
         header[have++] = load_once<std::uint8_t>(span.data);
-    if (step == ChainWalker::Step::lying) return lie(i, walker);
+    if (step == ChainWalker::Step::invalid) return stop_at_fault(i, walker);
     if (have != net_header_bytes) return drop(i, VringCounter::drop_short_chain);
     return walk_packet(i, walker, span, header);
   }
@@ -169,7 +169,7 @@ class Peeker {
         return drop(i, VringCounter::drop_too_large);
       if (appended == PieceTaker::Appended::no_room) return Outcome::stopped;
     }
-    return step == ChainWalker::Step::lying ? lie(i, walker) : finish(i, taker, header);
+    return step == ChainWalker::Step::invalid ? stop_at_fault(i, walker) : finish(i, taker, header);
   }
 
   /// `header` is our own copy.
@@ -198,8 +198,8 @@ class Peeker {
     return Outcome::taken;
   }
 
-  /// The ring breaks when all before the lie was given back.
-  Outcome lie(std::uint16_t i, const ChainWalker& walker) noexcept {
+  /// The ring breaks once all chains before this one were given back.
+  Outcome stop_at_fault(std::uint16_t i, const ChainWalker& walker) noexcept {
     if (i == 0) queue_.fail(walker.fault());
     return Outcome::stopped;
   }

@@ -14,14 +14,14 @@ using memory::HostSpan;
 ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
   for (;;) {
     if (!opened_) {
-      if (!open_descriptor()) return Step::lying;
+      if (!open_descriptor()) return Step::invalid;
       opened_ = true;
     }
     if (current_.length != 0) {
       span = memory_.translate_prefix(GuestAddress{current_.address}, current_.length, hint_);
       if (!span) {
         fail(VringFaultCause::outside_memory, current_.address, current_.length);
-        return Step::lying;
+        return Step::invalid;
       }
       current_.address += span.size;
       current_.length -= static_cast<std::uint32_t>(span.size);
@@ -31,7 +31,7 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
       return Step::buffer;
     }
     if ((current_.flags & Descriptor::next_flag) == 0) return Step::end;
-    if (!follow_next()) return Step::lying;
+    if (!follow_next()) return Step::invalid;
     opened_ = false;
   }
 }

@@ -22,9 +22,9 @@ enum class Direction { readable, writable };
 class ChainWalker {
  public:
   enum class Step {
-    buffer,  ///< `span` holds the next piece of the chain.
-    end,     ///< There is no more.
-    lying,   ///< fault() says why.
+    buffer,   ///< `span` holds the next piece of the chain.
+    end,      ///< There is no more.
+    invalid,  ///< The driver broke the specification: fault() says how.
   };
 
   /// Starts at `head`, which is inside the table, with its descriptor already loaded. `meter` counts what it looks at.

@@ -30,9 +30,9 @@ struct VringCursor {
 };
 
 enum class Pop {
-  empty,  ///< Nothing there.
-  chain,  ///< A head index inside the table.
-  lying,  ///< The driver broke the specification: cursor.fault says how.
+  empty,    ///< Nothing there.
+  chain,    ///< A head index inside the table.
+  invalid,  ///< The driver broke the specification: cursor.fault says how.
 };
 
 /// Takes a few bad heads before it gives a driver up: a head that cannot be returned is lost to the driver only.
@@ -91,9 +91,9 @@ class SplitQueue {
         head_out = head_index;
         return Pop::chain;
       }
-      if (!skip_bad_head(head_index)) return Pop::lying;
+      if (!skip_bad_head(head_index)) return Pop::invalid;
     }
-    return broken() ? Pop::lying : Pop::empty;
+    return broken() ? Pop::invalid : Pop::empty;
   }
 
   /// Counts a head that is out of range. False: it was one too many, the ring is broken.

@@ -94,7 +94,7 @@ class Borrower {
   bool find(ChainWalker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
     for (HostSpan span;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::lying) {
+      if (step == ChainWalker::Step::invalid) {
         queue_.fail(walker.fault());
         return false;
       }

@@ -127,7 +127,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
-      if (step == virtqueue::ChainWalker::Step::lying) return this->lie(walker);
+      if (step == virtqueue::ChainWalker::Step::invalid) return this->break_ring(walker);
       if (step == virtqueue::ChainWalker::Step::end) break;
       Base::take_header(header, header_have, span);
       if (span.size > net::packet_bytes_max - packet.bytes) return this->drop(VringCounter::drop_too_large);

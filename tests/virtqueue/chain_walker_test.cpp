@@ -25,7 +25,7 @@ struct Walk {
   std::string text;  // of all buffers, when the chain is good
   int pieces = 0;
   VringFault fault;
-  bool lying() const { return fault.cause != VringFaultCause::none; }
+  bool invalid() const { return fault.cause != VringFaultCause::none; }
 };
 
 class ChainWalkerTest : public ::testing::Test {
@@ -37,7 +37,7 @@ class ChainWalkerTest : public ::testing::Test {
     Walk result;
     for (HostSpan span;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::lying) result.fault = walker.fault();
+      if (step == ChainWalker::Step::invalid) result.fault = walker.fault();
       if (step != ChainWalker::Step::buffer) return result;
       result.text.append(reinterpret_cast<const char*>(span.data), span.size);
       ++result.pieces;
@@ -61,7 +61,7 @@ class ChainWalkerTest : public ::testing::Test {
 
 TEST_F(ChainWalkerTest, OneBuffer) {
   const Walk one = walk(driver_.chain().readable(bytes("packet")).publish());
-  EXPECT_FALSE(one.lying());
+  EXPECT_FALSE(one.invalid());
   EXPECT_EQ(one.text, "packet");
 }
 
@@ -130,7 +130,7 @@ TEST_F(ChainWalkerTest, OutsideMemory) {
     EXPECT_EQ(outside.fault.cause, VringFaultCause::outside_memory) << address;
   }
   driver_.descriptor(0) = {high + region_size - 1, 1, 0, 0};
-  EXPECT_FALSE(walk(0).lying());  // the last byte is memory
+  EXPECT_FALSE(walk(0).invalid());  // the last byte is memory
 }
 
 TEST_F(ChainWalkerTest, NextOutsideTheTable) {

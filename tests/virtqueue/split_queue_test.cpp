@@ -104,7 +104,7 @@ TEST(SplitQueue, AnIndexThatRunsAheadIsALie) {
       SplitQueue queue(bad.layout, bad.cursor);
       std::uint16_t head = 0;
       EXPECT_EQ(queue.ready(), 0);
-      EXPECT_EQ(queue.pop(head), Pop::lying);
+      EXPECT_EQ(queue.pop(head), Pop::invalid);
       EXPECT_EQ(bad.cursor.fault.cause, VringFaultCause::avail_index_jump);
       EXPECT_EQ(bad.cursor.fault.a, static_cast<std::uint64_t>(ahead));
     }
