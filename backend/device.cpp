@@ -216,8 +216,8 @@ void Device::give_up_loans() {
   for (const auto& ring : rings_) ring->give_up_loans();
 }
 
-void Device::serve_wishes() {
-  for (const auto& ring : rings_) ring->serve_wishes();
+void Device::serve_attention() {
+  for (const auto& ring : rings_) ring->serve_attention();
 }
 
 std::optional<Error> Device::memory_lost() const {

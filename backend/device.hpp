@@ -59,7 +59,7 @@ class Device final : private RingHost {
   /// They wait no longer.
   void give_up_loans();
 
-  void serve_wishes();
+  void serve_attention();
   /// Why the connection cannot go on: guest memory was taken away under it.
   std::optional<Error> memory_lost() const;
 

@@ -123,7 +123,7 @@ bool PortCore::is_in_use() noexcept {
 
 void PortCore::watch_attention() {
   attention_watch_ = std::make_unique<FdWatch>(executor(), attention_->get(), [this] {
-    attention_->drain();  // before the wishes are taken: one that comes later is signalled again
+    attention_->drain();  // before attend() looks: what comes later is signalled again
     attention_watch_->arm();
     attend();
   });
@@ -154,7 +154,7 @@ void PortCore::attend() {
   if constexpr (checks_threads) report_misuse();
   if (session_ == nullptr) return;
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
-  run_turn([this] { session_->device().serve_wishes(); });
+  run_turn([this] { session_->device().serve_attention(); });
 }
 
 void PortCore::take_socket(UniqueFd socket) noexcept {

@@ -68,7 +68,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
 
   asio::any_io_executor executor() { return loop_->executor(); }
   const Logger& log() const noexcept { return log_; }
-  /// Signalled where something waits for the control thread: a vring's wish, or memory that was lost.
+  /// Signalled when a vring (VringCore::Attention) or lost memory needs the control thread.
   const std::shared_ptr<const EventFd>& attention() const noexcept { return attention_; }
   /// Whether so much of this port's waits to be released that its front-end has to wait as well.
   bool is_crowded() const noexcept { return releases_->pending() > pending_max(); }

@@ -280,11 +280,11 @@ void RingControl::look_at_placement(VringPlacer::Effort effort) {
   host_.emit(std::move(event));
 }
 
-void RingControl::serve_wishes() {
-  const VringCore::Wishes wishes = core_.take_wishes();
+void RingControl::serve_attention() {
+  const VringCore::Attention attention = core_.take_attention();
   if (!started()) return;
-  if (wishes.call_in_band) host_.send_call(core_.index());
-  if (!wishes.broken) return;
+  if (attention.call_in_band) host_.send_call(core_.index());
+  if (!attention.broken) return;
   const VringBroken event{core_.index(), core_.fault()};
   host_.log().warning("{}", describe(event));
   if (config_.err == nullptr && host_.notifies_in_band()) host_.send_error(core_.index());

@@ -82,7 +82,7 @@ class RingControl {
   /// Where the memory of a ring is that runs or is ready to; the state follows.
   void look_at_placement(VringPlacer::Effort effort);
   /// Answers what the data thread asked for.
-  void serve_wishes();
+  void serve_attention();
   /// Where a window that the ring is seen through has lost pages. What lies in one region, MemoryTable::lost() tells.
   std::optional<Error> memory_lost() const;
 

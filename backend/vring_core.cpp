@@ -16,8 +16,8 @@
 namespace vhostx::backend {
 namespace {
 
-constexpr std::uint8_t wish_broken = 1;
-constexpr std::uint8_t wish_call = 2;
+constexpr std::uint8_t attention_broken = 1;
+constexpr std::uint8_t attention_call = 2;
 constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
 
 // Of what lies in pages of its own.
@@ -172,7 +172,7 @@ std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcep
 bool VringCore::set_notifications(bool on) noexcept {
   notifications_wanted_.store(on, std::memory_order_relaxed);
   if (const auto waiting = choose_notifications(on)) return *waiting;
-  // Pairs with start()'s: if it has not shown us the ring, it sees the wish.
+  // Pairs with the fence in show(): if show() has not published the ring to us, it sees notifications_wanted_.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return choose_notifications(on).value_or(false);
 }
@@ -223,7 +223,7 @@ void VringCore::call(const RunningVring& running) noexcept {
   if (running.call != nullptr)
     running.call->signal();
   else if (running.call_in_band)
-    wish(wish_call);
+    raise_attention(attention_call);
 }
 
 bool VringCore::call_guest() noexcept {
@@ -237,13 +237,13 @@ void VringCore::declare_broken(const RunningVring& running) noexcept {
   data_.counters.add(VringCounter::broken, 1);
   broken_.store(true, std::memory_order_relaxed);
   if (running.err != nullptr) running.err->signal();
-  wish(wish_broken);
+  raise_attention(attention_broken);
 }
 
 // Asking twice before the control thread has looked is asking once: no second system call. Releases the fault to
-// take_wishes(), also where the bit is set: the exchange that clears it comes later.
-void VringCore::wish(std::uint8_t bit) noexcept {
-  if ((wishes_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
+// take_attention(), also where the bit is set: the exchange that clears it comes later.
+void VringCore::raise_attention(std::uint8_t bit) noexcept {
+  if ((attention_bits_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
 }
 
 std::uint16_t VringCore::take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept {
@@ -290,7 +290,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
   broken_.store(false, std::memory_order_relaxed);
-  wishes_.store(0, std::memory_order_relaxed);
+  attention_bits_.store(0, std::memory_order_relaxed);
   show(std::move(running));
   started_.store(true, std::memory_order_relaxed);
   auto watched = expose_kick(std::move(kick));
@@ -298,9 +298,9 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   return watched.ok() ? lends : watched;
 }
 
-// A wish of a thread that has not seen the ring yet may come while it is shown: then once more, while the gate is shut.
-// Of a thread that wishes all the time one of the later wishes counts (vring_start_order.pml). Where a burst that came
-// in meanwhile does not end, nothing is shown.
+// A thread that does not see the ring yet may change notifications_wanted_ while the ring is published. Then the ring
+// is set up once more with the gate shut. If a thread keeps changing it, one of its later values holds
+// (vring_start_order.pml). If a burst that came in meanwhile does not end, nothing is published.
 void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
   constexpr int tries = 8;
   for (int i = 0; running != nullptr && i < tries; ++i) {
@@ -351,9 +351,9 @@ std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) cons
   return areas;
 }
 
-VringCore::Wishes VringCore::take_wishes() noexcept {
-  const std::uint8_t bits = wishes_.exchange(0, std::memory_order_acquire);
-  return {.broken = (bits & wish_broken) != 0, .call_in_band = (bits & wish_call) != 0};
+VringCore::Attention VringCore::take_attention() noexcept {
+  const std::uint8_t bits = attention_bits_.exchange(0, std::memory_order_acquire);
+  return {.broken = (bits & attention_broken) != 0, .call_in_band = (bits & attention_call) != 0};
 }
 
 void VringCore::announce(const std::array<std::uint8_t, 6>& mac) noexcept {

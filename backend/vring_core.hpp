@@ -35,7 +35,7 @@ namespace vhostx::backend {
 class VringCore : public InOwnPages {
  public:
   /// What the data thread asks of the control thread, once `attention` is signalled.
-  struct Wishes {
+  struct Attention {
     bool broken = false;        ///< fault() says why.
     bool call_in_band = false;  ///< Send VRING_CALL.
   };
@@ -110,8 +110,8 @@ class VringCore : public InOwnPages {
   const RunningVring* running() const noexcept { return gate_.current(); }
   void set_enabled(bool enabled) noexcept { enabled_.store(enabled, std::memory_order_relaxed); }
   /// What has been asked since the last look.
-  Wishes take_wishes() noexcept;
-  /// Written before `broken` was wished; stays until the next start.
+  Attention take_attention() noexcept;
+  /// Valid once take_attention() has returned `broken`; stays until the next start.
   const VringFault& fault() const noexcept { return data_.cursor.fault; }
   /// The next dequeue burst delivers a RARP frame for `mac` first.
   void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
@@ -141,7 +141,7 @@ class VringCore : public InOwnPages {
   void finish_burst(const RunningVring& running, bool needs_call) noexcept;
   void call(const RunningVring& running) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
-  void wish(std::uint8_t bit) noexcept;
+  void raise_attention(std::uint8_t bit) noexcept;
   Result<void> expose_kick(std::shared_ptr<const EventFd> kick);
   Result<void> watch_kick();
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
@@ -156,17 +156,17 @@ class VringCore : public InOwnPages {
   VringLoans loans_;
   VringPlacer placer_;
 
-  // Seldom written; on a line apart from the gate's. Each says all in its one word, so they are relaxed; but wishes_,
-  // behind which lies the fault.
+  // Seldom written; on a cache line apart from the gate's. Each is one word that depends on no other, so accesses are
+  // relaxed. The exception is attention_bits_, which releases the fault.
   alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
-  std::atomic<bool> notifications_wanted_{false};           // the last wish
+  std::atomic<bool> notifications_wanted_{false};           // the last set_notifications()
   std::atomic<bool> calls_held_{false};
   std::atomic<bool> broken_{false};
   std::atomic<bool> enabled_{false};
   std::atomic<bool> started_{false};
   std::atomic<int> kick_fd_{-1};
   std::atomic<std::uint16_t> size_{0};
-  std::atomic<std::uint8_t> wishes_{0};
+  std::atomic<std::uint8_t> attention_bits_{0};
 
   std::mutex waiter_lock_;  // control thread and watch(); never the data path
   std::shared_ptr<Waiter::State> waiter_;
