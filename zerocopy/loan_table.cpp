@@ -20,7 +20,7 @@ void on_last_free(void*, void* loan) {
 Result<LoanTable::Owned> LoanTable::create(std::uint32_t ring_size, const LoanLimits& limits) {
   const std::uint32_t half = ring_size / 2;
   const std::uint32_t entries = limits.entries_max == 0 ? half : std::min(limits.entries_max, half);
-  const std::uint32_t loans = std::min(entries, loans_max);
+  const std::uint32_t loans = std::min(entries, loans_of_table_max);
   const std::size_t size =
       sizeof(LoanTable) + loans * (sizeof(Loan) + sizeof(std::uint32_t)) + ring_size * sizeof(std::uint16_t);
   void* pages = map_pages(size);
@@ -98,7 +98,7 @@ std::uint64_t LoanTable::oldest() const noexcept {
   return oldest;
 }
 
-void LoanTable::leave() noexcept {
+void LoanTable::release() noexcept {
   if (!closed_.load(std::memory_order_relaxed)) close([](std::uint16_t) {});
   if (returns_.abandon()) destroy();
 }

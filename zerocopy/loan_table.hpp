@@ -72,14 +72,15 @@ struct LoanLimits {
 /// outstanding() and oldest() are for any thread.
 class LoanTable {
  public:
-  struct Leave {
-    void operator()(LoanTable* table) const noexcept { table->leave(); }
+  struct Release {
+    void operator()(LoanTable* table) const noexcept { table->release(); }
   };
-  /// The control thread's. When it lets go, the last mbuf that is freed ends the table, on the thread that frees it.
-  using Owned = std::unique_ptr<LoanTable, Leave>;
+  /// The control thread owns it. Once released, the table is destroyed with its last mbuf, on the thread that frees
+  /// that.
+  using Owned = std::unique_ptr<LoanTable, Release>;
 
   /// Loans of one ring at the same time, whatever its size.
-  static constexpr std::uint32_t loans_max = 4096;
+  static constexpr std::uint32_t loans_of_table_max = 4096;
 
   /// For a ring of `ring_size` entries. Error: system (no memory).
   static Result<Owned> create(std::uint32_t ring_size, const LoanLimits& limits);
@@ -198,7 +199,7 @@ class LoanTable {
   LoanTable(std::byte* pages, std::size_t size, std::uint32_t loans, const LoanLimits& limits) noexcept;
   ~LoanTable() = default;
 
-  void leave() noexcept;
+  void release() noexcept;
   void destroy() noexcept;
   /// The chain is back: its loan and its descriptors can be lent again.
   void recycle(Loan& loan) noexcept {

@@ -20,7 +20,7 @@ namespace vhostx::zerocopy {
 class ReturnQueue {
  public:
   static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-  static constexpr std::uint32_t loans_max = (1U << 30) - 1;
+  static constexpr std::uint32_t count_max = (1U << 30) - 1;
 
   enum class Pushed {
     kept,
@@ -87,7 +87,7 @@ class ReturnQueue {
   }
   static constexpr std::uint32_t top_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word); }
   static constexpr std::uint32_t count_of(std::uint64_t word) noexcept {
-    return static_cast<std::uint32_t>(word >> 32) & loans_max;
+    return static_cast<std::uint32_t>(word >> 32) & count_max;
   }
   static constexpr Phase phase_of(std::uint64_t word) noexcept { return static_cast<Phase>(word >> 62); }
 

@@ -111,7 +111,7 @@ inline collect() {
   od
 }
 
-/* LoanTable::close() and leave() */
+/* LoanTable::close() and release() */
 inline leave_table() {
   taken = LOANS - held;
 #ifdef CLOSE_IS_NO_EXCHANGE

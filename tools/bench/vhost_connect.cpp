@@ -76,11 +76,11 @@ Result<void> VhostEndpoint::negotiate() {
   const bool long_header = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::net_mrg_rxbuf);
   net_header_bytes_ = long_header ? 12 : 10;
   mergeable_ = features().has(VirtioFeature::net_mrg_rxbuf);
-  return check_wishes();
+  return check_requested();
 }
 
-/// What was asked for by name and is not offered is an error; what is only a default is done without.
-Result<void> VhostEndpoint::check_wishes() {
+/// Error: the back-end does not offer what an option asks for. Defaults that it does not offer are not used.
+Result<void> VhostEndpoint::check_requested() {
   FeatureSet needed;
   if (options_.layout == ChainLayout::indirect) needed.set(VirtioFeature::indirect_desc);
   if (options_.event_idx) needed.set(VirtioFeature::event_idx);

@@ -87,7 +87,7 @@ class VhostEndpoint final : public Endpoint {
       : options_(std::move(options)), front_end_(std::move(front_end)) {}
 
   Result<void> negotiate();
-  Result<void> check_wishes();
+  Result<void> check_requested();
   Result<void> build_queues();
   Result<void> share_memory();
   Result<void> start_rings();
