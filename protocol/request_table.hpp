@@ -77,19 +77,19 @@ enum class Fact : std::uint8_t {
   backend_socket = 1 << 5,   ///< SET_BACKEND_REQ_FD came.
 };
 
-/// A set of Facts.
-struct Facts {
+/// A set of Fact.
+struct FactSet {
   std::uint8_t bits = 0;
 
-  constexpr Facts() noexcept = default;
-  constexpr Facts(Fact fact) noexcept : bits(static_cast<std::uint8_t>(fact)) {}
+  constexpr FactSet() noexcept = default;
+  constexpr FactSet(Fact fact) noexcept : bits(static_cast<std::uint8_t>(fact)) {}
   constexpr bool has(Fact fact) const noexcept { return (bits & static_cast<std::uint8_t>(fact)) != 0; }
   constexpr void set(Fact fact, bool holds = true) noexcept {
     const auto bit = static_cast<std::uint8_t>(fact);
     bits = static_cast<std::uint8_t>(holds ? bits | bit : bits & ~bit);
   }
-  friend constexpr Facts operator|(Facts a, Facts b) noexcept {
-    Facts both;
+  friend constexpr FactSet operator|(FactSet a, FactSet b) noexcept {
+    FactSet both;
     both.bits = static_cast<std::uint8_t>(a.bits | b.bits);
     return both;
   }
@@ -106,8 +106,8 @@ struct RequestRow {
   std::optional<ProtocolFeature> protocol_feature{};  ///< Must be negotiated, or
   bool offer_suffices = false;                        ///< ... it is enough that the back-end offered it.
   std::optional<VirtioFeature> virtio_feature{};      ///< Must be offered by the back-end: see check_legal().
-  Facts needs{};                                      ///< All of these must hold.
-  Facts forbids{};                                    ///< None of these may hold.
+  FactSet needs{};                                    ///< All of these must hold.
+  FactSet forbids{};                                  ///< None of these may hold.
 };
 
 /// By id, ascending, without gaps from 1.
@@ -130,7 +130,7 @@ struct Agreement {
   FeatureSet features_offered;                   ///< What GET_FEATURES answers.
   ProtocolFeatureSet protocol_features_offered;  ///< What GET_PROTOCOL_FEATURES answers.
   ProtocolFeatureSet protocol_features;          ///< From SET_PROTOCOL_FEATURES.
-  Facts facts;
+  FactSet facts;
 };
 
 /// Whether the request may come now: its features, then its facts. The error names the request and what is missing.

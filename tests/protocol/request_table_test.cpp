@@ -86,7 +86,7 @@ Agreement everything() {
   agreement.protocol_features_offered = ProtocolFeatureSet(~std::uint64_t{0});
   agreement.protocol_features = ProtocolFeatureSet(~std::uint64_t{0});
   agreement.facts =
-      Facts(Fact::owner_set) | Fact::features_set | Fact::memory_set | Fact::ring_configured | Fact::backend_socket;
+      FactSet(Fact::owner_set) | Fact::features_set | Fact::memory_set | Fact::ring_configured | Fact::backend_socket;
   return agreement;
 }
 

@@ -195,7 +195,7 @@ const RegionView* find_region(const SessionState& state, std::uint64_t address, 
   return nullptr;
 }
 
-void set_ring_facts(const SessionState& state, const Message& request, Facts& facts) {
+void set_ring_facts(const SessionState& state, const Message& request, FactSet& facts) {
   facts.set(Fact::owner_set, state.owner);
   facts.set(Fact::features_set, state.features.has_value());
   facts.set(Fact::memory_set, !state.regions.empty());

@@ -7,7 +7,7 @@
 namespace vhostx::tools::probe {
 
 /// What is known of the ring that the request names, for check_legal().
-void set_ring_facts(const SessionState& state, const protocol::Message& request, protocol::Facts& facts);
+void set_ring_facts(const SessionState& state, const protocol::Message& request, protocol::FactSet& facts);
 
 /// False: it is not about memory.
 bool take_memory_request(SessionState& state, const Event& event, const protocol::Message& request,
