@@ -36,7 +36,7 @@ memory::RegionDescription MemoryTable::describe(const protocol::MemoryRegion& re
 }
 
 Result<void> MemoryTable::set(protocol::Message& message) {
-  const auto table = message.payload_padded_as<protocol::MemoryTable>();
+  const auto table = message.payload_padded_as<protocol::MemoryTablePayload>();
   if (table.header.count > table.regions.size() || table.header.count != message.fd_count())
     return make_error(ErrorCode::protocol_violation, "SET_MEM_TABLE: {} regions with {} descriptors, expected {} each",
                       table.header.count, message.fd_count(), "at most 8 and one");

@@ -274,7 +274,7 @@ void change(Choices& choices, const Files& files, backend::MemoryTable& table, M
   bool done = false;
   bool expected = false;
   if (choices.one_in(4)) {
-    protocol::MemoryTable payload{};
+    protocol::MemoryTablePayload payload{};
     std::vector<Region> wanted;
     for (std::uint32_t i = 0, count = choices.below(9); i < count; ++i) wanted.push_back(pick_region(choices, model));
     payload.header.count = static_cast<std::uint32_t>(wanted.size());

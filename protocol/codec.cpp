@@ -219,7 +219,7 @@ Message make_reply(const Header& request, std::span<const std::byte> payload) {
 
 Message make_memory_table(std::span<const MemoryRegion> regions, bool need_reply) {
   assert(regions.size() <= memory_table_regions_max);
-  MemoryTable table;
+  MemoryTablePayload table;
   table.header.count = static_cast<std::uint32_t>(regions.size());
   std::copy(regions.begin(), regions.end(), table.regions.begin());
   const auto bytes = std::as_bytes(std::span(&table, 1));

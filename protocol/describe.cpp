@@ -23,7 +23,7 @@ std::string text_of_vring_fd(std::uint64_t value) {
 }
 
 std::string text_of_table(const Message& message) {
-  const auto table = message.payload_padded_as<MemoryTable>();
+  const auto table = message.payload_padded_as<MemoryTablePayload>();
   const std::size_t present = message.payload().size() < sizeof(MemoryTableHeader)
                                   ? 0
                                   : (message.payload().size() - sizeof(MemoryTableHeader)) / sizeof(MemoryRegion);

@@ -69,8 +69,8 @@ class Message {
     return value;
   }
   /// The first bytes of the payload as T; where the payload is shorter, the rest of T is zero. For the payloads that
-  /// peers send in two lengths (Inflight, IotlbMessage) or that have a variable tail (MemoryTable, Config): their
-  /// checks in codec.hpp come first.
+  /// peers send in two lengths (Inflight, IotlbMessage) or that have a variable tail (MemoryTablePayload, Config):
+  /// their checks in codec.hpp come first.
   template <Payload T>
   T payload_padded_as() const noexcept {
     T value{};

@@ -53,7 +53,7 @@ struct MemoryTableHeader {
 };
 
 /// "Multiple memory regions description". On the wire: the header and `count` regions, no more.
-struct MemoryTable {
+struct MemoryTablePayload {
   MemoryTableHeader header;
   std::array<MemoryRegion, memory_table_regions_max> regions{};
 };
@@ -151,7 +151,7 @@ inline constexpr std::size_t wire_bytes<VringAddress> = 40;
 template <>
 inline constexpr std::size_t wire_bytes<MemoryTableHeader> = 8;
 template <>
-inline constexpr std::size_t wire_bytes<MemoryTable> = 8 + 8 * 32;
+inline constexpr std::size_t wire_bytes<MemoryTablePayload> = 8 + 8 * 32;
 template <>
 inline constexpr std::size_t wire_bytes<SingleMemoryRegion> = 40;
 template <>
@@ -182,7 +182,7 @@ concept Payload = wire_bytes<T>
 
 static_assert(sizeof(MemoryRegion) == 32);
 static_assert(Payload<U64> && Payload<VringState> && Payload<VringAddress> && Payload<MemoryTableHeader> &&
-              Payload<MemoryTable> && Payload<SingleMemoryRegion> && Payload<LogBase> && Payload<IotlbMessage> &&
+              Payload<MemoryTablePayload> && Payload<SingleMemoryRegion> && Payload<LogBase> && Payload<IotlbMessage> &&
               Payload<ConfigHeader> && Payload<Config> && Payload<Inflight> && Payload<SharedObject> &&
               Payload<DeviceState> && Payload<VringArea> && Payload<SharedMemoryConfig> && Payload<SharedMemoryMap>);
 

@@ -26,7 +26,8 @@ constexpr Shape feature_bits = exactly<U64>(Kind::features);
 constexpr Shape protocol_bits = exactly<U64>(Kind::protocol_features);
 constexpr Shape vring_fd = exactly<U64>(Kind::vring_fd);
 constexpr Shape vring_state = exactly<VringState>(Kind::vring_state);
-constexpr Shape memory_table{Kind::memory_table, sizeof(MemoryTableHeader), sizeof(MemoryTable), sizeof(MemoryRegion)};
+constexpr Shape memory_table{Kind::memory_table, sizeof(MemoryTableHeader), sizeof(MemoryTablePayload),
+                             sizeof(MemoryRegion)};
 constexpr Shape region = exactly<SingleMemoryRegion>(Kind::memory_region);
 // In post-copy ADD_MEM_REG and SET_MEM_TABLE are answered with the back-end's addresses, else with a status.
 constexpr Shape region_or_status{Kind::memory_region, sizeof(U64), sizeof(SingleMemoryRegion), sizeof(MemoryRegion)};

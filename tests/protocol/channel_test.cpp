@@ -31,7 +31,7 @@ TEST_F(ChannelTest, HandsOnAMessageWithItsDescriptors) {
   ASSERT_TRUE(write(with_fds(make_memory_table({{MemoryRegion{1, 2, 3, 4}}}), 1)));
   poll();
   ASSERT_EQ(received_.size(), 1u);
-  EXPECT_EQ(received_[0].payload_padded_as<MemoryTable>().regions[0].front_end_address, 3u);
+  EXPECT_EQ(received_[0].payload_padded_as<MemoryTablePayload>().regions[0].front_end_address, 3u);
   ASSERT_EQ(received_[0].fd_count(), 1u);
   EXPECT_NE(::fcntl(received_[0].fd(0), F_GETFD) & FD_CLOEXEC, 0);
 }

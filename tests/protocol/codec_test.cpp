@@ -86,7 +86,7 @@ TEST(MemoryTable, ACountThatClaimsMoreThanTheMessageHasIsRefused) {
 }
 
 TEST(MemoryTable, ACountThatClaimsLessIsRefused) {
-  MemoryTable table;
+  MemoryTablePayload table;
   table.header.count = 1;
   Message message = make_request(FrontEndRequest::set_mem_table, table);
   message.add_fd(any_fd());

@@ -161,7 +161,7 @@ ModelSession::Outcome ModelSession::handle_fd(Message& m) {
 
 ModelSession::Outcome ModelSession::handle_memory(Message& m) {
   if (m.front_end_request() == R::set_mem_table) {
-    const auto table = m.payload_padded_as<MemoryTable>();
+    const auto table = m.payload_padded_as<MemoryTablePayload>();
     if (fault_ == Fault::keeps_old_memory && data_.memory.count() != 0) return {};
     data_.memory.clear();
     for (std::uint32_t i = 0; i < table.header.count; ++i)

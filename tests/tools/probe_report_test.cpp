@@ -209,7 +209,7 @@ TEST(ProbeReportPage, KeepsHostileTextInItsPlace) {
   file.seals = {evil};
   recording.open(evil, evil).negotiate(features, reply_ack);
   const MemoryRegion region{0, mib, base, 0};
-  const MemoryTable table{{1, 0}, {region}};
+  const MemoryTablePayload table{{1, 0}, {region}};
   recording.message(Incoming::front_end_requests, 5, std::as_bytes(std::span(&table, 1)).first(40), {file});
   recording.ring(0, 16, base).note(evil).close(evil);
   Collector collector(evil);

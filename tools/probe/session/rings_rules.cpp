@@ -74,7 +74,7 @@ void add_region(SessionState& state, const MemoryRegion& region, const Event& ev
 
 void set_table(SessionState& state, const Event& event, const Message& request, std::uint64_t number,
                Findings& findings) {
-  const auto table = request.payload_padded_as<MemoryTable>();
+  const auto table = request.payload_padded_as<MemoryTablePayload>();
   state.regions.clear();
   const std::size_t count = std::min<std::size_t>(table.header.count, table.regions.size());
   for (std::size_t i = 0; i < count; ++i) add_region(state, table.regions[i], event, number, i, findings);
