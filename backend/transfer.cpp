@@ -35,9 +35,9 @@ struct Transfer::State : InOwnPages {
 
   // Inline: a burst of one packet costs little more than what is around it.
   /// Packets found; with 0 the pass is to be ended.
-  [[gnu::always_inline]] std::uint16_t look(VringCore& core, std::uint16_t count) noexcept;
+  [[gnu::always_inline]] std::uint16_t peek(VringCore& core, std::uint16_t count) noexcept;
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
-  [[gnu::noinline]] std::uint16_t drain(VringCore& core, const RunningVring& running) noexcept;
+  [[gnu::noinline]] std::uint16_t drop_available(VringCore& core, const RunningVring& running) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
 };
 
@@ -57,7 +57,7 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
   return transfer;
 }
 
-inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count) noexcept {
+inline std::uint16_t Transfer::State::peek(VringCore& core, std::uint16_t count) noexcept {
   const RunningVring* running = pass->running;
   if (running == nullptr || (core.index_ & 1) == 0 || core.data_.cursor.fault.cause != VringFaultCause::none) return 0;
   if (running->loans != nullptr) core.give_back_returned(*running);
@@ -65,7 +65,7 @@ inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count)
   if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_.cursor)) return 0;
   from = &core;
   if (!running->enabled) [[unlikely]]
-    return drain(core, *running);
+    return drop_available(core, *running);
   if (announcement != 0) [[unlikely]]
     return count == 0 ? std::uint16_t{0} : announce();
   context.emplace(backend::context_of(*running, core.data_));
@@ -75,8 +75,8 @@ inline std::uint16_t Transfer::State::look(VringCore& core, std::uint16_t count)
   return result.packets;
 }
 
-std::uint16_t Transfer::State::drain(VringCore& core, const RunningVring& running) noexcept {
-  core.finish_burst(running, net::drain(backend::context_of(running, core.data_)).needs_call);
+std::uint16_t Transfer::State::drop_available(VringCore& core, const RunningVring& running) noexcept {
+  core.finish_burst(running, net::drop_available(backend::context_of(running, core.data_)).needs_call);
   return 0;
 }
 
@@ -97,7 +97,7 @@ std::uint16_t Transfer::begin(Vring& from, std::uint16_t count) noexcept {
   assert(!state_->pass && "the burst before was not ended");
   VringCore& core = VringCore::of(from);
   state_->pass.emplace(core.gate_);
-  const std::uint16_t found = state_->look(core, count);
+  const std::uint16_t found = state_->peek(core, count);
   if (found == 0) state_->pass.reset();
   return found;
 }

@@ -93,7 +93,7 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
   const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) {
-    finish_burst(running, net::drain(context).needs_call);
+    finish_burst(running, net::drop_available(context).needs_call);
     return 0;
   }
   const bool announcing = count != 0 && announcement_.load(std::memory_order_relaxed) != 0;

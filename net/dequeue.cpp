@@ -70,7 +70,7 @@ BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** pa
   return take<header_length_legacy>(context, queue, pool, packets, count);
 }
 
-BurstResult drain(const RingContext& context) noexcept {
+BurstResult drop_available(const RingContext& context) noexcept {
   SplitQueue queue(context.layout, context.cursor);
   std::uint64_t dropped = 0;
   for (std::uint16_t head = 0; queue.pop(head) == virtqueue::Pop::chain; ++dropped) queue.add_used(head, 0);

@@ -18,6 +18,6 @@ BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** pa
 
 /// Takes everything that is there and drops it: a transmit ring that is started and disabled (vhost-user "Ring
 /// states").
-BurstResult drain(const RingContext& context) noexcept;
+BurstResult drop_available(const RingContext& context) noexcept;
 
 }  // namespace vhostx::net

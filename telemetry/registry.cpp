@@ -16,10 +16,10 @@ bool good(const std::string& name) {
 
 }  // namespace
 
-bool NamedPort::look(const std::function<void(Port&)>& look) {
+bool NamedPort::with_port(const std::function<void(Port&)>& use) {
   const std::lock_guard guard(lock_);
   if (port_ == nullptr) return false;
-  look(*port_);
+  use(*port_);
   return true;
 }
 

@@ -21,9 +21,9 @@ class NamedPort {
   NamedPort(std::string name, Port& port) noexcept : name_(std::move(name)), port_(&port) {}
 
   const std::string& name() const noexcept { return name_; }
-  /// Calls `look` with the port, which stays that long. False: it was withdrawn.
-  bool look(const std::function<void(Port&)>& look);
-  /// Waits for look().
+  /// Calls `use` with the port, which exists until that returns. False: the port was withdrawn, `use` is not called.
+  bool with_port(const std::function<void(Port&)>& use);
+  /// Waits until with_port() has returned.
   void withdraw() noexcept;
 
  private:

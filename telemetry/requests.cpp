@@ -45,7 +45,7 @@ Result<Subject> subject_of(const Registry& registry, std::string_view parameters
 template <typename Look>
 Result<Dict> answer_of(NamedPort& named, const Look& look) {
   std::optional<Result<Dict>> answer;
-  if (!named.look([&](Port& port) { answer = look(port); })) return not_named(named.name());
+  if (!named.with_port([&](Port& port) { answer = look(port); })) return not_named(named.name());
   return *std::move(answer);
 }
 

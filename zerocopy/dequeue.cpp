@@ -24,7 +24,7 @@ using virtqueue::SplitQueue;
 /// Larger packets take more than one mbuf.
 constexpr std::uint32_t lent_simple_max = 65535;
 
-[[gnu::noinline]] void give_back(SplitQueue& queue, LoanTable& table) noexcept {
+[[gnu::noinline]] void return_chains(SplitQueue& queue, LoanTable& table) noexcept {
   table.collect([&queue](std::uint16_t head) { queue.add_used(head, 0); });
 }
 
@@ -249,7 +249,7 @@ net::BurstResult dequeue(const net::RingContext& context, const Lending& lending
                          std::uint16_t count) noexcept {
   SplitQueue queue(context.layout, context.cursor);
   if (lending.table.has_returns()) [[unlikely]]
-    give_back(queue, lending.table);
+    return_chains(queue, lending.table);
   else if (queue.ready() == 0)
     return {};  // idle
   if (net::header_length(context.features) == net::header_length_full)

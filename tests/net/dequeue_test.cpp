@@ -252,7 +252,7 @@ TEST(Rarp, SpeaksForTheGuest) {
 TEST(Drain, GivesEverythingBack) {
   RingFixture ring;
   for (int i = 0; i < 40; ++i) ring.driver.chain().readable(pattern(72)).publish();
-  drain(ring.context());
+  drop_available(ring.context());
   EXPECT_EQ(ring.driver.reap().size(), 40U);
   EXPECT_EQ(ring.count(VringCounter::drop_disabled), 40U);
   EXPECT_TRUE(ring.dequeue().empty());

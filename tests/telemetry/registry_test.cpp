@@ -57,7 +57,7 @@ TEST(Registry, ListsNamesInOrder) {
   registry.remove(*a);
   EXPECT_EQ(registry.names(), std::vector<std::string>{"b"});
   EXPECT_EQ(registry.find("a"), nullptr);
-  EXPECT_FALSE(a->look([](Port&) { ADD_FAILURE() << "it was withdrawn"; }));
+  EXPECT_FALSE(a->with_port([](Port&) { ADD_FAILURE() << "it was withdrawn"; }));
 }
 
 TEST(Registry, RemovalLeavesAnotherPortOfTheSameNameAlone) {
@@ -77,7 +77,7 @@ TEST(Registry, RemovalWaitsForTheRequestThatLooks) {
   std::promise<void> looking, go_on;
   std::atomic<bool> looked = false;
   std::thread request([&] {
-    named->look([&](Port&) {
+    named->with_port([&](Port&) {
       looking.set_value();
       go_on.get_future().wait();
       looked = true;

@@ -163,11 +163,11 @@ TEST(WalkBudget, CommitOfWhatIsCopied) {
 TEST(WalkBudget, DrainAndPollWalkNothing) {
   FullRing ring;
   ring.fill(ring_size, 0, 0);
-  EXPECT_EQ(ring.walked([&] { net::drain(ring.context()); }), 0U);
+  EXPECT_EQ(ring.walked([&] { net::drop_available(ring.context()); }), 0U);
   EXPECT_EQ(ring.count(VringCounter::drop_disabled), ring_size) << "each chain once";
   for (int i = 0; i < 40; ++i) {
     ring.refill();
-    net::drain(ring.context());
+    net::drop_available(ring.context());
   }
   EXPECT_EQ(ring.cursor.fault.cause, VringFaultCause::none) << "a disabled ring is legal";
   EXPECT_EQ(ring.walked([&] { ring.poll(); }), 0U);
@@ -314,7 +314,7 @@ TEST(WalkBudget, DISABLED_Times) {
     empty.fill(1, 1, 0);
     time("dequeue, chains of one byte", [&] { empty.dequeue(); });
     empty.refill();
-    time("drain", [&] { net::drain(empty.context()); });
+    time("drain", [&] { net::drop_available(empty.context()); });
     FullRing receiver;
     receiver.fill(ring_size, 0, Descriptor::write_flag);
     const Packets packets(32);
