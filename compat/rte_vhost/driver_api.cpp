@@ -63,11 +63,11 @@ int change_features(const char* function, const char* path, std::uint64_t set, s
 using namespace vhostx::compat;
 
 int rte_vhost_driver_register(const char* path, std::uint64_t flags) {
-  constexpr std::size_t path_max = 107;  // of a Unix socket
+  constexpr std::size_t socket_path_max = 107;  // sun_path without its terminating zero
   if (path == nullptr || !takes_flags(flags)) return -1;
   try {
     const std::string name(path);
-    if (name.empty() || name.size() > path_max) return failed(__func__, path, "expected 1 to 107 bytes");
+    if (name.empty() || name.size() > socket_path_max) return failed(__func__, path, "expected 1 to 107 bytes");
     if (says_all()) say(vhostx::LogLevel::debug, name + ": registered with flags " + std::to_string(flags));
     return Runtime::get().add(name, flags) ? 0 : failed(__func__, path, "it is registered already");
   } catch (const std::exception& error) {

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::array<std::uint32_t, 6> sweep_sizes{64, 128, 256, 512, 1024, 1518};
 constexpr std::uint32_t in_flight_max = 1'000'000;  // more than any rings and switches hold
-constexpr std::size_t path_bytes_max = 107;         // sun_path, with its terminating zero
+constexpr std::size_t socket_path_max = 107;        // sun_path without its terminating zero
 const std::map<std::string, Mode> mode_names{
     {"tx", Mode::tx}, {"rx", Mode::rx}, {"loopback", Mode::loopback}, {"pair", Mode::pair}, {"latency", Mode::latency}};
 
@@ -216,7 +216,7 @@ Result<EndpointSpec> parse_endpoint(std::string_view text) {
   EndpointSpec spec;
   spec.tap = text.starts_with(tap);
   spec.path = std::string(spec.tap ? text.substr(tap.size()) : text);
-  const std::size_t most = spec.tap ? 15 : path_bytes_max;  // IFNAMSIZ
+  const std::size_t most = spec.tap ? 15 : socket_path_max;  // IFNAMSIZ
   if (!spec.path.empty() && spec.path.size() <= most) return spec;
   return bad("'{}': the {} has {} bytes: expected 1 to {}", text, spec.tap ? "interface's name" : "path",
              spec.path.size(), most);

@@ -15,7 +15,7 @@
 namespace vhostx::tools {
 namespace {
 
-constexpr std::size_t path_length_max = 107;  // sun_path, with its terminating zero
+constexpr std::size_t socket_path_max = 107;  // sun_path without its terminating zero
 
 Error invalid(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
 
@@ -209,9 +209,9 @@ Result<PortSpec> parse_port(std::string_view text) {
   PortSpec port;
   auto comma = text.find(',');
   port.path = std::string(text.substr(0, comma));
-  if (port.path.empty() || port.path.size() > path_length_max)
+  if (port.path.empty() || port.path.size() > socket_path_max)
     return invalid(
-        fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), path_length_max));
+        fmt::format("--port {}: the path has {} bytes: expected 1 to {}", text, port.path.size(), socket_path_max));
   if (port.path.front() == '@')
     return invalid(fmt::format(
         "--port {}: abstract sockets are not served, as they have no mode: expected a path (a file of that name is "
