@@ -24,7 +24,11 @@ endif()
 include(CMakePackageConfigHelpers)
 install(TARGETS vhostx EXPORT vhostx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         COMPONENT runtime NAMELINK_COMPONENT dev)
+vhostx_built_first(runtime vhostx)
+vhostx_built_first(dev vhostx $<TARGET_LINKER_FILE:vhostx>)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/vhostx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/tools/examples DESTINATION ${CMAKE_INSTALL_DATADIR}/vhostx COMPONENT dev
+        FILES_MATCHING PATTERN *.cpp PATTERN *.c PATTERN CMakeLists.txt)
 install(EXPORT vhostx NAMESPACE vhostx:: FILE vhostxTargets.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/vhostx COMPONENT dev)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/vhostxConfig.cmake.in ${PROJECT_BINARY_DIR}/vhostxConfig.cmake
