@@ -3,20 +3,52 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME vhostx)
 set(CPACK_PACKAGE_VENDOR vhostx)
-set(CPACK_PACKAGE_CONTACT "vhostx developers <vhostx@localhost>")
+# Who makes the package, as Debian's own tools ask for it. Without an answer it is nobody's address.
+if(DEFINED ENV{DEBEMAIL})
+  set(maintainer_name "$ENV{DEBFULLNAME}")
+  if(NOT maintainer_name)
+    set(maintainer_name vhostx)
+  endif()
+  set(CPACK_PACKAGE_CONTACT "${maintainer_name} <$ENV{DEBEMAIL}>")
+else()
+  set(CPACK_PACKAGE_CONTACT "vhostx developers <vhostx@packages.invalid>")
+endif()
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # else it is the synopsis of each package
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_SET_DESTDIR ON) # the prefix is /usr while files are installed too: the unit has it
 set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
+set(package_version ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/telemetry)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
-# vhostx_package(COMPONENT NAME SECTION DEPENDS DESCRIPTION): what the component's .deb says of itself, and its copyright.
+# What a package has in share/doc beside its copyright: the project's changes, and those of the packages.
+find_program(VHOSTX_GZIP gzip)
+set(packaging ${PROJECT_BINARY_DIR}/packaging)
+configure_file(${PROJECT_SOURCE_DIR}/CHANGELOG.md ${packaging}/changelog COPYONLY)
+string(TIMESTAMP package_date "%a, %d %b %Y %H:%M:%S +0000" UTC) # of SOURCE_DATE_EPOCH, where that is set
+file(CONFIGURE OUTPUT ${packaging}/changelog.Debian CONTENT [[
+vhostx (@package_version@) unstable; urgency=medium
+
+  * Packages of vhostx @PROJECT_VERSION@, made by CPack.
+    What changed in vhostx itself: changelog.gz
+
+ -- @CPACK_PACKAGE_CONTACT@  @package_date@
+]] @ONLY)
+set(changelogs ${packaging}/changelog ${packaging}/changelog.Debian)
+if(VHOSTX_GZIP)
+  foreach(file IN LISTS changelogs)
+    execute_process(COMMAND ${VHOSTX_GZIP} -9nc ${file} OUTPUT_FILE ${file}.gz COMMAND_ERROR_IS_FATAL ANY)
+  endforeach()
+  list(TRANSFORM changelogs APPEND .gz)
+endif()
+
+# vhostx_package(COMPONENT NAME SECTION DEPENDS DESCRIPTION): what the component's .deb says of itself, its copyright and changelogs.
 function(vhostx_package component name section depends description)
   string(TOUPPER ${component} upper)
   set(CPACK_DEBIAN_${upper}_PACKAGE_NAME ${name} PARENT_SCOPE)
@@ -25,40 +57,53 @@ function(vhostx_package component name section depends description)
   set(CPACK_COMPONENT_${upper}_DESCRIPTION "${description}" PARENT_SCOPE)
   install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} RENAME copyright
           COMPONENT ${component})
+  install(FILES ${changelogs} DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
 endfunction()
 
 # The rings of a mempool are a driver that EAL loads when it starts: no program is linked with it, so that nothing but this names it.
 set(mempool_driver librte-mempool-ring${VHOSTX_DPDK_ABI})
 
 vhostx_package(runtime libvhostx${VHOSTX_SOVERSION} libs "${mempool_driver}"
-  "vhost-user-net back-end for DPDK applications
- Shared library: virtual machines exchange packets with a DPDK application
- through shared memory.")
-vhostx_package(dev libvhostx-dev libdevel "libvhostx${VHOSTX_SOVERSION} (= ${PROJECT_VERSION}), libdpdk-dev"
-  "vhost-user-net back-end for DPDK applications, for building
- Headers for C++ and C, CMake package, pkg-config file.")
-vhostx_package(tools vhostx-tools net "libvhostx${VHOSTX_SOVERSION} (= ${PROJECT_VERSION}), ${mempool_driver}"
-  "switch, load generator and inspection of vhost-user sockets
- vhostx-switch connects virtual machines, vhostx-bench loads a back-end and
- checks each packet, vhostx-probe shows what is said on a socket.")
+  "vhost-user-net back-end for DPDK applications: library
+Virtual machines connect to a Unix socket, and the lcores of a DPDK
+application exchange packets with them through shared memory. This package
+has the shared libraries, libvhostx and libvhostx_telemetry.")
+vhostx_package(dev libvhostx-dev libdevel "libvhostx${VHOSTX_SOVERSION} (= ${package_version}), libdpdk-dev"
+  "vhost-user-net back-end for DPDK applications: development files
+Headers for C++20 and C11, CMake package, pkg-config files, and examples in
+/usr/share/vhostx/examples.")
+vhostx_package(tools vhostx-tools net "libvhostx${VHOSTX_SOVERSION} (= ${package_version}), ${mempool_driver}"
+  "switch, load generator and inspector for vhost-user sockets
+vhostx-switch connects virtual machines, vhostx-bench loads a back-end and
+checks each packet, vhostx-probe shows what is said on a socket and checks
+back-ends against the specification.")
 set(components runtime dev tools)
 if(TARGET vhostx-rte-vhost)
   vhostx_package(compat vhostx-rte-vhost-compat libs ""
-    "DPDK's vhost library, on vhostx
- A librte_vhost.so.${VHOSTX_DPDK_ABI} for programs that were built for DPDK ${VHOSTX_DPDK_RELEASE}, in a folder
- of its own: it is used only where LD_LIBRARY_PATH names that.")
+    "replacement for DPDK's vhost library, based on vhostx
+A librte_vhost.so.${VHOSTX_DPDK_ABI} for programs that were built for DPDK ${VHOSTX_DPDK_RELEASE}, for example
+Open vSwitch. It is in a folder of its own and used only where
+LD_LIBRARY_PATH names that folder.")
   list(APPEND components compat)
 endif()
 set(CPACK_COMPONENTS_ALL ${components})
 
 # What packages that link the libraries depend on. CPack would write it for each package with a library in it, and the one of compat,
 # which stands in another's place, must not say that it is that.
-set(shlibs ${PROJECT_BINARY_DIR}/packaging/shlibs)
+set(shlibs ${packaging}/shlibs)
 file(CONFIGURE OUTPUT ${shlibs} CONTENT [[
 libvhostx @VHOSTX_SOVERSION@ libvhostx@VHOSTX_SOVERSION@ (>= @PROJECT_VERSION@)
 libvhostx_telemetry @VHOSTX_SOVERSION@ libvhostx@VHOSTX_SOVERSION@ (>= @PROJECT_VERSION@)
 ]] @ONLY)
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${shlibs})
+# ldconfig by dpkg's trigger. CPack calls it in maintainer scripts too, for any package with a library, and has no switch for that.
+file(CONFIGURE OUTPUT ${packaging}/triggers CONTENT "activate-noawait ldconfig\n" @ONLY)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${shlibs} ${packaging}/triggers)
+file(CONFIGURE OUTPUT ${packaging}/lintian-overrides CONTENT [[
+# CPack writes these scripts for each package with a library. The trigger is there too.
+libvhostx@VHOSTX_SOVERSION@: maintscript-calls-ldconfig *
+]] @ONLY)
+install(FILES ${packaging}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
+        RENAME libvhostx${VHOSTX_SOVERSION} COMPONENT runtime EXCLUDE_FROM_ALL)
 set(scripts postinst prerm postrm) # of the unit vhostx-switch.service
 list(TRANSFORM scripts PREPEND ${PROJECT_SOURCE_DIR}/tools/switch/share/debian/)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${scripts})
