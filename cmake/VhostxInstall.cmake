@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Before `cmake --install` copies its first file, cmake/check-built.cmake looks whether all that it is to copy was built. Included before
 # anything else that installs: install rules run in their order.
-install(CODE "set(vhostx_build [[${PROJECT_BINARY_DIR}]])" ALL_COMPONENTS)
+install(CODE "set(vhostx_build [[${CMAKE_BINARY_DIR}]])\nset(vhostx_lists [[${PROJECT_BINARY_DIR}]])" ALL_COMPONENTS)
 install(SCRIPT ${CMAKE_CURRENT_LIST_DIR}/check-built.cmake ALL_COMPONENTS)
 
 # vhostx_built_first(COMPONENT TARGET [FILE]): an installation of COMPONENT copies FILE, which TARGET makes (the target's own file).

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Part of `cmake --install`, before its first file: ends it where something that it is to copy was not built. ${vhostx_build} is the
-# build folder; built-first-CONFIG.txt in it has a line COMPONENT|TARGET|FILE for each.
+# build folder; built-first-CONFIG.txt in ${vhostx_lists} has a line COMPONENT|TARGET|FILE for each.
 cmake_policy(VERSION 3.25)
-set(vhostx_list "${vhostx_build}/built-first-${CMAKE_INSTALL_CONFIG_NAME}.txt")
+set(vhostx_list "${vhostx_lists}/built-first-${CMAKE_INSTALL_CONFIG_NAME}.txt")
 set(vhostx_targets)
 set(vhostx_files "")
 if(EXISTS "${vhostx_list}")
