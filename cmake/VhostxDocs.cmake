@@ -2,8 +2,12 @@
 # link that leads nowhere, is an error.
 find_program(VHOSTX_DOXYGEN doxygen)
 set(VHOSTX_DOCS ${PROJECT_BINARY_DIR}/docs)
-file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/docs/*.md ${PROJECT_SOURCE_DIR}/*/README.md
-     ${PROJECT_SOURCE_DIR}/*/*/README.md)
+# In the order of the navigation: guides first.
+set(pages)
+foreach(glob IN ITEMS docs/README.md docs/*.md *.md */README.md */*/README.md)
+  file(GLOB found CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${glob})
+  list(APPEND pages ${found})
+endforeach()
 list(REMOVE_DUPLICATES pages)
 list(FILTER pages EXCLUDE REGEX "^${PROJECT_SOURCE_DIR}/build/")
 list(JOIN pages " " VHOSTX_PAGES)

@@ -60,6 +60,8 @@ class Html(HTMLParser):
             self.links[-1] = (self.links[-1][0], self.links[-1][1] + data)
         if not self._is_in(*CODE, "fragment"):
             self.text += data
+        elif self._is_in("td") and r"\|" in data:
+            self.text += f"`{data}`"
 
 
 @cache
