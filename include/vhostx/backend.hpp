@@ -40,7 +40,7 @@ VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
 /// Options for a backend.
 struct BackendOptions {
   ControlThread control_thread = ControlThread::own;  ///< Which thread runs the control side.
-  LogSink log;                                        ///< Receives log lines. Empty: no log.
+  LogSink log{};                                      ///< Receives log lines. Empty: no log.
   LogLevel log_level = LogLevel::info;                ///< Lines below this level are not produced.
   BusErrors bus_errors = BusErrors::handle;           ///< Which code handles SIGBUS.
 };

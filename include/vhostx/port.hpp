@@ -82,10 +82,10 @@ struct PortOptions {
              ///< only when a ring is ready or starts, when memory changes, and in Port::look_at_placement().
 
   // Server role only. Set before a front-end can connect.
-  std::optional<std::uint32_t> socket_mode;   ///< Permission bits of the socket file, 0 to 0777. A process needs write
-                                              ///< permission to connect. Not set: the umask decides.
-  std::optional<std::uint32_t> socket_group;  ///< Group of the socket file, by number: one that the process is in, or,
-                                              ///< with CAP_CHOWN, any. Not set: the kernel decides.
+  std::optional<std::uint32_t> socket_mode{};  ///< Permission bits of the socket file, 0 to 0777. A process needs write
+                                               ///< permission to connect. Not set: the umask decides.
+  std::optional<std::uint32_t> socket_group{};  ///< Group of the socket file, by number: one that the process is in,
+                                                ///< or, with CAP_CHOWN, any. Not set: the kernel decides.
 };
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.

@@ -66,17 +66,13 @@ int fail(const vhostx::Error& error) {
 }
 
 vhostx::Result<void> open_port(vhostx::Backend& backend, const char* socket_path) {
-  vhostx::MempoolsOptions mempools;
-  mempools.mbufs = 8191;  // in each pool; a pool is made when it is first needed
-  auto made = vhostx::MempoolsByNode::create(mempools);
+  auto made = vhostx::MempoolsByNode::create({.mbufs = 8191});  // in each pool, which is made when it is first needed
   if (!made) return made.error();
   pools = *std::move(made);
   if (auto first = pools->on(vhostx::no_node); !first) return first.error();
   serve_on(vhostx::no_node);  // until the guest's node is known
 
-  vhostx::PortOptions options;
-  options.socket_path = socket_path;
-  auto opened = backend.open_port(options, on_event);
+  auto opened = backend.open_port({.socket_path = socket_path}, on_event);
   if (!opened) return opened.error();
   port = *std::move(opened);
   return {};

@@ -60,9 +60,7 @@ int main(int argc, char** argv) {
 
   auto backend = vhostx::Backend::create();
   if (!backend) return fail(backend.error());
-  vhostx::PortOptions options;
-  options.socket_path = argv[eal_words + 1];
-  auto port = (*backend)->open_port(options);
+  auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1]});
   if (!port) return fail(port.error());
   auto slept = serve((*port)->from_guest(), (*port)->to_guest(), pool);
   if (!slept) return fail(slept.error());

@@ -89,10 +89,7 @@ int main(int argc, char** argv) {
 
   auto backend = vhostx::Backend::create();
   if (!backend) return fail(backend.error());
-  vhostx::PortOptions options;
-  options.socket_path = argv[eal_words + 1];
-  options.zero_copy = true;
-  auto port = (*backend)->open_port(options);
+  auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1], .zero_copy = true});
   if (!port) return fail(port.error());
   while (stopping == 0) {
     send_to_nic((*port)->from_guest(), pool);
