@@ -36,6 +36,12 @@ Vring& Port::vring(std::uint16_t index) noexcept {
   return core_->vring(index).handle();
 }
 
+Vring* Port::find_vring(std::uint32_t index) noexcept {
+  if (index < vring_count()) return &core_->vring(static_cast<std::uint16_t>(index)).handle();
+  core_->missed_vring(index);
+  return nullptr;
+}
+
 PortInfo Port::info() const { return core_->info(); }
 
 void Port::look_at_placement() {

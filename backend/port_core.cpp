@@ -149,8 +149,30 @@ void PortCore::report_misuse() {
           vring->index(), describe_thread(misuse->refused), describe_thread(misuse->inside));
 }
 
+void PortCore::report_bad_pools() {
+  for (const auto& vring : vrings_)
+    if (const auto fault = vring->take_pool_fault())
+      log_.error("vring {}: {}. Its bursts do nothing, counter stall_bad_pool. More of this vring is not reported",
+                 vring->index(), describe(*fault));
+}
+
+void PortCore::missed_vring(std::uint32_t index) noexcept {
+  std::uint64_t none = 0;
+  if (missed_vring_.compare_exchange_strong(none, std::uint64_t{index} + 1, std::memory_order_relaxed))
+    attention_->signal();
+}
+
+void PortCore::report_missed_vring() {
+  const std::uint64_t missed = missed_vring_.load(std::memory_order_relaxed);
+  if (missed == 0 || std::exchange(missed_vring_reported_, true)) return;
+  log_.warning("vring {} was asked for, expected 0 to {}: queue_pairs_max is {}. More of this port is not reported",
+               missed - 1, vring_count() - 1, options_.queue_pairs_max);
+}
+
 void PortCore::attend() {
   serve_signals();
+  report_bad_pools();
+  report_missed_vring();
   if constexpr (checks_threads) report_misuse();
   if (session_ == nullptr) return;
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));

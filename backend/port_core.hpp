@@ -2,6 +2,7 @@
 // PortCore: what stands behind a public Port: its vrings, its socket, the connection of the moment, its events.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -47,6 +48,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   VringCore& vring(std::uint16_t index) noexcept { return *vrings_[index]; }
   ControlLoop& loop() noexcept { return *loop_; }
   PortInfo info() const;
+  /// A vring was asked for that there is not: the control thread logs the first one.
+  void missed_vring(std::uint32_t index) noexcept;
   std::vector<RegionPlacement> memory_placement() const;
   /// The Port that events name; before open().
   void set_handle(Port& handle) noexcept { handle_ = &handle; }
@@ -118,6 +121,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void watch_attention();
   void attend();
   void report_misuse();
+  void report_bad_pools();
+  void report_missed_vring();
   void serve_signals();
   void drop_session() noexcept;
   void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
@@ -147,6 +152,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::size_t delivered_ = 0;   // of them
   std::uint64_t connections_ = 0;
   bool closed_ = false;
+  std::atomic<std::uint64_t> missed_vring_{0};  // index and 1
+  bool missed_vring_reported_ = false;
   std::shared_ptr<PortCore> next_kept_;  // ControlLoop's list
 
   mutable std::mutex info_lock_;  // info() and memory_placement() against the control thread

@@ -23,6 +23,8 @@ struct RunningVring : InOwnPages {
   std::shared_ptr<const EventFd> err;                 ///< May be null.
   bool call_in_band = false;    ///< INBAND_NOTIFICATIONS without a call fd: the control thread sends VRING_CALL.
   bool enabled = false;         ///< SET_VRING_ENABLE.
+  bool dequeues = false;        ///< Enabled, and from the guest. These two are set by VringCore.
+  bool enqueues = false;        ///< Enabled, and to the guest.
   std::uint64_t features = 0;   ///< Negotiated virtio features.
   std::uint32_t frame_max = 0;  ///< Largest frame for the guest that is not segmentation offload, bytes.
   zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringLoans.

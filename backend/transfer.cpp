@@ -71,12 +71,12 @@ inline std::uint16_t Transfer::State::peek(VringCore& core, std::uint16_t count)
   context.emplace(backend::context_of(*running, core.data_));
   const auto result = net::peek(*context, count, burst);
   if (core.needs_finish(result)) [[unlikely]]
-    core.finish_burst(*running, result.needs_call);
+    core.finish_burst(*running, result);
   return result.packets;
 }
 
 std::uint16_t Transfer::State::drop_available(VringCore& core, const RunningVring& running) noexcept {
-  core.finish_burst(running, net::drop_available(backend::context_of(running, core.data_)).needs_call);
+  core.finish_burst(running, net::drop_available(backend::context_of(running, core.data_)));
   return 0;
 }
 
@@ -108,20 +108,21 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
   VringCore& core = VringCore::of(to);
   VringGate::Pass pass(core.gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || !running->enabled || (core.index_ & 1) != 0 || count == 0 ||
-      core.data_.cursor.fault.cause != VringFaultCause::none)
+  if (running == nullptr || !running->enqueues || count == 0 || core.data_.cursor.fault.cause != VringFaultCause::none)
     return 0;
   auto result = net::move(backend::context_of(*running, core.data_), state_->burst, which, count);
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= core.return_spares(*running);
-  if (core.needs_finish(result)) core.finish_burst(*running, result.needs_call);
+  if (core.needs_finish(result)) core.finish_burst(*running, result);
   return result.packets;
 }
 
 rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
   assert(state_->pass && i < state_->burst.count);
+  VringCore& from = *state_->from;
+  if (pool != from.data_.pool && !from.accepts(pool)) return nullptr;
   rte_mbuf* const packet = net::copy_out(state_->burst, i, pool);
-  if (packet == nullptr) state_->from->data_.counters.add(VringCounter::stall_no_mbuf, 1);
+  if (packet == nullptr) from.data_.counters.add(VringCounter::stall_no_mbuf, 1);
   return packet;
 }
 
@@ -132,7 +133,7 @@ inline void Transfer::State::give_back(std::uint16_t taken) noexcept {
     return;
   }
   const auto result = net::give_back(*context, burst, taken);
-  if (from->needs_finish(result)) from->finish_burst(*pass->running, result.needs_call);
+  if (from->needs_finish(result)) from->finish_burst(*pass->running, result);
 }
 
 void Transfer::end(std::uint16_t taken) noexcept {

@@ -66,15 +66,14 @@ VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
 std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || (index_ & 1) == 0 || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
   if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_.cursor)) return 0;
-  if (announcing || !running->enabled) [[unlikely]]
+  if (announcing || !running->dequeues || pool != data_.pool) [[unlikely]]
     return dequeue_otherwise(*running, pool, packets, count);
   if (running->loans != nullptr) return dequeue_lending(*running, pool, packets, count);
   const auto result = net::dequeue(context_of(*running, data_), pool, packets, count);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
 std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
@@ -83,42 +82,43 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
     return dequeue_otherwise(running, pool, packets, count);
   const auto result =
       zerocopy::dequeue(context_of(running, data_), {*running.loans, *running.pin}, pool, packets, count);
-  if (needs_finish(result)) finish_burst(running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// A ring that is disabled, or speaks for the library, or may lend no more for the moment.
+// A ring that is disabled, or to the guest, or speaks for the library, or may lend no more for the moment; a pool that
+// is not the one of the burst before.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
+  if ((index_ & 1) == 0) return 0;
   const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) {
-    finish_burst(running, net::drop_available(context).needs_call);
+    finish_burst(running, net::drop_available(context));
     return 0;
   }
   const bool announcing = count != 0 && announcement_.load(std::memory_order_relaxed) != 0;
+  if (!announcing && virtqueue::is_idle(running.layout, data_.cursor)) return 0;
+  if (pool != data_.pool && !accepts(pool)) return 0;
   const std::uint16_t announced = announcing ? take_announcement(pool, packets) : std::uint16_t{0};
   const auto left = static_cast<std::uint16_t>(count - announced);
   const auto result = running.pin == nullptr
                           ? net::dequeue(context, pool, packets + announced, left)
                           : zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
-  if (needs_finish(result)) finish_burst(running, result.needs_call);
+  if (needs_finish(result)) finish_burst(running, result);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
 
 std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || !running->enabled || (index_ & 1) != 0 || count == 0 ||
-      data_.cursor.fault.cause != VringFaultCause::none)
+  if (running == nullptr || !running->enqueues || count == 0 || data_.cursor.fault.cause != VringFaultCause::none)
     return 0;
   const net::RingContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Buffers that were borrowed and came back untouched: the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= return_spares(*running);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
 bool VringCore::return_spares(const RunningVring& running) noexcept {
@@ -128,11 +128,10 @@ bool VringCore::return_spares(const RunningVring& running) noexcept {
 std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = lender(pass.running);
-  if (running == nullptr) return 0;
+  if (running == nullptr || (pool != data_.pool && !accepts(pool))) return 0;
   const auto result =
       zerocopy::borrow(context_of(*running, data_), {*running->loans, *running->pin}, pool, buffers, count);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
 std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept {
@@ -140,13 +139,12 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
   const RunningVring* running = lender(pass.running);
   if (running == nullptr) return 0;
   const auto result = zerocopy::commit(context_of(*running, data_), {*running->loans, *running->pin}, packets, count);
-  if (needs_finish(result)) finish_burst(*running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
 // The to-guest ring whose buffers may be borrowed now.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
-  if (running == nullptr || !running->enabled || running->pin == nullptr || (index_ & 1) != 0 ||
+  if (running == nullptr || !running->enqueues || running->pin == nullptr ||
       data_.cursor.fault.cause != VringFaultCause::none)
     return nullptr;
   return running;
@@ -165,8 +163,7 @@ std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcep
   const net::RingContext context = context_of(running, data_);
   const auto result = from_guest ? zerocopy::return_transmitted(context, *running.loans)
                                  : zerocopy::keep_returned(context, *running.loans);
-  if (needs_finish(result)) finish_burst(running, result.needs_call);
-  return result.packets;
+  return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
 bool VringCore::set_notifications(bool on) noexcept {
@@ -200,7 +197,7 @@ std::uint16_t VringCore::pending() noexcept {
 
 EnqueueEnd VringCore::enqueue_end() noexcept {
   VringGate::Pass pass(gate_);
-  const bool runs = pass.running != nullptr && pass.running->enabled && (index_ & 1) == 0;
+  const bool runs = pass.running != nullptr && pass.running->enqueues;
   return runs && data_.cursor.fault.cause == VringFaultCause::none ? data_.cursor.enqueue_end : EnqueueEnd::not_running;
 }
 
@@ -210,13 +207,15 @@ AvailWatch VringCore::avail_watch() noexcept {
   return {pass.running->layout.avail.index_address(), data_.cursor.avail_next};
 }
 
-void VringCore::finish_burst(const RunningVring& running, bool needs_call) noexcept {
-  if (needs_call) {
+// Returns result.packets: a burst keeps nothing over this call, and an idle one saves a register less.
+std::uint16_t VringCore::finish_burst(const RunningVring& running, net::BurstResult result) noexcept {
+  if (result.needs_call) {
     data_.counters.add(VringCounter::calls, 1);
     if (!calls_held_.load(std::memory_order_relaxed)) call(running);
   }
   if (data_.cursor.fault.cause != VringFaultCause::none) [[unlikely]]
     declare_broken(running);
+  return result.packets;
 }
 
 void VringCore::call(const RunningVring& running) noexcept {
@@ -244,6 +243,17 @@ void VringCore::declare_broken(const RunningVring& running) noexcept {
 // take_attention(), also where the bit is set: the exchange that clears it comes later.
 void VringCore::raise_attention(std::uint8_t bit) noexcept {
   if ((attention_bits_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
+}
+
+bool VringCore::accepts(rte_mempool* pool) noexcept {
+  const PoolFault fault = check_pool(pool, (index_ & 1) != 0);
+  if (fault.cause == PoolFault::Cause::none) {
+    data_.pool = pool;
+    return true;
+  }
+  data_.counters.add(VringCounter::stall_bad_pool, 1);
+  if (pool_report_.put(fault)) attention_.signal();
+  return false;
 }
 
 std::uint16_t VringCore::take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept {
@@ -287,6 +297,8 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   cursor = {};
   cursor.avail_next = avail_next;
   cursor.used_next = running->layout.used.index();
+  data_.pool = &data_;  // the application may have made another one in its place
+  set_direction(*running);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
   broken_.store(false, std::memory_order_relaxed);
@@ -296,6 +308,13 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
   auto watched = expose_kick(std::move(kick));
   wake_waiter();
   return watched.ok() ? lends : watched;
+}
+
+// What bursts would otherwise ask in two steps.
+void VringCore::set_direction(RunningVring& running) const noexcept {
+  const bool from_guest = (index_ & 1) != 0;
+  running.dequeues = running.enabled && from_guest;
+  running.enqueues = running.enabled && !from_guest;
 }
 
 // A thread that does not see the ring yet may change notifications_wanted_ while the ring is published. Then the ring
@@ -315,6 +334,7 @@ void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
   if (gate_.is_stuck()) return {};
+  set_direction(*running);
   running->serial = ++serial_;
   loans_.follow(*running);
   placer_.move_later_pages(snapshot_areas(*running));

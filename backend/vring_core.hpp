@@ -16,6 +16,7 @@
 #include <vhostx/vring_stats.hpp>
 #include <vhostx/waiter.hpp>
 
+#include "backend/pool_check.hpp"
 #include "backend/running_vring.hpp"
 #include "backend/vring_data.hpp"
 #include "backend/vring_gate.hpp"
@@ -97,6 +98,8 @@ class VringCore : public InOwnPages {
   /// use is kept; the vring can be stopped, and is not started, until it has ended.
   bool is_stuck() noexcept { return gate_.is_stuck(); }
   std::optional<ThreadCheck::Misuse> take_misuse() noexcept { return gate_.take_misuse(); }
+  /// The first mempool that a burst could not use.
+  std::optional<PoolFault> take_pool_fault() noexcept { return pool_report_.take(); }
   /// See VringGate::drain().
   void drain() noexcept { gate_.drain(); }
   /// A worker that sleeps must look at a ring that has just started (the kick may have come before, or never come), and
@@ -136,9 +139,13 @@ class VringCore : public InOwnPages {
   bool needs_finish(const net::BurstResult& result) const noexcept {
     return result.needs_call || data_.cursor.fault.cause != VringFaultCause::none;
   }
+  /// Whether a burst can use the pool; where it is not the last one that was good. If not, that is counted, and the
+  /// control thread gets the reason.
+  [[gnu::noinline]] bool accepts(rte_mempool* pool) noexcept;
   std::optional<bool> choose_notifications(bool on) noexcept;
+  void set_direction(RunningVring& running) const noexcept;
   void show(std::unique_ptr<const RunningVring> running) noexcept;
-  void finish_burst(const RunningVring& running, bool needs_call) noexcept;
+  std::uint16_t finish_burst(const RunningVring& running, net::BurstResult result) noexcept;
   void call(const RunningVring& running) noexcept;
   void declare_broken(const RunningVring& running) noexcept;
   void raise_attention(std::uint8_t bit) noexcept;
@@ -167,6 +174,7 @@ class VringCore : public InOwnPages {
   std::atomic<int> kick_fd_{-1};
   std::atomic<std::uint16_t> size_{0};
   std::atomic<std::uint8_t> attention_bits_{0};
+  PoolReport pool_report_;
 
   std::mutex waiter_lock_;  // control thread and watch(); never the data path
   std::shared_ptr<Waiter::State> waiter_;

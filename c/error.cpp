@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "base/error.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <exception>
@@ -63,6 +65,10 @@ int report_exception(vhostx_error* error) noexcept {
   } catch (...) {  // nothing else is thrown in the library than for want of memory
     return report(error, {ErrorCode::out_of_memory, {}, 0});
   }
+}
+
+Error no_vring() {
+  return make_error(ErrorCode::invalid_argument, "the vring is null, expected one of vhostx_port_vring()");
 }
 
 }  // namespace vhostx::c

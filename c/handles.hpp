@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Handles of the C interface are the C++ objects themselves under an opaque name: nothing stands between the two, and a
-// call of the data path costs two instructions more.
+// call of the data path costs four instructions more (c/vring.cpp).
 #pragma once
 
 #include <vhostx/vhostx.h>

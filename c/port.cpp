@@ -39,8 +39,7 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
 }
 
 vhostx_vring* vring_at(vhostx_port* port, std::uint32_t index) noexcept {
-  if (index >= object(port)->vring_count()) return nullptr;
-  return handle(&object(port)->vring(static_cast<std::uint16_t>(index)));
+  return handle(object(port)->find_vring(index));
 }
 
 }  // namespace

@@ -22,6 +22,9 @@ int report(vhostx_error* error, const Error& why) noexcept;
 /// The same of the exception that is being handled.
 int report_exception(vhostx_error* error) noexcept;
 
+/// Of a call with a null vring. invalid_argument.
+Error no_vring();
+
 /// Runs `work`, which returns a Result of a unique_ptr. Returns the object, which the caller then owns; null after an
 /// error, which `error` gets.
 template <typename Work>

@@ -16,12 +16,16 @@ vhostx_transfer* vhostx_transfer_create(vhostx_error* error) {
 void vhostx_transfer_destroy(vhostx_transfer* transfer) { delete object(transfer); }
 
 uint16_t vhostx_transfer_begin(vhostx_transfer* transfer, vhostx_vring* from, uint16_t count) {
+  if (from == nullptr) [[unlikely]]
+    return 0;
   return object(transfer)->begin(*object(from), count);
 }
 
 vhostx_peeked_packet* vhostx_transfer_packets(vhostx_transfer* transfer) { return &object(transfer)->packet(0); }
 
 uint16_t vhostx_transfer_move(vhostx_transfer* transfer, const uint8_t* which, uint16_t count, vhostx_vring* to) {
+  if (to == nullptr) [[unlikely]]
+    return 0;
   return object(transfer)->move(which, count, *object(to));
 }
 

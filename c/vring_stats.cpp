@@ -26,8 +26,9 @@ static_assert(is(VringCounter::packets, VHOSTX_COUNTER_PACKETS) && is(VringCount
               is(VringCounter::copied_full, VHOSTX_COUNTER_COPIED_FULL) &&
               is(VringCounter::copied_shape, VHOSTX_COUNTER_COPIED_SHAPE) &&
               is(VringCounter::overdue, VHOSTX_COUNTER_OVERDUE) &&
-              is(VringCounter::stall_few_buffers, VHOSTX_COUNTER_STALL_FEW_BUFFERS));
-static_assert(vring_counter_count == VHOSTX_COUNTER_STALL_FEW_BUFFERS + 1);  // a new one has its number above, too
+              is(VringCounter::stall_few_buffers, VHOSTX_COUNTER_STALL_FEW_BUFFERS) &&
+              is(VringCounter::stall_bad_pool, VHOSTX_COUNTER_STALL_BAD_POOL));
+static_assert(vring_counter_count == VHOSTX_COUNTER_STALL_BAD_POOL + 1);  // a new one has its number above, too
 
 }  // namespace vhostx
 

@@ -16,10 +16,15 @@ vhostx_waiter* vhostx_waiter_create(vhostx_error* error) {
 void vhostx_waiter_destroy(vhostx_waiter* waiter) { delete object(waiter); }
 
 int vhostx_waiter_watch(vhostx_waiter* waiter, vhostx_vring* vring, vhostx_error* error) {
-  return run_for_code(error, [&] { return object(waiter)->watch(*object(vring)); });
+  return run_for_code(error, [&]() -> vhostx::Result<void> {
+    if (vring == nullptr) return no_vring();
+    return object(waiter)->watch(*object(vring));
+  });
 }
 
-void vhostx_waiter_unwatch(vhostx_waiter* waiter, vhostx_vring* vring) { object(waiter)->unwatch(*object(vring)); }
+void vhostx_waiter_unwatch(vhostx_waiter* waiter, vhostx_vring* vring) {
+  if (vring != nullptr) object(waiter)->unwatch(*object(vring));
+}
 
 int vhostx_waiter_watch_fd(vhostx_waiter* waiter, int fd, vhostx_error* error) {
   return run_for_code(error, [&] { return object(waiter)->watch_fd(fd); });

@@ -138,6 +138,9 @@ class VHOSTX_EXPORT Port {
   std::uint16_t vring_count() const noexcept;
   /// The vring with this index, which must be below vring_count() (asserted). Valid for the Port's life. Any thread.
   Vring& vring(std::uint16_t index) noexcept;
+  /// The vring with this index; null if there is none: the log has one warning a port that names index and count, from
+  /// the control thread. Any thread.
+  Vring* find_vring(std::uint32_t index) noexcept;
   /// The vring that carries packets to the guest in queue pair `pair`, which must be below queue_pairs_max. Any thread.
   Vring& to_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair)); }
   /// The vring that carries packets from the guest in queue pair `pair`, which must be below queue_pairs_max. Any

@@ -69,7 +69,8 @@ class VHOSTX_EXPORT Transfer {
   std::uint16_t move(const std::uint8_t* which, std::uint16_t count, Vring& to) noexcept;
 
   /// Copies packet `i` into an mbuf, or a chain of them, with the receive flags that dequeue_burst sets. The caller
-  /// owns it and frees it. Null when the pool is empty (counted on the source vring, stall_no_mbuf).
+  /// owns it and frees it. Null when the pool is empty (counted on the source vring, stall_no_mbuf), or
+  /// when dequeue_burst could not use it (stall_bad_pool).
   rte_mbuf* copy(std::uint16_t i, rte_mempool* pool) noexcept;
 
   /// Ends the burst. Returns the buffers of the first `taken` packets to their guest and counts them as taken. The next

@@ -95,7 +95,9 @@ class VHOSTX_EXPORT Vring {
   ///
   /// Returns 0 on a vring that is stopped, broken or to the guest. On a vring that is started and disabled it consumes
   /// and drops the guest's packets and returns 0. When the pool is empty no packet is lost: the rest stays in the ring.
-  /// After SEND_RARP one packet is the library's own RARP frame, which stats() does not count.
+  /// The same with a pool that is null, holds no mbufs, or mbufs with less than 60 bytes behind the headroom
+  /// (stall_bad_pool); the log then has one line a vring that says what is wrong. After SEND_RARP one packet is the
+  /// library's own RARP frame, which stats() does not count.
   ///
   /// With PortOptions::zero_copy, packets of copy_below bytes and more are lent: the mbufs are attached to the guest's
   /// own buffers (rte_pktmbuf_attach_extbuf), without headroom or tailroom. A packet in several pieces is a chain of
@@ -128,9 +130,9 @@ class VHOSTX_EXPORT Vring {
   /// the guest has no others posted.
   ///
   /// Returns the number of mbufs. Returns 0 also when the next buffer cannot be lent (its net header is cut, or it has
-  /// too many pieces), when PortOptions::loans_max entries are out, when the pool is empty or its mbufs cannot be
-  /// attached, and on a vring that is stopped, disabled, broken, from the guest, or of a port without
-  /// PortOptions::zero_copy.
+  /// too many pieces), when PortOptions::loans_max entries are out, when the pool is empty, null, not of mbufs, or of
+  /// mbufs that cannot be attached (the last three: stall_bad_pool), and on a vring that is stopped, disabled, broken,
+  /// from the guest, or of a port without PortOptions::zero_copy.
   std::uint16_t borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept;
 
   /// Delivers packets that were written into borrowed buffers, in order. Frees the first N mbufs (or chains), where N

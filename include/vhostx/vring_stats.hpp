@@ -37,6 +37,8 @@ enum class VringCounter : std::uint8_t {
   overdue,       ///< loans still out after their ring had waited PortOptions::loan_timeout for them
 
   stall_few_buffers,  ///< bursts cut short because a packet takes more buffers than the driver has posted
+  stall_bad_pool,     ///< bursts that did nothing because of the mempool: null, not of mbufs, or mbufs without room for
+                      ///< a packet (borrow_burst: that cannot be attached); the log says which
   count_              ///< Number of counters.
 };
 
@@ -75,6 +77,7 @@ inline constexpr std::array<VringCounterInfo, vring_counter_count> vring_counter
     {VringCounter::copied_shape, "copied_shape", false},
     {VringCounter::overdue, "overdue", false},
     {VringCounter::stall_few_buffers, "stall_few_buffers", false},
+    {VringCounter::stall_bad_pool, "stall_bad_pool", false},
 }};
 
 /// A copy of a vring's counters. Each value is exact, but the values of one copy may be a burst apart.

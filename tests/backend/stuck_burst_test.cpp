@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An application that begins a burst and does not end it: the control thread stops waiting, says so, and what the burst
 // uses is there until it ends. Each of these tests waits for VringGate::patience_usual.
-#include <mutex>
 #include <pthread.h>
 #include <string>
 #include <thread>
@@ -12,28 +11,11 @@
 
 #include <vhostx/transfer.hpp>
 
+#include "tests/backend/backend_log.hpp"
 #include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
 namespace {
-
-class Log {
- public:
-  BackendOptions options() {
-    return {.log = [this](LogLevel level, std::string_view line) {
-      const std::lock_guard guard(lock_);
-      if (level >= LogLevel::warning) lines_ += std::string(line) + '\n';
-    }};
-  }
-  std::string lines() {
-    const std::lock_guard guard(lock_);
-    return lines_;
-  }
-
- private:
-  std::mutex lock_;
-  std::string lines_;
-};
 
 struct StuckBurst : ::testing::Test {
   // The library waits for the burst for 5 s of its own sleeps: longer on a machine that is busy.
@@ -57,7 +39,7 @@ struct StuckBurst : ::testing::Test {
     EXPECT_NE(log.lines().find(std::string("vring 1 ") + outcome), std::string::npos) << log.lines();
   }
 
-  Log log;
+  BackendLog log;
   PortFixture fixture;
   FakeMachine machine;
   std::unique_ptr<Transfer> transfer = must(Transfer::create());

@@ -52,6 +52,66 @@ void a_port_lives_and_tells(void) {
   vhostx_backend_destroy(backend);
 }
 
+static atomic_uint missed_lines;
+
+static void count_missed(int level, const char* line, void* user) {
+  (void)user;
+  if (strstr(line, "vring 6 was asked for, expected 0 to 1: queue_pairs_max is 1") != NULL &&
+      level == VHOSTX_LOG_WARNING)
+    atomic_fetch_add(&missed_lines, 1);
+}
+
+/// What a program does that did not look at what it was given.
+static void use_null(void) {
+  vhostx_vring* const none = NULL;
+  struct rte_mbuf* packets[1] = {NULL};
+  CHECK(vhostx_vring_dequeue_burst(none, fake_pool(), packets, 1) == 0);
+  CHECK(vhostx_vring_enqueue_burst(none, packets, 1) == 0 && vhostx_vring_commit_burst(none, packets, 1) == 0);
+  CHECK(vhostx_vring_borrow_burst(none, fake_pool(), packets, 1) == 0 && vhostx_vring_poll_completions(none) == 0);
+  CHECK(!vhostx_vring_set_notifications(none, true) && !vhostx_vring_call_guest(none));
+  vhostx_vring_hold_calls(none, true);
+  CHECK(vhostx_vring_index(none) == 0 && !vhostx_vring_is_from_guest(none) && vhostx_vring_pending(none) == 0);
+  CHECK(vhostx_vring_enqueue_end(none) == VHOSTX_ENQUEUE_NOT_RUNNING && vhostx_vring_kick_fd(none) == -1);
+  CHECK(vhostx_vring_get_state(none) == 0 && vhostx_vring_size(none) == 0 && vhostx_vring_count(none, 0) == 0);
+  CHECK(vhostx_vring_numa_node(none) == VHOSTX_NO_NODE);
+  uint64_t packets_moved = 1;
+  CHECK(vhostx_vring_get_stats(none, &packets_moved, 1) == 1 && packets_moved == 0);
+  vhostx_avail_watch watch = {.seen = 1};
+  vhostx_vring_get_avail_watch(none, &watch, sizeof watch);
+  CHECK(watch.index == NULL && watch.seen == 0);
+  vhostx_loan_state loans = {.overdue = 1};
+  vhostx_vring_get_loans(none, &loans, sizeof loans);
+  CHECK(loans.outstanding == 0 && loans.overdue == 0);
+  vhostx_error error = {0};
+  CHECK(vhostx_vring_get_placement(none, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  CHECK_TEXT(error.message, "the vring is null, expected one of vhostx_port_vring()");
+  vhostx_waiter* const waiter = vhostx_waiter_create(NULL);
+  CHECK(vhostx_waiter_watch(waiter, none, &error) == VHOSTX_INVALID_ARGUMENT);
+  vhostx_waiter_unwatch(waiter, none);
+  vhostx_waiter_destroy(waiter);
+  vhostx_transfer* const transfer = vhostx_transfer_create(NULL);
+  CHECK(vhostx_transfer_begin(transfer, none, 1) == 0);
+  vhostx_transfer_destroy(transfer);
+}
+
+void an_index_past_the_last_vring_is_said(void) {
+  atomic_store(&missed_lines, 0);
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.log = count_missed;
+  vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
+  vhostx_port* const port = open_port(backend, "missed", NULL, NULL);
+  CHECK(vhostx_port_from_guest(port, 0) != NULL);
+  CHECK(vhostx_port_to_guest(port, 3) == NULL);
+  CHECK(vhostx_port_vring(port, 2) == NULL && vhostx_port_from_guest(port, UINT16_MAX) == NULL);
+  vhostx_port_look_at_placement(port, NULL);  // the control thread takes a turn
+  while (atomic_load(&missed_lines) == 0) usleep(1000);
+  use_null();
+  vhostx_port_destroy(port);
+  vhostx_backend_destroy(backend);
+  CHECK(atomic_load(&missed_lines) == 1);
+}
+
 struct closing {
   atomic_bool closed;
   vhostx_port* port;

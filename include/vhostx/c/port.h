@@ -152,11 +152,12 @@ const char* vhostx_port_socket_path(const vhostx_port* port);
 
 /// Number of vrings, 2 * queue_pairs_max. All exist from the start, whatever is negotiated. Any thread.
 uint16_t vhostx_port_vring_count(const vhostx_port* port);
-/// The vring with this index; null if there is none. Valid for the port's life. Any thread.
+/// The vring with this index; null if there is none: the log has one warning a port that names index and count. Calls
+/// of a null vring do nothing: bursts return 0. Valid for the port's life. Any thread.
 vhostx_vring* vhostx_port_vring(vhostx_port* port, uint16_t index);
-/// The vring that carries packets to the guest in queue pair `pair`; null if there is no such pair. Any thread.
+/// The vring that carries packets to the guest in queue pair `pair`; null as with vhostx_port_vring(). Any thread.
 vhostx_vring* vhostx_port_to_guest(vhostx_port* port, uint16_t pair);
-/// The vring that carries packets from the guest in queue pair `pair`; null if there is no such pair. Any thread.
+/// The vring that carries packets from the guest in queue pair `pair`; null as with vhostx_port_vring(). Any thread.
 vhostx_vring* vhostx_port_from_guest(vhostx_port* port, uint16_t pair);
 
 /// Copies the state of the port now to `info`. `size`: sizeof *info. Error: VHOSTX_OUT_OF_MEMORY. Takes a lock: not for

@@ -73,7 +73,7 @@ uint16_t vhostx_transfer_move(vhostx_transfer* transfer, const uint8_t* which, u
 
 /// Copies packet `i` into an mbuf, or a chain of them, with the receive flags that vhostx_vring_dequeue_burst() sets.
 /// The caller owns it and frees it. Null when the pool is empty (counted on the source vring,
-/// VHOSTX_COUNTER_STALL_NO_MBUF).
+/// VHOSTX_COUNTER_STALL_NO_MBUF), or when a dequeue burst could not use it (VHOSTX_COUNTER_STALL_BAD_POOL).
 struct rte_mbuf* vhostx_transfer_copy(vhostx_transfer* transfer, uint16_t i, struct rte_mempool* pool);
 
 /// Ends the burst. Returns the buffers of the first `taken` packets to their guest and counts them as taken. The next

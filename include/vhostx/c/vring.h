@@ -34,7 +34,8 @@ struct rte_mempool;
 extern "C" {
 #endif
 
-/// One virtqueue. Owned by its port, at the same address for the port's whole life.
+/// One virtqueue. Owned by its port, at the same address for the port's whole life. Null, which vhostx_port_vring()
+/// returns for an index that there is not, is allowed in all calls, and is a vring that never starts: bursts return 0.
 typedef struct vhostx_vring vhostx_vring;
 
 /// State of a vring, as bits: started and enabled (vhost-user, "Ring states"), and broken, which the library adds.
@@ -90,7 +91,9 @@ bool vhostx_vring_is_from_guest(const vhostx_vring* vring);
 ///
 /// Returns 0 on a vring that is stopped, broken or to the guest. On a vring that is started and disabled it consumes
 /// and drops the guest's packets and returns 0. When the pool is empty no packet is lost: the rest stays in the ring.
-/// After SEND_RARP one packet is the library's own RARP frame, which the counters do not include.
+/// The same with a pool that is null, holds no mbufs, or mbufs with less than 60 bytes behind the headroom
+/// (VHOSTX_COUNTER_STALL_BAD_POOL); the log then has one line a vring that says what is wrong. After SEND_RARP one
+/// packet is the library's own RARP frame, which the counters do not include.
 ///
 /// With vhostx_port_options::zero_copy, packets of copy_below bytes and more are lent: the mbufs are attached to the
 /// guest's own buffers (rte_pktmbuf_attach_extbuf), without headroom or tailroom. A packet in several pieces is a chain
@@ -125,9 +128,9 @@ uint16_t vhostx_vring_enqueue_burst(vhostx_vring* vring, struct rte_mbuf* const*
 /// guest has no others posted.
 ///
 /// Returns the number of mbufs. Returns 0 also when the next buffer cannot be lent (its net header is cut, or it has
-/// too many pieces), when vhostx_port_options::loans_max entries are out, when the pool is empty or its mbufs cannot be
-/// attached, and on a vring that is stopped, disabled, broken, from the guest, or of a port without
-/// vhostx_port_options::zero_copy.
+/// too many pieces), when vhostx_port_options::loans_max entries are out, when the pool is empty, null, not of mbufs,
+/// or of mbufs that cannot be attached (the last three: VHOSTX_COUNTER_STALL_BAD_POOL), and on a vring that is stopped,
+/// disabled, broken, from the guest, or of a port without vhostx_port_options::zero_copy.
 uint16_t vhostx_vring_borrow_burst(vhostx_vring* vring, struct rte_mempool* pool, struct rte_mbuf** buffers,
                                    uint16_t count);
 
@@ -200,8 +203,8 @@ void vhostx_vring_get_loans(const vhostx_vring* vring, vhostx_loan_state* loans,
 int vhostx_vring_numa_node(const vhostx_vring* vring);
 
 /// Placement of the vring at the last look. The caller owns the result: release it with vhostx_vring_placement_free().
-/// Null on error: VHOSTX_OUT_OF_MEMORY. Allocates, and takes a lock that the control thread takes too: not for the data
-/// path. Any thread.
+/// Null on error: VHOSTX_OUT_OF_MEMORY, VHOSTX_INVALID_ARGUMENT (the vring is null). Allocates, and takes a lock that
+/// the control thread takes too: not for the data path. Any thread.
 vhostx_vring_placement* vhostx_vring_get_placement(const vhostx_vring* vring, vhostx_error* error);
 
 #ifdef __cplusplus

@@ -40,15 +40,18 @@ enum vhostx_counter {
                                     ///< includes them.
   VHOSTX_COUNTER_BROKEN = 16,       ///< Times that the driver broke this vring (VHOSTX_VRING_BROKEN).
   VHOSTX_COUNTER_LENT = 17,  ///< Zero copy: packets lent or committed in the guest's own buffers, without a copy.
-  VHOSTX_COUNTER_COPIED_SMALL = 18,      ///< Zero copy: copied because smaller than vhostx_port_options::copy_below.
-  VHOSTX_COUNTER_COPIED_FULL = 19,       ///< Zero copy: copied because the most loans allowed were out
-                                         ///< (vhostx_port_options::loans_max).
-  VHOSTX_COUNTER_COPIED_SHAPE = 20,      ///< Zero copy: copied because of too many or too small pieces, a checksum to
-                                         ///< write, or mbufs that cannot be attached or committed.
-  VHOSTX_COUNTER_OVERDUE = 21,           ///< Loans still out after their ring had waited
-                                         ///< vhostx_port_options::loan_timeout_ms for them.
-  VHOSTX_COUNTER_STALL_FEW_BUFFERS = 22  ///< Bursts cut short because a packet takes more buffers than the driver has
-                                         ///< posted.
+  VHOSTX_COUNTER_COPIED_SMALL = 18,       ///< Zero copy: copied because smaller than vhostx_port_options::copy_below.
+  VHOSTX_COUNTER_COPIED_FULL = 19,        ///< Zero copy: copied because the most loans allowed were out
+                                          ///< (vhostx_port_options::loans_max).
+  VHOSTX_COUNTER_COPIED_SHAPE = 20,       ///< Zero copy: copied because of too many or too small pieces, a checksum to
+                                          ///< write, or mbufs that cannot be attached or committed.
+  VHOSTX_COUNTER_OVERDUE = 21,            ///< Loans still out after their ring had waited
+                                          ///< vhostx_port_options::loan_timeout_ms for them.
+  VHOSTX_COUNTER_STALL_FEW_BUFFERS = 22,  ///< Bursts cut short because a packet takes more buffers than the driver has
+                                          ///< posted.
+  VHOSTX_COUNTER_STALL_BAD_POOL = 23  ///< Bursts that did nothing because of the mempool: null, not of mbufs, or mbufs
+                                      ///< without room for a packet (borrow: that cannot be attached). The log says
+                                      ///< which.
 };
 
 /// Number of counters that this library has. A later version may have more. Any thread.

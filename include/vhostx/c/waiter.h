@@ -31,7 +31,8 @@ void vhostx_waiter_destroy(vhostx_waiter* waiter);
 
 /// Watches a vring, now and after each restart, until vhostx_waiter_unwatch() or the end of the port. A vring has at
 /// most one waiter; a second one replaces the first. The kicks of a driver that polls cannot be watched, because it
-/// provides no eventfd. Error: VHOSTX_SYSTEM (the kick cannot be watched). Takes a lock: not for the data path. Any
+/// provides no eventfd. Errors: VHOSTX_SYSTEM (the kick cannot be watched),
+/// VHOSTX_INVALID_ARGUMENT (the vring is null). Takes a lock: not for the data path. Any
 /// thread.
 int vhostx_waiter_watch(vhostx_waiter* waiter, vhostx_vring* vring, vhostx_error* error);
 /// Stops watching a vring; no effect on a vring that this waiter does not watch. Any thread.
