@@ -3,6 +3,9 @@
 #include <exception>
 #include <utility>
 
+#include <rte_eal.h>
+#include <rte_lcore.h>
+
 #include <vhostx/backend.hpp>
 
 #include "backend/control_loop.hpp"
@@ -27,12 +30,20 @@ auto guarded(Make make) noexcept -> decltype(make()) {
   }
 }
 
+// Bursts take mbufs, zero copy registers memory with EAL. Without EAL the first of these calls would crash.
+Result<void> check_eal() {
+  if (rte_lcore_count() != 0 && rte_eal_iova_mode() != RTE_IOVA_DC) return {};
+  return make_error(ErrorCode::invalid_argument,
+                    "EAL is not initialised, expected a successful rte_eal_init() before the first Backend");
+}
+
 }  // namespace
 
 bool recover_from_bus_error(const siginfo_t& info) noexcept { return memory::recover_from_bus_error(info); }
 
 Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcept {
   return guarded([&]() -> Result<std::unique_ptr<Backend>> {
+    if (auto good = check_eal(); !good) return std::move(good).error();
     if (options.bus_errors == BusErrors::handle && !memory::handle_bus_errors())
       return make_system_error(errno, "sigaction for SIGBUS");
     auto loop = backend::ControlLoop::create(options);

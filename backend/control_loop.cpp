@@ -12,6 +12,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "backend/control_cpus.hpp"
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/signals_blocked.hpp"
@@ -25,7 +26,9 @@ constexpr std::size_t handlers_per_run = 256;
 
 Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& options) {
   try {
-    auto loop = std::make_shared<ControlLoop>(options);
+    const auto cpus = control_cpus(options.control_cpus);
+    if (!cpus) return cpus.error();
+    auto loop = std::make_shared<ControlLoop>(options, *cpus);
     if (options.control_thread == ControlThread::own)
       if (auto started = loop->start_thread(); !started) return std::move(started).error();
     return loop;
@@ -34,10 +37,11 @@ Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& o
   }
 }
 
-ControlLoop::ControlLoop(const BackendOptions& options)
+ControlLoop::ControlLoop(const BackendOptions& options, const cpu_set_t& cpus)
     : mode_(options.control_thread),
       log_(options.log, options.log_level),
-      debugs_(options.log && options.log_level == LogLevel::debug) {
+      debugs_(options.log && options.log_level == LogLevel::debug),
+      cpus_(cpus) {
   reserve_timers();
 }
 
@@ -70,6 +74,7 @@ Result<void> ControlLoop::start_thread() {
 
 void ControlLoop::run_thread() noexcept {
   ::pthread_setname_np(::pthread_self(), "vhostx-control");  // 15 characters at most: 14
+  ::sched_setaffinity(0, sizeof cpus_, &cpus_);              // for the threads that it starts, too
   while (!io_.stopped()) {
     try {
       io_.run();

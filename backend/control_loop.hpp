@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <sched.h>
 #include <thread>
 #include <unordered_map>
 
@@ -28,9 +29,9 @@ class PortCore;
 
 class ControlLoop {
  public:
-  /// Error: system (no thread).
+  /// Errors: system (no thread), invalid_argument (BackendOptions::control_cpus).
   static Result<std::shared_ptr<ControlLoop>> create(const BackendOptions& options);
-  explicit ControlLoop(const BackendOptions& options);
+  ControlLoop(const BackendOptions& options, const cpu_set_t& cpus);
   ~ControlLoop();
   ControlLoop(const ControlLoop&) = delete;
   ControlLoop& operator=(const ControlLoop&) = delete;
@@ -86,7 +87,8 @@ class ControlLoop {
   const ControlThread mode_;
   Logger log_;
   const bool debugs_;
-  const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>();
+  const cpu_set_t cpus_;  // of all threads of the library's own
+  const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>(cpus_);
   protocol::HandlerMemory<1> last_work_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};

@@ -23,6 +23,8 @@ class ReleasePool : public std::enable_shared_from_this<ReleasePool> {
 
   /// Threads run where the calling thread may run.
   ReleasePool() noexcept;
+  /// Threads run on `cpus`.
+  explicit ReleasePool(const cpu_set_t& cpus) noexcept : cpus_(cpus), cpus_known_(true) {}
   ReleasePool(const ReleasePool&) = delete;
   ReleasePool& operator=(const ReleasePool&) = delete;
 

@@ -6,6 +6,7 @@
 #include <vhostx/backend.hpp>
 #include <vhostx/c/backend.h>
 
+#include "base/error.hpp"
 #include "c/enumeration.hpp"
 #include "c/handles.hpp"
 #include "c/report.hpp"
@@ -22,6 +23,8 @@ constexpr vhostx_backend_options backend_defaults{
     .control_thread = VHOSTX_CONTROL_THREAD_OWN,
     .bus_errors = VHOSTX_BUS_ERRORS_HANDLE,
     .reserved = 0,
+    .control_cpus = nullptr,
+    .control_cpu_count = 0,
 };
 
 static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);
@@ -45,6 +48,10 @@ Result<BackendOptions> convert(const vhostx_backend_options& given) {
     return std::move(good).error();
   if (auto good = to_enum("bus_errors", given.bus_errors, BusErrors::application, options.bus_errors); !good)
     return std::move(good).error();
+  if (given.control_cpus == nullptr && given.control_cpu_count != 0)
+    return make_error(ErrorCode::invalid_argument, "control_cpus is null, expected {} CPUs as control_cpu_count says",
+                      given.control_cpu_count);
+  options.control_cpus.assign(given.control_cpus, given.control_cpus + given.control_cpu_count);
   return options;
 }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include <vhostx/events.hpp>
 #include <vhostx/export.hpp>
@@ -21,8 +22,8 @@ class ControlLoop;
 
 /// Which thread runs the control side: messages, timers, events.
 enum class ControlThread {
-  own,          ///< The library starts a thread, named vhostx-control. It blocks signals other than faults and inherits
-                ///< the CPU affinity of the thread that calls Backend::create().
+  own,          ///< The library starts a thread, named vhostx-control. It blocks signals other than faults and runs on
+                ///< BackendOptions::control_cpus.
   application,  ///< The application calls Backend::run_control() repeatedly, always from the same thread.
 };
 
@@ -43,13 +44,19 @@ struct BackendOptions {
   LogSink log{};                                      ///< Receives log lines. Empty: no log.
   LogLevel log_level = LogLevel::info;                ///< Lines below this level are not produced.
   BusErrors bus_errors = BusErrors::handle;           ///< Which code handles SIGBUS.
+  /// CPUs on which the library's own threads run, by the kernel's numbers (0 to 1023). Empty: those of the thread that
+  /// calls Backend::create(), without the CPUs of EAL's lcores; where none is left, those of the whole process without
+  /// the lcores'; where none is left either, those of the calling thread. With ControlThread::application they are for
+  /// the threads that close descriptors (vhostx-release) alone.
+  std::vector<unsigned> control_cpus;
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
 /// SIGBUS handler and up to 16 contexts for asynchronous I/O, which signal eventfds.
 class VHOSTX_EXPORT Backend {
  public:
-  /// Creates a Backend. Errors: system (no thread, no descriptors, no SIGBUS handler), out_of_memory. If the process
+  /// Creates a Backend. EAL must be initialised. Errors: invalid_argument (EAL is not initialised, an option), system
+  /// (no thread, no descriptors, no SIGBUS handler), out_of_memory. If the process
   /// cannot have asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 

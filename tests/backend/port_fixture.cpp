@@ -9,10 +9,21 @@
 
 #include "base/error.hpp"
 #include "protocol/features.hpp"
+#include "tests/support/eal.hpp"
 
 namespace vhostx::test {
 
 using namespace protocol;
+
+namespace {
+
+/// Before the first test: a Backend wants it.
+struct RunningEal : ::testing::Environment {
+  void SetUp() override { start_eal(); }
+};
+[[maybe_unused]] const auto* const running_eal = ::testing::AddGlobalTestEnvironment(new RunningEal);
+
+}  // namespace
 
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "vhostx-test-XXXXXX").string();

@@ -44,6 +44,7 @@ void defaults_are_those_of_cpp(void) {
   vhostx_backend_options_init(&backend, sizeof backend);
   CHECK(backend.size == sizeof backend && backend.log == NULL && backend.log_level == VHOSTX_LOG_INFO);
   CHECK(backend.control_thread == VHOSTX_CONTROL_THREAD_OWN && backend.bus_errors == VHOSTX_BUS_ERRORS_HANDLE);
+  CHECK(backend.control_cpus == NULL && backend.control_cpu_count == 0);
   vhostx_mempools_options pools;
   vhostx_mempools_options_init(&pools, sizeof pools);
   CHECK_TEXT(pools.name, "vhostx");
@@ -103,6 +104,14 @@ void options_out_of_range_are_refused(void) {
   vhostx_backend_options_init(&bad, sizeof bad);
   bad.log_level = 4;
   CHECK(vhostx_backend_create(&bad, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  vhostx_backend_options_init(&bad, sizeof bad);
+  bad.control_cpu_count = 2;
+  CHECK(vhostx_backend_create(&bad, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  CHECK_TEXT(error.message, "control_cpus is null, expected 2 CPUs as control_cpu_count says");
+  const unsigned cpus[] = {0, 1024};
+  bad.control_cpus = cpus;
+  CHECK(vhostx_backend_create(&bad, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  CHECK_TEXT(error.message, "control_cpus has 1024, expected CPUs from 0 to 1023");
   vhostx_backend_destroy(backend);
 }
 

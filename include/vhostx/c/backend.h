@@ -22,8 +22,7 @@ typedef struct vhostx_backend vhostx_backend;
 /// Which thread runs the control side.
 enum vhostx_control_thread {
   VHOSTX_CONTROL_THREAD_OWN = 0,         ///< The library starts a thread, named vhostx-control. It blocks signals
-                                         ///< other than faults and inherits the CPU affinity of the thread that calls
-                                         ///< vhostx_backend_create().
+                                         ///< other than faults and runs on vhostx_backend_options::control_cpus.
   VHOSTX_CONTROL_THREAD_APPLICATION = 1  ///< The application calls vhostx_backend_run_control() repeatedly, always from
                                          ///< the same thread.
 };
@@ -45,15 +44,21 @@ typedef struct vhostx_backend_options {
   int control_thread;   ///< One of vhostx_control_thread. VHOSTX_CONTROL_THREAD_OWN.
   int bus_errors;       ///< One of vhostx_bus_errors. VHOSTX_BUS_ERRORS_HANDLE.
   int reserved;         ///< 0.
+  /// CPUs on which the library's own threads run, by the kernel's numbers (0 to 1023). Null with control_cpu_count 0:
+  /// those of the thread that calls vhostx_backend_create(), without the CPUs of EAL's lcores; where none is left,
+  /// those of the whole process without the lcores'; where none is left either, those of the calling thread. With
+  /// VHOSTX_CONTROL_THREAD_APPLICATION they are for the threads that close descriptors (vhostx-release) alone. Null.
+  const unsigned* control_cpus;
+  size_t control_cpu_count;  ///< Number of CPUs in control_cpus. 0.
 } vhostx_backend_options;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
 void vhostx_backend_options_init(vhostx_backend_options* options, size_t size);
 
-/// Creates a backend. `options`: null for the defaults; not used after the call. Returns null on errors:
-/// VHOSTX_INVALID_ARGUMENT (an option), VHOSTX_UNSUPPORTED (an option that only a newer library knows), VHOSTX_SYSTEM
-/// (no thread, no descriptors, no SIGBUS handler), VHOSTX_OUT_OF_MEMORY. If the process cannot have asynchronous I/O, a
-/// warning in the log says what a front-end can do then. Any thread.
+/// Creates a backend. EAL must be initialised. `options`: null for the defaults; not used after the call. Returns null
+/// on errors: VHOSTX_INVALID_ARGUMENT (EAL is not initialised, an option), VHOSTX_UNSUPPORTED (an option that only a
+/// newer library knows), VHOSTX_SYSTEM (no thread, no descriptors, no SIGBUS handler), VHOSTX_OUT_OF_MEMORY. If the
+/// process cannot have asynchronous I/O, a warning in the log says what a front-end can do then. Any thread.
 vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error);
 
 /// Destroys a backend. Closes the ports that still exist, with their events; call vhostx_port_destroy() for each of
