@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <new>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "backend/features.hpp"
 #include "backend/port_core.hpp"
@@ -24,7 +27,8 @@ using protocol::VirtioFeature;
 
 constexpr std::uint64_t mtu_min = 68;  // VIRTIO 1.2, 5.1.4.1
 constexpr std::uint64_t mtu_max = 65535;
-constexpr std::uint8_t status_features_ok = 8;  // VIRTIO 1.2, 2.1
+constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
+constexpr std::uint8_t status_features_ok = 8;
 
 }  // namespace
 
@@ -32,6 +36,7 @@ Device::Device(PortCore& port)
     : port_(port),
       features_offered_(offered_features(port.options())),
       protocol_offered_(offered_protocol_features(port.options())),
+      memory_timer_(port.executor()),
       memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.memory_bytes_max()}, port.attention(),
               port.touch_budget()),
       translations_(port.options(), numa::kernel()) {
@@ -156,6 +161,7 @@ Result<void> Device::set_status(std::uint64_t status) {
   // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
   if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
   emit(StatusSet{status_});
+  if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
   return {};
 }
 
@@ -188,6 +194,7 @@ void Device::reset() {
   features_set_ = false;
   mtu_ = 0;
   status_ = 0;
+  memory_timer_.cancel();
 }
 
 void Device::disable_rings() {
@@ -282,6 +289,30 @@ void Device::send_error(std::uint16_t index) {
 
 void Device::forget_requests(std::uint16_t index) {
   if (backend_channel_ != nullptr) backend_channel_->forget(index);
+}
+
+void Device::kicked_empty(std::uint16_t index) {
+  if (std::exchange(empty_reported_, true)) return;
+  log().warning(
+      "vring {}: kicked, but nothing is available in the ring, and its memory is all zero: is the guest's memory "
+      "shared "
+      "(QEMU: share=on)?",
+      index);
+}
+
+void Device::kicked_too_soon(std::uint16_t index) { expect_memory(fmt::format("vring {} was kicked", index)); }
+
+// QEMU skips memory that is not shared, and says nothing. Memory may come a little later.
+void Device::expect_memory(std::string sign) {
+  constexpr std::chrono::seconds soon{1};
+  if (memory_.current() != nullptr || no_memory_reported_) return;
+  memory_timer_.start(soon, [this, sign = std::move(sign)] {
+    if (memory_.current() != nullptr || std::exchange(no_memory_reported_, true)) return;
+    log().warning(
+        "{}, but the front-end has shared no memory: is the guest's memory shared (QEMU: memory-backend-memfd with "
+        "share=on)?",
+        sign);
+  });
 }
 
 void Device::placement_due() { port_.placement_due(); }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <vhostx/events.hpp>
@@ -14,6 +15,7 @@
 
 #include "backend/backend_channel.hpp"
 #include "backend/memory_table.hpp"
+#include "backend/one_shot_timer.hpp"
 #include "backend/ring_control.hpp"
 #include "backend/translation_placer.hpp"
 #include "base/unique_fd.hpp"
@@ -86,6 +88,8 @@ class Device final : private RingHost {
   void send_error(std::uint16_t index) override;
   void forget_requests(std::uint16_t index) override;
   void placement_due() override;
+  void kicked_empty(std::uint16_t index) override;
+  void kicked_too_soon(std::uint16_t index) override;
   void emit(PortEvent event, std::shared_ptr<const void> keep = {}) override;
   void run_turn(const std::function<void()>& change) override;
   asio::any_io_executor executor() override;
@@ -95,6 +99,7 @@ class Device final : private RingHost {
   void environment_changed();
   void memory_changed();
   void map_for_devices();
+  void expect_memory(std::string sign);
 
   PortCore& port_;
   const protocol::FeatureSet features_offered_;
@@ -106,6 +111,9 @@ class Device final : private RingHost {
   std::uint16_t mtu_ = 0;
   std::uint8_t status_ = 0;
   std::uint16_t rings_named_ = 0;
+  bool empty_reported_ = false;  // these two: once a connection
+  bool no_memory_reported_ = false;
+  OneShotTimer memory_timer_;
   MemoryTable memory_;
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;

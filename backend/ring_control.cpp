@@ -63,6 +63,7 @@ void RingControl::swap_kick(std::shared_ptr<const EventFd> kick) {
   if (!replace(std::make_unique<RunningVring>(*core_.running()), kick)) return;
   host_.emit(VringStopped{core_.index()}, std::exchange(config_.kick, std::move(kick)));
   host_.emit(VringStarted{core_.index()});
+  watch_idle_kicks();
 }
 
 std::shared_ptr<const EventFd> RingControl::in_band_kick() {
@@ -79,10 +80,27 @@ void RingControl::watch_kick() {
     host_.run_turn([this] {
       watch_.reset();
       config_.kicked = true;
-      if (auto good = start_if_due(); !good) fail(good.error());
+      if (auto good = start_if_due(); !good) return fail(good.error());
+      if (!started()) host_.kicked_too_soon(core_.index());
     });
   });
   watch_->arm();
+}
+
+// The rings of the first pair tell of the guest's memory, which is that of all rings.
+void RingControl::watch_idle_kicks() {
+  idle_kicks_ = nullptr;
+  if (core_.index() > 1 || config_.kick == nullptr || !is_untouched()) return;
+  idle_kicks_ = IdleKicks::watch(host_.executor(), config_.kick,
+                                 {[this] { return is_untouched(); }, [this] { host_.kicked_empty(core_.index()); }});
+}
+
+// Descriptors are written first; a driver may also chain the free ones when it starts, before it has anything to say.
+bool RingControl::is_untouched() const noexcept {
+  if (!started()) return false;
+  const virtqueue::RingLayout& layout = core_.running()->layout;
+  const auto [address, rest] = layout.descriptor(0);
+  return layout.avail.index_acquire() == 0 && layout.used.index() == 0 && address == 0 && rest == 0;
 }
 
 Result<void> RingControl::kick_in_band() {
@@ -128,6 +146,7 @@ void RingControl::start(std::unique_ptr<RunningVring> running) {
   check(core_.start(std::move(running), index, config_.kick));
   host_.emit(VringStarted{core_.index()});
   host_.placement_due();
+  watch_idle_kicks();
   if (core_.running() == nullptr) stop();  // VringCore::show() met a burst that does not end
 }
 
@@ -174,6 +193,7 @@ bool RingControl::replace(std::unique_ptr<RunningVring> next, std::shared_ptr<co
 
 std::uint16_t RingControl::stop() {
   watch_.reset();
+  idle_kicks_.reset();
   config_.armed = false;
   config_.kicked = false;
   std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);

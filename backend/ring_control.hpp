@@ -13,6 +13,7 @@
 #include <vhostx/result.hpp>
 
 #include "backend/fd_watch.hpp"
+#include "backend/idle_kicks.hpp"
 #include "backend/vring_config.hpp"
 #include "backend/vring_core.hpp"
 #include "base/event_fd.hpp"
@@ -32,6 +33,10 @@ class RingHost {
   virtual void forget_requests(std::uint16_t index) = 0;
   /// A ring runs on memory that nobody has looked at: soon somebody does.
   virtual void placement_due() = 0;
+  /// A ring was kicked and has nothing in it, and nothing has ever been there.
+  virtual void kicked_empty(std::uint16_t index) = 0;
+  /// A ring was kicked that cannot start.
+  virtual void kicked_too_soon(std::uint16_t index) = 0;
   /// Queued; `keep` lives until the event has been delivered.
   virtual void emit(PortEvent event, std::shared_ptr<const void> keep = {}) = 0;
   /// Runs `change` on a turn of its own, delivers what it emitted. Neither ring nor host may be touched afterwards.
@@ -90,6 +95,8 @@ class RingControl {
   std::shared_ptr<const EventFd> in_band_kick();
   void swap_kick(std::shared_ptr<const EventFd> kick);
   void watch_kick();
+  void watch_idle_kicks();
+  bool is_untouched() const noexcept;
   Result<void> start_if_due();
   void set_ready(bool ready);
   void start(std::unique_ptr<RunningVring> running);
@@ -108,6 +115,7 @@ class RingControl {
   bool ready_ = false;                         // the application was told so
   bool waits_for_loans_ = false;               // the ring has stopped
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
+  std::unique_ptr<IdleKicks> idle_kicks_;      // of a ring that has started and is empty
   std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_: it lets go of the kick before that is closed
 };
 

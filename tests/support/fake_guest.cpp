@@ -66,6 +66,12 @@ UniqueFd FakeGuest::file(std::size_t region) const {
   return copy;
 }
 
+void FakeGuest::unshare() {
+  for (const Part& part : parts_)
+    if (::mmap(part.view, part.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, part.file.get(), 0) == MAP_FAILED)
+      die("mmap");
+}
+
 std::uint64_t FakeGuest::allocate(std::size_t size, std::size_t alignment) {
   for (auto& part : parts_) {
     const std::size_t start = (part.used + alignment - 1) / alignment * alignment;

@@ -32,6 +32,9 @@ class FakeGuest {
   /// A new descriptor of the region's file.
   UniqueFd file(std::size_t region) const;
 
+  /// From now on the guest writes to pages of its own, as QEMU's does with share=off.
+  void unshare();
+
   /// Fresh zeroed memory from the first region with room, aligned to `alignment`. Aborts the test when there is none.
   std::uint64_t allocate(std::size_t size, std::size_t alignment = 1);
   /// The driver's pointer to a guest address. Aborts the test when it is outside.
