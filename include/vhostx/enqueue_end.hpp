@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <vhostx/cxx20.hpp>
+
 namespace vhostx {
 
 /// Why the last burst to a guest left packets; see Vring::enqueue_end().

@@ -5,6 +5,8 @@
 #include <functional>
 #include <string_view>
 
+#include <vhostx/cxx20.hpp>
+
 namespace vhostx {
 
 /// Level of a log line.

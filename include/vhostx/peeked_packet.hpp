@@ -3,6 +3,7 @@
 #pragma once
 
 #include <vhostx/c/peeked_packet.h>
+#include <vhostx/cxx20.hpp>
 
 namespace vhostx {
 

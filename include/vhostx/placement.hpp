@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <vhostx/cxx20.hpp>
 #include <vhostx/export.hpp>
 
 namespace vhostx {

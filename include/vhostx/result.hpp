@@ -4,9 +4,14 @@
 #pragma once
 
 #include <cassert>
+#include <concepts>
+#include <cstddef>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
+
+#include <vhostx/cxx20.hpp>
 
 namespace vhostx {
 
@@ -56,8 +61,22 @@ struct Error {
   int system_errno = 0;                          ///< errno if `code` is `system`, else 0.
 };
 
+/// A pointer, or a smart pointer such as std::unique_ptr and std::shared_ptr.
+template <typename T>
+concept PointerLike = std::is_pointer_v<T> || requires(const T& pointer) {
+  typename T::element_type;
+  { pointer.operator->() } -> std::same_as<typename T::element_type*>;
+};
+
 /// A value of type T, or the Error that explains why there is none. Reading the one that is absent is a programming
 /// error (asserted).
+///
+/// If the value is a pointer or a smart pointer, `->` reaches the members of what it points to, and `*` is still the
+/// pointer itself:
+///
+///     auto port = backend->open_port(options);  // backend: Result<std::unique_ptr<Backend>>
+///     if (!port) return fail(port.error());
+///     ports.push_back(*std::move(port));        // a std::unique_ptr<Port>
 template <typename T>
 class [[nodiscard]] Result {
  public:
@@ -77,10 +96,10 @@ class [[nodiscard]] Result {
   const T& value() const& noexcept { return *checked<0>(&state_); }
   /// The value.
   T&& value() && noexcept { return std::move(*checked<0>(&state_)); }
-  /// The value.
-  T* operator->() noexcept { return &value(); }
-  /// The value.
-  const T* operator->() const noexcept { return &value(); }
+  /// Members of the value; if it is a pointer or a smart pointer, members of what it points to.
+  decltype(auto) operator->() noexcept { return arrow(value()); }
+  /// The same of a constant Result: the value is constant, what a pointer points to is not.
+  decltype(auto) operator->() const noexcept { return arrow(value()); }
   /// The value.
   T& operator*() & noexcept { return value(); }
   /// The value.
@@ -94,6 +113,16 @@ class [[nodiscard]] Result {
   Error&& error() && noexcept { return std::move(*checked<1>(&state_)); }
 
  private:
+  // The language applies the -> of a class that operator->() returns.
+  template <typename V>
+  static decltype(auto) arrow(V& value) noexcept {
+    if constexpr (std::is_pointer_v<T>)
+      return V(value);
+    else if constexpr (PointerLike<T>)
+      return (value);
+    else
+      return &value;
+  }
   template <std::size_t I, typename V>
   static auto* checked(V* state) noexcept {
     auto* held = std::get_if<I>(state);

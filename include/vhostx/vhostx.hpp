@@ -6,6 +6,7 @@
 namespace vhostx {}
 
 #include <vhostx/backend.hpp>
+#include <vhostx/cxx20.hpp>
 #include <vhostx/enqueue_end.hpp>
 #include <vhostx/events.hpp>
 #include <vhostx/log.hpp>

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <vhostx/cxx20.hpp>
+
 namespace vhostx {
 
 /// What a driver did. `a` and `b` are the members of VringFault.

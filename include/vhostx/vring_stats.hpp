@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <vhostx/cxx20.hpp>
+
 namespace vhostx {
 
 /// Counters of one vring since its Port was opened. A reconnection does not reset them.

@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
   for (int i = eal_words + 1; i < argc; ++i) {
     vhostx::PortOptions options;
     options.socket_path = argv[i];
-    auto port = (*backend)->open_port(options, print);
+    auto port = backend->open_port(options, print);
     if (!port) return fail(port.error());
     ports.push_back(*std::move(port));
   }

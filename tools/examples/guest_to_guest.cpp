@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   if (!transfer) return fail(transfer.error());
   std::unique_ptr<vhostx::Port> ports[2];
   for (int i = 0; i < 2; ++i) {
-    auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1 + i]});
+    auto port = backend->open_port({.socket_path = argv[eal_words + 1 + i]});
     if (!port) return fail(port.error());
     ports[i] = *std::move(port);
   }

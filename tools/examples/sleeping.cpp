@@ -29,13 +29,13 @@ vhostx::Result<unsigned> serve(vhostx::Vring& from, vhostx::Vring& to, rte_mempo
   auto waiter = vhostx::Waiter::create();
   if (!waiter) return waiter.error();
   // Now, and after each restart of the ring.
-  if (auto watched = (*waiter)->watch(from); !watched) return watched.error();
+  if (auto watched = waiter->watch(from); !watched) return watched.error();
   unsigned sleeps = 0;
   while (stopping == 0) {
     if (send_back(from, to, pool)) continue;
     // Ask for kicks first. True: something came before the request, so look again.
     if (!from.set_notifications(true)) {
-      (*waiter)->wait(std::chrono::seconds(1));
+      waiter->wait(std::chrono::seconds(1));
       ++sleeps;
     }
     from.set_notifications(false);
@@ -60,9 +60,9 @@ int main(int argc, char** argv) {
 
   auto backend = vhostx::Backend::create();
   if (!backend) return fail(backend.error());
-  auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1]});
+  auto port = backend->open_port({.socket_path = argv[eal_words + 1]});
   if (!port) return fail(port.error());
-  auto slept = serve((*port)->from_guest(), (*port)->to_guest(), pool);
+  auto slept = serve(port->from_guest(), port->to_guest(), pool);
   if (!slept) return fail(slept.error());
   std::printf("slept %u times\n", *slept);
   port->reset();  // ends the connection and removes the socket

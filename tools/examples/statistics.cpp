@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
   if (!backend) return fail(backend.error());
   vhostx::PortOptions port_options;
   port_options.socket_path = argv[eal_words + 1];
-  auto port = (*backend)->open_port(port_options, on_event);
+  auto port = backend->open_port(port_options, on_event);
   if (!port) return fail(port.error());
   serve(**port, pool);
   port->reset();

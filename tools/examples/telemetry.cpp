@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
 
   auto backend = vhostx::Backend::create();
   if (!backend) return fail(backend.error());
-  auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1]});
+  auto port = backend->open_port({.socket_path = argv[eal_words + 1]});
   if (!port) return fail(port.error());
   const int status = serve(**port, pool);
   port->reset();

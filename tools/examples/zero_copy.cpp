@@ -89,14 +89,14 @@ int main(int argc, char** argv) {
 
   auto backend = vhostx::Backend::create();
   if (!backend) return fail(backend.error());
-  auto port = (*backend)->open_port({.socket_path = argv[eal_words + 1], .zero_copy = true});
+  auto port = backend->open_port({.socket_path = argv[eal_words + 1], .zero_copy = true});
   if (!port) return fail(port.error());
   while (stopping == 0) {
-    send_to_nic((*port)->from_guest(), pool);
-    receive_from_nic((*port)->to_guest(), pool);
+    send_to_nic(port->from_guest(), pool);
+    receive_from_nic(port->to_guest(), pool);
   }
-  print("from the guest", (*port)->from_guest());
-  print("to the guest", (*port)->to_guest());
+  print("from the guest", port->from_guest());
+  print("to the guest", port->to_guest());
   rte_eth_dev_stop(nic);  // frees the mbufs that the NIC holds: the guest has its buffers back before the port goes
   port->reset();
   return rte_eal_cleanup();
