@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include <vhostx/features.hpp>
+
 #include "base/error.hpp"
 
 namespace vhostx::backend {
@@ -139,3 +141,12 @@ Result<void> check_protocol_features(ProtocolFeatureSet wanted, ProtocolFeatureS
 }
 
 }  // namespace vhostx::backend
+
+namespace vhostx {
+
+std::string describe_features(std::uint64_t bits) { return protocol::to_string(protocol::FeatureSet(bits)); }
+std::string describe_protocol_features(std::uint64_t bits) {
+  return protocol::to_string(protocol::ProtocolFeatureSet(bits));
+}
+
+}  // namespace vhostx

@@ -79,8 +79,6 @@ const char* vhostx_code_name(int code) {
   return code < 0 || code > VHOSTX_TIMED_OUT ? "unknown" : to_string(codes[code - 1]);
 }
 
-const char* vhostx_version() { return VHOSTX_VERSION; }
-
 const char* vhostx_log_level_name(int level) {
   using vhostx::c::levels;
   return level < 0 || level > VHOSTX_LOG_ERROR ? "unknown" : to_string(levels[level]);

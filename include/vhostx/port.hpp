@@ -11,7 +11,9 @@
 
 #include <vhostx/events.hpp>
 #include <vhostx/export.hpp>
+#include <vhostx/features.hpp>
 #include <vhostx/placement.hpp>
+#include <vhostx/queue_pairs.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/vring.hpp>
 
@@ -39,7 +41,7 @@ struct PortOptions {
                                       ///< VHOST_USER_F_PROTOCOL_FEATURES (30), no protocol features are.
 
   /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
-  /// docs/features.md lists all bits. Allowed, with their numbers:
+  /// docs/features.md lists all bits. feature_bits() makes a set. Allowed, with their numbers:
   ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
   ///     driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
   ///     memory is damaged.
@@ -142,10 +144,17 @@ class VHOSTX_EXPORT Port {
   /// the control thread. Any thread.
   Vring* find_vring(std::uint32_t index) noexcept;
   /// The vring that carries packets to the guest in queue pair `pair`, which must be below queue_pairs_max. Any thread.
-  Vring& to_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair)); }
+  Vring& to_guest(std::uint16_t pair = 0) noexcept { return vring(to_guest_index(pair)); }
   /// The vring that carries packets from the guest in queue pair `pair`, which must be below queue_pairs_max. Any
   /// thread.
-  Vring& from_guest(std::uint16_t pair = 0) noexcept { return vring(static_cast<std::uint16_t>(2 * pair + 1)); }
+  Vring& from_guest(std::uint16_t pair = 0) noexcept { return vring(from_guest_index(pair)); }
+
+  /// Ends the present connection, as if the front-end had gone: the vrings stop, and FrontEndDisconnected follows, with
+  /// the code `closed`; where loans are out, it waits for them as any stop does. The port goes on: in the server role
+  /// it listens, in the client role it connects again after a pause. A front-end that reconnects is served anew.
+  /// Returns whether there was a connection. An event handler may call this, for its own port too. Threads: as for
+  /// Backend::open_port().
+  bool disconnect() noexcept;
 
   /// Ends the connection, waits for bursts in progress, removes the socket file. The Port and its vrings stay, but do
   /// nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to stop; destroy

@@ -24,13 +24,16 @@
 #include <vhostx/c/backend.h>
 #include <vhostx/c/error.h>
 #include <vhostx/c/events.h>
+#include <vhostx/c/features.h>
 #include <vhostx/c/log.h>
 #include <vhostx/c/numa.h>
 #include <vhostx/c/offload.h>
 #include <vhostx/c/peeked_packet.h>
 #include <vhostx/c/placement.h>
 #include <vhostx/c/port.h>
+#include <vhostx/c/queue_pairs.h>
 #include <vhostx/c/transfer.h>
+#include <vhostx/c/version.h>
 #include <vhostx/c/vring.h>
 #include <vhostx/c/vring_fault.h>
 #include <vhostx/c/vring_stats.h>

@@ -9,13 +9,16 @@ namespace vhostx {}
 #include <vhostx/cxx20.hpp>
 #include <vhostx/enqueue_end.hpp>
 #include <vhostx/events.hpp>
+#include <vhostx/features.hpp>
 #include <vhostx/log.hpp>
 #include <vhostx/numa.hpp>
 #include <vhostx/offload.hpp>
 #include <vhostx/placement.hpp>
 #include <vhostx/port.hpp>
+#include <vhostx/queue_pairs.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/transfer.hpp>
+#include <vhostx/version.hpp>
 #include <vhostx/vring.hpp>
 #include <vhostx/vring_fault.hpp>
 #include <vhostx/vring_stats.hpp>

@@ -37,9 +37,9 @@ TEST(Features, SomeAreOfferedOnlyWhenAskedFor) {
   for (const V feature : {V::in_order, V::ring_reset, V::net_guest_uso4, V::net_guest_uso6, V::net_host_uso}) {
     PortOptions options;
     options.features_extra = FeatureSet{feature}.bits();
-    EXPECT_EQ(offered_features(options), offered | FeatureSet{feature}) << feature_name(feature);
+    EXPECT_EQ(offered_features(options), offered | FeatureSet{feature}) << protocol::feature_name(feature);
     options.features_masked = options.features_extra;
-    EXPECT_EQ(offered_features(options), offered) << feature_name(feature);
+    EXPECT_EQ(offered_features(options), offered) << protocol::feature_name(feature);
   }
 }
 
@@ -68,11 +68,11 @@ TEST(Features, WhatIsAskedForMustBePossible) {
 TEST(Features, WhatDependsOnAMaskedOneIsNotOffered) {
   const FeatureSet no_csum = offered_without({V::net_csum});
   for (const V feature : {V::net_host_tso4, V::net_host_tso6, V::net_host_ecn, V::net_host_uso})
-    EXPECT_FALSE(no_csum.has(feature)) << feature_name(feature);
+    EXPECT_FALSE(no_csum.has(feature)) << protocol::feature_name(feature);
   EXPECT_TRUE(no_csum.has(V::net_guest_tso4));
   const FeatureSet no_guest_csum = offered_without({V::net_guest_csum});
   for (const V feature : {V::net_guest_tso4, V::net_guest_tso6, V::net_guest_ecn, V::net_guest_uso4, V::net_guest_uso6})
-    EXPECT_FALSE(no_guest_csum.has(feature)) << feature_name(feature);
+    EXPECT_FALSE(no_guest_csum.has(feature)) << protocol::feature_name(feature);
   EXPECT_TRUE(offered_without({V::net_host_tso4}).has(V::net_host_ecn));
   EXPECT_FALSE(offered_without({V::net_host_tso4, V::net_host_tso6}).has(V::net_host_ecn));
   const FeatureSet legacy = offered_without({V::version_1});
@@ -127,7 +127,7 @@ std::string documented(const std::string& heading, const std::string& offered) {
     const std::string name = cell(0).substr(1, cell(0).size() - 2);
     const auto bit = static_cast<unsigned>(std::stoul(cell(1)));
     const bool virtio = heading == "## virtio bits";
-    EXPECT_EQ(name, virtio ? feature_name(V{bit}) : feature_name(P{bit})) << line;
+    EXPECT_EQ(name, virtio ? protocol::feature_name(V{bit}) : protocol::feature_name(P{bit})) << line;
     if (cell(2) == offered) names += (names.empty() ? "" : " ") + name;
     EXPECT_TRUE(cell(2) == "default" || cell(2) == "on request") << line;
   }

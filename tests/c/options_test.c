@@ -26,7 +26,15 @@ void names_are_known(void) {
   CHECK(vhostx_counter_name(vhostx_counter_count()) == NULL);
   CHECK(vhostx_counter_is_drop(VHOSTX_COUNTER_DROP_TOO_LARGE));
   CHECK(!vhostx_counter_is_drop(VHOSTX_COUNTER_PACKETS) && !vhostx_counter_is_drop(vhostx_counter_count()));
-  CHECK(strchr(vhostx_version(), '.') != NULL);
+  CHECK_TEXT(vhostx_version(), VHOSTX_VERSION_STRING);
+  CHECK(vhostx_version_number() == VHOSTX_VERSION_NUMBER);
+  char text[64];
+  CHECK(vhostx_describe_features(VHOSTX_VIRTIO_NET_F_MRG_RXBUF | VHOSTX_VIRTIO_F_VERSION_1, text, sizeof text) == 41);
+  CHECK_TEXT(text, "VIRTIO_NET_F_MRG_RXBUF VIRTIO_F_VERSION_1");
+  CHECK(vhostx_describe_protocol_features(VHOSTX_PROTOCOL_F_MQ | VHOSTX_PROTOCOL_F_STATUS, text, 5) == 9);
+  CHECK_TEXT(text, "MQ S");
+  CHECK(vhostx_to_guest_index(2) == 4 && vhostx_from_guest_index(2) == 5);
+  CHECK(vhostx_queue_pair_of(5) == 2 && vhostx_is_from_guest(5) && !vhostx_is_from_guest(4));
 }
 
 void defaults_are_those_of_cpp(void) {

@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Which folders of the project each may include. Public headers that are mere vocabulary belong to nobody.
 VOCABULARY = {"vhostx/result.hpp", "vhostx/log.hpp", "vhostx/vring_fault.hpp", "vhostx/vring_stats.hpp",
-              "vhostx/export.hpp", "vhostx/placement.hpp", "vhostx/enqueue_end.hpp"}
+              "vhostx/export.hpp", "vhostx/placement.hpp", "vhostx/enqueue_end.hpp",
+              "vhostx/features.hpp"}
 LAYERS = {
     "base": {"base"},
     "protocol": {"protocol", "base"},

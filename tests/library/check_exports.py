@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = Path(__file__).with_name("exported-symbols.txt")
-DECLARED = re.compile(r"^[a-z][\w *]*?\b(vhostx_\w+)\(", re.MULTILINE)
+DECLARED = re.compile(r"^(?!static)[a-z][\w *]*?\b(vhostx_\w+)\(", re.MULTILINE)
 
 
 def run(*command: str) -> str:

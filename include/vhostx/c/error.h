@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /// @file
-/// Errors: a code for programs and a message for people. The version of the library.
+/// Errors: a code for programs and a message for people.
 #pragma once
 
 #pragma GCC visibility push(default)
@@ -33,9 +33,6 @@ typedef struct vhostx_error {
 /// Name of a code in logs and JSON, e.g. "protocol_violation"; "unknown" for any other number. A static string. Any
 /// thread.
 const char* vhostx_code_name(int code);
-
-/// Version of the running library, e.g. "0.1.0". A static string. Any thread.
-const char* vhostx_version(void);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include <vhostx/c/backend.h>
 #include <vhostx/c/error.h>
 #include <vhostx/c/events.h>
+#include <vhostx/c/features.h>
 #include <vhostx/c/placement.h>
 #include <vhostx/c/vring.h>
 
@@ -64,7 +65,7 @@ typedef struct vhostx_port_options {
                    ///< vhostx_vring_borrow_burst(). features_extra cannot have VIRTIO_F_IN_ORDER then. false.
   uint8_t reserved;  ///< 0.
   /// Virtio feature bits to offer in addition to the default ones, if your front-ends and guests support them.
-  /// docs/features.md lists all bits. Allowed, with their numbers:
+  /// docs/features.md lists all bits. vhostx/c/features.h has them as macros. Allowed, with their numbers:
   ///   * VIRTIO_F_RING_RESET (40): the front-end must report each reset of a queue, by GET_VRING_BASE, before the
   ///     driver may free that queue's buffers. No QEMU up to 11.1 does so for a vhost-user device: the guest's
   ///     memory is damaged.

@@ -61,11 +61,13 @@ void need_net(const Subject& subject) {
 }
 
 void need_offered(const Subject& subject, VirtioFeature feature) {
-  if (!subject.features.has(feature)) throw Decided{not_applicable("{} is not offered", feature_name(feature))};
+  if (!subject.features.has(feature))
+    throw Decided{not_applicable("{} is not offered", protocol::feature_name(feature))};
 }
 
 void need_offered(const Subject& subject, ProtocolFeature feature) {
-  if (!subject.protocol.has(feature)) throw Decided{not_applicable("{} is not offered", feature_name(feature))};
+  if (!subject.protocol.has(feature))
+    throw Decided{not_applicable("{} is not offered", protocol::feature_name(feature))};
 }
 
 void need_queue_pairs(const Subject& subject, std::uint64_t pairs) {
