@@ -31,12 +31,9 @@ void remove_if_still(const std::string& path, const std::optional<FileId>& file)
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor, const std::string& path,
-                                                 const SocketAccess& access, Logger log,
-                                                 std::shared_ptr<Releases> releases, std::uint32_t pending_max,
-                                                 std::function<void(UniqueFd)> on_socket) {
-  if (auto removed = remove_stale_socket(path, releases.get()); !removed) return std::move(removed).error();
-  auto socket = make_unix_socket(releases.get());
+Result<std::unique_ptr<Listener>> Listener::open(const std::string& path, const SocketAccess& access, Parts parts) {
+  if (auto removed = remove_stale_socket(path, parts.releases.get()); !removed) return std::move(removed).error();
+  auto socket = make_unix_socket(parts.releases.get());
   if (!socket) return std::move(socket).error();
   if (auto done = restrict_before_bind(socket->get(), access); !done) return std::move(done).error();
   if (const int error = bind_unix(socket->get(), path); error == EADDRINUSE)
@@ -49,32 +46,37 @@ Result<std::unique_ptr<Listener>> Listener::open(asio::any_io_executor executor,
     return std::move(started).error();
   }
   try {
-    return std::unique_ptr<Listener>(new Listener(std::move(executor), path, std::move(socket).value(), file,
-                                                  std::move(log), std::move(releases), pending_max,
-                                                  std::move(on_socket)));
+    return std::unique_ptr<Listener>(new Listener(path, std::move(socket).value(), Owner::us, file, std::move(parts)));
   } catch (...) {
     remove_if_still(path, file);
     throw;
   }
 }
 
-Listener::Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, std::optional<FileId> file,
-                   Logger log, std::shared_ptr<Releases> releases, std::uint32_t pending_max,
-                   std::function<void(UniqueFd)> on_socket)
+Result<std::unique_ptr<Listener>> Listener::adopt(int socket, const std::string& path, Parts parts) {
+  auto own = duplicate_listening(socket, *parts.releases);
+  if (!own) return std::move(own).error();
+  return std::unique_ptr<Listener>(
+      new Listener(path, std::move(own).value(), Owner::somebody_else, {}, std::move(parts)));
+}
+
+Listener::Listener(std::string path, UniqueFd socket, Owner owner, std::optional<FileId> file, Parts parts)
     : path_(std::move(path)),
       socket_(std::move(socket)),
+      owner_(owner),
       file_(file),
-      log_(std::move(log)),
-      releases_(std::move(releases)),
-      pending_max_(pending_max),
-      on_socket_(std::move(on_socket)),
-      timer_(executor),
-      watch_(executor, socket_.get(), [this] { serve(); }) {
+      log_(std::move(parts.log)),
+      releases_(std::move(parts.releases)),
+      pending_max_(parts.pending_max),
+      on_socket_(std::move(parts.on_socket)),
+      timer_(parts.executor),
+      watch_(parts.executor, socket_.get(), [this] { serve(); }) {
   watch_.arm();
 }
 
 Listener::~Listener() {
-  ::shutdown(socket_.get(), SHUT_RDWR);  // closed it is later, and nobody shall connect until then
+  // Closed it is later, and nobody shall connect until then. Others may hold a socket that is not ours.
+  if (owner_ == Owner::us) ::shutdown(socket_.get(), SHUT_RDWR);
   remove_if_still(path_, file_);
 }
 

@@ -24,22 +24,27 @@ namespace vhostx::backend {
 /// Control thread.
 class Listener {
  public:
+  struct Parts {
+    asio::any_io_executor executor;
+    Logger log;
+    std::shared_ptr<Releases> releases;       ///< Releases each connection.
+    std::uint32_t pending_max;                ///< While more wait there for release, connections wait to be accepted.
+    std::function<void(UniqueFd)> on_socket;  ///< Gets each connection; may destroy the Listener.
+  };
+
   /// Listens at `path`, with `access` set before anybody can connect. A socket file that nobody listens on any more is
-  /// replaced. `on_socket`, which may destroy the Listener, gets each connection, which is released by `releases`.
-  /// While more than `pending_max` waits there for its release, connections wait to be accepted. Errors: busy (somebody
-  /// listens there, or it is no socket), system (with the path).
-  static Result<std::unique_ptr<Listener>> open(asio::any_io_executor executor, const std::string& path,
-                                                const SocketAccess& access, Logger log,
-                                                std::shared_ptr<Releases> releases, std::uint32_t pending_max,
-                                                std::function<void(UniqueFd)> on_socket);
-  /// Removes the socket file if it is still this Listener's.
+  /// replaced. Errors: busy (somebody listens there, or it is no socket), system (with the path).
+  static Result<std::unique_ptr<Listener>> open(const std::string& path, const SocketAccess& access, Parts parts);
+  /// Listens by a duplicate of `socket`, which somebody else has bound to `path`. Error: system.
+  static Result<std::unique_ptr<Listener>> adopt(int socket, const std::string& path, Parts parts);
+  /// Removes the socket file if it is still this Listener's. A socket of somebody else goes on listening.
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
  private:
-  Listener(asio::any_io_executor executor, std::string path, UniqueFd socket, std::optional<FileId> file, Logger log,
-           std::shared_ptr<Releases> releases, std::uint32_t pending_max, std::function<void(UniqueFd)> on_socket);
+  enum class Owner { us, somebody_else };
+  Listener(std::string path, UniqueFd socket, Owner owner, std::optional<FileId> file, Parts parts);
   void serve() noexcept;
   void accept_some();
   void wait_for_releases();
@@ -47,6 +52,7 @@ class Listener {
 
   std::string path_;
   UniqueFd socket_;
+  const Owner owner_;
   std::optional<FileId> file_;
   Logger log_;
   const std::shared_ptr<Releases> releases_;

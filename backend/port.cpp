@@ -23,6 +23,12 @@ void Port::close() noexcept {
   core_->loop().post_and_wait([this] { core_->close(backend::PortCore::Farewell::silent); });
 }
 
+bool Port::disconnect() noexcept {
+  bool was_connected = false;
+  core_->loop().post_and_wait([&] { was_connected = core_->disconnect(); });
+  return was_connected;
+}
+
 std::uint64_t Port::offered_features(const PortOptions& options) noexcept {
   return backend::offered_features(options).bits();
 }
@@ -43,6 +49,14 @@ Vring* Port::find_vring(std::uint32_t index) noexcept {
 }
 
 PortInfo Port::info() const { return core_->info(); }
+
+bool Port::link_up() const noexcept { return core_->queue_pairs_up() != 0; }
+
+PortStats Port::stats() const noexcept { return core_->stats(); }
+
+void Port::reset_stats() noexcept {
+  for (std::uint16_t index = 0; index < vring_count(); ++index) vring(index).reset_stats();
+}
 
 void Port::look_at_placement() {
   core_->loop().post_and_wait([this] { core_->look_at_placement(backend::VringPlacer::Effort::full); });

@@ -30,6 +30,7 @@ std::string describe_thread(std::uint32_t number) {
 
 Result<std::shared_ptr<PortCore>> PortCore::create(std::shared_ptr<ControlLoop> loop, PortOptions options,
                                                    EventHandler on_event) {
+  if (auto named = name_listening_socket(options); !named) return std::move(named).error();
   if (auto good = check_options(options); !good) return std::move(good).error();
   auto attention = EventFd::create();
   if (!attention) return std::move(attention).error();
@@ -72,20 +73,35 @@ Result<void> PortCore::make_vrings() {
 
 Result<void> PortCore::open() {
   watch_attention();
-  auto take = [this](UniqueFd socket) { take_socket(std::move(socket)); };
   if (options_.role == Role::client) {
     connector_ = std::make_unique<Connector>(
         executor(), options_, releases_,
-        Connector::Handlers{take, [this](Error error) { report_no_connection(std::move(error)); }});
+        Connector::Handlers{[this](UniqueFd socket) { take_socket(std::move(socket)); },
+                            [this](Error error) { report_no_connection(std::move(error)); }});
   } else {
-    auto listener = Listener::open(executor(), options_.socket_path, {options_.socket_mode, options_.socket_group},
-                                   log_, releases_, pending_max(), take);
+    auto listener = listen();
     if (!listener) return std::move(listener).error();
     listener_ = std::move(listener).value();
     log_.info("listening");
   }
   loop_->add(shared_from_this());
   return {};
+}
+
+Result<std::unique_ptr<Listener>> PortCore::listen() {
+  Listener::Parts parts{executor(), log_, releases_, pending_max(),
+                        [this](UniqueFd socket) { take_socket(std::move(socket)); }};
+  if (options_.listen_fd >= 0) return Listener::adopt(options_.listen_fd, options_.socket_path, std::move(parts));
+  return Listener::open(options_.socket_path, {options_.socket_mode, options_.socket_group}, std::move(parts));
+}
+
+// From an event handler the caller's frames below deliver what is emitted; but those of another port do not: its own
+// attention does then.
+bool PortCore::disconnect() noexcept {
+  if (session_ == nullptr || farewell_ || closed_) return false;
+  end_session(make_error(ErrorCode::closed, "the application ended the connection"));
+  if (loop_->delivering()) attention_->signal();
+  return true;
 }
 
 void PortCore::close(Farewell farewell) {
@@ -174,7 +190,7 @@ void PortCore::attend() {
   report_bad_pools();
   report_missed_vring();
   if constexpr (checks_threads) report_misuse();
-  if (session_ == nullptr) return;
+  if (session_ == nullptr) return deliver();  // what disconnect() left
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
   run_turn([this] { session_->device().serve_attention(); });
 }
@@ -388,37 +404,6 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   } catch (...) {
     log_.error("the handler of event {} threw", event_name(event));
   }
-}
-
-void PortCore::publish_info() noexcept {
-  PortInfo info;
-  info.connected = session_ != nullptr && !farewell_;
-  info.features_offered = offered_features(options_).bits();
-  info.protocol_features_offered = offered_protocol_features(options_).bits();
-  info.connections = connections_;
-  if (session_ != nullptr) {
-    session_->device().describe_to(info);
-    publish_memory(session_->device().memory());
-  }
-  const std::lock_guard guard(info_lock_);
-  info.last_error.swap(info_.last_error);
-  info_ = std::move(info);
-}
-
-void PortCore::keep_error(const std::string& text) noexcept {
-  const std::lock_guard guard(info_lock_);
-  try {
-    info_.last_error = text;
-  } catch (const std::bad_alloc&) {
-    info_.last_error.clear();
-  }
-}
-
-PortInfo PortCore::info() const {
-  const std::lock_guard guard(info_lock_);
-  PortInfo info = info_;
-  info.releases_pending = releases_->pending();
-  return info;
 }
 
 }  // namespace vhostx::backend

@@ -50,6 +50,9 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   PortInfo info() const;
   /// A vring was asked for that there is not: the control thread logs the first one.
   void missed_vring(std::uint32_t index) noexcept;
+  /// Pairs whose vrings are both ready, enabled and not broken.
+  std::uint16_t queue_pairs_up() const noexcept;
+  PortStats stats() const noexcept;
   std::vector<RegionPlacement> memory_placement() const;
   /// The Port that events name; before open().
   void set_handle(Port& handle) noexcept { handle_ = &handle; }
@@ -61,6 +64,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
     silent,  ///< The application closes or destroys the Port: it needs no events.
   };
   void close(Farewell farewell);
+  /// Ends the connection of the moment; whether there was one. Listening or connecting goes on.
+  bool disconnect() noexcept;
   /// After close(), before this is released: waits for the bursts in progress. The loop keeps the core where one does
   /// not end.
   void drain() noexcept;
@@ -113,6 +118,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   };
 
   Result<void> make_vrings();
+  Result<std::unique_ptr<Listener>> listen();
   void take_socket(UniqueFd socket) noexcept;
   void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error

@@ -42,6 +42,10 @@ Result<void> check_access(const PortOptions& options) {
     return make_error(ErrorCode::invalid_argument,
                       "{} is given in the client role, in which the front-end makes the socket: expected Role::server",
                       options.socket_mode ? "socket_mode" : "socket_group");
+  if (options.listen_fd >= 0)
+    return make_error(ErrorCode::invalid_argument,
+                      "{} is given with listen_fd, whose socket file somebody else has made: expected one of the two",
+                      options.socket_mode ? "socket_mode" : "socket_group");
   if (options.socket_group == no_group)
     return make_error(ErrorCode::invalid_argument, "socket_group is {}: expected a group's number", no_group);
   if (!options.socket_mode || *options.socket_mode <= mode_max) return {};
@@ -57,6 +61,21 @@ Result<void> in_range(const char* option, std::chrono::milliseconds value, std::
 }
 
 }  // namespace
+
+Result<void> name_listening_socket(PortOptions& options) {
+  if (options.listen_fd < 0) return {};
+  if (options.role == Role::client)
+    return make_error(ErrorCode::invalid_argument,
+                      "listen_fd is {} in the client role, in which the front-end listens: expected Role::server",
+                      options.listen_fd);
+  auto path = listening_path(options.listen_fd);
+  if (!path)
+    return make_error(ErrorCode::invalid_argument, "listen_fd is {}: {}", options.listen_fd, path.error().message);
+  if (options.socket_path.empty()) options.socket_path = *path;
+  if (options.socket_path == *path) return {};
+  return make_error(ErrorCode::invalid_argument, "socket_path is '{}', but listen_fd {} is bound to '{}'",
+                    options.socket_path, options.listen_fd, *path);
+}
 
 Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;

@@ -9,6 +9,9 @@
 
 namespace vhostx::backend {
 
+/// With listen_fd: sets socket_path to what that is bound to. Error: invalid_argument: what it is, or that they differ.
+Result<void> name_listening_socket(PortOptions& options);
+
 /// Error: invalid_argument: which option, its value, its range.
 Result<void> check_options(const PortOptions& options);
 

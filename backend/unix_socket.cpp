@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/unix_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 #include <span>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
@@ -82,6 +85,40 @@ Result<void> check_connected_stream(int socket) {
       listens     ? "listens"
       : connected ? "is connected"
                   : "is not connected");
+}
+
+Result<std::string> listening_path(int socket) {
+  const int family = option_of(socket, SO_DOMAIN);
+  if (family < 0)
+    return make_error(ErrorCode::invalid_argument, "{}, expected a socket", std::generic_category().message(errno));
+  const int type = option_of(socket, SO_TYPE);
+  const bool listens = option_of(socket, SO_ACCEPTCONN) == 1;
+  if (family != AF_UNIX || type != SOCK_STREAM || !listens)
+    return make_error(ErrorCode::invalid_argument,
+                      "it is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that listens",
+                      name_of(family, families, "family"), name_of(type, types, "type"),
+                      listens ? "listens" : "does not listen");
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return make_system_error(errno, "getsockname");
+  // A path ends at its zero byte, which the kernel counts or not; an abstract name begins with one.
+  const std::size_t bytes = length > offsetof(sockaddr_un, sun_path) ? length - offsetof(sockaddr_un, sun_path) : 0;
+  std::string path(address.sun_path, ::strnlen(address.sun_path, std::min(bytes, sizeof address.sun_path)));
+  if (path.empty())
+    return make_error(ErrorCode::invalid_argument, "it is bound to no path, expected one: abstract names have no mode");
+  return path;
+}
+
+Result<UniqueFd> duplicate_listening(int socket, Releases& releases) {
+  ReleaseTicket ticket = releases.ticket();
+  if (!ticket) return make_system_error(ENOMEM, "duplicating the socket {}", socket);
+  UniqueFd own(::fcntl(socket, F_DUPFD_CLOEXEC, 0), std::move(ticket));
+  if (!own) return make_system_error(errno, "duplicating the socket {}", socket);
+  const int flags = ::fcntl(own.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(own.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+    return make_system_error(errno, "making the socket {} non-blocking", socket);
+  return own;
 }
 
 Result<UniqueFd> make_unix_socket(Releases* releases) {

@@ -26,6 +26,14 @@ int bind_unix(int socket, const std::string& path) noexcept;
 /// and what was expected.
 Result<void> check_connected_stream(int socket);
 
+/// The path to which a socket is bound that carries a port's connections: AF_UNIX, SOCK_STREAM, listening. Error:
+/// invalid_argument, with what it is and what was expected.
+Result<std::string> listening_path(int socket);
+
+/// Another descriptor of a listening socket: non-blocking, which holds for the socket itself, close-on-exec, closed by
+/// `releases`. Error: system.
+Result<UniqueFd> duplicate_listening(int socket, Releases& releases);
+
 /// Whether it is the front-end's end of a connection to this process, whichever port's and in whichever role: held
 /// here, it would keep that connection from ever ending.
 bool leads_back_here(int socket) noexcept;

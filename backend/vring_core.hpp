@@ -70,7 +70,8 @@ class VringCore : public InOwnPages {
   VringState state() const noexcept;
   std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   VringStats stats() const noexcept;
-  std::uint64_t count(VringCounter id) const noexcept { return data_.counters.value(id); }
+  std::uint64_t count(VringCounter id) const noexcept { return data_.counters.shown(id); }
+  void reset_stats() noexcept { data_.counters.reset(); }
   int numa_node() const noexcept { return placer_.node(); }
   VringPlacement placement() const { return placer_.last(); }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <utility>
 
 #include <vhostx/backend.hpp>
@@ -11,6 +12,7 @@
 #include "c/port_options.hpp"
 #include "c/report.hpp"
 #include "c/sized.hpp"
+#include "c/vring_stats.hpp"
 
 namespace vhostx::c {
 namespace {
@@ -18,7 +20,7 @@ namespace {
 vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   const auto& [connected, features_offered, features, protocol_features_offered, protocol_features, memory_regions,
                memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections,
-               releases_pending, last_error] = info;
+               releases_pending, last_error, driver_ok, vrings_ready, queue_pairs_up, link_up] = info;
   vhostx_port_info to{};
   to.features_offered = features_offered;
   to.features = features;
@@ -35,6 +37,10 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   to.releases_pending = releases_pending;
   copy_text(to.dma_problem, sizeof to.dma_problem, dma_problem);
   copy_text(to.last_error, sizeof to.last_error, last_error);
+  to.vrings_ready = vrings_ready;
+  to.queue_pairs_up = queue_pairs_up;
+  to.driver_ok = driver_ok;
+  to.link_up = link_up;
   return to;
 }
 
@@ -59,6 +65,8 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
     return object(backend)->open_port(*std::move(converted), handler_of(on_event, user));
   }));
 }
+
+bool vhostx_port_disconnect(vhostx_port* port) { return object(port)->disconnect(); }
 
 void vhostx_port_close(vhostx_port* port) { object(port)->close(); }
 
@@ -93,6 +101,17 @@ int vhostx_port_get_info(const vhostx_port* port, vhostx_port_info* info, size_t
     return {};
   });
 }
+
+bool vhostx_port_link_up(const vhostx_port* port) { return object(port)->link_up(); }
+
+size_t vhostx_port_get_stats(const vhostx_port* port, uint64_t* from_guest, uint64_t* to_guest, size_t count) {
+  const auto& [from, to] = object(port)->stats();
+  if (from_guest != nullptr) write_counters(from, from_guest, count);
+  if (to_guest != nullptr) write_counters(to, to_guest, count);
+  return std::min(count, from.values.size());
+}
+
+void vhostx_port_reset_stats(vhostx_port* port) { object(port)->reset_stats(); }
 
 int vhostx_port_look_at_placement(vhostx_port* port, vhostx_error* error) {
   return run_for_code(error, [&]() -> vhostx::Result<void> {

@@ -37,6 +37,7 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   to.numa_interval = milliseconds(from.numa_interval_ms);
   if (from.socket_mode != VHOSTX_SOCKET_MODE_OF_UMASK) to.socket_mode = from.socket_mode;
   if (from.socket_group != VHOSTX_SOCKET_GROUP_OF_PROCESS) to.socket_group = from.socket_group;
+  to.listen_fd = from.listen_fd;
   return to;
 }
 
@@ -45,6 +46,9 @@ PortOptions numbers_of(const vhostx_port_options& from) {
 Result<PortOptions> options_of(const vhostx_port_options* given) {
   auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
   if (!known) return std::move(known).error();
+  if (known->reserved_2 != 0)
+    return make_error(ErrorCode::unsupported,
+                      "vhostx_port_options.reserved_2: expected 0, as this library does not know it");
   PortOptions options = numbers_of(*known);
   if (auto good = to_enum("role", known->role, Role::client, options.role); !good) return std::move(good).error();
   if (auto good = to_enum("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
@@ -55,7 +59,8 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   // All members by name: an option that is added to C++ has to be added here.
   const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
-               copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group] = options;
+               copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd] =
+      options;
   vhostx_port_options to{};  // also what lies between the members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
@@ -77,6 +82,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   to.zero_copy = zero_copy;
   to.socket_mode = socket_mode.value_or(VHOSTX_SOCKET_MODE_OF_UMASK);
   to.socket_group = socket_group.value_or(VHOSTX_SOCKET_GROUP_OF_PROCESS);
+  to.listen_fd = listen_fd;
   return to;
 }
 

@@ -2,8 +2,6 @@
 // Each call of the data path is the C++ interface's: the compiler makes a jump of it. Null is a vring that never
 // starts: of a program that asked for an index that there is not, and did not look. The look costs a call two
 // instructions.
-#include <algorithm>
-
 #include <vhostx/c/vring.h>
 #include <vhostx/vring.hpp>
 
@@ -11,6 +9,7 @@
 #include "c/placement.hpp"
 #include "c/report.hpp"
 #include "c/sized.hpp"
+#include "c/vring_stats.hpp"
 
 using namespace vhostx::c;
 
@@ -120,11 +119,11 @@ uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter) {
 }
 
 size_t vhostx_vring_get_stats(const vhostx_vring* vring, uint64_t* values, size_t count) {
-  const vhostx::VringStats stats = vring == nullptr ? vhostx::VringStats{} : object(vring)->stats();
-  const size_t known = std::min(count, stats.values.size());
-  std::copy_n(stats.values.begin(), known, values);
-  std::fill(values + known, values + count, 0);
-  return known;
+  return write_counters(vring == nullptr ? vhostx::VringStats{} : object(vring)->stats(), values, count);
+}
+
+void vhostx_vring_reset_stats(vhostx_vring* vring) {
+  if (vring != nullptr) object(vring)->reset_stats();
 }
 
 void vhostx_vring_get_loans(const vhostx_vring* vring, vhostx_loan_state* loans, size_t size) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "c/vring_stats.hpp"
+
 #include <algorithm>
 
 #include <vhostx/c/vring_stats.h>
@@ -29,6 +31,13 @@ static_assert(is(VringCounter::packets, VHOSTX_COUNTER_PACKETS) && is(VringCount
               is(VringCounter::stall_few_buffers, VHOSTX_COUNTER_STALL_FEW_BUFFERS) &&
               is(VringCounter::stall_bad_pool, VHOSTX_COUNTER_STALL_BAD_POOL));
 static_assert(vring_counter_count == VHOSTX_COUNTER_STALL_BAD_POOL + 1);  // a new one has its number above, too
+
+std::size_t c::write_counters(const VringStats& stats, std::uint64_t* values, std::size_t count) noexcept {
+  const std::size_t known = std::min(count, stats.values.size());
+  std::copy_n(stats.values.begin(), known, values);
+  std::fill(values + known, values + count, 0);
+  return known;
+}
 
 }  // namespace vhostx
 

@@ -47,6 +47,10 @@ void add_info(Dict& out, const PortInfo& info) {
       .add("dma_problem", info.dma_problem)
       .add("mtu", info.mtu)
       .add("status", info.status)
+      .add("driver_ok", info.driver_ok)
+      .add("link_up", info.link_up)
+      .add("vrings_ready", info.vrings_ready)
+      .add("queue_pairs_up", info.queue_pairs_up)
       .add("releases_pending", info.releases_pending);
 }
 
@@ -60,19 +64,15 @@ void add_options(Dict& out, const PortOptions& options) {
 
 void add_vrings(Dict& out, Port& port) {
   unsigned started = 0, broken = 0;
-  VringStats sums[2];  // to and from the guest
   for (std::uint16_t index = 0; index < port.vring_count(); ++index) {
-    const Vring& vring = port.vring(index);
-    const auto state = vring.state();
+    const auto state = port.vring(index).state();
     started += state.started ? 1 : 0;
     broken += state.broken ? 1 : 0;
-    const auto stats = vring.stats();
-    auto& sum = sums[vring.is_from_guest() ? 1 : 0].values;
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += stats.values[i];
   }
+  const PortStats stats = port.stats();
   Dict from_guest, to_guest;
-  add_counters(from_guest, sums[1]);
-  add_counters(to_guest, sums[0]);
+  add_counters(from_guest, stats.from_guest);
+  add_counters(to_guest, stats.to_guest);
   out.add("vrings", port.vring_count()).add("vrings_started", started).add("vrings_broken", broken);
   out.add("from_guest", std::move(from_guest)).add("to_guest", std::move(to_guest));
 }

@@ -20,7 +20,7 @@ class Port;
 /// A front-end is connected; nothing is negotiated yet.
 struct FrontEndConnected {};
 /// The connection ended; every vring was stopped before. Not delivered when the Port is destroyed. `reason.code` is
-/// `closed` when the front-end closed the connection.
+/// `closed` when the front-end or Port::disconnect() closed the connection.
 struct FrontEndDisconnected {
   Error reason;  ///< Why it ended.
 };

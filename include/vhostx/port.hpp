@@ -32,8 +32,8 @@ enum class Role {
 
 /// Options for a port.
 struct PortOptions {
-  std::string socket_path;            ///< Required. 1 to 107 bytes without a zero byte. The first is not '@': abstract
-                                      ///< sockets are not supported, because they have no mode.
+  std::string socket_path;  ///< Required, but with listen_fd. 1 to 107 bytes without a zero byte. The first is not '@':
+                            ///< abstract sockets are not supported, because they have no mode.
   Role role = Role::server;           ///< Which side listens.
   std::uint16_t queue_pairs_max = 1;  ///< 1 to 128.
   std::uint64_t features_masked = 0;  ///< Virtio feature bits that the port does not offer. Features that depend on one
@@ -88,6 +88,15 @@ struct PortOptions {
                                                ///< permission to connect. Not set: the umask decides.
   std::optional<std::uint32_t> socket_group{};  ///< Group of the socket file, by number: one that the process is in,
                                                 ///< or, with CAP_CHOWN, any. Not set: the kernel decides.
+
+  /// Server role: a socket that somebody else has bound and on which it listens, such as systemd (socket activation,
+  /// sd_listen_fds(3)) or an earlier version of the program. It must be a listening AF_UNIX stream socket that is bound
+  /// to a path. The port uses a duplicate and makes the socket non-blocking. The caller keeps its own descriptor, and
+  /// may close it after open_port(). When the port ends, it leaves the socket listening for the other holders, and the
+  /// file in place. socket_path must be empty, or the path to which the socket is bound; Port::options() has it
+  /// afterwards. socket_mode and socket_group must not be set: whoever bound the socket chose them. -1: none, the port
+  /// binds socket_path itself.
+  int listen_fd = -1;
 };
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
@@ -110,6 +119,18 @@ struct PortInfo {
                                        ///< not returned yet.
   std::string last_error;              ///< Why the last attempt to connect failed or the last connection ended; empty:
                                        ///< a front-end is connected, or nothing has happened yet.
+  bool driver_ok = false;              ///< The guest's driver has said that it is ready: DRIVER_OK in `status`. If
+                                       ///< the protocol feature STATUS was not negotiated: whether any vring is ready.
+  std::uint16_t vrings_ready = 0;      ///< Vrings that are ready (VringReady).
+  std::uint16_t queue_pairs_up = 0;    ///< Queue pairs that can carry packets both ways: both vrings are ready and
+                                       ///< enabled, and neither is broken.
+  bool link_up = false;                ///< As Port::link_up().
+};
+
+/// Counters of all vrings of a port together, by direction.
+struct PortStats {
+  VringStats from_guest;  ///< Of the vrings that carry packets from the guest.
+  VringStats to_guest;    ///< Of the vrings that carry packets to the guest.
 };
 
 /// One vhost-user socket and the device behind it. Created by Backend::open_port(). The application owns it.
@@ -165,6 +186,13 @@ class VHOSTX_EXPORT Port {
 
   /// State of the port now. Takes a lock and may throw std::bad_alloc: not for the data path. Any thread.
   PortInfo info() const;
+  /// Whether packets can go both ways: at least one queue pair is up (PortInfo::queue_pairs_up). Vrings that are ready
+  /// start with the guest's first kick. Takes no lock and allocates nothing. Any thread.
+  bool link_up() const noexcept;
+  /// Counters of all vrings together. Takes no lock and allocates nothing. Any thread.
+  PortStats stats() const noexcept;
+  /// Vring::reset_stats() for all vrings. Any thread.
+  void reset_stats() noexcept;
 
   /// Looks now where the memory of the vrings is, and with NumaPolicy::follow moves the library's state there. The
   /// event PlacementChanged reports changes. Does nothing with NumaPolicy::off. Waits for the control thread: not for

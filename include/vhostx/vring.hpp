@@ -195,6 +195,9 @@ class VHOSTX_EXPORT Vring {
   VringStats stats() const noexcept;
   /// One counter of stats(), cheap enough to read after each burst. Any thread.
   std::uint64_t count(VringCounter id) const noexcept;
+  /// Sets all counters to 0, for all that read them: stats(), count(), telemetry, Port::stats(). It may be called while
+  /// bursts run, and costs them nothing. Any thread.
+  void reset_stats() noexcept;
   /// Loans that are out. Takes a lock that the control thread takes too: not for the data path. Any thread.
   LoanState loans() const noexcept;
   /// NUMA node of the guest's memory behind this vring, at the last look; no_node: not known. The event

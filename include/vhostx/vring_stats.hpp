@@ -10,7 +10,8 @@
 
 namespace vhostx {
 
-/// Counters of one vring since its Port was opened. A reconnection does not reset them.
+/// Counters of one vring since its Port was opened or Vring::reset_stats() was called. A reconnection does not reset
+/// them.
 enum class VringCounter : std::uint8_t {
   packets,           ///< packets moved between guest and application
   bytes,             ///< bytes of those packets, without the virtio-net header
@@ -88,6 +89,11 @@ struct VringStats {
 
   /// Value of one counter.
   std::uint64_t operator[](VringCounter id) const noexcept { return values[static_cast<std::size_t>(id)]; }
+  /// Adds the counters of another vring.
+  VringStats& operator+=(const VringStats& other) noexcept {
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] += other.values[i];
+    return *this;
+  }
   /// Packets lost, for all causes.
   std::uint64_t dropped() const noexcept {
     std::uint64_t sum = 0;

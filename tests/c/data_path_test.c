@@ -115,5 +115,15 @@ void counters_are_written_as_far_as_there_is_room(void) {
   CHECK(vhostx_vring_count(stage->from, VHOSTX_COUNTER_BYTES) == LENGTH);
   CHECK(vhostx_vring_count(stage->from, -1) == 0 && vhostx_vring_count(stage->from, 1000) == 0);
   CHECK(vhostx_counters_dropped(values, 64) == 1 && vhostx_counters_dropped(values, 1) == 0);
+  uint64_t others[2] = {UINT64_MAX, UINT64_MAX};
+  memset(values, 0xff, sizeof values);
+  CHECK(vhostx_port_get_stats(stage->port, values, others, 2) == 2);
+  CHECK(values[VHOSTX_COUNTER_PACKETS] == 1 && values[VHOSTX_COUNTER_BYTES] == LENGTH && values[2] == UINT64_MAX);
+  CHECK(others[0] == 0 && others[1] == 0);
+  CHECK(vhostx_port_get_stats(stage->port, NULL, NULL, 1000) == vhostx_counter_count());
+  vhostx_vring_reset_stats(stage->from);
+  CHECK(vhostx_vring_count(stage->from, VHOSTX_COUNTER_BYTES) == 0);
+  vhostx_port_reset_stats(stage->port);
+  CHECK(vhostx_port_get_stats(stage->port, values, NULL, 64) == vhostx_counter_count() && values[0] == 0);
   tear_down(stage);
 }

@@ -31,6 +31,8 @@ TEST(CLife, AHandlerMayCloseItsPort) { a_handler_may_close_its_port(); }
 TEST(CLife, APortAnswersWhatItIs) { a_port_answers_what_it_is(); }
 TEST(CLife, AClosedPortDoesNothingMore) { a_closed_port_does_nothing_more(); }
 TEST(CLife, AnIndexPastTheLastVringIsSaid) { an_index_past_the_last_vring_is_said(); }
+TEST(CLife, AGuestIsDisconnected) { a_guest_is_disconnected(); }
+TEST(CLife, ASocketOfSomebodyElseIsServed) { a_socket_of_somebody_else_is_served(); }
 TEST(CLife, LinesAreLogged) { lines_are_logged(); }
 TEST(CLife, AnApplicationRunsTheControlSide) { an_application_runs_the_control_side(); }
 TEST(CLife, AClientFindsItsFrontEnd) { a_client_finds_its_front_end(); }

@@ -177,7 +177,8 @@ void a_port_answers_what_it_is(void) {
   CHECK(vhostx_port_offered_features(&options, &offered, &error) == VHOSTX_OK && offered == info.features_offered);
   options.role = 9;
   CHECK(vhostx_port_offered_features(&options, &offered, &error) == VHOSTX_INVALID_ARGUMENT);
-  CHECK(info.vrings_named == 2);
+  CHECK(info.vrings_named == 2 && info.vrings_ready == 2 && info.queue_pairs_up == 1);
+  CHECK(info.link_up && vhostx_port_link_up(port) && !info.driver_ok);
   CHECK(info.connections == 1 && info.mtu == 0 && info.memory_regions_for_dma == 0);
   while (info.releases_pending != 0)  // the file of the memory is mapped, and its descriptor on its way
     CHECK(vhostx_port_get_info(port, &info, sizeof info, &error) == VHOSTX_OK);
@@ -216,6 +217,44 @@ void a_closed_port_does_nothing_more(void) {
   CHECK(!info.connected);
   fake_guest_leave(guest);
   vhostx_port_destroy(port);
+  vhostx_backend_destroy(backend);
+}
+
+void a_guest_is_disconnected(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port* const port = open_port(backend, "disconnected", event_log_add, &log);
+  CHECK(!vhostx_port_disconnect(port));
+  for (int i = 0; i < 2; ++i) {
+    struct fake_guest* const guest = fake_guest_connect(fake_path("disconnected"));
+    event_log_until_started(&log, 1);
+    CHECK(vhostx_port_disconnect(port) && !vhostx_port_link_up(port));
+    CHECK(event_log_until(&log, VHOSTX_EVENT_DISCONNECTED)->number == VHOSTX_CLOSED);
+    fake_guest_leave(guest);
+  }
+  vhostx_port_destroy(port);
+  vhostx_backend_destroy(backend);
+}
+
+void a_socket_of_somebody_else_is_served(void) {
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  vhostx_port_options options;
+  vhostx_port_options_init(&options, sizeof options);
+  options.listen_fd = fake_listen(fake_path("activated"));
+  vhostx_error error = {.message = "opened"};
+  vhostx_port* const port = vhostx_port_open(backend, &options, event_log_add, &log, &error);
+  CHECK_TEXT(error.message, "opened");
+  CHECK_TEXT(vhostx_port_socket_path(port), fake_path("activated"));
+  struct fake_guest* const guest = fake_guest_connect(fake_path("activated"));
+  event_log_until_started(&log, 1);
+  fake_guest_leave(guest);
+  vhostx_port_destroy(port);
+  CHECK(access(fake_path("activated"), F_OK) == 0);
+  close(options.listen_fd);
+  unlink(fake_path("activated"));
   vhostx_backend_destroy(backend);
 }
 

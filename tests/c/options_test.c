@@ -48,6 +48,7 @@ void defaults_are_those_of_cpp(void) {
   CHECK(port.message_timeout_ms == 5000 && port.reconnect_delay_min_ms == 100 && port.reconnect_delay_max_ms == 2000);
   CHECK(!port.zero_copy && port.copy_below == 1024 && port.loans_max == 0 && port.loan_timeout_ms == 100);
   CHECK(port.socket_mode == VHOSTX_SOCKET_MODE_OF_UMASK && port.socket_group == VHOSTX_SOCKET_GROUP_OF_PROCESS);
+  CHECK(port.listen_fd == -1 && port.reserved == 0 && port.reserved_2 == 0);
   vhostx_backend_options backend;
   vhostx_backend_options_init(&backend, sizeof backend);
   CHECK(backend.size == sizeof backend && backend.log == NULL && backend.log_level == VHOSTX_LOG_INFO);
@@ -98,6 +99,9 @@ void options_out_of_range_are_refused(void) {
   options = good_options();
   options.socket_mode = 01000;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "socket_mode is 01000");
+  options = good_options();
+  options.listen_fd = 0;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "listen_fd is 0");
   options = good_options();
   options.size = 0;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "was it initialised");
@@ -161,6 +165,9 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   newer.later = 0;
   newer.known.reserved = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved: expected 0");
+  newer.known.reserved = 0;
+  newer.known.reserved_2 = 1;
+  refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved_2: expected 0");
   struct {
     vhostx_port_info known;
     uint64_t later;

@@ -18,6 +18,8 @@ void a_handler_may_close_its_port(void);
 void a_port_answers_what_it_is(void);
 void a_closed_port_does_nothing_more(void);
 void an_index_past_the_last_vring_is_said(void);
+void a_guest_is_disconnected(void);
+void a_socket_of_somebody_else_is_served(void);
 void lines_are_logged(void);
 void an_application_runs_the_control_side(void);
 void a_client_finds_its_front_end(void);

@@ -55,6 +55,10 @@ TEST_F(Requests, APortIsToldOf) {
   EXPECT_NE(text_at(told, "features"), "0x0");
   EXPECT_EQ(number_at(told, "vrings"), 4U);
   EXPECT_EQ(number_at(told, "vrings_started"), 2U);
+  EXPECT_EQ(number_at(told, "vrings_ready"), 2U);
+  EXPECT_EQ(number_at(told, "queue_pairs_up"), 1U);
+  EXPECT_EQ(value_at<int>(told, "link_up"), 1);
+  EXPECT_EQ(value_at<int>(told, "driver_ok"), 0) << "no SET_STATUS has come";
   EXPECT_EQ(number_at(told, "memory_regions"), 1U);
   EXPECT_EQ(number_at(told, "memory_bytes"), 8U << 20);
   for (const auto* direction : {"from_guest", "to_guest"}) {

@@ -65,7 +65,8 @@ enum vhostx_event_kind {
 
 /// VHOSTX_EVENT_DISCONNECTED.
 typedef struct vhostx_event_disconnected {
-  int code;             ///< One of vhostx_code; VHOSTX_CLOSED when the front-end closed the connection.
+  int code;             ///< One of vhostx_code; VHOSTX_CLOSED when the front-end or vhostx_port_disconnect() closed the
+                        ///< connection.
   int system_errno;     ///< errno if `code` is VHOSTX_SYSTEM, else 0.
   const char* message;  ///< Why the connection ended, for people. Valid during the call.
 } vhostx_event_disconnected;

@@ -34,17 +34,17 @@ enum vhostx_role {
 
 /// Options for a port. vhostx_port_options_init() sets the defaults, which are given at the end of each comment.
 typedef struct vhostx_port_options {
-  size_t size;                  ///< Size of this struct in the caller's header.
-  const char* socket_path;      ///< Required. 1 to 107 bytes. The first is not '@': abstract sockets are not
-                                ///< supported, because they have no mode. Null.
-  uint64_t features_masked;     ///< Virtio feature bits that the port does not offer. Features that depend on one of
-                                ///< them (VIRTIO 1.2, 5.1.3.1) are not offered either; without
-                                ///< VHOST_USER_F_PROTOCOL_FEATURES (30), no protocol features are. 0.
-  uint64_t memory_bytes_max;    ///< Bytes of all regions together, up to 2^63. 0: twice the machine's memory (RAM and
-                                ///< swap), but at most 32 times the memory limit of the process's control group, if it
-                                ///< has one, and at least 4 GiB. Page tables for guest memory cost 1/512 of it. 0.
-  int role;                     ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
-  int numa;                     ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
+  size_t size;                ///< Size of this struct in the caller's header.
+  const char* socket_path;    ///< Required, but with listen_fd. 1 to 107 bytes. The first is not '@': abstract sockets
+                              ///< are not supported, because they have no mode. Null.
+  uint64_t features_masked;   ///< Virtio feature bits that the port does not offer. Features that depend on one of
+                              ///< them (VIRTIO 1.2, 5.1.3.1) are not offered either; without
+                              ///< VHOST_USER_F_PROTOCOL_FEATURES (30), no protocol features are. 0.
+  uint64_t memory_bytes_max;  ///< Bytes of all regions together, up to 2^63. 0: twice the machine's memory (RAM and
+                              ///< swap), but at most 32 times the memory limit of the process's control group, if it
+                              ///< has one, and at least 4 GiB. Page tables for guest memory cost 1/512 of it. 0.
+  int role;                   ///< One of vhostx_role. VHOSTX_ROLE_SERVER.
+  int numa;                   ///< One of vhostx_numa_policy. VHOSTX_NUMA_FOLLOW.
   uint32_t message_timeout_ms;  ///< Milliseconds for the rest of a message that has started to arrive, and for
                                 ///< acknowledgements of the library's own requests, 1 ms to 24 h. An idle peer has no
                                 ///< time limit. 5000.
@@ -86,6 +86,15 @@ typedef struct vhostx_port_options {
                           ///< connect. A process needs write permission to connect. VHOSTX_SOCKET_MODE_OF_UMASK.
   uint32_t socket_group;  ///< Server role: group of the socket file, by number: one that the process is in, or, with
                           ///< CAP_CHOWN, any. VHOSTX_SOCKET_GROUP_OF_PROCESS.
+  /// Server role: a socket that somebody else has bound and on which it listens, such as systemd (socket activation,
+  /// sd_listen_fds(3)) or an earlier version of the program. It must be a listening AF_UNIX stream socket that is bound
+  /// to a path. The port uses a duplicate and makes the socket non-blocking. The caller keeps its own descriptor, and
+  /// may close it after vhostx_port_open(). When the port ends, it leaves the socket listening for the other holders,
+  /// and the file in place. socket_path must be null, or the path to which the socket is bound;
+  /// vhostx_port_socket_path() has it afterwards. socket_mode and socket_group must not be set: whoever bound the
+  /// socket chose them. Default: -1, the port binds socket_path itself.
+  int listen_fd;
+  int reserved_2;  ///< 0.
 } vhostx_port_options;
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
@@ -108,6 +117,12 @@ typedef struct vhostx_port_info {
                                        ///< returned yet.
   char last_error[250];                ///< Why the last attempt to connect failed or the last connection ended; "": a
                                        ///< front-end is connected, or nothing has happened yet.
+  uint16_t vrings_ready;               ///< Vrings that are ready (VHOSTX_EVENT_VRING_READY).
+  uint16_t queue_pairs_up;             ///< Queue pairs that can carry packets both ways: both vrings are ready and
+                                       ///< enabled, and neither is broken.
+  bool driver_ok;                      ///< The guest's driver has said that it is ready: DRIVER_OK in `status`. If the
+                                       ///< protocol feature STATUS was not negotiated: whether any vring is ready.
+  bool link_up;                        ///< As vhostx_port_link_up().
 } vhostx_port_info;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
@@ -130,6 +145,13 @@ int vhostx_port_offered_features(const vhostx_port_options* options, uint64_t* f
 /// Threads: any, but with VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options* options,
                               vhostx_event_handler on_event, void* user, vhostx_error* error);
+
+/// Ends the present connection, as if the front-end had gone: the vrings stop, and VHOSTX_EVENT_DISCONNECTED follows,
+/// with the code VHOSTX_CLOSED; where loans are out, it waits for them as any stop does. The port goes on: in the
+/// server role it listens, in the client role it connects again after a pause. A front-end that reconnects is served
+/// anew. Returns whether there was a connection. An event handler may call this, for its own port too. Threads: as for
+/// vhostx_port_open().
+bool vhostx_port_disconnect(vhostx_port* port);
 
 /// Closes a port: ends the connection, waits for bursts in progress, removes the socket file. The port and its vrings
 /// stay, but do nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to
@@ -164,6 +186,18 @@ vhostx_vring* vhostx_port_from_guest(vhostx_port* port, uint16_t pair);
 /// Copies the state of the port now to `info`. `size`: sizeof *info. Error: VHOSTX_OUT_OF_MEMORY. Takes a lock: not for
 /// the data path. Any thread.
 int vhostx_port_get_info(const vhostx_port* port, vhostx_port_info* info, size_t size, vhostx_error* error);
+
+/// Whether packets can go both ways: at least one queue pair is up (vhostx_port_info::queue_pairs_up). Vrings that are
+/// ready start with the guest's first kick. Takes no lock and allocates nothing. Any thread.
+bool vhostx_port_link_up(const vhostx_port* port);
+
+/// Writes the first `count` counters of all vrings together, in the order of vhostx_counter: to `from_guest` those of
+/// the vrings that carry packets from the guest, to `to_guest` the others. Either may be null. Counters that this
+/// library does not have become 0. Takes no lock and allocates nothing. Returns how many of them the library has. Any
+/// thread.
+size_t vhostx_port_get_stats(const vhostx_port* port, uint64_t* from_guest, uint64_t* to_guest, size_t count);
+/// vhostx_vring_reset_stats() for all vrings. Any thread.
+void vhostx_port_reset_stats(vhostx_port* port);
 
 /// Looks now where the memory of the vrings is, and with VHOSTX_NUMA_FOLLOW moves the library's state there. The event
 /// VHOSTX_EVENT_PLACEMENT_CHANGED reports changes. Does nothing with VHOSTX_NUMA_OFF. Waits for the control thread: not

@@ -189,6 +189,9 @@ uint16_t vhostx_vring_size(const vhostx_vring* vring);
 /// Value of one vhostx_counter, cheap enough to read after each burst; 0 for a counter that this library does not have.
 /// Any thread.
 uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter);
+/// Sets all counters to 0, for all that read them. It may be called while bursts run, and costs them nothing. Any
+/// thread.
+void vhostx_vring_reset_stats(vhostx_vring* vring);
 
 /// Writes the first `count` counters to `values`, in the order of vhostx_counter; those that this library does not have
 /// become 0. Each value is exact, but they may be a burst apart. Returns how many of them the library has. Any thread.

@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/// Counters of one vring since its port was opened. A reconnection does not reset them.
+/// Counters of one vring since its port was opened or vhostx_vring_reset_stats() was called. A reconnection does not
+/// reset them.
 enum vhostx_counter {
   VHOSTX_COUNTER_PACKETS = 0,          ///< Packets moved between guest and application.
   VHOSTX_COUNTER_BYTES = 1,            ///< Bytes of those packets, without the virtio-net header.

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortCore: what any thread may ask of it.
+#include <new>
+#include <utility>
+
+#include <vhostx/features.hpp>
+
+#include "backend/features.hpp"
+#include "backend/port_core.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+constexpr std::uint8_t driver_ok = 4;  // VIRTIO 1.2, 2.1
+
+bool is_up(const VringCore& vring) noexcept {
+  const VringState state = vring.state();
+  return vring.size() != 0 && state.enabled && !state.broken;
+}
+
+}  // namespace
+
+void PortCore::publish_info() noexcept {
+  PortInfo info;
+  info.connected = session_ != nullptr && !farewell_;
+  info.features_offered = offered_features(options_).bits();
+  info.protocol_features_offered = offered_protocol_features(options_).bits();
+  info.connections = connections_;
+  if (session_ != nullptr) {
+    session_->device().describe_to(info);
+    publish_memory(session_->device().memory());
+  }
+  const std::lock_guard guard(info_lock_);
+  info.last_error.swap(info_.last_error);
+  info_ = std::move(info);
+}
+
+void PortCore::keep_error(const std::string& text) noexcept {
+  const std::lock_guard guard(info_lock_);
+  try {
+    info_.last_error = text;
+  } catch (const std::bad_alloc&) {
+    info_.last_error.clear();
+  }
+}
+
+PortInfo PortCore::info() const {
+  const std::lock_guard guard(info_lock_);
+  PortInfo info = info_;
+  info.releases_pending = releases_->pending();
+  for (const auto& vring : vrings_)
+    if (vring->size() != 0) ++info.vrings_ready;
+  info.queue_pairs_up = queue_pairs_up();
+  info.link_up = info.queue_pairs_up != 0;
+  const bool tells_status = has_feature(info.protocol_features, ProtocolFeature::status);
+  info.driver_ok = tells_status ? (info.status & driver_ok) != 0 : info.vrings_ready != 0;
+  return info;
+}
+
+std::uint16_t PortCore::queue_pairs_up() const noexcept {
+  std::uint16_t count = 0;
+  for (std::size_t i = 0; i + 1 < vrings_.size(); i += 2)
+    if (is_up(*vrings_[i]) && is_up(*vrings_[i + 1])) ++count;
+  return count;
+}
+
+PortStats PortCore::stats() const noexcept {
+  PortStats sums;
+  for (const auto& vring : vrings_) (is_from_guest(vring->index()) ? sums.from_guest : sums.to_guest) += vring->stats();
+  return sums;
+}
+
+}  // namespace vhostx::backend
