@@ -2,6 +2,7 @@
 // PortSet: opening, events, counters.
 #include "tools/switch/port_set.hpp"
 
+#include "tools/switch/activated_sockets.hpp"
 #include "tools/switch/log_sink.hpp"
 
 namespace vhostx::tools {
@@ -71,6 +72,7 @@ Result<void> PortSet::open_sockets() {
     port_options.features_extra = spec.features_extra;
     port_options.protocol_features_extra = spec.protocol_features_extra;
     port_options.socket_mode = spec.mode;
+    port_options.listen_fd = activated_socket(spec);
     auto group = group_of(spec);
     if (!group) return group.error();
     port_options.socket_group = *group;

@@ -15,6 +15,7 @@
 
 #include <vhostx/numa.hpp>
 
+#include "tools/switch/activated_sockets.hpp"
 #include "tools/switch/eal_setup.hpp"
 #include "tools/switch/log_sink.hpp"
 #include "tools/switch/metrics_text.hpp"
@@ -111,6 +112,8 @@ Result<void> SwitchApp::start_parts() {
   auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments});
   if (!ports) return ports.error();
   ports_ = *std::move(ports);
+  for (const auto& path : idle_sockets(options_.ports))
+    fmt::print(stderr, "vhostx-switch: systemd listens on '{}', which is no --port: nobody is served there\n", path);
   if (auto served = serve_metrics(); !served) return served;
   launch_workers(*lcores);
   return {};
