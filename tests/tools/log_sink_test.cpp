@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/unique_fd.hpp"
+#include "tools/switch/log_level.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -51,10 +52,33 @@ TEST(SwitchLog, WaitsForNoReaderAndSaysWhatWasLost) {
 
 TEST(SwitchLog, ALineThatIsTooLongIsCut) {
   SmallPipe pipe;
-  log_line(LogLevel::info, std::string(10'000, 'x'));
+  log_line(LogLevel::warning, std::string(10'000, 'x'));
   const std::string said = pipe.read();
   EXPECT_LE(said.size(), 4096u);
   EXPECT_TRUE(said.ends_with("x\n"));
+}
+
+TEST(SwitchLog, LinesBelowTheLevelAreNotWritten) {
+  SmallPipe pipe;
+  log_line(LogLevel::info, "not yet");
+  set_log_level(LogLevel::info);
+  log_line(LogLevel::info, "now");
+  log_line(LogLevel::debug, "never");
+  set_log_level(LogLevel::error);
+  log_line(LogLevel::warning, "no more");
+  log_line(LogLevel::error, "still");
+  set_log_level(LogLevel::warning);
+  EXPECT_EQ(pipe.read(), "vhostx: info: now\nvhostx: error: still\n");
+}
+
+TEST(LogLevels, HaveNames) {
+  for (const auto level : {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error})
+    EXPECT_EQ(*parse_log_level(to_string(level)), level);
+  for (const char* text : {"", "Info", "warn", "infos", "3"}) {
+    const auto parsed = parse_log_level(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_NE(parsed.error().message.find("expected debug, info, warning or error"), std::string::npos);
+  }
 }
 
 TEST(SwitchLog, MayHaveLostItsReader) {

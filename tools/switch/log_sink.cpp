@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/switch/log_level.hpp"
+
 namespace vhostx::tools {
 namespace {
 
@@ -37,6 +39,7 @@ bool write_line(LogLevel level, std::string_view line) {
 }  // namespace
 
 void log_line(LogLevel level, std::string_view line) noexcept try {
+  if (level < log_level()) return;
   const std::lock_guard guard(sink.lock);
   if (sink.lost != 0 && write_line(LogLevel::warning, fmt::format("{} lines lost: nobody read them", sink.lost)))
     sink.lost = 0;

@@ -8,8 +8,9 @@
 
 namespace vhostx::tools {
 
-/// Writes the line to standard error where that takes it at once. The control thread says it, and must not wait for
-/// whoever reads: lines that find no room are counted, and the next one that does says how many were lost. Any thread.
+/// Writes the line to standard error where that takes it at once, unless it is below log_level(). The control thread
+/// says it, and must not wait for whoever reads: lines that find no room are counted, and the next one that does says
+/// how many were lost. Any thread.
 void log_line(LogLevel level, std::string_view line) noexcept;
 
 }  // namespace vhostx::tools

@@ -3,6 +3,7 @@
 #include "tools/switch/port_set.hpp"
 
 #include "tools/switch/activated_sockets.hpp"
+#include "tools/switch/log_level.hpp"
 #include "tools/switch/log_sink.hpp"
 
 namespace vhostx::tools {
@@ -56,7 +57,7 @@ PortSet::~PortSet() {
 Result<void> PortSet::open_sockets() {
   BackendOptions options;
   options.log = log_line;
-  options.log_level = LogLevel::warning;
+  options.log_level = log_level();
   auto backend = Backend::create(std::move(options));
   if (!backend) return backend.error();
   backend_ = *std::move(backend);
