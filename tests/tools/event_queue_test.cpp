@@ -102,5 +102,19 @@ TEST(EventQueue, WhatIsHeldBackWakesOnce) {
   EXPECT_EQ(std::get<StatusSet>(queue.take(EventQueue::Take::all).back().event).status, 2);
 }
 
+TEST(EventQueue, OfAPortThatIsRemovedTheLastIsToldAndNothingIsKept) {
+  EventQueue queue;
+  for (std::uint16_t i = 1; i <= 1000; ++i) queue.push("a", MtuSet{i});
+  EXPECT_TRUE(queue.holds_back());
+  queue.remove_port("a");
+  EXPECT_FALSE(queue.holds_back());
+  EXPECT_TRUE(is_readable(queue));
+  const auto told = queue.take();
+  EXPECT_EQ(std::get<MtuSet>(told.back().event).mtu, 1000);
+  queue.remove_port("a");
+  queue.remove_port("never there");
+  EXPECT_TRUE(queue.take().empty());
+}
+
 }  // namespace
 }  // namespace vhostx::tools

@@ -105,6 +105,7 @@ class MovingLanes : public testing::Test {
     for (std::uint16_t i = 0; i < workers; ++i) start(i);
   }
   void start(std::uint16_t worker) {
+    workers_[worker]->will_run();
     threads_[worker] = std::thread([this, worker] { EXPECT_TRUE(workers_[worker]->run()); });
   }
   void stop(std::uint16_t worker) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/tools/lanes_fixture.hpp"
+#include "tools/switch/standstill.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -21,6 +22,26 @@ class MovingLanesBothWays : public MovingLanes, public testing::WithParamInterfa
       while (!guest->is_slept_on()) std::this_thread::yield();
   }
 
+  /// The lanes lie in another vector afterwards, before one that nobody serves; every other time without it.
+  void stand_still(int round) {
+    const bool with_one_more = round % 2 == 0;
+    std::vector<std::unique_ptr<tools::RxLane>> lanes;
+    lanes.reserve(guests_.size() + 1);
+    auto one_more = std::make_unique<tools::RxLane>();
+    one_more->worker = nobody;
+    one_more->wanted = nobody;
+    {
+      const tools::Standstill standstill(
+          fabric_, {lanes.capacity(), static_cast<std::size_t>(fabric_.tx_queues) + static_cast<std::size_t>(round)});
+      EXPECT_TRUE(standstill.has_room());
+      for (auto& lane : fabric_.lanes)
+        if (lane->worker != nobody) lanes.push_back(std::move(lane));
+      if (with_one_more) lanes.push_back(std::move(one_more));
+      fabric_.lanes.swap(lanes);
+    }
+  }
+
+  static constexpr std::uint16_t nobody = 0xffff;
   std::mt19937 random_{20};
 };
 INSTANTIATE_TEST_SUITE_P(Transferring, MovingLanesBothWays, testing::Bool());
@@ -117,6 +138,49 @@ TEST_P(MovingLanesBothWays, WhileAWorkerStopsInTheMiddle) {
   }
   drain();
   settle();
+  expect_nothing_dropped();
+}
+
+/// Whatever workers know moves to other addresses while they stand still, and queues become more.
+TEST_P(MovingLanesBothWays, WhilePortsComeAndGo) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 1000 && !HasFailure(); ++round) {
+    some_traffic();
+    if (round % 3 == 0) move(pick(4), pick(3));
+    stand_still(round);
+    if (round % 50 == 0) drain();
+  }
+  drain();
+  settle();
+  expect_nothing_dropped();
+  EXPECT_GT(guests_[0]->received, 1000u);
+}
+
+TEST_P(MovingLanesBothWays, WhilePortsComeAndGoAndWorkersSleep) {
+  make(2, 2, GetParam());
+  for (int round = 0; round < 300 && !HasFailure(); ++round) {
+    wait_until_asleep();
+    stand_still(round);
+    step(pick(2), 1 + static_cast<int>(pick(3)), 64);
+    drain();
+  }
+  expect_nothing_dropped();
+}
+
+/// A worker that does not run is not waited for.
+TEST_P(MovingLanesBothWays, WhilePortsComeAndGoAndAWorkerHasEnded) {
+  make(4, 3, GetParam());
+  for (int round = 0; round < 30 && !HasFailure(); ++round) {
+    const auto stopped = static_cast<std::uint16_t>(pick(3));
+    stop(stopped);
+    stand_still(round);
+    some_traffic();
+    start(stopped);
+    stand_still(round);
+    some_traffic();
+    if (round % 10 == 0) drain();
+  }
+  drain();
   expect_nothing_dropped();
 }
 

@@ -66,11 +66,39 @@ TEST(MacTable, EntriesAgeWhenUnused) {
   EXPECT_EQ(table.entries_of(1), 0u);
 }
 
+TEST(MacTable, ListsWhatItKnows) {
+  MacTable table(2, secret);
+  EXPECT_TRUE(table.stations().empty());
+  table.learn(station_a, 0);
+  for (int tick = 0; tick < 3; ++tick) table.tick();
+  table.learn(station_b, 1);
+  auto stations = table.stations();
+  ASSERT_EQ(stations.size(), 2u);
+  if (stations[0].mac == station_b) std::swap(stations[0], stations[1]);
+  EXPECT_EQ(stations[0].mac, station_a);
+  EXPECT_EQ(stations[0].port, 0);
+  EXPECT_EQ(stations[0].age_s, 3 * MacTable::tick_seconds);
+  EXPECT_EQ(stations[1].mac, station_b);
+  EXPECT_EQ(stations[1].port, 1);
+  EXPECT_EQ(stations[1].age_s, 0u);
+}
+
+TEST(MacTable, ThePortsShareFollowsTheirNumber) {
+  MacTable table(2, secret);
+  const auto of_two = table.entries_per_port_max();
+  table.set_ports(256);
+  EXPECT_LT(table.entries_per_port_max(), of_two);
+  EXPECT_EQ(table.entries_per_port_max(), MacTable(256, secret).entries_per_port_max());
+  table.set_ports(0);
+  EXPECT_EQ(table.entries_per_port_max(), of_two);
+}
+
 TEST(MacTable, ForgetsAPortAlone) {
   MacTable table(2, secret);
   table.learn(station_a, 0);
   table.learn(station_b, 1);
-  table.forget_port(0);
+  EXPECT_EQ(table.forget_port(0), 1u);
+  EXPECT_EQ(table.forget_port(0), 0u);
   EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
   EXPECT_EQ(table.lookup(station_b), 1);
   EXPECT_EQ(table.entries_of(0), 0u);

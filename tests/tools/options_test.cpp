@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/tools/command_line.hpp"
+#include "tools/switch/port_rules.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -169,6 +170,30 @@ TEST(Options, WhatStandsBeforeTheFirstDashesIsEals) {
   EXPECT_EQ(options.eal_arguments, (std::vector<std::string>{"-l", "0-1", "--no-pci"}));
   EXPECT_EQ(options.ports.size(), 1u);
   EXPECT_TRUE(good("-- --port a").eal_arguments.empty());
+}
+
+TEST(Options, TheControlSocketMayBringThePorts) {
+  EXPECT_TRUE(good("--port a").control.empty());
+  const auto options = good("--control /run/c.sock");
+  EXPECT_EQ(options.control, "/run/c.sock");
+  EXPECT_EQ(options.port_count(), 0u);
+  expect_refused("--port a --control @c", "--control '@c'", "1 to 107 bytes");
+  expect_refused("--port a --control " + std::string(108, 'c'), "--control 'ccc", "1 to 107 bytes");
+}
+
+TEST(PortRules, APortThatIsRemovedMayComeAgain) {
+  PortRules rules(Mode::learning, "vhx0");
+  const auto port = *parse_port("a,mac=52:54:00:00:00:02");
+  EXPECT_TRUE(rules.add(port));
+  EXPECT_FALSE(rules.add(port));
+  EXPECT_FALSE(rules.add(*parse_port("b,mac=52:54:00:00:00:02")));
+  EXPECT_TRUE(rules.add(*parse_port("b")));  // what was refused left nothing
+  rules.remove("a");
+  EXPECT_TRUE(rules.add(*parse_port("c,mac=52:54:00:00:00:02")));
+  EXPECT_TRUE(rules.add(*parse_port("a")));
+  const auto tap = rules.add(*parse_port("vhx0"));
+  ASSERT_FALSE(tap);
+  EXPECT_NE(tap.error().message.find("--tap vhx0"), std::string::npos);
 }
 
 TEST(Options, EachModeHasItsName) {

@@ -124,6 +124,40 @@ TEST(Reports, SayWhatBecameOfTheTap) {
   EXPECT_NE(text_link(changed).find("tap0: the interface is gone: bad state\n"), std::string::npos);
 }
 
+TEST(TextReport, APortThatCameMeanwhileHasRatesOfItsOwn) {
+  auto before = sample(10, 1'000'000);
+  auto now = sample(12, 3'000'000);
+  now.ports[0].serial = 3;  // another one of that name
+  at(now.ports[0].from_guest, VringCounter::packets) = 2000;
+  const auto text = text_live(now, before);
+  EXPECT_NE(text.find("1.00k"), std::string::npos) << text;
+  before.ports.clear();
+  EXPECT_EQ(text_live(now, before), text);
+}
+
+TEST(Reports, SayThatPortsCameAndWent) {
+  EXPECT_EQ(json_port_changed({1.5, "a", true}), R"({"event":"port_added","port":"a","seconds":1.5})");
+  EXPECT_EQ(nlohmann::json::parse(json_port_changed({1.5, "a", false}))["event"], "port_removed");
+  EXPECT_NE(text_port_changed({1.5, "a", false}).find("a: port removed\n"), std::string::npos);
+  EXPECT_EQ(with_text(R"({"event":"x"})", "a \"b\"\n"), R"({"event":"x","text":"a \"b\""})");
+}
+
+TEST(JsonReport, PortsOfTheControlSocket) {
+  auto snapshot = sample(1, 2000);
+  snapshot.ports[0].last_error = "nobody listens";
+  snapshot.ports[0].is_client = true;
+  snapshot.ports[0].queue_pairs = 4;
+  const auto ports = nlohmann::json::parse(json_ports(snapshot));
+  ASSERT_EQ(ports.size(), 2u);
+  EXPECT_EQ(ports[0]["role"], "client");
+  EXPECT_EQ(ports[0]["queue_pairs"], 4);
+  EXPECT_EQ(ports[0]["last_error"], "nobody listens");
+  EXPECT_EQ(ports[0]["from_guest"]["packets"], 2000);
+  EXPECT_FALSE(ports[0].contains("placement"));
+  EXPECT_EQ(ports[1]["kind"], "tap");
+  EXPECT_EQ(nlohmann::json::parse(json_port(snapshot.ports[0])), ports[0]);
+}
+
 TEST(Reports, SayHowManyEventsWereLeftOut) {
   const TimedEvent event{1.5, "a", MtuSet{1}, 7};
   EXPECT_EQ(nlohmann::json::parse(json_left_out(event)),
@@ -132,9 +166,10 @@ TEST(Reports, SayHowManyEventsWereLeftOut) {
 }
 
 TEST(JsonReport, ReadyNamesTheSockets) {
-  const auto json = nlohmann::json::parse(json_ready({{"a", "b"}, "huge pages", ""}, 0.25));
+  const auto json = nlohmann::json::parse(json_ready({{"a", "b"}, "huge pages", "", "c"}, 0.25));
   EXPECT_EQ(json["event"], "ready");
   EXPECT_EQ(json["sockets"], (nlohmann::json{"a", "b"}));
+  EXPECT_EQ(json["control"], "c");
 }
 
 VringPlacement half_moved() {

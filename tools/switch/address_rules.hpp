@@ -9,7 +9,7 @@
 
 namespace vhostx::tools {
 
-/// Addresses as source_of() has them. Made before the workers start; they only read.
+/// Addresses as source_of() has them. Changed before the workers run or during a Standstill; workers only read.
 class AddressRules {
  public:
   /// From now on `port` sends with the addresses that it is bound to alone, and they are no other port's.
@@ -18,6 +18,12 @@ class AddressRules {
     bound_[port] = true;
     const std::pair entry{mac, port};
     owners_.insert(std::upper_bound(owners_.begin(), owners_.end(), entry), entry);
+  }
+
+  /// The port is bound to nothing any more, and its addresses are anybody's.
+  void release(std::uint16_t port) noexcept {
+    std::erase_if(owners_, [port](const auto& owner) { return owner.second == port; });
+    if (port < bound_.size()) bound_[port] = false;
   }
 
   /// Any thread.

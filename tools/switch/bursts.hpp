@@ -27,6 +27,7 @@ class MbufBurst {
   /// `pool`: the worker's.
   MbufBurst(const Fabric& fabric, rte_mempool* pool) : pool_(pool), out_(fabric.tx_queues) {}
 
+  void make_room(std::size_t queues) { out_.make_room(queues); }
   std::uint16_t receive(RxLane& lane) noexcept { return lane.receive(pool_, packets_.data()); }
 
   bool has_header(std::uint16_t i) const noexcept { return packets_[i]->data_len >= ethernet_header_length; }
@@ -72,6 +73,7 @@ class TransferBurst {
     std::iota(numbers_.begin(), numbers_.end(), std::uint8_t{0});
   }
 
+  void make_room(std::size_t queues) { out_.make_room(queues); }
   std::uint16_t receive(RxLane& lane) noexcept { return transfer_.begin(*lane.vring, burst_max); }
 
   static bool has_header(std::uint16_t) noexcept { return true; }

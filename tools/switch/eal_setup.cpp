@@ -26,6 +26,7 @@ constexpr std::uint32_t mbufs_per_port = 1024;
 // Burst and cache: a burst of 64 KiB packets takes 33 mbufs each, an lcore's cache holds up to 384.
 constexpr std::uint32_t mbufs_per_worker = 2048;
 constexpr std::uint32_t backlog_segments_max = 4096;
+constexpr std::uint32_t backlog_segments_min = 64;
 constexpr std::uint64_t mbuf_bytes = 2560;  // header, headroom, 2048 of data, the pool's own words
 constexpr std::uint64_t mebibyte = 1u << 20;
 constexpr std::uint64_t eal_bytes = 64 * mebibyte;
@@ -123,13 +124,23 @@ Result<void> init_eal(const std::vector<std::string>& arguments, const std::stri
 
 }  // namespace
 
+std::uint32_t backlog_share(std::uint32_t backlog_segments_all, std::size_t ports) noexcept {
+  const auto share = backlog_segments_all / static_cast<std::uint32_t>(std::max<std::size_t>(1, ports));
+  return std::min(share, backlog_segments_max);
+}
+
+std::size_t ports_for(std::uint32_t backlog_segments_all) noexcept {
+  return std::min<std::size_t>(backlog_segments_all / backlog_segments_min, ports_max);
+}
+
 PoolPlan plan_pool(std::size_t ports, unsigned workers) noexcept {
   const auto ports32 = static_cast<std::uint32_t>(std::max<std::size_t>(1, ports));
   const auto shared = std::clamp(ports32 * mbufs_per_port, mbufs_min, mbufs_max);
   PoolPlan plan;
   plan.mbufs = shared + workers * mbufs_per_worker;
   // Half of what is shared: with every backlog full, packets still flow.
-  plan.backlog_segments = std::min(shared / 2 / ports32, backlog_segments_max);
+  plan.backlog_segments_all = shared / 2;
+  plan.backlog_segments = backlog_share(plan.backlog_segments_all, ports);
   plan.bytes = plan.mbufs * mbuf_bytes + 2 * mebibyte;
   return plan;
 }

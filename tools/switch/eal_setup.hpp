@@ -19,8 +19,13 @@ namespace vhostx::tools {
 struct PoolPlan {
   std::uint32_t mbufs = 0;
   std::uint32_t backlog_segments = 0;
-  std::uint64_t bytes = 0;  ///< Of memory, roughly and rather too many.
+  std::uint32_t backlog_segments_all = 0;  ///< Of all ports together.
+  std::uint64_t bytes = 0;                 ///< Of memory, roughly and rather too many.
 };
+/// How many of them one of so many ports gets.
+std::uint32_t backlog_share(std::uint32_t backlog_segments_all, std::size_t ports) noexcept;
+/// For how many ports they are enough, each with room for more than one packet of 64 KiB.
+std::size_t ports_for(std::uint32_t backlog_segments_all) noexcept;
 PoolPlan plan_pool(std::size_t ports, unsigned workers) noexcept;
 
 struct EalPlan {

@@ -25,6 +25,17 @@ void EventQueue::add_port(const std::string& port, unsigned vrings) {
   events_of(port, vrings);
 }
 
+void EventQueue::remove_port(const std::string& port) {
+  {
+    const std::lock_guard guard(mutex_);
+    const auto place = ports_.find(port);
+    if (place == ports_.end()) return;
+    for (; !place->second.held.empty(); --held_) waiting_.push_back(take_oldest(place->second));
+    ports_.erase(place);
+  }
+  wake();
+}
+
 EventQueue::PortEvents& EventQueue::events_of(const std::string& port, unsigned vrings) {
   const auto [place, is_new] = ports_.try_emplace(port);
   PortEvents& events = place->second;

@@ -39,6 +39,8 @@ class EventQueue {
 
   /// Before the port's first event: large ports have more to tell at once. Without it a port is a small one.
   void add_port(const std::string& port, unsigned vrings);
+  /// The port is gone: what is kept back is told in turn, and its rate is forgotten.
+  void remove_port(const std::string& port);
   /// Any thread.
   void push(const std::string& port, const PortEvent& event);
   /// Makes fd() readable, though nothing waits here: the main thread has something else to look at. Any thread.

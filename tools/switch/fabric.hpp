@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -17,7 +18,14 @@ namespace vhostx::tools {
 class EventQueue;
 class Worker;
 
-/// Made before the workers start and gone after they ended; its vectors do not change in between.
+/// What a worker has to have room for before lanes and queues become more.
+struct Room {
+  std::size_t lanes = 0;
+  std::size_t tx_queues = 0;
+};
+
+/// Made before the workers start and gone after they ended. Ports, lanes, queues, rules and the share of each port
+/// change before the workers run, or during a Standstill. A number without a port has a SwitchPort without queues.
 struct Fabric {
   Mode mode = Mode::learning;
   Topology topology = Topology::paired;
@@ -25,10 +33,12 @@ struct Fabric {
   AddressRules rules;
   std::vector<std::unique_ptr<SwitchPort>> ports;
   std::vector<std::unique_ptr<RxLane>> lanes;
-  std::uint32_t tx_queues = 0;
+  std::uint32_t tx_queues = 0;   ///< TxQueue::index() is below it.
   std::vector<Worker*> workers;  ///< By the numbers that lanes name them with.
   EventQueue* events = nullptr;  ///< Woken when a lane has moved; may be null.
   std::atomic<std::uint32_t> lanes_version{0};
+  std::atomic<std::uint32_t> standstill{0};  ///< Odd: workers stand still between two rounds.
+  Room room;                                 ///< Standstill's, for the workers that it stops.
 
   /// After a lane's `receives`, `sends`, `wanted` or `worker` changed. Any thread. What follows sees each of those that
   /// was written before an earlier call; so whoever reads `worker` then, and wakes that one, has woken the right one: a

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Forwarders: what a worker does with one burst of one lane, a class for each mode. Each call returns how many packets
-// it moved. A Burst is MbufBurst or TransferBurst; its mbufs come from the worker's pool.
+// it moved. A Burst is MbufBurst or TransferBurst; its mbufs come from the worker's pool. make_room() is for between
+// two bursts, when there are more transmit queues; it may throw std::bad_alloc.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -22,6 +24,7 @@ class LearningForwarder {
       : fabric_(fabric), drops_(drops), burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
+  void make_room(std::size_t queues) { burst_.make_room(queues); }
 
  private:
   /// The last addresses of a burst and what is known of them: most bursts have one flow. Forgotten with the burst.
@@ -53,6 +56,7 @@ class PairForwarder {
       : fabric_(fabric), drops_(drops), burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
+  void make_room(std::size_t queues) { burst_.make_room(queues); }
 
  private:
   Fabric& fabric_;
@@ -69,6 +73,7 @@ class DiscardForwarder {
       : burst_(fabric, pool, more...) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept;
+  void make_room(std::size_t queues) { burst_.make_room(queues); }
 
  private:
   Burst burst_;
@@ -80,6 +85,7 @@ class GeneratingForwarder {
   /// `packets`: made once, kept by the caller, not changed by sending.
   GeneratingForwarder(const std::array<rte_mbuf*, burst_max>& packets) : packets_(packets) {}
   std::uint32_t operator()(RxLane& lane) noexcept { return lane.tx->offer(packets_.data(), burst_max); }
+  static void make_room(std::size_t) noexcept {}
 
  private:
   const std::array<rte_mbuf*, burst_max>& packets_;
@@ -93,6 +99,10 @@ class EitherForwarder {
       : moving_(fabric, drops, pool, transfer), copying_(fabric, drops, pool) {}
 
   std::uint32_t operator()(RxLane& lane) noexcept { return lane.transfers ? moving_(lane) : copying_(lane); }
+  void make_room(std::size_t queues) {
+    moving_.make_room(queues);
+    copying_.make_room(queues);
+  }
 
  private:
   Moving moving_;

@@ -53,13 +53,11 @@ void LanePlacement::move(RxLane& lane, std::uint16_t to) noexcept {
 
 std::vector<LaneMove> LanePlacement::take_moves() {
   std::vector<LaneMove> moves;
-  const bool first = told_.size() != fabric_.lanes.size();
-  told_.resize(fabric_.lanes.size());
-  for (std::size_t i = 0; i < told_.size(); ++i) {
-    const auto& lane = *fabric_.lanes[i];
-    const auto worker = lane.worker.load(std::memory_order_relaxed);
-    if (!first && worker != told_[i]) moves.push_back({lane.port, lane.pair, told_[i], worker});
-    told_[i] = worker;
+  for (const auto& lane : fabric_.lanes) {
+    const auto worker = lane->worker.load(std::memory_order_relaxed);
+    const auto before = lane->reported.value_or(worker);
+    if (worker != before) moves.push_back({lane->port, lane->pair, before, worker});
+    if (lane->reported != worker) lane->reported = worker;  // its worker reads that line all the time
   }
   return moves;
 }

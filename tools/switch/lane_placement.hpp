@@ -33,18 +33,19 @@ struct LaneMove {
   std::uint16_t to = 0;
 };
 
+/// One thread at a time, and not while lanes come or go.
 class LanePlacement {
  public:
   explicit LanePlacement(Fabric& fabric) noexcept : fabric_(fabric) {}
 
-  /// The worker whose turn it is to have a new lane. Before the workers run.
+  /// The worker whose turn it is to have a new lane.
   std::uint16_t next_in_turn() noexcept;
-  /// Asks for a move if the lane's guest (its memory is on `node`) has a worker nearer by. One thread at a time.
+  /// Asks for a move if the lane's guest (its memory is on `node`) has a worker nearer by.
   void follow(RxLane& lane, int node);
   /// Asks for a move: the present worker lets go at the end of its round, then `to` takes over. Returns at once; what
-  /// was asked before and not done yet is forgotten. A device's lane stays. One thread at a time.
+  /// was asked before and not done yet is forgotten. A device's lane stays.
   void move(RxLane& lane, std::uint16_t to) noexcept;
-  /// Lanes whose worker is another one than at the last call, or at the first. One thread.
+  /// Lanes whose worker is another one than at the last call, or at the lane's first.
   std::vector<LaneMove> take_moves();
 
  private:
@@ -52,7 +53,6 @@ class LanePlacement {
 
   Fabric& fabric_;
   std::uint16_t next_ = 0;
-  std::vector<std::uint16_t> told_;  // workers of fabric_.lanes
 };
 
 }  // namespace vhostx::tools

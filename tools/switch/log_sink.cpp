@@ -19,11 +19,11 @@ namespace {
 constexpr std::size_t line_bytes_max = 4000;
 
 /// One process has one standard error.
-struct Sink {
+struct StandardError {
   std::mutex lock;
   std::uint64_t lost = 0;
 };
-Sink sink;
+StandardError sink;
 
 bool has_room() noexcept {
   pollfd output{STDERR_FILENO, POLLOUT, 0};

@@ -11,10 +11,11 @@ constexpr std::uint32_t share_max = 4096;
 }
 
 MacTable::MacTable(unsigned ports, std::uint64_t secret)
-    : multiplier_(secret | 1u),
-      entries_per_port_max_(
-          std::min<std::uint32_t>(share_max, static_cast<std::uint32_t>(entries_usable / std::max(1u, ports)))),
-      buckets_(std::size_t{1} << bucket_bits) {}
+    : multiplier_(secret | 1u), entries_per_port_max_(share_of(ports)), buckets_(std::size_t{1} << bucket_bits) {}
+
+std::uint32_t MacTable::share_of(unsigned ports) noexcept {
+  return std::min<std::uint32_t>(share_max, static_cast<std::uint32_t>(entries_usable / std::max(1u, ports)));
+}
 
 MacTable::Learned MacTable::learn(std::uint64_t mac, std::uint16_t port) noexcept {
   if (mac == 0 || is_group(mac)) return Learned::refused;
@@ -64,9 +65,10 @@ MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t mac, std::uint1
   return Learned::added;
 }
 
-void MacTable::release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept {
-  if (entry.compare_exchange_strong(seen, 0, std::memory_order_relaxed))
-    held_[port_in(seen)].fetch_sub(1, std::memory_order_relaxed);
+bool MacTable::release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept {
+  if (!entry.compare_exchange_strong(seen, 0, std::memory_order_relaxed)) return false;
+  held_[port_in(seen)].fetch_sub(1, std::memory_order_relaxed);
+  return true;
 }
 
 void MacTable::tick() noexcept {
@@ -78,12 +80,25 @@ void MacTable::tick() noexcept {
     }
 }
 
-void MacTable::forget_port(std::uint16_t port) noexcept {
+std::uint32_t MacTable::forget_port(std::uint16_t port) noexcept {
+  std::uint32_t forgotten = 0;
   for (auto& bucket : buckets_)
     for (auto& entry : bucket.entries) {
       const auto word = entry.load(std::memory_order_relaxed);
-      if (word != 0 && port_in(word) == port) release(entry, word);
+      if (word != 0 && port_in(word) == port && release(entry, word)) ++forgotten;
     }
+  return forgotten;
+}
+
+std::vector<MacTable::Station> MacTable::stations() const {
+  std::vector<Station> found;
+  for (const auto& bucket : buckets_)
+    for (const auto& entry : bucket.entries) {
+      const auto word = entry.load(std::memory_order_relaxed);
+      if (word != 0)
+        found.push_back({word >> mac_shift, port_in(word), static_cast<unsigned>(age_of(word)) * tick_seconds});
+    }
+  return found;
 }
 
 }  // namespace vhostx::tools

@@ -64,8 +64,20 @@ class MacTable {
 
   /// To be called every tick_seconds, by one thread: entries unused for 300 s go.
   void tick() noexcept;
-  /// The port's guest is gone, and so are the stations behind it.
-  void forget_port(std::uint16_t port) noexcept;
+  /// The port's guest is gone, and so are the stations behind it. Returns how many there were. Any thread.
+  std::uint32_t forget_port(std::uint16_t port) noexcept;
+
+  struct Station {
+    std::uint64_t mac = 0;
+    std::uint16_t port = no_port;
+    unsigned age_s = 0;  ///< Since a frame came from it, rounded down to a multiple of tick_seconds.
+  };
+  /// All that is known now. Any thread.
+  std::vector<Station> stations() const;
+
+  /// There are so many ports from now on: what each may hold changes. A port that holds more keeps it until it ages.
+  /// No other thread is in learn().
+  void set_ports(unsigned ports) noexcept { entries_per_port_max_ = share_of(ports); }
 
   std::uint32_t entries_of(std::uint16_t port) const noexcept { return held_[port].load(std::memory_order_relaxed); }
   std::uint32_t entries_per_port_max() const noexcept { return entries_per_port_max_; }
@@ -83,6 +95,7 @@ class MacTable {
     std::array<std::atomic<std::uint64_t>, ways> entries{};
   };
 
+  static std::uint32_t share_of(unsigned ports) noexcept;
   std::size_t bucket_of(std::uint64_t mac) const noexcept { return (mac * multiplier_) >> (64 - bucket_bits); }
   static std::uint16_t port_in(std::uint64_t word) noexcept {
     return static_cast<std::uint16_t>((word >> port_shift) & (ports_max - 1));
@@ -95,7 +108,7 @@ class MacTable {
   }
   Learned update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t mac, std::uint16_t port) noexcept;
   Learned insert(Bucket& bucket, std::uint64_t mac, std::uint16_t port) noexcept;
-  void release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept;
+  bool release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept;
 
   std::uint64_t multiplier_;
   std::uint32_t entries_per_port_max_;

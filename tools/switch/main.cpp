@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// vhostx-switch: a learning Ethernet switch between virtual machines.
+// vhostx-switch: a learning Ethernet switch between virtual machines; vhostx-switch ctl: commands for one that runs.
 #include <cstdio>
+#include <string_view>
 
 #include <fmt/format.h>
 
 #include "tools/common/signals.hpp"
+#include "tools/switch/control_client.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/switch_app.hpp"
 
@@ -27,5 +29,8 @@ int run(const vhostx::tools::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return vhostx::tools::run_program("vhostx-switch", argc, argv, vhostx::tools::parse_options, run);
+  using namespace vhostx::tools;
+  if (argc > 1 && std::string_view(argv[1]) == "ctl")
+    return run_program("vhostx-switch ctl", argc - 1, argv + 1, parse_control_options, run_control_client);
+  return run_program("vhostx-switch", argc, argv, parse_options, run);
 }

@@ -126,16 +126,18 @@ Result<MetricsAddress> parse_metrics_address(std::string_view text) {
   return address;
 }
 
-Result<MetricsSocket> listen_at(const MetricsAddress& address) {
+Result<MetricsSocket> listen_at(const MetricsAddress& address, const char* option, std::optional<mode_t> mode) {
   const auto where = to_socket_address(address);
   if (!address.path.empty() && is_no_socket(address.path))
     return Error{ErrorCode::busy,
-                 fmt::format("--metrics: '{}' exists and is no socket: it is not replaced", address.path), 0};
+                 fmt::format("{}: '{}' exists and is no socket: it is not replaced", option, address.path), 0};
   MetricsSocket made{.fd = make_socket(where.storage.ss_family), .address = address};
-  if (!made.fd || !bind_to(made.fd.get(), address, where) || listen(made.fd.get(), SOMAXCONN) != 0) {
+  // The file gets the mode that the socket has when it is bound, without the bits of the umask.
+  if (!made.fd || (mode && fchmod(made.fd.get(), *mode) != 0) || !bind_to(made.fd.get(), address, where) ||
+      listen(made.fd.get(), SOMAXCONN) != 0) {
     const int error = errno;
     return Error{error == EADDRINUSE ? ErrorCode::busy : ErrorCode::system,
-                 fmt::format("--metrics: cannot listen at {}: {}", to_text(address), std::strerror(error)),
+                 fmt::format("{}: cannot listen at {}: {}", option, to_text(address), std::strerror(error)),
                  error == EADDRINUSE ? 0 : error};
   }
   struct stat file {};

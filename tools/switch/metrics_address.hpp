@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,10 @@ struct MetricsSocket {
   dev_t device = 0;  ///< With `inode`: the socket's file.
   ino_t inode = 0;
 };
+/// `option`: for messages. `mode`: of a Unix socket's file, before anybody can connect; not given: the umask decides.
 /// Errors: busy (somebody listens there, or it is no socket), system.
-Result<MetricsSocket> listen_at(const MetricsAddress& address);
+Result<MetricsSocket> listen_at(const MetricsAddress& address, const char* option = "--metrics",
+                                std::optional<mode_t> mode = {});
 /// Removes the socket's file, unless another one is there by now.
 void remove_file(const MetricsSocket& socket) noexcept;
 

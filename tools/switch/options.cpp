@@ -6,12 +6,12 @@
 #include <cmath>
 #include <map>
 #include <net/if.h>
-#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "tools/common/help.hpp"
+#include "tools/switch/port_rules.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -68,6 +68,10 @@ void declare(CLI::App& app, Raw& raw, Options& options) {
          "Milliseconds between two looks at which NUMA nodes guests' memory is on, 10 to 86400000 (500); 0: only "
          "when rings start and memory changes")
       ->type_name("MS");
+  app.add_option("--control", options.control,
+                 "A Unix socket (mode 0600) for `vhostx-switch ctl`, which adds and removes ports, shows addresses, "
+                 "follows events")
+      ->type_name("PATH");
   app.add_option("--metrics", raw.metrics,
                  "Serve GET /metrics for Prometheus at unix:PATH, 127.0.0.1:PORT or [::1]:PORT (loopback only; port 0: "
                  "one that is free)")
@@ -99,39 +103,25 @@ Result<void> check_tap_name(const std::string& name) {
   return {};
 }
 
-/// An address is one port's, and only where addresses are looked at.
-Result<void> check_macs(const Options& options) {
-  std::map<std::uint64_t, const PortSpec*> owners;
-  for (const auto& port : options.ports) {
-    if (!port.macs.empty() && options.mode != Mode::learning)
-      return bad(fmt::format("--port {}: mac goes with --mode switch: the others do not look at addresses", port.path));
-    for (const auto mac : port.macs)
-      if (const auto [place, is_new] = owners.emplace(mac, &port); !is_new)
-        return bad(fmt::format("--port {}: mac {} is given twice: port {} has it", port.path, mac_text(mac),
-                               place->second->path));
-  }
-  return {};
+Result<void> check_control_path(const std::string& path) {
+  if (!path.empty() && path.size() <= socket_path_max && path.front() != '@') return {};
+  return bad(fmt::format("--control '{}': expected a path of 1 to {} bytes that does not begin with @", path,
+                         socket_path_max));
 }
 
 Result<void> take_ports(const Raw& raw, Options& options) {
-  std::set<std::string> seen;
+  PortRules rules(options.mode, options.tap);
   for (const auto& text : raw.ports) {
     auto port = parse_port(text);
     if (!port) return port.error();
-    if (!seen.insert(port->path).second) return bad(fmt::format("--port {}: given twice", port->path));
-    if (port->zero_copy == ZeroCopy::lend && options.mode != Mode::io && options.mode != Mode::rxonly)
-      return bad(
-          fmt::format("--port {}: zerocopy=lend goes with --mode io or rxonly: the others look at, or write into, "
-                      "what the guest may rewrite",
-                      port->path));
+    if (auto checked = rules.add(*port); !checked) return checked;
     options.ports.push_back(*std::move(port));
   }
-  if (!options.tap.empty() && seen.contains(options.tap))
-    return bad(fmt::format("--tap {}: a port is called so too, and reports could not tell them apart", options.tap));
-  if (options.ports.empty()) return bad("no port given: expected at least one --port PATH");
+  if (options.ports.empty() && options.control.empty())
+    return bad("no port given: expected at least one --port PATH, or --control PATH to add ports later");
   if (options.port_count() > ports_max)
     return bad(fmt::format("{} ports: expected at most {}", options.port_count(), ports_max));
-  return check_macs(options);
+  return {};
 }
 
 Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) {
@@ -143,6 +133,8 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   if (auto taken = take_seconds(app, "--duration", raw.duration_s, options.duration_s); !taken) return taken;
   if (auto taken = take_seconds(app, "--stats", raw.stats_s, options.stats_s); !taken) return taken;
   if (auto taken = take_numa_interval(app, raw.numa_interval_ms, options); !taken) return taken;
+  if (app.count("--control") != 0)
+    if (auto checked = check_control_path(options.control); !checked) return checked;
   if (app.count("--metrics") != 0) {
     auto address = parse_metrics_address(raw.metrics);
     if (!address) return address.error();
@@ -170,6 +162,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   set_help(app, "[EAL options --] --port PATH[,KEY=VALUE]... ... [options]");  // CLI11 knows nothing of EAL's part
   app.footer(
       port_keys_help() +
+      "\nvhostx-switch ctl --help: commands for a switch that runs with --control.\n"
       "\nEverything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
       "pages where enough are free).\nCtrl-C ends it with a summary.");
   app.set_version_flag("--version", "vhostx-switch " VHOSTX_VERSION);

@@ -37,6 +37,7 @@ struct Options {
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
   std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
+  std::string control;                                     ///< Path of the control socket; empty: none.
 
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }

@@ -18,6 +18,14 @@ class OutBatches {
  public:
   explicit OutBatches(std::size_t queues) : batches_(queues) { touched_.reserve(queues); }
 
+  /// Between two bursts: for queues whose index is below `queues`. May throw std::bad_alloc, and changes nothing then.
+  void make_room(std::size_t queues) {
+    if (queues <= batches_.size()) return;
+    std::vector<Batch> more(queues);
+    touched_.reserve(queues);
+    batches_.swap(more);
+  }
+
   void add(TxQueue& queue, Packet packet) noexcept {
     Batch& batch = touch(queue);
     batch.packets[batch.count++] = packet;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PortSet: opening, events, counters.
+// PortSet: opening at the start, events, addresses.
 #include "tools/switch/port_set.hpp"
+
+#include <fmt/format.h>
 
 #include "tools/switch/activated_sockets.hpp"
 #include "tools/switch/log_level.hpp"
@@ -9,42 +11,35 @@
 namespace vhostx::tools {
 namespace {
 
-// Packets that may wait for a full ring. In switch mode: four rings of a Linux guest, whose receive interrupt can be
-// late under software emulation. In the measuring modes short, so that an overloaded destination does not cool the
-// caches.
-constexpr std::uint32_t backlog_switch = 1024;
-constexpr std::uint32_t backlog_measuring = 256;
-
 bool changes_rings(const PortEvent& event) {
   return std::holds_alternative<VringStarted>(event) || std::holds_alternative<VringStopped>(event) ||
          std::holds_alternative<VringEnabled>(event) || std::holds_alternative<VringBroken>(event) ||
          std::holds_alternative<FrontEndDisconnected>(event) || std::holds_alternative<FeaturesNegotiated>(event);
 }
 
-void accumulate(VringStats& sum, const VringStats& part) {
-  for (std::size_t i = 0; i < sum.values.size(); ++i) sum.values[i] += part.values[i];
-}
-
 }  // namespace
 
 Result<std::unique_ptr<PortSet>> PortSet::open(const Parts& parts) {
   auto set = std::make_unique<PortSet>(parts);
-  set->entries_.resize(parts.fabric.ports.size());
-  if (auto opened = set->open_sockets(); !opened) return opened.error();
-  for (std::uint16_t id = 0; id < set->entries_.size(); ++id) {
-    const bool is_tap = set->entries_[id].port == nullptr;
-    if (auto added = set->add_port(id, is_tap ? std::uint16_t{1} : parts.options.ports[id].queue_pairs); !added)
-      return added.error();
-  }
+  if (auto made = set->make_backend(); !made) return made.error();
+  for (const auto& spec : parts.options.ports)
+    if (auto added = set->add_socket(spec); !added) return added.error();
+  if (parts.tap != nullptr)
+    if (auto added = set->add_tap(); !added) return added.error();
   set->take_moves();  // what is told later is told against this
-  set->publish_all();
   return set;
+}
+
+PortSet::PortSet(const Parts& parts)
+    : parts_(parts), rules_(parts.options.mode, parts.options.tap), placement_(parts.fabric) {
+  entries_.resize(tools::ports_max);
+  parts_.fabric.ports.reserve(tools::ports_max);  // so that they never move
 }
 
 PortSet::~PortSet() {
   {
     const std::lock_guard guard(mutex_);
-    built_ = false;
+    for (auto& entry : entries_) entry.lanes.clear();
   }
   for (auto& port : parts_.fabric.ports) port->tx.clear();
   for (auto& entry : entries_) {
@@ -54,38 +49,35 @@ PortSet::~PortSet() {
   backend_.reset();
 }
 
-Result<void> PortSet::open_sockets() {
+Result<void> PortSet::make_backend() {
   BackendOptions options;
   options.log = log_line;
   options.log_level = log_level();
   auto backend = Backend::create(std::move(options));
   if (!backend) return backend.error();
   backend_ = *std::move(backend);
-  for (std::uint16_t id = 0; id < parts_.options.ports.size(); ++id) {
-    const auto& spec = parts_.options.ports[id];
-    PortOptions port_options;
-    port_options.socket_path = spec.path;
-    port_options.role = spec.role;
-    port_options.memory_bytes_max = spec.memory_bytes_max;
-    port_options.queue_pairs_max = spec.queue_pairs;
-    port_options.zero_copy = spec.zero_copy == ZeroCopy::lend;
-    port_options.numa = spec.numa;
-    port_options.features_extra = spec.features_extra;
-    port_options.protocol_features_extra = spec.protocol_features_extra;
-    port_options.socket_mode = spec.mode;
-    port_options.listen_fd = activated_socket(spec);
-    auto group = group_of(spec);
-    if (!group) return group.error();
-    port_options.socket_group = *group;
-    if (parts_.options.numa_interval) port_options.numa_interval = *parts_.options.numa_interval;
-    parts_.events.add_port(spec.path, 2u * spec.queue_pairs);
-    auto port = backend_->open_port(port_options,
-                                    [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
-    if (!port) return port.error();
-    entries_[id].port = *std::move(port);
-    publish_telemetry(entries_[id]);
-  }
   return {};
+}
+
+Result<std::unique_ptr<Port>> PortSet::open_socket(const PortSpec& spec, std::uint16_t id) {
+  PortOptions options;
+  options.socket_path = spec.path;
+  options.role = spec.role;
+  options.memory_bytes_max = spec.memory_bytes_max;
+  options.queue_pairs_max = spec.queue_pairs;
+  options.zero_copy = spec.zero_copy == ZeroCopy::lend;
+  options.numa = spec.numa;
+  options.features_extra = spec.features_extra;
+  options.protocol_features_extra = spec.protocol_features_extra;
+  options.socket_mode = spec.mode;
+  options.listen_fd = activated_socket(spec);
+  auto group = group_of(spec);
+  if (!group) return group.error();
+  options.socket_group = *group;
+  if (parts_.options.numa_interval) options.numa_interval = *parts_.options.numa_interval;
+  parts_.events.add_port(spec.path, 2u * spec.queue_pairs);
+  return backend_->open_port(options,
+                             [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
 }
 
 /// A port that telemetry does not take (its path is not ASCII, say) serves its guest all the same.
@@ -95,56 +87,17 @@ void PortSet::publish_telemetry(Entry& entry) {
   entry.published = *std::move(published);
 }
 
-Result<void> PortSet::add_port(std::uint16_t id, std::uint16_t pairs) {
-  parts_.fabric.ports[id]->budget.limit = parts_.backlog_segments;
-  for (std::uint16_t pair = 0; pair < pairs; ++pair)
-    if (auto added = add_lane(entries_[id], id, pair); !added) return added;
-  return {};
-}
-
-Result<void> PortSet::add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair) {
-  auto& fabric = parts_.fabric;
-  Worker& worker = *fabric.workers[placement_.next_in_turn()];
-  TxQueueOptions tx;
-  tx.sink = entry.port ? Sink{&entry.port->to_guest(pair), nullptr} : Sink{nullptr, parts_.tap};
-  tx.budget = &fabric.ports[id]->budget;
-  tx.owner = &worker.backlog_owner();
-  tx.backlog_max = fabric.mode == Mode::learning ? backlog_switch : backlog_measuring;
-  tx.index = fabric.tx_queues++;
-  tx.shared = fabric.workers.size() > 1;
-  tx.transfers = entry.port != nullptr && parts_.options.ports[id].zero_copy == ZeroCopy::on;
-  fabric.ports[id]->tx.push_back(std::make_unique<TxQueue>(tx));
-
-  auto lane = std::make_unique<RxLane>();
-  lane->port = id;
-  lane->pair = pair;
-  lane->vring = entry.port ? &entry.port->from_guest(pair) : nullptr;
-  lane->device = entry.port ? nullptr : parts_.tap;
-  lane->transfers = tx.transfers;
-  lane->tx = fabric.ports[id]->tx.back().get();
-  entry.lanes.push_back(lane.get());
-  fabric.lanes.push_back(std::move(lane));
-  return worker.adopt(*entry.lanes.back());
-}
-
-/// On the control thread.
+/// On the control thread. A port that workers do not know has no lanes to change.
 void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
   if (changes_rings(event)) {
     const std::lock_guard guard(mutex_);
-    if (built_) publish(id);
+    if (!entries_[id].lanes.empty()) publish(id);
   } else if (std::holds_alternative<PlacementChanged>(event)) {
     const std::lock_guard guard(mutex_);
-    if (built_) follow(id);
+    follow(id);
   }
   if (std::holds_alternative<FrontEndDisconnected>(event)) parts_.fabric.macs->forget_port(id);
   parts_.events.push(port.socket_path(), event);
-}
-
-/// Events until now found no lanes to change.
-void PortSet::publish_all() {
-  const std::lock_guard guard(mutex_);
-  built_ = true;
-  for (std::uint16_t id = 0; id < entries_.size(); ++id) publish(id);
 }
 
 /// Which rings run, for the workers. With mutex_ held.
@@ -167,11 +120,12 @@ void PortSet::publish(std::uint16_t id) {
 /// Frames for what was behind the TAP are dropped there and counted, until the stations' entries have aged.
 void PortSet::tap_changed() {
   const std::lock_guard guard(mutex_);
-  const auto id = static_cast<std::uint16_t>(entries_.size() - 1);
+  const auto id = find(parts_.options.tap);
+  if (!id) return;
   if (parts_.tap->link() == LinkState::gone)
-    for (const auto* lane : entries_[id].lanes)
+    for (const auto* lane : entries_[*id].lanes)
       parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->unwatch(*lane);
-  publish(id);
+  publish(*id);
 }
 
 /// Lanes whose guest's memory is on a node that has workers are served by one of those. With mutex_ held.
@@ -181,68 +135,47 @@ void PortSet::follow(std::uint16_t id) {
       placement_.follow(*lane, node_of(*lane));
 }
 
-std::vector<PortSnapshot> PortSet::snapshots() const {
-  std::vector<PortSnapshot> all;
-  for (std::uint16_t id = 0; id < entries_.size(); ++id) all.push_back(snapshot_of(id));
-  return all;
+std::vector<LaneMoved> PortSet::take_moves() {
+  const std::lock_guard guard(mutex_);
+  std::vector<LaneMoved> moves;
+  for (const auto& move : placement_.take_moves())
+    moves.push_back({parts_.events.seconds(), entries_[move.port].name, move.pair, move.from, move.to});
+  return moves;
 }
 
-PortSnapshot PortSet::snapshot_of(std::uint16_t id) const {
-  PortSnapshot out;
-  const auto& entry = entries_[id];
-  out.stations = parts_.fabric.macs->entries_of(id);
-  add_drops(id, out);
-  if (entry.port == nullptr) {
-    out.name = parts_.options.tap;
-    out.is_tap = true;
-    out.link = parts_.tap->link();
-    out.connected = out.link != LinkState::gone;
-    out.from_guest = parts_.tap->received();
-    out.to_guest = parts_.tap->sent();
-    return out;
-  }
-  const auto info = entry.port->info();
-  out.name = entry.port->socket_path();
-  out.connected = info.connected;
-  out.connections = info.connections;
-  out.features = info.features;
-  out.protocol_features = info.protocol_features;
-  out.memory_regions = info.memory_regions;
-  out.memory_bytes = info.memory_bytes;
-  out.releases_pending = info.releases_pending;
-  add_vrings(entry, out);
-  return out;
+/// With mutex_ held.
+std::optional<std::uint16_t> PortSet::find(const std::string& name) const {
+  for (std::uint16_t id = 0; id < entries_.size(); ++id)
+    if (!name.empty() && entries_[id].name == name) return id;
+  return {};
 }
 
-void PortSet::add_vrings(const Entry& entry, PortSnapshot& out) const {
-  for (std::uint16_t index = 0; index < entry.port->vring_count(); ++index) {
-    const auto& vring = entry.port->vring(index);
-    const auto state = vring.state();
-    out.vrings.push_back({index, state, vring.stats(), vring.loans(), vring.numa_node()});
-    accumulate(vring.is_from_guest() ? out.from_guest : out.to_guest, out.vrings.back().stats);
-    out.vrings_started = static_cast<std::uint16_t>(out.vrings_started + (state.started ? 1 : 0));
-    out.vrings_broken = static_cast<std::uint16_t>(out.vrings_broken + (state.broken ? 1 : 0));
-    if (!state.started) continue;
-    const auto number = entry.lanes[index / 2]->worker.load(std::memory_order_relaxed);
-    const auto& worker = parts_.fabric.workers[number]->options();
-    out.placement.push_back({index, vring.placement(), number, worker.lcore, worker.node, worker.pool_node});
-  }
+namespace {
+
+Error no_such_port(const std::string& name) {
+  return Error{ErrorCode::invalid_argument, fmt::format("there is no port '{}': `ports` lists them", name), 0};
 }
 
-void PortSet::add_drops(std::uint16_t id, PortSnapshot& out) const {
-  for (const auto& queue : parts_.fabric.ports[id]->tx) {
-    out.drops.ring_full += queue->dropped_ring_full();
-    out.drops.few_buffers += queue->dropped_few_buffers();
-    out.drops.not_ready += queue->dropped_not_ready();
-  }
-  for (const auto* worker : parts_.fabric.workers) {
-    const auto& drops = worker->drops()[id];
-    out.drops.not_ready += drops.not_ready.value();
-    out.drops.flood_not_ready += drops.flood_not_ready.value();
-    out.drops.same_port += drops.same_port.value();
-    out.drops.malformed += drops.malformed.value();
-    out.drops.foreign_source += drops.foreign_source.value();
-  }
+}  // namespace
+
+Result<std::vector<LearnedAddress>> PortSet::addresses(const std::string& port) const {
+  const std::lock_guard guard(mutex_);
+  if (!port.empty() && !find(port)) return no_such_port(port);
+  std::vector<LearnedAddress> found;
+  for (const auto& station : parts_.fabric.macs->stations())
+    if (const auto& name = entries_[station.port].name; !name.empty() && (port.empty() || name == port))
+      found.push_back({station.mac, name, station.age_s});
+  return found;
+}
+
+Result<std::uint32_t> PortSet::flush_addresses(const std::string& port) {
+  const std::lock_guard guard(mutex_);
+  if (!port.empty() && !find(port)) return no_such_port(port);
+  std::uint32_t forgotten = 0;
+  for (std::uint16_t id = 0; id < entries_.size(); ++id)
+    if (!entries_[id].name.empty() && (port.empty() || entries_[id].name == port))
+      forgotten += parts_.fabric.macs->forget_port(id);
+  return forgotten;
 }
 
 }  // namespace vhostx::tools

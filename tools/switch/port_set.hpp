@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PortSet: the sockets of the switch, their lanes, and what their events change for the workers.
+// PortSet: the ports of the switch, their lanes, and what their events change for the workers.
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <vhostx/backend.hpp>
@@ -12,53 +13,98 @@
 
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
+#include "tools/switch/lane_moved.hpp"
 #include "tools/switch/lane_placement.hpp"
+#include "tools/switch/port_rules.hpp"
 #include "tools/switch/snapshot.hpp"
 #include "tools/switch/worker.hpp"
 
 namespace vhostx::tools {
 
-/// Everything passed in outlives it.
+/// Where a station is, as it was learned.
+struct LearnedAddress {
+  std::uint64_t mac = 0;
+  std::string port;
+  unsigned age_s = 0;  ///< Since a frame came from it, rounded down.
+};
+
+/// Everything passed in outlives it. Any thread, where nothing else is said.
 class PortSet {
  public:
   struct Parts {
     const Options& options;
-    Fabric& fabric;  ///< Its `ports` are there, without queues, and its `workers`.
+    Fabric& fabric;  ///< Its `workers` and `macs` are there; it has no ports.
     EventQueue& events;
     FrameDevice* tap = nullptr;
-    std::uint32_t backlog_segments = 0;  ///< For each port.
+    std::uint32_t backlog_segments_all = 0;  ///< Of all ports together.
   };
 
-  /// Opens all sockets and hands their lanes round to the workers; from then on a lane follows its guest's memory.
-  /// Errors: those of Backend::open_port.
+  /// Opens all sockets of the options and the TAP, and hands their lanes round to the workers; from then on a lane
+  /// follows its guest's memory. Before the workers run. Errors: those of Backend::open_port.
   static Result<std::unique_ptr<PortSet>> open(const Parts& parts);
 
-  explicit PortSet(const Parts& parts) : parts_(parts), placement_(parts.fabric) {}
+  explicit PortSet(const Parts& parts);
   /// The workers have ended.
   ~PortSet();
   PortSet(const PortSet&) = delete;
   PortSet& operator=(const PortSet&) = delete;
 
+  /// Opens one more port while the workers run: they pause between two rounds for a moment. One thread at a time calls
+  /// add() or remove(), and no worker. Errors: those of PortRules and Backend::open_port, unsupported (the mode pairs
+  /// ports), limit (ports_max()), out_of_memory.
+  Result<void> add(const PortSpec& spec);
+  /// Ends a port: its connection, its socket file, its learned addresses, the packets that wait for its guest. Returns
+  /// its last counters. Errors: invalid_argument (no such port, or the TAP), unsupported (the mode pairs ports).
+  Result<PortSnapshot> remove(const std::string& name);
+  /// How many ports there may be, the TAP among them.
+  std::size_t ports_max() const noexcept;
+
   /// Of all ports, the TAP last.
   std::vector<PortSnapshot> snapshots() const;
   /// The TAP's link has changed: workers are told. One that is gone is neither polled nor watched any more.
   void tap_changed();
-  /// Lanes that have another worker since the last call. One thread.
-  std::vector<LaneMove> take_moves() { return placement_.take_moves(); }
+  /// Lanes that have another worker since the last call, noticed now. One thread.
+  std::vector<LaneMoved> take_moves();
+
+  /// What is known behind the port; empty: behind all. Error: invalid_argument (no such port).
+  Result<std::vector<LearnedAddress>> addresses(const std::string& port) const;
+  /// Forgets it. Returns how many there were. Error: invalid_argument (no such port).
+  Result<std::uint32_t> flush_addresses(const std::string& port);
 
  private:
   struct Entry {
+    std::string name;  ///< Empty: no port has this number.
+    std::uint64_t serial = 0;
+    PortSpec spec;
     std::unique_ptr<Port> port;              ///< None for the TAP.
     std::optional<PublishedPort> published;  ///< In DPDK's telemetry.
-    std::vector<RxLane*> lanes;
+    std::vector<RxLane*> lanes;              ///< Empty: workers do not know it (yet, or any more).
+  };
+  /// What workers see of a port, before or after they do.
+  struct LaneParts {
+    std::vector<std::unique_ptr<TxQueue>> tx;  ///< Gone before the SwitchPort's budget.
+    std::vector<std::unique_ptr<RxLane>> lanes;
   };
 
-  Result<void> open_sockets();
+  Result<void> make_backend();
+  Result<void> add_socket(const PortSpec& spec);
+  Result<void> add_tap();
+  Result<std::unique_ptr<Port>> open_socket(const PortSpec& spec, std::uint16_t id);
   static void publish_telemetry(Entry& entry);
-  Result<void> add_port(std::uint16_t id, std::uint16_t pairs);
-  Result<void> add_lane(Entry& entry, std::uint16_t id, std::uint16_t pair);
+  Result<void> may_change() const;
+  Result<void> may_add(const PortSpec& spec) const;
+
+  Result<void> attach(std::uint16_t id, Entry& entry);
+  Result<LaneParts> make_lanes(Entry& entry, SwitchPort& port);
+  Result<void> make_lane(Entry& entry, SwitchPort& port, std::uint16_t pair, std::uint32_t index, LaneParts& out);
+  std::vector<std::uint32_t> free_queue_indexes(std::size_t count) const;
+  void share_out(std::size_t ports) noexcept;
+  LaneParts detach(std::uint16_t id);
+  std::uint16_t free_number() const;
+  std::optional<std::uint16_t> find(const std::string& name) const;
+  std::size_t count() const noexcept;
+
   void on_event(std::uint16_t id, Port& port, const PortEvent& event);
-  void publish_all();
   void publish(std::uint16_t id);
   void follow(std::uint16_t id);
   PortSnapshot snapshot_of(std::uint16_t id) const;
@@ -66,12 +112,13 @@ class PortSet {
   void add_drops(std::uint16_t id, PortSnapshot& out) const;
 
   const Parts parts_;
-  std::mutex mutex_;  // publish() and follow() against themselves; never held by a worker, nor while anything is opened
-                      // or closed
-  bool built_ = false;  // under mutex_: lanes are there
+  PortRules rules_;  // of add() and remove()
+  std::uint64_t serials_ = 0;
   std::unique_ptr<Backend> backend_;
-  std::vector<Entry> entries_;  // as fabric.ports
-  LanePlacement placement_;     // follow() under mutex_, take_moves() on the main thread
+  // Never held by a worker, nor while a port is opened or closed: that waits for the control thread, which takes it.
+  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;  // by port number, as fabric.ports
+  LanePlacement placement_;
 };
 
 }  // namespace vhostx::tools

@@ -15,8 +15,6 @@
 namespace vhostx::tools {
 namespace {
 
-constexpr std::size_t socket_path_max = 107;  // sun_path without its terminating zero
-
 Error invalid(std::string message) { return Error{ErrorCode::invalid_argument, std::move(message), 0}; }
 
 /// One KEY=VALUE, and the whole --port for messages.

@@ -2,6 +2,7 @@
 // PortSpec: what one --port of vhostx-switch asks for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include <vhostx/result.hpp>
 
 namespace vhostx::tools {
+
+inline constexpr std::size_t socket_path_max = 107;  ///< Of a socket: sun_path without its terminating zero.
 
 /// How a port's packets are taken: copied; looked at, and copied once from guest to guest where both ports do so; or
 /// lent, in modes that neither decide on what is in a packet nor write into it.

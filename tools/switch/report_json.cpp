@@ -85,6 +85,7 @@ Json list_of(const std::vector<Row>& rows, Json (*make)(const Row&)) {
 Json port_of(const PortSnapshot& port) {
   Json object{{"name", port.name},
               {"kind", port.is_tap ? "tap" : "vhost-user"},
+              {"queue_pairs", port.queue_pairs},
               {"connected", port.connected},
               {"connections", port.connections},
               {"features", hex(port.features)},
@@ -100,6 +101,16 @@ Json port_of(const PortSnapshot& port) {
               {"switch_drops", drops_of(port.drops)},
               {"placement", list_of(port.placement, vring_of)}};
   if (port.is_tap) object["link"] = to_string(port.link);
+  return object;
+}
+
+Json short_port_of(const PortSnapshot& port) {
+  Json object = port_of(port);
+  for (const char* field : {"features", "protocol_features", "memory_regions", "releases_pending", "placement"})
+    object.erase(field);
+  if (port.is_tap) return object;
+  object["role"] = port.is_client ? "client" : "server";
+  object["last_error"] = port.last_error;
   return object;
 }
 
@@ -168,6 +179,21 @@ std::string json_report(const char* event, const Snapshot& snapshot) {
   return line(object);
 }
 
+std::string json_ports(const Snapshot& snapshot) { return line(list_of(snapshot.ports, short_port_of)); }
+
+std::string json_port(const PortSnapshot& port) { return line(short_port_of(port)); }
+
+std::string json_port_changed(const PortChanged& change) {
+  return line(Json{{"event", change.added ? "port_added" : "port_removed"},
+                   {"port", change.port},
+                   {"seconds", seconds_of(change.seconds)}});
+}
+
+std::string with_text(const std::string& object, std::string text) {
+  text.erase(text.find_last_not_of('\n') + 1);
+  return object.substr(0, object.size() - 1) + ",\"text\":" + line(Json(text)) + "}";
+}
+
 std::string json_event(const TimedEvent& event) {
   Json object{{"event", event_name(event.event)}, {"port", event.port}, {"seconds", seconds_of(event.seconds)}};
   std::visit(Fields{object}, event.event);
@@ -202,6 +228,7 @@ std::string json_ready(const Ready& ready, double seconds) {
   object["sockets"] = ready.sockets;
   object["memory"] = ready.memory;
   if (!ready.metrics.empty()) object["metrics"] = ready.metrics;
+  if (!ready.control.empty()) object["control"] = ready.control;
   return line(object);
 }
 

@@ -74,11 +74,13 @@ std::string text_live(const Snapshot& now, const Snapshot& before) {
   std::string text;
   fmt::format_to(Out(text), "{:<{}}  {:<9} {:>22}  {:>22}  dropped\n", clock(now.seconds), width, "state",
                  "from guest  pps  bit/s", "to guest  pps  bit/s");
-  for (std::size_t i = 0; i < now.ports.size() && i < before.ports.size(); ++i) {
-    const auto& port = now.ports[i];
-    const auto in = rate_of(port.from_guest, before.ports[i].from_guest, seconds);
-    const auto out = rate_of(port.to_guest, before.ports[i].to_guest, seconds);
-    const auto drops = drops_of(port, &before.ports[i]);
+  static const PortSnapshot nothing;
+  for (const auto& port : now.ports) {
+    const auto* same = find_same(before, port);
+    const auto& then = same != nullptr ? *same : nothing;
+    const auto in = rate_of(port.from_guest, then.from_guest, seconds);
+    const auto out = rate_of(port.to_guest, then.to_guest, seconds);
+    const auto drops = drops_of(port, &then);
     fmt::format_to(Out(text), "{:<{}}  {:<9} {:>15} {:>6}  {:>15} {:>6}  {}\n", port.name, width, state_of(port),
                    short_number(in.packets), short_number(in.bits), short_number(out.packets), short_number(out.bits),
                    drops.empty() ? "-" : drops);
@@ -111,6 +113,10 @@ std::string text_left_out(const TimedEvent& event) {
 std::string text_link(const LinkChanged& link) {
   return fmt::format("{:>9.3f}  {}: the interface is {}{}{}\n", link.seconds, link.port, to_string(link.link),
                      link.problem.empty() ? "" : ": ", link.problem);
+}
+
+std::string text_port_changed(const PortChanged& change) {
+  return fmt::format("{:>9.3f}  {}: port {}\n", change.seconds, change.port, change.added ? "added" : "removed");
 }
 
 std::string text_event(const TimedEvent& event) {

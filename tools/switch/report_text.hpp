@@ -10,7 +10,7 @@
 
 namespace vhostx::tools {
 
-/// Rates since `before`, which has the same ports, and what was dropped in that time.
+/// Rates since `before`, and what was dropped in that time; of a port that is not in it, since the port was added.
 std::string text_live(const Snapshot& now, const Snapshot& before);
 /// Totals.
 std::string text_summary(const Snapshot& total);
@@ -18,6 +18,7 @@ std::string text_event(const TimedEvent& event);
 /// That the event's port had others before it that nobody is told of: `event.left_out` of them.
 std::string text_left_out(const TimedEvent& event);
 std::string text_link(const LinkChanged& link);
+std::string text_port_changed(const PortChanged& change);
 
 /// Three or four digits and a prefix: 12, 1.23k, 45.6M.
 std::string short_number(double value);

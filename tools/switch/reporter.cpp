@@ -17,6 +17,7 @@ void Reporter::ready(const Ready& ready, double seconds) {
   before_ = take_snapshot_();
   live_at_ = seconds;
   if (json_) return write(json_ready(ready, seconds) + "\n");
+  if (!ready.control.empty()) write(fmt::format("vhostx-switch: control: {}\n", ready.control));
   if (!ready.metrics.empty()) write(fmt::format("vhostx-switch: metrics: {}\n", ready.metrics));
   write(fmt::format("vhostx-switch: memory: {}\nvhostx-switch: ready, {} port{}; Ctrl-C ends it\n", ready.memory,
                     before_.ports.size(), before_.ports.size() == 1 ? "" : "s"));
@@ -24,17 +25,24 @@ void Reporter::ready(const Ready& ready, double seconds) {
 
 void Reporter::events(const std::vector<TimedEvent>& events) {
   for (const auto& event : events) {
-    if (event.left_out != 0) write(json_ ? json_left_out(event) + "\n" : text_left_out(event));
-    write(json_ ? json_event(event) + "\n" : text_event(event));
+    if (event.left_out != 0) tell(json_left_out(event), text_left_out(event));
+    tell(json_event(event), text_event(event));
     placement_changed_ |= std::holds_alternative<PlacementChanged>(event.event);
   }
 }
 
-void Reporter::link(const LinkChanged& changed) { write(json_ ? json_link(changed) + "\n" : text_link(changed)); }
+void Reporter::link(const LinkChanged& changed) { tell(json_link(changed), text_link(changed)); }
+
+void Reporter::port_changed(const PortChanged& change) { tell(json_port_changed(change), text_port_changed(change)); }
 
 void Reporter::lanes(const std::vector<LaneMoved>& moved) {
-  for (const auto& lane : moved) write(json_ ? json_lane_moved(lane) + "\n" : text_lane_moved(lane));
+  for (const auto& lane : moved) tell(json_lane_moved(lane), text_lane_moved(lane));
   placement_changed_ |= !moved.empty();
+}
+
+void Reporter::tell(const std::string& object, std::string text) {
+  if (is_followed_()) tell_(with_text(object, text));
+  write(json_ ? object + "\n" : std::move(text));
 }
 
 void Reporter::placement() {

@@ -23,9 +23,16 @@ class Reporter {
   Reporter(const Options& options, Output& output, std::function<Snapshot()> take_snapshot)
       : json_(options.json), period_s_(options.stats_s), output_(output), take_snapshot_(std::move(take_snapshot)) {}
 
+  /// From now on `tell` gets each event too, as JSON with a text, while `is_wanted` says so.
+  void follow(std::function<bool()> is_wanted, std::function<void(std::string)> tell) {
+    is_followed_ = std::move(is_wanted);
+    tell_ = std::move(tell);
+  }
+
   void ready(const Ready& ready, double seconds);
   void events(const std::vector<TimedEvent>& events);
   void link(const LinkChanged& changed);
+  void port_changed(const PortChanged& change);
   void lanes(const std::vector<LaneMoved>& moved);
   /// The placement table, if what was told since the last time has changed it.
   void placement();
@@ -38,11 +45,14 @@ class Reporter {
 
  private:
   void write(std::string text) { output_.write(std::move(text)); }
+  void tell(const std::string& object, std::string text);
 
   const bool json_;
   const std::optional<double> period_s_;
   Output& output_;
   const std::function<Snapshot()> take_snapshot_;
+  std::function<bool()> is_followed_ = [] { return false; };
+  std::function<void(std::string)> tell_;
   double live_at_ = 0;
   Snapshot before_;
   bool placement_told_ = false;

@@ -74,6 +74,9 @@ struct VringCounts {
 
 struct PortSnapshot {
   std::string name;
+  std::uint16_t queue_pairs = 1;
+  bool is_client = false;    ///< The front-end listens.
+  std::uint64_t serial = 0;  ///< Another one for each port that was opened, also under the same name.
   bool is_tap = false;
   LinkState link = LinkState::up;  ///< Of the TAP.
   bool connected = false;
@@ -85,6 +88,7 @@ struct PortSnapshot {
   std::uint32_t memory_regions = 0;
   std::uint64_t memory_bytes = 0;
   std::uint32_t releases_pending = 0;  ///< See PortInfo.
+  std::string last_error;              ///< See PortInfo.
   std::uint32_t stations = 0;          ///< MAC addresses learned there.
   VringStats from_guest;               ///< All queue pairs together.
   VringStats to_guest;
@@ -101,11 +105,19 @@ struct LinkChanged {
   std::string problem;  ///< What the kernel said; empty: up.
 };
 
+/// A port came or went while the switch ran.
+struct PortChanged {
+  double seconds = 0;  ///< Since the switch began.
+  std::string port;
+  bool added = false;
+};
+
 /// What does not change once the switch is ready.
 struct Ready {
   std::vector<std::string> sockets;
   std::string memory;   ///< For people: what memory EAL has.
   std::string metrics;  ///< Where they are served; empty: nowhere.
+  std::string control;  ///< The control socket's path; empty: none.
 };
 
 struct Snapshot {
@@ -118,5 +130,12 @@ struct Snapshot {
   std::vector<PoolRow> mempools;
   std::vector<WorkerRow> workers;
 };
+
+/// The port in an earlier snapshot; null: it was not there, or it was another one of that name.
+inline const PortSnapshot* find_same(const Snapshot& earlier, const PortSnapshot& port) noexcept {
+  for (const auto& one : earlier.ports)
+    if (one.serial == port.serial && one.name == port.name) return &one;
+  return nullptr;
+}
 
 }  // namespace vhostx::tools

@@ -62,6 +62,7 @@ SwitchApp::SwitchApp(const Options& options, UniqueFd end_signals)
       reporter_(options_, output_, [this] { return take_snapshot(); }) {}
 
 SwitchApp::~SwitchApp() {
+  control_.reset();
   metrics_.reset();
   stop_workers();
   ports_.reset();
@@ -102,21 +103,15 @@ Result<void> SwitchApp::start_parts() {
     tap_ = *std::move(tap);
     tap_->on_link_change([this] { events_.wake(); });
   }
-  for (std::uint16_t id = 0; id < options_.port_count(); ++id) {
-    fabric_.ports.push_back(std::make_unique<SwitchPort>());
-    fabric_.ports.back()->id = id;
-    if (id < options_.ports.size())
-      for (const auto mac : options_.ports[id].macs) fabric_.rules.bind(id, mac);
-  }
   if (auto made = make_workers(*lcores); !made) return made;
-  auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments});
+  auto ports = PortSet::open({options_, fabric_, events_, tap_.get(), pool_plan.backlog_segments_all});
   if (!ports) return ports.error();
   ports_ = *std::move(ports);
   for (const auto& path : idle_sockets(options_.ports))
     fmt::print(stderr, "vhostx-switch: systemd listens on '{}', which is no --port: nobody is served there\n", path);
   if (auto served = serve_metrics(); !served) return served;
   launch_workers(*lcores);
-  return {};
+  return serve_control();  // changes of ports need workers that run
 }
 
 Result<void> SwitchApp::serve_metrics() {
@@ -155,11 +150,15 @@ Result<void> SwitchApp::make_workers(const std::vector<unsigned>& lcores) {
 }
 
 void SwitchApp::launch_workers(const std::vector<unsigned>& lcores) {
-  for (std::size_t i = 0; i < workers_.size(); ++i)
-    if (rte_eal_remote_launch(run_worker, workers_[i].get(), lcores[i]) == 0)
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->will_run();
+    if (rte_eal_remote_launch(run_worker, workers_[i].get(), lcores[i]) == 0) {
       running_.push_back(lcores[i]);
-    else
-      worker_failed_ = true;
+      continue;
+    }
+    workers_[i]->will_not_run();
+    worker_failed_ = true;
+  }
 }
 
 void SwitchApp::stop_workers() {
@@ -172,12 +171,14 @@ bool SwitchApp::run() {
   std::vector<std::string> sockets;
   for (const auto& port : options_.ports) sockets.push_back(port.path);
   ready_at_ = events_.seconds();
-  reporter_.ready({sockets, memory_, metrics_ == nullptr ? "" : to_text(metrics_->address())}, ready_at_);
+  reporter_.ready({sockets, memory_, metrics_ == nullptr ? "" : to_text(metrics_->address()), options_.control},
+                  ready_at_);
   while (wait() && !duration_over() && !output_.lost()) {
     report_events(EventQueue::Take::in_turn);
     reporter_.live(events_.seconds());
     age_stations();
   }
+  control_.reset();
   stop_workers();
   report_events(EventQueue::Take::all);
   reporter_.summary();
@@ -203,6 +204,7 @@ void SwitchApp::report_events(EventQueue::Take which) {
   report_link();
   if (which == EventQueue::Take::in_turn && !output_.has_room()) return events_.hush();
   reporter_.events(events_.take(which));
+  report_ports();
   const double now = events_.seconds();
   lanes_wait_ = which == EventQueue::Take::in_turn && now < lanes_told_at_ + lanes_s;
   if (lanes_wait_) return;
@@ -224,10 +226,7 @@ void SwitchApp::report_link() {
 }
 
 void SwitchApp::report_lanes() {
-  std::vector<LaneMoved> moved;
-  for (const auto& move : ports_->take_moves())
-    moved.push_back({events_.seconds(), options_.ports[move.port].path, move.pair, move.from, move.to});
-  reporter_.lanes(moved);
+  reporter_.lanes(ports_->take_moves());
   reporter_.placement();
 }
 

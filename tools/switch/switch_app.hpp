@@ -3,12 +3,15 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "tools/switch/control_commands.hpp"
+#include "tools/switch/control_server.hpp"
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
 #include "tools/switch/metrics_server.hpp"
@@ -22,14 +25,14 @@
 
 namespace vhostx::tools {
 
-class SwitchApp {
+class SwitchApp : private ControlledSwitch {
  public:
   /// EAL, pools, TAP, workers, sockets, in this order; then the workers run. `end_signals` becomes readable when the
   /// switch shall end.
   static Result<std::unique_ptr<SwitchApp>> start(const Options& options, UniqueFd end_signals);
 
   SwitchApp(const Options& options, UniqueFd end_signals);
-  ~SwitchApp();
+  ~SwitchApp() override;
   SwitchApp(const SwitchApp&) = delete;
   SwitchApp& operator=(const SwitchApp&) = delete;
 
@@ -40,17 +43,29 @@ class SwitchApp {
   Result<void> start_parts();
   Result<void> make_pools(const std::vector<unsigned>& lcores, const PoolPlan& plan);
   Result<void> serve_metrics();
+  Result<void> serve_control();
   Result<void> make_workers(const std::vector<unsigned>& lcores);
   void launch_workers(const std::vector<unsigned>& lcores);
   void stop_workers();
   bool wait();
   void report_events(EventQueue::Take which);
   void report_link();
+  void report_ports();
+  void note_port(const std::string& name, bool added);
   void report_lanes();
   void finish_output();
   void age_stations();
   bool duration_over() const;
   Snapshot take_snapshot() const;
+
+  // ControlledSwitch, on the control server's thread.
+  Snapshot snapshot() override { return take_snapshot(); }
+  Result<void> add_port(const std::string& spec) override;
+  Result<PortSnapshot> remove_port(const std::string& name) override;
+  Result<std::vector<LearnedAddress>> addresses(const std::string& port) override { return ports_->addresses(port); }
+  Result<std::uint32_t> flush_addresses(const std::string& port) override { return ports_->flush_addresses(port); }
+  LogLevel log_level() override;
+  void set_log_level(LogLevel level) override;
 
   const Options options_;
   UniqueFd end_signals_;
@@ -65,6 +80,9 @@ class SwitchApp {
   Output output_{STDOUT_FILENO, [this] { events_.wake(); }};
   Reporter reporter_;
   std::unique_ptr<MetricsServer> metrics_;  ///< Its thread takes snapshots of all of the above.
+  std::mutex changes_lock_;
+  std::vector<PortChanged> changes_;        ///< Under changes_lock_: not reported yet.
+  std::unique_ptr<ControlServer> control_;  ///< Its thread does so too, and changes the ports.
   double ready_at_ = 0;                     ///< --duration counts from here: start-up may take long on a busy machine.
   double aged_at_ = 0;
   double lanes_told_at_ = -60;  ///< The first ones at once.

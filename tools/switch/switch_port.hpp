@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "tools/switch/tx_queue.hpp"
@@ -54,10 +55,11 @@ struct alignas(64) RxLane {
   FrameDevice* device = nullptr;
   bool transfers = false;  ///< Packets are looked at where they lie (`vring` only).
   TxQueue* tx = nullptr;   ///< The same queue pair's other direction; this lane's worker brings its backlog on.
-  std::atomic<std::uint16_t> worker{0};  ///< Who serves it, a position in Fabric::workers.
-  std::atomic<std::uint16_t> wanted{0};  ///< Who is to serve it. The control thread's, and see Worker::hand_over().
-  std::atomic<bool> receives{false};     ///< The from-guest ring is started.
-  std::atomic<bool> sends{false};        ///< The to-guest ring is started, enabled and not broken.
+  std::atomic<std::uint16_t> worker{0};   ///< Who serves it, a position in Fabric::workers.
+  std::atomic<std::uint16_t> wanted{0};   ///< Who is to serve it. The control thread's, and see Worker::hand_over().
+  std::atomic<bool> receives{false};      ///< The from-guest ring is started.
+  std::atomic<bool> sends{false};         ///< The to-guest ring is started, enabled and not broken.
+  std::optional<std::uint16_t> reported;  ///< The worker that LanePlacement::take_moves() saw last; its own.
 
   std::uint16_t receive(rte_mempool* pool, rte_mbuf** packets) noexcept {
     return vring != nullptr ? vring->dequeue_burst(pool, packets, burst_max)
@@ -72,6 +74,10 @@ struct alignas(64) WorkerDrops {
   Counter same_port;        ///< The destination is behind the port that the packet came from.
   Counter malformed;        ///< Shorter than an Ethernet header.
   Counter foreign_source;   ///< The source address is not one that the port may use.
+
+  void reset() noexcept {
+    for (auto* counter : {&not_ready, &flood_not_ready, &same_port, &malformed, &foreign_source}) counter->reset();
+  }
 };
 
 }  // namespace vhostx::tools

@@ -3,6 +3,7 @@
 #include "tools/switch/worker.hpp"
 
 #include <chrono>
+#include <new>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -50,7 +51,7 @@ Worker::Worker(Fabric& fabric, const WorkerOptions& options, std::unique_ptr<Wai
       waiter_(std::move(waiter)),
       transfer_(std::move(transfer)),
       owner_(waiter_.get()),
-      drops_(fabric.ports.size()),
+      drops_(ports_max),
       lanes_version_(fabric.lanes_version.load(std::memory_order_relaxed) - 1),
       tid_(::gettid()) {}
 
@@ -67,13 +68,24 @@ void Worker::stop() noexcept {
   waiter_->wake();
 }
 
+bool Worker::wait_until_it_stands(std::uint32_t number) noexcept {
+  for (auto seen = stands_.load(std::memory_order_acquire);; seen = stands_.load(std::memory_order_acquire)) {
+    if (seen == number) return has_room_;
+    if (seen == runs_not) return true;  // run() makes room for what there is
+    stands_.wait(seen, std::memory_order_acquire);
+  }
+}
+
 bool Worker::run() noexcept {
+  will_run();
   for (auto* lanes : {&lanes_, &active_}) lanes->reserve(fabric_.lanes.size());  // any lane may come
   armed_.reserve(fabric_.lanes.size());
   ended_.store(false, std::memory_order_relaxed);
   const bool ran = run_mode();
   while (refresh_lanes() != 0) continue;  // those that were asked for while it still polled
   ended_.store(true, std::memory_order_relaxed);
+  will_not_run();
+  stands_.notify_all();
   stopping_.store(false, std::memory_order_relaxed);
   return ran;
 }
@@ -125,10 +137,41 @@ template <typename Forwarder>
 std::uint32_t Worker::poll_once(Forwarder& forwarder) noexcept {
   std::uint32_t moved = 0;
   if (fabric_.lanes_version.load(std::memory_order_acquire) != lanes_version_) [[unlikely]]
-    moved = refresh_lanes();
+    moved = take_changes(forwarder);
   for (auto* lane : active_) moved += forwarder(*lane);
   if (owner_.backlogs() != 0) moved += flush_backlogs();
   return moved;
+}
+
+/// Between two rounds. The version is read before the standstill's number: see Standstill.
+template <typename Forwarder>
+std::uint32_t Worker::take_changes(Forwarder& forwarder) noexcept {
+  auto moved = refresh_lanes();
+  while (stood_still(forwarder)) moved += refresh_lanes();
+  return moved;
+}
+
+/// Waits while somebody changes ports and lanes. False: nobody does.
+template <typename Forwarder>
+bool Worker::stood_still(Forwarder& forwarder) noexcept {
+  const auto number = fabric_.standstill.load(std::memory_order_acquire);
+  if (number % 2 == 0) return false;
+  has_room_ = make_room(forwarder);
+  stands_.store(number, std::memory_order_release);
+  stands_.notify_all();
+  fabric_.standstill.wait(number, std::memory_order_acquire);
+  return true;
+}
+
+/// On this thread, so that the room is on its node. False: no memory.
+template <typename Forwarder>
+bool Worker::make_room(Forwarder& forwarder) noexcept try {
+  for (auto* lanes : {&lanes_, &active_}) lanes->reserve(fabric_.room.lanes);
+  armed_.reserve(fabric_.room.lanes);
+  forwarder.make_room(fabric_.room.tx_queues);
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
 }
 
 /// Between two rounds. Lets go of lanes that are wanted elsewhere, and looks up what is this worker's and what of it
@@ -145,7 +188,7 @@ std::uint32_t Worker::refresh_lanes() noexcept {
       ++left;
       continue;
     }
-    lanes_.push_back(lane.get());  // within what run() reserved
+    lanes_.push_back(lane.get());  // within what run() and make_room() reserved
     const auto& runs = fabric_.mode == Mode::txonly ? lane->sends : lane->receives;
     if (runs.load(std::memory_order_relaxed)) active_.push_back(lane.get());
   }

@@ -44,7 +44,8 @@ class Worker {
   int tid() const noexcept { return tid_; }
   BacklogOwner& backlog_owner() noexcept { return owner_; }
 
-  /// Before any worker runs. The lane is this worker's from now on, until RxLane::wanted names another one.
+  /// Before the lane is among the fabric's, or before any worker runs. The lane is this worker's from now on, until
+  /// RxLane::wanted names another one. Any thread.
   Result<void> adopt(RxLane& lane);
 
   /// The lane's device is gone: nothing of it wakes anybody any more. Any thread.
@@ -54,6 +55,14 @@ class Worker {
   /// too small for txonly's packets).
   bool run() noexcept;
 
+  /// Before run() is called on another thread: from now on a Standstill waits for it.
+  void will_run() noexcept { stands_.store(0, std::memory_order_release); }
+  /// run() is not called after all.
+  void will_not_run() noexcept { stands_.store(runs_not, std::memory_order_release); }
+  /// For Standstill, whose number it is: returns when this worker waits for its end, or does not run. Whether there is
+  /// room for what Fabric::room says.
+  bool wait_until_it_stands(std::uint32_t number) noexcept;
+
   /// Any thread: ends run(), soon, or the next one at once.
   void stop() noexcept;
   /// Any thread: lanes changed.
@@ -61,7 +70,10 @@ class Worker {
   /// Any thread: run() has ended. The worker keeps its lanes, and nobody polls them.
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
+  /// By port.
   const std::vector<WorkerDrops>& drops() const noexcept { return drops_; }
+  /// During a Standstill: the port's number is another port's from now on.
+  void reset_drops(std::uint16_t port) noexcept { drops_[port].reset(); }
 
  private:
   template <typename Forwarder>
@@ -73,6 +85,12 @@ class Worker {
   bool generate() noexcept;
   bool run_mode() noexcept;
 
+  template <typename Forwarder>
+  std::uint32_t take_changes(Forwarder& forwarder) noexcept;
+  template <typename Forwarder>
+  bool stood_still(Forwarder& forwarder) noexcept;
+  template <typename Forwarder>
+  bool make_room(Forwarder& forwarder) noexcept;
   std::uint32_t refresh_lanes() noexcept;
   bool hand_over(RxLane& lane, std::uint16_t to) noexcept;
   std::uint32_t flush_backlogs() noexcept;
@@ -87,14 +105,17 @@ class Worker {
   std::unique_ptr<Waiter> waiter_;
   std::unique_ptr<Transfer> transfer_;
   BacklogOwner owner_;
-  std::vector<WorkerDrops> drops_;
-  std::vector<RxLane*> lanes_;   // those that name this worker; refreshed when the fabric's version changes
-  std::vector<RxLane*> active_;  // of lanes_: those with a running ring
-  std::vector<TxQueue*> armed_;  // transmit queues whose guest was asked to kick
+  std::vector<WorkerDrops> drops_;  // for as many ports as there may be
+  std::vector<RxLane*> lanes_;      // those that name this worker; refreshed when the fabric's version changes
+  std::vector<RxLane*> active_;     // of lanes_: those with a running ring
+  std::vector<TxQueue*> armed_;     // transmit queues whose guest was asked to kick
   std::uint32_t lanes_version_ = 0;
   std::uint32_t idle_polls_ = 0;
   std::uint64_t idle_since_ = 0;
   const int tid_;
+  static constexpr std::uint32_t runs_not = 0xffff'fffe;  // even: no standstill's number
+  bool has_room_ = true;                                  // the last answer; published by stands_
+  std::atomic<std::uint32_t> stands_{runs_not};           // the number of the standstill that this worker waits in
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ended_{false};
 };

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SwitchApp: what the control socket asks for.
+#include "tools/switch/log_level.hpp"
+#include "tools/switch/switch_app.hpp"
+
+namespace vhostx::tools {
+
+Result<void> SwitchApp::serve_control() {
+  if (options_.control.empty()) return {};
+  auto server =
+      ControlServer::open(options_.control, [this](std::string_view line) { return answer_line(*this, line); });
+  if (!server) return server.error();
+  control_ = *std::move(server);
+  reporter_.follow([this] { return control_ != nullptr && control_->is_followed(); },
+                   [this](const std::string& event) { control_->tell(event); });
+  return {};
+}
+
+Result<void> SwitchApp::add_port(const std::string& spec) {
+  const auto port = parse_port(spec);
+  if (!port) return port.error();
+  if (auto added = ports_->add(*port); !added) return added;
+  note_port(port->path, true);
+  return {};
+}
+
+Result<PortSnapshot> SwitchApp::remove_port(const std::string& name) {
+  auto removed = ports_->remove(name);
+  if (removed) note_port(name, false);
+  return removed;
+}
+
+/// The main thread reports it.
+void SwitchApp::note_port(const std::string& name, bool added) {
+  {
+    const std::lock_guard guard(changes_lock_);
+    changes_.push_back({events_.seconds(), name, added});
+  }
+  events_.wake();
+}
+
+void SwitchApp::report_ports() {
+  std::vector<PortChanged> changes;
+  {
+    const std::lock_guard guard(changes_lock_);
+    changes.swap(changes_);
+  }
+  for (const auto& change : changes) reporter_.port_changed(change);
+}
+
+LogLevel SwitchApp::log_level() { return tools::log_level(); }
+
+void SwitchApp::set_log_level(LogLevel level) { tools::set_log_level(level); }
+
+}  // namespace vhostx::tools
