@@ -74,6 +74,8 @@ Result<std::unique_ptr<Port>> Backend::open_port(PortOptions options, EventHandl
   });
 }
 
+void Backend::set_log_level(LogLevel level) noexcept { loop_->log().set_level(level); }
+
 std::size_t Backend::run_control(std::chrono::milliseconds wait) noexcept { return loop_->run_for(wait); }
 
 }  // namespace vhostx

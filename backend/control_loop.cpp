@@ -38,10 +38,7 @@ Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& o
 }
 
 ControlLoop::ControlLoop(const BackendOptions& options, const cpu_set_t& cpus)
-    : mode_(options.control_thread),
-      log_(options.log, options.log_level),
-      debugs_(options.log && options.log_level == LogLevel::debug),
-      cpus_(cpus) {
+    : mode_(options.control_thread), log_(options.log, options.log_level), cpus_(cpus) {
   reserve_timers();
 }
 

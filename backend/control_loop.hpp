@@ -42,7 +42,7 @@ class ControlLoop {
   asio::any_io_executor executor() noexcept { return io_.get_executor(); }
   const Logger& log() const noexcept { return log_; }
   /// Whether lines of level debug are wanted.
-  bool debugs() const noexcept { return debugs_; }
+  bool debugs() const noexcept { return log_.writes(LogLevel::debug); }
 
   /// The threads that release what peers brought.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
@@ -86,7 +86,6 @@ class ControlLoop {
 
   const ControlThread mode_;
   Logger log_;
-  const bool debugs_;
   const cpu_set_t cpus_;  // of all threads of the library's own
   const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>(cpus_);
   protocol::HandlerMemory<1> last_work_;

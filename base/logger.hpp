@@ -2,6 +2,7 @@
 // Logger: formats a line only when somebody wants it, and survives a sink that throws, or no memory for the line.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,11 +19,19 @@ namespace vhostx {
 class Logger {
  public:
   Logger() = default;
-  Logger(LogSink sink, LogLevel lowest) : sink_(std::move(sink)), lowest_(lowest) {}
+  Logger(LogSink sink, LogLevel lowest)
+      : sink_(std::move(sink)), lowest_(std::make_shared<std::atomic<LogLevel>>(lowest)) {}
 
   /// The same sink, with "<prefix>: " before each line, and a LogLimit of its own for lines above debug: for what one
   /// peer causes.
   Logger for_peer(std::string_view prefix) const;
+
+  /// Of this Logger, of those that it was copied from and of those of peers. Any thread.
+  void set_level(LogLevel lowest) const noexcept {
+    if (lowest_ != nullptr) lowest_->store(lowest, std::memory_order_relaxed);
+  }
+  /// Whether lines of this level are wanted. Any thread.
+  bool writes(LogLevel level) const noexcept { return sink_ && level >= lowest_->load(std::memory_order_relaxed); }
 
   template <typename... Args>
   void debug(fmt::format_string<Args...> text, Args&&... args) const noexcept {
@@ -44,7 +53,7 @@ class Logger {
  private:
   template <typename... Args>
   void log(LogLevel level, fmt::format_string<Args...> text, Args&&... args) const noexcept {
-    if (!sink_ || level < lowest_) return;
+    if (!writes(level)) return;
     try {
       write(level, fmt::format(text, std::forward<Args>(args)...));
     } catch (...) {
@@ -56,7 +65,7 @@ class Logger {
   void write_without_memory(LogLevel level) const noexcept;
 
   LogSink sink_;
-  LogLevel lowest_ = LogLevel::info;
+  std::shared_ptr<std::atomic<LogLevel>> lowest_;  // there is one where there is a sink
   std::string prefix_;
   std::shared_ptr<LogLimit> limit_;
 };

@@ -76,6 +76,11 @@ vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vho
 
 void vhostx_backend_destroy(vhostx_backend* backend) { delete object(backend); }
 
+void vhostx_backend_set_log_level(vhostx_backend* backend, int level) {
+  if (level >= VHOSTX_LOG_DEBUG && level <= VHOSTX_LOG_ERROR)
+    object(backend)->set_log_level(static_cast<vhostx::LogLevel>(level));
+}
+
 size_t vhostx_backend_run_control(vhostx_backend* backend, uint32_t wait_ms) {
   return object(backend)->run_control(std::chrono::milliseconds(wait_ms));
 }

@@ -79,6 +79,9 @@ class VHOSTX_EXPORT Backend {
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;
 
+  /// Sets the level below which lines are not produced, instead of BackendOptions::log_level. Any thread.
+  void set_log_level(LogLevel level) noexcept;
+
   /// With ControlThread::application: runs the handlers that are due, at most 256; if none is, waits up to `wait` for
   /// one. Returns how many ran. With ControlThread::own, or in an event handler, it does nothing and returns 0.
   std::size_t run_control(std::chrono::milliseconds wait) noexcept;

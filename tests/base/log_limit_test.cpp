@@ -42,5 +42,23 @@ TEST(LogLimit, IsOfEachPeerAndNotOfDebugLines) {
   EXPECT_EQ(said, (std::vector<std::string>{"other: first", "one: message"}));
 }
 
+TEST(Logger, ItsLevelIsThatOfAllItsCopies) {
+  std::vector<std::string> said;
+  const Logger logger([&](LogLevel, std::string_view line) { said.emplace_back(line); }, LogLevel::warning);
+  const Logger peer = logger.for_peer("peer");
+  peer.info("not yet");
+  logger.set_level(LogLevel::info);
+  peer.info("now");
+  peer.debug("never");
+  EXPECT_TRUE(peer.writes(LogLevel::info));
+  EXPECT_FALSE(peer.writes(LogLevel::debug));
+  peer.set_level(LogLevel::error);
+  logger.warning("no more");
+  EXPECT_EQ(said, (std::vector<std::string>{"peer: now"}));
+  const Logger silent;
+  silent.set_level(LogLevel::debug);
+  EXPECT_FALSE(silent.writes(LogLevel::error));
+}
+
 }  // namespace
 }  // namespace vhostx

@@ -66,6 +66,10 @@ vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vho
 /// VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 void vhostx_backend_destroy(vhostx_backend* backend);
 
+/// Sets the level (enum vhostx_log_level) below which lines are not produced, instead of
+/// vhostx_backend_options::log_level. No effect if there is no such level. Any thread.
+void vhostx_backend_set_log_level(vhostx_backend* backend, int level);
+
 /// With VHOSTX_CONTROL_THREAD_APPLICATION: runs the handlers that are due, at most 256; if none is, waits up to
 /// `wait_ms` milliseconds for one. Returns how many ran. With VHOSTX_CONTROL_THREAD_OWN, or in an event handler, it
 /// does nothing and returns 0.
