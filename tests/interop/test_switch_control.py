@@ -86,6 +86,8 @@ def commands(bench, binary, bench_binary):
 
     check_equal(ctl.ask("log-level"), {"level": "warning"}, "log-level")
     check_equal(ctl.ask("log-level", "debug"), {"level": "debug"}, "log-level")
+    log = bench.path("vhostx-switch.errors.log")  # of the library's own lines
+    check("debug" not in open(log).read(), "no line of level debug so far")
     ctl.refused("debug, info, warning or error", "log-level", "loud", status=2)
 
     ctl.run("add-port", c)
@@ -104,6 +106,7 @@ def commands(bench, binary, bench_binary):
     check(ctl.ask("flush-addresses")["flushed"] <= 2, "flush-addresses")
     ctl.refused("there is no port", "addresses", bench.path("d"))
     guests.kill()
+    wait_until(lambda: "vhostx: debug: " in open(log).read(), "lines of level debug")
     check("front-end connected" in "".join(json.loads(line)["text"] for line in followed.log().splitlines()), "texts")
     check(a in ctl.run("ports") and "mbufs in use" in ctl.run("stats"), "text for people")
 

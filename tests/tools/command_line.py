@@ -78,6 +78,41 @@ class CommandLine(unittest.TestCase):
         self.assertFalse(os.path.exists(self.path("a")))
         self.assertTrue(os.path.exists(self.path("live")))
 
+    def test_ctl_without_a_switch(self):
+        status, _, errors = self.run_to_end("ctl", "--control", self.path("c"), "ports")
+        self.assertEqual(status, 1, errors)
+        self.assertIn(f"vhostx-switch --control {self.path('c')}", errors)
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(self.path("c"))
+        stale.close()
+        status, _, errors = self.run_to_end("ctl", "--control", self.path("c"), "ports")
+        self.assertEqual(status, 1, errors)
+        self.assertIn("nobody listens", errors)
+        for arguments in (["ctl"], ["ctl", "port"], ["ctl", "add-port"], ["ctl", "--control", "", "ports"]):
+            status, _, errors = self.run_to_end(*arguments)
+            self.assertEqual(status, 2, errors)
+            self.assertIn("vhostx-switch ctl --help", errors)
+        status, out, errors = self.run_to_end("ctl", "--help")
+        self.assertEqual((status, errors), (0, ""))
+        self.assertIn("add-port", out)
+
+    def test_the_control_socket_replaces_a_stale_file_and_no_other(self):
+        with open(self.path("c"), "w") as file:
+            file.write("precious")
+        status, _, errors = self.run_to_end("--control", self.path("c"))
+        self.assertEqual(status, 1, errors)
+        self.assertIn("is no socket", errors)
+        os.unlink(self.path("c"))
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(self.path("c"))
+        stale.close()
+        process = self.start("--control", self.path("c"), "--json")
+        self.assertEqual(self.read_until(process, "ready")["sockets"], [])
+        process.send_signal(signal.SIGINT)
+        self.read_until(process, "summary")
+        self.assertEqual((process.wait(DEADLINE_S), process.stderr.read()), (0, ""))
+        self.assertEqual(os.listdir(self.folder.name), [])
+
     def test_each_signal_ends_it_cleanly(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = self.start("--port", self.path("a"), "--port", self.path("b,queues=2"), "--json")

@@ -48,24 +48,31 @@ Result<void> PortSet::may_add(const PortSpec& spec) const {
 
 Result<void> PortSet::add_socket(const PortSpec& spec) {
   if (auto checked = rules_.add(spec); !checked) return checked;
+  const auto forget = [&] {
+    rules_.remove(spec.path);
+    parts_.events.remove_port(spec.path);
+  };
+  try {
+    auto added = open_and_attach(spec);
+    if (!added) forget();
+    return added;
+  } catch (...) {  // no memory
+    forget();
+    throw;
+  }
+}
+
+Result<void> PortSet::open_and_attach(const PortSpec& spec) {
   Entry entry;
   entry.name = spec.path;
   entry.spec = spec;
   entry.serial = ++serials_;
-  const auto added = [&]() -> Result<void> {
-    const auto id = free_number();
-    auto port = open_socket(spec, id);
-    if (!port) return port.error();
-    entry.port = *std::move(port);
-    publish_telemetry(entry);
-    return attach(id, entry);
-  }();
-  if (added) return {};
-  rules_.remove(spec.path);
-  entry.published.reset();
-  entry.port.reset();
-  parts_.events.remove_port(spec.path);
-  return added;
+  const auto id = free_number();
+  auto port = open_socket(spec, id);
+  if (!port) return port.error();
+  entry.port = *std::move(port);
+  publish_telemetry(entry);
+  return attach(id, entry);
 }
 
 Result<void> PortSet::add_tap() {
@@ -168,7 +175,8 @@ Result<PortSnapshot> PortSet::remove(const std::string& name) {
   {
     const std::lock_guard guard(mutex_);
     const auto found = find(name);
-    if (!found) return refused(ErrorCode::invalid_argument, fmt::format("there is no port '{}'", name));
+    if (!found)
+      return refused(ErrorCode::invalid_argument, fmt::format("there is no port '{}': `ports` lists them", name));
     id = *found;
     if (entries_[id].port == nullptr)
       return refused(ErrorCode::unsupported, fmt::format("'{}' is the TAP: it stays while the switch runs", name));

@@ -59,6 +59,11 @@ Result<void> PortSet::make_backend() {
   return {};
 }
 
+void PortSet::set_log_level(LogLevel level) noexcept {
+  tools::set_log_level(level);
+  backend_->set_log_level(level);
+}
+
 Result<std::unique_ptr<Port>> PortSet::open_socket(const PortSpec& spec, std::uint16_t id) {
   PortOptions options;
   options.socket_path = spec.path;

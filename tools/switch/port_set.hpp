@@ -66,6 +66,9 @@ class PortSet {
   /// Lanes that have another worker since the last call, noticed now. One thread.
   std::vector<LaneMoved> take_moves();
 
+  /// Of the library's lines and of the switch's.
+  void set_log_level(LogLevel level) noexcept;
+
   /// What is known behind the port; empty: behind all. Error: invalid_argument (no such port).
   Result<std::vector<LearnedAddress>> addresses(const std::string& port) const;
   /// Forgets it. Returns how many there were. Error: invalid_argument (no such port).
@@ -88,6 +91,7 @@ class PortSet {
 
   Result<void> make_backend();
   Result<void> add_socket(const PortSpec& spec);
+  Result<void> open_and_attach(const PortSpec& spec);
   Result<void> add_tap();
   Result<std::unique_ptr<Port>> open_socket(const PortSpec& spec, std::uint16_t id);
   static void publish_telemetry(Entry& entry);

@@ -8,8 +8,8 @@ namespace vhostx::tools {
 
 /// While it exists, each worker that runs waits between two rounds: it has no burst under way and looks at nothing of
 /// the fabric, so all of that may be changed. Packets wait in the guests' rings meanwhile, so keep it short: open,
-/// close and allocate before or after it. One at a time; not on a worker's thread. Workers neither start nor end their
-/// run() on purpose meanwhile.
+/// close and allocate before or after it. One at a time, not on a worker's thread, and Worker::run() is not called
+/// meanwhile.
 ///
 /// It costs workers nothing: they find it where they find that lanes have changed.
 class Standstill {

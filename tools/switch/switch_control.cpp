@@ -50,6 +50,6 @@ void SwitchApp::report_ports() {
 
 LogLevel SwitchApp::log_level() { return tools::log_level(); }
 
-void SwitchApp::set_log_level(LogLevel level) { tools::set_log_level(level); }
+void SwitchApp::set_log_level(LogLevel level) { ports_->set_log_level(level); }
 
 }  // namespace vhostx::tools
