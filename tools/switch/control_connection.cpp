@@ -24,7 +24,6 @@ void ControlConnection::read_request() {
 void ControlConnection::handle_request(const std::error_code& error, std::size_t length) {
   if (error == asio::error::not_found) {  // no newline in all that may come before one
     input_.clear();
-    follows_ = false;
     output_ = fmt::format("{{\"ok\":false,\"error\":\"a request of more than {} bytes\"}}\n", request_bytes_max);
     asio::async_write(socket_, asio::buffer(output_), [self = shared_from_this()](auto, auto) { self->end(); });
     return expect_within(patience_.answer);
@@ -50,7 +49,7 @@ void ControlConnection::give_answer(ControlAnswer answer) {
 
 /// From now on the client only listens. Whatever it sends ends the connection, as its end does.
 void ControlConnection::follow() {
-  deadline_.cancel();
+  deadline_.expires_at(asio::steady_timer::time_point::max());
   follows_ = true;
   on_change_(*this, true);
   socket_.async_read_some(asio::buffer(&unread_, 1), [self = shared_from_this()](auto, auto) { self->end(); });
@@ -86,7 +85,10 @@ void ControlConnection::send_events() {
 void ControlConnection::expect_within(std::chrono::milliseconds patience) {
   deadline_.expires_after(patience);
   deadline_.async_wait([self = weak_from_this()](const std::error_code& error) {
-    if (const auto client = self.lock(); client != nullptr && !error) client->end();
+    const auto client = self.lock();
+    if (client == nullptr || error) return;
+    // It may have been put off after it had expired, and before this was called.
+    if (client->deadline_.expiry() <= asio::steady_timer::clock_type::now()) client->end();
   });
 }
 

@@ -23,6 +23,7 @@
 #include "tools/switch/metrics_address.hpp"
 
 namespace vhostx::tools {
+
 struct ControlServer::State {
   State(MetricsSocket where, std::function<ControlAnswer(std::string_view)> how, const Patience& limits)
       : socket(std::move(where)), answer(std::move(how)), patience(limits) {}
