@@ -34,11 +34,24 @@ class MovingLanesBothWays : public MovingLanes, public testing::WithParamInterfa
       const tools::Standstill standstill(
           fabric_, {lanes.capacity(), static_cast<std::size_t>(fabric_.tx_queues) + static_cast<std::size_t>(round)});
       EXPECT_TRUE(standstill.has_room());
+      expect_nothing_taken();
       for (auto& lane : fabric_.lanes)
         if (lane->worker != nobody) lanes.push_back(std::move(lane));
       if (with_one_more) lanes.push_back(std::move(one_more));
       fabric_.lanes.swap(lanes);
     }
+  }
+
+  /// Of what guests send now.
+  void expect_nothing_taken() {
+    const auto before = taken();
+    for (std::size_t i = 0; i < guests_.size(); ++i) step(i, 1, 1);
+    for (int look = 0; look < 200; ++look) ASSERT_EQ(taken(), before);
+  }
+  std::uint64_t taken() {
+    std::uint64_t packets = 0;
+    for (auto& guest : guests_) packets += guest->port.from_guest().stats()[VringCounter::packets];
+    return packets;
   }
 
   static constexpr std::uint16_t nobody = 0xffff;
