@@ -3,7 +3,8 @@
 #include "protocol/describe.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,9 +46,65 @@ std::string text_of_address(const VringAddress& address) {
                      (address.flags & vring_log) != 0 ? fmt::format(" log {:#x}", address.log) : "");
 }
 
+/// The word of a number that counts from 0; of one that has none, the number.
+template <std::size_t N>
+std::string word_of(std::uint64_t value, const std::array<std::string_view, N>& words) {
+  return value < N ? std::string(words[value]) : fmt::format("{}", value);
+}
+
 std::string text_of_iotlb(const IotlbMessage& iotlb) {
-  return fmt::format("type {} iova {:#x} size {:#x} uva {:#x} permissions {}", iotlb.type, iotlb.iova, iotlb.size,
-                     iotlb.front_end_address, iotlb.permissions);
+  static constexpr std::array<std::string_view, 7> types{"type 0",        "miss",        "update",   "invalidate",
+                                                         "access failed", "batch begin", "batch end"};
+  static constexpr std::array<std::string_view, 4> permissions{"none", "read", "write", "read+write"};
+  return fmt::format("{} iova {:#x} size {:#x} uva {:#x} permissions {}", word_of(iotlb.type, types), iotlb.iova,
+                     iotlb.size, iotlb.front_end_address, word_of(iotlb.permissions, permissions));
+}
+
+constexpr bool is_of_back_end(Incoming incoming) noexcept {
+  return incoming == Incoming::back_end_requests || incoming == Incoming::replies_to_back_end;
+}
+
+/// What the number beside the index means depends on the request; GET_VRING_BASE, kicks and calls have none.
+std::string text_of_vring_state(bool reply, bool of_back_end, std::uint32_t request, const VringState& state) {
+  static constexpr std::array<std::string_view, 2> enable{"disable", "enable"};
+  static constexpr std::array<std::string_view, 2> endian{"little-endian", "big-endian"};
+  const std::string vring = fmt::format("vring {}", state.index);
+  if (of_back_end) return vring;
+  switch (static_cast<FrontEndRequest>(request)) {
+    case FrontEndRequest::set_vring_num:
+      return fmt::format("{} num {}", vring, state.num);
+    case FrontEndRequest::set_vring_enable:
+      return fmt::format("{} {}", vring, word_of(state.num, enable));
+    case FrontEndRequest::set_vring_endian:
+      return fmt::format("{} {}", vring, word_of(state.num, endian));
+    case FrontEndRequest::get_vring_base:
+    case FrontEndRequest::get_vring_base_skip_drain:
+      if (!reply) return vring;
+      [[fallthrough]];
+    case FrontEndRequest::set_vring_base:
+      return fmt::format("{} base {}", vring, state.num);
+    default:
+      return vring;
+  }
+}
+
+/// vhost-user "SET_DEVICE_STATE_FD": the low 8 bits are 0 where it worked; bit 8: no descriptor came with the answer.
+std::string text_of_device_state_answer(std::uint64_t value) {
+  const std::uint64_t error = value & 0xff;
+  std::string text = error == 0 ? std::string("success") : fmt::format("error {}", error);
+  if ((value & 0x100) != 0) text += ", no descriptor: use the one that came with the request";
+  return text;
+}
+
+std::string text_of_config(const ConfigHeader& config) {
+  static constexpr std::array<std::string_view, 2> uses{"writable fields", "migration"};
+  return fmt::format("offset {} size {} for {}", config.offset, config.size, word_of(config.flags, uses));
+}
+
+std::string text_of_device_state(const DeviceState& state) {
+  static constexpr std::array<std::string_view, 2> directions{"save", "load"};
+  static constexpr std::array<std::string_view, 1> phases{"stopped"};
+  return fmt::format("{} phase {}", word_of(state.direction, directions), word_of(state.phase, phases));
 }
 
 std::string text_of_inflight(const Inflight& inflight) {
@@ -60,8 +117,9 @@ std::string text_of_area(const VringArea& area) {
 }
 
 std::string text_of_map(const SharedMemoryMap& map) {
-  return fmt::format("region {} at {:#x} length {:#x} from offset {:#x} flags {:#x}", map.region_id, map.region_offset,
-                     map.length, map.fd_offset, map.flags);
+  static constexpr std::array<std::string_view, 2> access{"read-only", "read-write"};
+  return fmt::format("region {} at {:#x} length {:#x} from offset {:#x} {}", map.region_id, map.region_offset,
+                     map.length, map.fd_offset, word_of(map.flags, access));
 }
 
 template <Payload T>
@@ -69,13 +127,17 @@ T as(const Message& message) {
   return message.payload_padded_as<T>();
 }
 
-std::string text_of_payload(PayloadKind kind, const Message& message) {
+std::string text_of_payload(Incoming incoming, PayloadKind kind, const Message& message) {
   const std::uint64_t number = as<U64>(message).value;
   switch (kind) {
     case PayloadKind::none:
       return {};
     case PayloadKind::u64:
       return fmt::format("{}", number);
+    case PayloadKind::device_status:
+      return fmt::format("{:#x} ({})", number, describe_status(number));
+    case PayloadKind::device_state_answer:
+      return text_of_device_state_answer(number);
     case PayloadKind::status:
       return number == 0 ? std::string("success") : fmt::format("error {}", number);
     case PayloadKind::features:
@@ -86,10 +148,9 @@ std::string text_of_payload(PayloadKind kind, const Message& message) {
       return text_of_mac(number);
     case PayloadKind::vring_fd:
       return text_of_vring_fd(number);
-    case PayloadKind::vring_state: {
-      const auto state = as<VringState>(message);
-      return fmt::format("vring {} num {}", state.index, state.num);
-    }
+    case PayloadKind::vring_state:
+      return text_of_vring_state(is_reply(incoming), is_of_back_end(incoming), message.request(),
+                                 as<VringState>(message));
     case PayloadKind::vring_address:
       return text_of_address(as<VringAddress>(message));
     case PayloadKind::memory_table:
@@ -102,18 +163,14 @@ std::string text_of_payload(PayloadKind kind, const Message& message) {
     }
     case PayloadKind::iotlb:
       return text_of_iotlb(as<IotlbMessage>(message));
-    case PayloadKind::config: {
-      const auto config = as<ConfigHeader>(message);
-      return fmt::format("offset {} size {} flags {}", config.offset, config.size, config.flags);
-    }
+    case PayloadKind::config:
+      return text_of_config(as<ConfigHeader>(message));
     case PayloadKind::inflight:
       return text_of_inflight(as<Inflight>(message));
     case PayloadKind::shared_object:
       return fmt::format("{:02x}", fmt::join(as<SharedObject>(message).uuid, ""));
-    case PayloadKind::device_state: {
-      const auto state = as<DeviceState>(message);
-      return fmt::format("direction {} phase {}", state.direction, state.phase);
-    }
+    case PayloadKind::device_state:
+      return text_of_device_state(as<DeviceState>(message));
     case PayloadKind::vring_area:
       return text_of_area(as<VringArea>(message));
     case PayloadKind::shared_memory_config:
@@ -134,13 +191,35 @@ PayloadKind kind_of(Incoming incoming, const RequestRow* row, std::size_t bytes)
   return status ? PayloadKind::status : row->reply_payload.kind;
 }
 
+struct StatusBit {
+  std::uint64_t mask;
+  std::string_view name;
+};
+/// VIRTIO 1.2, 2.1, in the order in which a driver sets them.
+constexpr std::array status_bits{StatusBit{0x01, "ACKNOWLEDGE"}, StatusBit{0x02, "DRIVER"},
+                                 StatusBit{0x08, "FEATURES_OK"}, StatusBit{0x04, "DRIVER_OK"},
+                                 StatusBit{0x40, "NEEDS_RESET"}, StatusBit{0x80, "FAILED"}};
+
 }  // namespace
+
+std::string describe_status(std::uint64_t status) {
+  if (status == 0) return "reset";
+  std::string text;
+  for (const StatusBit& bit : status_bits) {
+    if ((status & bit.mask) == 0) continue;
+    if (!text.empty()) text += '|';
+    text += bit.name;
+    status &= ~bit.mask;
+  }
+  if (status != 0) text += fmt::format("{}{:#x}", text.empty() ? "" : "|", status);
+  return text;
+}
 
 std::string describe(Incoming incoming, const Message& message) {
   std::string text = request_name(incoming, message.request());
   if (is_reply(incoming)) text += " reply";
   const RequestRow* row = find_row(incoming, message.request());
-  const std::string payload = text_of_payload(kind_of(incoming, row, message.payload().size()), message);
+  const std::string payload = text_of_payload(incoming, kind_of(incoming, row, message.payload().size()), message);
   if (!payload.empty()) text += " " + payload;
   if (message.fd_count() > 0) text += fmt::format(" descriptors {}", message.fd_count());
   if (!is_reply(incoming) && message.needs_reply()) text += " need_reply";

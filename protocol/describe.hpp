@@ -2,6 +2,7 @@
 // A message in one line, for logs and tools.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "protocol/codec.hpp"
@@ -11,5 +12,9 @@ namespace vhostx::protocol {
 
 /// E.g. "SET_VRING_NUM vring 0 num 256", "GET_FEATURES reply 0x140000000 (...)"; any message, checked or not.
 std::string describe(Incoming incoming, const Message& message);
+
+/// The bits of a device status (VIRTIO 1.2, 2.1) by name, in the order in which a driver sets them:
+/// "ACKNOWLEDGE|DRIVER|FEATURES_OK|DRIVER_OK". 0 is "reset"; bits without a name are one number.
+std::string describe_status(std::uint64_t status);
 
 }  // namespace vhostx::protocol

@@ -22,6 +22,7 @@ constexpr Shape exactly(Kind kind) {
 
 constexpr Shape number = exactly<U64>(Kind::u64);
 constexpr Shape status = exactly<U64>(Kind::status);
+constexpr Shape device_status = exactly<U64>(Kind::device_status);
 constexpr Shape feature_bits = exactly<U64>(Kind::features);
 constexpr Shape protocol_bits = exactly<U64>(Kind::protocol_features);
 constexpr Shape vring_fd = exactly<U64>(Kind::vring_fd);
@@ -135,15 +136,16 @@ constexpr std::array front_end_table{
     // "For compatibility with existing incorrect implementations" a descriptor may come, and is closed unused.
     RequestRow{.id = id(Fr::rem_mem_reg), .name = "REM_MEM_REG", .payload = region, .fds = optional_fd,
                .protocol_feature = Pf::configure_mem_slots},
-    RequestRow{.id = id(Fr::set_status), .name = "SET_STATUS", .payload = number,
+    RequestRow{.id = id(Fr::set_status), .name = "SET_STATUS", .payload = device_status,
                .protocol_feature = Pf::status},
-    RequestRow{.id = id(Fr::get_status), .name = "GET_STATUS", .reply = always, .reply_payload = number,
+    RequestRow{.id = id(Fr::get_status), .name = "GET_STATUS", .reply = always, .reply_payload = device_status,
                .protocol_feature = Pf::status},
     RequestRow{.id = id(Fr::get_shared_object), .name = "GET_SHARED_OBJECT", .payload = object, .reply = always,
                .reply_payload = object_or_nothing, .reply_fds = optional_fd, .protocol_feature = Pf::shared_object},
     RequestRow{.id = id(Fr::set_device_state_fd), .name = "SET_DEVICE_STATE_FD",
                .payload = exactly<DeviceState>(Kind::device_state), .fds = one_fd, .reply = always,
-               .reply_payload = number, .reply_fds = optional_fd, .protocol_feature = Pf::device_state},
+               .reply_payload = exactly<U64>(Kind::device_state_answer), .reply_fds = optional_fd,
+               .protocol_feature = Pf::device_state},
     RequestRow{.id = id(Fr::check_device_state), .name = "CHECK_DEVICE_STATE", .reply = always,
                .reply_payload = status, .protocol_feature = Pf::device_state},
     RequestRow{.id = id(Fr::get_shmem_config), .name = "GET_SHMEM_CONFIG", .reply = always,

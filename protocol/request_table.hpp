@@ -20,11 +20,13 @@ namespace vhostx::protocol {
 enum class PayloadKind : std::uint8_t {
   none,
   u64,
-  status,             ///< u64; of an acknowledgement: 0 is success.
-  features,           ///< u64
-  protocol_features,  ///< u64
-  mac,                ///< u64 whose first six bytes are an Ethernet address.
-  vring_fd,           ///< u64: a vring's index and vring_no_fd.
+  status,               ///< u64; of an acknowledgement: 0 is success.
+  device_status,        ///< u64: bits of VIRTIO 1.2, 2.1.
+  device_state_answer,  ///< u64: what SET_DEVICE_STATE_FD is answered with.
+  features,             ///< u64
+  protocol_features,    ///< u64
+  mac,                  ///< u64 whose first six bytes are an Ethernet address.
+  vring_fd,             ///< u64: a vring's index and vring_no_fd.
   vring_state,
   vring_address,
   memory_table,

@@ -56,6 +56,52 @@ TEST(Describe, NamesRequestFieldsAndFlags) {
             "SET_VRING_CALL vring 2 no descriptor");
 }
 
+TEST(Describe, SaysDeviceStatusInWords) {
+  const auto incoming = Incoming::front_end_requests;
+  EXPECT_EQ(describe(incoming, make_request(FrontEndRequest::set_status, U64{15})),
+            "SET_STATUS 0xf (ACKNOWLEDGE|DRIVER|FEATURES_OK|DRIVER_OK)");
+  EXPECT_EQ(describe(incoming, make_request(FrontEndRequest::set_status, U64{0})), "SET_STATUS 0x0 (reset)");
+  const Message get = make_request(FrontEndRequest::get_status);
+  EXPECT_EQ(describe(Incoming::replies_to_front_end, make_reply(get.header(), U64{3})),
+            "GET_STATUS reply 0x3 (ACKNOWLEDGE|DRIVER)");
+  EXPECT_EQ(describe_status(0x41), "ACKNOWLEDGE|NEEDS_RESET");
+  EXPECT_EQ(describe_status(0x180), "FAILED|0x100");
+  EXPECT_EQ(describe_status(0x20), "0x20");
+}
+
+TEST(Describe, SaysWhatTheNumberBesideAVringMeans) {
+  const auto said = [](FrontEndRequest request, std::uint32_t number) {
+    return describe(Incoming::front_end_requests, make_request(request, VringState{2, number}));
+  };
+  EXPECT_EQ(said(FrontEndRequest::set_vring_enable, 1), "SET_VRING_ENABLE vring 2 enable");
+  EXPECT_EQ(said(FrontEndRequest::set_vring_enable, 0), "SET_VRING_ENABLE vring 2 disable");
+  EXPECT_EQ(said(FrontEndRequest::set_vring_enable, 7), "SET_VRING_ENABLE vring 2 7");
+  EXPECT_EQ(said(FrontEndRequest::set_vring_base, 300), "SET_VRING_BASE vring 2 base 300");
+  EXPECT_EQ(said(FrontEndRequest::get_vring_base, 0), "GET_VRING_BASE vring 2");
+  EXPECT_EQ(said(FrontEndRequest::set_vring_endian, 1), "SET_VRING_ENDIAN vring 2 big-endian");
+  EXPECT_EQ(said(FrontEndRequest::vring_kick, 0), "VRING_KICK vring 2");
+  const Message get = make_request(FrontEndRequest::get_vring_base);
+  EXPECT_EQ(describe(Incoming::replies_to_front_end, make_reply(get.header(), VringState{2, 300})),
+            "GET_VRING_BASE reply vring 2 base 300");
+  EXPECT_EQ(describe(Incoming::back_end_requests, make_request(BackEndRequest::vring_call, VringState{1, 0})),
+            "BACKEND_VRING_CALL vring 1");
+}
+
+TEST(Describe, SaysOtherNumbersInWords) {
+  const auto incoming = Incoming::front_end_requests;
+  EXPECT_EQ(describe(incoming, make_request(FrontEndRequest::set_device_state_fd, DeviceState{1, 0})),
+            "SET_DEVICE_STATE_FD load phase stopped");
+  const Message state = make_request(FrontEndRequest::set_device_state_fd);
+  EXPECT_EQ(describe(Incoming::replies_to_front_end, make_reply(state.header(), U64{0x100})),
+            "SET_DEVICE_STATE_FD reply success, no descriptor: use the one that came with the request");
+  EXPECT_EQ(describe(Incoming::replies_to_front_end, make_reply(state.header(), U64{1})),
+            "SET_DEVICE_STATE_FD reply error 1");
+  EXPECT_EQ(describe(incoming, make_request(FrontEndRequest::iotlb_msg, IotlbMessage{.permissions = 3, .type = 2})),
+            "IOTLB_MSG update iova 0x0 size 0x0 uva 0x0 permissions read+write");
+  EXPECT_EQ(describe(incoming, make_request(FrontEndRequest::get_config, ConfigHeader{0, 6, 0})),
+            "GET_CONFIG offset 0 size 6 for writable fields");
+}
+
 TEST(Describe, CountsDescriptors) {
   Message message = make_memory_table({{MemoryRegion{0, 0x1000, 0x7000, 0}}});
   message.add_fd(test::any_fd());

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "protocol/describe.hpp"
 #include "tools/probe/device_kind.hpp"
 #include "tools/probe/features/feature_table.hpp"
 
@@ -25,7 +26,13 @@ void add_answer(std::string& text, const char* title, const Answer<T>& answer, S
 }
 
 std::string decimal(std::uint64_t value) { return fmt::format("{}", value); }
-std::string hexadecimal(std::uint64_t value) { return fmt::format("{:#04x}", value); }
+std::string status_words(std::uint64_t value) {
+  return fmt::format("{:#04x} ({})", value, protocol::describe_status(value));
+}
+/// VIRTIO 1.2, 5.1.4.
+std::string link_words(std::uint16_t status) {
+  return fmt::format("link {}{}", (status & 1) != 0 ? "up" : "down", (status & 2) != 0 ? ", announce" : "");
+}
 std::string hex_of(const ConfigSpace& space) {
   std::string text;
   for (const std::byte byte : space.bytes)
@@ -34,8 +41,8 @@ std::string hex_of(const ConfigSpace& space) {
 }
 std::string net_config_line(const ConfigSpace& space) {
   const NetConfig config = space.as_net();
-  return fmt::format("MAC {}, status {:#06x}, {} queue pairs, MTU {}", mac_of(config), config.status,
-                     config.queue_pairs_max, config.mtu);
+  return fmt::format("MAC {}, status {:#06x} ({}), {} queue pairs, MTU {}", mac_of(config), config.status,
+                     link_words(config.status), config.queue_pairs_max, config.mtu);
 }
 
 // ---- JSON
@@ -74,7 +81,7 @@ std::string text_of(const std::string& path, const BackEndFacts& facts) {
   const auto offered = facts.protocol_features.value.value_or(protocol::ProtocolFeatureSet());
   add_answer(text, facts.net ? "queue pairs" : "queues", facts.queue_pairs, decimal);
   add_answer(text, "memory slots", facts.memory_slots, decimal);
-  add_answer(text, "status", facts.status, hexadecimal);
+  add_answer(text, "status", facts.status, status_words);
   add_answer(text, "config space", facts.config, facts.net ? net_config_line : hex_of);
   fmt::format_to(std::back_inserter(text), "{:<15} {}\n", "in-flight",
                  offered.has(protocol::ProtocolFeature::inflight_shmfd) ? "offered" : "not offered");

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "protocol/describe.hpp"
 #include "tools/probe/report/page_parts.hpp"
 #include "tools/probe/report/sequence.hpp"
 
@@ -124,6 +125,8 @@ Html connection_facts(const ConnectionData& connection) {
   facts.add_fact("Negotiated", negotiation_of(state));
   facts.add_fact("Memory", memory_of(state));
   facts.add_fact("Rings", rings_of(state));
+  if (state.status)
+    facts.add_fact("Device status", fmt::format("{:#x} ({})", *state.status, protocol::describe_status(*state.status)));
   if (state.queue_pairs) facts.add_fact("Queue pairs offered", fmt::format("{}", *state.queue_pairs));
   if (state.memory_slots) facts.add_fact("Memory slots offered", fmt::format("{}", *state.memory_slots));
   return facts.html();

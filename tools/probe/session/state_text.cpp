@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "protocol/describe.hpp"
 #include "tools/probe/session/fd_facts.hpp"
 
 namespace vhostx::tools::probe {
@@ -128,6 +129,7 @@ std::string text_of(const SessionState& state, const NodesOf& nodes, const TextS
   std::string text;
   add_features(text, "features", state.features_offered, state.features);
   add_features(text, "protocol features", state.protocol_features_offered, state.protocol_features);
+  if (state.status) text += fmt::format("  device status: {:#x} ({})\n", *state.status, describe_status(*state.status));
   add_regions(text, state, nodes, style);
   add_rings(text, state, style);
   return text;
