@@ -37,7 +37,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& path, const 
   if (!socket) return std::move(socket).error();
   if (auto done = restrict_before_bind(socket->get(), access); !done) return std::move(done).error();
   if (const int error = bind_unix(socket->get(), path); error == EADDRINUSE)
-    return make_error(ErrorCode::busy, "somebody has just bound '{}'", path);
+    return make_error(ErrorCode::busy, "'{}' is in use: another process has just bound it", path);
   else if (error != 0)
     return make_system_error(error, "binding '{}'", path);
   const auto file = file_at(path);

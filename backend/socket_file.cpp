@@ -12,6 +12,7 @@
 
 #include "backend/unix_socket.hpp"
 #include "base/error.hpp"
+#include "base/peer_process.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vhostx::backend {
@@ -46,8 +47,13 @@ Result<void> remove_stale_socket(const std::string& path, Releases* releases) {
   auto probe = make_unix_socket(releases);
   if (!probe) return std::move(probe).error();
   const int error = connect_unix(probe->get(), path);
+  const int listener = error == 0 ? peer_pid(probe->get()) : 0;
   ::shutdown(probe->get(), SHUT_RDWR);  // closed it is later: whoever listens there is to see at once that nobody came
-  if (error == 0 || error == EAGAIN) return make_error(ErrorCode::busy, "somebody listens on '{}'", path);
+  if (error == 0)
+    return make_error(ErrorCode::busy, "'{}' is in use: {} listens on it", path, describe_process(listener));
+  if (error == EAGAIN)
+    return make_error(ErrorCode::busy, "'{}' is in use: a process listens on it, and its queue of connections is full",
+                      path);
   if (error != ECONNREFUSED && error != ENOENT) return make_system_error(error, "the socket '{}' that is there", path);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return make_system_error(errno, "removing the stale socket '{}'", path);

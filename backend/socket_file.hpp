@@ -25,8 +25,8 @@ struct FileId {
 /// What is at `path` itself: links are not followed. None: nothing, or it cannot be seen.
 std::optional<FileId> file_at(const std::string& path) noexcept;
 
-/// Removes the file of a socket on which nobody listens any more. Errors: busy (somebody listens, or it is no socket),
-/// system. `releases` closes the socket that is tried, see make_unix_socket().
+/// Removes the file of a socket on which nobody listens any more. Errors: busy (somebody listens, and who; or it is no
+/// socket), system. `releases` closes the socket that is tried, see make_unix_socket().
 Result<void> remove_stale_socket(const std::string& path, Releases* releases = nullptr);
 
 /// Who may connect. What is not given stays as bind() and the umask made it.

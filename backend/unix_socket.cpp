@@ -16,6 +16,7 @@
 #include <sys/un.h>
 
 #include "base/error.hpp"
+#include "base/peer_process.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -136,9 +137,7 @@ int bind_unix(int socket, const std::string& path) noexcept { return with_addres
 // The kernel remembers who connected or listened at the other end. One end of each connection to a port has a name;
 // those of a socketpair(2), which a front-end in our own process may have made, have none.
 bool leads_back_here(int socket) noexcept {
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.pid != ::getpid()) return false;
+  if (peer_pid(socket) != ::getpid()) return false;
   return has_name(::getpeername, socket) || has_name(::getsockname, socket);
 }
 

@@ -93,7 +93,9 @@ TEST(OpenPort, AStaleSocketIsReplaced) {
 TEST(OpenPort, ALiveSocketIsNotStolen) {
   PortFixture fixture;
   const auto other = must(Backend::create());
-  EXPECT_EQ(error_of(*other, fixture.options).code, ErrorCode::busy);
+  const Error error = error_of(*other, fixture.options);
+  EXPECT_EQ(error.code, ErrorCode::busy);
+  EXPECT_EQ(error.message, "'" + fixture.options.socket_path + "' is in use: this process listens on it");
   FakeMachine(fixture.options.socket_path).negotiate();
 }
 

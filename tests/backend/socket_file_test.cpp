@@ -2,7 +2,9 @@
 // Who may connect to a port's socket, and that nothing but that socket is touched for it.
 #include "backend/socket_file.hpp"
 
+#include <csignal>
 #include <deque>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -10,11 +12,15 @@
 #include <thread>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "backend/unix_socket.hpp"
+#include "base/peer_process.hpp"
 #include "base/release_pool.hpp"
 #include "tests/backend/port_fixture.hpp"
 #include "tests/support/slow_releases.hpp"
@@ -68,6 +74,68 @@ TEST(SocketFile, AConnectionIsServedAsEver) {
     options.socket_group = ::getegid();
   });
   FakeMachine(fixture.options.socket_path).negotiate();
+}
+
+/// Another process that listens at `path` until this is destroyed.
+class OtherListener {
+ public:
+  explicit OtherListener(const std::string& path) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    pid_ = ::fork();
+    if (pid_ == 0) listen_for_ever(path, ends[1]);
+    ::close(ends[1]);
+    char byte = 0;
+    EXPECT_EQ(::read(ends[0], &byte, 1), 1);
+    ::close(ends[0]);
+  }
+  ~OtherListener() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  int pid() const { return pid_; }
+
+ private:
+  [[noreturn]] static void listen_for_ever(const std::string& path, int ready) {
+    ::prctl(PR_SET_NAME, "other\x1b-switch");
+    const auto socket = backend::make_unix_socket();
+    if (!socket || backend::bind_unix(socket->get(), path) != 0 || ::listen(socket->get(), 1) != 0) ::_exit(1);
+    if (::write(ready, "x", 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  int pid_ = -1;
+};
+
+TEST(SocketFile, APathInUseNamesTheProcessThatListens) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("port");
+  int pid = 0;
+  {
+    const OtherListener other(path);
+    pid = other.pid();
+    const auto removed = backend::remove_stale_socket(path);
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(removed.error().code, ErrorCode::busy);
+    EXPECT_EQ(removed.error().message, fmt::format("'{}' is in use: other?-switch (pid {}) listens on it", path, pid));
+  }
+  EXPECT_EQ(describe_process(pid), fmt::format("pid {}", pid)) << "it has ended";
+  EXPECT_EQ(describe_process(0), "an unknown process");
+  must(backend::remove_stale_socket(path));
+}
+
+TEST(SocketFile, AFullQueueOfConnectionsIsInUseToo) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("port");
+  const auto listener = must(backend::make_unix_socket());
+  ASSERT_EQ(backend::bind_unix(listener.get(), path), 0);
+  ASSERT_EQ(::listen(listener.get(), 0), 0);
+  std::vector<UniqueFd> waiting;
+  do waiting.push_back(must(backend::make_unix_socket()));
+  while (backend::connect_unix(waiting.back().get(), path) == 0);
+  const auto removed = backend::remove_stale_socket(path);
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().message,
+            "'" + path + "' is in use: a process listens on it, and its queue of connections is full");
 }
 
 TEST(SocketFile, NobodyElseCanOpenItBeforeItsModeIsSet) {

@@ -2,8 +2,8 @@
 #include "tools/probe/check/subject.hpp"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 
+#include "base/peer_process.hpp"
 #include "tools/probe/check/feed.hpp"
 #include "tools/probe/check/link.hpp"
 #include "tools/probe/device_kind.hpp"
@@ -18,15 +18,9 @@ using protocol::VirtioFeature;
 
 namespace {
 
-int process_at(int socket) {
-  ucred peer{};
-  socklen_t bytes = sizeof peer;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 ? peer.pid : 0;
-}
-
 void ask(Subject& subject) {
   Link link = Link::open(subject);
-  subject.pid = process_at(link.fd());
+  subject.pid = peer_pid(link.fd());
   subject.features = FeatureSet(need(link.get_u64(FrontEndRequest::get_features), "GET_FEATURES"));
   if (!subject.features.has(VirtioFeature::vhost_user_protocol_features)) return;
   subject.protocol =

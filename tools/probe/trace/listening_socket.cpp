@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/peer_process.hpp"
 #include "tools/front_end/front_end.hpp"
+#include "tools/probe/processes.hpp"
 #include "tools/probe/socket_users.hpp"
 
 namespace vhostx::tools::probe {
@@ -16,9 +18,12 @@ namespace vhostx::tools::probe {
 Result<ListeningSocket> ListeningSocket::open(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
-    return make_error(ErrorCode::busy, "{} is a file, and no socket that could be replaced", path);
-  if (const auto users = users_of(path); users && users->listening)
-    return make_error(ErrorCode::busy, "somebody listens at {} already", path);
+    return make_error(ErrorCode::busy, "exists and is no socket: it is not replaced");
+  // Nothing connects to it to find out: a relay would open a connection to its back-end.
+  if (const auto users = users_of(path); users && users->listening) {
+    const auto listener = find_listener(path);
+    return make_error(ErrorCode::busy, "is in use: {} listens on it", describe_process(listener ? *listener : 0));
+  }
   auto socket = FrontEnd::listen(path);
   if (!socket) return socket.error();
   return ListeningSocket(path, *std::move(socket));

@@ -13,7 +13,8 @@ namespace vhostx::tools::probe {
 /// Removes its file in the end.
 class ListeningSocket {
  public:
-  /// A socket that was left behind is replaced. Error: somebody listens there, or it is a file of another kind.
+  /// A socket that was left behind is replaced. Error: busy (a process listens there, and which; or it
+  /// is no socket), system.
   static Result<ListeningSocket> open(const std::string& path);
   ListeningSocket(ListeningSocket&& other) noexcept = default;
   ListeningSocket& operator=(ListeningSocket&&) = delete;

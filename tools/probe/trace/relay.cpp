@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "base/peer_process.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/processes.hpp"
 
@@ -29,10 +30,8 @@ bool is(const protocol::Header& header, Request request) noexcept {
 }  // namespace
 
 Peer peer_of(int socket) {
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0 || credentials.pid <= 0) return {};
-  return {credentials.pid, program_of(credentials.pid)};
+  const int pid = peer_pid(socket);
+  return pid == 0 ? Peer{} : Peer{pid, program_of(pid)};
 }
 
 Relay::Relay(UniqueFd front_end, UniqueFd back_end, const RelayOptions& options, EventSink sink)
