@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -29,6 +30,26 @@ constexpr std::uint64_t mtu_min = 68;  // VIRTIO 1.2, 5.1.4.1
 constexpr std::uint64_t mtu_max = 65535;
 constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
 constexpr std::uint8_t status_features_ok = 8;
+
+std::uint64_t number_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
+
+VringNotice notice_of(const RingControl& ring) noexcept {
+  VringNotice notice;
+  notice.size = ring.config().size;
+  notice.started = ring.started();
+  notice.enabled = ring.config().enabled;
+  notice.waits_for_kick = ring.waits_for_kick();
+  if (const RunningVring* const running = ring.running()) {
+    const virtqueue::RingLayout& layout = running->layout;
+    notice.descriptors = number_of(layout.descriptors);
+    notice.avail = number_of(layout.avail.begin());
+    notice.used = number_of(layout.used.begin());
+    notice.size = layout.size;
+  }
+  if (const VringFault* const fault = ring.fault())
+    std::string_view(to_string(fault->cause)).copy(notice.fault.data(), notice.fault.size() - 1);
+  return notice;
+}
 
 }  // namespace
 
@@ -66,6 +87,7 @@ protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
 Result<RingControl*> Device::ring(std::uint64_t index) {
   if (index < rings_.size()) {
     rings_named_ = std::max(rings_named_, static_cast<std::uint16_t>(index + 1));
+    ring_to_note_ = static_cast<std::size_t>(index);
     return rings_[static_cast<std::size_t>(index)].get();
   }
   return make_error(ErrorCode::protocol_violation, "vring {}: expected 0 to {}", index, rings_.size() - 1);
@@ -265,6 +287,16 @@ void Device::describe_to(PortInfo& info) const noexcept {
   info.mtu = mtu_;
   info.status = status_;
   info.vrings_named = rings_named_;
+}
+
+// A message that names a ring changes no other one: with 128 queue pairs there are thousands of them.
+void Device::describe_to(PortNotice& notice, std::span<VringNotice> vrings) noexcept {
+  notice.features = features_.bits();
+  if (const auto ring = std::exchange(ring_to_note_, std::nullopt)) {
+    vrings[*ring] = notice_of(*rings_[*ring]);
+    return;
+  }
+  for (std::size_t i = 0; i < vrings.size() && i < rings_.size(); ++i) vrings[i] = notice_of(*rings_[i]);
 }
 
 bool Device::any_ring_started() const noexcept {

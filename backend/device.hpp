@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "backend/one_shot_timer.hpp"
 #include "backend/ring_control.hpp"
 #include "backend/translation_placer.hpp"
+#include "base/port_notice.hpp"
 #include "base/unique_fd.hpp"
 #include "protocol/features.hpp"
 #include "protocol/message.hpp"
@@ -80,6 +82,8 @@ class Device final : private RingHost {
 
   /// Everything of PortInfo that a connection knows.
   void describe_to(PortInfo& info) const noexcept;
+  /// The same of PortNotice and its vrings, one a ring: after a message that names a ring that one alone, else all.
+  void describe_to(PortNotice& notice, std::span<VringNotice> vrings) noexcept;
 
  private:
   std::optional<RingEnvironment> ring_environment() const override;
@@ -114,6 +118,7 @@ class Device final : private RingHost {
   bool empty_reported_ = false;  // these two: once a connection
   bool no_memory_reported_ = false;
   OneShotTimer memory_timer_;
+  std::optional<std::size_t> ring_to_note_;  // named since the last describe_to(PortNotice&)
   MemoryTable memory_;
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::unique_ptr<BackendChannel> backend_channel_;

@@ -13,6 +13,7 @@
 #include "backend/memory_placement.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
+#include "base/peer_process.hpp"
 #include "numa/kernel.hpp"
 
 namespace vhostx::backend {
@@ -67,6 +68,8 @@ Result<void> PortCore::make_vrings() {
     if (!vring) return std::move(vring).error();
     vrings_.push_back(std::move(vring).value());
   }
+  notice_ = NoticeBoard::create(options_.socket_path, count);
+  if (notice_ == nullptr) log_.debug("no memfd: `vhostx-probe rings` cannot look into this port");
   publish_info();
   return {};
 }
@@ -123,6 +126,7 @@ void PortCore::close(Farewell farewell) {
     finish_session();
   }
   closed_ = true;
+  notice_.reset();
   signals_->close();
   loop_->remove(*this);
   if (is_in_use()) loop_->keep(self);
@@ -201,6 +205,7 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
     ::shutdown(socket.get(), SHUT_RDWR);  // the peer is to know at once
     return;
   }
+  front_end_pid_ = peer_pid(socket.get());
   try {
     session_ = std::make_unique<Session>(*this, std::move(socket));
   } catch (const std::exception& error) {
@@ -380,6 +385,7 @@ void PortCore::run_turn(const std::function<void()>& change) noexcept {
   } catch (const std::exception& error) {
     return end_session(make_error(ErrorCode::out_of_memory, "{}", error.what()));
   }
+  publish_notice();
   turn_done();
 }
 
@@ -404,6 +410,18 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   } catch (...) {
     log_.error("the handler of event {} threw", event_name(event));
   }
+}
+
+void PortCore::publish_notice() noexcept {
+  if (notice_ == nullptr) return;
+  notice_->update([this](PortNotice& notice, std::span<VringNotice> vrings) {
+    const bool connected = session_ != nullptr && !farewell_;
+    notice.connected = connected ? 1 : 0;
+    notice.front_end_pid = connected ? front_end_pid_ : 0;
+    notice.features = 0;
+    if (session_ != nullptr) return session_->device().describe_to(notice, vrings);
+    std::fill(vrings.begin(), vrings.end(), VringNotice{});
+  });
 }
 
 }  // namespace vhostx::backend

@@ -21,6 +21,7 @@
 #include "backend/control_loop.hpp"
 #include "backend/fd_watch.hpp"
 #include "backend/listener.hpp"
+#include "backend/notice_board.hpp"
 #include "backend/one_shot_timer.hpp"
 #include "backend/placement_watch.hpp"
 #include "backend/session.hpp"
@@ -131,6 +132,7 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   void report_missed_vring();
   void serve_signals();
   void drop_session() noexcept;
+  void publish_notice() noexcept;
   void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
   void deliver() noexcept;
   void call_handler(const PortEvent& event) noexcept;
@@ -157,6 +159,8 @@ class PortCore : public std::enable_shared_from_this<PortCore> {
   std::vector<Queued> events_;  // with room for what usually waits, so that no event is lost where memory is
   std::size_t delivered_ = 0;   // of them
   std::uint64_t connections_ = 0;
+  int front_end_pid_ = 0;                // of the last connection; 0: not known
+  std::unique_ptr<NoticeBoard> notice_;  // null: nobody can look into this port from outside
   bool closed_ = false;
   std::atomic<std::uint64_t> missed_vring_{0};  // index and 1
   bool missed_vring_reported_ = false;

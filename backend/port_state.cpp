@@ -21,6 +21,7 @@ bool is_up(const VringCore& vring) noexcept {
 }  // namespace
 
 void PortCore::publish_info() noexcept {
+  publish_notice();
   PortInfo info;
   info.connected = session_ != nullptr && !farewell_;
   info.features_offered = offered_features(options_).bits();

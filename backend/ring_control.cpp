@@ -143,6 +143,7 @@ void RingControl::start(std::unique_ptr<RunningVring> running) {
     host_.log().debug("vring {}: base {} with used->idx {}: goes on from the latter", core_.index(), config_.base,
                       index);
   core_.set_enabled(config_.enabled);
+  broken_ = false;
   check(core_.start(std::move(running), index, config_.kick));
   host_.emit(VringStarted{core_.index()});
   host_.placement_due();
@@ -305,6 +306,7 @@ void RingControl::serve_attention() {
   if (!started()) return;
   if (attention.call_in_band) host_.send_call(core_.index());
   if (!attention.broken) return;
+  broken_ = true;
   const VringBroken event{core_.index(), core_.fault()};
   host_.log().warning("{}", describe(event));
   if (config_.err == nullptr && host_.notifies_in_band()) host_.send_error(core_.index());

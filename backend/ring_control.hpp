@@ -57,6 +57,11 @@ class RingControl {
 
   const VringConfig& config() const noexcept { return config_; }
   bool started() const noexcept { return core_.started(); }
+  /// Everything is there that it needs to start, but the driver's first kick.
+  bool waits_for_kick() const noexcept { return ready_ && !started(); }
+  /// Of a started ring that the driver broke; else null.
+  const VringFault* fault() const noexcept { return broken_ && started() ? &core_.fault() : nullptr; }
+  const RunningVring* running() const noexcept { return core_.running(); }
   int numa_node() const noexcept { return core_.numa_node(); }
 
   /// The request table refuses size and base while the ring runs. Errors: protocol_violation.
@@ -113,6 +118,7 @@ class RingControl {
   VringCore& core_;
   VringConfig config_;
   bool ready_ = false;                         // the application was told so
+  bool broken_ = false;                        // since the last start
   bool waits_for_loans_ = false;               // the ring has stopped
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<IdleKicks> idle_kicks_;      // of a ring that has started and is empty

@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""vhostx-probe rings watches what `vhostx-probe trace` publishes of a guest in Python and vhostx-switch.
+"""vhostx-probe rings watches a guest in Python on vhostx-switch: through `vhostx-probe trace`, and the switch itself.
 
-Each packet must be seen, a frozen back-end be called stuck, and who publishes nothing be told what to do.
+Each packet must be seen, a frozen back-end be called stuck, and of a process that shows no rings be said what to do.
 """
 
 import argparse
 import json
 import os
 import signal
+import socket
 
 from probe import TIMEOUT_S, Observer, run_probe
 from processes import check, check_equal, run_test, wait_until
@@ -32,14 +33,42 @@ class Probe:
         return json.loads(lines[-1])["rings"]
 
 
-def refuse_others(probe, switch, bench):
-    for target in (str(switch.pid), bench.path("port")):
+def refuse_others(probe, bench):
+    """This process listens, and is no back-end."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(bench.path("other"))
+    listener.listen()
+    for target in (str(os.getpid()), bench.path("other")):
         said = probe.run(target, status=1)
-        check("vhostx-probe trace" in said and str(switch.pid) in said, f"what is said of {target}: {said}")
+        check("shows no rings" in said and str(os.getpid()) in said, f"what is said of {target}: {said}")
     check("nobody listens" in probe.run(bench.path("nowhere"), status=1), "a socket that is not there")
+    listener.close()
 
 
-def see_packets(probe, guest, target):
+def watch_a_port(bench, binary, probe_binary):
+    """A running switch, with nothing in between."""
+    probe = Probe(probe_binary)
+    paths = [bench.path("direct"), bench.path("idle")]
+    switch = VhostSwitch(bench, binary, paths, name="direct-switch")
+    check("idle: no front-end is connected" in probe.run(paths[1], "--once"), "a port without a front-end")
+    guest = NetGuest(paths[0])
+    switch.wait_started(paths[:1])
+    see_packets(probe, guest, paths[0], counted=False)
+    see_packets(probe, guest, str(switch.pid), counted=False)
+    see_it_stuck(probe, switch, guest, paths[0])
+    text = probe.run(str(switch.pid), "--once")
+    check(f"{paths[0]}, front-end" in text and f"({os.getpid()})" in text, text)
+    check(f"{paths[1]}: no front-end is connected" in text, text)
+    guest.close()
+    wait_until(lambda: probe.rows(paths[0], "--once") == [], "the rings to go with the front-end")
+    watching = bench.start("watching-a-port", [probe_binary, "rings", paths[0], "--interval", "0.1"])
+    watching.wait_for("no front-end is connected")
+    switch.finish()
+    check_equal(watching.popen.wait(TIMEOUT_S), 1, "status once the back-end has ended")
+    check_equal(watching.log().count("vhostx-probe: "), 1, "one line says why")
+
+
+def see_packets(probe, guest, target, counted=True):
     rows = probe.rows(target, "--once")
     check_equal(rows[RECEIVE]["in_flight"], guest.receive_ring.avail_index, "buffers of the receive ring")
     for _ in range(5):
@@ -50,7 +79,7 @@ def see_packets(probe, guest, target):
     )
     row = probe.rows(target, "--once")[TRANSMIT]
     check_equal((row["in_flight"], row["size"]), (0, guest.transmit_ring.size), str(row))
-    check(row["kicks_per_s"] is not None, f"kicks are counted: {row}")
+    check_equal(row["kicks_per_s"] is not None, counted, f"kicks are counted: {row}")
 
 
 def freeze(pid):
@@ -81,7 +110,7 @@ def see_it_stuck(probe, switch, guest, target):
 def watch_a_relay(bench, binary, probe_binary):
     probe = Probe(probe_binary)
     switch = VhostSwitch(bench, binary, [bench.path("port")])
-    refuse_others(probe, switch, bench)
+    refuse_others(probe, bench)
     relay = Observer(bench, probe_binary, "trace", bench.path("relay"), "--connect", bench.path("port"), "--count-notifications")
     check_equal(probe.rows(bench.path("relay"), "--once"), [], "rings of a relay that nobody has connected to")
     guest = NetGuest(bench.path("relay"))
@@ -99,9 +128,14 @@ def watch_a_relay(bench, binary, probe_binary):
     switch.finish()
 
 
+def watch_both(bench, binary, probe_binary):
+    watch_a_relay(bench, binary, probe_binary)
+    watch_a_port(bench, binary, probe_binary)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test's peer")
     parser.add_argument("vhostx_probe", help="the program under test")
     options = parser.parse_args()
-    run_test(watch_a_relay, options.vhostx_switch, options.vhostx_probe)
+    run_test(watch_both, options.vhostx_switch, options.vhostx_probe)

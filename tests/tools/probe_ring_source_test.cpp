@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rings that another process holds: what a relay publishes, whole and damaged.
 #include <array>
+#include <functional>
+#include <new>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/port_notice.hpp"
 #include "tests/protocol/open_fds.hpp"
 #include "tests/tools/probe_ring_file.hpp"
 #include "tools/probe/options.hpp"
 #include "tools/probe/processes.hpp"
+#include "tools/probe/rings/port_notices.hpp"
 #include "tools/probe/rings/published.hpp"
 #include "tools/probe/rings/ring_source.hpp"
 
@@ -32,7 +37,7 @@ TEST(RingsOptions, AreRead) {
       parse_options({"rings", "/tmp/a", "--interval", "0.5", "--stuck", "3", "--once", "--json", "--stuck-receive"});
   ASSERT_TRUE(std::holds_alternative<Options>(parsed)) << std::get<tools::EarlyExit>(parsed).text;
   const RingsOptions& options = rings_of(parsed);
-  EXPECT_EQ(options.relay, "/tmp/a");
+  EXPECT_EQ(options.process, "/tmp/a");
   EXPECT_EQ(options.interval, 500ms);
   EXPECT_EQ(options.stuck, 3s);
   EXPECT_EQ(options.count, 1U);
@@ -175,15 +180,114 @@ TEST(Published, MemoryThatIsAnotherFileByNowIsNotRead) {
   }
 }
 
-TEST(RelaySource, SaysWhatToDoWithoutARelay) {
-  const auto source = open_relay(std::to_string(::getpid()));
-  ASSERT_TRUE(source);
+TEST(ProcessSource, SaysWhatToDoWhereNoRingsAreShown) {
+  const auto source = open_process(std::to_string(::getpid()));
+  ASSERT_FALSE(source);
+  for (const char* word : {"shows no rings", "vhostx-probe trace", "--qmp", std::to_string(::getpid()).c_str()})
+    EXPECT_NE(source.error().message.find(word), std::string::npos) << source.error().message;
+  EXPECT_EQ(open_process(std::to_string(INT_MAX)).error().system_errno, ESRCH);
+}
+
+// ---- notices of ports
+
+/// A notice as the library keeps it, with one vring, in a mapping that is found by its name.
+class Notice {
+ public:
+  explicit Notice(const char* name = port_notice_name) {
+    const UniqueFd file(::memfd_create(name, MFD_CLOEXEC));
+    EXPECT_EQ(::ftruncate(file.get(), bytes), 0);
+    pages_ = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
+    EXPECT_NE(pages_, MAP_FAILED);
+    port = new (pages_) PortNotice;
+    vring = new (port + 1) VringNotice;
+    port->magic = port_notice_magic;
+    port->version = port_notice_version;
+    port->vrings = 1;
+    std::string_view("/tmp/a").copy(port->socket_path.data(), 6);
+  }
+  ~Notice() { ::munmap(pages_, bytes); }
+  Notice(const Notice&) = delete;
+  Notice& operator=(const Notice&) = delete;
+
+  PortNotice* port;
+  VringNotice* vring;
+
+ private:
+  static constexpr std::size_t bytes = sizeof(PortNotice) + sizeof(VringNotice);
+  void* pages_;
+};
+
+std::vector<NoticedPort> noticed() {
+  const auto memory = ProcessMemory::open(::getpid());
+  return *read_port_notices(::getpid(), *memory);
+}
+
+TEST(PortNotices, AreRead) {
+  EXPECT_TRUE(noticed().empty());
+  const Notice notice;
+  ASSERT_EQ(noticed().size(), 1U);
+  EXPECT_EQ(noticed()[0].socket_path, "/tmp/a");
+  EXPECT_FALSE(noticed()[0].connected);
+  EXPECT_TRUE(noticed()[0].facts.rings.empty()) << "nobody has configured it";
+  notice.port->connected = 1;
+  notice.port->front_end_pid = 7;
+  *notice.vring = {1, 2, 3, 256, 1, 1, 0, 0, {}};
+  EXPECT_EQ(noticed()[0].front_end_pid, 7);
+  const RingFacts expected{0, 256, RingAddresses{1, 2, 3}, true, true, {}, {}};
+  EXPECT_EQ(noticed()[0].facts.rings.at(0), expected);
+}
+
+TEST(PortNotices, SayWhyARingIsNotServed) {
+  const Notice notice;
+  notice.vring->size = 8;
+  notice.vring->waits_for_kick = 1;
+  EXPECT_EQ(noticed()[0].facts.rings.at(0).problem, "waits for the driver's first kick");
+  notice.vring->fault = {'b', 'a', 'd', '_', 'n', 'e', 'x', 't'};
+  EXPECT_NE(noticed()[0].facts.rings.at(0).problem.find("(bad_next)"), std::string::npos);
+}
+
+TEST(PortNotices, AreLeftOutWhereTheyAreDamaged) {
+  const Notice other_name("vhostx-porter");
+  const std::vector<std::function<void(Notice&)>> damages{
+      [](Notice& notice) { ++notice.port->magic; }, [](Notice& notice) { ++notice.port->version; },
+      [](Notice& notice) { notice.port->vrings = port_notice_vrings_max + 1; },
+      [](Notice& notice) { notice.port->sequence = 5; }};
+  for (const auto& damage : damages) {
+    Notice notice;
+    damage(notice);
+    EXPECT_TRUE(noticed().empty());
+  }
+  Notice endless;  // no zero at the end, and more vrings than there are bytes
+  endless.port->socket_path.fill('x');
+  EXPECT_EQ(noticed().at(0).socket_path.size(), endless.port->socket_path.size());
+}
+
+TEST(PortSource, WatchesOnePortOrAll) {
+  const Notice first, second;
+  second.port->socket_path = {'/', 'b'};
+  const std::string pid = std::to_string(::getpid());
+  const auto source = open_process(pid);
+  ASSERT_TRUE(source) << source.error().message;
   RingWatch watch;
-  const auto refreshed = (*source)->refresh(watch, [] {});
-  ASSERT_FALSE(refreshed);
-  EXPECT_NE(refreshed.error().message.find("vhostx-probe trace"), std::string::npos);
-  EXPECT_NE(refreshed.error().message.find("--qmp"), std::string::npos);
-  EXPECT_NE(refreshed.error().message.find(std::to_string(::getpid())), std::string::npos);
+  ASSERT_TRUE((*source)->refresh(watch, [] {}));
+  EXPECT_EQ((*source)->remarks().size(), 2U);
+  RingFile file;
+  file.available(9).used(4);
+  first.port->connected = 1;
+  first.port->features = std::uint64_t{1} << 29;  // EVENT_IDX
+  void* const pages = ::mmap(nullptr, RingFile::bytes, PROT_READ, MAP_SHARED, file.fd(), 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  const auto here = reinterpret_cast<std::uintptr_t>(pages);
+  const auto place = file.addresses();
+  const auto address = [&](std::uint64_t of) { return of - ring_file_address + here; };
+  *first.vring = {address(place.descriptor), address(place.available), address(place.used), 256, 1, 1, 0, 0, {}};
+  ASSERT_TRUE((*source)->refresh(watch, [] {}));
+  const auto rows = watch.sample(1s);
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].sample.in_flight, 5U) << rows[0].sample.problem;
+  EXPECT_EQ(rows[0].name, "/tmp/a");
+  EXPECT_EQ((*source)->remarks(), std::vector<std::string>{"/b: no front-end is connected"});
+  ::munmap(pages, RingFile::bytes);
 }
 
 // ---- sockets
@@ -216,7 +320,7 @@ TEST(RelaySource, IsFoundByItsSocket) {
   RingFile file;
   Publisher publisher;
   ASSERT_TRUE(publisher.publish({example(file)}));
-  const auto source = open_relay(listener.path());
+  const auto source = open_process(listener.path());
   ASSERT_TRUE(source);
   RingWatch watch;
   ASSERT_TRUE((*source)->refresh(watch, [] {}));

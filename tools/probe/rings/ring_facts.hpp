@@ -41,7 +41,8 @@ struct RingFacts {
   bool enabled = false;
   bool started = false;              ///< It has its kick descriptor, or polls, and GET_VRING_BASE has not come since.
   std::optional<RingCounts> counts;  ///< None: nobody counts.
-  std::string problem;               ///< Why there are no addresses, where that is remarkable. Not published.
+  std::string problem;               ///< Why there are no addresses, or why the back-end has stopped serving it, where
+                                     ///< that is known. Not published.
   friend bool operator==(const RingFacts&, const RingFacts&) = default;
 };
 

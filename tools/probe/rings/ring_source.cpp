@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/probe/rings/ring_source.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <functional>
+#include <map>
 
 #include "base/error.hpp"
 #include "tools/probe/processes.hpp"
+#include "tools/probe/rings/port_notices.hpp"
 #include "tools/probe/rings/published.hpp"
 #include "tools/probe/rings/qmp_client.hpp"
 #include "tools/probe/rings/qmp_rings.hpp"
@@ -21,6 +25,11 @@ std::string text_of_process(int pid) {
   return program.empty() ? fmt::format("process {}", pid) : fmt::format("{} ({})", program, pid);
 }
 
+Error prefixed(const std::string& name, Error error) {
+  error.message = fmt::format("{}: {}", name, error.message);
+  return error;
+}
+
 void set_all(RingWatch& watch, std::vector<ConnectionFacts> connections,
              const std::function<std::shared_ptr<const GuestMemory>(const ConnectionFacts&)>& memory) {
   std::vector<std::uint32_t> numbers;
@@ -32,13 +41,14 @@ void set_all(RingWatch& watch, std::vector<ConnectionFacts> connections,
   watch.keep_only(numbers);
 }
 
+/// `vhostx-probe trace` or `listen`.
 class RelaySource final : public RingSource {
  public:
   explicit RelaySource(int pid) : pid_(pid), name_(text_of_process(pid)) {}
 
   Result<void> refresh(RingWatch& watch, const Look&) override {
     auto connections = read_published(pid_);
-    if (!connections) return explain(connections.error());
+    if (!connections) return prefixed(name_, connections.error());
     set_all(watch, *std::move(connections),
             [this](const ConnectionFacts& facts) { return std::make_shared<PublishedMemory>(pid_, facts); });
     return {};
@@ -46,19 +56,63 @@ class RelaySource final : public RingSource {
   std::string name() const override { return name_; }
 
  private:
-  Error explain(Error error) const {
-    if (error.code == ErrorCode::unsupported)
-      error.message = fmt::format(
-          "{} {}: put `vhostx-probe trace --listen SOCK --connect BACKEND` between front-end and back-end, or watch a "
-          "QEMU >= 7.2 with --qmp",
-          name_, error.message);
-    else
-      error.message = fmt::format("{}: {}", name_, error.message);
-    return error;
+  int pid_;
+  std::string name_;
+};
+
+/// An application on vhostx, whose memory is read at its own addresses.
+class PortSource final : public RingSource {
+ public:
+  /// `socket`: the port to watch; empty: all.
+  PortSource(int pid, ProcessMemory memory, std::string socket)
+      : pid_(pid),
+        memory_(std::make_shared<const ProcessMemory>(std::move(memory))),
+        socket_(std::move(socket)),
+        name_(text_of_process(pid)) {}
+
+  Result<void> refresh(RingWatch& watch, const Look&) override {
+    auto ports = read_port_notices(pid_, *memory_);
+    if (!ports) return prefixed(name_, ports.error());
+    remarks_.clear();
+    // The kernel chooses the notices' addresses, mostly downwards.
+    std::sort(ports->begin(), ports->end(),
+              [](const NoticedPort& a, const NoticedPort& b) { return a.socket_path < b.socket_path; });
+    std::vector<ConnectionFacts> connections;
+    for (NoticedPort& port : *ports) {
+      const std::uint32_t number = number_of(port.address);
+      if (!socket_.empty() && port.socket_path != socket_) continue;
+      add_remark(port);
+      port.facts.connection = number;
+      port.facts.name = port.socket_path;
+      if (port.front_end_pid > 0) port.facts.name += ", front-end " + text_of_process(port.front_end_pid);
+      connections.push_back(std::move(port.facts));
+    }
+    if (connections.empty() && !socket_.empty()) return make_error(ErrorCode::closed, "{} has closed this port", name_);
+    set_all(watch, std::move(connections), [this](const ConnectionFacts&) { return memory_; });
+    return {};
+  }
+  std::string name() const override { return name_; }
+  std::vector<std::string> remarks() const override { return remarks_; }
+
+ private:
+  /// A port keeps its number while others come and go.
+  std::uint32_t number_of(std::uint64_t address) {
+    const auto next = static_cast<std::uint32_t>(numbers_.size() + 1);
+    return numbers_.emplace(address, next).first->second;
+  }
+  void add_remark(const NoticedPort& port) {
+    if (!port.connected)
+      remarks_.push_back(port.socket_path + ": no front-end is connected");
+    else if (port.facts.rings.empty())
+      remarks_.push_back(port.socket_path + ": a front-end is connected, and no driver has set up a ring yet");
   }
 
   int pid_;
+  std::shared_ptr<const ProcessMemory> memory_;
+  std::string socket_;
   std::string name_;
+  std::map<std::uint64_t, std::uint32_t> numbers_;
+  std::vector<std::string> remarks_;
 };
 
 class Qemu final : public RingSource {
@@ -89,16 +143,51 @@ std::optional<int> process_number(const std::string& text) {
   return error == std::errc() && end == text.data() + text.size() && pid > 0 ? std::optional(pid) : std::nullopt;
 }
 
+/// Other processes can be looked into by their user, where no security module forbids it.
+Error not_readable(int pid, Error error) {
+  error = prefixed(text_of_process(pid), std::move(error));
+  if (error.system_errno == EACCES || error.system_errno == EPERM) error.message += ": run as root, or as its user";
+  return error;
+}
+
+Error no_rings_in(int pid, const std::string& socket) {
+  const std::string program = text_of_process(pid);
+  const std::string subject = socket.empty() ? program + " shows" : program + " listens there, and shows";
+  return make_error(
+      ErrorCode::unsupported,
+      "{} no rings: it is neither a back-end on vhostx nor `vhostx-probe trace`. For QEMU (7.2 or later) use --qmp "
+      "SOCK, its monitor; for a back-end that connects to QEMU, give the back-end's process number; otherwise put "
+      "`vhostx-probe trace --listen SOCK --connect BACKEND` between front-end and back-end",
+      subject);
+}
+
+Result<std::unique_ptr<RingSource>> open_ports(int pid, const std::string& socket) {
+  auto memory = ProcessMemory::open(pid);
+  if (!memory) return not_readable(pid, memory.error());
+  const auto ports = read_port_notices(pid, *memory);
+  if (!ports) return not_readable(pid, ports.error());
+  const bool there = std::any_of(ports->begin(), ports->end(), [&socket](const NoticedPort& port) {
+    return socket.empty() || port.socket_path == socket;
+  });
+  if (!there) return no_rings_in(pid, socket);
+  return std::unique_ptr<RingSource>(std::make_unique<PortSource>(pid, *std::move(memory), socket));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<RingSource>> open_relay(const std::string& pid_or_socket) {
+Result<std::unique_ptr<RingSource>> open_process(const std::string& pid_or_socket) {
   auto pid = process_number(pid_or_socket);
+  const std::string socket = pid ? std::string() : pid_or_socket;
   if (!pid) {
-    const auto listener = find_listener(pid_or_socket);
+    const auto listener = find_listener(socket);
     if (!listener) return listener.error();
     pid = *listener;
   }
-  return std::unique_ptr<RingSource>(std::make_unique<RelaySource>(*pid));
+  if (const auto published = read_published(*pid); published || published.error().code != ErrorCode::unsupported) {
+    if (!published) return not_readable(*pid, published.error());
+    return std::unique_ptr<RingSource>(std::make_unique<RelaySource>(*pid));
+  }
+  return open_ports(*pid, socket);
 }
 
 Result<std::unique_ptr<RingSource>> open_qemu(const std::string& qmp_socket, std::optional<int> pid) {

@@ -142,8 +142,12 @@ std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& sty
   return text;
 }
 
-std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time) {
-  Json object{{"source", source}, {"time_s", std::chrono::duration<double>(time).count()}, {"rings", Json::array()}};
+std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time,
+                          const std::vector<std::string>& remarks) {
+  Json object{{"source", source},
+              {"time_s", std::chrono::duration<double>(time).count()},
+              {"remarks", remarks},
+              {"rings", Json::array()}};
   for (const RingRow& row : rows) object["rings"].push_back(row_json(row));
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

@@ -14,6 +14,7 @@ namespace vhostx::tools::probe {
 std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style = {});
 
 /// One object on one line; README.md of tools/probe/ has its keys. `source`: what is watched; `time`: since the begin.
-std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time);
+std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time,
+                          const std::vector<std::string>& remarks = {});
 
 }  // namespace vhostx::tools::probe

@@ -164,6 +164,7 @@ void RingWatch::add_notes(const Ring& ring, ProbeTime now, RingRow& row) const {
   }
   if (runs && row.receive && row.sample.exact && row.sample.in_flight == 0)
     row.notes.emplace_back("the driver has given it no buffers");
+  if (!ring.facts.problem.empty()) row.notes.push_back(ring.facts.problem);
   row.notes.insert(row.notes.end(), row.sample.findings.begin(), row.sample.findings.end());
 }
 

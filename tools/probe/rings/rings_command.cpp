@@ -21,20 +21,21 @@ using Clock = std::chrono::steady_clock;
 constexpr int look_interval_ms = 2;
 
 constexpr const char* rings_help =
-    "Shows live rings: how far driver and device are, what is in flight, how fast they go, which are stuck";
+    "Shows live rings: positions of driver and device, buffers in flight, rates, and which rings are stuck";
 
 constexpr const char* rings_footer = R"(
-Guest memory is read, never written. Reading that of another process takes the right to: be its user, or root.
-Each refresh comes after an interval; a ring shows as stuck once it was watched for as long as --stuck says.
+Guest memory is read, never written. Run it as root, or as the user of the process that is watched.
+The first refresh comes after one interval. A ring counts as stuck after --stuck seconds without a used buffer.
 
 Examples:
-  vhostx-probe rings /tmp/trace.sock                    # where `vhostx-probe trace` listens
-  vhostx-probe rings 4711 --json --count 10             # the same by its process number
+  vhostx-probe rings /tmp/vm0.sock                      # a port of a running back-end on vhostx
+  vhostx-probe rings $(pidof vhostx-switch)             # all ports of it
+  vhostx-probe rings /tmp/trace.sock --json --count 10  # any back-end, through `vhostx-probe trace`
   vhostx-probe rings --qmp /run/vm0.qmp                 # a running QEMU, with nothing in between
   vhostx-probe rings --qmp /run/vm0.qmp --once --interval 3)";
 
 Result<std::unique_ptr<RingSource>> open_source(const RingsOptions& options) {
-  return options.qmp.empty() ? open_relay(options.relay) : open_qemu(options.qmp, options.pid);
+  return options.qmp.empty() ? open_process(options.process) : open_qemu(options.qmp, options.pid);
 }
 
 // As top(1) does: over what stands there, each line to its end, then the rest of the screen.
@@ -68,7 +69,7 @@ class Watcher {
     return source_.refresh(watch_, [this] { watch_.look(now()); });
   }
   int failed(const Error& error) const {
-    return fail(options_.qmp.empty() ? options_.relay : options_.qmp, error.message);
+    return fail(options_.qmp.empty() ? options_.process : options_.qmp, error.message);
   }
 
   /// False: the program is to end.
@@ -83,10 +84,18 @@ class Watcher {
 
   int show(bool first) {
     const auto rows = watch_.sample(now());
-    if (options_.json) return print(json_of_rings(rows, source_.name(), now()));
-    const std::string text = source_.name() + '\n' + text_of_rings(rows, style_of_output());
+    if (options_.json) return print(json_of_rings(rows, source_.name(), now(), source_.remarks()));
+    const std::string text = text_of(rows);
     if (::isatty(STDOUT_FILENO) == 0) return print((first ? "" : "\n") + text);
     return print((first ? "\x1b[2J" : "") + in_place(text));
+  }
+
+  /// Ports without a front-end are named in place of their rings.
+  std::string text_of(const std::vector<RingRow>& rows) const {
+    std::string text = source_.name() + '\n';
+    const auto remarks = source_.remarks();
+    for (const std::string& remark : remarks) text += printable(remark) + '\n';
+    return rows.empty() && !remarks.empty() ? text : text + text_of_rings(rows, style_of_output());
   }
 
   ProbeTime now() const { return Clock::now() - begin_; }
@@ -104,35 +113,35 @@ CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
   CLI::App* const rings = app.add_subcommand("rings", rings_help);
   rings->footer(rings_footer);
   CLI::Option_group* const what = rings->add_option_group("What to watch");
-  what->add_option("PID|SOCK", options.relay,
-                   "A running `vhostx-probe trace` or `listen`: its process number, or the socket that it listens at");
+  what->add_option("PID|SOCK", options.process,
+                   "A running back-end on vhostx, `vhostx-probe trace` or `listen`: its process number, or its socket");
   auto* const qmp =
       what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)");
   what->require_option(1);
   const auto set_pid = [&options](int pid) { options.pid = pid; };
   rings
       ->add_option_function<int>("--pid", set_pid,
-                                 "With --qmp: QEMU's process, where another one made the socket (libvirt)")
+                                 "With --qmp: QEMU's process number, if another process made the socket (libvirt)")
       ->check(CLI::PositiveNumber)
       ->needs(qmp);
   add_seconds_option(*rings, "--interval", options.interval, "Seconds between refreshes (1)");
   add_seconds_option(*rings, "--stuck", options.stuck,
-                     "Seconds without a used buffer after which a ring with available ones is stuck (2)");
+                     "Seconds without a used buffer until a ring with available buffers counts as stuck (2)");
   rings->add_flag("--stuck-receive", options.stuck_receive,
-                  "Also receive rings, whose buffers wait for as long as nothing comes");
+                  "Report receive rings as stuck too; they wait as long as no packet comes");
   auto* const count = rings->add_option("--count", options.count, "Refreshes (0: until interrupted)");
   rings
       ->add_flag_callback(
           "--once", [&options] { options.count = 1; }, "The same as --count 1")
       ->excludes(count);
   rings->add_flag("--json", options.json,
-                  "One JSON object a refresh, on a line; its keys are in tools/probe/README.md");
+                  "One JSON object per refresh, on one line; tools/probe/README.md lists its keys");
   return rings;
 }
 
 int run_rings(const RingsOptions& options) {
   const auto source = open_source(options);
-  if (!source) return fail(options.qmp.empty() ? options.relay : options.qmp, source.error().message);
+  if (!source) return fail(options.qmp.empty() ? options.process : options.qmp, source.error().message);
   return Watcher(options, **source).run();
 }
 

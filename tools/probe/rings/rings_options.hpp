@@ -14,7 +14,7 @@ class App;
 namespace vhostx::tools::probe {
 
 struct RingsOptions {
-  std::string relay;  ///< A process number or a socket; empty: `qmp` is given.
+  std::string process;  ///< A process number or a socket; empty: `qmp` is given.
   std::string qmp;
   std::optional<int> pid;  ///< QEMU's, with `qmp`.
   std::chrono::milliseconds interval{1000};
