@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """The page of vhostx-probe report in a browser: it asks for nothing but itself, says what the record says, and fits wide and
-narrow screens, light and dark, and paper. Records: a real session of QEMU's, one with everything, a hostile one.
+narrow screens, light and dark, and paper. Records: a real session of QEMU's, one with everything, one of 64
+connections, a hostile one.
 
 probe_report_browser.py VHOSTX_PROBE [DIRECTORY]: with a directory, the screenshots stay there, to be looked at."""
 
@@ -93,6 +94,32 @@ def record_with_everything():
         record.stop_ring(index)
     record.memory([], [])
     record.event("closed", text="the front-end closed it")
+    return record
+
+
+CONNECTIONS = 64
+BAD, REMARKED, IDLE = {7, 20, 61}, {30}, {40, 41}
+
+
+def record_of_many():
+    """A back-end's day: guests that come and go, some of them in the wrong."""
+    record = Record()
+    ram = fd("memfd", "/memfd:pc.ram (deleted)", GIB, 4096)
+    for number in range(1, CONNECTIONS + 1):
+        record.connection = number
+        record.open("qemu-system-x86" if number % 3 else "dpdk-testpmd")
+        record.negotiate(0x1C001097860BB8B, 0x1017060BB83, 0x1E43D, 0x1E43D)
+        if number in BAD:
+            record.ask(SET_OWNER)  # the second time
+        if number in REMARKED:
+            record.ask(77)  # not known
+        if number not in IDLE:
+            record.memory([(0, GIB, UVA, 0)], [ram])
+            for index in range(2):
+                record.ring(index, 256, UVA + (100 + 16 * index) * MIB)
+        record.time_ns += 1_500_000_000
+        if number != CONNECTIONS:
+            record.event("closed", text="the front-end closed it")
     return record
 
 
@@ -210,14 +237,58 @@ def check_opens_on_a_link(browser, page):
     check(0 <= top < 900, f"the message that a finding names is seen: {top}")
 
 
+def seen(browser, selector):
+    """How many of these elements are shown."""
+    return browser.run("return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length", selector)
+
+
+def choose(browser, name):
+    browser.run("document.getElementById(arguments[0]).click()", "show-" + name)
+
+
+def check_many(browser, page, keep):
+    """A table leads into 64 connections, which are closed until one is wanted; and some of them can be chosen."""
+    browser.look(1280)
+    check_equal(browser.count("#connections tbody tr"), CONNECTIONS, "rows of the table")
+    check_equal(browser.count("section.connection > details[open]"), 0, "connections that are open at first")
+    height = browser.run("return document.documentElement.scrollHeight")
+    check(height < 9000, f"the page is {height} px high, and nothing was opened")
+    row = browser.texts("#c7-row")[0]
+    for words in ("Connection 7", "qemu-system-x86 (1001)", "1.50 s", "1 violation"):
+        check(words in row, f"the row of connection 7: {row}")
+    check_equal(browser.count("ol.findings > li.violation"), 1, "findings that say the same are one")
+    for name, expected in (("bad", BAD), ("found", BAD | REMARKED), ("open", {CONNECTIONS})):
+        choose(browser, name)
+        check_equal(seen(browser, "#connections tbody tr"), len(expected), f"rows {name}")
+        check_equal(seen(browser, "section.connection"), len(expected), f"connections {name}")
+    choose(browser, "ran")
+    check_equal(seen(browser, "section.connection"), CONNECTIONS - len(IDLE), "connections whose rings were started")
+    browser.screenshot(os.path.join(keep, "many-chosen.png"))
+    choose(browser, "bad")
+    browser.run("document.querySelector('#c20-row a').click()")
+    check_opened(browser, 20)
+    browser.screenshot(os.path.join(keep, "many-opened.png"))
+    choose(browser, "all")
+    browser.run("document.querySelector('#c20 .neighbours a:last-child').click()")
+    check_opened(browser, 21)
+    browser.run("document.querySelector('ol.findings li.violation a:nth-of-type(3)').click()")
+    check_opened(browser, 61)
+
+
+def check_opened(browser, number):
+    check(browser.run("return document.querySelector(arguments[0]).open", f"#c{number} > details"), f"connection {number}")
+    top = browser.run("return document.querySelector(':target').getBoundingClientRect().top")
+    check(-1 <= top < 900, f"what the link to connection {number} leads to is seen: {top}")
+
+
 def test(bench, probe, keep=None):
     browser = Browser(bench)
     keep = keep or bench.directory
     real = os.path.join(DATA, "qemu-two-sessions.jsonl")
-    for name, record in (("everything", record_with_everything()), ("hostile", hostile_record())):
+    for name, record in (("everything", record_with_everything()), ("many", record_of_many()), ("hostile", hostile_record())):
         record.write(bench.path(name + ".jsonl"))
     shutil.copy(real, bench.path("real.jsonl"))
-    for name in ("real", "everything", "hostile"):
+    for name in ("real", "everything", "many", "hostile"):
         page = make_page(bench, probe, bench.path(name + ".jsonl"), name)
         check_is_alone(browser, page)
         check_is_spoken(browser)
@@ -225,6 +296,8 @@ def test(bench, probe, keep=None):
             check_real_session(browser, real)
         if name == "everything":
             check_everything(browser)
+        if name == "many":
+            check_many(browser, page, keep)
         check_colours(browser)
         check_fits(browser, name, keep)
         if name == "everything":

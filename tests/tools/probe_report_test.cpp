@@ -90,10 +90,31 @@ TEST(ProbeReportPage, HasASectionForEachConnection) {
   recording.close().connection(2).open("other", "switch").request(Request::get_features);
   recording.connection(1).note("late").connection(2).close();
   const std::string page = page_of(recording);
-  EXPECT_EQ(count(page, "<section class=\"connection\""), 2U);
+  EXPECT_EQ(count(page, "<section class=\"connection"), 2U);
+  EXPECT_TRUE(contains(page, "<a href=\"#c2-facts\">Connection 2</a>")) << "the table";
+  EXPECT_EQ(count(page, "<fieldset"), 0U) << "two need no choice";
   EXPECT_TRUE(contains(page, "id=\"c1-sequence\""));
   EXPECT_TRUE(contains(page, "id=\"c2-sequence\""));
   EXPECT_TRUE(contains(page, "connection 2, event <a href=\"#c2-m3\">3</a>")) << "never answered";
+}
+
+TEST(ProbeReportPage, ClosesConnectionsWhereTheyAreMany) {
+  Recording recording;
+  for (std::uint32_t i = 1; i <= 10; ++i) {
+    recording.connection(i).open().negotiate(features, reply_ack);
+    if (i > 7) recording.request(Request::set_owner);  // the second time
+    if (i != 1) recording.close();
+  }
+  const std::string page = page_of(recording);
+  EXPECT_EQ(count(page, "<tr class=\"c"), 10U);
+  EXPECT_EQ(count(page, "<details class=\"fold\"><summary><h2"), 10U) << "closed";
+  EXPECT_EQ(count(page, "<b class=\"bad\">✖ 1 violation</b>"), 2U * 3U) << "in the table, and beside the number";
+  EXPECT_EQ(count(page, "SET_OWNER for the second time. "), 1U) << "one finding, for three connections";
+  EXPECT_TRUE(contains(page, "3 connections: connection 8, message"));
+  EXPECT_TRUE(contains(page, "id=\"show-bad\"> with violations: 3"));
+  EXPECT_TRUE(contains(page, "id=\"show-open\"> still open at the end: 1"));
+  EXPECT_TRUE(contains(page, "id=\"show-ran\" disabled> whose rings were started: 0"));
+  EXPECT_TRUE(contains(page, "<a href=\"#c7-facts\">‹ 7</a> <a href=\"#c8-row\">all connections</a>"));
 }
 
 TEST(ProbeReportPage, LooksIntoSoManyConnectionsOnly) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tools/probe/report/page_parts.hpp"
 #include "tools/probe/report/sequence.hpp"
@@ -21,25 +25,55 @@ void add_number(Html& out, const ConnectionData* connection, std::uint64_t numbe
     add(out, "<a href=\"#{}\">{}</a>", anchor, number);
 }
 
-void add_place(Html& out, const ReportData& data, const FindingGroup& group) {
+/// Groups of several connections that say the same: one entry of the list.
+using Alike = std::vector<const FindingGroup*>;
+
+constexpr std::size_t connections_named_max = 8;
+constexpr std::size_t numbers_of_several_max = 3;
+
+std::vector<Alike> gather_alike(const std::vector<FindingGroup>& groups) {
+  std::vector<Alike> all;
+  std::map<std::pair<std::string, std::string>, std::size_t> places;
+  for (const FindingGroup& group : groups) {
+    const auto [at, is_new] = places.try_emplace({group.finding.text, group.finding.section}, all.size());
+    if (is_new) all.emplace_back();
+    all[at->second].push_back(&group);
+  }
+  return all;
+}
+
+void add_numbers(Html& out, const ReportData& data, const FindingGroup& group, std::size_t numbers_max) {
   const ConnectionData* const connection = find_connection(data, group.connection);
-  out.text += "<span class=\"place\">";
   if (data.connections.size() > 1) add(out, "connection {}, ", group.connection);
   add(out, "{} ", group.name.empty() ? "event" : group.count == 1 ? "message" : "messages");
-  for (std::size_t i = 0; i < group.numbers.size(); ++i) {
+  const std::size_t shown = std::min(group.numbers.size(), numbers_max);
+  for (std::size_t i = 0; i < shown; ++i) {
     if (i != 0) out.text += ", ";
     add_number(out, connection, group.numbers[i]);
   }
-  if (group.count > group.numbers.size()) add(out, " and {} more", group.count - group.numbers.size());
-  add(out, "</span>{}\n", group.name.empty() ? Html{} : html(" <code>{}</code>", group.name));
+  if (group.count > shown) add(out, " and {} more", group.count - shown);
 }
 
-void add_finding(Html& out, const ReportData& data, const FindingGroup& group) {
-  const bool violates = group.finding.weight == Finding::Weight::violation;
+void add_places(Html& out, const ReportData& data, const Alike& groups) {
+  out.text += "<span class=\"place\">";
+  if (groups.size() > 1) add(out, "{} connections: ", groups.size());
+  for (std::size_t i = 0; i < groups.size() && i < connections_named_max; ++i) {
+    if (i != 0) out.text += "; ";
+    add_numbers(out, data, *groups[i], groups.size() == 1 ? Collector::numbers_max : numbers_of_several_max);
+  }
+  if (groups.size() > connections_named_max)
+    add(out, "; and {} more connections", groups.size() - connections_named_max);
+  const std::string& name = groups.front()->name;
+  add(out, "</span>{}\n", name.empty() ? Html{} : html(" <code>{}</code>", name));
+}
+
+void add_finding(Html& out, const ReportData& data, const Alike& groups) {
+  const Finding& finding = groups.front()->finding;
+  const bool violates = finding.weight == Finding::Weight::violation;
   add(out, "<li class=\"finding {}\"><b>{}</b> ", violates ? "violation" : "remark",
       violates ? "✖ violation" : "● remark");
-  add_place(out, data, group);
-  add(out, "<p>{}. <cite>{}</cite></p></li>\n", group.finding.text, group.finding.section);
+  add_places(out, data, groups);
+  add(out, "<p>{}. <cite>{}</cite></p></li>\n", finding.text, finding.section);
 }
 
 void add_own_finding(Html& out, const char* weight, const char* sign, const std::string& text) {
@@ -88,8 +122,8 @@ Html findings_part(const ReportData& data) {
   if (data.damage)
     add_own_finding(list, "violation", "✖ damaged record",
                     *data.damage + ". What follows is what was read before that.");
-  for (const FindingGroup& group : data.violations) add_finding(list, data, group);
-  for (const FindingGroup& group : data.remarks) add_finding(list, data, group);
+  for (const Alike& groups : gather_alike(data.violations)) add_finding(list, data, groups);
+  for (const Alike& groups : gather_alike(data.remarks)) add_finding(list, data, groups);
   add_findings_on_record(list, data);
   Html out{"<section id=\"findings\" aria-labelledby=\"findings-name\">\n<h2 id=\"findings-name\">Findings</h2>\n"};
   if (list.text.empty())

@@ -42,7 +42,9 @@ void add_contents(Html& out, const ReportData& data) {
   out.text +=
       "<nav aria-label=\"Contents\"><ul>\n<li><a href=\"#findings\">Findings</a></li>\n"
       "<li><a href=\"#summary\">Summary</a></li>\n";
+  if (data.connections.size() > 1) out.text += "<li><a href=\"#connections\">Connections</a></li>\n";
   for (const ConnectionData& connection : data.connections) {
+    if (is_long(data)) break;  // the table has them
     const std::uint32_t id = connection.id;
     add(out, "<li><a href=\"#c{0}\">Connection {0}</a>", id);
     add(out,
@@ -55,22 +57,34 @@ void add_contents(Html& out, const ReportData& data) {
 
 void add_part(Html& out, std::uint32_t connection, const char* name, const char* title, const Html& content) {
   add(out,
-      "<section id=\"c{0}-{1}\" aria-labelledby=\"c{0}-{1}-name\">\n<h3 id=\"c{0}-{1}-name\">{2}</h3>\n{3}</section>\n",
+      "<section id=\"c{0}-{1}\" aria-labelledby=\"c{0}-{1}-name\">\n<details class=\"fold\" open><summary><h3 "
+      "id=\"c{0}-{1}-name\">{2}</h3></summary>\n{3}</details></section>\n",
       connection, name, title, content);
 }
 
-void add_connection(Html& out, const ConnectionData& connection) {
-  const std::uint32_t id = connection.id;
+void add_links(Html& out, std::uint32_t id) {
   add(out,
-      "<section class=\"connection\" id=\"c{0}\" aria-labelledby=\"c{0}-name\">\n<h2 id=\"c{0}-name\">Connection "
-      "{0}</h2>\n",
+      "<p class=\"links\"><a href=\"#c{0}-features-name\">features</a> <a href=\"#c{0}-memory-name\">memory</a> "
+      "<a href=\"#c{0}-rings-name\">rings</a> <a href=\"#c{0}-sequence-name\">messages</a></p>\n",
       id);
+}
+
+/// Links lead to what is inside, so that a browser opens it.
+void add_connection(Html& out, const ReportData& data, std::size_t index) {
+  const ConnectionData& connection = data.connections[index];
+  const std::uint32_t id = connection.id;
+  add(out, "<section class=\"connection{1}\" id=\"c{0}\" aria-labelledby=\"c{0}-name\">\n", id, classes_of(connection));
+  add(out, "<details class=\"fold\"{1}><summary><h2 id=\"c{0}-name\">Connection {0}</h2> {2}</summary>\n", id,
+      Html{is_long(data) ? "" : " open"}, data.connections.size() > 1 ? line_of(connection) : Html{});
+  add(out, "<div id=\"c{}-facts\">\n{}", id, neighbours_of(data, index));
   out += connection_facts(connection);
+  if (is_long(data)) add_links(out, id);
+  out.text += "</div>\n";
   add_part(out, id, "features", "Negotiated features", features_part(connection));
   add_part(out, id, "memory", "Memory", memory_part(connection));
   add_part(out, id, "rings", "Rings", rings_part(connection));
   add_part(out, id, "sequence", "Messages", sequence_chart(connection));
-  out.text += "</section>\n";
+  out.text += "</details></section>\n";
 }
 
 void add_footer(Html& out, const ReportData& data) {
@@ -89,8 +103,9 @@ std::string html_of(const ReportData& data) {
   add_contents(out, data);
   out.text += "<main>\n";
   out += findings_part(data);
+  out += overview_part(data);
   out += summary_part(data);
-  for (const ConnectionData& connection : data.connections) add_connection(out, connection);
+  for (std::size_t i = 0; i < data.connections.size(); ++i) add_connection(out, data, i);
   out.text += "</main>\n";
   add_footer(out, data);
   return std::move(out.text);

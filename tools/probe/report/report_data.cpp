@@ -122,7 +122,7 @@ void Collector::take(const Event& event) {
   keep_peak(*open, event);
   count_in(connection, event);
   Decoded decoded = open->session.take(event);
-  keep_findings(event.connection, decoded);
+  keep_findings(connection, decoded);
   keep_step(connection, step_of(event, std::move(decoded)));
 }
 
@@ -167,12 +167,14 @@ void Collector::keep_step(ConnectionData& connection, Step step) {
   bytes_ += bytes;
 }
 
-void Collector::keep_findings(std::uint32_t connection, const Decoded& decoded) {
+void Collector::keep_findings(ConnectionData& connection, const Decoded& decoded) {
   for (std::size_t i = 0; i < decoded.findings.size(); ++i) {
     const Finding& finding = decoded.findings[i];
-    ++(finding.weight == Weight::violation ? data_.violation_count : data_.remark_count);
+    const bool violates = finding.weight == Weight::violation;
+    ++(violates ? data_.violation_count : data_.remark_count);
+    ++(violates ? connection.violations : connection.remarks);
     if (i < step_findings_max)
-      keep_finding(connection, decoded, finding);
+      keep_finding(connection.id, decoded, finding);
     else
       ++data_.findings_omitted;
   }

@@ -76,6 +76,8 @@ struct ConnectionData {
   std::uint64_t requests = 0;
   std::uint64_t back_end_messages = 0;  ///< On the socket of SET_BACKEND_REQ_FD.
   std::uint64_t descriptors = 0;
+  std::uint64_t violations = 0;
+  std::uint64_t remarks = 0;
   std::chrono::nanoseconds begin{};
   std::chrono::nanoseconds end{};
   std::optional<std::string> closed;  ///< How.
@@ -130,7 +132,7 @@ class Collector {
   Open* find_or_open(std::uint32_t connection);
   void keep_peak(Open& open, const Event& event);
   void keep_step(ConnectionData& connection, Step step);
-  void keep_findings(std::uint32_t connection, const Decoded& decoded);
+  void keep_findings(ConnectionData& connection, const Decoded& decoded);
   void keep_finding(std::uint32_t connection, const Decoded& decoded, const Finding& finding);
 
   ReportData data_;

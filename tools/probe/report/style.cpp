@@ -169,10 +169,37 @@ details > summary { cursor: pointer; }
 .run details > ol { border-left: 3px double var(--life); }
 li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic; }
 
+.fold > summary { list-style: none; }
+.fold > summary::-webkit-details-marker { display: none; }
+.fold > summary h2, .fold > summary h3 { display: inline-block; }
+.fold > summary h2::before, .fold > summary h3::before { content: "▸ "; color: var(--link); }
+.fold[open] > summary > h2::before, .fold[open] > summary > h3::before { content: "▾ "; }
+.connection > .fold:not([open]) > summary > h2 { font-size: 1.05rem; margin: 0; padding: 0; border: 0; min-width: 10rem; }
+.connection > .fold:not([open]) > summary { border-top: 1px solid var(--line); padding: .45rem 0; }
+.connection > .fold[open] > summary { border-top: 2px solid var(--ink); margin-top: 2rem; }
+.connection > .fold[open] > summary > h2 { margin: 0; padding: .8rem 0; border: 0; }
+.line { color: var(--soft); font-size: .9rem; margin-left: .8rem; }
+.neighbours, .links { font-size: .92rem; }
+.links a, .neighbours a { margin-right: 1rem; }
+fieldset.filter { border: 1px solid var(--line); margin: 0 0 1rem; padding: .3rem .9rem .5rem; display: flex; flex-wrap: wrap;
+  gap: .2rem 1.4rem; font-size: .92rem; min-width: 0; }
+.filter .off { color: var(--soft); }
+.filter label { white-space: nowrap; }
+table.overview td.number, table.overview th.number { text-align: right; padding-right: 1.2rem; }
+tr.c:target { background: var(--remark-paper); }
+@media screen {
+  main:has(#show-bad:checked) :is(tr.c, section.connection):not(.is-bad, :target, :has(:target)),
+  main:has(#show-found:checked) :is(tr.c, section.connection):not(.is-found, :target, :has(:target)),
+  main:has(#show-ran:checked) :is(tr.c, section.connection):not(.is-ran, :target, :has(:target)),
+  main:has(#show-open:checked) :is(tr.c, section.connection):not(.is-open, :target, :has(:target)) { display: none; }
+}
+
 @media screen and (max-width: 52rem) {
   body { padding: 1rem 1rem 3rem; }
   h1 { font-size: 1.5rem; }
   .feature { grid-template-columns: 1fr; }
+  table.overview .wide { display: none; }
+  .line { display: block; margin: 0 0 0 1.2rem; }
   table.features td:nth-last-child(-n+2) { width: 4.4rem; }
   table.features { font-size: .85rem; }
   th, td { padding-right: .4rem; }
@@ -207,7 +234,8 @@ li.omitted { padding: .5rem 0 .5rem 1rem; color: var(--soft); font-style: italic
   .lifelines { position: static; }
   .row, ol.findings li, tr { break-inside: avoid; }
   h2, h3, h4 { break-after: avoid; }
-  .part::details-content { content-visibility: visible; block-size: auto; }
+  .filter, .neighbours, .links { display: none; }
+  .part::details-content, .fold .fold::details-content { content-visibility: visible; block-size: auto; }
   @supports selector(::details-content) {
     details.text > summary { display: none; }
     details.text::details-content { content-visibility: visible; block-size: auto; }
