@@ -11,14 +11,14 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* description = R"(vhostx-probe: what a vhost-user socket says.
+constexpr const char* description = R"(vhostx-probe: looks into vhost-user sockets.
 
-Needs no DPDK, no huge pages, and no root where the socket needs none.)";
+It needs no DPDK and no huge pages. It needs root only where the socket does.)";
 
 constexpr const char* footer = R"(
-`vhostx-probe COMMAND --help` has each command's options and examples.
+`vhostx-probe COMMAND --help` has the options and examples of a command.
 
-Exit codes: 0 as asked; 1 the peer could not be reached or broke the specification, a check failed, or a file could not be
+Exit codes: 0 success; 1 the peer could not be reached or broke the specification, a check failed, or a file could not be
 read or written; 2 wrong command line; 3 another front-end is connected, and --force was not given.)";
 
 /// Options of all subcommands, and which of them was given. Lives as long as the App.

@@ -27,6 +27,6 @@ Result<SocketUsers> users_of(const std::string& path);
 /// has closed its end. False where that cannot be seen.
 bool in_use(const std::string& path, std::chrono::milliseconds time_to_leave = std::chrono::seconds(1));
 inline constexpr const char* in_use_text =
-    "another front-end is connected, and may be dropped for this one; --force goes on all the same";
+    "another front-end is connected, and the back-end may drop it; --force connects anyway";
 
 }  // namespace vhostx::tools::probe

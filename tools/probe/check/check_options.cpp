@@ -9,8 +9,8 @@ namespace vhostx::tools::probe {
 namespace {
 
 constexpr const char* check_help =
-    "Checks a back-end against the specification, as a front-end and a guest of it: each check has a connection of its "
-    "own. Its rings move frames of ethertype 0x88b5";
+    "Checks a back-end against the specification. Each check connects as a front-end and a guest of its own, and sends "
+    "few frames, of ethertype 0x88b5";
 
 constexpr const char* check_footer = R"(
 Examples:
@@ -19,25 +19,25 @@ Examples:
   vhostx-probe check --only 'ring.*' --junit checks.xml /tmp/vm0.sock
   vhostx-probe check --list
 
-Without --gentle a back-end that was not made for bad input may end: do not point it at one that guests depend on.)";
+Without --gentle, bad input may crash a back-end that was not made for it. Do not use it on one that guests depend on.)";
 
 void add_choice(CLI::App& check, CheckOptions& options) {
-  check.add_option("--only", options.only, "Checks whose id this pattern names, such as 'ring.*'; may be repeated")
+  check.add_option("--only", options.only, "Runs the checks whose id matches, for example 'ring.*'; may be repeated")
       ->type_name("GLOB")
       ->allow_extra_args(false);
-  check.add_option("--group", options.groups, "Checks of this group; may be repeated")
+  check.add_option("--group", options.groups, "Runs the checks of this group; may be repeated")
       ->type_name("NAME")
       ->allow_extra_args(false);
-  check.add_flag("--list", options.list, "Lists the checks instead of running them");
+  check.add_flag("--list", options.list, "Lists the checks and runs none");
   check.add_flag("--gentle", options.gentle,
-                 "Sends nothing that the specification forbids: without the group bad-input");
+                 "Sends nothing that the specification forbids: leaves out the group bad-input");
 }
 
 void add_output(CLI::App& check, CheckOptions& options) {
-  auto* tap = check.add_flag("--tap", options.tap, "TAP, version 13, instead of text");
-  auto* json = check.add_flag("--json", options.json, "One JSON object instead of text");
+  auto* tap = check.add_flag("--tap", options.tap, "Prints TAP (version 13) instead of text");
+  auto* json = check.add_flag("--json", options.json, "Prints one JSON object instead of text");
   tap->excludes(json);
-  check.add_option("--junit", options.junit, "Writes JUnit XML to FILE beside the report; '-': in its place")
+  check.add_option("--junit", options.junit, "Also writes JUnit XML to FILE; - prints it instead of the report")
       ->type_name("FILE");
 }
 
@@ -47,16 +47,15 @@ CLI::App* add_check_command(CLI::App& app, CheckOptions& options) {
   CLI::App* const check = app.add_subcommand("check", check_help);
   check->footer(check_footer);
   check->add_option("SOCK", options.path, "The back-end's Unix socket");
-  check
-      ->add_option("--second", options.second,
-                   "Another socket of the same back-end: what a guest sends there arrives at SOCK")
+  check->add_option("--second", options.second, "Another port of the same back-end: frames sent there arrive at SOCK")
       ->type_name("SOCK2");
   add_seconds_option(*check, "--timeout", options.timeout,
                      "Seconds to wait for each reply, and for each used buffer (5)");
-  check->add_option("--device", options.device, "net, other, or guess (from the features that are offered)")
+  check->add_option("--device", options.device, "Kind of device: net, other, or guess (from the offered features)")
       ->check(CLI::IsMember({"net", "other", "guess"}));
-  check->add_flag("--force", options.force,
-                  "Also where another front-end is connected: many back-ends serve one at a time, and some drop it");
+  check->add_flag(
+      "--force", options.force,
+      "Connect even if another front-end is connected. Many back-ends serve one at a time, and some drop the first");
   add_choice(*check, options);
   add_output(*check, options);
   check->final_callback([&options] {

@@ -10,7 +10,7 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* features_help = "Says what a mask from a log means, or makes one from names";
+constexpr const char* features_help = "Names the bits of a feature mask, or makes a mask from names";
 
 constexpr const char* features_footer = R"(
 Examples:
@@ -19,16 +19,16 @@ Examples:
   vhostx-probe features --protocol 0x9
   vhostx-probe features all,-ring_packed --json | jq -r .bits
 
-Words: names with or without prefix, in any case; masks (0x...); bit=N; all; none; '-' takes away.)";
+Words: names with or without prefix, in any case; masks (0x...); bit=N; all; none. A '-' before a word removes it.)";
 
 }  // namespace
 
 CLI::App* add_features_command(CLI::App& app, FeaturesOptions& options) {
   CLI::App* const features = app.add_subcommand("features", features_help);
   features->footer(features_footer);
-  features->add_option("WORDS", options.words, "Masks and names, with commas between them (all)");
-  features->add_flag("--protocol", options.protocol, "Protocol features, of SET_PROTOCOL_FEATURES");
-  features->add_flag("--json", options.json, "One JSON object instead of text");
+  features->add_option("WORDS", options.words, "Masks and names, separated by commas (all)");
+  features->add_flag("--protocol", options.protocol, "The words are protocol features (SET_PROTOCOL_FEATURES)");
+  features->add_flag("--json", options.json, "Prints one JSON object instead of text");
   return features;
 }
 

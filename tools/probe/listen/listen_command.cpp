@@ -16,7 +16,7 @@ namespace vhostx::tools::probe {
 namespace {
 
 constexpr const char* listen_help =
-    "Waits as a back-end for a front-end (QEMU), and shows what it wants; answers, and moves no packet";
+    "Acts as a back-end and shows what a front-end (QEMU) wants. Answers every request, moves no packet";
 
 constexpr const char* listen_footer = R"(
 Examples:
@@ -25,9 +25,9 @@ Examples:
   vhostx-probe listen /tmp/vm0.sock --features 0x100008000 --protocol-features reply_ack,mq
   vhostx-probe listen /tmp/vm0.sock --once --write vm0.jsonl
 
-Words of --features: names with or without prefix, in any case; masks (0x...); bit=N; all; none; '-' takes away. A list that
-begins with + or - (--features=-csum) changes the default, another one replaces it. The default is everything that has a
-name but IOMMU_PLATFORM.)";
+Words of --features: names with or without prefix, in any case; masks (0x...); bit=N; all; none. A '-' before a word removes
+it. A list that begins with + or - (--features=-csum) changes the default; any other list replaces it. By default all
+features with a name are offered, except IOMMU_PLATFORM.)";
 
 template <typename Set>
 void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> (*parse)(const std::string&, Set),
@@ -45,7 +45,7 @@ void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> 
 CLI::App* add_listen_command(CLI::App& app, ListenOptions& options) {
   CLI::App* const listen = app.add_subcommand("listen", listen_help);
   listen->footer(listen_footer);
-  listen->add_option("SOCK", options.listen, "Socket to make, where the front-end connects")->required();
+  listen->add_option("SOCK", options.listen, "Socket to create, on which the front-end connects")->required();
   add_features_option(*listen, "--features", options.back_end.features, parse_features, "Virtio features to offer");
   add_features_option(*listen, "--protocol-features", options.back_end.protocol_features, parse_protocol_features,
                       "Protocol features to offer");
@@ -55,7 +55,7 @@ CLI::App* add_listen_command(CLI::App& app, ListenOptions& options) {
   listen->add_option("--memory-slots", options.back_end.memory_slots, "Memory slots to offer (509)")
       ->check(CLI::Range(1, 509))
       ->type_name("N");
-  listen->add_flag("--once", options.once, "Ends with the first connection");
+  listen->add_flag("--once", options.once, "End after the first connection");
   add_show_options(*listen, options.show);
   return listen;
 }

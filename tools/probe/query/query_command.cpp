@@ -15,7 +15,7 @@ namespace vhostx::tools::probe {
 namespace {
 
 constexpr const char* query_help =
-    "Connects as a front-end, asks the back-end what it offers, and leaves: no memory is shared, no ring is touched";
+    "Asks a back-end what it offers. Connects as a front-end, shares no memory, touches no ring";
 
 constexpr const char* query_footer = R"(
 Examples:
@@ -34,9 +34,11 @@ CLI::App* add_query_command(CLI::App& app, QueryOptions& options) {
   query->footer(query_footer);
   query->add_option("SOCK", options.path, "The back-end's Unix socket")->required();
   add_seconds_option(*query, "--timeout", options.timeout, "Seconds to wait for each reply (5)");
-  query->add_flag("--force", options.force,
-                  "Also where another front-end is connected: many back-ends serve one at a time, and some drop it");
-  query->add_flag("--json", options.json, "One JSON object instead of text; its keys are in tools/probe/README.md");
+  query->add_flag(
+      "--force", options.force,
+      "Connect even if another front-end is connected. Many back-ends serve one at a time, and some drop the first");
+  query->add_flag("--json", options.json,
+                  "Prints one JSON object instead of text; tools/probe/README.md lists its keys");
   return query;
 }
 

@@ -21,14 +21,14 @@ constexpr const char* report_help =
     "Makes one page for a browser from a record: findings, features, memory, rings, and every message";
 
 constexpr const char* report_footer = R"(
-The page is one file: it asks for nothing, runs nothing, and can be printed.
+The page is one file. It loads nothing, has no script, and can be printed.
 
 Examples:
   vhostx-probe report session.jsonl --html session.html
   vhostx-probe report - --html - < session.jsonl > session.html
 
-Exit codes: 0 the page is written, whatever it says of the session; 1 it cannot be, or the record is damaged: then the page
-has what was read up to there.)";
+Exit codes: 0 the page was written, whatever it says; 1 it could not be written, or the record is damaged. The page of a
+damaged record has what comes before the damage.)";
 
 constexpr const char* standard = "-";
 
@@ -78,8 +78,9 @@ int write(const std::string& path, const std::string& page) {
 CLI::App* add_report_command(CLI::App& app, ReportOptions& options) {
   CLI::App* const report = app.add_subcommand("report", report_help);
   report->footer(report_footer);
-  report->add_option("FILE", options.path, "A record: what `trace --write` wrote; - reads standard input")->required();
-  report->add_option("--html", options.html, "The page's file, replaced once the page is whole; - is standard output")
+  report->add_option("FILE", options.path, "The record, from `trace --write`; - reads standard input")->required();
+  report
+      ->add_option("--html", options.html, "File of the page, replaced when the page is complete; - is standard output")
       ->type_name("FILE")
       ->required();
   return report;

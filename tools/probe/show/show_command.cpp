@@ -14,7 +14,7 @@
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* show_help = "Shows a record that `trace --write` or `listen --write` made";
+constexpr const char* show_help = "Prints a record of `trace --write` or `listen --write` as text";
 
 constexpr const char* show_footer = R"(
 Examples:
@@ -59,9 +59,10 @@ class Show {
 CLI::App* add_show_command(CLI::App& app, RecordShowOptions& options) {
   CLI::App* const show = app.add_subcommand("show", show_help);
   show->footer(show_footer);
-  show->add_option("FILE", options.record, "The record; - for standard input")->required();
+  show->add_option("FILE", options.record, "The record; - reads standard input")->required();
   add_filter_options(*show, options.output);
-  show->add_flag("--no-tables{false}", options.output.tables, "No tables of features, memory and rings at the end");
+  show->add_flag("--no-tables{false}", options.output.tables,
+                 "Omits the tables of features, memory and rings at the end");
   return show;
 }
 
@@ -76,7 +77,7 @@ int run_show(const RecordShowOptions& options) {
   const auto record = read_record(standard_input ? std::cin : file, [&show](Event&& event) { show.take(event); });
   show.print_states();
   if (!record) return fail(options.record, record.error().message);
-  if (record->cut) fail(options.record, "the last line is cut off: what stands above is whole");
+  if (record->cut) fail(options.record, "the last line is incomplete and was omitted");
   return static_cast<int>(show.shown() ? ExitCode::good : ExitCode::failed);
 }
 

@@ -9,7 +9,7 @@ namespace vhostx::tools::probe {
 namespace {
 
 constexpr const char* trace_help =
-    "Stands between a front-end and a back-end: passes every byte and descriptor on, and shows what they say";
+    "Shows what a front-end and a back-end send each other. Forwards every byte and descriptor unchanged";
 
 constexpr const char* trace_footer = R"(
 Examples:
@@ -20,7 +20,7 @@ Examples:
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --rings --count-notifications
   vhostx-probe trace --listen /tmp/seen.sock --connect /tmp/vm0.sock --filter '!SET_VRING_CALL,!GET_CONFIG'
 
-Ending it ends the connections that go through it. When standard output is closed it goes on.)";
+The connections through it end when it ends. It goes on when its standard output is closed.)";
 
 }  // namespace
 
@@ -33,33 +33,34 @@ void add_filter_options(CLI::App& command, TraceOutputOptions& options) {
   command
       .add_option_function<std::string>(
           "--filter", set,
-          "Messages to show: names with * and ?, vring=N, findings; '!' excludes. Violations are always shown")
+          "Messages to show: names with * and ?, vring=N, findings. '!' excludes. Violations are always shown")
       ->type_name("TERM[,TERM...]");
-  command.add_flag("--json", options.json, "JSON lines instead of text: what --write writes");
+  command.add_flag("--json", options.json, "Prints JSON lines instead of text, in the format of --write");
 }
 
 void add_show_options(CLI::App& command, ShowOptions& options) {
   add_filter_options(command, options.output);
-  command.add_option("--write", options.output.record, "Records everything in FILE, for `show` and `report`")
+  command.add_option("--write", options.output.record, "Records all messages in FILE, for `show` and `report`")
       ->type_name("FILE");
-  command.add_flag("--rings", options.rings, "Live state of the rings, once a second; see `vhostx-probe rings`");
-  command.add_flag("--quiet", options.output.quiet, "Shows nothing: with --write");
+  command.add_flag("--rings", options.rings, "Shows live rings once a second, as `vhostx-probe rings` does");
+  command.add_flag("--quiet", options.output.quiet, "Prints nothing; use it with --write");
   command.add_flag("--no-tables{false}", options.output.tables,
-                   "No tables of features, memory and rings when a session has come to rest");
+                   "Omits the tables of features, memory and rings that follow when nothing was sent for 0.3 s");
 }
 
 CLI::App* add_trace_command(CLI::App& app, TraceOptions& options) {
   CLI::App* const trace = app.add_subcommand("trace", trace_help);
   trace->footer(trace_footer);
-  trace->add_option("--listen", options.listen, "Socket to make, where front-ends connect")
+  trace->add_option("--listen", options.listen, "Socket to create, on which front-ends connect")
       ->required()
       ->type_name("SOCK");
   trace->add_option("--connect", options.connect, "The back-end's socket")->required()->type_name("SOCK");
-  trace->add_flag("--reverse", options.reverse,
-                  "The other way round: the back-end connects to us, and --connect is the front-end's socket");
-  trace->add_flag("--once", options.once, "Ends with the first connection");
+  trace->add_flag(
+      "--reverse", options.reverse,
+      "For back-ends that connect: the back-end connects to --listen, and --connect is the front-end's socket");
+  trace->add_flag("--once", options.once, "End after the first connection");
   trace->add_flag("--count-notifications", options.count_notifications,
-                  "Counts kicks and calls, by taking the place of their eventfds: each then takes a turn of ours");
+                  "Counts kicks and calls. Replaces their eventfds, so each notification passes through the probe");
   add_show_options(*trace, options.show);
   return trace;
 }
