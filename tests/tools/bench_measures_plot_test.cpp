@@ -12,11 +12,10 @@ namespace vhostx::tools::bench {
 namespace {
 
 Plot two_lines() {
-  return {"rates",
-          "bytes",
-          "Mpps",
-          true,
-          {{"first", {{64, {10, 9, 11}}, {1024, {5, 4, 6}}}}, {"second", {{64, {2, 2, 2}}, {1024, {1, 1, 1}}}}}};
+  return {
+      "rates", "bytes",
+      "Mpps",  "",
+      true,    {{"first", {{64, {10, 9, 11}}, {1024, {5, 4, 6}}}}, {"second", {{64, {2, 2, 2}}, {1024, {1, 1, 1}}}}}};
 }
 
 unsigned occurrences(const std::string& text, std::string_view part) {
@@ -51,7 +50,7 @@ TEST(PlotAxis, TicksWhoseLabelsWouldTouchAreLeftOut) {
 }
 
 TEST(PlotAxis, OneValueStandsInTheMiddle) {
-  const Plot plot{"", "", "", true, {{"one", {{64, {1, 1, 1}}}}}};
+  const Plot plot{"", "", "", "", true, {{"one", {{64, {1, 1, 1}}}}}};
   EXPECT_DOUBLE_EQ(x_scale(plot, 0, 100).at(64), 50);
 }
 
@@ -62,6 +61,20 @@ TEST(PlotSvg, HasALineAndALegendForEachSeriesAndAWhiskerForEachPoint) {
   EXPECT_EQ(occurrences(svg, ">first<"), 1U);
   EXPECT_EQ(occurrences(svg, ">second<"), 1U);
   EXPECT_EQ(occurrences(svg, ">1024<"), 1U);
+}
+
+TEST(PlotSvg, ASecondAxisHasTicksALabelAndALineForEachSeries) {
+  Plot plot = two_lines();
+  const std::string without = render_svg(plot);
+  EXPECT_EQ(occurrences(without, "line second"), 0U);
+  plot.second_label = "Gbit/s";
+  plot.series[0].points[1].second = 41;
+  const std::string svg = render_svg(plot);
+  EXPECT_EQ(occurrences(svg, "line second"), 2U);
+  EXPECT_EQ(occurrences(svg, "<polyline"), 4U);
+  EXPECT_EQ(occurrences(svg, ">Gbit/s<"), 1U);
+  EXPECT_EQ(occurrences(svg, ">50<"), 1U);  // the second axis goes to 50, the first to 12
+  EXPECT_EQ(occurrences(without, ">50<"), 0U);
 }
 
 TEST(PlotSvg, TextIsEscaped) {
@@ -75,7 +88,7 @@ TEST(PlotSvg, TextIsEscaped) {
 }
 
 TEST(PlotSvg, NothingToShowIsStillAFile) {
-  const std::string svg = render_svg({"nothing", "x", "y", true, {}});
+  const std::string svg = render_svg({"nothing", "x", "y", "z", true, {}});
   EXPECT_EQ(svg.rfind("<svg ", 0), 0U);
   EXPECT_EQ(svg.substr(svg.size() - 7), "</svg>\n");
   EXPECT_EQ(occurrences(svg, "nan"), 0U);

@@ -70,6 +70,7 @@ TEST(BenchReport, SpreadIsTheQuartilesEverywhere) {
   EXPECT_EQ(rates["rounds"].size(), 5U);
   const Plot plot = plot_of(report, {});
   EXPECT_EQ(plot.y_label, "Mpps: median and quartiles");
+  EXPECT_EQ(plot.second_label, "Gbit/s: median, paler lines");
   EXPECT_EQ(plot.series[0].points[0].y.low, 2);
   EXPECT_EQ(plot.series[0].points[0].y.high, 4);
 }

@@ -77,6 +77,13 @@ double highest_y(const Plot& plot) {
   return highest;
 }
 
+double highest_second(const Plot& plot) {
+  double highest = 0;
+  for (const PlotSeries& one : plot.series)
+    for (const PlotPoint& point : one.points) highest = std::max(highest, point.second);
+  return highest;
+}
+
 std::string number_text(double value) { return fmt::format("{:.6g}", value); }
 
 }  // namespace vhostx::tools::bench

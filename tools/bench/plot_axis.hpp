@@ -32,6 +32,7 @@ std::vector<double> value_ticks(const std::vector<PlotSeries>& series, const Plo
 PlotScale x_scale(const Plot& plot, double pixel_from, double pixel_to);
 
 double highest_y(const Plot& plot);
+double highest_second(const Plot& plot);
 
 /// As short as it can be said: "64", "0.5", "1.25", "2e+06".
 std::string number_text(double value);

@@ -15,7 +15,8 @@ namespace {
 
 constexpr double width = 760;
 constexpr double left = 72;
-constexpr double right = width - 24;
+constexpr double margin_right = 24;
+constexpr double margin_right_of_axis = 72;
 constexpr double legend_top = 58;
 constexpr double legend_row = 20;
 constexpr double area_height = 320;
@@ -31,6 +32,7 @@ constexpr std::string_view style = R"(<style>
   .grid { stroke: #d8dee4; stroke-width: 1 }
   .axis { stroke: #57606a; stroke-width: 1.2 }
   .line { fill: none; stroke-width: 2.2; stroke-linejoin: round }
+  .second { stroke-width: 1.4; opacity: .5 }
   .whisker { fill: none; stroke-width: 1.4 }
   .s0 { stroke: #0072b2 } .s1 { stroke: #d55e00 } .s2 { stroke: #00805c } .s3 { stroke: #b0508a }
   .s4 { stroke: #a87400 } .s5 { stroke: #24292f }
@@ -100,11 +102,14 @@ std::string mark_at(double x, double y, std::size_t series) {
 
 class Drawing {
  public:
-  explicit Drawing(const Plot& plot) : plot_(plot), y_ticks_(round_ticks(highest_y(plot))) {
+  explicit Drawing(const Plot& plot)
+      : plot_(plot), y_ticks_(round_ticks(highest_y(plot))), second_ticks_(round_ticks(highest_second(plot))) {
+    right_ = width - (has_second() ? margin_right_of_axis : margin_right);
     top_ = legend_top + legend_row * static_cast<double>(plot.series.size());
     bottom_ = top_ + area_height;
-    x_ = x_scale(plot, left + 18, right - 18);
+    x_ = x_scale(plot, left + 18, right_ - 18);
     y_ = {0, y_ticks_.back(), bottom_, top_, false};
+    second_ = {0, second_ticks_.back(), bottom_, top_, false};
   }
 
   std::string svg() {
@@ -117,28 +122,54 @@ class Drawing {
     out_ += fmt::format("<rect width=\"{:.0f}\" height=\"{:.0f}\" class=\"back\"/>\n", width, bottom_ + below);
     out_ += text_at(left, 30, "start", "title", plot_.title);
     draw_axes();
+    if (has_second()) draw_second_axis();
     for (std::size_t i = 0; i < plot_.series.size(); ++i) draw_series(i);
     draw_legend();
     return std::move(out_) + "</svg>\n";
   }
 
  private:
+  bool has_second() const { return !plot_.second_label.empty(); }
+
   void draw_axes() {
     for (const double tick : y_ticks_) {
-      out_ += line_at(left, y_.at(tick), right, y_.at(tick), tick == 0 ? "axis" : "grid");
+      out_ += line_at(left, y_.at(tick), right_, y_.at(tick), tick == 0 ? "axis" : "grid");
       out_ += text_at(left - 9, y_.at(tick) + 4, "end", "tick", number_text(tick));
     }
     for (const double tick : value_ticks(plot_.series, x_)) {
       out_ += line_at(x_.at(tick), bottom_, x_.at(tick), bottom_ + 5, "axis");
       out_ += text_at(x_.at(tick), bottom_ + 20, "middle", "tick", number_text(tick));
     }
-    out_ += text_at((left + right) / 2, bottom_ + 44, "middle", "label", plot_.x_label);
+    out_ += text_at((left + right_) / 2, bottom_ + 44, "middle", "label", plot_.x_label);
     const double middle = (top_ + bottom_) / 2;
     out_ += fmt::format("<text transform=\"translate(20 {:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
                         middle, escaped(plot_.y_label));
   }
 
+  /// Its ticks have marks and no lines: those of the first axis are enough.
+  void draw_second_axis() {
+    out_ += line_at(right_, top_, right_, bottom_, "axis");
+    for (const double tick : second_ticks_) {
+      out_ += line_at(right_, second_.at(tick), right_ + 5, second_.at(tick), "axis");
+      out_ += text_at(right_ + 9, second_.at(tick) + 4, "start", "tick", number_text(tick));
+    }
+    out_ += fmt::format("<text transform=\"translate({:.1f} {:.1f}) rotate(90)\" text-anchor=\"middle\">{}</text>\n",
+                        width - 20, (top_ + bottom_) / 2, escaped(plot_.second_label));
+  }
+
+  void draw_second(std::size_t number) {
+    std::string corners;
+    for (const PlotPoint& point : plot_.series[number].points) {
+      corners += fmt::format("{:.1f},{:.1f} ", x_.at(point.x), second_.at(point.second));
+      out_ += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" class=\"m{} second\"/>\n", x_.at(point.x),
+                          second_.at(point.second), number % colours);
+    }
+    out_ += fmt::format("<polyline points=\"{}\" class=\"line second s{}\" stroke-dasharray=\"{}\"/>\n", corners,
+                        number % colours, dashes[number % dashes.size()]);
+  }
+
   void draw_series(std::size_t number) {
+    if (has_second()) draw_second(number);
     const auto& points = plot_.series[number].points;
     std::string corners;
     for (const PlotPoint& point : points)
@@ -169,10 +200,13 @@ class Drawing {
 
   const Plot& plot_;
   std::vector<double> y_ticks_;
+  std::vector<double> second_ticks_;
+  double right_ = 0;
   double top_ = 0;
   double bottom_ = 0;
   PlotScale x_;
   PlotScale y_;
+  PlotScale second_;
   std::string out_;
 };
 

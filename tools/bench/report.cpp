@@ -185,15 +185,21 @@ std::string text_of(const Report& report, const Options& options) {
 }
 
 Plot plot_of(const Report& report, const Options& options) {
-  Plot plot{
-      fmt::format("vhostx-bench, {}", to_string(options.mode)), "frame bytes", "Mpps: median and quartiles", true, {}};
+  Plot plot{fmt::format("vhostx-bench, {}", to_string(options.mode)),
+            "frame bytes",
+            "Mpps: median and quartiles",
+            "Gbit/s: median, paler lines",
+            true,
+            {}};
   for (const auto& side : report.sides) {
     PlotSeries series{side.label, {}};
     for (const auto& size : side.sizes) {
       const double bytes = shown_bytes(size, options);
       if (!size.impossible.empty() || bytes == 0) continue;  // 0 has no place on a logarithmic axis
       const Spread spread = spread_of(size.packets_per_second());
-      series.points.push_back({bytes, {spread.median / 1e6, spread.low / 1e6, spread.high / 1e6}});
+      series.points.push_back({bytes,
+                               {spread.median / 1e6, spread.low / 1e6, spread.high / 1e6},
+                               spread_of(size.bits_per_second()).median / 1e9});
     }
     plot.series.push_back(std::move(series));
   }
