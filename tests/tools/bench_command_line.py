@@ -31,7 +31,7 @@ class CommandLine(unittest.TestCase):
 
     def test_a_plot_that_cannot_be_written_is_found_before_a_back_end_is_looked_for(self):
         plot = self.path("missing/rates.svg")
-        message = f"--plot {plot}: No such file or directory"
+        message = f"--plot {plot}: the folder '{os.path.dirname(plot)}' does not exist"
         self.expect(1, message, "--connect", self.path("a"), "--plot", plot)
 
     def test_where_nothing_is_measured_no_plot_is_left(self):

@@ -34,7 +34,8 @@ class PlotFiles : public testing::Test {
 TEST_F(PlotFiles, OneThatCannotBeOpenedIsNamedWithTheReason) {
   const auto opened = PlotFile::open(path("missing/rates.svg"));
   ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().message, "--plot " + path("missing/rates.svg") + ": No such file or directory");
+  EXPECT_EQ(opened.error().message,
+            "--plot " + path("missing/rates.svg") + ": the folder '" + path("missing") + "' does not exist");
 }
 
 TEST_F(PlotFiles, KeepWhatTheyHeldUntilThereIsSomethingToDraw) {

@@ -196,6 +196,20 @@ TEST(PortRules, APortThatIsRemovedMayComeAgain) {
   EXPECT_NE(tap.error().message.find("--tap vhx0"), std::string::npos);
 }
 
+TEST(Options, EalOptionsBelongBeforeTheDashes) {
+  for (const auto* option : {"-l 0-1", "-l0-1", "-n 4", "--lcores 0@0", "--lcores=0@0", "--no-huge", "--file-prefix x"})
+    expect_refused(std::string("--port a ") + option, "unknown option '-", "DPDK's EAL");
+  expect_refused("--port a --stats 1 -- --port b", "--port stands before '--'", "after '--'");
+  expect_refused("-l 0-1 --json -- --port b", "--json stands before '--'", "after '--'");
+  EXPECT_EQ(good("--log-level=error -- --port a").eal_arguments, std::vector<std::string>{"--log-level=error"});
+}
+
+TEST(Options, TheLogsLevel) {
+  EXPECT_EQ(good("--port a").log_level, LogLevel::warning);
+  EXPECT_EQ(good("--port a --log-level debug").log_level, LogLevel::debug);
+  expect_refused("--port a --log-level loud", "--log-level is 'loud'", "debug, info, warning or error");
+}
+
 TEST(Options, EachModeHasItsName) {
   for (const auto* name : {"switch", "io", "mac", "rxonly", "txonly"})
     EXPECT_STREQ(to_string(good(std::string("--port a --mode ") + name).mode), name);
@@ -214,25 +228,26 @@ TEST(Options, RefusalsSayWhatWasExpected) {
   expect_refused("--port a,offer", "offer is ''", "ring_reset or uso");
   expect_refused("--port a,numa=yes", "numa is 'yes'", "follow, report or off");
   expect_refused("--port a,numa", "numa is ''", "follow, report or off");
-  expect_refused("--port a --numa-interval 9", "--numa-interval is 9", "10 to 86400000");
-  expect_refused("--port a --numa-interval 86400001", "--numa-interval is 86400001", "10 to 86400000");
-  expect_refused("--port a --numa-interval 10.5", "--numa-interval is 10.5", "whole milliseconds");
-  expect_refused("--port a --numa-interval nan", "--numa-interval is nan", "milliseconds");
+  expect_refused("--port a --numa-interval 9", "--numa-interval is '9'", "10 to 86400000");
+  expect_refused("--port a --numa-interval 86400001", "--numa-interval is '86400001'", "10 to 86400000");
+  expect_refused("--port a --numa-interval 10.5", "--numa-interval is '10.5'", "whole milliseconds");
+  expect_refused("--port a --numa-interval nan", "--numa-interval is 'nan'", "milliseconds");
   expect_refused("--port a,queues=0", "queues is '0'", "1 to 128");
   expect_refused("--port a,queues=129", "queues is '129'", "1 to 128");
   expect_refused("--port a,queues=2x", "queues is '2x'", "1 to 128");
   expect_refused("--port a,queues=", "queues is ''", "1 to 128");
-  expect_refused("--port a,speed=1", "'speed=1' is not known", "queues=N");
-  expect_refused("--port a,", "'' is not known", "queues=N");
+  expect_refused("--port a,speed=1", "unknown key 'speed=1'", "queues=N");
+  expect_refused("--port a,rol=client", "unknown key 'rol=client'", "did you mean 'role'?");
+  expect_refused("--port a,", "unknown key ''", "queues=N");
   expect_refused("--port ,queues=1", "0 bytes", "1 to 107");
   expect_refused("--port " + std::string(108, 'x'), "108 bytes", "1 to 107");
   expect_refused("--port a --mode hub", "hub", "txonly");
   expect_refused("--port a --topology ring", "ring", "paired");
   expect_refused("--port a --packet-size 59", "59", "60");
   expect_refused("--port a --packet-size 65536", "65536", "65535");
-  expect_refused("--port a --duration 0", "--duration is 0", "0.01");
-  expect_refused("--port a --duration nan", "--duration is nan", "seconds");
-  expect_refused("--port a --stats -1", "--stats", "--help");
+  expect_refused("--port a --duration 0", "--duration is '0'", "0.01");
+  expect_refused("--port a --duration nan", "--duration is 'nan'", "seconds");
+  expect_refused("--port a --stats -1", "--stats is '-1'", "seconds");
   expect_refused("--port a --workers 0", "--workers", "64");
   expect_refused("--port a --tap much-too-long-name", "much-too-long-name", "1 to 15");
   expect_refused("--port a --tap a/b", "a/b", "'/'");

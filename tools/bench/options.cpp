@@ -15,7 +15,9 @@
 
 #include "base/error.hpp"
 #include "tools/bench/frame.hpp"
+#include "tools/common/command_line.hpp"
 #include "tools/common/help.hpp"
+#include "tools/common/values.hpp"
 
 namespace vhostx::tools::bench {
 namespace {
@@ -44,97 +46,107 @@ struct Raw {
 };
 
 void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option(
-         "--mode", raw.mode,
-         "tx (the guest sends), rx (it receives what the back-end sends), loopback (it gets its own packets back; "
-         "default), pair (from one guest to the other; default with two), latency (loopback or pair, few packets "
-         "under way)")
-      ->type_name("MODE")
-      ->check(CLI::IsMember(std::vector<std::string>{"tx", "rx", "loopback", "pair", "latency"}));
+  expect_word(app.add_option("--mode", raw.mode,
+                             "tx: the guest sends. rx: it receives what the back-end sends. loopback: it gets its own "
+                             "packets back (default). pair: from one guest to the other (default with two). latency: "
+                             "loopback or pair with few packets in flight")
+                  ->type_name("tx|rx|loopback|pair|latency"));
   app.add_option(
          "--sizes,--size", raw.sizes,
-         fmt::format("Frame bytes without FCS, {} to {}, with commas between them (64); 'sweep' is {}, and others "
-                     "may follow (sweep,9000,65536); above {} as TCP to be segmented by the device; rx: one, the "
-                     "largest that comes",
+         fmt::format("Frame sizes in bytes without FCS, {} to {}, with commas between them (64). 'sweep' stands "
+                     "for {}. Above {} the device segments TCP frames. rx: one size, the largest that comes",
                      frame_bytes_min, frame_bytes_max, fmt::join(sweep_sizes, ","), plain_frame_bytes_max))
       ->type_name("N,...");
-  app.add_option("--duration", options.duration_s, "Seconds for each size (2)")
-      ->type_name("S")
-      ->check(CLI::Range(0.01, 1e6));
-  app.add_option("--rounds", options.rounds, "Short rounds that they are divided into (10)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 100000));
-  app.add_option("--burst", options.burst, fmt::format("Packets at a time, 1 to {} (32)", burst_max))
-      ->type_name("N")
-      ->check(CLI::Range(1u, burst_max));
-  app.add_option("--in-flight", raw.in_flight,
-                 "Of each flow so many under way at most; 0: no limit (what the receiver has buffers for; latency: 1)")
-      ->type_name("N")
-      ->check(CLI::Range(0u, in_flight_max));
-  app.add_option("--rate", options.rate_pps, "Packets a second, all flows together (as fast as it goes)")
-      ->type_name("PPS")
-      ->check(CLI::Range(1.0, 1e9));
-  app.add_flag("--bidirectional", options.bidirectional, "pair: both ways");
-  app.add_option("--check", raw.check,
-                 "full: sums over all bytes that arrive; head: of number, time and length only (full)")
-      ->check(CLI::IsMember(std::vector<std::string>{"full", "head"}));
+  expect_number(app.add_option("--duration", options.duration_s, "Seconds for each size (2)")->type_name("S"), 0.01,
+                1e6, "seconds");
+  expect_whole(app.add_option("--rounds", options.rounds, "Rounds that the duration is divided into, 1 to 100000 (10)")
+                   ->type_name("N"),
+               1, 100000, "rounds");
+  expect_whole(app.add_option("--burst", options.burst, fmt::format("Packets in a burst, 1 to {} (32)", burst_max))
+                   ->type_name("N"),
+               1, burst_max, "packets");
+  expect_whole(app.add_option("--in-flight", raw.in_flight,
+                              fmt::format("Packets of each flow in flight, at most {}; 0: no limit (as many as the "
+                                          "receiver has buffers for; latency: 1)",
+                                          in_flight_max))
+                   ->type_name("N"),
+               0, in_flight_max, "packets");
+  expect_number(
+      app.add_option("--rate", options.rate_pps, "Packets a second, of all flows together (as many as possible)")
+          ->type_name("PPS"),
+      1, 1e9, "packets a second");
+  app.add_flag("--bidirectional", options.bidirectional, "For pair: send both ways");
+  expect_word(app.add_option("--check", raw.check,
+                             "full: verify all bytes of each packet (default). head: verify number, time and length")
+                  ->type_name("full|head"));
   app.add_flag("--rewrite", options.rewrite,
-               "Write descriptors, header and the whole payload anew for each packet, not only what differs");
+               "Write descriptors, header and payload again for each packet, instead of only what changes");
   app.add_flag("--no-loss", options.no_loss,
-               "Lost packets make the exit code 1 (damaged and duplicated ones always do)");
+               "Exit with 1 if packets are lost (damaged and duplicated packets always do that)");
 }
 
-std::string refuse_ring_size(const std::string& text) {
+std::string why_no_ring_size(const std::string& text) {
   std::uint16_t size = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), size);
   if (error == std::errc{} && stop == text.data() + text.size() && size >= 8 && std::has_single_bit(size)) return {};
-  return fmt::format("'{}': expected a power of two from 8 to 32768", text);
+  return "a power of two from 8 to 32768";
 }
 
 void declare_guest(CLI::App& app, Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
-  app.add_option("--queue-pairs", guest.queue_pairs, "1 to 128 (1)")->type_name("N")->check(CLI::Range(1, 128));
-  app.add_option("--ring-size", guest.ring_size, "Descriptors of a ring, a power of two from 8 to 32768 (256)")
-      ->type_name("N")
-      ->check(refuse_ring_size, "");
-  app.add_flag("--mergeable,!--no-mergeable", guest.mergeable, "Receive buffers that large packets may span (yes)");
-  app.add_flag("--two-descriptors", raw.two, "Header and data in a descriptor each");
-  app.add_flag("--indirect", raw.indirect, "Header and data in an indirect table");
+  expect_whole(app.add_option("--queue-pairs", guest.queue_pairs, "Queue pairs, 1 to 128 (1)")->type_name("N"), 1, 128,
+               "queue pairs");
+  expect(app.add_option("--ring-size", guest.ring_size, "Descriptors of a ring, a power of two from 8 to 32768 (256)")
+             ->type_name("N"),
+         why_no_ring_size);
+  app.add_flag("--mergeable,!--no-mergeable", guest.mergeable, "Large packets may use several receive buffers (yes)");
+  app.add_flag("--two-descriptors", raw.two, "Put header and data in one descriptor each");
+  app.add_flag("--indirect", raw.indirect, "Put header and data in an indirect table");
   app.add_flag("--event-idx", guest.event_idx, "Negotiate VIRTIO_F_EVENT_IDX");
   app.add_flag("--legacy", guest.legacy, "Do not negotiate VIRTIO_F_VERSION_1");
   app.add_flag("--interrupt", options.interrupt, "Sleep until the back-end calls, instead of polling");
-  app.add_option("--regions", guest.regions, "Regions of guest memory, 1 to 4096 (1)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 4096));
-  app.add_option("--receive-buffer", guest.receive_buffer_bytes, "Bytes of a receive buffer, header included (chosen)")
-      ->type_name("N")
-      ->check(CLI::Range(64, 1 << 20));
+  expect_whole(app.add_option("--regions", guest.regions, "Regions of guest memory, 1 to 4096 (1)")->type_name("N"), 1,
+               4096, "regions");
+  expect_whole(app.add_option("--receive-buffer", guest.receive_buffer_bytes,
+                              "Bytes of a receive buffer with its header, 64 to 1048576 (by the largest frame)")
+                   ->type_name("N"),
+               64, 1 << 20, "bytes");
+}
+
+CLI::Option* add_cpu(CLI::App& app, const char* name, int& cpu, const char* text) {
+  return expect_whole(app.add_option(name, cpu, text)->type_name("N"), 0, 4095, "a CPU");
 }
 
 void declare_run(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option("--timeout", raw.timeout_s,
-                 "Seconds to wait for the back-end, for a first packet, and for the last ones of a round (10)")
-      ->type_name("S")
-      ->check(CLI::Range(0.01, 1e6));
-  app.add_option("--cpu", options.cpu, "Run on this CPU")->type_name("N")->check(CLI::Range(0, 4095));
+  expect_number(app.add_option("--timeout", raw.timeout_s,
+                               "Seconds to wait for the back-end, for the first packet, and for the last packets of a "
+                               "round (10)")
+                    ->type_name("S"),
+                0.01, 1e6, "seconds");
+  add_cpu(app, "--cpu", options.cpu, "Run on this CPU");
   app.add_flag("--limit", options.limit,
-               "Measure too what the same bytes take through a bare ring from --cpu to --limit-cpu");
-  app.add_option("--limit-cpu", options.limit_cpu, "The back-end's CPU, another one than --cpu")
-      ->type_name("N")
-      ->check(CLI::Range(0, 4095));
-  app.add_flag("--json", options.json, "One JSON object on standard output, for programs");
-  app.add_option("--plot", options.plot, "Draw rates over sizes")->type_name("FILE.svg");
+               "Also measure how fast the same bytes go through a bare ring from --cpu to --limit-cpu");
+  add_cpu(app, "--limit-cpu", options.limit_cpu, "The back-end's CPU, which is not --cpu");
+  app.add_flag("--json", options.json, "Print JSON for programs: one object on standard output");
+  app.add_option("--plot", options.plot, "Draw rates over sizes, in packets and in bits a second")
+      ->type_name("FILE.svg");
+}
+
+CLI::Option* add_pid(CLI::App& app, const char* name, int& pid, const char* text) {
+  return expect_whole(app.add_option(name, pid, text)->type_name("PID"), 2, 1 << 30, "a process");
 }
 
 void declare_compare(CLI::App& compare, Raw& raw) {
-  compare.add_option("sockets", raw.sockets, "Sockets of the two back-ends")->type_name("A B")->expected(0, 2);
+  compare.add_option("sockets", raw.sockets, "A B: one socket of each back-end")->type_name("SOCKET")->expected(0, 2);
   compare.add_option("--a", raw.a, "One or two sockets of the first back-end")->type_name("SOCKET[,SOCKET]");
   compare.add_option("--b", raw.b, "One or two sockets of the second back-end")->type_name("SOCKET[,SOCKET]");
-  compare.add_option("--label-a", raw.label_a, "What to call the first (its socket)")->type_name("TEXT");
-  compare.add_option("--label-b", raw.label_b, "What to call the second (its socket)")->type_name("TEXT");
-  const auto* const why = "Process to be stopped (SIGSTOP) while the other back-end has its turn";
-  compare.add_option("--pid-a", raw.pid_a, why)->type_name("PID")->check(CLI::Range(2, 1 << 30));
-  compare.add_option("--pid-b", raw.pid_b, why)->type_name("PID")->check(CLI::Range(2, 1 << 30));
+  compare.add_option("--label-a", raw.label_a, "Name of the first back-end in reports (its socket)")->type_name("TEXT");
+  compare.add_option("--label-b", raw.label_b, "Name of the second back-end in reports (its socket)")
+      ->type_name("TEXT");
+  add_pid(compare, "--pid-a", raw.pid_a,
+          "Process of the first back-end, stopped (SIGSTOP) while the second is measured");
+  add_pid(compare, "--pid-b", raw.pid_b,
+          "Process of the second back-end, stopped (SIGSTOP) while the first is measured");
 }
 
 Result<void> add_side(Options& options, std::string_view text, const std::string& label, int pid) {
@@ -207,10 +219,6 @@ Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw
   return take_guest(raw, options);
 }
 
-EarlyExit refused(std::string_view message) {
-  return {2, fmt::format("vhostx-bench: {}\nSee vhostx-bench --help.\n", message)};
-}
-
 Result<EndpointSpec> parse_endpoint(std::string_view text) {
   constexpr std::string_view tap = "tap:";
   EndpointSpec spec;
@@ -261,7 +269,7 @@ Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text) {
     std::uint32_t size = 0;
     const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), size);
     if (error != std::errc{} || stop != word.data() + word.size() || size < frame_bytes_min || size > frame_bytes_max)
-      return bad("--sizes '{}': '{}' is none: expected {} to {} bytes, or sweep", text, word, frame_bytes_min,
+      return bad("--sizes '{}': '{}' is no frame size: expected {} to {} bytes, or sweep", text, word, frame_bytes_min,
                  frame_bytes_max);
     sizes.push_back(size);
   }
@@ -272,40 +280,30 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   Options options;
   Raw raw;
   CLI::App app{"A guest in a program: loads any vhost-user-net back-end and checks every packet", "vhostx-bench"};
-  set_help(app);
-  app.set_version_flag("--version", "vhostx-bench " VHOSTX_VERSION);
+  set_help(app, "--connect SOCKET [--connect SOCKET] [options]\n   or: vhostx-bench compare A B [options]");
+  set_version(app, VHOSTX_VERSION);
   app.add_option(
          "--connect", raw.connect,
          "A back-end's socket (PATH, or PATH,server to listen for it) or a TAP (tap:NAME); twice for two guests")
       ->type_name("SOCKET")
       ->allow_extra_args(false);
-  app.add_option("--pid", raw.pid_a, "The back-end's process, to be stopped (SIGSTOP) while --limit measures")
-      ->type_name("PID")
-      ->check(CLI::Range(2, 1 << 30));
+  add_pid(app, "--pid", raw.pid_a, "Process of the back-end, stopped (SIGSTOP) while --limit measures");
   auto* const compare =
-      app.add_subcommand("compare", "Two back-ends in turn, round by round, and the ratio of their rates");
+      app.add_subcommand("compare", "Two back-ends in alternating rounds, and the ratio of their rates");
   declare_compare(*compare, raw);
   for (CLI::App* const part : {&app, compare}) {
     declare_traffic(*part, raw, options);
     declare_guest(*part, raw, options);
     declare_run(*part, raw, options);
   }
-  app.footer(
-      "vhostx-bench --connect /tmp/vm0.sock --mode tx --sizes 64,1518 --cpu 1\n"
-      "vhostx-bench --connect /tmp/vm0.sock --connect /tmp/vm1.sock --plot rates.svg --sizes sweep,9000\n"
-      "vhostx-bench compare --a /tmp/a0,/tmp/a1 --b /tmp/b0,/tmp/b1 --label-a ours --label-b theirs");
-  auto reversed = arguments;
-  std::reverse(reversed.begin(), reversed.end());  // CLI11 takes a vector from its end
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return EarlyExit{0, compare->parsed() ? compare->help() : app.help()};
-  } catch (const CLI::CallForVersion& version) {
-    return EarlyExit{0, std::string(version.what()) + "\n"};
-  } catch (const CLI::ParseError& error) {
-    return refused(error.what());
-  }
-  if (auto applied = apply_rules(app, *compare, raw, options); !applied) return refused(applied.error().message);
+  const char* const examples =
+      "\nExamples:\n"
+      "  vhostx-bench --connect /tmp/vm0.sock --mode tx --sizes 64,1518 --cpu 1\n"
+      "  vhostx-bench --connect /tmp/vm0.sock --connect /tmp/vm1.sock --plot rates.svg --sizes sweep,9000\n"
+      "  vhostx-bench compare --a /tmp/a0,/tmp/a1 --b /tmp/b0,/tmp/b1 --label-a ours --label-b theirs";
+  app.footer(examples);
+  if (const auto exit = parse_command_line(app, arguments)) return *exit;
+  if (auto applied = apply_rules(app, *compare, raw, options); !applied) return refused(app, applied.error().message);
   return options;
 }
 

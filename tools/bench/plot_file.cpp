@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "tools/common/paths.hpp"
 
 namespace vhostx::tools::bench {
 
@@ -16,7 +17,10 @@ Result<PlotFile> PlotFile::open(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), flags | O_EXCL, mode));
   const bool made = static_cast<bool>(fd);
   if (!made && errno == EEXIST) fd = UniqueFd(::open(path.c_str(), flags, mode));
-  if (!fd) return make_system_error(errno, "--plot {}", path);
+  if (!fd) {
+    const int error = errno;
+    return Error{ErrorCode::system, "--plot " + path + ": " + why_not(path, error), error};
+  }
   return PlotFile(path, std::move(fd), made);
 }
 

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/common/values.hpp"
+
 namespace vhostx::tools::probe {
 
 CLI::Option* add_seconds_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
@@ -10,7 +12,7 @@ CLI::Option* add_seconds_option(CLI::App& app, const std::string& name, std::chr
   const auto set = [&value](double seconds) {
     value = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
   };
-  return app.add_option_function<double>(name, set, description)->type_name("S")->check(CLI::Range(0.01, 3600.0));
+  return expect_number(app.add_option_function<double>(name, set, description)->type_name("S"), 0.01, 3600, "seconds");
 }
 
 }  // namespace vhostx::tools::probe

@@ -6,12 +6,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/common/command_line.hpp"
 #include "tools/common/help.hpp"
+#include "tools/probe/completers.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
 
-constexpr const char* description = R"(vhostx-probe: looks into vhost-user sockets.
+constexpr const char* description = R"(Looks into vhost-user sockets.
 
 It needs no DPDK and no huge pages. It needs root only where the socket does.)";
 
@@ -71,18 +73,10 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
   CLI::App app{description, "vhostx-probe"};
   set_help(app);
   app.footer(footer);
-  app.set_version_flag("--version", std::string("vhostx-probe " VHOSTX_VERSION));
+  set_version(app, VHOSTX_VERSION);
   app.require_subcommand(1);
   const Commands commands(app);
-  try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
-  } catch (const CLI::CallForHelp&) {
-    return EarlyExit{0, app.get_subcommands().empty() ? app.help() : app.get_subcommands().front()->help()};
-  } catch (const CLI::CallForVersion& version) {
-    return EarlyExit{0, std::string(version.what()) + "\n"};
-  } catch (const CLI::ParseError& error) {
-    return EarlyExit{2, std::string("vhostx-probe: ") + error.what() + "\n"};
-  }
+  if (const auto exit = parse_command_line(app, arguments, {{}, completers()})) return *exit;
   return commands.given();
 }
 

@@ -2,12 +2,10 @@
 // The command line of vhostx-switch ctl: a row for each command.
 #include "tools/switch/control_options.hpp"
 
-#include <algorithm>
-#include <iterator>
-
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "tools/common/command_line.hpp"
 #include "tools/common/help.hpp"
 #include "tools/switch/log_level.hpp"
 #include "tools/switch/port_spec.hpp"
@@ -32,10 +30,6 @@ constexpr Subcommand subcommands[]{
     {ControlCommand::log_level, "Show the level of the log on standard error, or set it", "LEVEL",
      "debug, info, warning or error"},
     {ControlCommand::stats, "Print the statistics; --json has all counters, as the switch's --stats --json"}};
-
-EarlyExit wrong_line(std::string_view message) {
-  return {2, fmt::format("vhostx-switch ctl: {}\nSee vhostx-switch ctl --help.\n", message)};
-}
 
 void declare_commands(CLI::App& app, ControlOptions& options) {
   app.add_option("--control", options.path, fmt::format("The switch's control socket ({})", control_path_default))
@@ -79,16 +73,8 @@ std::variant<ControlOptions, EarlyExit> parse_control_options(const std::vector<
       "Exit status: 0 done, 1 refused or no switch there, 2 the command line was wrong.\n"
       "vhostx-switch ctl COMMAND --help: the arguments of a command.\n");
   declare_commands(app, options);
-  auto reversed = arguments;
-  std::reverse(reversed.begin(), reversed.end());  // CLI11 takes a vector from its end
-  try {
-    app.parse(reversed);
-  } catch (const CLI::CallForHelp&) {
-    return EarlyExit{0, app.help()};
-  } catch (const CLI::ParseError& error) {
-    return wrong_line(error.what());
-  }
-  if (const auto checked = check_request(options); !checked) return wrong_line(checked.error().message);
+  if (const auto exit = parse_command_line(app, arguments)) return *exit;
+  if (const auto checked = check_request(options); !checked) return refused(app, checked.error().message);
   return options;
 }
 

@@ -2,9 +2,11 @@
 // vhostx-switch: a learning Ethernet switch between virtual machines; vhostx-switch ctl: commands for one that runs.
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "tools/common/completion.hpp"
 #include "tools/common/signals.hpp"
 #include "tools/switch/control_client.hpp"
 #include "tools/switch/options.hpp"
@@ -30,6 +32,8 @@ int run(const vhostx::tools::Options& options) {
 
 int main(int argc, char** argv) {
   using namespace vhostx::tools;
+  if (argc > 3 && std::string_view(argv[1]) == complete_option && std::string_view(argv[2]) == "ctl")
+    std::swap(argv[1], argv[2]);  // the shell asks what may follow "ctl"
   if (argc > 1 && std::string_view(argv[1]) == "ctl")
     return run_program("vhostx-switch ctl", argc - 1, argv + 1, parse_control_options, run_control_client);
   return run_program("vhostx-switch", argc, argv, parse_options, run);

@@ -3,14 +3,18 @@
 #include "tools/switch/options.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <charconv>
 #include <map>
 #include <net/if.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "tools/common/command_line.hpp"
 #include "tools/common/help.hpp"
+#include "tools/common/values.hpp"
+#include "tools/switch/eal_options.hpp"
+#include "tools/switch/log_level.hpp"
 #include "tools/switch/port_rules.hpp"
 
 namespace vhostx::tools {
@@ -33,66 +37,81 @@ struct Raw {
   double duration_s = 0;
   double stats_s = 0;
   unsigned workers = 0;
-  double numa_interval_ms = 0;
+  std::uint32_t numa_interval_ms = 0;
+  std::string log_level = "warning";
   std::string metrics;
 };
 
-void declare(CLI::App& app, Raw& raw, Options& options) {
-  app.add_option("--port", raw.ports, "A vhost-user socket: PATH[,KEY=VALUE]..., keys below; again for each port")
+void declare_forwarding(CLI::App& app, Raw& raw, Options& options) {
+  app.add_option("--port", raw.ports,
+                 "A vhost-user socket: PATH[,KEY=VALUE]... (keys: see below). Repeat it for each port")
       ->allow_extra_args(false)
       ->type_name("PORT");
-  app.add_option("--mode", raw.mode, "switch (default), io, mac, rxonly, txonly")
-      ->type_name("MODE")
-      ->check(CLI::IsMember(std::vector<std::string>{"switch", "io", "mac", "rxonly", "txonly"}));
-  app.add_option("--topology", raw.topology, "io and mac: paired (0-1, 2-3, ...; default) or loop (each on itself)")
-      ->type_name("HOW")
-      ->check(CLI::IsMember(std::vector<std::string>{"paired", "loop"}));
-  app.add_option("--packet-size", options.packet_size, "txonly: bytes of a packet without FCS, 60 to 65535 (64)")
-      ->type_name("N")
-      ->check(CLI::Range(60, 65535));
-  app.add_option("--duration", raw.duration_s, "End after so many seconds")->type_name("S");
-  app.add_option("--stats", raw.stats_s, "Print statistics every so many seconds")->type_name("S");
-  app.add_option("--event-rate", options.event_rate,
-                 fmt::format("Events a second that are told of a port, 1 to {} ({}); four times as many at once",
-                             EventQueue::per_second_max, EventQueue::per_second_default))
-      ->type_name("N")
-      ->check(CLI::Range(1u, EventQueue::per_second_max));
-  app.add_flag("--json", options.json, "One JSON object a line on standard output, for programs");
-  app.add_option("--tap", options.tap, "A kernel TAP interface as one more port")->type_name("NAME");
-  app.add_flag("--busy-poll", options.busy_poll, "Workers poll for ever instead of sleeping when idle");
-  app.add_option("--workers", raw.workers, fmt::format("Worker lcores, 1 to {}", workers_max))
-      ->type_name("N")
-      ->check(CLI::Range(1u, workers_max));
-  app.add_option(
-         "--numa-interval", raw.numa_interval_ms,
-         "Milliseconds between two looks at which NUMA nodes guests' memory is on, 10 to 86400000 (500); 0: only "
-         "when rings start and memory changes")
-      ->type_name("MS");
+  app.add_option("--tap", options.tap, "Add a kernel TAP interface as one more port")->type_name("NAME");
+  expect_word(app.add_option("--mode", raw.mode,
+                             "switch: learn addresses (default). io: forward from port to port. mac: io, with new "
+                             "addresses. rxonly: count and drop. txonly: generate packets")
+                  ->type_name("switch|io|mac|rxonly|txonly"));
+  expect_word(app.add_option("--topology", raw.topology,
+                             "For io and mac. paired: between ports 0 and 1, 2 and 3, ... (default). loop: each port "
+                             "to itself")
+                  ->type_name("paired|loop"));
+  expect_whole(app.add_option("--packet-size", options.packet_size,
+                              "For txonly: bytes of a packet without FCS, 60 to 65535 (64)")
+                   ->type_name("N"),
+               60, 65535, "bytes");
+}
+
+std::string why_no_numa_interval(const std::string& value) {
+  std::uint32_t number = 0;
+  const char* const end = value.data() + value.size();
+  const auto [stopped, error] = std::from_chars(value.data(), end, number);
+  const bool whole = error == std::errc{} && stopped == end;
+  if (whole && (number == 0 || (number >= 10 && number <= 86'400'000))) return {};
+  return "0, or 10 to 86400000 whole milliseconds";
+}
+
+void declare_workers(CLI::App& app, Raw& raw, Options& options) {
+  expect_whole(app.add_option("--workers", raw.workers,
+                              fmt::format("Threads that forward packets, 1 to {} (1; with EAL options: one on each "
+                                          "worker lcore)",
+                                          workers_max))
+                   ->type_name("N"),
+               1, workers_max, "workers");
+  app.add_flag("--busy-poll", options.busy_poll, "Workers always poll. Without it they sleep when idle");
+  expect(app.add_option("--numa-interval", raw.numa_interval_ms,
+                        "Check every MS milliseconds on which NUMA nodes the guests' memory is, 10 to 86400000 (500); "
+                        "0: only when rings start and memory changes")
+             ->type_name("MS"),
+         why_no_numa_interval);
+}
+
+void declare_reports(CLI::App& app, Raw& raw, Options& options) {
+  expect_number(app.add_option("--duration", raw.duration_s, "End after S seconds")->type_name("S"), 0.01, 1e9,
+                "seconds");
+  expect_number(app.add_option("--stats", raw.stats_s,
+                               "Show statistics every S seconds: in place on a terminal, line by line elsewhere")
+                    ->type_name("S"),
+                0.01, 1e9, "seconds");
+  expect_whole(
+      app.add_option("--event-rate", options.event_rate,
+                     fmt::format("Print at most N events of each port a second, 1 to {} ({}); up to four times "
+                                 "as many at once",
+                                 EventQueue::per_second_max, EventQueue::per_second_default))
+          ->type_name("N"),
+      1, EventQueue::per_second_max, "events a second");
+  app.add_flag("--json", options.json, "Print JSON for programs: one object a line on standard output");
+  expect_word(app.add_option("--log-level", raw.log_level,
+                             "Write log lines of this level and above to standard error (warning)")
+                  ->type_name("debug|info|warning|error"));
   app.add_option("--control", options.control,
-                 "A Unix socket (mode 0600) for `vhostx-switch ctl`, which adds and removes ports, shows addresses, "
-                 "follows events")
+                 "Listen at this Unix socket (mode 0600) for `vhostx-switch ctl`, which adds and removes ports, shows "
+                 "addresses and follows events")
       ->type_name("PATH");
   app.add_option("--metrics", raw.metrics,
                  "Serve GET /metrics for Prometheus at unix:PATH, 127.0.0.1:PORT or [::1]:PORT (loopback only; port 0: "
-                 "one that is free)")
+                 "the kernel chooses a free one)")
       ->type_name("WHERE");
-}
-
-Result<void> take_seconds(const CLI::App& app, const char* name, double value, std::optional<double>& out) {
-  if (app.count(name) == 0) return {};
-  if (!(value >= 0.01 && value <= 1e9))
-    return bad(fmt::format("{} is {}: expected seconds, 0.01 to 1000000000", name, value));
-  out = value;
-  return {};
-}
-
-Result<void> take_numa_interval(const CLI::App& app, double value, Options& options) {
-  if (app.count("--numa-interval") == 0) return {};
-  const bool whole = value == std::floor(value);
-  if (value != 0 && !(whole && value >= 10 && value <= 86'400'000))
-    return bad(fmt::format("--numa-interval is {}: expected 0, or 10 to 86400000 whole milliseconds", value));
-  options.numa_interval = std::chrono::milliseconds(static_cast<std::int64_t>(value));
-  return {};
 }
 
 Result<void> check_tap_name(const std::string& name) {
@@ -127,12 +146,13 @@ Result<void> take_ports(const Raw& raw, Options& options) {
 Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) {
   options.mode = mode_names.at(raw.mode);
   options.topology = topology_names.at(raw.topology);
+  options.log_level = *parse_log_level(raw.log_level);
   if (app.count("--workers") != 0) options.workers = raw.workers;
   if (app.count("--tap") != 0)
     if (auto checked = check_tap_name(options.tap.empty() ? "/" : options.tap); !checked) return checked;
-  if (auto taken = take_seconds(app, "--duration", raw.duration_s, options.duration_s); !taken) return taken;
-  if (auto taken = take_seconds(app, "--stats", raw.stats_s, options.stats_s); !taken) return taken;
-  if (auto taken = take_numa_interval(app, raw.numa_interval_ms, options); !taken) return taken;
+  if (app.count("--duration") != 0) options.duration_s = raw.duration_s;
+  if (app.count("--stats") != 0) options.stats_s = raw.stats_s;
+  if (app.count("--numa-interval") != 0) options.numa_interval = std::chrono::milliseconds(raw.numa_interval_ms);
   if (app.count("--control") != 0)
     if (auto checked = check_control_path(options.control); !checked) return checked;
   if (app.count("--metrics") != 0) {
@@ -143,9 +163,13 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   return take_ports(raw, options);
 }
 
-EarlyExit refused(std::string_view message) {
-  return {2, fmt::format("vhostx-switch: {}\nSee vhostx-switch --help.\n", message)};
-}
+constexpr const char* footer = R"(
+vhostx-switch ctl --help: commands for a switch that runs with --control.
+
+DPDK's EAL: options before the first "--" go to EAL. Without them the switch chooses: no PCI devices, in memory, huge
+pages if enough are free.
+
+Ctrl-C ends the switch with a summary. SIGHUP ends it only if its terminal is gone.)";
 
 }  // namespace
 
@@ -158,33 +182,22 @@ const char* to_string(Mode mode) noexcept {
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
   Options options;
   Raw raw;
-  CLI::App app{"A learning Ethernet switch between vhost-user ports, kernel TAP included", "vhostx-switch"};
+  CLI::App app{"A learning Ethernet switch between vhost-user ports and kernel TAP interfaces", "vhostx-switch"};
   set_help(app, "[EAL options --] --port PATH[,KEY=VALUE]... ... [options]");  // CLI11 knows nothing of EAL's part
-  app.footer(
-      port_keys_help() +
-      "\nvhostx-switch ctl --help: commands for a switch that runs with --control.\n"
-      "\nEverything before the first -- goes to DPDK's EAL; without it the switch chooses (no PCI, in memory, huge "
-      "pages where enough are free).\nCtrl-C ends it with a summary.");
-  app.set_version_flag("--version", "vhostx-switch " VHOSTX_VERSION);
-  declare(app, raw, options);
+  app.footer(port_keys_help() + footer);
+  set_version(app, VHOSTX_VERSION);
+  declare_forwarding(app, raw, options);
+  declare_workers(app, raw, options);
+  declare_reports(app, raw, options);
 
-  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
-  auto own = arguments;
-  if (separator != arguments.end()) {
-    options.eal_arguments.assign(arguments.begin(), separator);
-    own.assign(separator + 1, arguments.end());
-  }
-  std::reverse(own.begin(), own.end());  // CLI11 takes a vector from its end
-  try {
-    app.parse(own);
-  } catch (const CLI::CallForHelp&) {
-    return EarlyExit{0, app.help()};
-  } catch (const CLI::CallForVersion& version) {
-    return EarlyExit{0, std::string(version.what()) + "\n"};
-  } catch (const CLI::ParseError& error) {
-    return refused(error.what());
-  }
-  if (auto applied = apply_rules(app, raw, options); !applied) return refused(applied.error().message);
+  auto line = split_line(arguments);
+  if (const auto exit = parse_command_line(app, line.own, {about_eal_option, {{"--port", complete_port}}}))
+    return *exit;
+  if (const auto misplaced = own_option_among(app, line.eal); !misplaced.empty())
+    return refused(
+        app, fmt::format("{} stands before '--', where the options of DPDK's EAL are: put it after '--'", misplaced));
+  options.eal_arguments = std::move(line.eal);
+  if (auto applied = apply_rules(app, raw, options); !applied) return refused(app, applied.error().message);
   return options;
 }
 

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include <vhostx/log.hpp>
+
 #include "tools/common/program.hpp"
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/metrics_address.hpp"
@@ -32,8 +34,9 @@ struct Options {
   std::optional<double> stats_s;     ///< Not given: no live statistics.
   bool json = false;                 ///< One JSON object a line instead of text.
   unsigned event_rate = EventQueue::per_second_default;
-  bool busy_poll = false;           ///< Workers never sleep.
-  std::optional<unsigned> workers;  ///< Not given: one, or every worker lcore of the EAL options.
+  LogLevel log_level = LogLevel::warning;  ///< Of standard error; lines below it are not written.
+  bool busy_poll = false;                  ///< Workers never sleep.
+  std::optional<unsigned> workers;         ///< Not given: one, or every worker lcore of the EAL options.
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
   std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.

@@ -10,6 +10,9 @@
 
 #include <fmt/format.h>
 
+#include "tools/common/help.hpp"
+#include "tools/common/nearest.hpp"
+#include "tools/common/values.hpp"
 #include "tools/switch/mac_table.hpp"
 
 namespace vhostx::tools {
@@ -165,31 +168,39 @@ struct PortKey {
 };
 
 constexpr PortKey port_keys[]{
-    {"role", "server|client", "who listens: the switch (default) or the front-end", take_role},
-    {"queues", "N", "queue pairs at most, 1 to 128 (1)", take_queues},
-    {"zerocopy", "on|off|lend", "copy once from guest to guest (default); twice; lend, for io and rxonly",
+    {"role", "server|client", "who creates the socket: the switch (server, default) or the front-end (client)",
+     take_role},
+    {"queues", "N", "queue pairs, at most; 1 to 128 (1)", take_queues},
+    {"zerocopy", "on|off|lend",
+     "on: copy a packet once from guest to guest (default). off: copy it twice. lend: do not copy; for io and rxonly",
      take_zero_copy},
-    {"numa", "follow|report|off", "move the port's state to the guest's node (default); look only; neither", take_numa},
+    {"numa", "follow|report|off",
+     "follow: move the port's state to the guest's NUMA node (default). report: only report where it is. off: neither",
+     take_numa},
     {"offer", "NAME[+NAME...]",
-     "offer feature bits too that few front-ends serve: backend_req, gpa_addresses, in_order, inband_notifications, "
-     "reset_device, ring_reset (not served by QEMU: a guest that resizes a ring is damaged), uso",
+     "offer more feature bits, which few front-ends support: backend_req, gpa_addresses, in_order, "
+     "inband_notifications, "
+     "reset_device, ring_reset (breaks guests of QEMU that resize a ring), uso",
      take_extra},
-    {"mode", "OCTAL", "of the socket file, such as 0660, set before anybody can connect (as the umask says)",
-     take_mode},
-    {"group", "NAME|NUMBER", "of the socket file (the process's)", take_group},
-    {"mac", "ADDRESS", "the port's own, again for each: no other goes in here, and it at no other port (any)",
+    {"mode", "OCTAL", "permissions of the socket file, such as 0660 (by the umask)", take_mode},
+    {"group", "NAME|NUMBER", "group of the socket file (the group of the process)", take_group},
+    {"mac", "ADDRESS",
+     "bind this address to the port, and the port to it: no other port may use it, and the port no other. Repeat it "
+     "for "
+     "more addresses (any)",
      take_mac},
-    {"memory", "SIZE", "guest memory at most, with K, M, G or T (twice the machine's, see the documentation)",
-     take_memory},
+    {"memory", "SIZE", "guest memory, at most, with K, M, G or T (twice the machine's memory)", take_memory},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {
-  std::string expected;
+  std::vector<std::string> keys, expected;
   for (const auto& row : port_keys) {
-    const char* const joint = expected.empty() ? "" : &row == std::end(port_keys) - 1 ? " or " : ", ";
-    expected += fmt::format("{}{}={}", joint, row.key, row.value);
+    keys.emplace_back(row.key);
+    expected.push_back(fmt::format("{}={}", row.key, row.value));
   }
-  return invalid(fmt::format("--port {}: '{}' is not known: expected {}", text, item, expected));
+  const auto best = did_you_mean(item.substr(0, item.find('=')), keys);
+  return invalid(
+      fmt::format("--port {}: unknown key '{}'{}", text, item, best.empty() ? ": expected " + listed(expected) : best));
 }
 
 Result<void> apply_item(std::string_view text, std::string_view item, PortSpec& port) {
@@ -249,9 +260,24 @@ std::string mac_text(std::uint64_t mac) {
 
 std::string port_keys_help() {
   std::string help = "Keys of --port:\n";
-  for (const auto& row : port_keys)
-    help += fmt::format("  {:<26}{}\n", fmt::format("{}={}", row.key, row.value), row.help);
+  for (const auto& row : port_keys) help += help_row(fmt::format("{}={}", row.key, row.value), row.help) + '\n';
   return help;
+}
+
+std::optional<std::vector<std::string>> complete_port(std::string_view typed) {
+  const auto comma = typed.rfind(',');
+  if (comma == std::string_view::npos) return {};
+  const auto before = typed.substr(0, comma + 1);
+  const auto item = typed.substr(comma + 1);
+  const auto equals = item.find('=');
+  std::vector<std::string> words;
+  for (const auto& row : port_keys)
+    if (equals == std::string_view::npos)
+      words.push_back(fmt::format("{}{}=", before, row.key));
+    else if (item.substr(0, equals) == row.key)
+      for (const auto& value : words_of_type(row.value))
+        words.push_back(fmt::format("{}{}={}", before, row.key, value));
+  return words;
 }
 
 }  // namespace vhostx::tools

@@ -47,4 +47,7 @@ std::string mac_text(std::uint64_t mac);
 /// The keys with their values and what they are for, a line each.
 std::string port_keys_help();
 
+/// What may complete a --port that is typed in part, for the shell. Nothing: files, for the path.
+std::optional<std::vector<std::string>> complete_port(std::string_view typed);
+
 }  // namespace vhostx::tools

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/common/values.hpp"
 #include "tools/probe/option_types.hpp"
 
 namespace vhostx::tools::probe {
@@ -51,15 +52,15 @@ CLI::App* add_check_command(CLI::App& app, CheckOptions& options) {
       ->type_name("SOCK2");
   add_seconds_option(*check, "--timeout", options.timeout,
                      "Seconds to wait for each reply, and for each used buffer (5)");
-  check->add_option("--device", options.device, "Kind of device: net, other, or guess (from the offered features)")
-      ->check(CLI::IsMember({"net", "other", "guess"}));
+  expect_word(check->add_option("--device", options.device, "Kind of device; guess: from the offered features")
+                  ->type_name("net|other|guess"));
   check->add_flag(
       "--force", options.force,
       "Connect even if another front-end is connected. Many back-ends serve one at a time, and some drop the first");
   add_choice(*check, options);
   add_output(*check, options);
   check->final_callback([&options] {
-    if (!options.list && options.path.empty()) throw CLI::RequiredError("SOCK");
+    if (!options.list && options.path.empty()) throw WrongLine("SOCK is missing: the back-end's Unix socket");
   });
   return check;
 }

@@ -34,7 +34,7 @@ void add_features_option(CLI::App& app, const char* name, Set& set, Result<Set> 
                          const char* description) {
   const auto take = [&set, parse, name](const std::string& text) {
     const auto parsed = parse(text, set);
-    if (!parsed) throw CLI::ValidationError(name, parsed.error().message);
+    if (!parsed) throw WrongLine(std::string(name) + ": " + parsed.error().message);
     set = *parsed;
   };
   app.add_option_function<std::string>(name, take, description)->type_name("WORD[,WORD...]");
@@ -49,12 +49,13 @@ CLI::App* add_listen_command(CLI::App& app, ListenOptions& options) {
   add_features_option(*listen, "--features", options.back_end.features, parse_features, "Virtio features to offer");
   add_features_option(*listen, "--protocol-features", options.back_end.protocol_features, parse_protocol_features,
                       "Protocol features to offer");
-  listen->add_option("--queues", options.back_end.queue_pairs, "Queue pairs to offer (1)")
-      ->check(CLI::Range(1, 128))
-      ->type_name("N");
-  listen->add_option("--memory-slots", options.back_end.memory_slots, "Memory slots to offer (509)")
-      ->check(CLI::Range(1, 509))
-      ->type_name("N");
+  expect_whole(listen->add_option("--queues", options.back_end.queue_pairs, "Queue pairs to offer, 1 to 128 (1)")
+                   ->type_name("N"),
+               1, 128, "queue pairs");
+  expect_whole(
+      listen->add_option("--memory-slots", options.back_end.memory_slots, "Memory slots to offer, 1 to 509 (509)")
+          ->type_name("N"),
+      1, 509, "memory slots");
   listen->add_flag("--once", options.once, "End after the first connection");
   add_show_options(*listen, options.show);
   return listen;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <limits>
 #include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include "tools/common/signals.hpp"
+#include "tools/common/values.hpp"
 #include "tools/probe/exit_code.hpp"
 #include "tools/probe/option_types.hpp"
 #include "tools/probe/rings/ring_source.hpp"
@@ -116,20 +118,23 @@ CLI::App* add_rings_command(CLI::App& app, RingsOptions& options) {
   what->add_option("PID|SOCK", options.process,
                    "A running back-end on vhostx, `vhostx-probe trace` or `listen`: its process number, or its socket");
   auto* const qmp =
-      what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)");
+      what->add_option("--qmp", options.qmp, "The socket of a running QEMU's monitor (QMP; QEMU 7.2 or later)")
+          ->type_name("SOCK");
   what->require_option(1);
   const auto set_pid = [&options](int pid) { options.pid = pid; };
   rings
       ->add_option_function<int>("--pid", set_pid,
                                  "With --qmp: QEMU's process number, if another process made the socket (libvirt)")
-      ->check(CLI::PositiveNumber)
+      ->type_name("PID")
       ->needs(qmp);
+  expect_whole(rings->get_option("--pid"), 1, std::numeric_limits<int>::max(), "a process number");
   add_seconds_option(*rings, "--interval", options.interval, "Seconds between refreshes (1)");
   add_seconds_option(*rings, "--stuck", options.stuck,
                      "Seconds without a used buffer until a ring with available buffers counts as stuck (2)");
   rings->add_flag("--stuck-receive", options.stuck_receive,
                   "Report receive rings as stuck too; they wait as long as no packet comes");
-  auto* const count = rings->add_option("--count", options.count, "Refreshes (0: until interrupted)");
+  auto* const count = rings->add_option("--count", options.count, "Refreshes (0: until interrupted)")->type_name("N");
+  expect_whole(count, 0, std::numeric_limits<std::int64_t>::max(), "refreshes");
   rings
       ->add_flag_callback(
           "--once", [&options] { options.count = 1; }, "The same as --count 1")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <CLI/CLI.hpp>
 
+#include "tools/common/values.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/trace/observe.hpp"
 #include "tools/probe/trace/trace_options.hpp"
@@ -27,7 +28,7 @@ The connections through it end when it ends. It goes on when its standard output
 void add_filter_options(CLI::App& command, TraceOutputOptions& options) {
   const auto set = [&options](const std::string& text) {
     auto filter = Filter::parse(text);
-    if (!filter) throw CLI::ValidationError("--filter", filter.error().message);
+    if (!filter) throw WrongLine("--filter: " + filter.error().message);
     options.filter = *std::move(filter);
   };
   command
