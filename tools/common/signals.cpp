@@ -18,12 +18,13 @@ bool is_ignored(int number) {
 
 }  // namespace
 
-UniqueFd catch_end_signals() {
+UniqueFd catch_end_signals() { return catch_signals({SIGINT, SIGTERM, SIGHUP}); }
+
+UniqueFd catch_signals(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  if (!is_ignored(SIGHUP)) sigaddset(&set, SIGHUP);
+  for (const int number : signals)
+    if (number != SIGHUP || !is_ignored(SIGHUP)) sigaddset(&set, number);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));

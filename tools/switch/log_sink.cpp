@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -22,6 +23,7 @@ constexpr std::size_t line_bytes_max = 4000;
 struct StandardError {
   std::mutex lock;
   std::uint64_t lost = 0;
+  std::function<void(std::string_view)> instead;  ///< Of standard error.
 };
 StandardError sink;
 
@@ -32,6 +34,10 @@ bool has_room() noexcept {
 
 bool write_line(LogLevel level, std::string_view line) {
   std::string text = fmt::format("vhostx: {}: {}", to_string(level), line).substr(0, line_bytes_max);
+  if (sink.instead) {
+    sink.instead(text);
+    return true;
+  }
   text += '\n';
   return has_room() && ::write(STDERR_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
@@ -45,6 +51,11 @@ void log_line(LogLevel level, std::string_view line) noexcept try {
     sink.lost = 0;
   if (sink.lost != 0 || !write_line(level, line)) ++sink.lost;
 } catch (const std::exception&) {  // no memory for a line
+}
+
+void send_log_to(std::function<void(std::string_view)> take) {
+  const std::lock_guard guard(sink.lock);
+  sink.instead = std::move(take);
 }
 
 }  // namespace vhostx::tools

@@ -7,17 +7,19 @@
 #include <fmt/format.h>
 
 #include "tools/common/completion.hpp"
-#include "tools/common/signals.hpp"
 #include "tools/switch/control_client.hpp"
+#include "tools/switch/log_level.hpp"
 #include "tools/switch/options.hpp"
 #include "tools/switch/switch_app.hpp"
+#include "tools/switch/switch_signals.hpp"
 
 namespace {
 
 // Exit codes: 0 it ran and ended as asked, 1 it could not run, 2 it was asked for something that is not possible.
 int run(const vhostx::tools::Options& options) {
   using namespace vhostx::tools;
-  auto app = SwitchApp::start(options, catch_end_signals());
+  set_log_level(options.log_level);
+  auto app = SwitchApp::start(options, catch_switch_signals());
   if (!app) {
     fmt::print(stderr, "vhostx-switch: {}\n", app.error().message);
     return app.error().code == vhostx::ErrorCode::invalid_argument ? 2 : 1;

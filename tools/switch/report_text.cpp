@@ -18,13 +18,6 @@ std::size_t name_width(const Snapshot& snapshot) {
   return width;
 }
 
-std::string state_of(const PortSnapshot& port) {
-  if (port.is_tap) return port.link == LinkState::up ? "tap" : fmt::format("tap {}", to_string(port.link));
-  if (!port.connected) return "waiting";
-  if (port.vrings_broken != 0) return fmt::format("{} broken", port.vrings_broken);
-  return fmt::format("{} rings", port.vrings_started);
-}
-
 /// "  8 ring_full" for each cause that is not zero; `before` may be null.
 std::string drops_of(const PortSnapshot& now, const PortSnapshot* before) {
   std::string text;
@@ -57,6 +50,13 @@ std::string clock(double seconds) {
 
 }  // namespace
 
+std::string port_state(const PortSnapshot& port) {
+  if (port.is_tap) return port.link == LinkState::up ? "tap" : fmt::format("tap {}", to_string(port.link));
+  if (!port.connected) return "waiting";
+  if (port.vrings_broken != 0) return fmt::format("{} broken", port.vrings_broken);
+  return fmt::format("{} rings", port.vrings_started);
+}
+
 std::string short_number(double value) {
   constexpr const char* prefixes[]{"", "k", "M", "G", "T", "P"};
   std::size_t prefix = 0;
@@ -81,7 +81,7 @@ std::string text_live(const Snapshot& now, const Snapshot& before) {
     const auto in = rate_of(port.from_guest, then.from_guest, seconds);
     const auto out = rate_of(port.to_guest, then.to_guest, seconds);
     const auto drops = drops_of(port, &then);
-    fmt::format_to(Out(text), "{:<{}}  {:<9} {:>15} {:>6}  {:>15} {:>6}  {}\n", port.name, width, state_of(port),
+    fmt::format_to(Out(text), "{:<{}}  {:<9} {:>15} {:>6}  {:>15} {:>6}  {}\n", port.name, width, port_state(port),
                    short_number(in.packets), short_number(in.bits), short_number(out.packets), short_number(out.bits),
                    drops.empty() ? "-" : drops);
   }

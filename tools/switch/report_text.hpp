@@ -20,6 +20,9 @@ std::string text_left_out(const TimedEvent& event);
 std::string text_link(const LinkChanged& link);
 std::string text_port_changed(const PortChanged& change);
 
+/// Of a port, in a word or two: "2 rings", "waiting".
+std::string port_state(const PortSnapshot& port);
+
 /// Three or four digits and a prefix: 12, 1.23k, 45.6M.
 std::string short_number(double value);
 

@@ -21,6 +21,23 @@ void Reporter::ready(const Ready& ready, double seconds) {
   if (!ready.metrics.empty()) write(fmt::format("vhostx-switch: metrics: {}\n", ready.metrics));
   write(fmt::format("vhostx-switch: memory: {}\nvhostx-switch: ready, {} port{}; Ctrl-C ends it\n", ready.memory,
                     before_.ports.size(), before_.ports.size() == 1 ? "" : "s"));
+  shown_ = shown_before_ = before_;
+  redraw();
+}
+
+void Reporter::write(std::string text) {
+  if (terminal_ == nullptr) return output_.write(std::move(text));
+  terminal_->note(text);
+}
+
+void Reporter::redraw() {
+  if (terminal_ == nullptr || !output_.has_room()) return;
+  if (!std::exchange(on_terminal_, true)) output_.write(terminal_->enter());
+  output_.write(terminal_->frame(shown_, shown_before_));
+}
+
+void Reporter::leave_terminal() {
+  if (std::exchange(on_terminal_, false)) output_.write(terminal_->leave());
 }
 
 void Reporter::events(const std::vector<TimedEvent>& events) {
@@ -61,12 +78,17 @@ void Reporter::live(double seconds) {
   live_at_ = std::max(live_at_ + *period_s_, seconds - *period_s_);  // late ones are not made up for
   if (!output_.has_room()) return;  // who did not read the last ones does not miss this one
   auto now = take_snapshot_();
-  write(json_ ? json_report("stats", now) + "\n" : text_live(now, before_));
+  if (terminal_ == nullptr) write(json_ ? json_report("stats", now) + "\n" : text_live(now, before_));
   if (!json_ && !std::exchange(placement_told_, true)) write(text_placement(now));
+  shown_ = now;
+  shown_before_ = before_;
+  redraw();
   before_ = std::move(now);
 }
 
 void Reporter::summary() {
+  leave_terminal();
+  if (const auto terminal = std::move(terminal_); terminal != nullptr) write(terminal->notes());
   const auto total = take_snapshot_();
   write(json_ ? json_report("summary", total) + "\n" : text_summary(total) + text_placement(total));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "tools/switch/options.hpp"
 #include "tools/switch/output.hpp"
 #include "tools/switch/snapshot.hpp"
+#include "tools/switch/terminal.hpp"
 
 namespace vhostx::tools {
 
@@ -22,6 +24,9 @@ class Reporter {
   /// `output` outlives it.
   Reporter(const Options& options, Output& output, std::function<Snapshot()> take_snapshot)
       : json_(options.json), period_s_(options.stats_s), output_(output), take_snapshot_(std::move(take_snapshot)) {}
+
+  /// From ready() to summary() the live reports are shown in place there, and what else is told with them.
+  void show_on(std::unique_ptr<Terminal> terminal) { terminal_ = std::move(terminal); }
 
   /// From now on `tell` gets each event too, as JSON with a text, while `is_wanted` says so.
   void follow(std::function<bool()> is_wanted, std::function<void(std::string)> tell) {
@@ -40,11 +45,16 @@ class Reporter {
   void live(double seconds);
   void summary();
 
+  /// Shows the last live report again: the terminal has another size, or was left and is back.
+  void redraw();
+  /// Gives the terminal back until redraw().
+  void leave_terminal();
+
   /// When live() is due next, seconds since the switch began.
   std::optional<double> next_due() const;
 
  private:
-  void write(std::string text) { output_.write(std::move(text)); }
+  void write(std::string text);
   void tell(const std::string& object, std::string text);
 
   const bool json_;
@@ -55,6 +65,10 @@ class Reporter {
   std::function<void(std::string)> tell_;
   double live_at_ = 0;
   Snapshot before_;
+  std::unique_ptr<Terminal> terminal_;  ///< Null: line by line.
+  bool on_terminal_ = false;
+  Snapshot shown_;  ///< On the terminal, with what came since shown_before_.
+  Snapshot shown_before_;
   bool placement_told_ = false;
   bool placement_changed_ = false;
 };

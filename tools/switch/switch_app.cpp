@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <poll.h>
@@ -19,6 +20,8 @@
 #include "tools/switch/eal_setup.hpp"
 #include "tools/switch/log_sink.hpp"
 #include "tools/switch/metrics_text.hpp"
+#include "tools/switch/start_warnings.hpp"
+#include "tools/switch/switch_signals.hpp"
 
 namespace vhostx::tools {
 namespace {
@@ -56,10 +59,12 @@ std::uint32_t count_open_fds() {
 
 }  // namespace
 
-SwitchApp::SwitchApp(const Options& options, UniqueFd end_signals)
+SwitchApp::SwitchApp(const Options& options, UniqueFd signals)
     : options_(options),
-      end_signals_(std::move(end_signals)),
-      reporter_(options_, output_, [this] { return take_snapshot(); }) {}
+      signals_(std::move(signals)),
+      reporter_(options_, output_, [this] { return take_snapshot(); }) {
+  if (options_.stats_s && !options_.json) reporter_.show_on(Terminal::open(STDOUT_FILENO));
+}
 
 SwitchApp::~SwitchApp() {
   control_.reset();
@@ -72,14 +77,15 @@ SwitchApp::~SwitchApp() {
   if (eal_started_) rte_eal_cleanup();
 }
 
-Result<std::unique_ptr<SwitchApp>> SwitchApp::start(const Options& options, UniqueFd end_signals) {
-  auto app = std::make_unique<SwitchApp>(options, std::move(end_signals));
+Result<std::unique_ptr<SwitchApp>> SwitchApp::start(const Options& options, UniqueFd signals) {
+  auto app = std::make_unique<SwitchApp>(options, std::move(signals));
   if (auto started = app->start_parts(); !started) return started.error();
   return app;
 }
 
 Result<void> SwitchApp::start_parts() {
-  const auto eal = plan_eal(options_, read_machine());
+  const auto machine = read_machine();
+  const auto eal = plan_eal(options_, machine);
   memory_ = eal.memory;
   const auto lcores = start_eal(options_, eal);
   if (!lcores) return lcores.error();
@@ -93,6 +99,8 @@ Result<void> SwitchApp::start_parts() {
     start_again(eal.otherwise);
     return made;
   }
+  for (const auto& warning : start_warnings(options_, lcores->size(), machine.cpus.size()))
+    log_line(LogLevel::warning, warning);
   fabric_.events = &events_;
   fabric_.mode = options_.mode;
   fabric_.topology = options_.topology;
@@ -186,7 +194,7 @@ bool SwitchApp::run() {
   return !worker_failed_;
 }
 
-/// Until something is to be done. False: a signal came.
+/// Until something is to be done. False: a signal ends the switch.
 bool SwitchApp::wait() {
   double until = aged_at_ + MacTable::tick_seconds;
   if (const auto due = reporter_.next_due()) until = std::min(until, *due);
@@ -194,9 +202,35 @@ bool SwitchApp::wait() {
   if (events_.holds_back()) until = std::min(until, events_.seconds() + held_back_s);
   if (options_.duration_s) until = std::min(until, ready_at_ + *options_.duration_s);
   const double wait_ms = std::clamp((until - events_.seconds()) * 1000, 0.0, 60'000.0);
-  pollfd fds[]{{end_signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
+  pollfd fds[]{{signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
   poll(fds, std::size(fds), static_cast<int>(std::ceil(wait_ms)));
-  return fds[0].revents == 0;
+  return fds[0].revents == 0 || !take_signals();
+}
+
+/// True: one of them ends the switch.
+bool SwitchApp::take_signals() {
+  for (;;) switch (next_signal(signals_)) {
+      case SwitchSignal::none:
+        return false;
+      case SwitchSignal::end:
+        return true;
+      case SwitchSignal::hang_up:
+        log_line(LogLevel::warning, "SIGHUP: the switch continues; it has no configuration to read again");
+        break;
+      case SwitchSignal::resized:
+        reporter_.redraw();
+        break;
+      case SwitchSignal::stop:
+        stop_here();
+    }
+}
+
+/// As Ctrl-Z does to every program; the workers stop too.
+void SwitchApp::stop_here() {
+  reporter_.leave_terminal();
+  output_.drain(last_words);
+  std::raise(SIGSTOP);
+  reporter_.redraw();
 }
 
 /// While nobody reads, events stay where the last of each kind replaces those before it.

@@ -27,11 +27,11 @@ namespace vhostx::tools {
 
 class SwitchApp : private ControlledSwitch {
  public:
-  /// EAL, pools, TAP, workers, sockets, in this order; then the workers run. `end_signals` becomes readable when the
-  /// switch shall end.
-  static Result<std::unique_ptr<SwitchApp>> start(const Options& options, UniqueFd end_signals);
+  /// EAL, pools, TAP, workers, sockets, in this order; then the workers run. `signals` is that of
+  /// catch_switch_signals().
+  static Result<std::unique_ptr<SwitchApp>> start(const Options& options, UniqueFd signals);
 
-  SwitchApp(const Options& options, UniqueFd end_signals);
+  SwitchApp(const Options& options, UniqueFd signals);
   ~SwitchApp() override;
   SwitchApp(const SwitchApp&) = delete;
   SwitchApp& operator=(const SwitchApp&) = delete;
@@ -48,6 +48,8 @@ class SwitchApp : private ControlledSwitch {
   void launch_workers(const std::vector<unsigned>& lcores);
   void stop_workers();
   bool wait();
+  bool take_signals();
+  void stop_here();
   void report_events(EventQueue::Take which);
   void report_link();
   void report_ports();
@@ -68,7 +70,7 @@ class SwitchApp : private ControlledSwitch {
   void set_log_level(LogLevel level) override;
 
   const Options options_;
-  UniqueFd end_signals_;
+  UniqueFd signals_;
   EventQueue events_{options_.event_rate};
   std::string memory_;
   std::optional<NodePools> pools_;
