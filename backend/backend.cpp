@@ -49,7 +49,8 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
     if (const auto good = prepare_peer_signals(); !good)
-      (*loop)->log().warning("a front-end can hold up who signals its call eventfd: {}", good.error().message);
+      (*loop)->log().warning("a front-end can delay the threads that signal its call eventfd: {}",
+                             good.error().message);
     if (options.bus_errors == BusErrors::handle)
       if (const auto good = memory::guard_first_touches(); !good)
         (*loop)->log().warning("front-ends can use up the memory limit of this process with sparse files: {}",

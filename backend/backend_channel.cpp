@@ -60,7 +60,7 @@ void BackendChannel::send(BackEndRequest request, std::uint16_t index) {
 
 void BackendChannel::on_reply(const protocol::Message& reply) {
   if (!awaited_ || reply.back_end_request() != *awaited_)
-    return close(make_error(ErrorCode::protocol_violation, "an answer to {} that nobody waits for",
+    return close(make_error(ErrorCode::protocol_violation, "an unexpected answer to {}",
                             protocol::request_name(Incoming::replies_to_back_end, reply.request())));
   const auto status = reply.payload_as<protocol::U64>();
   if (status && status->value != 0)

@@ -22,8 +22,8 @@ constexpr unsigned repeats_max = 127;
 Result<void> MemoryTable::count_by_guest_addresses(bool on) {
   if (on != by_guest_addresses_ && current_ != nullptr)
     return make_error(ErrorCode::protocol_violation,
-                      "GPA_ADDRESSES is {} while there is guest memory, expected before its first region",
-                      on ? "chosen" : "given up");
+                      "GPA_ADDRESSES is {} after guest memory was shared, expected before the first region",
+                      on ? "negotiated" : "dropped");
   by_guest_addresses_ = on;
   return {};
 }
@@ -63,8 +63,8 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   if (known != regions.end()) return add_again(**known);
   // Before anything is mapped: a front-end over its limit costs nothing.
   if (regions.size() >= limits_.regions_max)
-    return make_error(ErrorCode::limit, "ADD_MEM_REG: {} regions there, at most {} are allowed", regions.size(),
-                      limits_.regions_max);
+    return make_error(ErrorCode::limit, "ADD_MEM_REG: the port has {} regions already, at most {} are allowed",
+                      regions.size(), limits_.regions_max);
   auto region = memory::MappedRegion::map(wanted, message.take_fd(), alarm_, budget_);
   if (!region) return std::move(region).error();
   regions.push_back(std::move(region).value());

@@ -51,7 +51,7 @@ PoolTable::Source source_of(const MempoolsOptions& options) {
   source.nodes = numa::memory_nodes;
   source.now = PoolTable::Clock::now;
   if (rte_eal_has_hugepages() == 0)
-    source.one_pool_because = "EAL runs without huge pages, and does not ask for memory by node then";
+    source.one_pool_because = "EAL runs without huge pages, and then it does not allocate by node";
   return source;
 }
 

@@ -344,7 +344,7 @@ void PortCore::look_at_placement(VringPlacer::Effort effort) {
   try {
     session_->device().look_at_placement(effort);
   } catch (const std::exception& error) {
-    log_.warning("where the guest's memory is was not looked at: {}", error.what());
+    log_.warning("the nodes of guest memory could not be looked up: {}", error.what());
   }
   deliver();
 }

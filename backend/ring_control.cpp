@@ -30,7 +30,7 @@ Result<void> RingControl::set_addresses(const protocol::VringAddress& addresses)
                     config_.addresses->avail == wanted.avail && config_.addresses->used == wanted.used;
   if (started() && !same)
     return make_error(ErrorCode::protocol_violation,
-                      "other addresses for a ring that runs, expected GET_VRING_BASE first");
+                      "the addresses of a running ring cannot change, expected GET_VRING_BASE first");
   config_.addresses = wanted;
   return {};
 }

@@ -80,10 +80,11 @@ void Session::look_at_releases() {
     releases_due_ = now + releases_patience;
   }
   if (now < releases_due_) return look_at_releases_in(pause);
-  port_.end_session(make_error(ErrorCode::limit,
-                               "none of {} descriptors and mappings that came was released for {} s, expected at most "
-                               "{} to wait",
-                               pending, releases_patience.count(), port_.pending_max()));
+  port_.end_session(
+      make_error(ErrorCode::limit,
+                 "none of the {} descriptors and mappings that wait to be released was released for {} s, "
+                 "expected at most {} to wait",
+                 pending, releases_patience.count(), port_.pending_max()));
 }
 
 bool Session::lingers() {
@@ -169,7 +170,7 @@ void Session::log_refusal(const Error& error) {
   if (refusals_++ < refusals_logged_max)
     port_.log().warning("refused: {}", error.message);
   else
-    port_.log().warning("more requests are refused and not logged, on this connection");
+    port_.log().warning("further refused requests of this connection are not logged");
 }
 
 // vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own is answered by that alone.

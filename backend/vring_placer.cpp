@@ -80,7 +80,7 @@ VringPlacement VringPlacer::see(const RunningVring& running) const {
   placement.wanted_node = numa::wanted_node(placement.ring, placement.buffers, node());
   placement.move_errno = ring.error != 0 ? ring.error : buffers.error;
   if (placement.move_errno != 0)
-    placement.problem = "where the guest's memory lies is not known" + because(placement.move_errno);
+    placement.problem = "the node of the guest's memory is not known" + because(placement.move_errno);
   return placement;
 }
 

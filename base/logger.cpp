@@ -23,7 +23,7 @@ void Logger::write(LogLevel level, std::string_view line) const noexcept {
     if (limit_ != nullptr && level != LogLevel::debug && !limit_->take(LogLimit::Clock::now(), left_out)) return;
     if (left_out != 0)
       hand_over(LogLevel::warning,
-                fmt::format("{} lines left out: there are {} a second", left_out, LogLimit::per_second));
+                fmt::format("{} lines left out: the limit is {} a second", left_out, LogLimit::per_second));
     hand_over(level, line);
   } catch (const std::bad_alloc&) {
     write_without_memory(level);
@@ -33,7 +33,7 @@ void Logger::write(LogLevel level, std::string_view line) const noexcept {
 
 void Logger::write_without_memory(LogLevel level) const noexcept {
   try {
-    sink_(level, "out of memory for a line of the log");
+    sink_(level, "out of memory: a line of the log is lost");
   } catch (...) {
   }
 }

@@ -126,7 +126,7 @@ Result<void> SlowSignals::serve() noexcept {
       keep->waits.exchange(false, std::memory_order_acq_rel);
       signal_peer(keep->fd.get());
     }
-    return make_system_error(EAGAIN, "a thread for slow signals");
+    return make_system_error(EAGAIN, "starting the thread for slow signals");
   }
 }
 

@@ -15,7 +15,8 @@ Result<void> check_sized(const void* given, std::size_t ours, const char* name) 
   for (std::size_t i = ours; i < size; ++i)
     if (bytes[i] != 0)
       return make_error(ErrorCode::unsupported,
-                        "{}: byte {} is set, and this library knows {}: it is older than the program", name, i, ours);
+                        "{}: byte {} is set, but this library knows {} bytes only: it is older than the program", name,
+                        i, ours);
   return {};
 }
 

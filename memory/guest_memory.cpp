@@ -65,7 +65,7 @@ Result<void> check_aliases(std::vector<Region>& regions, const MemoryLimits& lim
     if (begin < seen_to) aliased += std::min(end, seen_to) - begin;
     if (aliased > limits.aliased_bytes_max)
       return make_error(ErrorCode::limit,
-                        "memory regions show {:#x} or more bytes of files another time, at most {:#x} are allowed",
+                        "memory regions map at least {:#x} bytes of files a second time, at most {:#x} are allowed",
                         aliased, limits.aliased_bytes_max);
     seen_to = std::max(seen_to, end);
   }

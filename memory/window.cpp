@@ -50,8 +50,8 @@ Result<std::shared_ptr<const Window>> Window::map(const GuestMemory& memory, Fro
   const auto first = find_first(regions, address, length);
   if (!first)
     return make_error(ErrorCode::protocol_violation,
-                      "front-end address {:#x}, {:#x} bytes: not in two memory regions that are neighbours",
-                      address.value, length);
+                      "front-end address {:#x}, {:#x} bytes: not in two adjacent memory regions", address.value,
+                      length);
   std::shared_ptr<Window> window(new Window);
   auto& [low, high] = window->parts_;
   low.region = regions[*first];
@@ -83,7 +83,7 @@ Result<void> Window::reserve(std::size_t page) {
 // Of a shared mapping, mremap of 0 bytes makes a second one of the same pages and leaves the first.
 Result<void> Window::show(Part& part, std::uint8_t* place) {
   if (::mremap(part.pages.data, 0, part.pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
-    return make_system_error(errno, "mapping {:#x} bytes of guest memory at {:#x} another time", part.pages.size,
+    return make_system_error(errno, "mapping {:#x} bytes of guest memory at {:#x} a second time", part.pages.size,
                              part.region->description().guest.value);
   const HostSpan shown{place, part.pages.size};
   const LosableMapping& own = part.region->pages();

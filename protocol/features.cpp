@@ -13,7 +13,7 @@ constexpr std::array virtio_names{
     FeatureName{0, "VIRTIO_NET_F_CSUM", "device takes packets with a partial checksum"},
     FeatureName{1, "VIRTIO_NET_F_GUEST_CSUM", "driver takes packets with a partial checksum"},
     FeatureName{2, "VIRTIO_NET_F_CTRL_GUEST_OFFLOADS", "offloads of the receive side change while running"},
-    FeatureName{3, "VIRTIO_NET_F_MTU", "device tells the driver the largest MTU"},
+    FeatureName{3, "VIRTIO_NET_F_MTU", "device reports the largest MTU"},
     FeatureName{5, "VIRTIO_NET_F_MAC", "device has a MAC address"},
     FeatureName{6, "VIRTIO_NET_F_GSO", "device takes packets with any segmentation (legacy)"},
     FeatureName{7, "VIRTIO_NET_F_GUEST_TSO4", "driver takes TSO over IPv4"},
@@ -25,7 +25,7 @@ constexpr std::array virtio_names{
     FeatureName{13, "VIRTIO_NET_F_HOST_ECN", "device takes TSO with ECN"},
     FeatureName{14, "VIRTIO_NET_F_HOST_UFO", "device takes UDP fragmentation offload"},
     FeatureName{15, "VIRTIO_NET_F_MRG_RXBUF", "a packet may fill several receive buffers"},
-    FeatureName{16, "VIRTIO_NET_F_STATUS", "device tells the link's state"},
+    FeatureName{16, "VIRTIO_NET_F_STATUS", "device reports the link state"},
     FeatureName{17, "VIRTIO_NET_F_CTRL_VQ", "there is a control virtqueue"},
     FeatureName{18, "VIRTIO_NET_F_CTRL_RX", "receive modes over the control virtqueue"},
     FeatureName{19, "VIRTIO_NET_F_CTRL_VLAN", "VLAN filters over the control virtqueue"},
@@ -56,7 +56,7 @@ constexpr std::array virtio_names{
     FeatureName{60, "VIRTIO_NET_F_RSS", "receive-side scaling"},
     FeatureName{61, "VIRTIO_NET_F_RSC_EXT", "device reports what it coalesced"},
     FeatureName{62, "VIRTIO_NET_F_STANDBY", "stands by for another device with the same MAC address"},
-    FeatureName{63, "VIRTIO_NET_F_SPEED_DUPLEX", "device tells speed and duplex"},
+    FeatureName{63, "VIRTIO_NET_F_SPEED_DUPLEX", "device reports speed and duplex"},
 };
 
 constexpr std::array protocol_names{

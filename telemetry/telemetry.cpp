@@ -61,10 +61,9 @@ Result<void> register_commands() {
   for (; registered < commands.size(); ++registered) {
     const auto& command = commands[registered];
     if (const int error = rte_telemetry_register_cmd(command.name, command.answer, command.help); error < 0)
-      return Error{error == -ENOMEM ? ErrorCode::out_of_memory : ErrorCode::limit,
-                   joined({"DPDK's telemetry does not take the command ", command.name, " (error ",
-                           std::to_string(-error), ")"}),
-                   0};
+      return Error{
+          error == -ENOMEM ? ErrorCode::out_of_memory : ErrorCode::limit,
+          joined({"DPDK's telemetry refuses the command ", command.name, " (error ", std::to_string(-error), ")"}), 0};
   }
   return {};
 }

@@ -83,7 +83,7 @@ void DmaMemory::index() {
     if (registration->pages_unknown() == 0)
       ++regions_mapped_;
     else
-      refuse(*registration->region(), fmt::format("{} of {} pages have no physical address that we may know",
+      refuse(*registration->region(), fmt::format("the physical addresses of {} of {} pages are not known",
                                                   registration->pages_unknown(), registration->pages().size()));
   }
   virtual_ = regions_mapped_ == spans_.size() && rte_eal_iova_mode() == RTE_IOVA_VA;

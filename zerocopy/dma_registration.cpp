@@ -35,10 +35,10 @@ Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::
   if (mode == RTE_IOVA_PA && region.page_size() <= page_bytes())
     return make_error(ErrorCode::unsupported,
                       "its pages may move or be swapped: with physical addresses as IOVA only memory in huge pages "
-                      "(hugetlbfs) has a mapping");
+                      "(hugetlbfs) can be registered");
   const std::size_t pages = region.mapping().size / unit_of(region, mode);
   if (pages > pages_max)
-    return make_error(ErrorCode::limit, "{} pages of {:#x} bytes, {} are left of the limit", pages,
+    return make_error(ErrorCode::limit, "it has {} pages of {:#x} bytes, the limit leaves {}", pages,
                       unit_of(region, mode), pages_max);
   return {};
 }
@@ -88,7 +88,7 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
   if (auto fits = check(*region, mode, pages_max); !fits) return std::move(fits).error();
 
   if (!eal_has_a_list_left())
-    return make_system_error(ENOSPC, "EAL knows {} areas of memory already, and takes no more", RTE_MAX_MEMSEG_LISTS);
+    return make_system_error(ENOSPC, "EAL has {} memory areas already, which is its limit", RTE_MAX_MEMSEG_LISTS);
 
   const memory::HostSpan mapping = region->mapping();
   std::shared_ptr<DmaRegistration> made(new DmaRegistration(region, unit_of(*region, mode)));
@@ -96,8 +96,8 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
   made->pages_unknown_ = static_cast<std::size_t>(std::count(made->pages_.begin(), made->pages_.end(), RTE_BAD_IOVA));
   if (made->pages_unknown_ == made->pages_.size())
     return make_error(ErrorCode::unsupported,
-                      "no physical address is known: none of its pages is there, or /proc/self/pagemap tells none "
-                      "(CAP_SYS_ADMIN)");
+                      "no physical address is known: its pages are not allocated, or /proc/self/pagemap hides "
+                      "them (CAP_SYS_ADMIN)");
 
   if (rte_extmem_register(mapping.data, mapping.size, made->pages_.data(), static_cast<unsigned>(made->pages_.size()),
                           made->page_size_) != 0)

@@ -91,8 +91,8 @@ int Driver::protocol_features(std::uint64_t& features) const {
 
 Result<void> Driver::start(Backend& backend, std::function<void()> woken) {
   const std::lock_guard guard(settings_lock_);
-  if (closed_) return Error{ErrorCode::busy, "another thread unregisters it"};
-  if (port_ != nullptr) return Error{ErrorCode::busy, "it was started before"};
+  if (closed_) return Error{ErrorCode::busy, "another thread is unregistering it"};
+  if (port_ != nullptr) return Error{ErrorCode::busy, "it is started already"};
   auto port = backend.open_port(options_, [self = shared_from_this(), woken](Port& opened, const PortEvent& event) {
     self->open_port_.store(&opened, std::memory_order_relaxed);
     if (!self->facts_.note(opened, event)) return;
@@ -150,7 +150,7 @@ void Driver::create_connection(const Facts& facts) {
   if (facts.connection == connection_) return;  // there was no vid for it, and it was said
   connection_ = facts.connection;
   vid_ = devices().allocate();
-  if (vid_ < 0) return say(LogLevel::error, path() + ": no device is left for this front-end, it is not served");
+  if (vid_ < 0) return say(LogLevel::error, path() + ": all device numbers are in use, this front-end is not served");
   const DeviceOps* ops = nullptr;
   {
     const std::lock_guard guard(settings_lock_);
@@ -162,7 +162,7 @@ void Driver::create_connection(const Facts& facts) {
   find_device(vid_)->attach(*open_port_.load(std::memory_order_relaxed), flags_, ops);
   if (calls_.new_connection == nullptr || calls_.new_connection(vid_) >= 0) return;
   static std::atomic<bool> said{false};
-  refuse(said, "new_connection() < 0", "a front-end that is connected stays so");
+  refuse(said, "new_connection() < 0", "the front-end stays connected");
 }
 
 void Driver::destroy_connection() {

@@ -53,7 +53,7 @@ int with_driver(const char* function, const char* path, Use use) {
 int change_features(const char* function, const char* path, std::uint64_t set, std::uint64_t clear) {
   return with_driver(function, path, [&](Driver& driver) {
     if (driver.change_features(set, clear)) return 0;
-    return refuse(said_late, function, "what a started driver offers stays as it is");
+    return refuse(said_late, function, "a started driver cannot change what it offers");
   });
 }
 
@@ -136,6 +136,6 @@ int rte_vhost_driver_set_max_queue_num(const char* path, std::uint32_t pairs) {
       return failed("rte_vhost_driver_set_max_queue_num", path,
                     std::to_string(pairs) + " queue pairs, expected 1 to 128");
     if (driver.set_queue_pairs(pairs)) return 0;
-    return refuse(said_late, "rte_vhost_driver_set_max_queue_num", "what a started driver offers stays as it is");
+    return refuse(said_late, "rte_vhost_driver_set_max_queue_num", "a started driver cannot change what it offers");
   });
 }

@@ -11,15 +11,15 @@
 namespace vhostx::compat {
 namespace {
 
-constexpr const char* rings_are_ours = "rings and guest memory are this library's alone";
+constexpr const char* rings_are_ours = "only this library accesses rings and guest memory";
 constexpr const char* no_async = "packets are copied by the bursts themselves";
 constexpr const char* no_crypto = "this library serves network devices";
 constexpr const char* no_vdpa = "this library serves no vDPA devices";
 constexpr const char* no_inflight = "in-flight tracking is not offered";
-constexpr const char* no_log = "the dirty log is not an application's to write";
-constexpr const char* no_extern = "messages are this library's alone";
+constexpr const char* no_log = "applications do not write the dirty log";
+constexpr const char* no_extern = "only this library handles messages";
 constexpr const char* no_config = "the config space is the front-end's";
-constexpr const char* as_they_are = "protocol features are offered as they are";
+constexpr const char* as_they_are = "protocol features cannot be chosen";
 
 }  // namespace
 }  // namespace vhostx::compat

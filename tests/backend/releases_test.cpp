@@ -144,8 +144,9 @@ TEST_F(ManySlowReleases, AreReadAndNewcomersSeenWhenThereIsRoom) {
 TEST_F(ManySlowReleases, OfWhichNoneGetsOnEndTheConnection) {
   send_all();
   const Error reason = fixture.events.until<FrontEndDisconnected>().reason;
-  EXPECT_NE(reason.message.find("none of 73 descriptors and mappings that came was released for 5 s"),
-            std::string::npos)
+  EXPECT_NE(
+      reason.message.find("none of the 73 descriptors and mappings that wait to be released was released for 5 s"),
+      std::string::npos)
       << reason.message;
   EXPECT_TRUE(front_end->closed_by_peer());
   must(neighbour->get_u64(FrontEndRequest::get_features));

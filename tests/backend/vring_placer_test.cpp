@@ -179,7 +179,7 @@ TEST_F(Placer, SaysWhyNothingIsKnown) {
   EXPECT_EQ(placement.ring_node, no_node);
   EXPECT_NE(placement.ring.unknown, 0U);
   EXPECT_EQ(placement.move_errno, EPERM);
-  EXPECT_EQ(placement.problem, "where the guest's memory lies is not known: Operation not permitted");
+  EXPECT_EQ(placement.problem, "the node of the guest's memory is not known: Operation not permitted");
   EXPECT_EQ(kernel.moves, 0U);
 }
 

@@ -55,7 +55,7 @@ TEST(GuestMemory, AFilesBytesMayBeShownAgainButNotWithoutEnd) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::limit);
   EXPECT_EQ(refused.error().message,
-            "memory regions show 0x4000 or more bytes of files another time, at most 0x3000 are allowed");
+            "memory regions map at least 0x4000 bytes of files a second time, at most 0x3000 are allowed");
 }
 
 TEST(GuestMemory, TranslatesWhatLiesInOneRegion) {

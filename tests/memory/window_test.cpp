@@ -71,7 +71,7 @@ TEST_F(WindowTest, KeepsItsRegionsMapped) {
 
 TEST_F(WindowTest, RefusesWhatIsNotInTwoNeighbours) {
   const FakeGuest guest({{low, region}, {border, region}});
-  const char* const reason = "not in two memory regions that are neighbours";
+  const char* const reason = "not in two adjacent memory regions";
   EXPECT_NE(refusal(guest, low, region), "mapped") << "in one";
   EXPECT_NE(refusal(guest, border, region), "mapped") << "in the last";
   EXPECT_NE(refusal(guest, border - 1, region + 2).find(reason), std::string::npos) << "longer than both";

@@ -80,12 +80,12 @@ void add_choices(Group& group) {
             refused_on_running_rings({.protocol = own_addresses}, [] { return choice(guest_addresses); }));
   group.add("given-up-while-rings-run", refused("while rings run"),
             refused_on_running_rings(with_guest_addresses, [] { return choice(own_addresses); }));
-  group.add("chosen-after-memory", refused("GPA_ADDRESSES is chosen while there is guest memory"),
+  group.add("chosen-after-memory", refused("GPA_ADDRESSES is negotiated after guest memory was shared"),
             [](Attacker& attacker) {
               attacker.guest({.protocol = own_addresses});
               attacker.wrong(choice(guest_addresses));
             });
-  group.add("given-up-after-memory", refused("GPA_ADDRESSES is given up while there is guest memory"),
+  group.add("given-up-after-memory", refused("GPA_ADDRESSES is dropped after guest memory was shared"),
             [](Attacker& attacker) {
               attacker.guest(with_guest_addresses);
               attacker.wrong(choice(own_addresses));

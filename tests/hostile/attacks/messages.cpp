@@ -176,7 +176,7 @@ void add_order(Group& group) {
             on_running([](Guest&) { return ring_state(Request::set_vring_num, 1, 128); }), "2026-86565");
   group.add("base-of-a-running-ring", refused("expected a stopped ring"),
             on_running([](Guest&) { return ring_state(Request::set_vring_base, 1, 7); }));
-  group.add("addresses-of-a-running-ring", refused("other addresses for a ring that runs"),
+  group.add("addresses-of-a-running-ring", refused("the addresses of a running ring cannot change"),
             on_running([](Guest& guest) {
               VringAddress at = guest.ring(1).addresses(1);
               at.descriptor += 4096;

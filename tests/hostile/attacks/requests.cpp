@@ -126,10 +126,11 @@ void add_numbers(Group& group) {
             send_number(Request::net_set_mtu, std::uint64_t{1} << 63, mtu));
   group.add("status-256", refused("expected 0 to 0xff"),
             send_number(Request::set_status, 256, {.protocol = {P::status}}));
-  group.add("refused-five-hundred-times", refused("more requests are refused and not logged"), [](Attacker& attacker) {
-    attacker.guest();
-    for (int i = 0; i < 500; ++i) attacker.wrong(unknown_request(99));
-  });
+  group.add("refused-five-hundred-times", refused("further refused requests of this connection are not logged"),
+            [](Attacker& attacker) {
+              attacker.guest();
+              for (int i = 0; i < 500; ++i) attacker.wrong(unknown_request(99));
+            });
   group.add(
       "ring-set-up-again-and-again", harmless(),
       [](Attacker& attacker) {
