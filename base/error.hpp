@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Makers of Error values: a formatted text, and errno where there is one. Without memory for the text it is left out:
-// an error must not become an exception.
+// Make Error values from a formatted text, and errno where there is one. They never throw: without memory the text
+// stays empty.
 #pragma once
 
 #include <cerrno>

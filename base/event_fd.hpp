@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// EventFd: an eventfd that never holds up who signals it.
+// EventFd: an eventfd whose signal() does not block.
 #pragma once
 
 #include <memory>
@@ -18,17 +18,17 @@ class EventFd {
 
   /// A new one, close-on-exec and non-blocking.
   static Result<EventFd> create();
-  /// Takes a descriptor that a peer sent, and holds too. Only an eventfd is taken: a pipe could raise SIGPIPE. It is
-  /// set non-blocking, which the peer can undo: see peer_signals.hpp. `what` names it in the error. `signals` are those
-  /// of the port that it belongs to: see slow_signals.hpp. Null: whoever signals takes the time that it takes.
+  /// Takes a descriptor that a peer sent; the peer holds it too. Only an eventfd is accepted: a pipe could raise
+  /// SIGPIPE. It is set non-blocking, which the peer can undo: see peer_signals.hpp. `what` names it in the error.
+  /// `signals` belongs to the same port: see slow_signals.hpp. Null: signal() takes as long as the kernel does.
   static Result<EventFd> adopt(UniqueFd fd, const char* what, std::shared_ptr<SlowSignals> signals = {});
 
   int get() const noexcept { return peers_ != nullptr ? peers_->fd.get() : fd_.get(); }
   explicit operator bool() const noexcept { return get() >= 0; }
 
-  /// Adds 1, unless the counter is at its maximum: the other side is signalled then.
+  /// Adds 1 to the counter, unless it is at its maximum: then the other side has been signalled already.
   void signal() const noexcept;
-  /// Takes the counter down to 0. True: it was not 0. Only of an own one: a peer could let the read wait.
+  /// Resets the counter to 0. True: it was not 0. Only for our own eventfd: a peer could make the read block.
   bool drain() const noexcept;
 
  private:

@@ -27,7 +27,7 @@ FileKind anonymous_kind(int fd) noexcept {
 
 FileKind file_kind(int fd) noexcept {
   struct statx status {};
-  // What the kernel knows already: a peer's file may lie on a file system that answers when its owner likes.
+  // Only what the kernel has cached: the owner of a peer's file system may delay every answer.
   constexpr int ask_nobody = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
   if (fd < 0 || ::statx(fd, "", ask_nobody, STATX_TYPE, &status) != 0) return FileKind::closed;
   switch (status.stx_mode & S_IFMT) {

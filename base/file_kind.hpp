@@ -18,7 +18,7 @@ enum class FileKind : std::uint8_t {
   other,
 };
 
-/// By statx, which asks no file system anew, and for anonymous inodes by what /proc/self/fd says.
+/// From statx without synchronising, so no file system is asked; for anonymous inodes, from /proc/self/fd.
 FileKind file_kind(int fd) noexcept;
 
 /// For messages, e.g. "pipe".

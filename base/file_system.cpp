@@ -18,7 +18,7 @@
 namespace vhostx {
 namespace {
 
-// memfd, tmpfs and hugetlbfs: the kernel's own memory, and nobody else's files know of seals.
+// memfd, tmpfs and hugetlbfs: only files in the kernel's own memory support seals.
 bool is_kernel_memory(int fd) noexcept { return ::fcntl(fd, F_GET_SEALS) >= 0; }
 
 std::optional<int> mount_id_of(int fd) {
@@ -48,7 +48,7 @@ std::optional<std::string> type_of_mount(int id) {
   return std::nullopt;
 }
 
-// A file of another mount namespace, as of a front-end in a container: one of a block device is local.
+// For a file of another mount namespace, such as a container's: a file on a block device is local.
 bool lies_on_a_block_device(int fd) noexcept {
   struct statx status {};
   return ::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) == 0 && status.stx_dev_major != 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fmt's own code, compiled once: header-only, each source file that formats something compiles it anew, which took more
-// than half of the time of a build. The shared libfmt would be one more library that applications need.
+// fmt's own code, compiled once. Header-only, each source file that formats something would compile it again, which
+// took more than half of the build time. The shared libfmt would be one more library that applications need.
 #include <locale>
 
 #include <fmt/format-inl.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LogLimit: how many lines a peer may cause. Whoever can connect can do something wrong as fast as it likes, and each
-// time a line tells of it; what is read by people, kept on disks and written by the control thread must not grow with
-// that.
+// LogLimit: how many log lines a peer may cause. A peer can make mistakes at any rate, and each is logged. The log, its
+// files and the control thread's work must not grow with that rate.
 #pragma once
 
 #include <chrono>
@@ -20,8 +19,8 @@ class LogLimit {
 
   explicit LogLimit(Clock::time_point now) noexcept : last_(now) {}
 
-  /// Whether there is room for one more line. `left_out`: how many had none since the last that had, to be told of
-  /// before it.
+  /// Whether one more line may be written. `left_out` is then the number of lines dropped since the last one, to be
+  /// reported before it.
   bool take(Clock::time_point now, std::uint64_t& left_out) noexcept;
 
  private:

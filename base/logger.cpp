@@ -27,7 +27,7 @@ void Logger::write(LogLevel level, std::string_view line) const noexcept {
     hand_over(level, line);
   } catch (const std::bad_alloc&) {
     write_without_memory(level);
-  } catch (...) {  // the application's fault must not end the control thread
+  } catch (...) {  // an exception of the application's sink must not end the control thread
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Logger: formats a line only when somebody wants it, and survives a sink that throws, or no memory for the line.
+// Logger: formats a line only if its level is enabled. It never throws: not when the sink does, nor without memory.
 #pragma once
 
 #include <atomic>

@@ -91,7 +91,7 @@ std::optional<std::string> path_of_group(bool version_2) {
   return std::nullopt;
 }
 
-// A mount shows the hierarchy from `root` on. A group that lies elsewhere is seen as the mount's own.
+// A mount shows the hierarchy from `root` on. For a group outside it, the mount's own folder is used.
 std::string folder_in(const std::string& mount, const std::string& root, const std::string& path) {
   const std::string prefix = root == "/" ? "" : root;
   if (path == "/" || path.find("..") != std::string::npos || path.compare(0, prefix.size(), prefix) != 0) return mount;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How much memory there is: of the machine, and for this process, where a control group (cgroup) has a limit.
+// How much memory there is: in the machine, and for this process if a control group (cgroup) limits it.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ std::uint64_t machine_memory_bytes() noexcept;
 /// memory.limit_in_bytes). Its files stay open: room() may be asked in a signal handler.
 class MemoryLimit {
  public:
-  /// Null: there is none below the machine's memory, or it cannot be read. Reads a few files of /proc and of the
+  /// Null: no limit is below the machine's memory, or it cannot be read. Reads a few files of /proc and of the
   /// cgroup file system. May throw std::bad_alloc.
   static std::unique_ptr<const MemoryLimit> find();
 
   /// As it was found; bytes. room() reads it again.
   std::uint64_t bytes() const noexcept { return bytes_; }
-  /// The folder of the group that has it, for messages.
+  /// The folder of the group that has the limit, for messages.
   const std::string& group() const noexcept { return group_; }
-  /// Bytes that may still be charged before the kernel ends processes; files' pages that it can drop count as room.
-  /// Three reads, about 20 us. Any thread, async-signal-safe. 0 where the files cannot be read any more.
+  /// Bytes that may still be charged before the kernel kills processes. Page cache that it can drop counts as free.
+  /// Three reads, about 20 us. Any thread, async-signal-safe. 0 if the files can no longer be read.
   std::uint64_t room() const noexcept;
 
  private:

@@ -7,8 +7,8 @@
 
 #include <sys/mman.h>
 
-// AddressSanitizer knows the heap, and not what mmap gave: there the pages come from the heap, so that it sees a use
-// after the end, and a leak.
+// AddressSanitizer watches the heap but not mmap. With it, pages come from the heap, so that it finds uses after free
+// and leaks.
 #if defined(__SANITIZE_ADDRESS__)
 #define VHOSTX_PAGES_FROM_HEAP 1
 #elif defined(__has_feature)

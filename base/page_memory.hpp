@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory in whole pages of its own: nothing else lies in them, so that they can be moved to another NUMA node.
+// Memory in whole pages that hold nothing else, so that they can be moved to another NUMA node.
 #pragma once
 
 #include <cstddef>
@@ -7,17 +7,17 @@
 
 namespace vhostx {
 
-/// Of an ordinary page, bytes.
+/// Size of an ordinary page, bytes.
 std::size_t page_bytes() noexcept;
 
-/// Zeroed, private, on page borders, rounded up to whole pages. Null: there is no memory.
+/// Zeroed, private, page-aligned, rounded up to whole pages. Null: out of memory.
 void* map_pages(std::size_t bytes) noexcept;
 /// `bytes` as given to map_pages().
 void unmap_pages(void* pages, std::size_t bytes) noexcept;
 /// `bytes` rounded up to whole pages.
 std::size_t whole_pages(std::size_t bytes) noexcept;
 
-/// A base class: each object that `new` makes lies in pages of its own.
+/// A base class: each object that `new` makes has pages of its own.
 class InOwnPages {
  public:
   static void* operator new(std::size_t bytes) {
@@ -32,7 +32,7 @@ class InOwnPages {
   ~InOwnPages() = default;
 };
 
-/// For containers, and for std::allocate_shared.
+/// The same for containers and std::allocate_shared.
 template <typename T>
 struct PageAllocator {
   using value_type = T;

@@ -35,18 +35,18 @@ std::array<aio_context_t, 16> contexts{};
 std::atomic<unsigned> context_count{0};  // published after the contexts are there: release, acquire
 
 std::mutex preparing;
-pid_t prepared_for = 0;  // a child has inherited the numbers, and not the contexts
+pid_t prepared_for = 0;  // a child of fork() inherits the numbers but not the contexts
 
-// Completions say nothing that is of interest. Two threads on one context may both do this, and the later may set back
-// what the earlier has set: the kernel then believes for a while that a few are unread, of the many that have room.
+// Marks all completions as read; their content is not needed. Of two threads on one context the later may set the head
+// back. The kernel then counts a few as unread for a while, which the ring has room for.
 void forget_completions(aio_context_t context) noexcept {
   auto& ring = *reinterpret_cast<CompletionRing*>(context);
   const std::uint32_t tail = std::atomic_ref(ring.tail).load(std::memory_order_relaxed);
   std::atomic_ref(ring.head).store(tail, std::memory_order_relaxed);
 }
 
-/// The kernel is asked to read nothing, and to tell the eventfd when that is done. It is read from the eventfd itself,
-/// which spares us a file: too small a buffer ends as an error at once (eventfd(2)), before anything could wait.
+/// Submits a read of 0 bytes whose completion signals the eventfd. It reads from the eventfd itself, so no other file
+/// is needed: a buffer that is too small fails at once (eventfd(2)), before anything could wait.
 bool submit(aio_context_t context, int eventfd) noexcept {
   iocb request{};
   request.aio_lio_opcode = IOCB_CMD_PREAD;
@@ -59,7 +59,7 @@ bool submit(aio_context_t context, int eventfd) noexcept {
   return true;
 }
 
-// What is left where there is no AIO, or no memory for a request: a peer must be quick to get in between.
+// The fallback without AIO, or without memory for a request. A peer can still block it between poll() and write().
 void write_unless_full(int eventfd) noexcept {
   pollfd room{eventfd, POLLOUT, 0};
   if (::poll(&room, 1, 0) == 0) return;
@@ -67,7 +67,7 @@ void write_unless_full(int eventfd) noexcept {
   [[maybe_unused]] const ssize_t written = ::write(eventfd, &one, sizeof one);
 }
 
-/// An eventfd of our own takes a signal: before Linux 5.8 none could be read so.
+/// Tries an eventfd of our own: before Linux 5.8 an eventfd could not be read this way.
 Result<void> try_out(aio_context_t context) noexcept {
   const UniqueFd probe(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!probe) return make_system_error(errno, "eventfd");

@@ -9,13 +9,13 @@
 namespace vhostx {
 
 struct ReleaseItem {
-  std::shared_ptr<Releases> releases;  ///< Which so live as long as something of theirs waits.
+  std::shared_ptr<Releases> releases;  ///< Keeps them alive while one of their items waits.
   int fd = -1;
   ReleasedPages pages;
   ReleaseItem* next = nullptr;
 };
 
-/// Closes or unmaps, however long that takes; then it is not pending any more, and `item` is gone.
+/// Closes or unmaps, however long that takes, counts the item as no longer pending, and deletes it.
 void release(ReleaseItem* item) noexcept;
 
 }  // namespace vhostx

@@ -26,7 +26,7 @@ long futex(std::atomic<std::uint32_t>& word, int operation, std::uint32_t value,
   return ::syscall(SYS_futex, &word, operation | FUTEX_PRIVATE_FLAG, value, timeout, nullptr, 0);
 }
 
-// Small: what is held up may keep many. Where thread-local variables need more, as large as they usually are.
+// The stack is small, as many threads may be held up. Where thread-local variables need more, the usual size is used.
 int create_detached(const cpu_set_t* cpus, std::size_t stack, void* (*run)(void*), void* argument) noexcept {
   pthread_attr_t attributes;
   if (::pthread_attr_init(&attributes) != 0) return ENOMEM;
@@ -49,7 +49,7 @@ struct ReleasePool::Worker {
 
 ReleasePool::ReleasePool() noexcept : cpus_known_(::sched_getaffinity(0, sizeof cpus_, &cpus_) == 0) {}
 
-// ---- who hands over
+// ---- threads that hand over
 
 bool ReleasePool::prepare() noexcept { return has_thread() || start_thread(); }
 
@@ -57,7 +57,7 @@ void ReleasePool::add_ready(Releases& releases) noexcept {
   Releases* before = newly_ready_.load(std::memory_order_relaxed);
   do releases.next_ready_ = before;
   while (!newly_ready_.compare_exchange_weak(before, &releases));
-  // Both sides store first and look then: what a thread that leaves does not see, has seen it leave.
+  // Both sides store first and look then: if a thread that leaves misses this entry, we see that it has left.
   if (!has_thread()) {
     start_thread();
     return;
@@ -66,8 +66,8 @@ void ReleasePool::add_ready(Releases& releases) noexcept {
 }
 
 void ReleasePool::wake() noexcept {
-  // Both sides store first and look then, here too: sleep() counts itself, and the kernel compares wakes_ after a
-  // fence.
+  // Both sides store first and look then, here too: sleep() counts itself in sleepers_, and the kernel compares wakes_
+  // after a fence.
   wakes_.fetch_add(1);
   if (sleepers_.load() != 0) futex(wakes_, FUTEX_WAKE, 1, nullptr);
 }
@@ -111,19 +111,20 @@ void ReleasePool::run() noexcept {
     work(guard, self);
     awake_.fetch_sub(1);
     if (newly_ready_.load() == nullptr || has_thread()) return;
-    awake_.fetch_add(1);  // handed over as the last one left
+    awake_.fetch_add(1);  // an item came while the last thread left
   }
 }
 
 void ReleasePool::work(std::unique_lock<std::mutex>& guard, Worker& self) noexcept {
   for (;;) {
-    const std::uint32_t seen = wakes_.load();  // before the look: what comes after it is not slept over
+    const std::uint32_t seen =
+        wakes_.load();  // before gather(): a later hand-over changes it, and sleep() returns at once
     gather();
     look_after_brisk();
     if (brisk_ == nullptr && ready_first_ != nullptr)
       serve(guard, self);
     else if (leaves())
-      return wake();  // it may have been the one that watched
+      return wake();  // this thread may have been the watcher
     else
       sleep(guard, seen);
   }
@@ -141,9 +142,9 @@ void ReleasePool::serve(std::unique_lock<std::mutex>& guard, Worker& self) noexc
   brisk_ = &self;
   serving_.store(true);
   if (awake_.load() < 2)
-    start_thread();  // where none is to be had, this one is watched from the next time on
+    start_thread();  // if that fails, the next serve() tries again
   else if (watchers_ == 0)
-    wake();  // one that sleeps without a time-out does not watch
+    wake();  // a thread that sleeps without a timeout does not watch
   guard.unlock();
   release(item);
   guard.lock();
@@ -152,7 +153,7 @@ void ReleasePool::serve(std::unique_lock<std::mutex>& guard, Worker& self) noexc
     if (releases.held_up_.fetch_sub(1) == Releases::held_up_max) relist(releases);
   } else {
     brisk_ = nullptr;
-    serving_.store(false);  // before the next gather(): who still saw true is found by that
+    serving_.store(false);  // before the next gather(), which finds the hand-overs that still saw true
     relist(releases);
   }
   guard.unlock();
@@ -172,7 +173,7 @@ void ReleasePool::sleep(std::unique_lock<std::mutex>& guard, std::uint32_t seen)
   if (watches) --watchers_;
 }
 
-// Its thread is its own from now on.
+// Leaves a slow release to its thread, which is held up from now on.
 void ReleasePool::look_after_brisk() noexcept {
   if (brisk_ == nullptr || Clock::now() - brisk_->began < held_up_after) return;
   Worker& slow = *std::exchange(brisk_, nullptr);
@@ -184,7 +185,7 @@ void ReleasePool::look_after_brisk() noexcept {
   gather();
 }
 
-// What was handed over goes behind what waits: each port has its turn.
+// Appends ports that have new items to the list of those that wait: each port has its turn.
 void ReleasePool::gather() noexcept {
   Releases* found = newly_ready_.exchange(nullptr);
   Releases* in_order = nullptr;
@@ -198,11 +199,11 @@ void ReleasePool::gather() noexcept {
   for (ready_last_ = in_order; ready_last_->next_ready_ != nullptr;) ready_last_ = ready_last_->next_ready_;
 }
 
-// Done with one item of it, which nobody serves and which waits nowhere. At held_up_max that is put off until one of
-// its threads is back: it stays counted, so that nobody tells of it, and waits nowhere either.
+// One item of this port is done, and the port is in no list. If it has more, it goes to the end of the list. At
+// held_up_max it waits until one of its threads is back; queued_ stays above 0 meanwhile, so no hand-over announces it.
 void ReleasePool::relist(Releases& releases) noexcept {
   if (releases.held_up_.load() >= Releases::held_up_max) return;
-  if (releases.queued_.fetch_sub(1) == 1) return;  // whoever hands over next tells of it
+  if (releases.queued_.fetch_sub(1) == 1) return;  // the next hand-over announces it
   releases.next_ready_ = nullptr;
   (ready_first_ == nullptr ? ready_first_ : ready_last_->next_ready_) = &releases;
   ready_last_ = &releases;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ReleasePool: the threads that release what peers brought, of all ports of a Backend.
+// ReleasePool: the threads that close descriptors and unmap memory of peers, for all ports of a Backend.
 #pragma once
 
 #include <atomic>
@@ -14,9 +14,9 @@
 
 namespace vhostx {
 
-/// Two threads: one releases, the other watches it. What keeps the first for longer than held_up_after has that thread
-/// for itself, the watching one goes on with the rest, and a new one is started to watch. So each port can hold up its
-/// own releases alone, and has at most Releases::held_up_max threads. Threads are detached and hold the pool.
+/// Two threads: one releases, the other watches it. If a release takes longer than held_up_after, its thread is left
+/// with it ("held up"). The watcher then releases the rest, and a new watcher is started. So a port can delay only its
+/// own releases, and has at most Releases::held_up_max threads. Threads are detached and hold the pool.
 class ReleasePool : public std::enable_shared_from_this<ReleasePool> {
  public:
   static constexpr std::chrono::milliseconds held_up_after{20};
@@ -28,14 +28,14 @@ class ReleasePool : public std::enable_shared_from_this<ReleasePool> {
   ReleasePool(const ReleasePool&) = delete;
   ReleasePool& operator=(const ReleasePool&) = delete;
 
-  /// Starts a thread unless there is one. False: none is to be had; what is handed over waits for the next call or the
-  /// next hand-over. Any thread.
+  /// Starts a thread unless there is one. False: that failed; items wait for the next call or the next hand-over. Any
+  /// thread.
   bool prepare() noexcept;
-  /// Threads end when nothing is left; what is held up ends its thread later, and is not waited for. What is handed
-  /// over from now on starts a thread again. Any thread.
+  /// Threads end when nothing is left to release. A thread that is held up ends later; nothing waits for it. Another
+  /// hand-over starts a thread again. Any thread.
   void finish() noexcept;
 
-  /// Of all pools of the process: handed over and not yet released.
+  /// Items handed over and not yet released, in all pools of the process.
   static std::size_t pending_in_process() noexcept;
 
  private:
@@ -60,12 +60,12 @@ class ReleasePool : public std::enable_shared_from_this<ReleasePool> {
   std::atomic<std::uint32_t> awake_{0};  // threads that are not held up
   std::atomic<std::uint32_t> wakes_{0};  // a futex
   std::atomic<std::uint32_t> sleepers_{0};
-  std::atomic<bool> serving_{false};  // somebody looks at newly_ready_ before it sleeps
+  std::atomic<bool> serving_{false};  // a thread will look at newly_ready_ before it sleeps
   std::atomic<bool> finished_{false};
   cpu_set_t cpus_;
   bool cpus_known_;
 
-  std::mutex lock_;  // of the threads; who hands over takes none
+  std::mutex lock_;  // between the pool's threads; a hand-over takes no lock
   Releases* ready_first_ = nullptr;
   Releases* ready_last_ = nullptr;
   Worker* brisk_ = nullptr;     // the one that releases and is not held up

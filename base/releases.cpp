@@ -17,7 +17,7 @@ namespace {
 
 std::atomic<std::size_t> pending_everywhere = 0;
 
-// Touched to its last page, a piece is unmapped in less than 1 ms.
+// Unmapping a piece of which every page was touched takes less than 1 ms.
 constexpr std::size_t piece_bytes = std::size_t{128} << 20;
 
 void unmap(const ReleasedPages& pages) noexcept {
@@ -82,8 +82,7 @@ void Releases::hand_over(ReleaseItem& item) noexcept {
   // Releases the item to next_item(), which may take it before it is counted (releases_order.pml).
   while (!handed_over_.compare_exchange_weak(item.next, &item)) {
   }
-  // Counted when it is there, and no sooner: until it is counted, the pool may have taken it already, in another's
-  // place.
+  // Counted only now that it is in the list. The pool may have taken it before it is counted, in place of another.
   if (queued_.fetch_add(1) == 0)
     pool_->add_ready(*this);
   else

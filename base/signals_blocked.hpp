@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SignalsBlocked: while a thread of the library's own is started, which inherits the mask.
+// SignalsBlocked: blocks signals while the library starts a thread, which inherits the mask.
 #pragma once
 
 #include <csignal>
@@ -7,7 +7,7 @@
 
 namespace vhostx {
 
-/// The application's signals are for its own threads. Faults stay unblocked: blocked, they could not be handled.
+/// The application's own threads handle its signals. Faults stay unblocked: a blocked fault ends the process.
 class SignalsBlocked {
  public:
   SignalsBlocked() noexcept {

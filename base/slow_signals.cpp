@@ -28,10 +28,10 @@ constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t rest_max_ns = 5 * second_ns;
 constexpr std::uint64_t suspected = ~std::uint64_t{0};  // in aside_until_: the next signal is measured
 
-// What the list holds in place of an event. Never looked into.
+// Values of the list that are no events, and never dereferenced.
 PeerEvent* marker(std::uintptr_t number) noexcept { return reinterpret_cast<PeerEvent*>(number); }
-PeerEvent* no_thread() noexcept { return marker(1); }  // nobody looks at the list
-PeerEvent* closed() noexcept { return marker(2); }     // nobody will
+PeerEvent* no_thread() noexcept { return marker(1); }  // no thread looks at the list
+PeerEvent* closed() noexcept { return marker(2); }     // none ever will
 bool is_event(const PeerEvent* entry) noexcept { return reinterpret_cast<std::uintptr_t>(entry) > 2; }
 
 std::uint64_t thread_cpu_ns() noexcept {
@@ -81,10 +81,10 @@ void SlowSignals::signal(PeerEvent& event) noexcept {
   signal_peer(event.fd.get());
   const auto took = static_cast<std::int64_t>(ticks() - before);
   if (took > static_cast<std::int64_t>(ticks_of_100_us())) [[unlikely]]
-    change_until(until, suspected);  // or this thread had to make room for another
+    change_until(until, suspected);  // or this thread was only preempted
 }
 
-// Unless another thread has found out more meanwhile.
+// Does nothing if another thread has changed it meanwhile.
 void SlowSignals::change_until(std::uint64_t before, std::uint64_t after) noexcept {
   aside_until_.compare_exchange_strong(before, after, std::memory_order_relaxed);
 }
@@ -96,8 +96,8 @@ void SlowSignals::make_aside_for(std::uint64_t ticks_long) noexcept {
   }
 }
 
-// One that finds the event waiting has its signal: the thread takes the event out of the list before it signals it.
-// What the caller stored for the peer is seen before that signal: its exchange of `waits` releases, the thread's
+// A caller that finds the event waiting gets its signal: the thread takes the event out of the list before it signals.
+// The peer sees what the caller stored before that signal: the exchange of `waits` here releases, the thread's
 // acquires.
 void SlowSignals::put(PeerEvent& event) noexcept {
   if (event.waits.exchange(true, std::memory_order_acq_rel)) return;
@@ -182,10 +182,10 @@ void SlowSignals::make(const PeerEvent& event) noexcept {
   static_cast<void>(wait_for(closed_, 0, std::min(100 * used_ns, rest_max_ns)));
 }
 
-// False: the thread ends. Nobody has put anything in then, or whoever does so finds that there is none.
+// False: the thread ends. The list is empty then, and the next put() finds no_thread.
 bool SlowSignals::sleep_or_end() noexcept {
-  // The count first: put() adds to it after it has changed the list. A new count shows the new list, by wake()'s
-  // release; with an old one the futex does not wait.
+  // Loads the count first: put() adds to it after it has changed the list. With a new count we see the new list (wake()
+  // releases it); with an old one the futex does not wait.
   const std::uint32_t wakes = wakes_.load(std::memory_order_acquire);
   PeerEvent* list = list_.load(std::memory_order_acquire);
   if (list == closed()) return false;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Signals that cost too much. Whoever signals an eventfd walks through all that wait for it, and a peer that has put
-// its eventfd into a hundred thousand epoll sets lets each signal take 10 to 100 ms. Signals that take long are
-// noticed; a thread of the port's own makes them from then on, so that neither a data thread nor the control thread
-// waits again.
+// Signals that take too long. A signal wakes everything that waits for the eventfd: a peer that puts its eventfd into a
+// hundred thousand epoll sets makes each signal take 10 to 100 ms. After a slow signal, a thread of the port makes its
+// signals, so that neither a data thread nor the control thread waits again.
 #pragma once
 
 #include <atomic>
@@ -19,7 +18,7 @@ namespace vhostx {
 class EventFd;
 class SlowSignals;
 
-/// An eventfd of a peer, as a list of signals to be made holds it.
+/// An eventfd of a peer, and an entry in the list of signals to be made.
 struct PeerEvent : std::enable_shared_from_this<PeerEvent> {
   PeerEvent(UniqueFd descriptor, std::shared_ptr<SlowSignals> of) noexcept
       : fd(std::move(descriptor)), signals(std::move(of)) {}
@@ -29,19 +28,19 @@ struct PeerEvent : std::enable_shared_from_this<PeerEvent> {
 
  private:
   friend class SlowSignals;
-  std::atomic<bool> waits{false};   // in the list: one more signal says nothing more
-  std::shared_ptr<PeerEvent> self;  // while it waits; these two are of who put it there
+  std::atomic<bool> waits{false};   // in the list: a further signal adds nothing
+  std::shared_ptr<PeerEvent> self;  // while it waits; the thread that put it there owns these two
   PeerEvent* next = nullptr;
 };
 
-/// Of one port. The caller makes a signal itself. After one that took longer than about 100 us the next is measured: if
-/// it uses a processor for more than 200 us, the port's signals are made by the thread for 1000 times as long as that
-/// one took, and again from each such signal of the thread's on. One signal is under way at a time; while an eventfd
-/// waits for its signal, further ones are the same one. After a signal of more than 200 us of processor time the thread
-/// rests 100 times as long, at most 5 s. It ends when it has had nothing to do for a second.
+/// Of one port. Normally the caller makes a signal itself. After one that took longer than about 100 us, the processor
+/// time of the next is measured. If that is more than 200 us, a thread makes the port's signals for 1000 times as long
+/// as that signal took; each further slow signal extends this. The thread makes one signal at a time, and signals to an
+/// eventfd that waits already are merged. After a signal of more than 200 us of processor time the thread rests 100
+/// times as long, at most 5 s. It ends when it has had nothing to do for a second.
 class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
  public:
-  /// `attention` is signalled where serve() should be called.
+  /// `attention` is signalled when serve() should be called.
   explicit SlowSignals(std::shared_ptr<const EventFd> attention) noexcept;
   ~SlowSignals();
   SlowSignals(const SlowSignals&) = delete;
@@ -51,12 +50,12 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
   void signal(PeerEvent& event) noexcept;
 
   // ---- control thread ----
-  /// Starts the thread if one is needed. Error: system (none can be had): the signals that waited were made here.
+  /// Starts the thread if one is needed. Error: system (it cannot be started); the waiting signals were made here.
   Result<void> serve() noexcept;
-  /// Microseconds of processor time that a signal of the thread's took, for a warning, once each time that it begins;
-  /// else 0.
+  /// For a warning: microseconds of processor time that a signal of the thread took, once each time that signals become
+  /// slow; else 0.
   std::uint64_t take_report() noexcept { return report_us_.exchange(0, std::memory_order_relaxed); }
-  /// No signal is made any more; what waits is dropped. The thread ends, which nobody waits for.
+  /// No more signals are made; waiting ones are dropped. The thread ends; this does not wait for it.
   void close() noexcept;
 
   // ---- any thread ----
@@ -76,11 +75,11 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
   bool sleep_or_end() noexcept;
 
   const std::shared_ptr<const EventFd> attention_;
-  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read by all that signal; relaxed: a late look costs one signal
+  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read for each signal; relaxed: a stale value costs one signal
   alignas(64) std::atomic<PeerEvent*> list_;   // newest first; ends with nullptr, or no_thread
-  std::atomic<bool> thread_wanted_{false};     // somebody has found no_thread there
-  std::atomic<std::uint32_t> wakes_{0};        // futex: of a thread with nothing to do
-  std::atomic<std::uint32_t> closed_{0};       // futex: of one that rests
+  std::atomic<bool> thread_wanted_{false};     // a signal has found no_thread in list_
+  std::atomic<std::uint32_t> wakes_{0};        // futex of a thread with nothing to do
+  std::atomic<std::uint32_t> closed_{0};       // futex of a thread that rests
   std::atomic<std::uint64_t> made_aside_{0};
   std::atomic<std::uint64_t> report_us_{0};
   std::uint64_t reported_until_ = 0;  // ticks; the thread's

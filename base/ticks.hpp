@@ -10,7 +10,7 @@
 
 namespace vhostx {
 
-/// Rises steadily, on all processors alike; its unit is the machine's (1 to 5 GHz on x86-64).
+/// Monotonic, and the same on all processors. The unit depends on the machine (1 to 5 GHz on x86-64).
 inline std::uint64_t ticks() noexcept {
 #if defined(__x86_64__)
   return __builtin_ia32_rdtsc();
@@ -25,7 +25,7 @@ inline std::uint64_t ticks() noexcept {
 #endif
 }
 
-/// About 100 us: 40 to 200 on x86-64, whose clock does not tell its rate.
+/// About 100 us; on x86-64, whose clock rate is not known here, 40 to 200 us.
 inline std::uint64_t ticks_of_100_us() noexcept {
 #if defined(__x86_64__)
   return 200'000;

@@ -9,8 +9,8 @@
 
 namespace vhostx {
 
-/// Closes its descriptor, or, where a peer brought it, hands it over to be closed on another thread: close() of a
-/// peer's descriptor may take any time (base/releases.hpp). The ticket stays with the descriptor wherever that goes.
+/// Closes its descriptor. A descriptor that a peer sent is handed over and closed on another thread: its close() may
+/// take any time (base/releases.hpp). The ticket moves with the descriptor.
 class UniqueFd {
  public:
   UniqueFd() noexcept = default;
@@ -27,7 +27,7 @@ class UniqueFd {
 
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
-  /// Whoever takes the number closes it: no descriptor of a peer is taken so.
+  /// The caller must close it. Not used for descriptors of a peer.
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept {
     if (fd_ >= 0 && ticket_)
@@ -36,7 +36,7 @@ class UniqueFd {
       ::close(fd_);
     fd_ = fd;
   }
-  /// Where it is released, and all that comes through it; null: here.
+  /// Where this descriptor, and all that comes through it, is released; null: closed by the owner.
   Releases* releases() const noexcept { return ticket_.releases(); }
 
  private:
