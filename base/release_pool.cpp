@@ -117,8 +117,7 @@ void ReleasePool::run() noexcept {
 
 void ReleasePool::work(std::unique_lock<std::mutex>& guard, Worker& self) noexcept {
   for (;;) {
-    const std::uint32_t seen =
-        wakes_.load();  // before gather(): a later hand-over changes it, and sleep() returns at once
+    const std::uint32_t seen = wakes_.load();  // before gather(): a later wake() ends sleep() at once
     gather();
     look_after_brisk();
     if (brisk_ == nullptr && ready_first_ != nullptr)

@@ -14,14 +14,14 @@ struct GuestAddress {
   friend auto operator<=>(GuestAddress, GuestAddress) = default;
 };
 
-/// Address in the front-end's process ("user address" in the specification): what SET_VRING_ADDR holds. Where the
-/// front-end counts by guest addresses (GPA_ADDRESSES), each region has its guest address for this one too.
+/// Address in the front-end's process ("user address" in the specification): what SET_VRING_ADDR holds. With
+/// GPA_ADDRESSES the front-end uses guest addresses instead, and each region's front-end address is its guest address.
 struct FrontEndAddress {
   std::uint64_t value = 0;
   friend auto operator<=>(FrontEndAddress, FrontEndAddress) = default;
 };
 
-/// Bytes of guest memory in our own address space. Only GuestMemory makes one from a number that a peer wrote.
+/// Bytes of guest memory in our own address space. Only GuestMemory turns a number that a peer wrote into one.
 struct HostSpan {
   std::uint8_t* data = nullptr;
   std::size_t size = 0;

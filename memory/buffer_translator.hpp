@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// BufferTranslator: the addresses of a burst's buffers, one after the other.
+// BufferTranslator: translates the addresses of a burst's buffers, one after the other.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace vhostx::memory {
 
-/// For many buffers of at most `length_max` bytes. While they lie in the region of the one before the burst, and not
-/// just before its end, each costs one comparison; in another region, one look-up.
+/// For many buffers of at most `length_max` bytes. A buffer in the region of the last buffer before the burst, and not
+/// just before that region's end, costs one comparison; a buffer in another region costs one look-up.
 template <std::size_t length_max>
 class BufferTranslator {
  public:
@@ -20,10 +20,10 @@ class BufferTranslator {
         surely_inside_(hint.size > length_max ? hint.size - length_max : 0),
         host_(hint.host) {}
 
-  /// Finds the address of a buffer of any allowed length where it is one comparison; else false.
+  /// Finds the address of a buffer of any allowed length if one comparison is enough; else false.
   bool translate_near(GuestAddress address, std::uint8_t*& found) const noexcept {
     const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
-    // In numbers: of an address elsewhere this makes nothing that may be a pointer, and nobody uses it.
+    // Computed as a number: for an address elsewhere it is no valid pointer, and the caller does not use it.
     found = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host_) + offset);
     return offset < surely_inside_;
   }
@@ -33,8 +33,8 @@ class BufferTranslator {
     return translate_near(address, found) || Far(*this).translate(address, length, found);
   }
 
-  /// For buffers that lie in another region each: the look-up at once. A loop keeps it in registers; when it goes, the
-  /// translator knows where it found the last one.
+  /// For buffers that are all in different regions: looks up at once. A loop keeps it in registers; its destructor
+  /// gives the translator the last region it found.
   class Far {
    public:
     explicit Far(BufferTranslator& translator) noexcept
@@ -70,7 +70,7 @@ class BufferTranslator {
     const GuestMemory::Hint* region_;
   };
 
-  /// For the next burst: where the last buffer lay that was not where the hint said.
+  /// For the next burst: the region of the last buffer that was not in the hint's region.
   void keep_hint(GuestMemory::Hint& hint) const noexcept {
     if (elsewhere_ != nullptr) hint = *elsewhere_;
   }
@@ -78,9 +78,9 @@ class BufferTranslator {
  private:
   const GuestMemory& memory_;
   std::uint64_t guest_;
-  std::uint64_t surely_inside_;  // from an offset below this, length_max bytes lie in the region
+  std::uint64_t surely_inside_;  // below this offset, length_max bytes are inside the region
   std::uint8_t* host_;
-  const GuestMemory::Hint* elsewhere_ = nullptr;  // where the last buffer was found that was not near
+  const GuestMemory::Hint* elsewhere_ = nullptr;  // region of the last buffer that was not near
 };
 
 }  // namespace vhostx::memory

@@ -22,8 +22,8 @@ struct LosableMapping::Slot {
   std::atomic<int> alarm = -1;
   std::atomic<TouchBudget*> budget = nullptr;
   std::atomic<bool> no_room = false;
-  std::atomic<std::uint64_t> tried = 0;  // the page that was allocated last
-  std::atomic<unsigned> tries = 0;       // how often, one after the other
+  std::atomic<std::uint64_t> tried = 0;  // address of the page that was allocated last
+  std::atomic<unsigned> tries = 0;       // how often in a row
 };
 
 namespace {
@@ -35,16 +35,16 @@ struct Chunk {
   std::atomic<Chunk*> next = nullptr;
 };
 
-// A signal is a matter of the whole process, and so is this. There before the first instruction of the program.
+// Global, as signal handlers are. Initialised before the program's first instruction.
 constinit Chunk first_chunk;
-constinit std::mutex slots_lock;  // of who takes slots and gives them back; the handler takes none
+constinit std::mutex slots_lock;  // for taking and returning slots; the handler takes no lock
 constinit struct sigaction action_before {};
 
 // Under the lock.
 Slot& free_slot() {
   for (Chunk* chunk = &first_chunk;; chunk = chunk->next.load(std::memory_order_relaxed)) {
     for (Slot& slot : chunk->slots)
-      // Pairs with the destructor's release: what handlers stored for the mapping before is not found after ours.
+      // Pairs with the destructor's release: what handlers stored for the former mapping comes before our stores.
       if (slot.begin.load(std::memory_order_acquire) == 0) return slot;
     if (chunk->next.load(std::memory_order_relaxed) == nullptr)
       chunk->next.store(new Chunk, std::memory_order_release);  // stays: a handler may be looking at it
@@ -64,9 +64,9 @@ Slot& take_slot(HostSpan mapping, int alarm, TouchBudget* budget) {
   return slot;
 }
 
-// A slot of another mapping may be taken or given back meanwhile; the one that holds `address` cannot: it is in use,
-// and was filled before this thread heard of the mapping. Of another slot a new size beside an old begin is told by the
-// second look at begin: who stored the size had found 0 there, and size is acquired.
+// Slots of other mappings may be taken or returned meanwhile. The slot that holds `address` cannot: it is in use, and
+// was filled before this thread knew of the mapping. For another slot we might see a new size beside an old begin. The
+// second load of begin detects that: whoever stored the size had found 0 in begin, and size is acquired.
 Slot* find_slot(std::uint64_t address) noexcept {
   for (Chunk* chunk = &first_chunk; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
     for (Slot& slot : chunk->slots) {
@@ -78,7 +78,7 @@ Slot* find_slot(std::uint64_t address) noexcept {
   return nullptr;
 }
 
-// All of it at once: whoever shrinks a file page by page would otherwise have a signal of ours for each.
+// Replaces the whole mapping: a file that is shrunk page by page would otherwise cost a signal for each page.
 bool replace(Slot& slot, std::uint64_t address) noexcept {
   const std::uint64_t begin = slot.begin.load(std::memory_order_relaxed);
   void* const place = reinterpret_cast<void*>(begin);
@@ -93,8 +93,8 @@ bool replace(Slot& slot, std::uint64_t address) noexcept {
   return true;
 }
 
-// Whether the access goes on with a page of its own. One that fails all the same has another reason: it ends after a
-// bounded number of signals.
+// Whether the access can continue with a newly allocated page. If it fails again and again, there is another reason:
+// tries_max bounds the number of signals.
 bool allocate_page(Slot& slot, std::uint64_t address) noexcept {
   constexpr unsigned tries_max = 1000;
   TouchBudget* const budget = slot.budget.load(std::memory_order_relaxed);
@@ -108,11 +108,11 @@ bool allocate_page(Slot& slot, std::uint64_t address) noexcept {
   return outcome == FirstTouch::allocated;
 }
 
-// As if we had not been there. A fault happens again when the handler returns, and then ends the process.
+// As without our handler. A fault happens again when the handler returns, and then ends the process.
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
   const struct sigaction& before = action_before;
   if ((before.sa_flags & SA_SIGINFO) != 0) return before.sa_sigaction(signal, info, context);
-  if (before.sa_handler == SIG_IGN && info->si_code <= 0) return;  // somebody sent it; a fault cannot be ignored
+  if (before.sa_handler == SIG_IGN && info->si_code <= 0) return;  // sent by a process; a fault cannot be ignored
   if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) return before.sa_handler(signal);
   ::signal(signal, SIG_DFL);
   if (info->si_code <= 0) ::raise(signal);

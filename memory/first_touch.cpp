@@ -22,16 +22,16 @@ namespace {
 #define UFFD_USER_MODE_ONLY 1
 #endif
 
-/// The limit and the userfaultfd are the process's, and stay as long as it does: the handler of SIGBUS uses them.
+/// The limit and the userfaultfd of the process. Never destroyed, as the handler of SIGBUS uses them.
 struct Guarded {
   std::unique_ptr<const MemoryLimit> limit;
   UniqueFd faults;
 };
 
 std::atomic<const Guarded*> guarded = nullptr;
-std::atomic<std::uint64_t> room_before = 0;  // what the last refill of any port leaves
+std::atomic<std::uint64_t> room_before = 0;  // what the last refill of any port left
 
-// For faults in user mode everybody may have one (Linux 5.11); before, who may have one at all.
+// Any process may open one for faults in user mode (Linux 5.11). Older kernels do not know that flag.
 Result<UniqueFd> open_faults() {
   UniqueFd faults(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)));
   if (!faults && errno == EINVAL) faults.reset(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
@@ -65,7 +65,7 @@ bool TouchBudget::take(std::uint64_t bytes) noexcept {
   return take_left(wanted) || (refill() && take_left(wanted));
 }
 
-// Where much has become free, files are gone: this port's old ones, or as good as those.
+// If much memory has become free, files were deleted. They are counted as old files of this port.
 bool TouchBudget::refill() noexcept {
   const std::uint64_t part = limit_.bytes() / 8;
   const std::uint64_t room = limit_.room();
@@ -82,7 +82,7 @@ bool TouchBudget::refill() noexcept {
     return false;
   else
     scarce_.fetch_add(more, std::memory_order_relaxed);
-  room_before.store(room - more, std::memory_order_relaxed);  // once it is used
+  room_before.store(room - more, std::memory_order_relaxed);  // the room once `more` is used
   left_.fetch_add(static_cast<std::int64_t>(more), std::memory_order_relaxed);
   return true;
 }
@@ -113,7 +113,7 @@ FirstTouch allocate(std::uint64_t address, TouchBudget& budget) noexcept {
   uffdio_zeropage page{};
   page.range = {address / page_bytes() * page_bytes(), page_bytes()};
   if (::ioctl(now->faults.get(), UFFDIO_ZEROPAGE, &page) == 0) return FirstTouch::allocated;
-  // Another thread was first, or the address space changes at this moment.
+  // Another thread was first, or the address space is changing; the access is made again.
   return errno == EEXIST || errno == EAGAIN ? FirstTouch::allocated : FirstTouch::none;
 }
 

@@ -51,7 +51,7 @@ Result<std::uint64_t> total_bytes(const std::vector<Region>& regions, const Memo
   return bytes;
 }
 
-// Sorts `regions` by what they show of which file.
+// Sorts `regions` by file and offset.
 Result<void> check_aliases(std::vector<Region>& regions, const MemoryLimits& limits) {
   std::sort(regions.begin(), regions.end(), [](const Region& a, const Region& b) {
     return std::pair(a->file(), a->description().mmap_offset) < std::pair(b->file(), b->description().mmap_offset);
@@ -98,7 +98,7 @@ Result<std::shared_ptr<const GuestMemory>> GuestMemory::create(std::vector<Regio
   return std::shared_ptr<const GuestMemory>(std::move(memory));
 }
 
-// The coarsest slots that hold one region each; as fine as the bound allows when that cannot be had.
+// Chooses the coarsest slots that hold at most one region each, or else the finest that the bound allows.
 void GuestMemory::index_regions() {
   constexpr unsigned slots_log2_max = 13;
   reset_index(0, 0);
@@ -143,7 +143,7 @@ bool GuestMemory::find(GuestAddress address, Hint& hint) const noexcept {
   }
   const auto after = std::upper_bound(starts_.begin(), starts_.end(), address.value);
   if (after == starts_.begin()) return false;
-  const Hint& entry = entries_[static_cast<std::size_t>(after - starts_.begin())];  // behind the empty one
+  const Hint& entry = entries_[static_cast<std::size_t>(after - starts_.begin())];  // after the empty one
   if (address.value - entry.guest >= entry.size) return false;
   hint = entry;
   return true;
@@ -153,7 +153,7 @@ std::array<HostSpan, 4> GuestMemory::own_pages() const noexcept {
   const auto span = [](const void* data, std::size_t bytes) {
     return HostSpan{static_cast<std::uint8_t*>(const_cast<void*>(data)), whole_pages(bytes)};
   };
-  // This object begins on the first of its pages, or, behind the count of its owners, in it: there is no second.
+  // This object begins at the start of its page, or right after the reference count there, and fits into one page.
   const auto at = reinterpret_cast<std::uintptr_t>(this) / page_bytes() * page_bytes();
   return {span(reinterpret_cast<const void*>(at), sizeof *this),
           span(starts_.data(), starts_.capacity() * sizeof starts_[0]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// GuestMemory: an immutable table of mapped regions, and the one bridge from a peer's numbers to pointers.
+// GuestMemory: an immutable table of mapped regions, and the only way from a peer's numbers to pointers.
 #pragma once
 
 #include <array>
@@ -19,16 +19,16 @@ namespace vhostx::memory {
 struct MemoryLimits {
   std::size_t regions_max = 512;
   std::uint64_t bytes_max = std::uint64_t{1} << 46;
-  /// Bytes of files that regions show more than once: each time costs page tables, and no memory of the front-end's.
-  /// Real layouts have none, or little.
+  /// Bytes of files that regions map a second time. That costs us page tables, and the front-end no memory. Real
+  /// layouts have none, or little.
   std::uint64_t aliased_bytes_max = std::uint64_t{1} << 30;
 };
 
-/// A table is never changed: a new one is built aside and published whole; the old one lives until its last user (a
-/// burst, a loan) lets go of it. All functions may be called from any thread.
+/// A table never changes: for a change a new one is built and published. The old one lives until its last user (a
+/// burst, a loan) releases it. All functions may be called from any thread.
 class GuestMemory {
  public:
-  /// Where translations hit last. Each thread has its own, for one table; a neighbour in address is likely next.
+  /// The region of the last translation; the next address is likely in it too. Each thread has its own, for one table.
   struct alignas(32) Hint {
     std::uint64_t guest = 0;
     std::uint64_t size = 0;
@@ -45,8 +45,8 @@ class GuestMemory {
   static Result<std::shared_ptr<const GuestMemory>> create(std::vector<std::shared_ptr<const MappedRegion>> regions,
                                                            const MemoryLimits& limits);
 
-  /// The bytes from `address`, as many as lie in one region, at most `length`: shorter where the region ends (the
-  /// rest may lie in a neighbouring region), empty where `address` is in no region or `length` is 0.
+  /// The bytes from `address` on that are in one region, at most `length`. Shorter if the region ends before (the rest
+  /// may be in a neighbouring region), empty if `address` is in no region or `length` is 0.
   HostSpan translate_prefix(GuestAddress address, std::size_t length, Hint& hint) const noexcept {
     std::uint64_t offset = address.value - hint.guest;  // wraps to something huge when below
     if (offset >= hint.size) [[unlikely]] {
@@ -73,8 +73,8 @@ class GuestMemory {
   /// Finds most addresses with one look-up; small, so that a burst can keep a copy.
   class Index {
    public:
-    /// The one region that may hold `address`: whether it does is for the caller to check. Another one, or an empty
-    /// one, where more than one look is needed: translate() makes them.
+    /// The region that probably holds `address`: the caller has to check. If it does not, it may be another region or
+    /// an empty one, and translate() finds the right one.
     const Hint& likely_region(GuestAddress address) const noexcept {
       const std::size_t units = slots_[(address.value >> shift_) & mask_];
       return *reinterpret_cast<const Hint*>(reinterpret_cast<const std::uint64_t*>(entries_) + units);
@@ -86,8 +86,8 @@ class GuestMemory {
     static constexpr std::size_t units_an_entry = sizeof(Hint) / sizeof(std::uint64_t);
 
     const Hint* entries_ = nullptr;
-    const std::uint16_t* slots_ = nullptr;  // of each slot its entry, the first of several
-    std::uint64_t mask_ = 0;                // slots are a power of two: addresses far away fall on them again
+    const std::uint16_t* slots_ = nullptr;  // the entry of each slot, the first if it has several
+    std::uint64_t mask_ = 0;                // the number of slots is a power of two; addresses wrap around
     unsigned shift_ = 0;
   };
   const Index& index() const noexcept { return index_; }
@@ -109,8 +109,8 @@ class GuestMemory {
 
   std::vector<std::shared_ptr<const MappedRegion>> regions_;  // by guest address
   PageVector<std::uint64_t> starts_;  // their guest addresses again, dense: a search touches few cache lines
-  PageVector<Hint> entries_{1};       // the same, after an empty one
-  PageVector<std::uint16_t> slots_;   // guest addresses in equal slots: which entry lies in each, 0 for none
+  PageVector<Hint> entries_{1};       // the regions again, after an empty one
+  PageVector<std::uint16_t> slots_;   // guest addresses in equal slots: the entry in each, 0 for none
   Index index_;
   std::uint64_t bytes_ = 0;
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where guest memory was read, for fuzzers: a guest that rewrites each place right after it was read makes of a place
-// that is read twice a finding, without luck (fuzz/fuzz_mutating.cpp). Without VHOSTX_GUEST_LOAD_HOOK there is nothing
-// here.
+// Tells fuzzers where guest memory was read. A guest that rewrites each place right after it was read finds every place
+// that is read twice (fuzz/fuzz_mutating.cpp). Without VHOSTX_GUEST_LOAD_HOOK this does nothing.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +8,12 @@
 namespace vhostx::memory {
 
 #ifdef VHOSTX_GUEST_LOAD_HOOK
-/// Called after each load of `size` bytes, also of memory that is no guest's.
+/// Called after each load of `size` bytes, also for memory of our own.
 using LoadHook = void (*)(const void* shared, std::size_t size);
 inline LoadHook load_hook = nullptr;
 #endif
 
-/// What reads guest memory says so afterwards. load_once() and virtqueue/ring.hpp do; who copies more calls it himself.
+/// Call it after reading guest memory. load_once() and virtqueue/ring.hpp do; code that copies more calls it itself.
 inline void loaded([[maybe_unused]] const void* shared, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef VHOSTX_GUEST_LOAD_HOOK
   if (load_hook != nullptr) load_hook(shared, size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The one way to read a number out of guest memory that decisions depend on.
+// The only way to read a number that decisions depend on out of guest memory.
 #pragma once
 
 #include <cstdint>

@@ -40,7 +40,7 @@ Result<void> check_numbers(const RegionDescription& region) {
   return {};
 }
 
-// Touching pages beyond a file's end raises SIGBUS (CVE-2026-86561): what the file does not hold is not mapped.
+// Touching pages beyond a file's end raises SIGBUS (CVE-2026-86561), so only what the file holds is mapped.
 Result<FileId> check_file(const RegionDescription& region, int fd) {
   const FileKind kind = file_kind(fd);
   if (kind != FileKind::regular)
@@ -56,13 +56,13 @@ Result<FileId> check_file(const RegionDescription& region, int fd) {
   return FileId{status.st_dev, status.st_ino};
 }
 
-// Large regions lie in memory as in their file, to the large page: the kernel can map them so, and what keeps tables of
-// them (EAL, an IOMMU) needs fewer entries.
+// Large regions have the same offset within a large page as in their file. The kernel can then map large pages, and EAL
+// or an IOMMU needs fewer table entries.
 constexpr std::size_t large_page = std::size_t{2} << 20;
 
 std::size_t round_up(std::size_t value, std::size_t unit) noexcept { return (value + unit - 1) / unit * unit; }
 
-// mmap starts at a page of the file; what stands before the region's own offset is mapped and never handed out.
+// mmap starts at a page of the file. What precedes the region's own offset is mapped but never handed out.
 std::size_t lead_of(const RegionDescription& region, std::size_t page) noexcept { return region.mmap_offset % page; }
 
 }  // namespace
@@ -98,17 +98,17 @@ Result<std::shared_ptr<const MappedRegion>> MappedRegion::map(const RegionDescri
   region->first_ = reinterpret_cast<std::uint8_t*>(begin);
   constexpr int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE;
   void* mapped = ::mmap(reinterpret_cast<void*>(begin), length, PROT_READ | PROT_WRITE, flags, file.get(), offset);
-  // The guard behind it belongs to the file too: whatever becomes of the mapping itself (memory/bus_errors.cpp), the
-  // file is not released before the guard is.
+  // The guard page after it maps the file too: even if the mapping itself is replaced (memory/bus_errors.cpp), the file
+  // is released only with the guard.
   if (mapped == MAP_FAILED ||
       ::mmap(reinterpret_cast<void*>(begin + length), *page, PROT_NONE, flags, file.get(), offset) == MAP_FAILED)
     return make_system_error(errno, "mapping {:#x} bytes at file offset {:#x} (page size {:#x})", length, offset,
                              *page);
-  // A core dump of the application need not hold all its guests; a child of fork() has no business with them.
+  // Core dumps of the application and children of fork() do not need guest memory.
   ::madvise(mapped, length + *page, MADV_DONTDUMP);
   ::madvise(mapped, length + *page, MADV_DONTFORK);
   region->host_ = static_cast<std::uint8_t*>(mapped) + lead;
-  // Huge pages are counted elsewhere, and were reserved by who made the file.
+  // Huge pages are not charged to this limit; whoever made the file reserved them.
   if (*page != page_bytes() || budget == nullptr || !guard(region->mapping())) budget = nullptr;
   region->pages_.emplace(region->mapping(), std::move(alarm), std::move(budget));
   return std::shared_ptr<const MappedRegion>(std::move(region));
@@ -122,7 +122,7 @@ HostSpan MappedRegion::mapping() const noexcept {
 std::optional<GuestAddress> MappedRegion::lost_at() const noexcept {
   const auto offset = pages_->lost_at();
   if (!offset) return std::nullopt;
-  // In front of the region, and behind it, lies the rest of its first and last page.
+  // The mapping also has the rest of the region's first and last page.
   const std::uint64_t lead = lead_of(description_, page_size_);
   const std::uint64_t within = *offset < lead ? 0 : *offset - lead;
   return GuestAddress{description_.guest.value + std::min(within, description_.size - 1)};

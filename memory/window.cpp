@@ -19,7 +19,7 @@ bool are_neighbours(const RegionDescription& low, const RegionDescription& high)
   return high.guest.value - low.guest.value == low.size && high.front_end.value - low.front_end.value == low.size;
 }
 
-// Whether what is mapped of `low` ends where the region ends, and of `high` begins where the region begins.
+// Whether the mapping of `low` ends exactly where the region ends, and that of `high` begins where the region begins.
 bool meet_at_a_page(const MappedRegion& low, const MappedRegion& high) noexcept {
   const HostSpan pages = low.mapping();
   return low.page_size() == high.page_size() && high.mapping().data == high.host() &&
@@ -80,7 +80,7 @@ Result<void> Window::reserve(std::size_t page) {
   return {};
 }
 
-// Of a shared mapping, mremap of 0 bytes makes a second one of the same pages and leaves the first.
+// For a shared mapping, mremap() with an old size of 0 makes a second mapping of the same pages.
 Result<void> Window::show(Part& part, std::uint8_t* place) {
   if (::mremap(part.pages.data, 0, part.pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
     return make_system_error(errno, "mapping {:#x} bytes of guest memory at {:#x} a second time", part.pages.size,

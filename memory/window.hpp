@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Window: bytes that lie in two neighbouring regions, as one piece.
+// Window: maps bytes of two adjacent regions as one piece.
 #pragma once
 
 #include <array>
@@ -13,13 +13,13 @@
 
 namespace vhostx::memory {
 
-/// A second mapping of the end of one region and the begin of the next, for areas that are read as one: a virtio-mem
-/// device has many slots, and a driver's ring may lie over a border of two. Keeps both regions mapped. Immutable, but
-/// that a file may lose pages.
+/// A second mapping of the end of one region and the begin of the next, for areas that are read as one piece: with
+/// virtio-mem there are many memory slots, and a driver's ring may cross the border of two. Keeps both regions mapped.
+/// Immutable, except that a file may lose pages.
 class Window {
  public:
-  /// Shows [address, address + length). Errors: protocol_violation (it does not lie in two regions that are neighbours
-  /// both in guest and in front-end addresses, or no page of their files ends between them), system (mmap, mremap).
+  /// Maps [address, address + length). Errors: protocol_violation (it is not in two regions that are adjacent in both
+  /// guest and front-end addresses, or their border is not a page border of both files), system (mmap, mremap).
   static Result<std::shared_ptr<const Window>> map(const GuestMemory& memory, FrontEndAddress address,
                                                    std::size_t length);
 
@@ -28,7 +28,7 @@ class Window {
   Window& operator=(const Window&) = delete;
 
   HostSpan bytes() const noexcept { return bytes_; }
-  /// The region whose file first had no page to give to this mapping; null while it is whole. Any thread.
+  /// The region whose file had no page for this mapping; null while it is whole. Any thread.
   const MappedRegion* lost() const noexcept;
 
  private:
