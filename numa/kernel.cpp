@@ -27,7 +27,7 @@ int errno_of(long result) noexcept { return result < 0 ? errno : 0; }
 
 }  // namespace
 
-// From sysfs, so that it is known where the calls are forbidden.
+// From sysfs, which works even if the calls are forbidden.
 bool Kernel::has_several_nodes() const noexcept { return ::numa_num_configured_nodes() > 1; }
 
 int Kernel::node_of(const void* address, int& node) const noexcept {
@@ -51,7 +51,7 @@ int Kernel::move(void* address, std::size_t bytes, int node) const noexcept {
   if (bit >= nodes_max) return EINVAL;
   NodeMask mask{};
   mask[bit / word_bits] = 1UL << bit % word_bits;
-  // The kernel counts one bit less than it is told.
+  // The kernel uses one bit less than this number.
   return errno_of(::mbind(address, bytes, MPOL_PREFERRED, mask.data(), nodes_max + 1, MPOL_MF_MOVE));
 }
 

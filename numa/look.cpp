@@ -24,7 +24,7 @@ class Counting {
   Counting(const Kernel& kernel, Untouched untouched) noexcept : kernel_(kernel), untouched_(untouched) {}
 
   Look count(const std::vector<void*>& pages) {
-    // Where the bulk query is forbidden, single questions may not be.
+    // If the bulk query is forbidden, single queries may still be allowed.
     std::vector<int> nodes(pages.size(), -ENOENT);
     if (const int error = kernel_.query(pages, nodes.data()); error != 0) {
       std::fill(nodes.begin(), nodes.end(), -ENOENT);
@@ -87,7 +87,7 @@ Look look_at(const Kernel& kernel, std::span<const MemoryArea> areas) {
 void spread_over(const std::uint8_t* begin, std::size_t bytes, std::size_t count,
                  std::vector<const std::uint8_t*>& out) {
   if (bytes == 0 || count == 0) return;
-  // Of a memory region whole terabytes may be given: steps are counted in pages.
+  // Counted in pages, so that regions of terabytes do not overflow.
   const auto first = reinterpret_cast<std::uintptr_t>(begin) / page_bytes();
   const auto pages = (reinterpret_cast<std::uintptr_t>(begin) + bytes - 1) / page_bytes() - first + 1;
   const std::uintptr_t taken = std::min<std::uintptr_t>(pages, count);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where pages are.
+// Finds the nodes of pages.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,19 @@
 
 namespace vhostx::numa {
 
-/// What is done about pages that this process has not touched.
+/// What to do about pages that this process has not touched.
 enum class Untouched {
-  fault_in,  ///< They are faulted in: for rings, which are about to be used.
-  if_there,  ///< Only where that allocates nothing: for samples. The others are counted as absent.
+  fault_in,  ///< Fault them in: for rings, which are about to be used.
+  if_there,  ///< Fault in only pages that are allocated already, and count others as absent: for samples.
 };
 
 struct Look {
   NodeHistogram histogram;
-  int error = 0;  ///< errno: why some pages are unknown; 0: none is.
+  int error = 0;  ///< errno: why the nodes of some pages are unknown; 0: all are known.
 };
 
-/// The nodes of the pages that these addresses lie in; addresses of the same page (of 4 KiB, whatever the mapping's
-/// are) count once.
+/// The nodes of the pages at these addresses. Addresses in the same page count once (an ordinary page, whatever size
+/// the mapping's pages have).
 Look look_at(const Kernel& kernel, std::span<const std::uint8_t* const> addresses, Untouched untouched);
 
 /// All pages of these areas.

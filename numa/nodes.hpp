@@ -8,8 +8,8 @@
 
 namespace vhostx::numa {
 
-/// Nodes that have memory which this process may use (its cpuset), ascending; {0} where the kernel has no NUMA or
-/// forbids the question.
+/// Nodes that have memory which this process may use (its cpuset), ascending; {0} if the kernel has no NUMA or forbids
+/// the query.
 std::vector<int> memory_nodes();
 
 /// no_node: not known.
