@@ -27,7 +27,7 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
       current_.length -= static_cast<std::uint32_t>(span.size);
       meter_.count_piece(span.data, span.size, hint_.page_shift);
       if (current_.length != 0) [[unlikely]]
-        meter_.count_descriptor();  // cut by a border of regions: as if there were one more
+        meter_.count_descriptor();  // cut at a border of regions: counts as one more descriptor
       return Step::buffer;
     }
     if ((current_.flags & Descriptor::next_flag) == 0) return Step::end;
@@ -36,7 +36,7 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
   }
 }
 
-// Checks what current_ says of itself; steps into an indirect table.
+// Checks current_; steps into an indirect table.
 bool ChainWalker::open_descriptor() noexcept {
   meter_.count_descriptor();
   if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
@@ -72,7 +72,7 @@ bool ChainWalker::follow_next() noexcept {
   return true;
 }
 
-// A table may lie across a border of regions, and so may one of its descriptors.
+// A table may cross a border of regions, and so may one of its descriptors.
 bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
   const std::uint64_t address = table_ + entry * sizeof(Descriptor);
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);

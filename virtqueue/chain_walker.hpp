@@ -12,13 +12,13 @@
 
 namespace vhostx::virtqueue {
 
-/// Which chains a ring takes. A net transmitq holds readable buffers only, a receiveq writable ones only (5.1.6), so
-/// that order within a chain never has to be looked at.
+/// Which chains a ring accepts. A net transmitq has only readable buffers, a receiveq only writable ones (5.1.6), so
+/// the order within a chain need not be checked.
 enum class Direction { readable, writable };
 
 /// Streams a chain: each descriptor is loaded once, when its turn comes, and checked before its buffer is handed out.
-/// Bounded by the ring's size, so that a loop ends: 32768 descriptors at most. A descriptor that lies is an error, and
-/// never a shorter chain.
+/// Bounded by the ring's size (at most 32768 descriptors), so that a loop ends. An invalid descriptor is an error, and
+/// never just ends the chain.
 class ChainWalker {
  public:
   enum class Step {
@@ -40,14 +40,14 @@ class ChainWalker {
     fault_.head = head;
   }
 
-  /// The next piece: not empty, inside one region. A buffer over a border of regions comes in two pieces; buffers of
-  /// length 0 are passed over.
+  /// The next piece: not empty, inside one region. A buffer that crosses a border of regions comes in two pieces.
+  /// Buffers of length 0 are skipped.
   Step next(memory::HostSpan& span) noexcept;
 
   const VringFault& fault() const noexcept { return fault_; }
-  /// Spread over more pages than a packet may be.
+  /// The chain is spread over more pages than a packet may be.
   bool is_scattered() const noexcept { return cost_.is_scattered(); }
-  /// How many entries of the ring's own table the chain occupies, as far as it was walked.
+  /// How many entries of the ring's own table the chain has occupied so far.
   std::uint32_t ring_entries() const noexcept { return ring_entries_; }
 
  private:

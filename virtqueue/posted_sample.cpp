@@ -8,7 +8,7 @@
 namespace vhostx::virtqueue {
 namespace {
 
-/// The larger of two descriptors that follow each other, for packets: a net header is small.
+/// The larger of the first two buffers of a chain. That is the packet, as a net header is small.
 class ChainStart {
  public:
   ChainStart(const RingLayout& layout, const memory::GuestMemory& memory) noexcept : layout_(layout), memory_(memory) {}
@@ -53,9 +53,10 @@ class ChainStart {
 std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& memory,
                           std::span<const std::uint8_t*> out) noexcept {
   const std::uint16_t next = layout.avail.index_acquire();
-  // Entries before the first were never written; an index that has just begun anew costs part of one sample.
+  // Before its first round a ring has entries that were never written. An index that has just wrapped makes one sample
+  // smaller.
   const std::uint32_t posted = std::min<std::uint32_t>(next, layout.size);
-  // Of chains that are left out there may be a ring full, each on pages that nobody has touched.
+  // Bounds the chains looked at: a ring full of invalid ones could each point to pages that were never touched.
   const auto looked_at = static_cast<std::uint32_t>(std::min<std::size_t>(posted, 4 * out.size()));
   ChainStart chain(layout, memory);
   std::size_t count = 0;

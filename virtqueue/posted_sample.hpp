@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which buffers a driver really posts.
+// Samples the buffers that a driver posts.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,10 @@
 
 namespace vhostx::virtqueue {
 
-/// Where buffers lie that the driver made available last, whether they have been used or not: of each chain the first
-/// descriptor or the one behind it, which is larger. Reads rings and indirect tables, and no buffer. Any thread, also
-/// while another one works on the ring; what a driver changes meanwhile, or lies about, is left out. Looks at 4 *
-/// out.size() chains at most. Returns how many it found, `out.size()` at most.
+/// Addresses of the buffers that the driver made available last, used or not. From each chain it takes the larger of
+/// the first two buffers. Reads rings and indirect tables but no buffer. Any thread, also while another one works on
+/// the ring. Skips chains that are invalid, for example because the driver changes them meanwhile. Looks at no more
+/// than 4 * out.size() chains. Returns how many it found, at most `out.size()`.
 std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& memory,
                           std::span<const std::uint8_t*> out) noexcept;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The split virtqueue's shared memory (VIRTIO 1.2, 2.7). This is the only file that touches it: every load and store of
-// descriptor table, avail ring and used ring is here, each fence names its partner in the driver.
+// The split virtqueue's shared memory (VIRTIO 1.2, 2.7). This is the only file that touches it: it has every load and
+// store of descriptor table, avail ring and used ring. Each fence names its partner in the driver.
 #pragma once
 
 #include <atomic>
@@ -39,7 +39,7 @@ struct Descriptor {
 };
 static_assert(sizeof(Descriptor) == 16);
 
-/// A descriptor as it was read: two words, taken apart where a field is used. Batches of them are cheap to keep.
+/// A descriptor as it was read: two words, unpacked when a field is used. That makes batches of them cheap.
 struct RawDescriptor {
   std::uint64_t address;
   std::uint64_t rest;
@@ -50,8 +50,8 @@ struct RawDescriptor {
   Descriptor unpack() const noexcept { return {address, length(), flags(), next()}; }
 };
 
-/// Copies a descriptor out of shared memory, each byte read once: the copy is checked and the copy is used. Indirect
-/// tables have no alignment.
+/// Copies a descriptor out of shared memory, reading each byte once: the copy is checked, and the copy is used.
+/// Indirect tables may be unaligned.
 inline RawDescriptor load_descriptor(const std::uint8_t* shared) noexcept {
   return {memory::load_once<std::uint64_t>(shared), memory::load_once<std::uint64_t>(shared + 8)};
 }
@@ -71,16 +71,16 @@ class AvailRing {
   /// For asking where it lies.
   const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
 
-  /// For those who watch it; nobody reads it by this.
+  /// For waiting on a change (monitor instructions); the index itself is not read through it.
   const volatile std::uint16_t* index_address() const noexcept { return words_ + 1; }
 
-  /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3). Entries, descriptors and
-  /// buffers are loaded after it, by relaxed and plain loads: before it they may be those of the round before
+  /// Pairs with the driver's write barrier between its ring entries and idx (2.7.13.3). Load entries, descriptors and
+  /// buffers only after it, by relaxed or plain loads: before it they may be those of the round before
   /// (ring_order.pml).
   std::uint16_t index_acquire() const noexcept { return load_word<__ATOMIC_ACQUIRE>(words_ + 1); }
   std::uint16_t entry(std::uint32_t slot) const noexcept { return load_word(words_ + 2 + slot); }
-  /// Copies `count` entries from `slot` on, without a step over the end of the ring; each is read once, four a load.
-  /// Returns all of them or-ed together.
+  /// Copies `count` entries from `slot` on; they must not wrap at the end of the ring. Each is read once, four a load.
+  /// Returns the bitwise OR of all.
   std::uint16_t copy_entries(std::uint32_t slot, std::uint32_t count, std::uint16_t* heads) const noexcept {
     constexpr std::size_t group = sizeof(std::uint64_t) / sizeof(std::uint16_t);
     const std::uint16_t* from = words_ + 2 + slot;
@@ -122,7 +122,7 @@ class UsedRing {
   void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
     element(slot)->value = std::uint64_t{length} << 32 | head;
   }
-  /// `count` entries from `slot` on, without a step over the end of the ring; `length(i)` is asked for each.
+  /// Writes `count` entries from `slot` on; they must not wrap at the end of the ring. `length(i)` is called for each.
   template <typename Length>
   void set_entries(std::uint32_t slot, std::uint32_t count, const std::uint16_t* heads, Length length) noexcept {
     volatile Element* const to = element(slot);
@@ -130,12 +130,12 @@ class UsedRing {
     for (std::size_t i = 0; i < count; ++i) to[i].value = std::uint64_t{length(i)} << 32 | heads[i];
   }
   /// Pairs with the driver's read barrier between idx and the entries (2.7.14). Our stores of the entries, and our
-  /// loads and stores of buffers, are over by then: the driver may use both again at once (ring_order.pml).
+  /// loads and stores of buffers, come before it: the driver may reuse both at once (ring_order.pml).
   void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
   std::uint16_t index() const noexcept { return load_word(word(2)); }
   std::uint16_t flags() const noexcept { return load_word(word(0)); }
-  /// These two, and the loads of AvailRing's flags and used_event, are relaxed: full_fence() stands between each and
-  /// the index that it is about.
+  /// These two, and the loads of AvailRing's flags and used_event, are relaxed: full_fence() is between each of them
+  /// and the index that it belongs to.
   void set_flags(std::uint16_t flags) noexcept { __atomic_store_n(word(0), flags, __ATOMIC_RELAXED); }
   std::uint16_t avail_event() const noexcept { return load_word(avail_event_word()); }
   void set_avail_event(std::uint16_t index) noexcept { __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED); }
@@ -154,14 +154,14 @@ class UsedRing {
   std::uint32_t size_ = 0;
 };
 
-/// Our store of used->idx (or of the wish to be kicked) must be visible before we read what the driver wrote last; the
-/// driver has the same fence between its store of avail->idx and its look at used->flags or avail_event (2.7.13.4.1,
-/// Linux: virtio_mb() in virtqueue_kick_prepare and virtqueue_enable_cb). Acquire and release do not do: they let a
-/// load overtake a store, and both sides may sleep (notification_order.pml). A fence between processors is enough:
-/// drivers that need one for devices ask for ORDER_PLATFORM, which is not offered.
+/// Makes our store of used->idx, or of the request to be kicked, visible before we read what the driver wrote last. The
+/// driver has the same fence between its store of avail->idx and its load of used->flags or avail_event (2.7.13.4.1,
+/// Linux: virtio_mb() in virtqueue_kick_prepare and virtqueue_enable_cb). Acquire and release are not enough: they let
+/// a load overtake a store, and then both sides may sleep (notification_order.pml). A fence between processors is
+/// enough: drivers that need one for devices ask for ORDER_PLATFORM, which is not offered.
 inline void full_fence() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
-/// Whether index `event` was passed on the way from `before` to `now` (2.7.10.1: vring_need_event).
+/// Whether the index passed `event` between `before` and `now` (2.7.10.1: vring_need_event).
 constexpr bool event_passed(std::uint16_t event, std::uint16_t now, std::uint16_t before) noexcept {
   return static_cast<std::uint16_t>(now - event - 1) < static_cast<std::uint16_t>(now - before);
 }

@@ -19,7 +19,7 @@ struct Area {
   std::uint64_t alignment;
 };
 
-// In one region, else by a window over two, which is kept there.
+// In one region, else through a window over two, which `window` then keeps.
 Result<HostSpan> find_area(const memory::GuestMemory& memory, const Area& area,
                            std::shared_ptr<const memory::Window>& window) {
   if (const HostSpan span = memory.translate(area.address, area.size)) return span;
@@ -40,7 +40,7 @@ Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& a
                       area.name, area.address.value, area.alignment);
   const auto span = find_area(memory, area, window);
   if (!span) return span;
-  // Regions may be mapped at odd file offsets: what counts in the end is where we read.
+  // Regions may be mapped at odd file offsets, so our own address is checked too.
   if (reinterpret_cast<std::uintptr_t>(span->data) % area.alignment != 0)
     return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: its region is not page-aligned",
                       area.name, area.address.value);

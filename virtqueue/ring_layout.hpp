@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RingLayout: a ring's checked pointers. Made whole when a ring starts or its memory changes; immutable.
+// RingLayout: a ring's checked pointers. Made when a ring starts or its memory changes; immutable.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace vhostx::virtqueue {
 
-/// What SET_VRING_ADDR and SET_VRING_NUM say.
+/// The addresses that SET_VRING_ADDR brings.
 struct RingAddresses {
   memory::FrontEndAddress descriptors;
   memory::FrontEndAddress avail;
@@ -33,7 +33,7 @@ struct RingLayout {
   UsedRing used;
   std::uint32_t size = 0;
   RingFeatures features;
-  /// What an area that lies in two regions is seen through; null for one that lies in one.
+  /// Windows of areas that are in two regions; null for an area in one.
   std::array<std::shared_ptr<const memory::Window>, 3> windows;
 
   std::uint32_t slot(std::uint16_t index) const noexcept { return index & (size - 1); }
@@ -45,8 +45,8 @@ struct RingLayout {
 /// A ring size as VIRTIO 1.2, 2.7 allows it: 1 to 32768, a power of two. Error: protocol_violation.
 Result<void> check_ring_size(std::uint32_t size);
 
-/// Translates and checks the three areas: each wholly inside one region, or two neighbours (with its event index),
-/// aligned to 16, 2 and 4 bytes (2.7), disjoint. Errors: protocol_violation, which names the area, system
+/// Translates and checks the three areas (with their event index). Each must be inside one region or two adjacent ones,
+/// aligned to 16, 2 and 4 bytes (2.7), and overlap no other. Errors: protocol_violation, which names the area; system
 /// (memory::Window).
 Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAddresses& addresses, std::uint32_t size,
                                 RingFeatures features);

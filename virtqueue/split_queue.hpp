@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SplitQueue: a split virtqueue as the device uses it, for the length of one burst.
+// SplitQueue: a split virtqueue as the device uses it, for one burst.
 #pragma once
 
 #include <algorithm>
@@ -20,13 +20,13 @@ struct VringCursor {
   std::uint16_t used_next = 0;                      ///< Next used entry to write.
   std::uint16_t used_signalled = 0;                 ///< used_next at the last notification decision (EVENT_IDX).
   bool signalled_valid = false;                     ///< False after a start: the first decision is to call.
-  bool notifications = false;                       ///< Whether the driver shall kick.
+  bool notifications = false;                       ///< Whether the driver should kick.
   std::uint8_t bad_heads = 0;                       ///< Heads out of range seen so far.
-  EnqueueEnd enqueue_end = EnqueueEnd::no_buffers;  ///< Of the last burst to the guest that left packets.
+  EnqueueEnd enqueue_end = EnqueueEnd::no_buffers;  ///< Why the last burst to the guest left packets.
   VringFault fault;                                 ///< Why the ring is broken.
   std::uint64_t hint_serial = 0;                    ///< The snapshot that `hint` belongs to.
   memory::GuestMemory::Hint hint;
-  WalkMeter meter;  ///< What its chains have cost.
+  WalkMeter meter;  ///< What walking its chains has cost.
 };
 
 enum class Pop {
@@ -35,7 +35,8 @@ enum class Pop {
   invalid,  ///< The driver broke the specification: cursor.fault says how.
 };
 
-/// Takes a few bad heads before it gives a driver up: a head that cannot be returned is lost to the driver only.
+/// Heads out of range after which a ring is broken. A few are tolerated: only the driver loses a head that cannot be
+/// returned.
 inline constexpr std::uint8_t bad_heads_max = 8;
 
 /// Used like this, once a burst; nothing is visible to the driver before publish():
@@ -51,19 +52,20 @@ class SplitQueue {
   SplitQueue(const RingLayout& layout, VringCursor& cursor) noexcept
       : layout_(layout), cursor_(cursor), avail_next_(cursor.avail_next), used_next_(cursor.used_next) {}
 
-  /// Entries that the driver has made available and pop() has not taken, at most the ring's size. The first call (and
-  /// none after it) looks at avail->idx. 0 also when that index is a lie: then cursor.fault is set.
+  /// Entries that the driver has made available and pop() has not taken, at most the ring's size. Only the first call
+  /// reads avail->idx. If that is out of range, this is 0 and cursor.fault is set.
   std::uint16_t ready() noexcept {
     if (!index_loaded_) load_index();
     return static_cast<std::uint16_t>(avail_index_ - avail_next_);
   }
 
-  /// The entry `ahead` of the next one; `ahead` is below ready(). The value is the driver's: it may be out of range.
+  /// The entry at `ahead` entries after the next one; `ahead` is below ready(). The driver's value: it may be out of
+  /// range.
   std::uint16_t head(std::uint16_t ahead) const noexcept {
     return layout_.avail.entry(layout_.slot(static_cast<std::uint16_t>(avail_next_ + ahead)));
   }
 
-  /// head(0) to head(count - 1). Returns how many of them, from the first on, lie inside the table.
+  /// Copies head(0) to head(count - 1). Returns how many of them are in range, before the first that is not.
   [[gnu::always_inline]] std::uint16_t copy_heads(std::uint16_t* heads, std::uint16_t count) const noexcept {
     const AvailRing avail = layout_.avail;
     const std::uint32_t size = layout_.size;
@@ -72,17 +74,17 @@ class SplitQueue {
     std::uint16_t all = avail.copy_entries(first, straight, heads);
     if (straight != count) [[unlikely]]
       all |= avail.copy_entries(0, count - straight, heads + straight);
-    if (all < size) [[likely]]  // a power of two: no head has a bit that it has not
+    if (all < size) [[likely]]  // `size` is a power of two: all heads have only bits below it
       return count;
     return static_cast<std::uint16_t>(
         std::find_if(heads, heads + count, [size](std::uint16_t head) { return head >= size; }) - heads);
   }
 
-  /// Passes over `count` entries (at most ready()), which the caller has taken by head().
+  /// Skips `count` entries (at most ready()), which the caller has taken by head().
   void advance(std::uint16_t count) noexcept { avail_next_ = static_cast<std::uint16_t>(avail_next_ + count); }
 
-  /// Takes the next head that lies inside the table. Heads outside it cannot be returned to the driver: they are passed
-  /// over, and after bad_heads_max of them the ring is broken.
+  /// Takes the next head that is in range. Heads out of range cannot be returned to the driver: they are skipped, and
+  /// after bad_heads_max of them the ring is broken.
   Pop pop(std::uint16_t& head_out) noexcept {
     while (ready() != 0) {
       const std::uint16_t head_index = head(0);
@@ -96,7 +98,7 @@ class SplitQueue {
     return broken() ? Pop::invalid : Pop::empty;
   }
 
-  /// Counts a head that is out of range. False: it was one too many, the ring is broken.
+  /// Counts a head that is out of range. False: it was the last that is tolerated, and the ring is broken.
   bool skip_bad_head(std::uint16_t head_index) noexcept {
     ++bad_heads_skipped_;
     if (++cursor_.bad_heads < bad_heads_max) return true;
@@ -104,13 +106,13 @@ class SplitQueue {
     return false;
   }
 
-  /// Gives a chain back: `written` is what the device wrote into it (2.7.8.2).
+  /// Returns a chain to the driver; `written` is how many bytes the device wrote into it (2.7.8.2).
   void add_used(std::uint16_t head_index, std::uint32_t written) noexcept {
     layout_used().set_entry(layout_.slot(used_next_), head_index, written);
     ++used_next_;
   }
 
-  /// The same for many chains in a row; `written(i)` is asked for each, i being std::size_t.
+  /// The same for many chains in a row; `written(i)` is called for each, with a std::size_t.
   template <typename Written>
   [[gnu::always_inline]] void add_used_run(const std::uint16_t* heads, std::uint16_t count, Written written) noexcept {
     UsedRing used = layout_used();
@@ -123,7 +125,7 @@ class SplitQueue {
                        [written, straight](std::size_t i) { return written(straight + i); });
   }
 
-  /// A position to come back to when a packet does not fit: what was written since is invisible to the driver.
+  /// A position to return to if a packet does not fit. What was written since is invisible to the driver.
   struct Mark {
     std::uint16_t avail_next;
     std::uint16_t used_next;
@@ -134,8 +136,8 @@ class SplitQueue {
     used_next_ = to.used_next;
   }
 
-  /// Shows the driver the used entries; keeps the position. True when there were any: then needs_call() follows, whose
-  /// fence is also that between the avail event and the next burst's look at avail->idx.
+  /// Publishes the used entries to the driver and stores the position. True: there were some, and needs_call() must
+  /// follow. Its fence is also the one between the avail event and the next burst's load of avail->idx.
   bool publish() noexcept {
     cursor_.avail_next = avail_next_;
     if (used_next_ == cursor_.used_next) return false;
@@ -145,9 +147,8 @@ class SplitQueue {
     return true;
   }
 
-  /// By a burst that took chains and keeps them: the avail event moves although nothing is published. The fence, as
-  /// that of needs_call() after publish(), is for the next burst: one that finds nothing may be the last before a
-  /// sleep.
+  /// For a burst that took chains and keeps them: moves the avail event although nothing is published. The fence, like
+  /// that of needs_call() after publish(), is for the next burst: if that finds nothing, the thread may sleep.
   void publish_position() noexcept {
     if (!cursor_.notifications || !layout_.features.event_idx) return;
     layout_used().set_avail_event(avail_next_);
@@ -171,7 +172,7 @@ class SplitQueue {
   bool broken() const noexcept { return cursor_.fault.cause != VringFaultCause::none; }
 
   const RingLayout& layout() const noexcept { return layout_; }
-  /// Heads out of range passed over in this burst.
+  /// Heads out of range skipped in this burst.
   std::uint16_t bad_heads_skipped() const noexcept { return bad_heads_skipped_; }
 
  private:
@@ -195,12 +196,13 @@ class SplitQueue {
   bool index_loaded_ = false;
 };
 
-/// Whether there is nothing to take: the cheapest look, for rings that are polled. Decides nothing else.
+/// Whether nothing is available: the cheapest check, for rings that are polled. Nothing else may be decided on it.
 inline bool is_idle(const RingLayout& layout, const VringCursor& cursor) noexcept {
   return layout.avail.index_acquire() == cursor.avail_next;
 }
 
-/// Tells the driver whether to kick (2.7.10). On: returns whether entries are available that it will not kick for.
+/// Switches kicks of the driver on or off (2.7.10). On: returns whether entries are available already, for which the
+/// driver will not kick.
 inline bool set_notifications(const RingLayout& layout, VringCursor& cursor, bool on) noexcept {
   UsedRing used = layout.used;
   cursor.notifications = on;
