@@ -9,8 +9,8 @@ struct rte_mbuf;
 
 namespace vhostx::net {
 
-/// One's complement sum of bytes that are added piece by piece, each following the one before, at odd boundaries too.
-/// Values are in memory order: what folded() returns is stored with memcpy, without a byte swap.
+/// One's complement sum of bytes that are added piece by piece, in order; pieces may have odd lengths. Values are in
+/// memory order: store what folded() returns with memcpy, without a byte swap.
 class OnesSum {
  public:
   void add(const void* bytes, std::size_t length) noexcept;
@@ -20,7 +20,7 @@ class OnesSum {
   void add_word(std::uint16_t word) noexcept { sum_ += word; }
 
   std::uint16_t folded() const noexcept;
-  /// The complement, ready to store. 0 becomes 0xffff: the same number, and for UDP the one that does not say "none".
+  /// The complement, ready to store. 0 becomes 0xffff: the same number, but in UDP 0 means "no checksum".
   std::uint16_t checksum() const noexcept {
     const auto inverted = static_cast<std::uint16_t>(~folded());
     return inverted == 0 ? std::uint16_t{0xffff} : inverted;

@@ -11,7 +11,7 @@
 
 namespace vhostx::net {
 
-/// What a processor moves at once.
+/// What a processor moves with one instruction.
 using CopyWord = std::uint64_t __attribute__((vector_size(16)));
 
 inline CopyWord load_copy_word(const std::uint8_t* from) noexcept {
@@ -20,8 +20,8 @@ inline CopyWord load_copy_word(const std::uint8_t* from) noexcept {
   return word;
 }
 
-/// Exactly `size` bytes; the first and the last of a block of words may overlap, and so may source and destination:
-/// everything is loaded before something is stored. The compiler makes it a few moves.
+/// Copies exactly `size` bytes as a first and a last block, which may overlap. Source and destination may overlap too:
+/// everything is loaded before anything is stored. The compiler makes it a few moves.
 template <std::size_t... word>
 inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::size_t size,
                             std::index_sequence<word...>) noexcept {
@@ -38,10 +38,9 @@ inline void copy_two_blocks(std::uint8_t* to, const std::uint8_t* from, std::siz
   copy_two_blocks(to, from, size, std::make_index_sequence<block / sizeof(CopyWord)>());
 }
 
-/// Copies `size` bytes. The two may overlap: a guest may post one buffer twice, and be sent what was lent from it.
-/// Never touches a byte more: what lies behind a packet in an mbuf may be another guest's. Large packets are the C
-/// library's, which chooses instructions by processor; before such a copy, which takes its time, `before_long_copy()`
-/// is called.
+/// Copies `size` bytes. Source and destination may overlap: a guest may post a buffer from which a packet is lent, and
+/// be sent that packet. Touches no byte more, as the bytes after a packet may be another guest's. Large packets are
+/// copied by the C library, which chooses instructions by processor; `before_long_copy()` is called before such a copy.
 template <typename BeforeLongCopy>
 [[gnu::always_inline]] inline void copy_packet(std::uint8_t* to, const std::uint8_t* from, std::size_t size,
                                                BeforeLongCopy before_long_copy) noexcept {

@@ -10,7 +10,7 @@ namespace {
 
 using virtqueue::SplitQueue;
 
-/// Every packet is copied.
+/// Copies every packet.
 template <std::uint16_t net_header_bytes>
 class Copier : public Dequeuer<net_header_bytes, Copier<net_header_bytes>> {
  public:
@@ -42,7 +42,7 @@ class Copier : public Dequeuer<net_header_bytes, Copier<net_header_bytes>> {
   }
 };
 
-// A function of its own: an idle poll does not set up what a burst needs.
+// A function of its own, so that an idle poll does not set up what a burst needs.
 template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets,
                                   std::uint16_t count) noexcept {

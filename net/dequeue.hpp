@@ -11,13 +11,12 @@ struct rte_mempool;
 
 namespace vhostx::net {
 
-/// Copies up to `count` packets into mbufs of `pool`. What cannot be a packet is dropped and counted; a driver that
-/// lies sets context.cursor.fault, after the packets before the lie were delivered. Nothing is lost when the pool is
-/// empty.
+/// Copies up to `count` packets into mbufs of `pool`. A chain that cannot be a packet is dropped and counted. At a
+/// chain that breaks the specification it sets context.cursor.fault; packets before that chain are delivered. If the
+/// pool is empty, packets stay in the ring.
 BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept;
 
-/// Takes everything that is there and drops it: a transmit ring that is started and disabled (vhost-user "Ring
-/// states").
+/// Drops everything that is available: for a transmit ring that is started and disabled (vhost-user "Ring states").
 BurstResult drop_available(const RingContext& context) noexcept;
 
 }  // namespace vhostx::net

@@ -20,8 +20,8 @@
 
 namespace vhostx::net {
 
-/// The next packet, if it is the common one, has at most `payload_max` bytes and asks nothing of its header; else 0
-/// packets, and nothing was touched. queue.ready() is not 0.
+/// The next packet, if it is a common one of at most `payload_max` bytes without offload requests; else 0 packets, and
+/// nothing was touched. queue.ready() must not be 0.
 template <std::uint16_t net_header_bytes>
 [[gnu::always_inline]] inline BurstResult dequeue_single(const RingContext& context, virtqueue::SplitQueue& queue,
                                                          rte_mempool* pool, rte_mbuf** packet,
@@ -82,7 +82,7 @@ class Dequeuer {
   /// that is not.
   template <bool one_piece>
   [[gnu::always_inline]] std::uint16_t take_run(std::uint16_t begin, std::uint16_t batch) noexcept {
-    const MbufTemplate fresh = template_;  // local copies: nothing that is stored below can be they
+    const MbufTemplate fresh = template_;  // a local copy: the stores below cannot change it
     rte_mbuf** next = packets_ + done_;
     std::uint64_t bytes = 0;
     std::uint32_t i = begin;
@@ -135,7 +135,7 @@ class Dequeuer {
     }
   }
 
-  /// Moves what the private header still lacks out of `span`.
+  /// Moves the missing bytes of the private header out of `span`.
   static void take_header(PrivateHeader& header, std::size_t& have, memory::HostSpan& span) noexcept {
     const std::size_t part = std::min<std::size_t>(span.size, net_header_bytes - have);
     for (std::size_t k = 0; k < part; ++k) header[have++] = memory::load_once<std::uint8_t>(span.data++);
@@ -163,7 +163,7 @@ class Dequeuer {
             .num_buffers = 0};
   }
 
-  /// False: the header lies, and the packet is dropped.
+  /// False: the header is invalid, and the packet is dropped.
   [[gnu::noinline]] bool offload(rte_mbuf* mbuf, std::uint16_t asked, const std::uint8_t* header) noexcept {
     return offload(mbuf, load_header(asked, header));
   }
@@ -234,7 +234,7 @@ class Dequeuer {
       rte_mempool_put_bulk(pool_, reinterpret_cast<void**>(packets_ + done_), static_cast<unsigned>(end - done_));
   }
 
-  /// Behind chain `i`, which was walked or not lent.
+  /// After chain `i`, which was walked or not lent: whether the burst is over.
   bool is_over(std::uint16_t i, ChainOutcome outcome) noexcept {
     const std::uint16_t head = batch_.head(i);
     if (outcome != ChainOutcome::walked) queue_.add_used(head, 0);

@@ -10,11 +10,11 @@ struct rte_mbuf;
 
 namespace vhostx::net {
 
-/// Copies packets into the guest's receive buffers, in order. `packets` of the result counts those dealt with:
-/// delivered, or dropped for a cause that is counted. It stops before a packet for which the driver has posted too few
-/// buffers. A driver that lies sets context.cursor.fault. The mbufs are not changed.
+/// Copies packets into the guest's receive buffers, in order. `packets` of the result counts the handled ones:
+/// delivered, or dropped and counted by cause. It stops before a packet for which the driver has posted too few
+/// buffers. At a chain that breaks the specification it sets context.cursor.fault. The mbufs are not changed.
 BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count) noexcept;
-/// The same as a part of a call whose budget is `budget`.
+/// The same as part of a call that has this budget.
 BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count,
                     virtqueue::WalkBudget& budget) noexcept;
 

@@ -22,15 +22,15 @@ namespace vhostx::net {
 
 /// One burst into one ring. `net_header_bytes` is fixed per negotiation. A `Source` says where packets come from:
 ///
-///   Packets                    what stands for a list of them: packets + n is the same without its first n
+///   Packets                    a list of packets; packets + n is the list without its first n
 ///   at(packets, i)             packet i, for the straight path
 ///   is_plain(packet, max)      whether that path may take it: nothing to offload, no more than `max` bytes
-///   length(packet)             bytes; of a packet that is not plain anything
-///   flags(packet)              ol_flags, of which DATA_VALID may be made
+///   length(packet)             bytes; any value for a packet that is not plain
+///   flags(packet)              ol_flags, for DATA_VALID
 ///   copy(packet, to, length [, before_long_copy])   as copy_packet()
 ///   prefetch_rest(packets, i)  asks for what copy() will read, while another packet is copied
 ///   whole(packets, i, features)   packet i as an mbuf chain for a guest with these features; good until the next call
-///   count(counters, n)         what else there is to count when n packets were delivered
+///   count(counters, n)         adds counters of its own after n packets were delivered
 template <std::uint16_t net_header_bytes, typename Source>
 class Enqueuer {
   using Packets = typename Source::Packets;
@@ -39,7 +39,7 @@ class Enqueuer {
   using Pop = virtqueue::Pop;
 
  public:
-  /// `budget` is the call's, of which this burst may be a part.
+  /// `budget` belongs to the whole call, of which this burst may be a part.
   Enqueuer(const RingContext& context, virtqueue::SplitQueue& queue, virtqueue::WalkBudget& budget) noexcept
       : context_(context), queue_(queue), budget_(budget), hint_(context.cursor.hint) {}
 
@@ -65,16 +65,16 @@ class Enqueuer {
  private:
   enum class Outcome {
     delivered,
-    no_buffers,  // the driver has posted too few: offer the packet again
-    no_header,   // a chain that does not even hold the net header: given back empty
+    no_buffers,  // the driver has posted too few: the packet may be offered again
+    no_header,   // the chain is too small for the net header: returned empty
     too_large,   // this driver's buffers cannot hold it
-    no_budget,   // the call has walked enough
+    no_budget,   // the budget of the call is spent
     bad_packet,  // the mbuf chain contradicts itself
     broken,
   };
 
-  /// The straight path: packets of one segment into chains that are simple. Stops at the first packet that is not, or
-  /// whose chain is not. `count` is at most batch_max and queue_.ready().
+  /// The straight path: packets of one segment into simple chains. Stops at the first packet that is not plain, or
+  /// whose chain is not simple. `count` is at most batch_max and queue_.ready().
   [[gnu::always_inline]] std::uint16_t put_simple(Packets packets, std::uint16_t count) noexcept {
     const std::uint16_t good = batch_.load(queue_, context_, count, packet_bytes_max, hint_);
     const std::uint16_t done =
@@ -85,7 +85,7 @@ class Enqueuer {
 
   template <bool one_piece>
   [[gnu::always_inline]] std::uint16_t write_simple(Packets packets, std::uint16_t count) noexcept {
-    // Local copies of what does not change: the compiler cannot know that guest memory is not it.
+    // Local copies: the compiler cannot know that stores to guest memory do not change them.
     const std::uint32_t frame_max = context_.frame_max;
     const std::uint64_t valid_mask = data_valid_mask(context_.features);
     std::uint64_t bytes = 0;
@@ -114,7 +114,7 @@ class Enqueuer {
     return done;
   }
 
-  /// Any packet into any chains. False: it stays with the caller, the burst ends.
+  /// Any packet into any chains. False: the packet stays with the caller and the burst ends.
   [[gnu::noinline]] bool put_any(const rte_mbuf& packet) noexcept {
     PacketView view;
     const OffloadVerdict verdict = prepare_for_guest(&packet, context_.features, view);
@@ -139,7 +139,7 @@ class Enqueuer {
     short_buffers_ = short_before;
     if (outcome == Outcome::broken) return false;  // the driver sees nothing of this packet
     if (outcome == Outcome::bad_packet) return drop(VringCounter::drop_bad_offload);
-    // The next call begins with it. One that a whole budget is too small for would come back for ever.
+    // The next call begins with this packet. If a whole budget is too small for it, it would come back for ever.
     if (outcome == Outcome::no_budget) {
       context_.cursor.enqueue_end = EnqueueEnd::budget;
       return whole_budget && drop(VringCounter::drop_too_large);
@@ -183,7 +183,7 @@ class Enqueuer {
     return Outcome::delivered;
   }
 
-  /// The net header on its way into the chain, and where its num_buffers came to lie: it is known last.
+  /// Writes the net header into the chain, and remembers where num_buffers is, which is known last.
   struct HeaderWriter {
     const std::uint8_t* next;
     const std::uint8_t* end;
@@ -204,7 +204,7 @@ class Enqueuer {
     }
   };
 
-  /// Fills the next chain as far as it goes and gives it back.
+  /// Fills the next chain as far as it goes and returns it to the driver.
   Outcome fill_chain(HeaderWriter& header, PacketReader& reader) noexcept {
     std::uint16_t head = 0;
     if (!budget_.has_descriptors()) return Outcome::no_budget;
@@ -239,7 +239,7 @@ class Enqueuer {
     return Outcome::delivered;
   }
 
-  /// Behind a packet that was not straight.
+  /// After a packet that did not take the straight path: whether the budget is spent.
   bool is_over() noexcept {
     if (!budget_.is_spent()) return false;
     context_.cursor.enqueue_end = EnqueueEnd::budget;
@@ -272,18 +272,18 @@ class Enqueuer {
   const RingContext& context_;
   virtqueue::SplitQueue& queue_;
   virtqueue::WalkBudget& budget_;
-  virtqueue::PacketMeter cost_{context_.cursor.meter};  // of the packet that put_any() is about
+  virtqueue::PacketMeter cost_{context_.cursor.meter};  // of the packet in put_any()
   memory::GuestMemory::Hint hint_;
   std::uint64_t packets_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t short_buffers_ = 0;
-  bool stopped_ = false;                          // put_simple met something that is not simple
+  bool stopped_ = false;                          // put_simple() met a packet or chain that is not simple
   std::uint16_t last_head_ = 0;                   // of the chain that was walked last
   std::array<std::uint32_t, batch_max> written_;  // header and packet
   PacketBatch<virtqueue::Direction::writable, net_header_bytes> batch_;
 };
 
-/// One packet into the next chain, if both are the common ones; else 0 packets, and nothing was touched.
+/// One plain packet into the next chain if that is simple; else 0 packets, and nothing was touched.
 template <std::uint16_t net_header_bytes, typename Source>
 [[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, virtqueue::SplitQueue& queue,
                                                      typename Source::Packets packets) noexcept {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fresh mbufs, as a poll-mode driver makes them: taken raw from the pool, their fields set by a few wide stores.
+// Initialises mbufs as a poll-mode driver does: taken raw from the pool, fields set by a few wide stores.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace vhostx::net {
 
-/// What a fresh mbuf of a pool begins with, so that making one is four stores.
+/// The initial fields of an mbuf of a pool, so that initialising one is four stores.
 class MbufTemplate {
  public:
   explicit MbufTemplate(rte_mempool* pool) noexcept {
@@ -28,7 +28,7 @@ class MbufTemplate {
     if ((rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) != 0) pool_flags_ = RTE_MBUF_F_EXTERNAL;
   }
 
-  /// Bytes behind the headroom of every mbuf of the pool.
+  /// Bytes after the headroom of every mbuf of the pool.
   std::uint32_t room() const noexcept { return room_; }
 
   /// Where the packet begins in a fresh mbuf.
@@ -46,8 +46,8 @@ class MbufTemplate {
     words[3] = length;                       // data_len, vlan_tci, hash.rss
   }
 
-  /// The same for one that is to show a packet of `length` bytes elsewhere: it has neither headroom nor tailroom. Not
-  /// of a pool with pinned external buffers. What rte_pktmbuf_attach_extbuf() does, and apply(), in fewer stores.
+  /// The same for an mbuf that points to `length` bytes elsewhere, without headroom and tailroom. Not for a pool with
+  /// pinned external buffers. Does what apply() and rte_pktmbuf_attach_extbuf() do, in fewer stores.
   void apply_external(rte_mbuf* mbuf, std::uint8_t* data, rte_iova_t iova, std::uint16_t length,
                       rte_mbuf_ext_shared_info* shared) const noexcept {
     auto* words = reinterpret_cast<Word*>(&mbuf->rearm_data);
@@ -77,7 +77,7 @@ class MbufTemplate {
   std::uint32_t room_ = 0;
 };
 
-/// Fills a chain of mbufs piece by piece, and takes further segments from the pool as it goes.
+/// Fills a chain of mbufs piece by piece, and takes further segments from the pool as needed.
 class MbufWriter {
  public:
   /// `first` is one fresh segment of length 0.
@@ -102,7 +102,7 @@ class MbufWriter {
     return true;
   }
 
-  /// Gives back all but the first segment, so that it may be used again.
+  /// Frees all but the first segment, which may be used again.
   void discard() noexcept {
     if (first_->next != nullptr) rte_pktmbuf_free(first_->next);
     first_->next = nullptr;

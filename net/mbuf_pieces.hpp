@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A walk over a part of an mbuf chain, piece by contiguous piece.
+// Walks over a part of an mbuf chain, one contiguous piece after the other.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,8 @@
 
 namespace vhostx::net {
 
-/// Calls `use(bytes, count)` for each contiguous piece of `length` bytes from `offset`, or of as many as there are:
-/// what bounds the walk is the chain itself, never pkt_len.
+/// Calls `use(bytes, count)` for each contiguous piece of `length` bytes from `offset` on, or of as many as there are.
+/// The chain itself bounds the walk, not pkt_len.
 template <typename Use>
 void for_each_piece(const rte_mbuf* packet, std::uint32_t offset, std::uint32_t length, Use&& use) noexcept {
   for (; packet != nullptr && length != 0; packet = packet->next) {

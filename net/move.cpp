@@ -13,7 +13,7 @@
 namespace vhostx::net {
 namespace {
 
-/// Packets that lie in another guest's memory.
+/// Packets in another guest's memory.
 struct PeekedSource {
   struct Packets {
     PeekedBurst* burst;
@@ -25,7 +25,7 @@ struct PeekedSource {
 
     const PeekedPacket& seen() const noexcept { return burst.packets[number]; }
     const std::uint8_t* rest() const noexcept { return burst.rests[number]; }
-    /// In one piece, and asks for nothing (any more: a checksum may have been completed).
+    /// In one piece and without offload requests (a checksum may have been completed before).
     bool is_plain() const noexcept {
       return burst.is_plain(number) || (burst.details[number].ol_flags | burst.details[number].pieces) == 0;
     }
@@ -62,12 +62,12 @@ struct PeekedSource {
     const Packet packet = at(packets, i);
     const std::uint32_t length = std::min(packet.seen().length, prefetch_rest_max);
     if (length <= prefetch_peeked_max || !packet.is_plain()) return;
-    // From the last line on that peek() has asked for.
+    // From the last line on that peek() has prefetched.
     const std::uint8_t* const from = packet.rest() - peeked_head_bytes + prefetch_peeked_max - cache_line_bytes;
     net::prefetch_rest<virtqueue::Direction::readable>(from, length - prefetch_peeked_max + cache_line_bytes);
   }
-  /// A guest that wants its checksums finished has them summed over bytes that nobody can change between the summing
-  /// and the copying.
+  /// If a checksum must be completed for the receiver, it is computed over private bytes, which the sender cannot
+  /// change between summing and copying.
   static const rte_mbuf& whole(Packets packets, std::size_t i, std::uint64_t features) noexcept {
     const std::size_t number = packets.which[i];
     const bool summed = (features & feature_guest_csum) == 0 && !packets.burst->is_plain(number) &&

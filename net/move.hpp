@@ -9,8 +9,8 @@
 
 namespace vhostx::net {
 
-/// Packets of the burst, by number, into the receive buffers of another guest, in order: as enqueue() in everything,
-/// and VringCounter::moved. `to` is the receiver's.
+/// Copies packets of the burst, by number, into the receive buffers of another guest, in order. Behaves as enqueue(),
+/// and counts VringCounter::moved. `to` is the receiver's.
 BurstResult move(const RingContext& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept;
 
 }  // namespace vhostx::net

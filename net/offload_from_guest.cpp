@@ -17,15 +17,15 @@ namespace {
 constexpr std::uint16_t tcp_checksum_at = 16;
 constexpr std::uint16_t udp_checksum_at = 6;
 
-/// Whether the checksum asked for is the packet's own TCP or UDP one, so that an mbuf flag says the same. Not behind a
-/// routing header: whoever takes that flag up would sum the wrong destination (RFC 8200, 8.1).
+/// Whether the requested checksum is the packet's own TCP or UDP checksum, so that an mbuf flag can describe it. Not
+/// after a routing header: a NIC would sum the wrong destination (RFC 8200, 8.1).
 bool is_own_l4_checksum(const VirtioNetHeader& header, const PacketHeaders& headers) noexcept {
   if (headers.is_routed || header.csum_start != headers.l4_offset()) return false;
   return (headers.is_tcp() && header.csum_offset == tcp_checksum_at) ||
          (headers.is_udp() && header.csum_offset == udp_checksum_at);
 }
 
-/// Whether such segmentation was negotiated and is of this packet's kind (VIRTIO 1.2, 5.1.6.2).
+/// Whether this segmentation was negotiated and fits the packet's protocol (VIRTIO 1.2, 5.1.6.2).
 bool gso_type_fits(std::uint8_t gso_type, std::uint64_t features, const PacketHeaders& headers) noexcept {
   const bool ecn = (gso_type & gso_ecn) != 0;
   if (ecn && (features & feature_host_ecn) == 0) return false;
@@ -53,7 +53,7 @@ bool gso_fits(const VirtioNetHeader& header, std::uint64_t features, const Packe
 bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const PacketHead& head,
                          GuestOffload& offload) noexcept {
   offload = {};
-  // Other flags are none of a driver's business and ignored (VIRTIO 1.2, 5.1.6.2.2); segmentation needs the checksum.
+  // Other flags of a driver are ignored (VIRTIO 1.2, 5.1.6.2.2). Segmentation needs the checksum.
   if ((header.flags & header_needs_csum) == 0) return header.gso_type == gso_none;
   if ((features & feature_csum) == 0) return false;
   if (std::uint32_t{header.csum_start} + header.csum_offset + sizeof(std::uint16_t) > head.packet_length) return false;

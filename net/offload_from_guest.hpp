@@ -12,7 +12,7 @@ namespace vhostx::net {
 
 struct PacketHead;
 
-/// What a net header asks for, once it was found to fit its packet.
+/// What a net header asks for, after it was checked against its packet.
 struct GuestOffload {
   std::uint64_t ol_flags = 0;      ///< RTE_MBUF_F_RX_L4_CKSUM_NONE for NEEDS_CSUM, RTE_MBUF_F_RX_LRO for GSO.
   std::uint32_t packet_type = 0;   ///< RTE_PTYPE_*, 0: not looked at, or not known.
@@ -21,23 +21,23 @@ struct GuestOffload {
 };
 
 /// Checks `header` against the packet's own headers and against what was negotiated (VIRTIO 1.2, 5.1.6.2). `head` is a
-/// private copy. False: drop the packet, the header lies.
+/// private copy. False: the header is invalid, drop the packet.
 bool check_guest_offload(const VirtioNetHeader& header, std::uint64_t features, const PacketHead& head,
                          GuestOffload& offload) noexcept;
 
-/// Says in the mbuf's fields what was asked for; its bytes are not touched.
+/// Sets the mbuf's fields to what was asked for. Its bytes are not touched.
 void describe_guest_offload(const GuestOffload& offload, rte_mbuf* packet) noexcept;
 
-/// What the driver left to the device (VIRTIO 1.2, 5.1.6.2.1): the field holds the pseudo header's sum, which the sum
-/// takes in with everything else. The bytes of `packet`, all `packet_length` of them, are private.
+/// Completes the checksum that the driver left to the device (VIRTIO 1.2, 5.1.6.2.1). The field holds the pseudo
+/// header's sum, which is summed with everything else. All `packet_length` bytes of `packet` must be private.
 void complete_guest_checksum(const VirtioNetHeader& header, std::uint32_t packet_length, rte_mbuf* packet) noexcept;
 
 /// Checks `header` against the packet's own headers and against what was negotiated (VIRTIO 1.2, 5.1.6.2), and sets
 /// ol_flags, tso_segsz and packet_type as an ethdev virtio driver does: RTE_MBUF_F_RX_L4_CKSUM_NONE for NEEDS_CSUM,
 /// RTE_MBUF_F_RX_LRO for GSO. A checksum that no mbuf flag can describe (not TCP or UDP, or inside a tunnel) is
-/// completed in the packet at once. False, and nothing changed: drop the packet, the header lies.
+/// completed in the packet at once. False, and nothing changed: the header is invalid, drop the packet.
 ///
-/// `packet` is whole and the caller's own: a private copy, because a checksum may be written into it.
+/// `packet` is a complete private copy, because a checksum may be written into it.
 bool apply_guest_offload(const VirtioNetHeader& header, std::uint64_t features, rte_mbuf* packet) noexcept;
 
 }  // namespace vhostx::net

@@ -20,27 +20,27 @@ constexpr std::uint16_t sctp_header_length = 12;
 constexpr std::uint16_t sctp_checksum_at = 8;
 constexpr std::uint8_t tcp_flag_cwr = 0x80;
 
-/// What an mbuf asks for, whichever side's flags said it.
+/// What an mbuf asks for, by transmit or receive flags.
 struct Request {
   bool ip_checksum = false;
   bool l4_checksum = false;
   bool sctp_checksum = false;
-  /// rte_ipv4_phdr_cksum() and its IPv6 twin leave the length out of the field when TCP_SEG is asked for.
+  /// rte_ipv4_phdr_cksum() and rte_ipv6_phdr_cksum() leave the length out of the sum when TCP_SEG is set.
   bool field_lacks_length = false;
   std::uint16_t segment_size = 0;  ///< 0: no segmentation.
 };
 
 // ---- reading the request
 
-/// Where the IP header is that TX_IPV4 and TX_IPV6 speak of: the inner one of a tunnel.
+/// Offset of the IP header that TX_IPV4 and TX_IPV6 refer to: in a tunnel the inner one.
 std::uint32_t network_offset(const rte_mbuf& packet) noexcept {
   const bool tunnel = (packet.ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK) != 0;
   const std::uint64_t outer = tunnel ? packet.outer_l2_len + packet.outer_l3_len : 0;
   return static_cast<std::uint32_t>(outer + packet.l2_len);
 }
 
-/// Whether the flags make sense together. Outer checksums and segmentation inside a tunnel cannot be put in a net
-/// header (VIRTIO 1.2 has no such GSO type), and are nothing that a vhost port offers.
+/// Whether the flags are consistent. Outer checksums and segmentation inside a tunnel are refused: a net header cannot
+/// express them (VIRTIO 1.2 has no such GSO type), and a vhost port does not offer them.
 bool flags_agree(std::uint64_t flags) noexcept {
   const bool tcp_segments = (flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
   const bool udp_segments = (flags & RTE_MBUF_F_TX_UDP_SEG) != 0;
@@ -72,7 +72,7 @@ bool l4_agrees(const rte_mbuf& packet, const PacketHead& head, const PacketHeade
   }
 }
 
-/// Only the IP header's checksum: what is behind that header is not looked at, it may be anything.
+/// For the IP header's checksum alone: what follows that header is not parsed and may be anything.
 bool read_ip_header_only(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers) noexcept {
   const std::uint32_t at = network_offset(packet);
   if (at + packet.l3_len > head.length || packet.l3_len < 20) return false;
@@ -84,7 +84,7 @@ bool read_ip_header_only(const rte_mbuf& packet, const PacketHead& head, PacketH
   return true;
 }
 
-/// Transmit flags and lengths, believed only where the packet says the same.
+/// Transmit flags and lengths, accepted only if they agree with the packet.
 bool read_transmit_request(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers,
                            Request& request) noexcept {
   const std::uint64_t flags = packet.ol_flags;
@@ -104,12 +104,12 @@ bool read_transmit_request(const rte_mbuf& packet, const PacketHead& head, Packe
   return true;
 }
 
-/// Receive flags. What cannot be made sense of is delivered as it was received: the request stays empty.
+/// Receive flags. If they do not fit the packet, the request stays empty: the packet is delivered as it was received.
 void read_receive_request(const rte_mbuf& packet, const PacketHead& head, PacketHeaders& headers,
                           Request& request) noexcept {
   if (!parse_packet_headers(head, headers) || !(headers.is_tcp() || headers.is_udp())) return;
   const std::uint64_t checksum = packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  // A new checksum would make damaged data look good; one behind a routing header needs a destination not parsed here.
+  // A new checksum would hide damaged data. After a routing header it would need a destination that is not parsed here.
   if (checksum == RTE_MBUF_F_RX_L4_CKSUM_BAD || headers.is_routed) return;
   request.l4_checksum = checksum == RTE_MBUF_F_RX_L4_CKSUM_NONE;
   if ((packet.ol_flags & RTE_MBUF_F_RX_LRO) != 0) request.segment_size = packet.tso_segsz;
@@ -129,8 +129,8 @@ void write_ip_checksum(PacketView& view, const PacketHeaders& headers) noexcept 
   write_ipv4_checksum(view.prefix + headers.l2_len);
 }
 
-/// The IP length, and UDP's, of the packet as it is: applications and guests may leave them open when they ask for
-/// segmentation, while a guest that receives such a packet trims it to them.
+/// Sets the IP length, and UDP's, to the packet's own. Applications and guests may leave them unset when they ask for
+/// segmentation, but a receiving guest trims the packet to them.
 void write_lengths(PacketView& view, const PacketHeaders& headers, std::uint32_t l4_total) noexcept {
   std::uint8_t* ip = view.prefix + headers.l2_len;
   if (headers.is_ipv4())
@@ -140,14 +140,14 @@ void write_lengths(PacketView& view, const PacketHeaders& headers, std::uint32_t
   if (headers.is_udp()) store_be16(view.prefix + headers.l4_offset() + 4, l4_total);
 }
 
-/// The sum that the guest, or this library, goes on from (VIRTIO 1.2, 5.1.6.4.1): the whole pseudo header's.
+/// The sum that the guest, or this library, continues with: that of the whole pseudo header (VIRTIO 1.2, 5.1.6.4.1).
 void write_pseudo_sum(PacketView& view, const PacketHeaders& headers, const Request& request,
                       std::uint32_t l4_total) noexcept {
   std::uint8_t* field = view.prefix + view.header.csum_start + view.header.csum_offset;
   if (!headers.is_routed) {
     store_raw16(field, pseudo_header_sum(view.prefix + headers.l2_len, headers.l4_protocol, l4_total));
   } else if (request.field_lacks_length) {
-    // The final destination is known to the application only: its sum is kept and the length added.
+    // Only the application knows the final destination, so its sum is kept and the length added.
     store_raw16(field, sum_with_length(load_raw16(field), l4_total));
   }
 }
@@ -178,7 +178,7 @@ std::uint8_t gso_type_of(const PacketView& view, const PacketHeaders& headers) n
 }
 
 bool guest_takes(std::uint8_t gso_type, bool ipv4, std::uint64_t features) noexcept {
-  // Each of the segmentation features requires GUEST_CSUM (VIRTIO 1.2, 5.1.3.1); a driver may lie about that too.
+  // Each of the segmentation features requires GUEST_CSUM (VIRTIO 1.2, 5.1.3.1); a driver may break that rule.
   std::uint64_t wanted = feature_guest_csum;
   if ((gso_type & gso_ecn) != 0) wanted |= feature_guest_ecn;
   switch (gso_type & ~gso_ecn) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PacketBatch: where the next few packets of a ring lie in guest memory, found together, so that each look into the
-// guest's memory was prefetched by the stage before it.
+// PacketBatch: finds the next few packets of a ring in guest memory together, stage by stage, so that each stage
+// prefetches what the next one reads.
 #pragma once
 
 #include <algorithm>
@@ -18,21 +18,23 @@
 
 namespace vhostx::net {
 
-/// What was read of a chain and checked is what is used. A chain that turns out not to be simple is left to a
-/// ChainWalker, which begins anew: nothing that was read here is used then.
+/// Descriptors are read once, checked and used. A chain that is not simple is left to a ChainWalker, which starts over:
+/// nothing that was read here is used then.
 template <virtqueue::Direction direction, std::uint16_t net_header_bytes>
 class PacketBatch {
  public:
   using Hint = memory::GuestMemory::Hint;
 
-  /// Looks at the next `count` chains, at most batch_max and queue.ready(). Those that a guest wrote are simple up to
-  /// `payload_max` bytes. Returns how many heads, from the first on, lie inside the table; only those may be asked for.
+  /// Looks at the next `count` chains, at most batch_max and queue.ready(). A readable chain is simple up to
+  /// `payload_max` bytes. Returns how many heads are in range before the first that is not; only those chains may be
+  /// used.
   [[gnu::always_inline]] std::uint16_t load(const virtqueue::SplitQueue& queue, const RingContext& context,
                                             std::uint16_t count, std::uint32_t payload_max, Hint& hint) noexcept {
     return load(queue, context, count, payload_max, payload_max, hint);
   }
 
-  /// The same with two limits: while all packets are of at most `small_max` bytes, and near, all_small() says so.
+  /// The same with a second limit: all_small() is true if all packets have at most `small_max` bytes and are in the
+  /// region of the burst before.
   [[gnu::always_inline]] std::uint16_t load(const virtqueue::SplitQueue& queue, const RingContext& context,
                                             std::uint16_t count, std::uint32_t small_max, std::uint32_t payload_max,
                                             Hint& hint) noexcept {
@@ -54,22 +56,22 @@ class PacketBatch {
     return count;
   }
 
-  /// Whether all chains are simple, with header and packet in one piece: the template arguments below may be true.
+  /// Whether all chains are simple, with header and packet in one piece. Then the template arguments below may be true.
   bool one_piece() const noexcept { return one_piece_; }
-  /// Whether all are so, and of no more bytes than the smaller limit.
+  /// Whether that holds and all are within the smaller limit.
   bool all_small() const noexcept { return all_small_; }
-  /// Chain i is simple when it is a net header and a packet, or room for one, each in one piece. Only then the next
-  /// three hold.
+  /// A chain is simple if it is a net header and a packet, or room for one, each in one piece. The next three are valid
+  /// only then.
   bool is_simple(std::uint32_t i) const noexcept { return lengths_[i] != 0; }
   std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
   template <bool one_piece>
   std::uint8_t* payload(std::uint32_t i) const noexcept {
     return one_piece ? headers_[i] + net_header_bytes : payloads_[i];
   }
-  /// Bytes behind the net header; of a packet from a guest at least an Ethernet header's. 0 when not simple.
+  /// Bytes after the net header; in a packet from a guest at least an Ethernet header. 0 if not simple.
   std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
 
-  /// For the time that a long copy of `bytes` takes: asks for as much of chain i's payload.
+  /// Before a long copy of `bytes`: prefetches that much of chain i's payload.
   template <bool one_piece>
   void prefetch_payload(std::uint32_t i, std::uint32_t bytes) const noexcept {
     if (!one_piece && !is_simple(i)) return;
@@ -91,7 +93,8 @@ class PacketBatch {
   using RawDescriptor = virtqueue::RawDescriptor;
   static constexpr std::size_t descriptor_bytes = sizeof(virtqueue::Descriptor);
 
-  /// Chains of one descriptor in the region of the burst before; stops at the first other one, and returns its number.
+  /// Finds chains of one descriptor in the region of the burst before. Stops at the first other chain and returns its
+  /// number.
   [[gnu::always_inline]] std::uint16_t load_near(const virtqueue::RingLayout& layout, std::uint16_t count,
                                                  const Translator& translator) noexcept {
     const std::uint8_t* table = layout.descriptors;
@@ -100,7 +103,7 @@ class PacketBatch {
     for (; i < count; ++i) {
       const RawDescriptor descriptor = virtqueue::load_descriptor(table + heads_[i] * descriptor_bytes);
       const std::uint32_t payload_bytes = descriptor.length() - net_header_bytes;
-      // The length in one comparison: what is too short wraps to something huge.
+      // Both limits in one comparison: a length that is too short wraps to a huge number.
       if (!virtqueue::is_last<direction>(descriptor) || payload_bytes - payload_min >= lengths_allowed ||
           !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
         break;
@@ -110,8 +113,8 @@ class PacketBatch {
     return i;
   }
 
-  /// The rest, from chain `begin` on: chains of one descriptor in any region. Returns how many there are of others,
-  /// whose first descriptors it keeps. Out of line: the loop has the registers to itself.
+  /// From chain `begin` on, finds chains of one descriptor in any region. Returns how many others there are, and keeps
+  /// their first descriptors. Out of line, so that the loop has the registers to itself.
   [[gnu::noinline]] std::uint16_t load_far(const virtqueue::RingLayout& layout, std::size_t begin, std::size_t count,
                                            Translator& translator) noexcept {
     const std::uint8_t* const table = layout.descriptors;
@@ -139,7 +142,7 @@ class PacketBatch {
 
   RawDescriptor first(std::size_t i) const noexcept { return {first_addresses_[i], first_rests_[i]}; }
 
-  /// Finds the indirect table, or the second descriptor, of each chain that may be short; null for all others.
+  /// Finds the indirect table or the second descriptor of each chain that may be short; null for all others.
   void look_further(const virtqueue::RingLayout& layout, std::uint16_t begin, std::uint16_t count,
                     Translator& translator) noexcept {
     for (std::uint16_t i = begin; i < count; ++i) {
@@ -157,7 +160,7 @@ class PacketBatch {
     }
   }
 
-  /// Header and packet in two descriptors, or both in an indirect table. Out of line: the common batch has none.
+  /// Chains with header and packet in two descriptors, or in an indirect table. Out of line: a common batch has none.
   [[gnu::noinline]] void load_short_chains(std::uint16_t count, Translator& translator) noexcept {
     for (std::uint16_t i = 0; i < count; ++i) {
       if (is_simple(i)) {
@@ -198,13 +201,13 @@ class PacketBatch {
   }
 
   std::array<std::uint16_t, batch_max> heads_;
-  // Of chains that are not simple at first sight: the descriptor that heads them, its two words apart.
+  // First descriptors of chains that load_far() did not find simple, as two arrays of words.
   std::array<std::uint64_t, batch_max> first_addresses_;
   std::array<std::uint64_t, batch_max> first_rests_;
   std::array<std::uint8_t*, batch_max> headers_;
-  std::array<std::uint8_t*, batch_max> payloads_;  // unless one_piece_; for load_short_chains: where it looks
+  std::array<std::uint8_t*, batch_max> payloads_;  // unless one_piece_; before load_short_chains(): what it reads
   std::array<std::uint32_t, batch_max> lengths_;
-  std::uint32_t lengths_allowed_ = 0;  // payload lengths from payload_min on that are simple
+  std::uint32_t lengths_allowed_ = 0;  // number of payload lengths, from payload_min on, that are simple
   bool one_piece_ = true;
   bool all_small_ = true;
 };

@@ -24,8 +24,8 @@ constexpr std::uint16_t ipv6_extension_length_min = 8;
 constexpr std::uint16_t tcp_length_min = 20;
 constexpr std::uint16_t udp_length = 8;
 
-// IPv6 extension headers (RFC 8200, 4), with those of RFC 6275, 7401 and 5533. The authentication header is none of
-// them here: it protects what follows, so nothing behind it may be edited.
+// IPv6 extension headers (RFC 8200, 4), with those of RFC 6275, 7401 and 5533. The authentication header is left out:
+// it protects what follows, so nothing after it may be edited.
 constexpr std::uint8_t hop_by_hop = 0;
 constexpr std::uint8_t routing = 43;
 constexpr std::uint8_t fragment = 44;
@@ -60,7 +60,7 @@ constexpr bool fits(const PacketHead& head, std::uint32_t offset, std::uint32_t 
   return offset <= head.length && length <= head.length - offset;
 }
 
-/// The IP payload that really follows, from what the header declares. 0 stands for "all" (see l4_total).
+/// The IP payload that the packet really has, given what the header declares. 0 means "all" (see l4_total).
 bool bound_payload(std::uint32_t declared, std::uint32_t present, std::uint32_t& payload) noexcept {
   if (declared > present) return false;
   payload = declared == 0 ? present : declared;
@@ -83,7 +83,7 @@ bool parse_ipv4(const PacketHead& head, PacketHeaders& headers) noexcept {
   return true;
 }
 
-/// One extension header at the end of what is parsed so far; moves l3_len, l4_total and l4_protocol past it.
+/// Parses one more extension header; moves l3_len, l4_total and l4_protocol past it.
 bool skip_extension(const PacketHead& head, PacketHeaders& headers) noexcept {
   if (!fits(head, headers.l4_offset(), ipv6_extension_length_min)) return false;
   const std::uint8_t* extension = head.bytes + headers.l4_offset();
@@ -91,7 +91,7 @@ bool skip_extension(const PacketHead& head, PacketHeaders& headers) noexcept {
   const auto length = static_cast<std::uint16_t>(is_fragment_header ? 8 : (extension[1] + 1) * 8);
   if (length > headers.l4_total || !fits(head, headers.l4_offset(), length)) return false;
 
-  // Offset 0 and no more to come is a whole packet (RFC 6946).
+  // Offset 0 without more fragments is a whole packet (RFC 6946).
   if (is_fragment_header) headers.is_fragment = (load_be16(extension + 2) & 0xfff9U) != 0;
   if (headers.l4_protocol == routing && extension[3] != 0) headers.is_routed = true;
   headers.l4_protocol = extension[0];

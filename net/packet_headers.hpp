@@ -10,8 +10,8 @@ struct rte_mbuf;
 
 namespace vhostx::net {
 
-/// A private copy of a packet's first bytes. Parsing and editing use this copy only, because the packet itself may be
-/// guest memory (zero copy) that changes while it is looked at; and because headers may straddle mbuf segments.
+/// A private copy of a packet's first bytes. Parsing and editing use only this copy: the packet itself may be guest
+/// memory (zero copy), which may change at any time, and its headers may span mbuf segments.
 struct PacketHead {
   std::uint16_t length = 0;         ///< Bytes copied: parsed_bytes_max, or the whole packet if it is shorter.
   std::uint32_t packet_length = 0;  ///< Bytes in the whole packet, counted over the segments that are really there.
@@ -28,18 +28,18 @@ inline constexpr std::uint8_t protocol_udp = 17;
 inline constexpr std::uint8_t protocol_sctp = 132;
 inline constexpr std::uint32_t ip_length_max = 0xffff;
 
-/// What stands where. Lengths are 0 for a layer that is not there or not one of those the parser knows.
+/// Which headers a packet has, and where. Lengths are 0 for a layer that is missing or that the parser does not know.
 struct PacketHeaders {
   std::uint16_t l2_len = 0;       ///< Ethernet with its VLAN tags (two at most).
   std::uint16_t l3_len = 0;       ///< IPv4 with options, or IPv6 with extension headers.
-  std::uint16_t l4_len = 0;       ///< TCP with options, or UDP. 0 in fragments: their first bytes may be anything.
+  std::uint16_t l4_len = 0;       ///< TCP with options, or UDP. 0 in fragments, whose first bytes may be anything.
   std::uint16_t ether_type = 0;   ///< Behind the VLAN tags, host order.
   std::uint8_t l4_protocol = 0;   ///< IP protocol number behind the extension headers, of fragments too.
   bool is_fragment = false;       ///< First, middle or last.
   bool is_routed = false;         ///< IPv6 routing header with segments left: the final destination is not in `l3`.
   std::uint32_t packet_type = 0;  ///< RTE_PTYPE_*
-  /// L4 header and payload as the IP header has it, without Ethernet padding; no more than the packet has. An IP length
-  /// of 0 (segmentation offload of large packets, jumbograms) counts as all that there is.
+  /// Bytes of L4 header and payload by the IP header's length, without Ethernet padding; no more than the packet has.
+  /// An IP length of 0 (segmentation offload of large packets, jumbograms) means all of the packet.
   std::uint32_t l4_total = 0;
 
   std::uint16_t l4_offset() const noexcept { return static_cast<std::uint16_t>(l2_len + l3_len); }
@@ -52,12 +52,11 @@ struct PacketHeaders {
   friend bool operator==(const PacketHeaders&, const PacketHeaders&) = default;
 };
 
-/// Parses from the Ethernet header on. False: a header is truncated, contradicts itself or lies beyond the bytes
-/// copied; `headers` is then unspecified. A protocol that the parser does not know is no error: what comes before it
-/// is described.
+/// Parses from the Ethernet header on. False: a header is truncated, contradicts itself, or is beyond the bytes copied;
+/// `headers` is then unspecified. An unknown protocol is no error: `headers` describes what precedes it.
 bool parse_packet_headers(const PacketHead& head, PacketHeaders& headers) noexcept;
 
-/// The same from an IP header at `l2_len` on, of the version that `ether_type` names.
+/// The same from an IP header at `l2_len` on. `ether_type` names its version.
 bool parse_network_headers(const PacketHead& head, std::uint16_t l2_len, std::uint16_t ether_type,
                            PacketHeaders& headers) noexcept;
 

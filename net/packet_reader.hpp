@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PacketReader: a PacketView's bytes in order: edited headers first, then what stays in the application's mbufs.
+// PacketReader: reads a PacketView's bytes in order: edited headers first, then the rest from the application's mbufs.
 #pragma once
 
 #include <algorithm>

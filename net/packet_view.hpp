@@ -10,13 +10,13 @@ struct rte_mbuf;
 
 namespace vhostx::net {
 
-/// Most bytes of a packet that are looked at as headers, and most that an edited copy of them can have.
+/// Most bytes of a packet that are parsed as headers, and the size of an edited copy of them.
 inline constexpr std::uint16_t parsed_bytes_max = 256;
 
 /// The packet is `prefix_length` bytes of `prefix`, then `length` bytes of the mbuf chain `mbuf` from `offset` on.
 ///
-/// Trivial on purpose: it lives on the caller's stack and is not cleared, so `prefix` holds nothing past
-/// `prefix_length`. It is filled by prepare_for_guest() and Segmenter, and owns nothing.
+/// On the caller's stack and not cleared: `prefix` is uninitialised past `prefix_length`. Filled by prepare_for_guest()
+/// and Segmenter. Owns nothing.
 struct PacketView {
   VirtioNetHeader header;  ///< num_buffers is 0: the enqueue path knows it last.
   std::uint16_t prefix_length;

@@ -27,7 +27,7 @@ using memory::load_once;
 using virtqueue::ChainWalker;
 using virtqueue::SplitQueue;
 
-/// The first bytes of a packet without wishes, copied: packet `number` of the burst.
+/// Copies the first bytes of a packet without offload requests: packet `number` of the burst.
 [[gnu::always_inline]] inline void add_plain(PeekedBurst& burst, std::size_t number, const std::uint8_t* payload,
                                              std::uint32_t length) noexcept {
   std::uint8_t* const head = burst.short_heads[number].bytes;
@@ -39,7 +39,7 @@ using virtqueue::SplitQueue;
     copy_packet(head, payload, length);
   } else {
     packet.head_length = peeked_head_bytes;
-    // They come while the other packets are looked at; the lines of a large one's end are asked for by move().
+    // They arrive while the other packets are peeked at. move() prefetches the rest of a large packet.
     prefetch_rest<virtqueue::Direction::readable>(payload,
                                                   std::min(length + cache_line_bytes - 1, prefetch_peeked_max));
     std::memcpy(head, payload, peeked_head_bytes);
@@ -47,7 +47,7 @@ using virtqueue::SplitQueue;
   }
 }
 
-/// Chains into a burst, until it has packets or the ring has no more. `net_header_bytes` is fixed per negotiation.
+/// Adds chains to a burst until it has packets or the ring has no more. `net_header_bytes` is fixed per negotiation.
 template <std::uint16_t net_header_bytes>
 class Peeker {
  public:
@@ -86,7 +86,7 @@ class Peeker {
       ++chain;
       if (budget_.is_spent()) return;
     }
-    // A bad head is passed over when all before it was given back.
+    // A bad head is skipped only once all chains before it are returned.
     if (good == 0) skip_bad_head(batch_.head(0));
   }
 
@@ -198,13 +198,13 @@ class Peeker {
     return Outcome::taken;
   }
 
-  /// The ring breaks once all chains before this one were given back.
+  /// The ring breaks only once all chains before this one are returned.
   Outcome stop_at_fault(std::uint16_t i, const ChainWalker& walker) noexcept {
     if (i == 0) queue_.fail(walker.fault());
     return Outcome::stopped;
   }
 
-  /// No packet among the chains: nobody waits for them.
+  /// Returns all chains of a burst without a packet: there will be no give_back() for them.
   [[gnu::noinline]] Budget drop_all() noexcept {
     for (std::uint16_t i = 0; i < burst_.chains; ++i) queue_.add_used(burst_.heads[i], 0);
     for (std::uint16_t i = 0; i < burst_.drop_count; ++i) context_.counters.add(burst_.drops[i].cause, 1);
@@ -220,12 +220,12 @@ class Peeker {
   SplitQueue& queue_;
   PeekedBurst& burst_;
   std::uint16_t asked_ = 0;  // the last header that peek_run() looked at
-  bool moved_on_ = false;    // the ring's position is another one
+  bool moved_on_ = false;    // the ring's position has changed
   virtqueue::WalkBudget budget_{context_.cursor.meter};
   PacketBatch<virtqueue::Direction::readable, net_header_bytes> batch_;
 };
 
-// A function of its own: what a burst needs is not set up for a packet alone.
+// A function of its own, so that a single packet does not set up what a burst needs.
 template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, std::uint16_t count,
                                   PeekedBurst& burst) noexcept {

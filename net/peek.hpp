@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Guest to guest, the sender's side: packets are looked at where they lie, and given back when they were moved.
+// Guest to guest, the sender's side: peeks at packets in place, and returns them once they were moved.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@ struct rte_mempool;
 
 namespace vhostx::net {
 
-/// Looks at the next packets of a transmitq, at most `count` and batch_max, and leaves them in the ring: `burst` is
-/// filled anew. What cannot be a packet is given back with the packets before it; where none is before it, at once:
-/// `needs_call` of the result speaks of that, `packets` of those found. A driver that lies sets context.cursor.fault
-/// when no packet is left before the lie.
+/// Looks at the next packets of a transmitq, at most `count` and batch_max, and leaves them in the ring. Replaces the
+/// content of `burst`. `packets` of the result is how many it found. A chain that cannot be a packet is returned with
+/// the packets before it, or at once if there are none; `needs_call` then says whether the driver wants a notification
+/// for that. A chain that breaks the specification sets context.cursor.fault once no packet is before it.
 BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept;
 
-/// Gives the first `taken` packets of the burst back to the driver that peek() found them at, and counts them. The
-/// others stay in the ring. The burst is over.
+/// Returns the first `taken` packets of the burst to the driver and counts them. The others stay in the ring. The burst
+/// is over.
 BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept;
 
 /// Packet `i` as dequeue() makes it. Null when the pool is empty.

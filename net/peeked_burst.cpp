@@ -53,7 +53,7 @@ rte_mbuf& PeekedBurst::build(std::size_t i) noexcept {
   return first;
 }
 
-// Of all pieces of a packet one at most is cut in two: two that are too large would be more than a packet can have.
+// At most one piece of a packet is cut in two: two such large pieces would exceed the largest packet.
 rte_mbuf* PeekedBurst::add_segment(rte_mbuf* last, std::uint8_t* data, std::size_t length) noexcept {
   while (length != 0) {
     const std::size_t part = std::min(length, segment_bytes_max);

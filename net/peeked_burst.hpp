@@ -17,22 +17,22 @@
 
 namespace vhostx::net {
 
-/// Most bytes of a packet without offloads that are copied ahead: all that a switch's decision can depend on, up to the
-/// ports behind IPv4 options (86 bytes) or behind two VLAN tags and IPv6 (66).
+/// Bytes that peek() copies of a packet without offloads: all that a switch may decide on, up to the TCP ports after
+/// IPv4 options (86 bytes) or after two VLAN tags and IPv6 (66).
 inline constexpr std::uint16_t peeked_head_bytes = 96;
 
-/// How far peek() asks ahead for the packet behind its head, bytes from its first: lines that come while the other
-/// packets are looked at. What lies further on move() asks for, packet by packet.
+/// How far into a packet peek() prefetches, bytes from its first. These lines arrive while the other packets are peeked
+/// at. move() prefetches the rest, packet by packet.
 inline constexpr std::uint32_t prefetch_peeked_max = 320;
 
-/// Pieces of guest memory that a packet is moved from; one in more is gathered first. A Linux driver's largest have 18
-/// buffers.
+/// Most pieces of guest memory that a packet is moved from directly. A packet in more pieces is gathered first. A Linux
+/// driver's largest packets have 18 buffers.
 inline constexpr std::uint16_t moved_pieces_max = 40;
 
-/// All storage of a burst between peek() and give_back(), made once and not cleared: `count` and `chains` say what is
+/// All storage of a burst between peek() and give_back(). Made once and not cleared: `count` and `chains` say what is
 /// valid. Filled by peek(), read by move() and copy_out().
 struct PeekedBurst {
-  /// What a packet that is not plain has beside.
+  /// Details of a packet that is not plain.
   struct Detail {
     std::uint64_t ol_flags;  ///< As apply_guest_offload() sets them.
     std::uint32_t packet_type;
@@ -40,7 +40,7 @@ struct PeekedBurst {
     std::uint16_t first_piece;  ///< In PeekedBurst::pieces.
     std::uint16_t pieces;       ///< 0: its rest is one piece.
   };
-  /// A chain that is no packet; counted when it is given back.
+  /// A chain that is no packet. It is counted when it is returned.
   struct Drop {
     std::uint16_t chain;
     VringCounter cause;
@@ -49,20 +49,20 @@ struct PeekedBurst {
   static constexpr std::size_t pieces_in_all = 640;  // of 32 packets, 20 each
 
   std::uint16_t count = 0;   ///< Packets.
-  std::uint16_t chains = 0;  ///< They and what was dropped between them, in the ring's order.
+  std::uint16_t chains = 0;  ///< Packets and dropped chains between them, in the ring's order.
   std::uint16_t drop_count = 0;
   std::uint16_t piece_count = 0;
   bool gathered_taken = false;  ///< `gathered` holds a packet of this burst.
-  std::uint32_t not_plain = 0;  ///< A bit a packet: it has a Detail. All others are one piece and ask for nothing.
+  std::uint32_t not_plain = 0;  ///< A bit for each packet with a Detail. All others are one piece without requests.
   std::uint64_t bytes = 0;      ///< Of all packets.
 
-  std::array<PeekedPacket, batch_max> packets;       ///< Heads lie in `short_heads`, of those that ask in `long_heads`.
-  std::array<const std::uint8_t*, batch_max> rests;  ///< What follows the head, where it is one piece.
+  std::array<PeekedPacket, batch_max> packets;       ///< Heads are in `short_heads`, or `long_heads` with offloads.
+  std::array<const std::uint8_t*, batch_max> rests;  ///< What follows the head, if that is one piece.
   std::array<Detail, batch_max> details;
   std::array<std::uint16_t, batch_max> heads;  ///< Of the chains.
   std::array<Drop, batch_max> drops;
   std::array<memory::HostSpan, pieces_in_all> pieces;
-  std::array<rte_mbuf, moved_pieces_max + 3> segments;  ///< whole() builds in them: head, pieces, one that is cut.
+  std::array<rte_mbuf, moved_pieces_max + 3> segments;  ///< For whole(): head, pieces, one that is cut.
   struct alignas(64) Head {
     std::uint8_t bytes[128];
   };
@@ -91,7 +91,7 @@ struct PeekedBurst {
     return i;
   }
 
-  /// Calls `use(span)` for each piece of packet `i` behind its head.
+  /// Calls `use(span)` for each piece of packet `i` after its head.
   template <typename Use>
   void for_each_rest(std::size_t i, Use use) const noexcept {
     const std::uint16_t cut = is_plain(i) ? std::uint16_t{0} : details[i].pieces;
@@ -100,12 +100,12 @@ struct PeekedBurst {
     for (std::size_t k = 0; k < cut; ++k) use(pieces[details[i].first_piece + k]);
   }
 
-  /// Packet `i` as an mbuf chain over its head and the guest's memory, good until the next call. Of no pool: it must
-  /// not leave the burst.
+  /// Packet `i` as an mbuf chain over its head and the guest's memory, valid until the next call. It belongs to no pool
+  /// and must not leave the burst.
   const rte_mbuf& whole(std::size_t i) noexcept;
-  /// The same over private memory: each byte of the guest's is read now, and once.
+  /// The same over private memory: reads each byte of the guest now, and once.
   const rte_mbuf& whole_private(std::size_t i) noexcept;
-  /// The mbuf chain of whole(), for those who write into it: its bytes are private ones.
+  /// The mbuf chain of whole(), for writing into a packet whose bytes are all private.
   rte_mbuf& build(std::size_t i) noexcept;
 
  private:

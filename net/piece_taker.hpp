@@ -13,18 +13,18 @@
 
 namespace vhostx::net {
 
-/// Copies a packet's head and notes where its rest lies. More pieces than moved_pieces_max are gathered into the
-/// burst's buffer for that, which holds one packet. What it did is the burst's when commit() was called, else it is
-/// forgotten.
+/// Copies a packet's head and notes where its rest is. More pieces than moved_pieces_max are gathered into the
+/// burst's buffer for that, which holds one packet. Nothing of it counts for the burst before
+/// commit().
 class PieceTaker {
  public:
   enum class Appended {
     yes,
     too_large,  // larger than any packet is
-    no_room,    // the burst has no room for such a packet: it begins the next one
+    no_room,    // the burst has no room for this packet: it begins the next burst
   };
 
-  /// `asked`: the packet asks for offloads, all its headers have to be private.
+  /// `asked`: the packet asks for offloads, so all its headers must be private.
   PieceTaker(PeekedBurst& burst, bool asked) noexcept
       : burst_(burst),
         head_(asked ? burst.long_heads[burst.count].data() : burst.short_heads[burst.count].bytes),
@@ -43,7 +43,7 @@ class PieceTaker {
     return span.size == 0 ? Appended::yes : append_rest(span);
   }
 
-  /// Makes the rest private. False: another packet of the burst has that buffer.
+  /// Makes the rest private. False: another packet of the burst uses that buffer.
   bool gather() noexcept {
     if (gathering_) return true;
     if (burst_.gathered_taken) return false;
@@ -57,7 +57,7 @@ class PieceTaker {
   std::uint16_t head_length() const noexcept { return head_length_; }
   std::uint32_t length() const noexcept { return length_; }
 
-  /// The packet is the burst's next one.
+  /// Adds the packet to the burst.
   void commit(const GuestOffload& offload) noexcept {
     const std::size_t number = burst_.count;
     const bool one_piece = pieces_ == 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a burst works on, gathered by the vring for its length.
+// What a burst works on; the vring collects it for one burst.
 #pragma once
 
 #include <cstdint>
@@ -32,15 +32,15 @@ inline constexpr std::uint32_t packet_bytes_max = 65535 + 40 + 14 + 8;
 
 inline constexpr std::uint32_t ethernet_header_bytes = 14;
 
-/// A call has spent its budget and moved no packet. Where that happens again and again, and its chains are such as no
-/// driver makes, the ring is broken; `head` is one of them.
+/// For a call that has spent its budget and moved no packet. If that repeats, with chains that no real driver makes,
+/// the ring is broken; `head` is one of these chains.
 inline void judge_walk(const RingContext& context, virtqueue::SplitQueue& queue, const virtqueue::WalkBudget& budget,
                        std::uint16_t head) noexcept {
   if (budget.is_wasted() && context.cursor.meter.count_fruitless(context.counters.value(VringCounter::packets)))
     queue.fail({VringFaultCause::fruitless, head, budget.descriptors(), virtqueue::fruitless_calls_max});
 }
 
-/// What the counters of a ring learn from a burst that moved packets.
+/// Updates the counters after a burst that moved packets.
 inline void count_burst(RingCounters& counters, std::uint64_t packets, std::uint64_t bytes) noexcept {
   counters.add(VringCounter::packets, packets);
   counters.add(VringCounter::bytes, bytes);

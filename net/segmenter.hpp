@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Software segmentation (TCP over IPv4 and IPv6, UDP) for a guest that takes no large packets.
+// Software segmentation (TCP over IPv4 and IPv6, UDP) for a guest that accepts no large packets.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace vhostx::net {
 
-/// Most segments of one packet: 64 KiB in pieces of 32 bytes, where TCP sends hundreds in each. A packet
-/// that would make more is refused where it enters.
+/// Most segments of one packet: 64 KiB in pieces of 32 bytes; real TCP segments have hundreds of bytes. A packet that
+/// would make more is refused.
 inline constexpr std::uint32_t segments_max = 2048;
 
 /// How many segments `payload` bytes make; 1 for an empty payload. `segment_size` is not 0.
@@ -17,7 +17,7 @@ constexpr std::uint32_t segment_count(std::uint32_t payload, std::uint16_t segme
   return payload == 0 ? 1 : (payload - 1) / segment_size + 1;
 }
 
-/// Made from a view for which prepare_for_guest() said `segment`; that view must outlive it.
+/// Made from a view for which prepare_for_guest() returned `segment`; the view must outlive it.
 ///
 ///   Segmenter segmenter(view, features);
 ///   for (PacketView segment; segmenter.next(segment);) deliver(segment);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SinglePacket: where the next packet of a ring lies, for bursts of one, where setting up a batch costs more than the
+// SinglePacket: finds the next packet of a ring, for bursts of one, where setting up a batch costs more than the
 // packet.
 #pragma once
 
@@ -11,12 +11,12 @@
 
 namespace vhostx::net {
 
-/// Knows only the common packet: one descriptor holds it and its net header, in the region where the packet before lay.
-/// For all others find() says no, and a PacketBatch begins anew: nothing that was read here is used then.
+/// Handles only the common packet: one descriptor holds packet and net header, in the region of the packet before. For
+/// all others find() returns false and a PacketBatch starts over; nothing that was read here is used then.
 template <virtqueue::Direction direction, std::uint16_t net_header_bytes, std::uint32_t payload_min>
 class SinglePacket {
  public:
-  /// Looks at the next chain; queue.ready() is not 0. Payloads of `payload_min` to `payload_max` bytes will do.
+  /// Looks at the next chain; queue.ready() must not be 0. Accepts payloads of `payload_min` to `payload_max` bytes.
   [[gnu::always_inline]] bool find(const virtqueue::SplitQueue& queue, const RingContext& context,
                                    std::uint32_t payload_max) noexcept {
     head_ = queue.head(0);
@@ -27,7 +27,7 @@ class SinglePacket {
     const memory::GuestMemory::Hint& region = context.cursor.hint;
     const std::uint64_t offset = descriptor.address - region.guest;  // wraps to something huge when below
     length_ = descriptor.length() - net_header_bytes;                // so does this when too short
-    // In numbers, as in BufferTranslator: it is used only where the last line below says yes.
+    // Computed as a number, as in BufferTranslator: it is used only if the last line below is true.
     header_ = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(region.host) + offset);
     return virtqueue::is_last<direction>(descriptor) && length_ >= payload_min && length_ <= payload_max &&
            offset < region.size && descriptor.length() <= region.size - offset;
@@ -36,7 +36,7 @@ class SinglePacket {
   std::uint16_t head() const noexcept { return head_; }
   std::uint8_t* header() const noexcept { return header_; }
   std::uint8_t* payload() const noexcept { return header_ + net_header_bytes; }
-  /// Bytes behind the net header.
+  /// Bytes after the net header.
   std::uint32_t length() const noexcept { return length_; }
 
  private:

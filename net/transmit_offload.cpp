@@ -16,7 +16,7 @@ bool has_partial_checksum(const rte_mbuf& packet) noexcept {
   return (packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
-/// Not where the checksum is known to be wrong: the NIC would put good ones on damaged data.
+/// Not if the checksum is known to be wrong: the NIC would put a good one on damaged data.
 bool is_coalesced(const rte_mbuf& packet) noexcept {
   return (packet.ol_flags & RTE_MBUF_F_RX_LRO) != 0 &&
          (packet.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_BAD;
@@ -26,7 +26,7 @@ std::uint64_t transmit_flags(const net::PacketHeaders& headers, bool segments) n
   std::uint64_t flags = headers.is_ipv4() ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
   flags |= headers.is_tcp() ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
   if (!segments) return flags;
-  // Each segment has an IP header of its own, whose checksum only the NIC can know.
+  // Each segment has an IP header of its own, whose checksum only the NIC can compute.
   if (headers.is_ipv4()) flags |= RTE_MBUF_F_TX_IP_CKSUM;
   return flags | (headers.is_tcp() ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG);
 }
@@ -44,7 +44,7 @@ bool to_transmit_offload(rte_mbuf* packet) noexcept {
   // NICs would sum the next hop of an IPv6 routing header instead of the destination (RFC 8200, 8.1).
   if (headers.is_routed || (coalesced && packet->tso_segsz == 0)) return false;
 
-  // One segment is none: several NICs refuse segmentation of a packet that is no larger than a segment.
+  // No segmentation for a single segment: several NICs refuse a packet that is no larger than a segment.
   const bool segments = coalesced && head.packet_length - headers.payload_offset() > packet->tso_segsz;
   packet->ol_flags &= ~RTE_MBUF_F_RX_LRO;
   if (!partial && !segments) return true;

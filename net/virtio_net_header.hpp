@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The header in front of every packet in a virtio-net buffer (VIRTIO 1.2, 5.1.6), and the feature bits that decide
-// what may stand in it.
+// what it may contain.
 #pragma once
 
 #include <bit>
@@ -9,7 +9,7 @@
 
 namespace vhostx::net {
 
-/// As it lies in guest memory: little-endian with VERSION_1, the guest's own order without (VIRTIO 1.2, 5.1.6.1).
+/// As in guest memory: little-endian with VERSION_1, the guest's own byte order without (VIRTIO 1.2, 5.1.6.1).
 struct VirtioNetHeader {
   std::uint8_t flags = 0;
   std::uint8_t gso_type = 0;
@@ -23,7 +23,7 @@ struct VirtioNetHeader {
 };
 static_assert(sizeof(VirtioNetHeader) == 12 && alignof(VirtioNetHeader) == 2);
 static_assert(offsetof(VirtioNetHeader, csum_start) == 6 && offsetof(VirtioNetHeader, num_buffers) == 10);
-// Fields are used as they are read; a big-endian host would have to swap them for modern guests.
+// Fields are used as they are read. A big-endian host would have to swap them for modern guests.
 static_assert(std::endian::native == std::endian::little);
 
 // VirtioNetHeader::flags

@@ -25,7 +25,7 @@ inline void store_be32(std::uint8_t* at, std::uint32_t value) noexcept {
   store_be16(at + 2, value);
 }
 
-/// A 16-bit word as it lies in memory, the form that OnesSum works with.
+/// A 16-bit word in memory order, as OnesSum uses it.
 inline std::uint16_t load_raw16(const std::uint8_t* at) noexcept {
   std::uint16_t word;
   std::memcpy(&word, at, sizeof(word));
