@@ -34,7 +34,7 @@ class Borrower {
         now_(rte_rdtsc()),
         budget_(context.cursor.meter) {}
 
-  /// Null: no more can be had.
+  /// Null: no more buffers can be borrowed.
   rte_mbuf* next() noexcept {
     rte_mbuf* mbuf = nullptr;
     if (budget_.is_spent()) return nullptr;
@@ -56,11 +56,11 @@ class Borrower {
     return nullptr;
   }
 
-  /// A burst that lent nothing is over.
+  /// Call it after a burst that lent nothing.
   void judge() noexcept { net::judge_walk(context_, queue_, budget_, last_head_); }
 
  private:
-  /// Before the chain that was popped last, and not before bad heads that were passed over on the way to it.
+  /// Rewinds to before the chain that was popped last, but not to before bad heads that were skipped on the way to it.
   void step_back() noexcept {
     auto mark = queue_.mark();
     --mark.avail_next;
@@ -75,13 +75,13 @@ class Borrower {
     std::uint8_t* header = nullptr;
     Segments segments;
     if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
-    // A border of IOVAs must not cut the net header: the first mbuf has room for all of it, and for data.
+    // IOVAs must be contiguous over the net header: the first mbuf has room for all of it, and for data.
     if (header == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
     Loan* const loan = lending_.table.take(lending_.pin, head, walker.ring_entries(), now_);
     if (loan == nullptr) return false;
     loan->header = header;
     if (segments.attach(mbuf, pool_, *loan, false)) {
-      // Room for the net header, where it is not in a piece of its own.
+      // Room for the net header, if that has no piece of its own.
       mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? net_header_bytes_ : 0);
       return true;
     }
@@ -90,7 +90,7 @@ class Borrower {
     return false;
   }
 
-  /// The whole chain. Its first piece begins with the net header, or is nothing else and none of `pieces`.
+  /// Walks the whole chain. Its first piece begins with the net header, or is only that and not among `pieces`.
   bool find(ChainWalker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
     for (HostSpan span;;) {
       const auto step = walker.next(span);
@@ -127,7 +127,7 @@ class Committer {
   Committer(const net::RingContext& context, SplitQueue& queue, const Lending& lending) noexcept
       : context_(context), queue_(queue), lending_(lending), net_header_bytes_(net::header_length(context.features)) {}
 
-  /// Whether the packet lies where the driver will look for it; then it is its. False: nothing has changed.
+  /// Delivers the packet in place, if its data is where the driver will look for it. False: nothing has changed.
   bool deliver_in_place(rte_mbuf* packet) noexcept {
     std::uint16_t loans = 0;
     if (!is_ours(packet, loans) || (loans > 1 && (context_.features & net::feature_mrg_rxbuf) == 0)) return false;
@@ -154,10 +154,10 @@ class Committer {
   std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
-  /// Whether all segments are borrowed, held by nobody else, whole loans, and filled from the front. `loans` counts.
+  /// Whether all segments are borrowed, not shared, complete loans, and filled from the front. `loans` counts loans.
   bool is_ours(rte_mbuf* packet, std::uint16_t& loans) const noexcept {
     std::uint32_t bytes = 0;
-    bool full = true;  // all buffers but a packet's last are (VIRTIO 1.2, 5.1.6.4.1)
+    bool full = true;  // each buffer before a packet's last must be full (VIRTIO 1.2, 5.1.6.4.1)
     for (rte_mbuf* segment = packet; segment != nullptr; ++loans) {
       const std::uint32_t before = bytes;
       const Loan* const loan = lending_.table.find(*segment);
@@ -166,11 +166,11 @@ class Committer {
     return bytes == packet->pkt_len && bytes >= net::ethernet_header_bytes;
   }
 
-  /// `segment` moves past the loan's segments, `bytes` grows by what is in them; `full`: whether all so far are.
+  /// Moves `segment` past the loan's segments and adds their bytes to `bytes`. `full`: whether all so far are full.
   bool is_whole(rte_mbuf*& segment, const Loan& loan, bool first, bool& full, std::uint32_t& bytes) const noexcept {
     std::uint16_t segments = 0;
     std::uint64_t order = Segments::order_of_none;
-    // Behind the net header in the packet's first buffer, at the very front of the others (VIRTIO 1.2, 5.1.6.4).
+    // After the net header in the packet's first buffer, at the begin of the others (VIRTIO 1.2, 5.1.6.4).
     const bool header_inside = segment->buf_addr == loan.header;
     if (!first && !header_inside) return false;
     std::uint16_t expected = first && header_inside ? net_header_bytes_ : std::uint16_t{0};
@@ -194,10 +194,10 @@ class Committer {
       for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next)
         written += segment->data_len;
       queue_.add_used(loan.head, written);
-      rte_mbuf_ext_refcnt_update(&loan.shared, 1);  // ours: freeing the mbufs does not call back
+      rte_mbuf_ext_refcnt_update(&loan.shared, 1);  // our own reference: freeing the mbufs then does not call back
       written = 0;
     }
-    // Each loan ends when its mbufs are detached; they are found by them.
+    // Cancels each loan after its mbufs are detached, as the loans are found through the mbufs.
     while (packet != nullptr) {
       rte_mbuf* const next = packet->next;
       Loan& loan = *lending_.table.find(*packet);
@@ -227,7 +227,7 @@ net::BurstResult borrow(const net::RingContext& context, const Lending& lending,
   while (result.packets < count && !queue.broken() && (buffers[result.packets] = borrower.next()) != nullptr)
     ++result.packets;
   if (result.packets == 0) borrower.judge();
-  queue.publish();  // nothing was used: it keeps the position
+  queue.publish();  // publishes nothing: it stores the position
   queue.publish_position();
   if (queue.bad_heads_skipped() != 0) context.counters.add(VringCounter::drop_bad_head, queue.bad_heads_skipped());
   return result;
@@ -247,7 +247,7 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
       context.counters.add(VringCounter::lent, committer.packets());
     }
     if (result.packets == count) break;
-    // Anything else goes the way of all packets, into other buffers; its own are spare then.
+    // Anything else is copied into other buffers, as by net::enqueue(). Its own buffers are spare then.
     const std::uint64_t delivered = context.counters.value(VringCounter::packets);
     const auto copied = net::enqueue(context, packets + result.packets, 1, budget);
     result.needs_call |= copied.needs_call;

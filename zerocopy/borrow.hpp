@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Host to guest without a copy: mbufs attached to the guest's receive buffers, which somebody else fills.
+// Host to guest without a copy: mbufs attached to the guest's receive buffers, for the application or a NIC to fill.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,26 @@ struct rte_mempool;
 
 namespace vhostx::zerocopy {
 
-/// Takes up to `count` of the receive buffers that the driver has posted, as empty mbufs of `pool` (chains, where a
-/// buffer is in several pieces) behind room for the net header. Stops at a chain that cannot be lent: its net header is
-/// cut, or it is in too many pieces; net::enqueue() can take it. A driver that lies sets context.cursor.fault.
-/// `packets` of the result counts mbufs.
+/// Takes up to `count` of the receive buffers that the driver has posted, as empty mbufs of `pool` after room for the
+/// net header (mbuf chains if a buffer is in several pieces). Stops at a chain that cannot be lent, because its net
+/// header is cut or it has too many pieces; net::enqueue() can use it. A chain that breaks the specification sets
+/// context.cursor.fault. `packets` of the result counts mbufs.
 net::BurstResult borrow(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
                         std::uint16_t count) noexcept;
 
-/// Shows the driver packets in buffers of borrow(); each is one borrowed mbuf, or several linked, and is freed. What
-/// cannot be delivered is counted, and its buffers are spare again. `packets` of the result counts those delivered.
+/// Publishes packets in buffers of borrow() to the driver. Each is one borrowed mbuf, or several linked, and is freed.
+/// A packet that cannot be delivered is counted, and its buffers are spare again. `packets` of the result counts
+/// delivered packets.
 net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
                         std::uint16_t count) noexcept;
 
-/// Chains whose mbufs were freed without commit(): they are lent next. Returns how many came back.
+/// Keeps chains whose mbufs were freed without commit(), to be lent next. Returns how many came back.
 std::uint32_t keep_returned(LoanTable& table) noexcept;
-/// The same; where the driver has no other buffers posted, spare ones go back to it, empty. `packets` of the result
-/// counts those that came back.
+/// The same. If the driver has no other buffers posted, it gets the spare ones back, empty. `packets` of the result
+/// counts chains that came back.
 net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept;
 
-/// Gives the driver all spare chains back, empty, so that it posts them again.
+/// Returns all spare chains to the driver, empty, so that it posts them again.
 net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept;
 
 }  // namespace vhostx::zerocopy

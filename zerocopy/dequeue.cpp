@@ -74,7 +74,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return good;
   }
 
-  /// What a burst of small packets does without.
+  /// Set up at the first packet to lend: a burst of small packets does not need it.
   void prepare_to_lend() noexcept {
     now_ = rte_rdtsc();
     dma_ = lending_.pin.memory().get();
@@ -92,7 +92,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     const bool one_piece = batch.one_piece();
     std::uint8_t* const data = one_piece ? batch.template payload<true>(i) : batch.template payload<false>(i);
     const std::uint32_t length = batch.length(i);
-    // In a batch with chains of two descriptors each counts as one: too many entries, never too few.
+    // In a batch that is not all one piece each chain counts as two: too many entries, never too few.
     const std::uint32_t entries = one_piece ? 1 : 2;
     const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
     if (asked == 0 && length >= copy_below_ && lend_plain(data, length, batch.head(i), entries)) [[likely]]
@@ -102,7 +102,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return take_packet(packet, batch.head(i), entries, asked, batch.header(i));
   }
 
-  /// A packet in one piece that asks nothing. False: it cannot be lent so, and nothing has changed.
+  /// Lends a packet in one piece without offload requests. False: it cannot be lent this way, and nothing has changed.
   [[gnu::always_inline]] bool lend_plain(std::uint8_t* data, std::uint32_t length, std::uint16_t head,
                                          std::uint32_t entries) noexcept {
     const auto [iova, size] = dma_->find(data, length);
@@ -118,7 +118,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return true;
   }
 
-  /// Finds all of a chain before anything is done with it. What has too many pieces is copied from there on.
+  /// Walks the whole chain before anything is done with it. A chain with too many pieces is copied.
   [[gnu::noinline]] ChainOutcome take_any(std::uint16_t i) noexcept {
     auto walker = this->walker(i);
     PrivateHeader header{};
@@ -140,27 +140,27 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return outcome == ChainOutcome::lent ? ChainOutcome::walked : outcome;
   }
 
-  /// `header` is the guest's or our own; its first two bytes were read, into `asked`.
+  /// `header` is the guest's or our own copy. Its first two bytes were read already, into `asked`.
   ChainOutcome take_packet(const Pieces& packet, std::uint16_t head, std::uint32_t entries, std::uint16_t asked,
                            const std::uint8_t* header) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
-    net::VirtioNetHeader wish;
+    net::VirtioNetHeader requested;
     bool checksum_open = false;
     if (asked != 0) [[unlikely]] {
-      wish = Base::load_header(asked, header);
+      requested = Base::load_header(asked, header);
       net::GuestOffload offload;
-      if (!net::check_guest_offload(wish, this->context_.features, copy_head(packet), offload))
+      if (!net::check_guest_offload(requested, this->context_.features, copy_head(packet), offload))
         return this->drop(VringCounter::drop_bad_header);
       net::describe_guest_offload(offload, mbuf);
       checksum_open = offload.complete_checksum;
     }
-    if (packet.bytes < copy_below_) return copy(packet, wish);
+    if (packet.bytes < copy_below_) return copy(packet, requested);
     Segments segments;
     if (checksum_open || !attaches_ || !is_worth_lending(packet) || !segments.add(*dma_, packet))
-      return count_large(VringCounter::copied_shape, copy(packet, wish));
+      return count_large(VringCounter::copied_shape, copy(packet, requested));
     Loan* const loan = lending_.table.take_uncounted(lending_.pin, head, entries, now_);
-    if (loan == nullptr) return count_large(VringCounter::copied_full, copy(packet, wish));
+    if (loan == nullptr) return count_large(VringCounter::copied_full, copy(packet, requested));
     if (!segments.attach(mbuf, this->pool_, *loan, true)) {
       lending_.table.cancel_uncounted(*loan);
       return this->stall();
@@ -170,15 +170,15 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return ChainOutcome::lent;
   }
 
-  /// Each piece takes an mbuf, of which a hostile guest could drain the pool.
+  /// Whether the pieces are large enough: each takes an mbuf, and a hostile guest could drain the pool.
   bool is_worth_lending(const Pieces& packet) const noexcept { return packet.bytes / packet.count >= copy_below_; }
 
-  ChainOutcome copy(const Pieces& packet, const net::VirtioNetHeader& wish) noexcept {
+  ChainOutcome copy(const Pieces& packet, const net::VirtioNetHeader& requested) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
     this->template_.apply(mbuf, 0);
     net::MbufWriter writer(this->pool_, mbuf);
     ChainOutcome outcome = append(writer, packet) ? ChainOutcome::copied : this->stall();
-    if (outcome == ChainOutcome::copied && net::asks_offload(wish) && !this->offload(mbuf, wish))
+    if (outcome == ChainOutcome::copied && net::asks_offload(requested) && !this->offload(mbuf, requested))
       outcome = ChainOutcome::dropped;
     if (outcome == ChainOutcome::copied)
       this->bytes_ += packet.bytes;
@@ -191,7 +191,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
     return std::all_of(packet.begin(), packet.end(), [&writer](const HostSpan& span) { return writer.append(span); });
   }
 
-  /// The pieces so far, `next`, and what the walker still finds.
+  /// Copies the pieces so far, `next`, and the rest of the chain.
   ChainOutcome copy_long_chain(virtqueue::ChainWalker& walker, const Pieces& packet, HostSpan next,
                                PrivateHeader& header) noexcept {
     rte_mbuf* const mbuf = this->packets_[this->done_];
@@ -221,7 +221,7 @@ class Lender : public net::Dequeuer<net_header_bytes, Lender<net_header_bytes>> 
   std::uint64_t copied_large_ = 0;
 };
 
-// A function of its own, as in net/: one packet does not set up what a batch needs.
+// A function of its own, as in net/, so that a single packet does not set up what a batch needs.
 template <std::uint16_t net_header_bytes>
 [[gnu::noinline]] net::BurstResult run(const net::RingContext& context, SplitQueue& queue, const Lending& lending,
                                        rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {

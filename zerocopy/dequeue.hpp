@@ -12,12 +12,12 @@ struct rte_mempool;
 
 namespace vhostx::zerocopy {
 
-/// As net::dequeue(), but packets of LoanTable::copy_below() bytes and more are lent while loans are left. Chains that
-/// have come back go to the driver first.
+/// As net::dequeue(), but packets of LoanTable::copy_below() bytes and more are lent while loans are left. First
+/// returns chains that have come back to the driver.
 net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                          std::uint16_t count) noexcept;
 
-/// Gives the driver the chains that have come back, in whatever order; `packets` of the result counts them.
+/// Returns the chains that have come back to the driver, in any order. `packets` of the result counts them.
 net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept;
 
 }  // namespace vhostx::zerocopy

@@ -14,7 +14,7 @@ namespace vhostx::zerocopy {
 using Region = std::shared_ptr<const memory::MappedRegion>;
 using Registration = std::shared_ptr<const DmaRegistration>;
 
-// What a table may still take of EAL.
+// What a table may still use of EAL's.
 struct DmaMemory::Budget {
   std::size_t regions;
   std::size_t pages;
@@ -41,7 +41,7 @@ std::shared_ptr<const DmaMemory> DmaMemory::create(std::shared_ptr<const memory:
   return made;
 }
 
-// First what is registered already: it is not given up for regions that are new.
+// Takes over existing registrations first: they are not given up for new regions.
 void DmaMemory::share(const DmaMemory& before, Budget& budget) {
   const auto& regions = memory_->regions();
   for (const Registration& registration : before.registrations_) {
@@ -55,7 +55,7 @@ void DmaMemory::add(const Region& region, Budget& budget) {
   if (budget.regions == 0) return refuse(*region, "the limit of registered regions is reached");
   auto registration = DmaRegistration::create(region, budget.pages);
   if (!registration) {
-    // EAL has no room: nor has it for the next region.
+    // EAL has no room, and would have none for the next region.
     if (registration.error().system_errno == ENOSPC) budget.regions = 0;
     return refuse(*region, registration.error().message);
   }
@@ -89,7 +89,7 @@ void DmaMemory::index() {
   virtual_ = regions_mapped_ == spans_.size() && rte_eal_iova_mode() == RTE_IOVA_VA;
 }
 
-// The run of pages from `data` on whose IOVAs follow each other, or that have none.
+// The run of pages from `data` on whose IOVAs are contiguous, or that all have none.
 DmaMemory::Piece DmaMemory::find_by_page(const std::uint8_t* data, std::size_t size) const noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(data);
   const auto after = std::upper_bound(spans_.begin(), spans_.end(), address,

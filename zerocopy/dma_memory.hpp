@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DmaMemory: where devices find guest memory.
+// DmaMemory: the addresses (IOVAs) by which devices reach guest memory.
 #pragma once
 
 #include <cstddef>
@@ -15,46 +15,45 @@
 
 namespace vhostx::zerocopy {
 
-/// EAL's table of memory is the whole process's: one front-end must not fill it for all others.
+/// Limits for one port: EAL's memory table belongs to the whole process, and one front-end must not fill it.
 struct DmaLimits {
   std::size_t regions_max = 32;                  ///< Of EAL's RTE_MAX_MEMSEG_LISTS (128).
   std::size_t pages_max = std::size_t{1} << 20;  ///< Entries of all regions together, some 50 bytes each.
 };
 
-/// A table of guest memory, each region registered with EAL, and the IOVA of each of its pages. Immutable, as the
-/// table: a new one is made with it, and shares the registrations of regions that both hold.
+/// A table of guest memory: each region is registered with EAL, and the IOVA of each of its pages is known. Immutable,
+/// like GuestMemory: each new GuestMemory gets a new one, which shares the registrations of regions that both hold.
 ///
-/// What the registration does: PMDs and rte_dev_dma_map() know the memory as external memory of this process, with its
-/// IOVAs. What it does not do: program an IOMMU. rte_extmem_register() tells nobody (EAL's VFIO code maps by memory
-/// events, which external memory raises only as part of a heap, and passes over it when a device is attached). For each
-/// device behind an IOMMU the application itself calls rte_dev_dma_map() for each region, and rte_dev_dma_unmap()
-/// before the table goes. Secondary processes see the memory only after rte_extmem_attach(), which ours is not made
-/// for.
+/// After registration PMDs and rte_dev_dma_map() know the memory as external memory of this process, with its IOVAs.
+/// The registration does not program an IOMMU: EAL's VFIO code maps on memory events, which rte_extmem_register() does
+/// not raise, and it skips external memory when a device is attached. For each device behind an IOMMU the application
+/// calls rte_dev_dma_map() for each region, and rte_dev_dma_unmap() before the table is destroyed. Secondary processes
+/// see the memory only after rte_extmem_attach(), which this library does not support.
 ///
-/// In PA mode only regions in huge pages have IOVAs: their pages stay where they are, as EAL's own, unless someone asks
-/// for the contrary. The front-end can: a hole punched into its file gives pages back to the host while devices still
-/// know their addresses. Without an IOMMU, for which VFIO pins what is mapped, devices trust the front-end.
+/// In PA mode only regions in huge pages have IOVAs. These pages do not move, like EAL's own, but the front-end can
+/// take them away: a hole punched into its file returns pages to the host while devices still know their addresses.
+/// Without an IOMMU (for which VFIO pins what is mapped) devices trust the front-end.
 ///
-/// create() and the destructor take EAL's memory lock: the control thread, or whoever lets go of the last reference;
-/// not a data thread, and before rte_eal_cleanup(). The rest may be called from any thread.
+/// create() and the destructor take EAL's memory lock. Call them on the control thread, or where the last reference is
+/// released; not on a data thread, and before rte_eal_cleanup(). The rest may be called from any thread.
 class DmaMemory {
  public:
-  /// Bytes in a row, in IOVA as in memory. `iova` is RTE_BAD_IOVA where devices have no way to them.
+  /// Bytes that are contiguous in IOVA and in memory. `iova` is RTE_BAD_IOVA if devices cannot reach them.
   struct Piece {
     rte_iova_t iova;
     std::size_t size;
   };
 
-  /// Registers what it can; what it cannot has no mapping, and reason() says why. `before` may be null.
-  /// Throws bad_alloc.
+  /// Registers what it can. A region that it cannot register has no mapping, and reason() says why. `before` may be
+  /// null. Throws bad_alloc.
   static std::shared_ptr<const DmaMemory> create(std::shared_ptr<const memory::GuestMemory> memory,
                                                  const DmaMemory* before, const DmaLimits& limits = {});
 
   DmaMemory(const DmaMemory&) = delete;
   DmaMemory& operator=(const DmaMemory&) = delete;
 
-  /// The IOVA of `data`, and how many of the `size` bytes from there follow it in IOVA. [data, data + size) lies in one
-  /// region of this memory, which is not checked beyond the border of regions. No lock, allocation or system call.
+  /// The IOVA of `data`, and how many of the `size` bytes from there are contiguous with it in IOVA. [data, data +
+  /// size) must be in one region of this memory; that is not checked. No lock, allocation or system call.
   Piece find(const std::uint8_t* data, std::size_t size) const noexcept {
     if (virtual_) [[likely]]
       return {reinterpret_cast<std::uintptr_t>(data), size};
@@ -65,7 +64,7 @@ class DmaMemory {
   std::size_t regions() const noexcept { return memory_->regions().size(); }
   /// Regions of which every byte has an IOVA.
   std::size_t regions_mapped() const noexcept { return regions_mapped_; }
-  /// What stands in the way of the first region that is not mapped; empty where all are.
+  /// Why the first region that is not mapped is not; empty if all are mapped.
   const std::string& reason() const noexcept { return reason_; }
 
  private:

@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::size_t unit_max = std::size_t{1} << 30;
 
-// Bytes of an entry in EAL's table. IOVAs that are virtual addresses have no gaps: the larger the entries, the fewer,
-// and a gigabyte of small pages would cost 12 MiB. Physical addresses go by pages.
+// Bytes of an entry in EAL's table. If IOVAs are virtual addresses they have no gaps, and large entries keep the table
+// small: a gigabyte of small pages would cost 12 MiB. Physical addresses need an entry for each page.
 std::size_t unit_of(const memory::MappedRegion& region, rte_iova_mode mode) noexcept {
   if (mode == RTE_IOVA_PA) return region.page_size();
   const memory::HostSpan mapping = region.mapping();
@@ -43,9 +43,9 @@ Result<void> check(const memory::MappedRegion& region, rte_iova_mode mode, std::
   return {};
 }
 
-// EAL logs an error of its own where it has no list left, and a front-end can have us ask as often as it likes: its log
-// would grow with each request, and would hold up the control thread where nobody reads it. So EAL is not asked then.
-// (An application's thread may take the last list in between: that is one line.)
+// EAL logs an error if it has no list left, and a front-end can make us register as often as it likes. EAL's log would
+// grow with each request, and would block the control thread if nothing reads it. So this is checked first. (If a
+// thread of the application takes the last list in between, one line is logged.)
 bool eal_has_a_list_left() noexcept {
   unsigned taken = 0;
   rte_memseg_list_walk(
@@ -57,8 +57,8 @@ bool eal_has_a_list_left() noexcept {
   return taken < RTE_MAX_MEMSEG_LISTS;
 }
 
-// A page that our mapping has not touched has no physical address yet. An error (no page is free; a kernel before 5.14)
-// leaves it without one, where touching it would raise SIGBUS.
+// Faults pages in, because a page that our mapping has not touched has no physical address. After an error (no page is
+// free; a kernel before 5.14) it stays without one; touching it would raise SIGBUS.
 void fault_in(std::uint8_t* page, std::size_t size) noexcept {
 #ifdef MADV_POPULATE_READ
   ::madvise(page, size, MADV_POPULATE_READ);

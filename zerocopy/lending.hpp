@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the calls that lend need beside a net::RingContext.
+// What the lending calls need in addition to a net::RingContext.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -10,10 +10,10 @@ namespace vhostx::zerocopy {
 
 struct Lending {
   LoanTable& table;
-  MemoryPin& pin;  ///< Of the memory that the ring's context has.
+  MemoryPin& pin;  ///< Pins the memory of the ring's context.
 };
 
-/// Whether mbufs of the pool can be attached to other buffers: those with pinned ones cannot.
+/// Whether mbufs of the pool can be attached to other buffers. Mbufs with pinned external buffers cannot.
 inline bool can_attach(rte_mempool* pool) noexcept {
   return (rte_pktmbuf_priv_flags(pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF) == 0;
 }

@@ -43,12 +43,12 @@ LoanTable::LoanTable(std::byte* pages, std::size_t size, std::uint32_t loans, co
     loans_[i].shared.free_cb = on_last_free;
     loans_[i].shared.fcb_opaque = &loans_[i];
     loans_[i].table = this;
-    free_[i] = loans - 1 - i;  // the first ones first
+    free_[i] = loans - 1 - i;  // so that the first are taken first
   }
 }
 
 Loan* LoanTable::find(const rte_mbuf& segment) const noexcept {
-  // Of other external buffers the shinfo is somebody else's: compared in numbers, and not looked into.
+  // Other external buffers have a foreign shinfo: it is compared as a number and not dereferenced.
   if ((segment.ol_flags & RTE_MBUF_F_EXTERNAL) == 0) return nullptr;
   const auto at = reinterpret_cast<std::uintptr_t>(segment.shinfo) - reinterpret_cast<std::uintptr_t>(loans_.data());
   if (at >= loans_.size_bytes() || at % sizeof(Loan) != 0) return nullptr;
@@ -80,8 +80,8 @@ void LoanTable::add_areas(std::vector<MemoryArea>& areas) const {
 }
 
 void LoanTable::give_back(Loan& loan) noexcept {
-  // DPDK drops the last reference by a plain store after a relaxed load of 1: what the threads of the other references
-  // did with the buffer comes before this by the fence, and by push() before what the owner does
+  // DPDK drops the last reference by a plain store after a relaxed load of 1. This fence orders what the threads of the
+  // other references did with the buffer before this, and push() orders it before what the owner does
   // (return_queue_order.pml).
   std::atomic_thread_fence(std::memory_order_acquire);
   loan.lent_at.store(0, std::memory_order_relaxed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// LoanTable: the chains of one ring whose buffers are out in mbufs, from the ring's start to its stop, and until the
-// last of those mbufs is freed.
+// LoanTable: the chains of one ring that are lent out in mbufs. It lives from the ring's start to its stop, and then
+// until the last of these mbufs is freed.
 #pragma once
 
 #include <atomic>
@@ -24,14 +24,15 @@ namespace vhostx::zerocopy {
 
 class LoanTable;
 
-/// A memory table for as long as loans point into it. The data thread counts, the control thread looks.
+/// Keeps a memory table while loans point into it. The data thread counts loans, the control thread reads the count.
 class MemoryPin : public InOwnPages {
  public:
   explicit MemoryPin(std::shared_ptr<const DmaMemory> memory) noexcept : memory_(std::move(memory)) {}
 
   const std::shared_ptr<const DmaMemory>& memory() const noexcept { return memory_; }
-  /// 0 says that the data thread is done with this memory, if no snapshot in force names it. Pairs with the release in
-  /// count(), whose plain load and store are one thread's: the data thread touches nothing of it after the last count.
+  /// 0: the data thread no longer uses this memory, unless the current snapshot names it. Pairs with the release in
+  /// count(): the data thread touches nothing of the memory after the last count. (Only that thread counts, so a plain
+  /// load and store are enough there.)
   std::uint32_t loans() const noexcept { return loans_.load(std::memory_order_acquire); }
   void count(std::int32_t change) noexcept {
     loans_.store(loans_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(change),
@@ -43,33 +44,33 @@ class MemoryPin : public InOwnPages {
   std::atomic<std::uint32_t> loans_{0};
 };
 
-/// One chain that is out in one or more mbufs. They are attached with `shared`, so that neither the callback nor the
-/// count of references is anywhere that a guest can write.
+/// One chain that is lent out in one or more mbufs. They are attached with `shared`, so that callback and reference
+/// count are in memory that no guest can write.
 struct alignas(64) Loan {
   rte_mbuf_ext_shared_info shared;  ///< First: a segment's shinfo is its loan.
   LoanTable* table = nullptr;       ///< For the callback.
   MemoryPin* pin = nullptr;
-  std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it. Says nothing of anything else.
+  std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it. Orders nothing else.
   std::uint32_t link = ReturnQueue::none;
   std::uint16_t head = 0;
-  std::uint16_t entries = 0;  ///< Of the descriptor table that the chain occupies; 0: the loan is free.
+  std::uint16_t entries = 0;  ///< Descriptors that the chain occupies; 0: the loan is free.
 
-  // To the guest only; on a line of its own.
+  // Only for to-guest rings; on a cache line of their own.
   alignas(64) std::uint8_t* header = nullptr;  ///< Where the net header goes.
-  std::uint64_t order = 0;                     ///< Of the chain's segments, see Segments::order_after().
+  std::uint64_t order = 0;                     ///< Identifies the chain's segments, see Segments::order_after().
 };
 static_assert(sizeof(Loan) == 128);
 
-/// What a port's options say of loans.
+/// A port's options for loans.
 struct LoanLimits {
   std::uint32_t copy_below = 0;   ///< Packets of fewer bytes are copied.
-  std::uint32_t entries_max = 0;  ///< Descriptors of one ring that may be out; 0: half of its size.
+  std::uint32_t entries_max = 0;  ///< Descriptors of one ring that may be lent at a time; 0: half of its size.
 };
 
 /// In pages of its own, so that NUMA placement can move it: a data thread writes it each burst.
 ///
-/// Threads: the owner is the ring's data thread, and the control thread while the ring's gate is shut. give_back(),
-/// outstanding() and oldest() are for any thread.
+/// Threads: the owner is the ring's data thread, or the control thread while the ring's gate is shut. Any thread may
+/// call give_back(), outstanding() and oldest().
 class LoanTable {
  public:
   struct Release {
@@ -90,14 +91,14 @@ class LoanTable {
   std::uint32_t copy_below() const noexcept { return copy_below_; }
 
   // ---- owner
-  /// A loan for the chain `head`, which occupies `entries` of the ring (at least 1), with one reference; null when too
-  /// much is out. It comes back when the last mbuf that was attached with `shared` is freed, or by cancel().
+  /// A loan for the chain `head`, which occupies `entries` descriptors (at least 1), with one reference. Null: too much
+  /// is lent already. It comes back when the last mbuf attached with `shared` is freed, or by cancel().
   Loan* take(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
     Loan* const loan = take_uncounted(pin, head, entries, now);
     if (loan != nullptr) count_taken(pin, 1);
     return loan;
   }
-  /// The same for a burst, which says at its end how many there were.
+  /// The same for a burst, which calls count_taken() once at its end.
   Loan* take_uncounted(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
     if (entries > entries_left_ || free_count_ == 0) [[unlikely]]
       return nullptr;
@@ -114,7 +115,7 @@ class LoanTable {
     pin.count(static_cast<std::int32_t>(loans));
     count_out(static_cast<std::int32_t>(loans));
   }
-  /// Ends a loan that no mbuf is attached with.
+  /// Ends a loan to which no mbuf is attached.
   void cancel(Loan& loan) noexcept {
     loan.pin->count(-1);
     count_out(-1);
@@ -124,13 +125,13 @@ class LoanTable {
     loan.lent_at.store(0, std::memory_order_relaxed);
     recycle(loan);
   }
-  /// Whether collect() would find something. The cheapest look.
+  /// Whether collect() would find something: the cheapest check.
   bool has_returns() const noexcept { return returns_.has_some(); }
   /// Calls `use(head)` for each chain that has come back. Returns how many.
   template <typename Use>
   std::uint32_t collect(Use&& use) noexcept {
     std::int32_t count = 0;
-    std::int32_t of_pin = 0;  // loans in a row mostly lie in the same memory
+    std::int32_t of_pin = 0;  // most loans in a row are of the same memory
     MemoryPin* pin = nullptr;
     for (std::uint32_t next = returns_.take_all(); next != ReturnQueue::none; ++count, ++of_pin) {
       Loan& loan = loans_[next];
@@ -147,10 +148,10 @@ class LoanTable {
     count_out(-count);
     return static_cast<std::uint32_t>(count);
   }
-  /// The loan that a segment is attached with, if it is one of this table's that is out; else null.
+  /// The loan that a segment is attached to, if it is a current one of this table; else null.
   Loan* find(const rte_mbuf& segment) const noexcept;
 
-  /// Chains that came back untouched and may be lent again before the driver's next ones.
+  /// Keeps a chain that came back untouched, to be lent again before the driver's next ones.
   void keep_spare(std::uint16_t head) noexcept { spares_[spare_count_++] = head; }
   bool take_spare(std::uint16_t& head) noexcept {
     if (spare_count_ == 0) return false;
@@ -159,8 +160,8 @@ class LoanTable {
   }
 
   // ---- control thread while the gate is shut
-  /// The ring is given up: `use(head)` is called for each chain that is still out, and no loan is collected any more.
-  /// Returns how many. The mbufs live on.
+  /// Ends the ring's use of the table: calls `use(head)` for each chain that is still lent, and collects no loan any
+  /// more. Returns how many these are. Their mbufs stay valid.
   template <typename Use>
   std::uint32_t close(Use&& use) noexcept {
     std::uint32_t count = 0;
@@ -177,22 +178,22 @@ class LoanTable {
   bool is_over() const noexcept { return returns_.out() == 0; }
 
   // ---- control thread
-  /// The pin of `memory`, made where there is none.
+  /// The pin of `memory`; makes one if there is none.
   MemoryPin& pin(const std::shared_ptr<const DmaMemory>& memory);
-  /// Forgets memory that no loan points into, but for `current`. Returns how many loans keep older memory.
+  /// Releases memory into which no loan points, except `current`. Returns how many loans keep older memory.
   std::uint32_t drop_unused_pins(const MemoryPin* current) noexcept;
 
-  /// Appends the pages that the data thread touches: for NUMA placement.
+  /// Appends the pages that the data thread touches, for NUMA placement.
   void add_areas(std::vector<MemoryArea>& areas) const;
 
   // ---- any thread
-  /// The last mbuf of a loan was freed.
+  /// Call it when the last mbuf of a loan was freed.
   void give_back(Loan& loan) noexcept;
-  /// Loans that are out, as far as the owner has looked; after close() exactly.
+  /// Loans that are out, including some that came back and the owner has not collected yet; after close() exact.
   std::uint32_t outstanding() const noexcept {
     return closed_.load(std::memory_order_acquire) ? returns_.out() : out_.load(std::memory_order_relaxed);
   }
-  /// When the oldest loan that some mbuf has was lent, by the time-stamp counter; 0: there is none.
+  /// When the oldest loan still held by an mbuf was lent, by the time-stamp counter; 0: there is none.
   std::uint64_t oldest() const noexcept;
 
  private:
@@ -212,7 +213,7 @@ class LoanTable {
   }
 
   // Written once.
-  std::size_t size_;  // bytes of the pages that this lies in
+  std::size_t size_;  // bytes of the pages that hold this object
   std::span<Loan> loans_;
   std::uint32_t* free_;
   std::uint16_t* spares_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ReturnQueue: how loans come back from any thread, in any order, without a lock, and who is the last one out.
+// ReturnQueue: returns loans from any thread, in any order, without a lock, and determines who is last.
 #pragma once
 
 #include <atomic>
@@ -13,10 +13,10 @@ namespace vhostx::zerocopy {
 ///
 /// Three phases, only ever in this order:
 ///   open       Loans that come back are kept for the owner, who takes them all at once.
-///   closed     The owner's ring is gone. Loans are only counted; the owner looks now and then whether all are back.
-///   abandoned  The owner is gone as well: whoever brings the last one back cleans up.
+///   closed     The owner's ring is gone. Loans are only counted; the owner checks from time to time whether all are
+///   back. abandoned  The owner is gone as well: whoever returns the last loan cleans up.
 ///
-/// The links of the stack are the loans' own; they are passed in, so that this class is one word.
+/// The links of the stack are in the loans and passed in, so that this class is one word.
 class ReturnQueue {
  public:
   static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
@@ -24,13 +24,13 @@ class ReturnQueue {
 
   enum class Pushed {
     kept,
-    last,  ///< Abandoned, and this was the last one: nobody else knows of the table any more.
+    last,  ///< Abandoned, and this was the last one: the caller destroys the table.
   };
 
-  /// Any thread, once for each loan that is out. `link` is the loan's, nobody else's at this moment. Unless the answer
+  /// Any thread, once for each loan that is out. `link` is in the loan; no other thread uses it now. Unless the result
   /// is `last`, the table may be gone when this returns. The release pairs with the acquire in take_all(), close() and
   /// abandon(): what was done with the loan comes before its return. The acquire is for the last one, who destroys what
-  /// all others have used. Each change is a read-modify-write, so that it carries on the releases before
+  /// all others have used. Each change is a read-modify-write, so that it continues the release sequence
   /// (return_queue_order.pml).
   Pushed push(std::uint32_t loan, std::uint32_t& link) noexcept {
     std::uint64_t seen = word_.load(std::memory_order_relaxed);
@@ -45,10 +45,10 @@ class ReturnQueue {
     }
   }
 
-  /// Owner, while open: whether there is something to take. The cheapest look; take_all() acquires.
+  /// Owner, while open: whether there is something to take. The cheapest check; take_all() acquires.
   bool has_some() const noexcept { return word_.load(std::memory_order_relaxed) != empty; }
 
-  /// Owner, while open: everything that has come back, as a list: its first loan, or `none`.
+  /// Owner, while open: takes everything that has come back, as a list. Returns its first loan, or `none`.
   std::uint32_t take_all() noexcept {
     const std::uint64_t seen = word_.exchange(empty, std::memory_order_acq_rel);
     assert(phase_of(seen) == open);
@@ -65,7 +65,7 @@ class ReturnQueue {
     return count_of(next);
   }
 
-  /// Any thread, once closed: how many are out. 0 says that nobody will touch the table any more.
+  /// Any thread, once closed: how many are out. 0: no thread will touch the table any more.
   std::uint32_t out() const noexcept { return count_of(word_.load(std::memory_order_acquire)); }
 
   /// Owner, once closed. True: all were back, and the caller is the last one.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From the pieces of a chain to the segments of an mbuf chain that is attached to them.
+// Turns the pieces of a chain into the segments of an mbuf chain attached to them.
 #pragma once
 
 #include <algorithm>
@@ -15,10 +15,10 @@
 
 namespace vhostx::zerocopy {
 
-/// A chain of more pieces than this is not lent. Linux makes 19 at most (MAX_SKB_FRAGS and what stands before them).
+/// A chain of more pieces than this is not lent. Linux makes at most 19 (MAX_SKB_FRAGS and what precedes them).
 inline constexpr std::uint32_t lent_pieces_max = 32;
 
-/// The buffers of one chain behind the net header, where they lie.
+/// The buffers of one chain after the net header, in guest memory.
 struct Pieces {
   std::array<memory::HostSpan, lent_pieces_max> spans;
   std::uint32_t count = 0;
@@ -48,16 +48,17 @@ class Segments {
 
   std::uint16_t first_size() const noexcept { return list_[0].size; }
 
-  /// A number for the buffers of a loan in their order, segment by segment: it tells whether an application that
-  /// chained mbufs has kept it.
+  /// A number for the order of a loan's buffers, computed segment by segment. It shows whether an application that
+  /// chained mbufs has kept that order.
   static constexpr std::uint64_t order_of_none = 0;
   static std::uint64_t order_after(std::uint64_t before, const rte_mbuf& segment) noexcept {
     constexpr std::uint64_t odd = 0x9e3779b97f4a7c15;
     return (before ^ reinterpret_cast<std::uintptr_t>(segment.buf_addr)) * odd;
   }
 
-  /// Attaches `first`, which is fresh, and as many mbufs of `pool` as it takes beside it. The loan has a reference for
-  /// each. `filled`: whether the buffers hold a packet, or wait for one. False: no mbufs, and nothing has changed.
+  /// Attaches `first`, which is fresh, and as many further mbufs of `pool` as needed. The loan gets a reference for
+  /// each. `filled`: whether the buffers hold a packet or wait for one. False: the pool is empty, and nothing has
+  /// changed.
   bool attach(rte_mbuf* first, rte_mempool* pool, Loan& loan, bool filled) const noexcept {
     std::array<rte_mbuf*, count_max> more;
     const std::uint32_t more_count = count_ - 1;
