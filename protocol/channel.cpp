@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The channel's state machine. Whatever waits on the executor holds the State, so that a Channel can be destroyed while
-// something waits, or from inside a handler.
+// The channel's state machine. Operations that wait on the executor hold the State, so that a Channel can be destroyed
+// meanwhile, or from inside a handler.
 #include "protocol/channel.hpp"
 
 #include <array>
@@ -70,7 +70,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
  private:
   enum class Step { message, would_block, failed };
 
-  // While the owner is called, what calls it stays.
+  // Handlers that run stay alive until they return.
   class InHandler {
    public:
     explicit InHandler(State& state) noexcept : state_(state) { state_.in_handler_ = true; }
@@ -110,13 +110,13 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   void drop_handlers() noexcept;
 
   UniqueFd fd_;                                  // the socket's owner
-  asio::local::stream_protocol::socket socket_;  // what Asio knows of it
+  asio::local::stream_protocol::socket socket_;  // Asio's view of it
   asio::steady_timer deadline_;
   const Incoming incoming_;
   ChannelHandlers handlers_;
   const ChannelOptions options_;
   bool open_ = true;
-  bool owner_is_gone_ = false;  // close() was called: no handler any more
+  bool owner_is_gone_ = false;  // close() was called: no handler is called any more
   bool in_handler_ = false;
   bool paused_ = false;
 
@@ -127,7 +127,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   FdList fds_;
   std::optional<Message> message_;  // from the moment its header is complete
   bool deadline_is_set_ = false;
-  std::uint64_t messages_read_ = 0;  // tells a late deadline from the present message's
+  std::uint64_t messages_read_ = 0;  // distinguishes a late deadline from the current message's
   bool read_is_scheduled_ = false;
 
   std::deque<Outgoing> output_;
@@ -165,8 +165,8 @@ void Channel::State::wait_readable() {
 
 void Channel::State::read_turn() {
   for (unsigned count = 0; count < options_.messages_per_turn; ++count) {
-    // A peer that does not take its answers gets no new ones; a message that has begun is read to its end, so that
-    // its deadline is the peer's doing alone.
+    // A peer that does not read its answers gets no new ones. A message that has begun is still read to its end, so
+    // that only the peer can make it miss its deadline.
     if (!output_.empty() && !message_has_begun()) return;
     if (paused_) return;
     Step step = read_step();
@@ -195,8 +195,8 @@ void Channel::State::resume() {
   if (open_) read_later();
 }
 
-// Reads until a message is whole. Header and payload are read apart and to the byte, so that no read can take
-// descriptors of the next message.
+// Reads until a message is complete. Header and payload are read separately and never further, so that no read can
+// receive descriptors of the next message.
 Channel::State::Step Channel::State::read_step() {
   while (header_bytes_read_ < message_header_bytes) {
     const std::size_t fds_before = fds_.size();
@@ -220,7 +220,7 @@ Transfer Channel::State::receive_some(std::span<std::byte> into) noexcept {
   return receive(fd_.get(), into, fds_, Blocking::no, fd_.releases());
 }
 
-// What one read says: Step::message here means that bytes came.
+// The result of one read. Step::message here means that bytes came.
 Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_middle) {
   if (got.error == EAGAIN || got.error == EWOULDBLOCK) return Step::would_block;
   if (got.error == ECONNRESET) {
@@ -368,8 +368,8 @@ void Channel::State::close() noexcept {
   drop_handlers();
 }
 
-// What throws in a turn is out of memory: the connection ends, and its owner hears of it. A turn that was broken off
-// would never be followed by another one.
+// Only running out of memory throws in a turn. The connection then ends, and its owner is notified: after an
+// interrupted turn no other one would follow.
 template <typename Turn>
 void Channel::State::guarded(Turn turn) noexcept {
   try {
@@ -388,13 +388,13 @@ void Channel::State::fail(Error error) noexcept {
 }
 
 void Channel::State::report() {
-  // Taken out first: the handler may destroy the Channel, and nobody is told twice.
+  // Moved out first: the handler may destroy the Channel, and must be called only once.
   const auto on_closed = std::exchange(handlers_.on_closed, nullptr);
   drop_handlers();
   if (on_closed) on_closed(std::move(failure_));
 }
 
-// All that the peer made us hold.
+// Drops everything that the peer made us hold.
 void Channel::State::release() noexcept {
   std::error_code ignored;
   if (socket_.is_open()) {
@@ -407,7 +407,7 @@ void Channel::State::release() noexcept {
   output_bytes_ = 0;
 }
 
-// What the handlers hold may hold the Channel's owner. One that runs must outlive its own return.
+// The handlers may hold the Channel's owner. A handler that runs must stay until it returns.
 void Channel::State::drop_handlers() noexcept {
   if (!in_handler_) handlers_ = {};
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Checks of messages against their rows, and their making.
+// Checks messages against their rows, and makes messages.
 #include "protocol/codec.hpp"
 
 #include <algorithm>
@@ -29,8 +29,8 @@ const PayloadShape& shape_of(Incoming incoming, const RequestRow& row) noexcept 
   return is_reply(incoming) ? row.reply_payload : row.payload;
 }
 
-// The table says how many regions it has; a count that its bytes do not bear out would make a reader take what lay
-// behind them for regions.
+// The table says how many regions it has. With a count above what its bytes hold, a reader would take the bytes after
+// them for regions.
 Result<void> check_memory_table(Incoming incoming, const Message& message) {
   const Header& header = message.header();
   if (is_reply(incoming) && header.size == sizeof(U64)) return {};  // an acknowledgement
@@ -51,7 +51,7 @@ Result<void> check_memory_table(Incoming incoming, const Message& message) {
   return {};
 }
 
-// vhost-user "SET_VRING_KICK": bits 0 to 7 index, bit 8 "no descriptor", the others mean nothing yet.
+// vhost-user "SET_VRING_KICK": bits 0 to 7 index, bit 8 "no descriptor", the others are reserved.
 Result<void> check_vring_fd(Incoming incoming, const Message& message) {
   const auto value = message.payload_padded_as<U64>().value;
   if ((value & ~(vring_index_mask | vring_no_fd)) != 0) {
@@ -68,7 +68,7 @@ Result<void> check_vring_fd(Incoming incoming, const Message& message) {
 
 Result<void> check_config(Incoming incoming, const Message& message) {
   const Header& header = message.header();
-  if (header.size < sizeof(ConfigHeader)) {  // only replies pass their row so short
+  if (header.size < sizeof(ConfigHeader)) {  // check_header() lets only replies be that short
     if (header.size == 0) return {};
     return violation(incoming, header.request, "{} bytes of payload, expected 0 or at least {}", header.size,
                      sizeof(ConfigHeader));
@@ -81,7 +81,7 @@ Result<void> check_config(Incoming incoming, const Message& message) {
                    config.size, bytes);
 }
 
-// A request goes to the session, which refuses it; the reply to one can only be that refusal.
+// The session refuses such a request. The reply to one can only be that refusal.
 Result<void> check_unknown_header(Incoming incoming, const Header& header) {
   if (is_reply(incoming) ? header.size == sizeof(U64) : header.size <= payload_bytes_max) return {};
   return violation(incoming, header.request, "{} bytes of payload, expected {} {}", header.size,
@@ -203,7 +203,7 @@ Message make_request(FrontEndRequest request, bool need_reply) {
 }
 
 Message make_request(BackEndRequest request, bool need_reply) {
-  return make_request(static_cast<FrontEndRequest>(request), need_reply);  // headers do not differ
+  return make_request(static_cast<FrontEndRequest>(request), need_reply);  // the header is the same for both
 }
 
 Message make_message(Header header, std::span<const std::byte> payload) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Messages from bytes and to bytes, for both roles. Pure: no socket, no clock, no state.
+// Converts messages from and to bytes, for both roles. Pure functions: no socket, no clock, no state.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@
 
 namespace vhostx::protocol {
 
-/// What arrives at one end of one socket.
+/// The kind of messages that arrive at one end of one socket.
 enum class Incoming : std::uint8_t {
   front_end_requests,    ///< The back-end reads the main socket.
   replies_to_front_end,  ///< The front-end reads the main socket.
@@ -37,18 +37,18 @@ std::string request_name(Incoming incoming, std::uint32_t id);
 Header decode_header(std::span<const std::byte, message_header_bytes> bytes) noexcept;
 std::array<std::byte, message_header_bytes> encode_header(const Header& header) noexcept;
 
-/// What can be said before a byte of payload is read: version, reply flag, and the size against the row's lengths.
+/// Checks what can be checked before the payload is read: version, reply flag, and the size against the row's lengths.
 /// A request without a row passes with up to payload_bytes_max, so that the session can refuse it with an
-/// acknowledgement; a reply without a row passes as that acknowledgement.
+/// acknowledgement. A reply without a row passes as that acknowledgement.
 Result<void> check_header(Incoming incoming, const Header& header);
-/// The rest, after check_header(): descriptors against the row and against what the payload says of them, counts and
-/// sizes inside the payload against its length.
+/// Checks the rest, after check_header(): descriptors against the row and the payload, counts and sizes inside the
+/// payload against its length.
 Result<void> check_message(Incoming incoming, const Message& message);
 
-/// The vring that the message names; none where its row's payload has no index. After check_message().
+/// The vring that the message names; none if its payload has no index. Call after check_message().
 std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& message);
 
-/// Both checks over a whole message; `fds` are owned by what is returned, or closed.
+/// Both checks on a whole message. The returned message owns `fds`; after an error they are closed.
 Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds);
 /// Header and payload as they go over the socket.
 std::vector<std::byte> encode(const Message& message);

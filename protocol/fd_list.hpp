@@ -28,18 +28,19 @@ class FdList {
 
   std::size_t size() const noexcept { return count_; }
   bool empty() const noexcept { return count_ == 0; }
-  /// False, and `fd` released, when the list is full.
+  /// False: the list is full, and `fd` was released.
   bool add(UniqueFd fd) noexcept {
     if (count_ == fds_max) return false;
     fds_[count_++] = std::move(fd);
     return true;
   }
-  /// The descriptor at `index` (below size(), asserted); still the list's. -1 when it was taken.
+  /// The descriptor at `index` (below size(), asserted); the list keeps it. -1: it was taken.
   int get(std::size_t index) const noexcept {
     assert(index < count_);
     return fds_[index].get();
   }
-  /// The descriptor at `index`, now the caller's; empty where there is none or it was taken. size() stays.
+  /// The descriptor at `index`, which the caller then owns; empty if there is none or it was taken. size() does not
+  /// change.
   UniqueFd take(std::size_t index) noexcept { return index < count_ ? std::move(fds_[index]) : UniqueFd(); }
   void clear() noexcept { *this = FdList(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The names of feature bits, as data: bits of the protocol have been renumbered before they were released.
+// The names of feature bits, as a table: some protocol bits were renumbered before they were released.
 #include "protocol/features.hpp"
 
 #include <array>

@@ -16,7 +16,7 @@ namespace vhostx::protocol {
 using vhostx::ProtocolFeature;
 using vhostx::VirtioFeature;
 
-/// One bit, for people.
+/// One bit with its name and meaning.
 struct FeatureName {
   unsigned bit;
   std::string_view name;     ///< As the specification has it, e.g. "VIRTIO_NET_F_CSUM".
@@ -75,7 +75,7 @@ class BasicFeatureSet {
 using FeatureSet = BasicFeatureSet<VirtioFeature>;
 using ProtocolFeatureSet = BasicFeatureSet<ProtocolFeature>;
 
-/// Names with blanks between them, ascending; unknown bits as "bit <n>"; "none" for the empty set.
+/// Names separated by blanks, ascending; unknown bits as "bit <n>"; "none" for the empty set.
 std::string to_string(FeatureSet set);
 std::string to_string(ProtocolFeatureSet set);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// HandlerMemory: room for what waits on Asio's loop, made with its owner, so that waiting can begin when memory is out.
+// HandlerMemory: memory for operations that wait on Asio's loop, allocated with its owner, so that they can start even
+// without free memory.
 //
 //   socket.async_wait(socket_base::wait_read, kept_in(memory, [self = shared_from_this()](std::error_code) { ... }));
 #pragma once
@@ -15,8 +16,8 @@
 
 namespace vhostx::protocol {
 
-/// Room for `slots` operations at the same time; more, or larger ones, come from the heap. It must outlive what waits
-/// in it: a handler that holds its owner sees to that. One thread at a time.
+/// Memory for `slots` operations at the same time. More, or larger ones, come from the heap. It must outlive operations
+/// in it, which a handler ensures by holding its owner. One thread at a time.
 template <std::size_t slots>
 class HandlerMemory {
  public:
@@ -43,7 +44,7 @@ class HandlerMemory {
 
  private:
   struct Slot {
-    alignas(std::max_align_t) std::byte bytes[240];  // what Asio makes of the largest handler here: less than 200
+    alignas(std::max_align_t) std::byte bytes[240];  // Asio needs less than 200 for the largest handler here
     bool taken = false;
   };
   std::array<Slot, slots> slots_;
@@ -96,7 +97,7 @@ KeptHandler<Memory, Handler> kept_in(Memory& memory, Handler handler) {
   return {memory, std::move(handler)};
 }
 
-/// asio::post() that keeps the handler in `memory`: any_io_executor, which hides what it stands for, would not.
+/// asio::post() that keeps the handler in `memory`, which posting through a type-erased any_io_executor does not.
 template <typename Memory, typename Handler>
 void post_kept(asio::any_io_executor executor, Memory& memory, Handler handler) {
   if (auto* const loop = executor.target<asio::io_context::executor_type>())

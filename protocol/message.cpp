@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Moving a Message moves its descriptors and copies only the bytes that are there.
+// Moving a Message moves its descriptors and copies only the bytes of its payload.
 #include "protocol/message.hpp"
 
 namespace vhostx::protocol {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Message: one vhost-user message with its payload and the descriptors that came with it. It owns both and allocates
-// nothing; the payload ends where the header's size says, so that no byte of an earlier message can be read.
+// nothing. The payload ends at the header's size, so that no byte of an earlier message can be read.
 #pragma once
 
 #include <array>
@@ -60,7 +60,7 @@ class Message {
   std::span<const std::byte> payload() const noexcept { return {payload_.data(), header_.size}; }
   std::span<std::byte> payload() noexcept { return {payload_.data(), header_.size}; }
 
-  /// The payload as T, which is as long as the payload.
+  /// The payload as T, which must have the payload's length.
   template <Payload T>
   Result<T> payload_as() const {
     if (header_.size != sizeof(T)) return size_error(sizeof(T));
@@ -68,9 +68,9 @@ class Message {
     std::memcpy(&value, payload_.data(), sizeof(T));
     return value;
   }
-  /// The first bytes of the payload as T; where the payload is shorter, the rest of T is zero. For the payloads that
-  /// peers send in two lengths (Inflight, IotlbMessage) or that have a variable tail (MemoryTablePayload, Config):
-  /// their checks in codec.hpp come first.
+  /// The first bytes of the payload as T; if the payload is shorter, the rest of T is zero. For payloads that peers
+  /// send in two lengths (Inflight, IotlbMessage) or with a variable tail (MemoryTablePayload, Config). Call their
+  /// checks in codec.hpp first.
   template <Payload T>
   T payload_padded_as() const noexcept {
     T value{};
@@ -79,13 +79,13 @@ class Message {
   }
 
   std::size_t fd_count() const noexcept { return fds_.size(); }
-  /// The descriptor at `index` (below fd_count(), asserted); still the Message's.
+  /// The descriptor at `index` (below fd_count(), asserted); the Message keeps it.
   int fd(std::size_t index) const noexcept { return fds_.get(index); }
-  /// The descriptor at `index`, now the caller's; empty where there is none or it was taken.
+  /// The descriptor at `index`, which the caller then owns; empty if there is none or it was taken.
   UniqueFd take_fd(std::size_t index = 0) noexcept { return fds_.take(index); }
-  /// False, and `fd` closed, when there are fds_max already.
+  /// False: there are fds_max already, and `fd` was closed.
   bool add_fd(UniqueFd fd) noexcept { return fds_.add(std::move(fd)); }
-  /// All of them at once, in place of those it has.
+  /// Replaces all descriptors.
   void set_fds(FdList fds) noexcept { fds_ = std::move(fds); }
   const FdList& fds() const noexcept { return fds_; }
   FdList take_fds() noexcept { return std::move(fds_); }
@@ -95,7 +95,7 @@ class Message {
 
   Header header_;
   FdList fds_;
-  std::array<std::byte, payload_bytes_max> payload_;  // only the first header_.size bytes have a value
+  std::array<std::byte, payload_bytes_max> payload_;  // only the first header_.size bytes are initialised
 };
 
 }  // namespace vhostx::protocol

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What lies in the messages, in the machine's byte order (vhost-user "Message Specification"). Every type is copied
-// in and out by memcpy; none has padding of the compiler's.
+// Payloads of messages, in the machine's byte order (vhost-user "Message Specification"). All types are copied by
+// memcpy; the compiler adds no padding to any.
 #pragma once
 
 #include <array>
@@ -25,8 +25,8 @@ struct VringState {
   std::uint32_t num = 0;
 };
 
-/// "A vring address description": addresses of the front-end's (with GPA_ADDRESSES the guest's), but `log`, which is a
-/// guest address.
+/// "A vring address description": addresses in the front-end (with GPA_ADDRESSES in the guest), except `log`, which is
+/// always a guest address.
 struct VringAddress {
   std::uint32_t index = 0;
   std::uint32_t flags = 0;  ///< vring_log
@@ -139,7 +139,7 @@ struct SharedMemoryMap {
   std::uint64_t flags = 0;
 };
 
-/// The length that the specification gives a payload type; 0: T is none.
+/// The length of a payload type in the specification; 0: T is no payload.
 template <typename T>
 inline constexpr std::size_t wire_bytes = 0;
 template <>
@@ -175,7 +175,7 @@ inline constexpr std::size_t wire_bytes<SharedMemoryConfig> = 2056;
 template <>
 inline constexpr std::size_t wire_bytes<SharedMemoryMap> = 40;
 
-/// What may be copied into and out of a message; not any span or string that happens to be trivial.
+/// Types that may be copied into and out of a message, unlike a span or string that happens to be trivial.
 template <typename T>
 concept Payload = wire_bytes<T>
 == sizeof(T) && std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;

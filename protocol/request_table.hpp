@@ -16,7 +16,7 @@
 
 namespace vhostx::protocol {
 
-/// What lies in a payload; payloads.hpp has the types.
+/// The kind of a payload; payloads.hpp has the types.
 enum class PayloadKind : std::uint8_t {
   none,
   u64,
@@ -40,7 +40,7 @@ enum class PayloadKind : std::uint8_t {
   vring_area,
   shared_memory_config,
   shared_memory_map,
-  opaque,  ///< Bytes that this library does not look into.
+  opaque,  ///< Bytes that this library does not interpret.
 };
 
 /// What is in a payload and how long it may be: min, min + step, ... max bytes.
@@ -68,8 +68,8 @@ enum class ReplyKind : std::uint8_t {
   always,  ///< A reply of its own, whatever the flags say.
 };
 
-/// What a session can know of itself; a row names those that must hold and those that must not.
-/// "The ring" is the one that the message's payload names.
+/// Facts about a session. A row names those that must hold and those that must not. "The ring" is the one that the
+/// message's payload names.
 enum class Fact : std::uint8_t {
   owner_set = 1 << 0,        ///< SET_OWNER came.
   features_set = 1 << 1,     ///< SET_FEATURES came.

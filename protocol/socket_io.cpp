@@ -14,16 +14,16 @@
 namespace vhostx::protocol {
 namespace {
 
-// Room for `most` descriptors and no more: the kernel drops the rest and says MSG_CTRUNC.
+// Room for exactly `most` descriptors: the kernel drops the rest and sets MSG_CTRUNC.
 template <std::size_t most>
 struct alignas(cmsghdr) Control {
   std::byte bytes[CMSG_SPACE(sizeof(int) * most)];
 };
 
-// MSG_DONTWAIT for each call: the other holder of a descriptor that a peer sent could switch O_NONBLOCK off.
+// MSG_DONTWAIT for each call: another holder of a socket that a peer sent could switch O_NONBLOCK off.
 int flags_of(Blocking blocking) noexcept { return blocking == Blocking::no ? MSG_DONTWAIT : 0; }
 
-// take(int) for each descriptor that came.
+// Calls take(int) for each descriptor that came.
 template <typename Take>
 void collect(msghdr& message, Take take) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
@@ -54,7 +54,7 @@ void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_
   }
 }
 
-// recvmsg() into `message`, whose control buffer is there already. fds_lost: the kernel says MSG_CTRUNC.
+// recvmsg() into `message`, whose control buffer is set already. fds_lost: the kernel set MSG_CTRUNC.
 Transfer receive_into(msghdr& message, int socket, std::span<std::byte> into, int flags) noexcept {
   iovec piece{into.data(), into.size()};
   message.msg_iov = &piece;
@@ -104,7 +104,7 @@ Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking bl
   msghdr message = with_room(control);
   Transfer got = receive_into(message, socket, into, flags_of(blocking));
   collect(message, [&](int number) {
-    // Without memory for a ticket it is closed here.
+    // Without memory for a ticket the descriptor is closed here.
     UniqueFd fd(number, releases == nullptr ? ReleaseTicket() : releases->ticket());
     if (!answers_at_once(number))
       got.fds_slow = true;

@@ -17,27 +17,27 @@ struct Transfer {
   bool fds_lost = false;  ///< Receiving: more than fds_max came, or this process has no free descriptor. Those that
                           ///< did arrive are in the list.
   bool fds_slow =
-      false;  ///< Receiving: one was a file that may let us wait (base/file_system.hpp); it is not in the list.
+      false;  ///< Receiving: one was a file that may block us (base/file_system.hpp); it is not in the list.
 };
 
 enum class Blocking : bool { no, yes };
 
-/// Bytes and descriptors (close-on-exec) from a Unix stream socket; the latter are added to `fds`, to be released by
-/// `releases`, or here where it is null. `into` not empty.
+/// Receives bytes and descriptors (close-on-exec) from a Unix stream socket. Descriptors are added to `fds`, to be
+/// released through `releases`, or directly if that is null. `into` must not be empty.
 ///
-/// All that a message can have are taken, and those that find no place are released too: what the kernel closes inside
-/// of recvmsg(), for want of room, may take as long as the peer likes. (It still does where this process is at its
-/// limit of descriptors.)
+/// Receives all descriptors that a message can have; those that do not fit into `fds` are released in the same way.
+/// Otherwise the kernel would close them inside recvmsg(), which may take as long as the peer likes. (It still does if
+/// this process is at its limit of descriptors.)
 Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking,
                  Releases* releases = nullptr) noexcept;
 
-/// `bytes` not empty, with all of `fds`, which stay the caller's. Raises no SIGPIPE.
+/// Sends `bytes`, which must not be empty, with all of `fds`, which the caller keeps. Raises no SIGPIPE.
 Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept;
 
 /// The kernel's SCM_MAX_FD: how many descriptors one message can have at all.
 inline constexpr std::size_t fds_of_a_message_max = 253;
 
-/// The same for one who passes on what the specification forbids: up to fds_of_a_message_max descriptors.
+/// The same for a relay, which also passes on what the specification forbids: up to fds_of_a_message_max descriptors.
 Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking);
 Transfer transmit(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds,
                   Blocking blocking) noexcept;
