@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Dict: an answer before it is DPDK's, so that it can be measured, cut and tested.
+// Dict: an answer before it is converted for DPDK, so that it can be measured, cut and tested.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,14 @@ namespace vhostx::telemetry {
 
 struct DictEntry;
 
-/// Ordered. Names are of letters, digits, '_' and '/': DPDK takes no others.
+/// Keeps the order of entries. Names consist of letters, digits, '_' and '/': DPDK accepts no others.
 class Dict {
  public:
   template <typename T>
   Dict& add(std::string name, T value);
 
   const std::vector<DictEntry>& entries() const noexcept { return entries_; }
-  /// Null: there is none of this name.
+  /// Null: there is no entry of this name.
   const DictEntry* find(std::string_view name) const noexcept;
   /// Bytes as JSON, at most.
   std::size_t json_bytes() const noexcept;

@@ -17,12 +17,12 @@ struct Free {
 };
 using Container = std::unique_ptr<rte_tel_data, Free>;
 
-/// DPDK frees containers when it has sent the answer that they are in, and does not when there is none.
+/// DPDK frees a container once it has sent the answer that holds it. Without an answer it does not.
 using Containers = std::vector<Container>;
 
 int fill(rte_tel_data* out, const Dict& dict, Containers& made);
 
-/// Adds a value to a dictionary. What DPDK cut, it says with a positive number: no failure.
+/// Adds a value to a dictionary. DPDK returns a positive number for a value that it cut; that is no failure.
 struct Adder {
   rte_tel_data* out;
   const char* name;
@@ -72,7 +72,7 @@ int fill(rte_tel_data* out, const Dict& dict, Containers& made) {
 int fill(rte_tel_data* out, const Dict& dict) noexcept try {
   Containers made;
   if (const int error = fill(out, dict, made); error < 0) return error;
-  for (Container& container : made) static_cast<void>(container.release());  // DPDK's now
+  for (Container& container : made) static_cast<void>(container.release());  // DPDK owns them now
   return 0;
 } catch (const std::bad_alloc&) {
   return -ENOMEM;

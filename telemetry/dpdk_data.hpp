@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A Dict as DPDK's telemetry has it.
+// Converts a Dict for DPDK's telemetry.
 #pragma once
 
 #include "telemetry/dict.hpp"

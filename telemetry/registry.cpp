@@ -7,7 +7,7 @@
 namespace vhostx::telemetry {
 namespace {
 
-constexpr std::size_t name_length_max = 127;  // DPDK cuts what is longer, and drops what is not printable
+constexpr std::size_t name_length_max = 127;  // DPDK cuts longer names and drops unprintable ones
 
 bool good(const std::string& name) {
   return !name.empty() && name.size() <= name_length_max &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Registry: which ports there are under which names.
+// Registry: the published ports by name.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@
 
 namespace vhostx::telemetry {
 
-/// A port and its name; the name stays when the port has been withdrawn. Any thread.
+/// A port and its name. The name stays after the port was withdrawn. Any thread.
 class NamedPort {
  public:
   NamedPort(std::string name, Port& port) noexcept : name_(std::move(name)), port_(&port) {}
@@ -28,7 +28,7 @@ class NamedPort {
 
  private:
   const std::string name_;
-  std::mutex lock_;  // one a port: a request holds up the withdrawal of no other
+  std::mutex lock_;  // one for each port, so that a request delays only its own port's withdrawal
   Port* port_;
 };
 

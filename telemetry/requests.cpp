@@ -23,13 +23,13 @@ Result<std::size_t> number_of(std::string_view text, const char* what) {
   return number;
 }
 
-/// A port, and the number behind its name.
+/// A port, and the number after its name.
 struct Subject {
   std::shared_ptr<NamedPort> port;
   std::optional<std::size_t> number;
 };
 
-/// Names may have commas: what is a name as a whole is one.
+/// Names may contain commas, so the whole text is tried as a name first.
 Result<Subject> subject_of(const Registry& registry, std::string_view parameters, const char* number_name) {
   if (parameters.empty()) return bad("no port is named: expected a NAME of /vhostx/list");
   if (auto port = registry.find(parameters)) return Subject{std::move(port), {}};
@@ -41,7 +41,7 @@ Result<Subject> subject_of(const Registry& registry, std::string_view parameters
   return Subject{std::move(port), *number};
 }
 
-/// Calls `look` with the port, and returns what it returns.
+/// Calls `look` with the port and returns its result.
 template <typename Look>
 Result<Dict> answer_of(NamedPort& named, const Look& look) {
   std::optional<Result<Dict>> answer;
@@ -49,7 +49,7 @@ Result<Dict> answer_of(NamedPort& named, const Look& look) {
   return *std::move(answer);
 }
 
-/// Adds the rows that there are from `first` on while there is room, and says where to go on.
+/// Adds rows from `first` on while there is room. The answer says where to continue.
 template <typename Row>
 void add_rows(Dict& out, std::size_t first, std::size_t count, const Row& row) {
   out.add("first", first);

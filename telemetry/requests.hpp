@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests: from a command's parameters to its answer.
+// Requests: make the answer to a command from its parameters.
 #pragma once
 
 #include <string_view>
@@ -11,13 +11,13 @@
 
 namespace vhostx::telemetry {
 
-/// What DPDK 22.11 sends of an answer, less room for what is around it. It leaves out silently what is more.
+/// The size of an answer that DPDK 22.11 sends, less room for what it adds. It silently drops the rest.
 inline constexpr std::size_t answer_bytes_max = 14 * 1024;
-/// Entries of an answer besides those that name what it is about: DPDK takes 256.
+/// Entries of an answer, besides those that name its subject. DPDK accepts 256.
 inline constexpr std::size_t answer_entries_max = 240;
 
-/// `parameters` is what stands behind the command and a comma; empty: nothing. Errors: invalid_argument. They throw
-/// std::bad_alloc alone.
+/// `parameters` is the text after the command and a comma; may be empty. Errors: invalid_argument. They throw only
+/// std::bad_alloc.
 using Request = Result<Dict>(const Registry& registry, std::string_view parameters);
 Request list_ports;   // [FIRST]
 Request tell_port;    // NAME

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PublishedPort, and the commands as DPDK calls them.
+// PublishedPort, and the commands that DPDK calls.
 #include <array>
 #include <cerrno>
 #include <mutex>
@@ -19,23 +19,23 @@ namespace vhostx {
 namespace telemetry {
 namespace {
 
-/// DPDK's commands have no context, cannot be taken back, and are answered by threads that live until the process
-/// ends: so does this.
+/// Never destroyed: DPDK's commands have no context, cannot be unregistered, and are answered by threads that live
+/// until the process ends.
 Registry& registry() {
   static Registry& only = *new Registry;
   return only;
 }
 
-/// Called by C code: nothing may be thrown.
+/// Called by C code, so it must not throw.
 template <Request* request>
 int answer(const char*, const char* parameters, rte_tel_data* out) noexcept try {
-  auto told = request(registry(), parameters == nullptr ? "" : parameters);
-  if (!told) {
+  auto result = request(registry(), parameters == nullptr ? "" : parameters);
+  if (!result) {
     Dict refusal;
-    refusal.add("error", told.error().message);
+    refusal.add("error", result.error().message);
     return fill(out, refusal);
   }
-  return fill(out, *told);
+  return fill(out, *result);
 } catch (const std::bad_alloc&) {
   return -ENOMEM;
 }
@@ -53,7 +53,7 @@ constexpr std::array<Command, 5> commands{{
     {"/vhostx/numa", answer<tell_numa>, "Nodes of started vrings. Parameters: NAME[,int FIRST]"},
 }};
 
-/// Once a process; what failed is tried again by the next call.
+/// Once for the process. Commands that failed are tried again by the next call.
 Result<void> register_commands() {
   static std::mutex lock;
   static std::size_t registered = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Texts from parts. (fmt is within libvhostx.so alone.)
+// Joins texts. (libvhostx.so does not export fmt.)
 #pragma once
 
 #include <initializer_list>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is told of a port. Names are those of vhostx-switch's JSON (tools/switch/report_json.cpp).
+// The values reported about a port. Names are those of vhostx-switch's JSON (tools/switch/report_json.cpp).
 #pragma once
 
 #include <vhostx/port.hpp>
