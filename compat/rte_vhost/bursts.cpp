@@ -14,13 +14,13 @@
 namespace vhostx::compat {
 namespace {
 
-// Whether the application wants to know of calls: to count them, or to make them itself.
+// Whether calls must be counted, or left to the application.
 bool follows_calls(const DeviceQueue& queue) noexcept {
   if ((queue.flags & flag_statistics) != 0) return true;
   return queue.ops != nullptr && (queue.ops->guest_notified != nullptr || guest_notify_of(queue.ops) != nullptr);
 }
 
-// How often the guest wanted to be called since the last burst.
+// How many calls the guest has requested since the last burst.
 std::uint64_t take_calls(DeviceQueue& queue) noexcept {
   if (!follows_calls(queue)) return 0;
   const std::uint64_t calls = queue.vring->count(VringCounter::calls);
@@ -37,7 +37,7 @@ std::uint64_t take_stalls(DeviceQueue& queue) noexcept {
   return stalls - std::exchange(queue.stalls_seen, stalls);
 }
 
-// After the burst, and without the lock: callbacks may ask about this very queue.
+// Called after the burst without the lock: callbacks may query this queue.
 void finish(DeviceQueue& queue, QueueLock& lock, int vid, std::uint16_t index) noexcept {
   const std::uint64_t calls = take_calls(queue);
   if (calls == 0) return;
@@ -54,13 +54,13 @@ void finish(DeviceQueue& queue, QueueLock& lock, int vid, std::uint16_t index) n
   for (std::uint64_t i = 0; notified != nullptr && i < calls; ++i) notified(vid);
 }
 
-// As applications knew it before there were compliant flags: what the guest left to others is asked of the next device.
+// The behaviour before compliant flags: offloads that the guest left undone become transmit requests.
 void to_transmit_flags(rte_mbuf* packet) noexcept {
   if ((packet->ol_flags & (RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO)) == 0) return;
   if (!to_transmit_offload(packet)) packet->ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_LRO);
 }
 
-// What the application's flags want of packets; returns how many are left.
+// Applies the application's flags to packets; returns how many are left.
 std::uint16_t adapt(std::uint64_t flags, rte_mbuf** packets, std::uint16_t count) noexcept {
   std::uint16_t kept = 0;
   for (std::uint16_t i = 0; i < count; ++i) {

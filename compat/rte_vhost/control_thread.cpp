@@ -19,7 +19,7 @@ struct Start {
   void* argument;
 };
 
-// EAL waits until it runs, and not until it ends: the id is good for as long as it is needed.
+// EAL waits until the thread runs but not until it ends, so the id is valid as long as it is needed.
 void begin(void* given) {
   const std::unique_ptr<const Start> owned(static_cast<const Start*>(given));
   const Start start = *owned;
@@ -51,12 +51,12 @@ int create(const char* name, Start* start) {
 
 }  // namespace
 
-// The sign of what create() returns is not the same in all releases.
+// The sign of what create() returns differs between releases.
 int start_control_thread(const char* name, void (*run)(void*), void* argument) {
   std::unique_ptr<Start> start(new (std::nothrow) Start{run, argument});
   if (start == nullptr) return ENOMEM;
   const int error = create(name, start.get());
-  if (error == 0) static_cast<void>(start.release());  // the thread's
+  if (error == 0) static_cast<void>(start.release());  // the thread owns it now
   return std::abs(error);
 }
 

@@ -3,7 +3,7 @@
 
 namespace vhostx::compat {
 
-/// Starts a thread that EAL keeps off the lcores' CPUs, and that nobody joins. Returns 0, or an errno number.
+/// Starts a detached thread that EAL keeps off the lcores' CPUs. Returns 0, or an errno number.
 int start_control_thread(const char* name, void (*run)(void*), void* argument);
 
 }  // namespace vhostx::compat

@@ -26,7 +26,7 @@ void Device::attach(Port& port, std::uint64_t flags, const DeviceOps* ops) {
     queue.stalls_seen = queue.vring->count(VringCounter::stall_no_mbuf);
     queue.statistics.reset();
     queue.vring->hold_calls(guest_notify_of(ops) != nullptr);
-    queue.vring->set_notifications(true);  // until the application says otherwise, of each device anew
+    queue.vring->set_notifications(true);  // for each device, until the application says otherwise
   }
   for (std::uint16_t i = 0; i < queues_max; ++i) show_kick(i, -1);
   const std::lock_guard guard(lock_);

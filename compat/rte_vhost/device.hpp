@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Device: what a vid stands for: one connection of a front-end, with its queues.
+// Device: what a vid refers to: one connection of a front-end, with its queues.
 #pragma once
 
 #include <array>
@@ -18,20 +18,20 @@ namespace vhostx::compat {
 
 inline constexpr std::uint16_t queues_max = 2 * queue_pairs_max;
 
-/// What bursts of a queue need. All but `busy` and the statistics is changed under the lock only.
+/// What bursts of a queue need. All members except `busy` and the statistics change only under the lock.
 struct alignas(64) DeviceQueue {
   std::atomic<bool> busy{false};
-  Vring* vring = nullptr;  ///< Null: the vid stands for nothing now.
+  Vring* vring = nullptr;  ///< Null: the vid refers to no connection.
   std::uint64_t flags = 0;
   const DeviceOps* ops = nullptr;
-  std::uint64_t calls_seen = 0;  ///< Of the vring's counter, when it was last looked at.
+  std::uint64_t calls_seen = 0;  ///< The vring's counter of calls, when last read.
   std::uint64_t drops_seen = 0;
   std::uint64_t stalls_seen = 0;
   QueueStatistics statistics;
 };
 
-/// Holds a queue for one burst: rte_vhost lets several threads send into one queue, and a burst may meet the end of its
-/// device. Uncontended but for that: one locked instruction a burst.
+/// Locks a queue for one burst: rte_vhost lets several threads send into one queue, and a device may be destroyed
+/// during a burst. Otherwise uncontended: one locked instruction a burst.
 class QueueLock {
  public:
   /// Waits for the burst in progress.
@@ -56,20 +56,20 @@ class QueueLock {
 
 class Device {
  public:
-  /// From now on the vid stands for the front-end that is connected to `port`, which outlives detach().
+  /// From now on the vid refers to the front-end that is connected to `port`. The port must outlive detach().
   void attach(Port& port, std::uint64_t flags, const DeviceOps* ops);
-  /// Waits for bursts in progress; later ones, and all other calls, find nothing.
+  /// Waits for bursts in progress. Later bursts and other calls find no port.
   void detach();
 
   /// The queue that bursts and other calls of the data path use; null: no such queue.
   DeviceQueue* queue(std::uint16_t index) noexcept { return index < queues_max ? &queues_[index] : nullptr; }
   std::uint64_t flags() const;
-  /// The queue's kick descriptor, as the application has been told; -1: none. The Driver owns it. The number is all:
-  /// nothing lies behind it that an order could show.
+  /// The queue's kick descriptor, as reported to the application; -1: none. The Driver owns it. Only the number is
+  /// shared, so that nothing depends on memory order.
   int kick_fd(std::uint16_t index) const noexcept { return kick_fds_[index].load(std::memory_order_acquire); }
   void show_kick(std::uint16_t index, int fd) noexcept { kick_fds_[index].store(fd, std::memory_order_release); }
 
-  /// `use(port)`, while the port is there; `otherwise`: it is not.
+  /// Returns `use(port)` if there is a port, which exists meanwhile; else `otherwise`.
   template <typename Answer, typename Use>
   Answer with_port(Use use, Answer otherwise) const {
     const std::lock_guard guard(lock_);
@@ -77,19 +77,19 @@ class Device {
   }
 
  private:
-  mutable std::mutex lock_;  // port_ and flags_: never the data path
+  mutable std::mutex lock_;  // for port_ and flags_; never taken on the data path
   Port* port_ = nullptr;
   std::uint64_t flags_ = 0;
   std::array<DeviceQueue, queues_max> queues_;
   std::array<std::atomic<int>, queues_max> kick_fds_{};  // set by attach()
 };
 
-/// Packets that were dropped because this guest can never take them: rte_vhost_enqueue_burst() counts them as taken.
+/// Packets dropped because this guest can never take them. rte_vhost_enqueue_burst() counts them as taken.
 inline std::uint64_t dropped_for_good(const Vring& vring) noexcept {
   return vring.count(VringCounter::drop_too_large) + vring.count(VringCounter::drop_bad_offload);
 }
 
-/// Which vids are in use. Any thread; find_device() takes no lock.
+/// The vids in use. Any thread; find_device() takes no lock.
 class DeviceTable {
  public:
   /// The lowest free vid; -1: all are in use, or there is no memory.
@@ -104,11 +104,12 @@ class DeviceTable {
 
 DeviceTable& devices();
 
-/// By vid; each is set once: its release store pairs with find_device()'s acquire, which shows the Device as made.
+/// By vid; each is set once. The release store pairs with the acquire in find_device(), which then sees the complete
+/// Device.
 extern constinit std::array<std::atomic<Device*>, devices_max> known_devices;
 
-/// The Device that was last known by this vid; null: there never was one. Devices are made once and used again, so that
-/// a thread which calls too late finds one without vrings, and no freed memory.
+/// The Device of this vid; null: there never was one. Devices are reused and never freed, so that a thread which calls
+/// too late finds one without vrings instead of freed memory.
 inline Device* find_device(int vid) noexcept {
   if (static_cast<unsigned>(vid) >= devices_max) return nullptr;
   return known_devices[static_cast<unsigned>(vid)].load(std::memory_order_acquire);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the application asks of a vid.
+// The functions that take a vid.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -18,7 +18,7 @@ Answer with_port(int vid, Answer otherwise, Use use) noexcept {
   const Device* const device = find_device(vid);
   try {
     return device == nullptr ? otherwise : device->with_port(use, otherwise);
-  } catch (const std::exception&) {  // no memory for a copy of what is known
+  } catch (const std::exception&) {  // no memory for the copy of the information
     return otherwise;
   }
 }
@@ -30,7 +30,7 @@ Answer with_vring(int vid, std::uint16_t queue, Answer otherwise, Use use) noexc
   });
 }
 
-// Calls that one thread a vring may make at a time.
+// For calls that only one thread may make on a vring at a time.
 template <typename Answer, typename Use>
 Answer with_locked(int vid, std::uint16_t index, Answer otherwise, Use use) noexcept {
   DeviceQueue* const queue = find_queue(vid, index);
@@ -129,7 +129,7 @@ int rte_vhost_get_monitor_addr(int vid, std::uint16_t queue, MonitorCondition* c
   return with_locked(vid, queue, -1, [condition](vhostx::Vring& vring) {
     const vhostx::AvailWatch watch = vring.avail_watch();
     if (watch.index == nullptr) return -1;
-    // Asleep only while the index is the one that was seen.
+    // The processor sleeps only while the index is the one that was seen.
     *condition = {.address = watch.index, .value = watch.seen, .mask = 0xffff, .bytes = 2, .awake_if_equal = 0};
     return 0;
   });

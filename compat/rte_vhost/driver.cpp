@@ -14,13 +14,13 @@ namespace {
 constexpr std::uint64_t protocol_status = std::uint64_t{1} << 16;  // VHOST_USER_PROTOCOL_F_STATUS
 constexpr std::uint8_t driver_ok = 4;                              // VIRTIO 1.2, 2.1
 
-// DPDK 22.11 offers VIRTIO_F_IN_ORDER too, and its applications give buffers back in order. What else vhostx offers on
-// request (UDP segments, VIRTIO_F_RING_RESET) is younger: a program gets it that asks for it.
-constexpr std::uint64_t offered_then = std::uint64_t{1} << 35;
+// DPDK 22.11 offers VIRTIO_F_IN_ORDER too, and its applications return buffers in order. Other features that vhostx
+// offers on request (UDP segments, VIRTIO_F_RING_RESET) are newer: only a program that asks for them gets them.
+constexpr std::uint64_t feature_in_order = std::uint64_t{1} << 35;
 
 void say_call(const std::string& path, const char* call, int vid) noexcept try {
   if (says_all()) say(LogLevel::debug, path + ": " + call + ", vid " + std::to_string(vid));
-} catch (const std::bad_alloc&) {  // what is to be done is done all the same
+} catch (const std::bad_alloc&) {  // only the log line is lost
 }
 
 void say_queue(const std::string& path, int vid, std::uint16_t index, bool enabled) noexcept try {
@@ -30,7 +30,7 @@ void say_queue(const std::string& path, int vid, std::uint16_t index, bool enabl
 } catch (const std::bad_alloc&) {
 }
 
-/// Those of `features` that a port can offer: others are passed over, as they have nobody who would take them.
+/// Those of `features` that a port can offer. Others are ignored: no driver could negotiate them.
 std::uint64_t possible(std::uint64_t features) noexcept {
   PortOptions options;
   options.features_extra = features;
@@ -49,7 +49,7 @@ Driver::Driver(std::string path, std::uint64_t flags) : flags_(flags) {
   options_.socket_path = std::move(path);
   options_.role = (flags & flag_client) != 0 ? Role::client : Role::server;
   options_.queue_pairs_max = queue_pairs_max;
-  options_.features_extra = offered_then;
+  options_.features_extra = feature_in_order;
 }
 
 void Driver::set_ops(const DeviceOps* ops) {
@@ -105,7 +105,7 @@ Result<void> Driver::start(Backend& backend, std::function<void()> woken) {
 }
 
 bool Driver::close() {
-  std::unique_ptr<Port> port;  // ends after the lock
+  std::unique_ptr<Port> port;  // destroyed after the lock is released
   const std::lock_guard guard(settings_lock_);
   if (std::exchange(closed_, true)) return false;
   port = std::move(port_);
@@ -132,14 +132,15 @@ void Driver::reconcile() {
   }
 }
 
-// What is taken from the board must not get lost: only what may be done again throws, and it comes last.
+// Facts taken from the board must not get lost. Only may_create_device() and create_device() may throw: they come last
+// and can be repeated.
 void Driver::run_callbacks() {
   const Facts facts = facts_.take();
   if (vid_ >= 0 && (!facts.connected || facts.connection != connection_)) destroy_connection();
   if (!facts.connected) return;
   if (vid_ < 0) create_connection(facts);
   if (vid_ < 0) return;
-  // Any callback may unregister its own driver: then there is no device any more.
+  // Any callback may unregister its own driver. Then vid_ is -1.
   if (running_ && (facts.unready & reported_enabled_).any()) destroy_device();
   if (vid_ >= 0) report_features(facts.features);
   report_queues(facts);
@@ -147,7 +148,7 @@ void Driver::run_callbacks() {
 }
 
 void Driver::create_connection(const Facts& facts) {
-  if (facts.connection == connection_) return;  // there was no vid for it, and it was said
+  if (facts.connection == connection_) return;  // no vid was free for it; that was logged
   connection_ = facts.connection;
   vid_ = devices().allocate();
   if (vid_ < 0) return say(LogLevel::error, path() + ": all device numbers are in use, this front-end is not served");
@@ -194,7 +195,7 @@ void Driver::report_features(std::uint64_t features) {
   if (calls_.features_changed != nullptr) calls_.features_changed(vid_, features);
 }
 
-// A queue that has started is told once more: its kick descriptor is known from then on.
+// A queue that has started is reported once more, as its kick descriptor is known only then.
 void Driver::report_queues(const Facts& facts) {
   const QueueSet enabled = facts.ready & facts.enabled;
   const bool again = std::exchange(report_again_, false);
@@ -205,7 +206,7 @@ void Driver::report_queues(const Facts& facts) {
   }
 }
 
-// The kick descriptor that the application knows is closed when it has heard of the next one, or of none.
+// The old kick descriptor is closed only after the application was told of the new one, or that there is none.
 void Driver::report_queue(std::uint16_t index, bool enabled) {
   reported_enabled_.set(index, enabled);
   int before = std::exchange(kicks_[index], enabled ? facts_.copy_kick(index) : -1);
@@ -215,14 +216,14 @@ void Driver::report_queue(std::uint16_t index, bool enabled) {
   close_number(before);
 }
 
-// As DPDK's library has it: the first queue pair is enough, and the driver is ready where the front-end says whether.
+// As in DPDK's library: the first queue pair must be enabled, and the driver ready if the front-end reports its status.
 bool Driver::may_create_device() const {
   if (!reported_enabled_[0] || !reported_enabled_[1]) return false;
   const PortInfo info = open_port_.load(std::memory_order_relaxed)->info();
   return (info.protocol_features & protocol_status) == 0 || (info.status & driver_ok) != 0;
 }
 
-// The application will ask for the node: by now it is to be known.
+// Looks up the node first, because the application will ask for it.
 void Driver::create_device() {
   open_port_.load(std::memory_order_relaxed)->look_at_placement();
   say_call(path(), "new_device", vid_);

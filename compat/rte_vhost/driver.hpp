@@ -27,10 +27,10 @@ class Driver : public std::enable_shared_from_this<Driver> {
 
   // ---- the application's threads ----
   void set_ops(const DeviceOps* ops);
-  /// Features to offer: those of `set`, without those of `clear`, beside what they were. False: the port is open.
+  /// Adds `set` to the features to offer and removes `clear`. False: the port is open.
   bool change_features(std::uint64_t set, std::uint64_t clear);
   std::uint64_t features() const;
-  /// To offer, 1 to queue_pairs_max. False: the port is open.
+  /// Queue pairs to offer, 1 to queue_pairs_max. False: the port is open.
   bool set_queue_pairs(std::uint32_t pairs);
   std::uint32_t queue_pairs() const;
   /// -1: the port is not open yet.
@@ -40,11 +40,11 @@ class Driver : public std::enable_shared_from_this<Driver> {
   /// Ends the device with its callbacks; reconcile() does nothing more. Waits for a callback of this driver on another
   /// thread.
   void retire();
-  /// After retire(). Waits for the control thread. False: another thread has done it, or is at it.
+  /// Call after retire(). Waits for the control thread. False: another thread has closed it, or is closing it.
   bool close();
 
-  /// Event thread: brings what the application was told in line with what is. Where memory is out it throws, and wants
-  /// to be called again.
+  /// Event thread: makes the callbacks that bring the application up to date. Without memory it throws, and must be
+  /// called again.
   void reconcile();
 
  private:
@@ -59,7 +59,7 @@ class Driver : public std::enable_shared_from_this<Driver> {
   void create_device();
   bool may_create_device() const;
 
-  mutable std::mutex settings_lock_;  // options_ before the start, ops_, port_, closed_
+  mutable std::mutex settings_lock_;  // for ops_, port_, closed_, and options_ before the start
   PortOptions options_;
   const std::uint64_t flags_;
   const DeviceOps* ops_ = nullptr;
@@ -67,22 +67,22 @@ class Driver : public std::enable_shared_from_this<Driver> {
   bool closed_ = false;
 
   FactBoard facts_;
-  std::atomic<Port*> open_port_{nullptr};  // as events name it, which may be before port_ is set; released by changed_
+  std::atomic<Port*> open_port_{nullptr};  // from events, perhaps before port_ is set; released by changed_
   std::atomic<bool> changed_{false};       // event handler to reconcile()
 
-  // Held while the application is called, and for all below. Recursive: a callback may unregister its own driver. One
-  // for each driver: a callback may wait for a thread that unregisters another one (Open vSwitch's do).
+  // Held during callbacks, and for all members below. Recursive: a callback may unregister its own driver. One for each
+  // driver: a callback may wait for a thread that unregisters another one (Open vSwitch's do).
   std::recursive_mutex callbacks_;
   bool retired_ = false;
   int vid_ = -1;                  // what the application knows
-  int attached_ = -1;             // the vid whose device has the port: a little longer
-  std::uint64_t connection_ = 0;  // whose device it is
-  DeviceOps calls_{};             // of this connection, null where there is none
+  int attached_ = -1;             // the vid whose device has the port; set a little longer than vid_
+  std::uint64_t connection_ = 0;  // the connection of vid_
+  DeviceOps calls_{};             // for this connection; null members if there are none
   bool running_ = false;          // between new_device and destroy_device
   std::uint64_t reported_features_ = 0;
   QueueSet reported_enabled_;
   bool report_again_ = false;          // all queues that are on: applications forget them with the device
-  std::array<int, queues_max> kicks_;  // as the application knows them, ours to close
+  std::array<int, queues_max> kicks_;  // as reported to the application; we close them
 };
 
 }  // namespace vhostx::compat

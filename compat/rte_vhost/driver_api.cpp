@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// rte_vhost_driver_*(): what the application says of a path.
+// rte_vhost_driver_*(): the functions that take a path.
 #include <atomic>
 #include <exception>
 #include <string>
@@ -26,7 +26,7 @@ bool takes_flags(std::uint64_t flags) {
     refuse(said_no_reconnect, "RTE_VHOST_USER_NO_RECONNECT", "the client role connects again after each loss");
     return false;
   }
-  // Front-ends are offered what there is: these two allow something, they demand nothing.
+  // These two only allow a feature, so it is no error that it is not offered.
   if ((flags & flag_iommu) != 0)
     refuse(said_iommu, "RTE_VHOST_USER_IOMMU_SUPPORT", "IOMMU_PLATFORM is not offered; all else is");
   if ((flags & flag_postcopy) != 0)
@@ -39,7 +39,7 @@ int failed(const char* function, const char* path, const std::string& why) {
   return -1;
 }
 
-// `use(driver)`: 0, or -1 as the application gets it. Exceptions end here: there may be no memory.
+// Returns `use(driver)`, which is 0 or -1 for the application. Catches exceptions: memory may be out.
 template <typename Use>
 int with_driver(const char* function, const char* path, Use use) {
   try {

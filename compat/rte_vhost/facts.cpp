@@ -27,7 +27,7 @@ bool FactBoard::apply(Port& port, const PortEvent& event) {
     facts_.started.set(started->index);
     kicks_[started->index] = port.vring(started->index).kick_fd();
   } else if (const auto* stopped = std::get_if<VringStopped>(&event)) {
-    kicks_[stopped->index] = -1;  // closed once this returns
+    kicks_[stopped->index] = -1;  // the port closes it once this returns
   } else if (const auto* ready = std::get_if<VringReady>(&event)) {
     facts_.ready.set(ready->index, ready->ready);
     if (!ready->ready) facts_.unready.set(ready->index);

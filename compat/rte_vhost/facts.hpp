@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Facts: what is known of the front-end at one path. The control thread notes what happens, the event thread takes it
-// and calls the application. Of bounded size, however much happens between two looks: what must not be missed sticks.
+// Facts: what is known of the front-end at one path. The control thread records events, the event thread takes the
+// facts and calls the application. The size is bounded, however much happens meanwhile: `unready` and `started` stay
+// set until they are taken.
 #pragma once
 
 #include <array>
@@ -23,21 +24,20 @@ struct Facts {
   std::uint64_t features = 0;
   QueueSet ready;
   QueueSet enabled;
-  QueueSet unready;  ///< Were not ready at some time since the last take().
-  QueueSet started;  ///< Have started since the last take().
+  QueueSet unready;  ///< Not ready at some time since the last take().
+  QueueSet started;  ///< Started since the last take().
 };
 
 class FactBoard {
  public:
   FactBoard() { kicks_.fill(-1); }
 
-  /// Control thread. False: nothing that the application is told of.
+  /// Control thread. False: nothing to report to the application.
   bool note(Port& port, const PortEvent& event);
-  /// All of it, and what sticks begins anew.
+  /// Returns all facts and clears `unready` and `started`.
   Facts take();
-  /// The queue's kick descriptor, under a number of its own: the port closes its own before an application can have
-  /// heard of it. The caller's to close. -1: the queue has not started, its driver polls, or the process has no number
-  /// left.
+  /// A duplicate of the queue's kick descriptor, because the port may close its own before the application knows of it.
+  /// The caller closes it. -1: the queue has not started, its driver polls, or the process has no descriptor left.
   int copy_kick(std::uint16_t index);
 
  private:

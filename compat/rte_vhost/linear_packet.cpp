@@ -12,7 +12,7 @@ namespace {
 
 void free_buffer(void*, void* memory) { rte_free(memory); }
 
-// Before the buffer, in the same allocation: the buffer itself may be as large as an mbuf's length field can tell.
+// Stored before the buffer in the same allocation, so that the buffer can have the full size of an mbuf's length field.
 constexpr std::size_t info_bytes = RTE_ALIGN_CEIL(sizeof(rte_mbuf_ext_shared_info), RTE_CACHE_LINE_SIZE);
 
 std::uint8_t* allocate(std::uint32_t bytes) noexcept {

@@ -10,7 +10,7 @@
 namespace vhostx::compat {
 namespace {
 
-// Places in statistic_names.
+// Indices in statistic_names.
 constexpr std::size_t packets_at = 0;
 constexpr std::size_t bytes_at = 1;
 constexpr std::size_t multicast_at = 2;
@@ -46,7 +46,7 @@ struct Sums {
     ++(rte_is_broadcast_ether_addr(destination) ? broadcast : multicast);
   }
 
-  // Takes that many away again, the largest first, each with the mean length of its class.
+  // Subtracts that many again, the largest first, each with the mean length of its class.
   void remove(std::uint64_t dropped) noexcept {
     for (std::size_t size = sizes; size-- != 0 && dropped != 0;) {
       const std::uint64_t count = std::min(dropped, by_size[size]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// QueueStatistics: what rte_vhost counts of a queue, under its names.
+// QueueStatistics: rte_vhost's counters of a queue, under its names.
 #pragma once
 
 #include <array>
@@ -14,16 +14,16 @@ namespace vhostx::compat {
 inline constexpr bool has_late_statistics = VHOSTX_DPDK_ABI >= 24;  // DPDK 23.11
 inline constexpr std::size_t statistics_count = has_late_statistics ? 21 : 17;
 
-/// In the order in which applications see them. Counters of what is not there (IOTLB, asynchronous copies) stay 0.
+/// In the order in which applications see them. Counters of missing functions (IOTLB, asynchronous copies) stay 0.
 extern const std::array<const char*, statistics_count> statistic_names;
 
 /// One thread counts at a time, under the queue's lock; any thread may read.
 class QueueStatistics {
  public:
-  /// `packets` were moved, but for `dropped` of them: which ones is not known, and the largest are taken for them.
+  /// Counts `packets`, less `dropped` of them. Which were dropped is not known; the largest are assumed.
   void count(std::span<rte_mbuf* const> packets, std::uint64_t dropped) noexcept;
   void count_notifications(std::uint64_t count) noexcept;
-  /// The application took it on itself. Any thread, without the lock.
+  /// Counts a notification that guest_notify left to the application. Any thread, without the lock.
   void count_offloaded_notification() noexcept;
   /// Bursts for which the mempool had no mbufs.
   void count_stalls(std::uint64_t count) noexcept;

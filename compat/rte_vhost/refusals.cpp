@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The rest of librte_vhost.so: vDPA, crypto, asynchronous copies, in-flight tracking, dirty logs, and whatever hands
-// out the rings themselves. Programs and plug-ins that import these load, and are told that they are not served.
+// The rest of librte_vhost.so: vDPA, crypto, asynchronous copies, in-flight tracking, dirty logs, and functions that
+// expose rings. Programs and plug-ins that import these can be loaded; calls fail and log that they are not served.
 #include <atomic>
 #include <cstdint>
 
@@ -24,8 +24,8 @@ constexpr const char* as_they_are = "protocol features cannot be chosen";
 }  // namespace
 }  // namespace vhostx::compat
 
-// Each says so once. What arguments there are is nobody's business here: in the C calling conventions of the processors
-// that DPDK runs on, a function may leave all of them unread.
+// Each logs once. Their arguments are not declared: in the C calling conventions of DPDK's processors a function may
+// ignore all arguments.
 #define VHOSTX_REFUSE(type, name, why, answer)                   \
   extern "C" VHOSTX_EXPORT type name() {                         \
     static std::atomic<bool> said{false};                        \

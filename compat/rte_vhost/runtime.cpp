@@ -35,7 +35,7 @@ Result<void> Runtime::start(Driver& driver) {
   return driver.start(*backend_, [this] { wake(); });
 }
 
-// The path is free again only when its socket is gone.
+// The path can be registered again only after its socket is closed.
 bool Runtime::remove(const char* path) {
   const auto driver = find(path);
   if (driver == nullptr) return false;
@@ -45,8 +45,8 @@ bool Runtime::remove(const char* path) {
   return drivers_.erase(driver->path()) != 0;
 }
 
-// The Backend is made on the event thread: its control thread inherits from that one to run on CPUs which no lcore has.
-// Where it could not be made, the next start tries again.
+// The Backend is made on the event thread, because its control thread inherits the CPUs: those of no lcore. If it
+// cannot be made, the next start tries again.
 Result<void> Runtime::start_thread() {
   std::unique_lock lock(thread_lock_);
   if (thread_ == Thread::none) {
@@ -89,7 +89,7 @@ void Runtime::serve() {
   }
 }
 
-// False: there was no memory for some of it.
+// False: memory ran out for part of it.
 bool Runtime::look_at_all() try {
   bool all = true;
   for (const auto& driver : drivers()) try {

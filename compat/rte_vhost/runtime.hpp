@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runtime: what this library has once in a process: the drivers by path, vhostx's Backend, and the event thread, on
-// which the application is called.
+// Runtime: exists once in a process, with the drivers by path, vhostx's Backend, and the event thread, which calls the
+// application.
 //
-// Two threads, because the application calls rte_vhost_driver_start() while it holds locks that its callbacks take
-// (Open vSwitch does): the control thread, which a start waits for, must never wait for a callback.
+// Callbacks have a thread of their own, because applications call rte_vhost_driver_start() while they hold locks that
+// their callbacks take (Open vSwitch does). A start waits for the control thread, so that must never wait for a
+// callback.
 #pragma once
 
 #include <condition_variable>
@@ -22,15 +23,15 @@ namespace vhostx::compat {
 
 class Runtime {
  public:
-  /// Made by the first call, never destroyed: its threads live as long as the process.
+  /// Made by the first call and never destroyed: its threads live as long as the process.
   static Runtime& get();
 
-  /// False: there is a driver of this path.
+  /// False: the path has a driver already.
   bool add(const std::string& path, std::uint64_t flags);
   /// Null: there is none.
   std::shared_ptr<Driver> find(const char* path);
   Result<void> start(Driver& driver);
-  /// Ends its device, with the callbacks on this thread, and its socket. False: there is no such driver.
+  /// Ends the driver's device, with callbacks on this thread, and closes its socket. False: there is no such driver.
   bool remove(const char* path);
 
  private:
@@ -44,7 +45,7 @@ class Runtime {
   std::mutex drivers_lock_;
   std::map<std::string, std::shared_ptr<Driver>> drivers_;
 
-  std::mutex thread_lock_;  // all below
+  std::mutex thread_lock_;  // for all members below
   std::condition_variable changed_;
   enum class Thread { none, starting, serving } thread_ = Thread::none;
   bool work_ = false;
