@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Numbers of C as enumerations of C++.
+// Converts numbers from C to enumerations.
 #pragma once
 
 #include <vhostx/result.hpp>
@@ -8,7 +8,7 @@
 
 namespace vhostx::c {
 
-/// A caller's int as an enumeration whose values are those from 0 to `max`. Error: invalid_argument.
+/// Converts a caller's int to an enumeration with the values 0 to `max`. Error: invalid_argument.
 template <typename Enum>
 Result<void> to_enum(const char* option, int value, Enum max, Enum& to) {
   if (value < 0 || value > static_cast<int>(max))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Events as C has them.
+// Converts events for C.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,8 @@
 
 namespace vhostx::c {
 
-/// A vhost_event with all that it points to but what lies in the C++ event, which outlives it. Where there is no memory
-/// for the text it is the event's name; where there is none for a placement, that is one of which nothing is known: no
-/// event is lost.
+/// A vhostx_event with all that it points to, except what is in the C++ event, which must outlive it. No event is lost
+/// without memory: the text is then the event's name, and a placement is one of which nothing is known.
 class EventView {
  public:
   explicit EventView(const PortEvent& from) noexcept;
@@ -47,7 +46,7 @@ class EventView {
   std::optional<OwnedPlacement> placement_;
 };
 
-/// What Backend::open_port() calls; empty for null.
+/// The handler for Backend::open_port(); empty for null.
 EventHandler handler_of(vhostx_event_handler handler, void* user);
 
 }  // namespace vhostx::c

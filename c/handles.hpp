@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Handles of the C interface are the C++ objects themselves under an opaque name: nothing stands between the two, and a
-// call of the data path costs four instructions more (c/vring.cpp).
+// Handles of the C interface are the C++ objects themselves under an opaque name. There is nothing in between, and a
+// call of the data path costs four more instructions (c/vring.cpp).
 #pragma once
 
 #include <vhostx/vhostx.h>

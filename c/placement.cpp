@@ -8,7 +8,7 @@ namespace {
 
 static_assert(no_node == VHOSTX_NO_NODE);
 
-/// Adds the histogram's nodes to `pages`, which has room for them: what points there stays good.
+/// Adds the histogram's nodes to `pages`, which has room for them, so that pointers into it stay valid.
 vhostx_node_histogram convert(const NodeHistogram& from, std::vector<vhostx_node_pages>& pages) {
   const auto& [nodes, absent, unknown] = from;
   const std::size_t first = pages.size();
@@ -62,7 +62,7 @@ OwnedRegions::OwnedRegions(const std::vector<RegionPlacement>& from) : vhostx_me
 
 using namespace vhostx::c;
 
-// As NodeHistogram counts, which would have to allocate here.
+// Counts as NodeHistogram does, without allocating one.
 uint32_t vhostx_node_histogram_on(const vhostx_node_histogram* histogram, int node) {
   for (const vhostx_node_pages& entry : entries(*histogram))
     if (entry.node == node) return entry.pages;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Placements as C has them: a struct whose pointers lead to what stands behind it.
+// Converts placements for C: a struct, and after it what its pointers point to.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace vhostx::c {
 
-/// A vhostx_vring_placement with all that it points to. Moving it would leave it pointing elsewhere.
+/// A vhostx_vring_placement with all that it points to. It must not be moved, as its pointers would dangle.
 struct OwnedPlacement : vhostx_vring_placement {
   explicit OwnedPlacement(const VringPlacement& from);
   OwnedPlacement(const OwnedPlacement&) = delete;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A port's options from C to C++ and back.
+// Converts a port's options from C to C++ and back.
 #pragma once
 
 #include <vhostx/c/port.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How calls of the C interface fail: a Result, or an exception, becomes a code and a vhostx_error.
+// Turns a Result or an exception into a code and a vhostx_error of the C interface.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,16 @@
 
 namespace vhostx::c {
 
-/// The C interface's number for a code. Its numbers are for good; those of the C++ enumeration may move.
+/// The C interface's number for a code. Its numbers never change; those of the C++ enumeration may.
 int code_of(ErrorCode code) noexcept;
 
-/// Writes `text` to a caller's array, cut to its size and always ended.
+/// Writes `text` to a caller's array, cut to its size and always terminated.
 void copy_text(char* to, std::size_t size, std::string_view text) noexcept;
 
 /// Writes `why` to `error`, if that is not null. Returns the code.
 int report(vhostx_error* error, const Error& why) noexcept;
 
-/// The same of the exception that is being handled.
+/// The same for the exception that is being handled.
 int report_exception(vhostx_error* error) noexcept;
 
 /// Of a call with a null vring. invalid_argument.
