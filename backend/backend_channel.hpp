@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // BackendChannel: our requests to the front-end, on the socket that SET_BACKEND_REQ_FD brought (vhost-user "Back-end
-// communication"). Nothing waits on it but itself.
+// communication"). Only this channel waits for answers, not the control thread.
 #pragma once
 
 #include <bitset>
@@ -19,16 +19,16 @@
 
 namespace vhostx::backend {
 
-/// Control thread. What can wait is one call and one error a vring: requests that repeat are one request.
+/// Control thread. At most one call and one error wait for each vring: repeated requests are merged.
 class BackendChannel {
  public:
-  /// `reply_timeout` bounds the wait for each acknowledgement. What goes wrong closes this channel, and is logged.
+  /// `reply_timeout` bounds the wait for each acknowledgement. Errors close this channel and are logged.
   BackendChannel(asio::any_io_executor executor, UniqueFd socket, std::chrono::milliseconds reply_timeout, Logger log);
   BackendChannel(const BackendChannel&) = delete;
   BackendChannel& operator=(const BackendChannel&) = delete;
 
-  /// VRING_CALL and VRING_ERR; `index` below 256. Each asks for an acknowledgement, and the next one waits for it, as
-  /// "In-band notifications" wants.
+  /// VRING_CALL and VRING_ERR; `index` is below 256. Each asks for an acknowledgement, and the next request waits for
+  /// it, as "In-band notifications" requires.
   void call(std::uint16_t index) { ask(calls_, index); }
   void error(std::uint16_t index) { ask(errors_, index); }
   /// Nothing is sent for a ring that is stopped.
@@ -47,7 +47,7 @@ class BackendChannel {
   const std::chrono::milliseconds reply_timeout_;
   Pending calls_;
   Pending errors_;
-  std::size_t next_ = 0;  // the ring to be looked at first: each has its turn
+  std::size_t next_ = 0;  // the ring to check first, so that each has its turn
   std::optional<protocol::BackEndRequest> awaited_;
   OneShotTimer timer_;
   protocol::Channel channel_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Connector: the client role. Connects, and again after each loss, with growing pauses.
+// Connector: the client role. Connects, and reconnects after each loss, with growing pauses.
 #pragma once
 
 #include <chrono>
@@ -23,8 +23,8 @@ class Connector {
  public:
   /// Both may destroy the Connector.
   struct Handlers {
-    std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. lost() has it try again.
-    std::function<void(Error)> failed;        ///< The first failure, and the first with another errno: attempts go on.
+    std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. lost() makes it reconnect.
+    std::function<void(Error)> failed;        ///< For the first failure and each new errno; attempts continue.
   };
   Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
             Handlers handlers);
@@ -33,7 +33,7 @@ class Connector {
 
   /// The connection is over: tries again after a pause.
   void lost() { retry(); }
-  /// The peer speaks: the next pause is the shortest again.
+  /// The peer has sent something: the next pause is the shortest again.
   void peer_is_good() noexcept { delay_ = delay_min_; }
 
  private:

@@ -42,11 +42,11 @@ ControlLoop::ControlLoop(const BackendOptions& options, const cpu_set_t& cpus)
   reserve_timers();
 }
 
-// Asio keeps the timers that run in a vector, which keeps the room that it had: a timer that is started when memory is
-// out finds its place, unless hundreds run.
+// Asio keeps running timers in a vector, which keeps its capacity: a timer that is started without free memory finds
+// room, unless hundreds run.
 void ControlLoop::reserve_timers() {
   constexpr std::size_t count = 256;
-  struct Cancelled {  // what waits must be told before its room goes, also when there is no memory for all of it
+  struct Cancelled {  // waiting operations must be cancelled before their memory is freed, even if memory is out
     asio::io_context& io;
     ~Cancelled() { io.poll(); }
   };
@@ -75,7 +75,7 @@ void ControlLoop::run_thread() noexcept {
   while (!io_.stopped()) {
     try {
       io_.run();
-    } catch (const std::exception& error) {  // out of memory, most likely: that handler is lost, the rest goes on
+    } catch (const std::exception& error) {  // most likely out of memory: that handler is lost, others continue
       log_.error("control thread: {}", error.what());
     }
   }
@@ -85,7 +85,7 @@ std::size_t ControlLoop::run_for(std::chrono::milliseconds wait) noexcept {
   if (mode_ == ControlThread::own || delivering()) return 0;
   std::size_t count = 0;
   try {
-    // run_one_for(0) looks at nothing at all.
+    // run_one_for(0) would check nothing at all.
     count = io_.poll_one();
     if (count == 0) count = io_.run_one_for(wait);
     // Bounded: a front-end that floods its socket must not keep the application here.
@@ -101,7 +101,7 @@ void ControlLoop::shut_down() {
   {
     const std::lock_guard guard(lock_);
     if (std::exchange(stopped_, true)) return;
-    // The last work that is posted: what comes from now on runs where it is called.
+    // The last posted work. From now on work runs on its caller's thread.
     if (thread_.joinable())
       protocol::post_kept(executor(), last_work_, [this] {
         close_ports();
@@ -114,7 +114,7 @@ void ControlLoop::shut_down() {
   } else {
     close_ports();
   }
-  // Cancelled waits still hold what they would have called.
+  // Cancelled waits still hold their handlers.
   work_.reset();
   io_.restart();
   while (io_.poll() != 0) {
@@ -133,7 +133,7 @@ bool ControlLoop::runs_here() const noexcept {
   return mode_ == ControlThread::application || thread_.get_id() == std::this_thread::get_id();
 }
 
-// Who waits has the memory for it, because a port ends in this way too, and that cannot fail.
+// The caller, who waits, provides the memory, because closing a port uses this too and must not fail.
 struct ControlLoop::Errand {
   const std::function<void()>& work;
   protocol::HandlerMemory<1> memory;
@@ -148,7 +148,7 @@ struct ControlLoop::Errand {
     } catch (...) {
       thrown = std::current_exception();
     }
-    const std::lock_guard guard(lock);  // whose release is the last that is touched: the errand may then be gone
+    const std::lock_guard guard(lock);  // unlocking it is the last access: the errand may be gone then
     done = true;
     done_changed.notify_one();
   }

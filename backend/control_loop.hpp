@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ControlLoop: where everything but the data path runs: one Asio loop a Backend, on a thread of its own or on the
-// application's.
+// ControlLoop: runs everything but the data path: one Asio loop for each Backend, on a thread of its own or of the
+// application.
 #pragma once
 
 #include <chrono>
@@ -41,10 +41,10 @@ class ControlLoop {
 
   asio::any_io_executor executor() noexcept { return io_.get_executor(); }
   const Logger& log() const noexcept { return log_; }
-  /// Whether lines of level debug are wanted.
+  /// Whether level debug is enabled.
   bool debugs() const noexcept { return log_.writes(LogLevel::debug); }
 
-  /// The threads that release what peers brought.
+  /// The threads that close descriptors and unmap memory of peers.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
 
   /// Runs `work` on the control thread and returns when it is done: at once when this is that thread, when the
@@ -57,7 +57,7 @@ class ControlLoop {
   /// The ports to close at shut_down(). Control thread.
   void add(const std::shared_ptr<PortCore>& port);
   void remove(const PortCore& port) noexcept;
-  /// A closed port that a burst is still inside of: kept until that has ended, for good if it never does. Control
+  /// Keeps a closed port in which a burst still runs until the burst has ended, for good if it never does. Control
   /// thread.
   void keep(std::shared_ptr<PortCore> port) noexcept;
 
@@ -92,7 +92,7 @@ class ControlLoop {
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unordered_map<const PortCore*, std::weak_ptr<PortCore>> ports_;
-  std::shared_ptr<PortCore> kept_;  // the first; each names the next, so that keeping takes no memory
+  std::shared_ptr<PortCore> kept_;  // the first; each points to the next, so that keeping one needs no memory
   int deliveries_ = 0;
 
   std::mutex lock_;  // stopped_: post() against the end of the thread

@@ -28,7 +28,7 @@ FdWatch::~FdWatch() {
 }
 
 void FdWatch::arm() {
-  // The handler holds the state: it may run, cancelled, when the watch is gone.
+  // The handler holds the state: cancelled, it may still run after the watch is gone.
   auto on_readable = [state = state_](const asio::error_code& error) {
     if (!state->ended && !error) state->on_readable();
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// FdWatch: tells when a descriptor of somebody else's is readable. Leaves asio nothing to close.
+// FdWatch: notices when a descriptor that it does not own is readable. Asio never closes it.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ class FdWatch {
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;
 
-  /// Takes no memory.
+  /// Allocates no memory.
   void arm();
 
  private:

@@ -110,7 +110,7 @@ Result<SharedEventFd> event_fd_of(Device& device, Message& m, const char* what) 
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
 }
 
-// The log's eventfd says when pages were dirtied. This back-end logs none, so that it has nothing to signal.
+// The log's eventfd signals that pages were dirtied. This back-end logs none, so it never signals.
 Result<Reply> set_log_fd(Device& device, Message& m) {
   auto fd = event_fd_of(device, m, "SET_LOG_FD: the descriptor");
   if (!fd) return std::move(fd).error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What each request changes: a table beside the rows of protocol/request_table.hpp. Whether a request may come, and
-// how it is acknowledged or refused, is the session's.
+// Handlers of requests, in a table parallel to protocol/request_table.hpp. The session decides whether a request may
+// come, and acknowledges or refuses it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace vhostx::backend {
 
-/// A reply where the request has one of its own (ReplyKind::always), else nothing.
+/// The reply if the request has one of its own (ReplyKind::always), else nothing.
 using Reply = std::optional<protocol::Message>;
 using Handler = Result<Reply> (*)(Device& device, protocol::Message& message);
 

@@ -34,8 +34,8 @@ bool enable_heavy_fence() noexcept {
 
 void heavy_fence() noexcept {
   if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
-  // Forbidden since it was enabled (a seccomp filter that came later). Stores leave a processor by themselves, and
-  // loads have their values, within microseconds; this is a thousand times that.
+  // The call was forbidden after it was enabled (a seccomp filter that came later). Processors complete their stores
+  // and loads within microseconds without a fence; this waits a thousand times that.
   std::this_thread::sleep_for(std::chrono::milliseconds(10));
 }
 

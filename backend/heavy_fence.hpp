@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A memory fence for two sides of unequal frequency (membarrier(2)): one side makes every thread of the process pass a
-// full fence, so that the other needs none.
+// An asymmetric memory fence (membarrier(2)): the infrequent side makes every thread of the process execute a full
+// fence, so that the frequent side needs none.
 #pragma once
 
 namespace vhostx::backend {
 
-/// Whether heavy_fence() may be used: Linux 4.14 or later, and nothing forbids the call. The same answer each time in
-/// one process. Not under ThreadSanitizer, which does not know of it.
+/// Whether heavy_fence() may be used: Linux 4.14 or later, and nothing forbids the call. Returns the same each time in
+/// one process. False under ThreadSanitizer, which does not know it.
 bool enable_heavy_fence() noexcept;
 
-/// After enable_heavy_fence() was true. What this thread stored before is visible to loads that other threads make
-/// after their next instruction; what they stored before it is visible to loads that this thread makes after the call.
+/// Call it only if enable_heavy_fence() returned true. Stores of this thread before the call are visible to later loads
+/// of other threads, and their stores before it are visible to loads of this thread after the call.
 void heavy_fence() noexcept;
 
 }  // namespace vhostx::backend

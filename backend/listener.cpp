@@ -75,12 +75,12 @@ Listener::Listener(std::string path, UniqueFd socket, Owner owner, std::optional
 }
 
 Listener::~Listener() {
-  // Closed it is later, and nobody shall connect until then. Others may hold a socket that is not ours.
+  // It is closed later, and no peer may connect until then. A socket that others hold too is not ours to shut down.
   if (owner_ == Owner::us) ::shutdown(socket_.get(), SHUT_RDWR);
   remove_if_still(path_, file_);
 }
 
-// A turn that was broken off would never be followed by another one.
+// After an interrupted turn no other one would follow.
 void Listener::serve() noexcept {
   try {
     accept_some();
@@ -111,7 +111,7 @@ void Listener::accept_some() {
   watch_.arm();
 }
 
-// Whoever connects and leaves faster than what it leaves behind is released.
+// For front-ends that connect and leave faster than their descriptors are released.
 void Listener::wait_for_releases() {
   if (releases_->stands_still() && !std::exchange(waits_, true))
     log_.warning("connections are not accepted: {} descriptors and mappings of earlier ones wait to be released",

@@ -60,7 +60,7 @@ class Listener {
   std::function<void(UniqueFd)> on_socket_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   bool short_of_fds_ = false;
-  bool waits_ = false;  // and has said so
+  bool waits_ = false;  // and has logged that
   OneShotTimer timer_;
   FdWatch watch_;  // last: it lets go of socket_ before that is closed
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// On which NUMA nodes the regions of a guest's memory lie.
+// Finds the NUMA nodes of the regions of a guest's memory.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace vhostx::backend {
 
-/// Looks at up to 64 pages of each region, and touches none. Any thread. Throws std::bad_alloc.
+/// Queries up to 64 pages of each region and touches none. Any thread. Throws std::bad_alloc.
 std::vector<RegionPlacement> placement_of(const memory::GuestMemory& memory);
 
 }  // namespace vhostx::backend

@@ -61,7 +61,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
     return same_place(region->description(), wanted) && region->description().mmap_offset == wanted.mmap_offset;
   });
   if (known != regions.end()) return add_again(**known);
-  // Before anything is mapped: a front-end over its limit costs nothing.
+  // Checked before anything is mapped, so that a front-end over its limit costs nothing.
   if (regions.size() >= limits_.regions_max)
     return make_error(ErrorCode::limit, "ADD_MEM_REG: the port has {} regions already, at most {} are allowed",
                       regions.size(), limits_.regions_max);

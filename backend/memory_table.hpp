@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// MemoryTable: the regions a front-end has given. Each change is a new GuestMemory, built aside: all or nothing.
+// MemoryTable: the regions of a front-end. Each change builds a new GuestMemory, which then replaces the old: all or
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -21,28 +22,28 @@ namespace vhostx::backend {
 
 class MemoryTable {
  public:
-  /// `alarm` is signalled when a region loses pages under the library: lost() then says which. `budget` is the port's,
-  /// for pages that first touches allocate; null where they are not counted.
+  /// `alarm` is signalled when a region loses pages; lost() then says which. `budget` is the port's, for pages that
+  /// first touches allocate; null: they are not counted.
   MemoryTable(memory::MemoryLimits limits, std::shared_ptr<const EventFd> alarm,
               std::shared_ptr<memory::TouchBudget> budget) noexcept
       : limits_(limits), alarm_(std::move(alarm)), budget_(std::move(budget)) {}
 
-  /// GPA_ADDRESSES: the front-end gives guest addresses where it otherwise gives its own. A region's address of its own
-  /// is to repeat the guest address, and is not looked at. Error: protocol_violation (this changes while there are
-  /// regions: their addresses would mean something else).
+  /// GPA_ADDRESSES: the front-end sends guest addresses instead of its own. A region's front-end address should repeat
+  /// the guest address and is ignored. Error: protocol_violation (there are regions already, whose addresses would
+  /// change their meaning).
   Result<void> count_by_guest_addresses(bool on);
 
   /// SET_MEM_TABLE: these regions and no others. Errors as MappedRegion::map() and GuestMemory::create().
   Result<void> set(protocol::Message& message);
-  /// ADD_MEM_REG. Errors likewise; limit: the same region given more often than there are queue pairs.
+  /// ADD_MEM_REG. The same errors, and limit: the same region was added too often.
   Result<void> add(protocol::Message& message);
-  /// REM_MEM_REG: the region of this guest address, size and front-end address (if that counts); it goes when it was
-  /// removed as often as it was added. Error: protocol_violation (no such).
+  /// REM_MEM_REG: the region with this guest address, size and front-end address (unless that is ignored). It is gone
+  /// once it was removed as often as it was added. Error: protocol_violation (no such region).
   Result<void> remove(const protocol::Message& message);
 
   /// Null while there are no regions.
   const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }
-  /// Where a current region has lost pages: its guest address and an address that was touched in vain.
+  /// Which current region has lost pages: its guest address, and the address of the access.
   std::optional<Error> lost() const;
 
  private:

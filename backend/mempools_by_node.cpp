@@ -31,7 +31,7 @@ Result<void> check(const MempoolsOptions& options) {
   if (auto good = in_range("mbufs", options.mbufs, 1, std::size_t{1} << 28); !good) return good;
   if (auto good = in_range("data_room", options.data_room, 256, 65535); !good) return good;
   if (auto good = in_range("pools_max", options.pools_max, 1, 64); !good) return good;
-  // DPDK's rule: an lcore keeps up to one and a half times its cache.
+  // In DPDK an lcore may hold up to one and a half times its cache.
   return in_range("cache", options.cache, 0, std::min(std::size_t{512}, std::size_t{options.mbufs} * 2 / 3));
 }
 

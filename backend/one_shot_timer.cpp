@@ -15,9 +15,9 @@ struct OneShotTimer::State {
   explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
 
   asio::steady_timer timer;
-  // A wait that was cancelled too late finds another round. The owner's end may come on another thread.
+  // A wait that was cancelled too late finds another round. The owner may be destroyed on another thread.
   std::atomic<std::uint64_t> round{0};
-  protocol::HandlerMemory<2> memory;  // a wait, and the one before it that was cancelled and has not been told
+  protocol::HandlerMemory<2> memory;  // a wait, and the cancelled one before it whose handler has not run yet
 };
 
 OneShotTimer::OneShotTimer(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
@@ -38,7 +38,7 @@ void OneShotTimer::cancel() noexcept {
   ++state_->round;
   try {
     state_->timer.cancel();
-  } catch (...) {  // the round says enough
+  } catch (...) {  // the new round already makes the old wait void
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// OneShotTimer: a call later, that never comes when its owner is gone.
+// OneShotTimer: makes one call later, and none after its owner is gone.
 #pragma once
 
 #include <chrono>
@@ -18,8 +18,8 @@ class OneShotTimer {
   OneShotTimer(const OneShotTimer&) = delete;
   OneShotTimer& operator=(const OneShotTimer&) = delete;
 
-  /// Calls `on_expiry`, which may destroy the timer, after `delay`; what was started before is cancelled.
-  /// Takes no memory, if `on_expiry` takes none and it is not started again and again in one turn of the loop.
+  /// Calls `on_expiry`, which may destroy the timer, after `delay`. Cancels an earlier start().
+  /// Allocates nothing, unless `on_expiry` needs memory or it is started repeatedly in one turn of the loop.
   void start(std::chrono::milliseconds delay, std::function<void()> on_expiry);
   void cancel() noexcept;
 

@@ -10,7 +10,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds soon{10};
 
-// On one node nothing moves: what was seen when the ring started stays true.
+// With one node nothing moves: what was found when the ring started stays true.
 milliseconds interval_of(const PortOptions& options, bool several_nodes) {
   return several_nodes ? options.numa_interval : milliseconds(0);
 }

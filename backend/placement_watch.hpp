@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PlacementWatch: when a port looks at where its guest's memory is.
+// PlacementWatch: decides when a port checks where its guest's memory is.
 #pragma once
 
 #include <chrono>
@@ -13,14 +13,14 @@
 
 namespace vhostx::backend {
 
-/// Control thread. A look takes time, and a front-end can cause one: what comes in quick succession shares one.
+/// Control thread. A check takes time, and a front-end can cause one: causes in quick succession share a check.
 class PlacementWatch {
  public:
   /// `look` may destroy this.
   PlacementWatch(asio::any_io_executor executor, const PortOptions& options, bool several_nodes,
                  std::function<void()> look);
 
-  /// A ring started, or memory changed: looked at soon.
+  /// A ring started, or memory changed: checks soon.
   void due();
   /// The connection is over.
   void stop() noexcept;

@@ -41,7 +41,7 @@ Result<MempoolsByNode::Choice> PoolTable::any(int wanted) {
   return choice(entries_[*made], wanted);
 }
 
-/// The oldest pool: it is where the application's first guest is, and what is left of a full machine is shared best.
+/// The oldest pool: it is on the node of the application's first guest, and on a full machine sharing it is best.
 Result<MempoolsByNode::Choice> PoolTable::other_than(int node, const std::string& reason) {
   if (entries_.empty())
     if (const auto made = first_that_can_be_made(node); !made)
@@ -74,7 +74,7 @@ Result<std::size_t> PoolTable::make(int node) {
   return entries_.size() - 1;
 }
 
-/// One that is there, before one that was meant to be.
+/// A pool that is on the node, else one that was meant to be there.
 const PoolTable::Entry* PoolTable::find(int node) const {
   for (const Entry& entry : entries_)
     if (entry.made.node == node) return &entry;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PoolTable: which mempool a node gets. It knows no DPDK, so that it can be tested with nodes that no machine at hand
-// has.
+// PoolTable: decides which mempool a node gets. Independent of DPDK, so that tests can use nodes that the machine does
+// not have.
 #pragma once
 
 #include <chrono>
@@ -18,16 +18,16 @@ namespace vhostx::backend {
 class PoolTable {
  public:
   using Clock = std::chrono::steady_clock;
-  /// A node that had no memory is left alone for so long: each attempt asks the kernel for huge pages.
+  /// How long to wait before a node without memory is tried again: each attempt asks the kernel for huge pages.
   static constexpr std::chrono::seconds pause{1};
 
-  /// Where pools come from, and what the machine is like.
+  /// Makes pools, and describes the machine.
   struct Source {
-    /// A pool on this node (no_node: anywhere), and where it really is. The error says why there is none.
+    /// Makes a pool on this node (no_node: anywhere), and finds where it really is. The error says why there is none.
     std::function<Result<MempoolsByNode::Pool>(int node)> make;
     std::function<std::vector<int>()> nodes;  ///< Those with memory, ascending.
     std::function<Clock::time_point()> now;
-    std::string one_pool_because;  ///< Not empty: memory cannot be had by node, so that there is one pool for all.
+    std::string one_pool_because;  ///< Not empty: why memory is not allocated by node; there is one pool then.
   };
 
   PoolTable(Source source, std::size_t pools_max);

@@ -46,7 +46,7 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
     swap_kick(std::move(kick));
     return {};
   }
-  // A ring that cannot start is refused here, where the front-end can be told.
+  // A ring that cannot start is refused here, where the front-end gets the answer.
   if (const auto environment = host_.ring_environment())
     if (const auto layout = lay_out(config_, *environment); !layout) return layout.error();
   watch_.reset();  // before the descriptor that it watches may be closed

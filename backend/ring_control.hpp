@@ -22,7 +22,7 @@
 
 namespace vhostx::backend {
 
-/// What a ring wants of the device that it belongs to.
+/// What a ring needs from its device.
 class RingHost {
  public:
   /// Nothing while something that a start needs is missing (SET_FEATURES, memory).
@@ -31,7 +31,7 @@ class RingHost {
   virtual void send_call(std::uint16_t index) = 0;
   virtual void send_error(std::uint16_t index) = 0;
   virtual void forget_requests(std::uint16_t index) = 0;
-  /// A ring runs on memory that nobody has looked at: soon somebody does.
+  /// A ring runs on memory whose placement was not checked yet: check it soon.
   virtual void placement_due() = 0;
   /// A ring was kicked and has nothing in it, and nothing has ever been there.
   virtual void kicked_empty(std::uint16_t index) = 0;
@@ -91,9 +91,9 @@ class RingControl {
   void environment_changed();
   /// Where the memory of a ring is that runs or is ready to; the state follows.
   void look_at_placement(VringPlacer::Effort effort);
-  /// Answers what the data thread asked for.
+  /// Handles what the data thread asked for.
   void serve_attention();
-  /// Where a window that the ring is seen through has lost pages. What lies in one region, MemoryTable::lost() tells.
+  /// Where a window over two regions has lost pages. For areas in one region see MemoryTable::lost().
   std::optional<Error> memory_lost() const;
 
  private:
@@ -117,7 +117,7 @@ class RingControl {
   RingHost& host_;
   VringCore& core_;
   VringConfig config_;
-  bool ready_ = false;                         // the application was told so
+  bool ready_ = false;                         // as last reported by VringReady
   bool broken_ = false;                        // since the last start
   bool waits_for_loans_ = false;               // the ring has stopped
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RunningVring: all that a data thread may know of a started vring. Immutable: a change is a new one, built aside on
-// the control thread and swapped in through the gate.
+// RunningVring: all that a data thread knows of a started vring. Immutable: for a change the control thread builds a
+// new one and swaps it in through the gate.
 #pragma once
 
 #include <cstdint>

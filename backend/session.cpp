@@ -20,7 +20,7 @@ using protocol::ReplyKind;
 
 namespace {
 constexpr unsigned refusals_logged_max = 32;
-constexpr std::chrono::seconds releases_patience{5};  // of a thread that may have to wait for a processor
+constexpr std::chrono::seconds releases_patience{5};  // a release thread may have to wait for a processor
 }  // namespace
 
 Session::Session(PortCore& port, UniqueFd socket)
@@ -37,11 +37,11 @@ void Session::handle(Message&& message) {
   if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Header request = message.header();
   auto outcome = try_dispatch(message);
-  static_cast<void>(message.take_fds());  // what no handler took counts now among what waits to be released
+  static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
   if (port_.is_crowded()) wait_for_releases();
   if (device_.settle_loans()) return finish(request, std::move(outcome));
-  // A ring has stopped with buffers of its out: the application is asked for them first, and no other port waits.
+  // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
   waiting_.emplace(Waiting{request, std::move(outcome)});
   channel_.pause();
   wait_for_loans();
@@ -50,7 +50,7 @@ void Session::handle(Message&& message) {
 }
 
 void Session::finish(const Header& request, Result<Reply> outcome) {
-  port_.publish_info();  // before the answer: who has been told may look
+  port_.publish_info();  // before the answer: whoever sees the answer may call info()
   auto answered = answer(request, std::move(outcome));
   // Either may destroy this session.
   if (answered)
@@ -59,7 +59,7 @@ void Session::finish(const Header& request, Result<Reply> outcome) {
     port_.end_session(answered.error());
 }
 
-// Each message may bring descriptors that take long to close: what comes next is read when they are fewer.
+// Each message may bring descriptors that take long to close: the next one is read when fewer of them wait.
 void Session::wait_for_releases() {
   channel_.pause();
   releases_before_ = std::numeric_limits<std::uint32_t>::max();
@@ -75,7 +75,7 @@ void Session::look_at_releases() {
   if (!port_.is_crowded()) return waiting_ ? void() : channel_.resume();
   const auto now = std::chrono::steady_clock::now();
   const std::uint32_t pending = port_.info().releases_pending;
-  if (pending < releases_before_) {  // none is added meanwhile, so that this comes to an end
+  if (pending < releases_before_) {  // none are added meanwhile, so this ends
     releases_before_ = pending;
     releases_due_ = now + releases_patience;
   }
@@ -91,7 +91,7 @@ bool Session::lingers() {
   if (device_.settle_loans()) return false;
   channel_.close();
   release_timer_.cancel();
-  if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it waits already
+  if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it was waiting already
   return true;
 }
 
@@ -110,7 +110,7 @@ void Session::look_at_loans_in(std::chrono::milliseconds pause) {
   });
 }
 
-// The application frees its mbufs on threads of its own, and nobody there makes a system call to tell us.
+// Loans are polled: the application frees mbufs on threads of its own, without a system call to notify us.
 void Session::look_at_loans() {
   constexpr std::chrono::milliseconds pause{1};
   if (!device_.settle_loans()) {
@@ -124,7 +124,7 @@ void Session::look_at_loans() {
   finish(waiting.request, std::move(waiting.outcome));
 }
 
-// What throws here is the standard library out of memory, or Asio out of descriptors: that costs this request.
+// Exceptions here mean that memory or Asio's descriptors ran out: only this request fails.
 Result<Reply> Session::try_dispatch(Message& message) {
   try {
     return dispatch(message);
@@ -151,7 +151,7 @@ Result<Reply> Session::dispatch(Message& message) {
   return handler(device_, message);
 }
 
-// A refused request has changed nothing: the connection lives on if the front-end can be told. An error ends it.
+// A refused request has changed nothing. With an acknowledgement the connection continues; else the error ends it.
 Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
   const bool ack = wants_ack(request);
   if (!outcome) {
@@ -173,7 +173,7 @@ void Session::log_refusal(const Error& error) {
     port_.log().warning("further refused requests of this connection are not logged");
 }
 
-// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own is answered by that alone.
+// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own gets no acknowledgement.
 bool Session::wants_ack(const Header& request) const noexcept {
   if (!request.needs_reply() || !device_.protocol_features().has(protocol::ProtocolFeature::reply_ack)) return false;
   const auto* row = protocol::find_front_end_row(request.request);

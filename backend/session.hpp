@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Session: one connection. Takes messages from the channel, asks the row whether each may come, has its handler make
-// the change, answers, and only then takes the next one.
+// Session: one connection. For each message from the channel it checks by the request table whether it may come, calls
+// its handler, answers, and only then takes the next one.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace vhostx::backend {
 
 class PortCore;
 
-/// Control thread. Owned by its PortCore, which it may cause to destroy it.
+/// Control thread. Owned by its PortCore, which may destroy it during its calls.
 class Session {
  public:
   Session(PortCore& port, UniqueFd socket);
@@ -30,12 +30,12 @@ class Session {
   Device& device() noexcept { return device_; }
   bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
 
-  /// The connection ends. True: loans are out, and the session says PortCore::finish_session() when it need not live on
+  /// Ends the connection. True: loans are out, and the session calls PortCore::finish_session() when it no longer waits
   /// for them.
   bool lingers();
 
  private:
-  /// What a request gets when the rings that it stopped have their loans back.
+  /// The answer to a request, sent when the rings that it stopped have their loans back.
   struct Waiting {
     protocol::Header request;
     Result<Reply> outcome;
@@ -62,7 +62,7 @@ class Session {
   std::chrono::steady_clock::time_point loans_due_;
   OneShotTimer loan_timer_;
   std::chrono::steady_clock::time_point releases_due_;
-  std::uint32_t releases_before_ = 0;  // pending, when last they were fewer
+  std::uint32_t releases_before_ = 0;  // lowest number of pending releases so far
   OneShotTimer release_timer_;
   protocol::Channel channel_;
 };

@@ -35,7 +35,7 @@ std::optional<FileId> file_at(const std::string& path) noexcept {
   return FileId{status.st_dev, status.st_ino};
 }
 
-// Whoever listens there answers; a file whose process is gone refuses.
+// A process that listens there accepts the connection; a stale file refuses it.
 Result<void> remove_stale_socket(const std::string& path, Releases* releases) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {

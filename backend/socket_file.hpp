@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The file of a listening AF_UNIX socket: what may lie at its path before, and who may connect to it.
+// The file of a listening AF_UNIX socket: what may be at its path before, and who may connect to it.
 #pragma once
 
 #include <cstdint>

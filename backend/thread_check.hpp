@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ThreadCheck: finds two threads in one vring at a time, with the build option VHOSTX_CHECK_THREADS. Without it nothing
-// of this costs an instruction; debug builds then assert instead, and a release build does not check.
+// ThreadCheck: detects two threads in one vring at a time, with the build option VHOSTX_CHECK_THREADS. Without the
+// option it costs no instruction: debug builds assert instead, and release builds do not check.
 #pragma once
 
 #include <atomic>
@@ -20,15 +20,15 @@ inline constexpr bool checks_threads = false;
 
 class ThreadCheck {
  public:
-  /// The kernel's numbers of two threads (gettid(2)). The same one twice: a call within Transfer::begin() and end().
+  /// Two threads, by gettid(2). The same one twice: a call between Transfer::begin() and end().
   struct Misuse {
     std::uint32_t inside = 0;   ///< Was in a call.
     std::uint32_t refused = 0;  ///< Came meanwhile; its call does nothing.
   };
   enum class Entry {
-    free,     ///< Nobody else is inside: leave() is to be called.
-    refused,  ///< Somebody is, and it is known already.
-    found,    ///< Somebody is, for the first time: take_misuse() has it.
+    free,     ///< No other thread is inside: call leave() afterwards.
+    refused,  ///< Another thread is inside; a misuse was found before.
+    found,    ///< Another thread is inside, for the first time: take_misuse() returns both.
   };
 
   /// Data thread.
@@ -44,7 +44,7 @@ class ThreadCheck {
   }
   void leave() noexcept { inside_.store(0, std::memory_order_release); }
 
-  /// Control thread. The first misuse, once.
+  /// Control thread. Returns the first misuse, once.
   std::optional<Misuse> take_misuse() noexcept {
     const std::uint64_t both = misuse_.load(std::memory_order_relaxed);
     if (both == 0 || taken_) return std::nullopt;

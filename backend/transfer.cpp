@@ -24,17 +24,17 @@ using backend::RunningVring;
 using backend::VringCore;
 using backend::VringGate;
 
-/// On pages of its own, which lie on the node of the thread that first writes them: what malloc() has may have been
-/// another thread's.
+/// In pages of its own, so that they are on the node of the thread that first writes them. Memory from malloc() may
+/// have been used by another thread.
 struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
   std::optional<net::RingContext> context;  // of `from`
-  std::uint64_t announcement = 0;           // not 0: the burst is this one
+  std::uint64_t announcement = 0;           // not 0: the burst is this announcement
   net::PeekedBurst burst;
 
-  // Inline: a burst of one packet costs little more than what is around it.
-  /// Packets found; with 0 the pass is to be ended.
+  // Inline, because a burst of one packet costs little more than the calls around it.
+  /// Returns how many packets it found; with 0 the caller ends the pass.
   [[gnu::always_inline]] std::uint16_t peek(VringCore& core, std::uint16_t count) noexcept;
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
   [[gnu::noinline]] std::uint16_t drop_available(VringCore& core, const RunningVring& running) noexcept;

@@ -15,7 +15,7 @@ void TranslationPlacer::follow(const std::shared_ptr<const memory::GuestMemory>&
   for (const memory::HostSpan& span : memory->own_pages())
     if (span.size != 0) areas.push_back({reinterpret_cast<std::uintptr_t>(span.data), span.size});
   const NodeHistogram now = numa::move_to(kernel_, areas, node).after.histogram;
-  // A node that is full takes nothing, and the kernel calls that success: tried again at the next look.
+  // The kernel reports success even if the node is full and nothing moved: tried again at the next check.
   placed_ = now.on(node) == now.placed() ? memory : nullptr;
   node_ = node;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TranslationPlacer: takes a port's table of translations, which all its rings read, to where most of them are.
+// TranslationPlacer: moves a port's translation table, which all its rings read, to the node of most of them.
 #pragma once
 
 #include <memory>
@@ -18,14 +18,13 @@ class TranslationPlacer {
   TranslationPlacer(const PortOptions& options, const numa::Kernel& kernel) noexcept
       : kernel_(kernel), follows_(options.numa == NumaPolicy::follow && kernel.has_several_nodes()) {}
 
-  /// `rings`: how many run on which node.
-  /// Pages that do not go are tried again the next time.
+  /// `rings`: how many run on which node. Pages that could not be moved are tried again the next time.
   void follow(const std::shared_ptr<const memory::GuestMemory>& memory, const NodeHistogram& rings);
 
  private:
   const numa::Kernel& kernel_;
   const bool follows_;
-  std::weak_ptr<const memory::GuestMemory> placed_;  // the table that lies on node_
+  std::weak_ptr<const memory::GuestMemory> placed_;  // the table that is on node_
   int node_ = no_node;
 };
 

@@ -20,7 +20,7 @@ constexpr std::uint8_t attention_broken = 1;
 constexpr std::uint8_t attention_call = 2;
 constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
 
-// Of what lies in pages of its own.
+// For objects in pages of their own.
 template <typename T>
 MemoryArea area_of(const T& object) noexcept {
   return {reinterpret_cast<std::uintptr_t>(&object), whole_pages(sizeof object)};
@@ -186,7 +186,7 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
   return virtqueue::set_notifications(pass.running->layout, data_.cursor, on);
 }
 
-// A lie about the index is the next burst's to find.
+// If the index is out of range, the next burst finds the fault.
 std::uint16_t VringCore::pending() noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
@@ -293,7 +293,7 @@ void VringCore::unwatch(const Waiter::State& waiter) noexcept {
 
 Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                               std::shared_ptr<const EventFd> kick) {
-  auto& cursor = data_.cursor;  // nobody else looks while the gate is shut
+  auto& cursor = data_.cursor;  // no other thread uses it while the gate is shut
   cursor = {};
   cursor.avail_next = avail_next;
   cursor.used_next = running->layout.used.index();
@@ -384,7 +384,7 @@ void VringCore::announce(const std::array<std::uint8_t, 6>& mac) noexcept {
 
 void VringCore::forget_announcement() noexcept { announcement_.store(0, std::memory_order_relaxed); }
 
-// The waiter lets go of the old descriptor before it is closed: its number may be another file's the next moment.
+// The waiter drops the old descriptor before it is closed, because its number may be reused at once.
 Result<void> VringCore::expose_kick(std::shared_ptr<const EventFd> kick) {
   const std::lock_guard lock(waiter_lock_);
   if (kick == kick_) return {};

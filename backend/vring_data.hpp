@@ -16,7 +16,7 @@ struct VringDataState {
   net::RingCounters counters;
 };
 
-/// What a burst works on. Where translations hit last belongs to one memory table; another one starts anew.
+/// What a burst works on. The hint belongs to one memory table; with another table it is reset.
 inline net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
   if (data.cursor.hint_serial != running.serial) {
     data.cursor.hint = {};

@@ -18,8 +18,8 @@ bool VringGate::enter() noexcept {
   return entry == ThreadCheck::Entry::free;
 }
 
-// A burst in progress ends within microseconds, unless its thread gets no CPU: then we stand back, also where we have a
-// higher priority. Time is counted in our own sleeps: a process that was stopped as a whole has not kept us waiting.
+// A burst in progress ends within microseconds, unless its thread gets no CPU. Sleeping leaves it the CPU, even if our
+// priority is higher. Time is counted in our own sleeps, so that a stop of the whole process does not count.
 bool VringGate::await_end(std::uint32_t turn) noexcept {
   constexpr int yields = 1000;
   constexpr std::chrono::microseconds pause{100};

@@ -56,14 +56,14 @@ class VringGate {
 
    private:
     VringGate& gate_;
-    // Odd, made so by `| 1` and not by `+ 1`: each burst leaves an even number behind, so that after two threads have
-    // been inside at once (misuse) the number is even again when both have left, and nobody waits for ever.
+    // Made odd by `| 1` and not by `+ 1`: each burst leaves an even number. So even after two threads were inside at
+    // once (misuse), the number is even when both have left, and no thread waits for ever.
     std::uint32_t turn_ = 0;  // 0: another thread is inside
   };
 
   /// Hundreds of a scheduler's time slices: only a burst that does not end at all takes that long.
   static constexpr std::chrono::milliseconds patience_usual{5000};
-  /// After so long the application's developer should know why nothing happens.
+  /// After so long a wait the application's developer should be told why nothing happens.
   static constexpr std::chrono::milliseconds long_wait{1000};
 
   struct Handlers {
@@ -76,8 +76,8 @@ class VringGate {
   VringGate(const VringGate&) = delete;
   VringGate& operator=(const VringGate&) = delete;
 
-  /// Control thread. The snapshot before is returned when no burst uses it any more. Null also when a burst has not
-  /// ended for `patience`: then is_stuck(). While it is, a snapshot is swapped for null only, which does not wait.
+  /// Control thread. Returns the former snapshot once no burst uses it. Returns null if a burst has not ended for
+  /// `patience`; then is_stuck() is true. Meanwhile a snapshot may only be swapped for null, which does not wait.
   std::unique_ptr<const RunningVring> swap(std::unique_ptr<const RunningVring> next) noexcept {
     // Its release pairs with a pass's load: the snapshot, and the cursor that start() has set, are written by then.
     std::unique_ptr<const RunningVring> before(running_.exchange(next.release(), std::memory_order_seq_cst));
@@ -89,12 +89,12 @@ class VringGate {
     return before;
   }
 
-  /// Control thread. A burst that swap() gave up waiting for is still inside: what it may use is kept, by the
-  /// destructor for good. False again when it has ended.
+  /// Control thread. True: a burst for which swap() stopped waiting is still inside. What it may use is kept, and the
+  /// destructor never frees it. False again when the burst has ended.
   bool is_stuck() noexcept;
 
-  /// Control thread. Waits for the burst in progress also where it began with the gate shut: after it, what the gate
-  /// lies in may be freed, unless is_stuck(). No burst begins meanwhile.
+  /// Control thread. Waits for the burst in progress, even one that began with the gate shut. Afterwards the gate may
+  /// be destroyed, unless is_stuck(). No burst may begin meanwhile.
   void drain() noexcept;
 
   /// Control thread. With VHOSTX_CHECK_THREADS: the first two threads that were inside at once.

@@ -33,13 +33,13 @@ Result<void> VringLoans::begin(RunningVring& first) {
 
 void VringLoans::follow(RunningVring& next) {
   next.loans = table_.get();
-  // Without DmaMemory nothing more is lent; what is out comes back all the same.
+  // Without DmaMemory nothing more is lent; current loans still come back.
   next.pin = table_ == nullptr || next.dma == nullptr ? nullptr : &table_->pin(next.dma);
   pin_ = next.pin;
 }
 
 std::uint32_t VringLoans::followed() noexcept {
-  // While a ring waits for its loans, they keep whatever memory they have.
+  // While a ring waits for its loans, they keep their memory.
   return table_ == nullptr || last_ != nullptr ? 0 : table_->drop_unused_pins(pin_);
 }
 
@@ -79,7 +79,7 @@ std::uint32_t VringLoans::give_up(VringDataState& data) noexcept {
     const std::lock_guard guard(lock_);
     overdue_.push_back(std::move(table));
   } catch (const std::bad_alloc&) {
-    // Let go of: whoever frees its last mbuf ends it.
+    // Not kept: it is destroyed when its last mbuf is freed.
   }
   return out;
 }

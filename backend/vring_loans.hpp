@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringLoans: the control side of a vring's loans: of the ring that runs, of one that waits for them at its stop, and
-// of rings that waited long enough.
+// VringLoans: the control side of a vring's loans: those of the running ring, of a stopped ring that waits for them,
+// and of rings whose wait timed out.
 #pragma once
 
 #include <cstdint>
@@ -19,32 +19,32 @@
 
 namespace vhostx::backend {
 
-/// Control thread, but for state(). With a port without zero copy there are never any.
+/// Control thread, except for state(). Without zero copy there are never loans.
 class VringLoans {
  public:
   VringLoans(const PortOptions& options, std::uint16_t index) noexcept;
   VringLoans(const VringLoans&) = delete;
   VringLoans& operator=(const VringLoans&) = delete;
 
-  /// A ring starts with this snapshot: it lends while there is DmaMemory in it. Error: system; it copies then.
+  /// A ring starts with this snapshot. It lends if the snapshot has DmaMemory. Error: system; the ring copies then.
   Result<void> begin(RunningVring& first);
-  /// A snapshot that takes the place of another one of the same ring; followed() when it has.
+  /// Prepares a snapshot that will replace the ring's current one. Call followed() once it has.
   void follow(RunningVring& next);
-  /// Returns how many loans keep memory that is not in force any more.
+  /// Returns how many loans keep older memory.
   std::uint32_t followed() noexcept;
 
-  /// The ring has stopped; `last` was in force, and its gate is shut.
+  /// The ring has stopped; `last` was its snapshot, and its gate is shut.
   void stop(std::unique_ptr<const RunningVring> last) noexcept;
-  /// After stop(): gives the driver what has come back. Returns how many loans are still out; 0: the ring is done with.
+  /// After stop(): returns chains that have come back to the driver. Returns how many loans are still out; 0: the ring
+  /// is finished.
   std::uint32_t settle(VringDataState& data) noexcept;
-  /// After stop(): gives the driver everything, whether it has come back or not. Returns how many loans had not.
+  /// After stop(): returns all chains to the driver, even those still lent. Returns how many those were.
   std::uint32_t give_up(VringDataState& data) noexcept;
 
-  /// Whether the driver wants to know of what settle() and give_up() gave back, and is to be told in-band; once.
+  /// Whether the driver wants an in-band call for what settle() and give_up() returned; true once.
   bool take_call_in_band() noexcept { return std::exchange(call_in_band_, false); }
 
-  /// Lets go of memory and of tables that no mbuf needs any more. False: nothing is left that would have to be looked
-  /// at again.
+  /// Releases memory and tables that no mbuf needs any more. False: nothing is left to check again.
   bool look_after() noexcept;
 
   /// Any thread.
@@ -59,9 +59,9 @@ class VringLoans {
   const bool lends_;
   const zerocopy::LoanLimits limits_;
   const bool from_guest_;
-  std::unique_ptr<const RunningVring> last_;  // of a ring that waits for its loans
+  std::unique_ptr<const RunningVring> last_;  // the snapshot of a ring that waits for its loans
   bool call_in_band_ = false;
-  const zerocopy::MemoryPin* pin_ = nullptr;  // of the snapshot in force
+  const zerocopy::MemoryPin* pin_ = nullptr;  // of the current snapshot
 
   mutable std::mutex lock_;  // state() against changes of these two
   Table table_;

@@ -40,7 +40,7 @@ numa::Look look_at_buffers(const numa::Kernel& kernel, const RunningVring& runni
   return numa::look_at(kernel, std::span(sample).first(count), numa::Untouched::if_there);
 }
 
-// All of it, and nothing elsewhere.
+// The node that has all pages; no_node if several have.
 int only_node(const NodeHistogram& histogram) noexcept {
   return histogram.nodes.size() == 1 && histogram.unknown == 0 ? histogram.nodes.front().node : no_node;
 }
@@ -84,8 +84,8 @@ VringPlacement VringPlacer::see(const RunningVring& running) const {
   return placement;
 }
 
-// Also what is in the right place is told to stay, once: without a policy of its own, the kernel's automatic balancing
-// takes it to wherever a thread runs that uses it.
+// Pages that are on the right node get a memory policy too, once: without one, the kernel's automatic balancing moves
+// them to the node of a thread that uses them.
 void VringPlacer::place(VringPlacement& placement, std::span<const MemoryArea> state, Effort effort) {
   const int wanted = placement.wanted_node;
   numa::Look now = numa::look_at(kernel_, state);

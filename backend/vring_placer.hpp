@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringPlacer: looks where the memory behind one vring lies, and takes the vring's own pages there.
+// VringPlacer: finds the node of the memory behind one vring, and moves the vring's own pages there.
 #pragma once
 
 #include <atomic>
@@ -15,11 +15,11 @@
 
 namespace vhostx::backend {
 
-/// Control thread, but for node() and last(), which any thread may call.
+/// Control thread, except node() and last(), which any thread may call.
 class VringPlacer {
  public:
   enum class Effort {
-    usual,  ///< What could not be moved is tried again after growing pauses: it costs time each time.
+    usual,  ///< A failed move is tried again after growing pauses, as each try costs time.
     full,
   };
 
@@ -31,13 +31,13 @@ class VringPlacer {
   VringPlacer(const VringPlacer&) = delete;
   VringPlacer& operator=(const VringPlacer&) = delete;
 
-  /// `state`: the vring's own pages. Whether the guest's memory or the state is elsewhere than at the look before, or
-  /// something else went wrong than then.
+  /// `state`: the vring's own pages. Returns whether the node of the guest's memory or of the state has changed since
+  /// the last look, or the problem has.
   bool look(const RunningVring& running, std::span<const MemoryArea> state, Effort effort);
   /// Moves pages that were made after the last look() to the node of the others. The next look() says whether that
   /// worked.
   void move_later_pages(std::span<const MemoryArea> pages) noexcept;
-  /// The ring has stopped: where its memory is is not known any more. The state stays where it is.
+  /// The ring has stopped: the node of its memory is unknown now. The state is not moved.
   void forget() noexcept;
 
   int node() const noexcept { return node_.load(std::memory_order_relaxed); }
@@ -53,7 +53,7 @@ class VringPlacer {
   const bool several_nodes_;
   const bool looks_;
   const bool follows_;
-  int bound_node_ = no_node;         // all pages of the running ring's state were told to be there
+  int bound_node_ = no_node;         // the node that the memory policy of the running ring's state names
   std::uint32_t moved_ = 0;          // of the last move
   int move_error_ = 0;               // errno of the last move
   int failed_node_ = no_node;        // the last move there left pages elsewhere

@@ -25,7 +25,7 @@ Result<std::shared_ptr<Waiter::State>> Waiter::State::create() {
   return state;
 }
 
-// Edge-triggered: each write to an eventfd is an edge, whether or not anybody has read the one before.
+// Edge-triggered: each write to an eventfd is an edge, even if the one before was not read.
 Result<void> Waiter::State::add(int fd) noexcept { return control(fd, EPOLLIN | EPOLLET); }
 
 Result<void> Waiter::State::add_level(int fd) noexcept { return control(fd, EPOLLIN); }
@@ -61,7 +61,7 @@ bool Waiter::State::wait(std::chrono::milliseconds timeout) noexcept {
 
 Waiter::Waiter(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 
-// Vrings that still hold the state let go of it when they stop or get another Waiter.
+// Vrings that still hold the state release it when they stop or get another Waiter.
 Waiter::~Waiter() = default;
 
 Result<std::unique_ptr<Waiter>> Waiter::create() noexcept {

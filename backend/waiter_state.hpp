@@ -18,11 +18,12 @@ struct Waiter::State {
   /// Error: system (epoll_create1, eventfd).
   static Result<std::shared_ptr<State>> create();
 
-  /// Watches a kick eventfd for new kicks: it need not be drained. Error: system (epoll_ctl).
+  /// Watches a kick eventfd for new kicks. It need not be drained. Error: system (epoll_ctl).
   Result<void> add(int fd) noexcept;
   /// Watches any descriptor for as long as there is input. Error: system.
   Result<void> add_level(int fd) noexcept;
-  /// Before the descriptor is closed: the front-end has another one for the same file, which would keep it in the set.
+  /// Call it before the descriptor is closed: the front-end has another one for the same file, which would keep the
+  /// file in the epoll set.
   void remove(int fd) noexcept;
   void wake() noexcept;
   bool wait(std::chrono::milliseconds timeout) noexcept;
