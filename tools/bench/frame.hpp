@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The frames that vhostx-bench sends, and how they are known again: Ethernet, IPv4, UDP or (to be segmented) TCP, then
+// The frames that vhostx-bench sends and recognises: Ethernet, IPv4, UDP or (with segmentation offload) TCP, then
 //   offset 0   magic (2)
 //          2   sum of the body, bound to the number (4)
 //          6   number of the packet in its stream (8)
@@ -21,7 +21,7 @@ namespace vhostx::tools::bench {
 using MacAddress = std::array<std::uint8_t, 6>;
 
 inline constexpr std::uint32_t frame_bytes_min = 64;          ///< Without FCS.
-inline constexpr std::uint32_t frame_bytes_max = 65535 + 14;  ///< The largest IPv4 packet behind Ethernet.
+inline constexpr std::uint32_t frame_bytes_max = 65535 + 14;  ///< The largest IPv4 packet with its Ethernet header.
 
 /// VIRTIO 1.2, 5.1.6. Without MRG_RXBUF and VERSION_1 it ends before num_buffers.
 struct VirtioNetHeader {
@@ -38,7 +38,7 @@ struct VirtioNetHeader {
 };
 static_assert(sizeof(VirtioNetHeader) == 12);
 
-/// Sums of every fourth 64-bit word each: fast to compute, and words that change places are found.
+/// Four sums, each over every fourth 64-bit word: fast to compute, and they detect words that changed places.
 using BodySums = std::array<std::uint64_t, 4>;
 BodySums sum_body(const std::uint8_t* body, std::size_t bytes) noexcept;
 
@@ -47,10 +47,10 @@ struct FrameSpec {
   MacAddress source{};
   std::uint32_t bytes = frame_bytes_min;  ///< Without FCS; frame_bytes_min to frame_bytes_max.
   std::uint16_t stream = 0;
-  std::uint16_t segment_bytes = 0;  ///< Not 0: TCP, to be segmented into payloads of so many bytes.
+  std::uint16_t segment_bytes = 0;  ///< Not 0: TCP, to be segmented into payloads of this many bytes.
 };
 
-/// All frames of one stream: the same but for number, time and sums.
+/// Makes the frames of one stream, which differ in number, time and sums only.
 class FrameTemplate {
  public:
   explicit FrameTemplate(const FrameSpec& spec);
@@ -59,9 +59,9 @@ class FrameTemplate {
   std::uint16_t stream() const noexcept { return spec_.stream; }
   const VirtioNetHeader& header() const noexcept { return header_; }
 
-  /// The whole frame into a buffer, once; stamp() then makes packets of it.
+  /// Writes the whole frame into a buffer, once. stamp() then makes packets of it.
   void lay_out(std::uint8_t* frame) const noexcept { std::memcpy(frame, bytes_.data(), bytes_.size()); }
-  /// Number, time and sums: what differs from packet to packet.
+  /// Writes number, time and sums: what differs from packet to packet.
   void stamp(std::uint8_t* frame, std::uint64_t number, std::uint64_t time_ns) const noexcept;
 
  private:
@@ -83,7 +83,7 @@ struct Inspected {
 
 enum class Check : bool { head, full };
 
-/// What arrived: not ours, ours but not as it was sent, or intact. `Check::head` does not read the body.
+/// What arrived: not ours, ours but damaged, or intact. `Check::head` does not read the body.
 Inspected inspect(const std::uint8_t* frame, std::uint32_t bytes, Check check) noexcept;
 
 }  // namespace vhostx::tools::bench

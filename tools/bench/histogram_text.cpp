@@ -13,8 +13,8 @@
 namespace vhostx::tools::bench {
 namespace {
 
-// Most packets take nearly the same time, and a few very much longer. So the rows are as fine as they can be where the
-// bulk of the packets is, and coarse on either side of it.
+// Most packets take nearly the same time, and a few very much longer. So rows are as fine as possible for the bulk of
+// the packets, and coarse on either side.
 constexpr double bulk_from_percent = 5;
 constexpr double bulk_to_percent = 90;
 constexpr unsigned rows_below_max = 3;
@@ -22,7 +22,7 @@ constexpr std::uint64_t rows_bulk_max = 14;
 constexpr unsigned rows_above_max = 7;
 constexpr unsigned label_columns = 33;
 
-/// Times are numbered by the finest places that a row may begin at: 64 in each power of two, the histogram's buckets.
+/// Numbers times by the histogram's buckets, 64 in each power of two: the finest places where a row may begin.
 constexpr unsigned part_bits = 6;
 constexpr std::uint64_t parts = std::uint64_t{1} << part_bits;
 
@@ -46,7 +46,7 @@ std::uint64_t bulk_step(std::uint64_t first, std::uint64_t last) noexcept {
   return step;
 }
 
-/// The same for the row beside it, where each further one is twice as wide as the one before.
+/// The same for rows outside the bulk, each twice as wide as the one before.
 std::uint64_t tail_step(std::uint64_t distance, unsigned rows_max, std::uint64_t step) noexcept {
   while (step * ((std::uint64_t{1} << rows_max) - 1) < distance) step *= 2;
   return step;
@@ -101,7 +101,7 @@ std::string histogram_text(const LatencyHistogram& histogram, unsigned width) {
   for (std::size_t row = 0; row < counts.size(); ++row) {
     const std::uint64_t count = counts[row];
     auto bar = static_cast<std::size_t>(static_cast<double>(count) * bar_columns / static_cast<double>(most));
-    if (count != 0) bar = std::max<std::size_t>(bar, 1);  // a single straggler is seen
+    if (count != 0) bar = std::max<std::size_t>(bar, 1);  // so that a single straggler is visible
     const double share = 100 * static_cast<double>(count) / static_cast<double>(histogram.count());
     text += fmt::format("{:>9} ..{:>9} {:>8.3f} %{}{}\n", time_text(time_at(borders[row])),
                         time_text(time_at(borders[row + 1])), share, bar == 0 ? "" : " ", std::string(bar, '#'));

@@ -10,8 +10,8 @@
 
 namespace vhostx::tools::bench {
 
-/// Log-linear: each power of two is cut into 64 buckets of one width, so that a bucket's middle is within 0.8 % of
-/// every value in it; below 128 ns values are exact. Memory is fixed (30 KiB), record() allocates nothing.
+/// Log-linear: each power of two has 64 buckets of equal width, so that a bucket's middle is within 0.8 % of every
+/// value in it. Below 128 ns values are exact. Memory is fixed (30 KiB); record() allocates nothing.
 class LatencyHistogram {
  public:
   void record(std::uint64_t ns) noexcept {
@@ -24,8 +24,8 @@ class LatencyHistogram {
   void merge(const LatencyHistogram& other) noexcept;
 
   std::uint64_t count() const noexcept { return count_; }
-  /// The smallest time that `percent` (0 to 100) of the times do not exceed. Nothing recorded: 0, as min(), max(),
-  /// mean().
+  /// The smallest time that `percent` (0 to 100) of the times do not exceed. 0 if nothing was recorded, as are min(),
+  /// max() and mean().
   std::uint64_t percentile(double percent) const noexcept;
   std::uint64_t min() const noexcept { return count_ == 0 ? 0 : min_ns_; }
   std::uint64_t max() const noexcept { return max_ns_; }

@@ -96,7 +96,7 @@ class Limit {
   }
 
  private:
-  /// Where it cannot be pinned it goes on all the same, and says so at the end.
+  /// If it cannot be pinned it continues, and reports that at the end.
   Result<void> produce(double& cpu_share) {
     auto pinned = pin_this_thread(options_.cpu_producer);
     const std::vector<std::uint8_t> packet(options_.packet_bytes, 0x5a);
@@ -132,7 +132,7 @@ class Limit {
     }
   }
 
-  /// Where the next burst goes: a pool of as many buffers as the ring has slots, in turn.
+  /// The buffers for the next burst, from a pool of as many buffers as the ring has slots, in turn.
   std::uint8_t* next_out() noexcept {
     out_burst_ = (out_burst_ + 1) % (slots_ / burst_);
     return out_.data() + std::size_t{out_burst_} * burst_ * ring_.stride();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the hardware allows: the same bytes through a bare ring between two CPUs, with the two copies that a packet of a
-// guest cannot do without (the sender writes it into shared memory, the receiver copies it out).
+// Measures what the hardware allows: the same bytes through a bare ring between two CPUs, with the two copies that a
+// guest's packet needs at least (the sender writes it into shared memory, the receiver copies it out).
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ struct LimitOptions {
   double seconds = 0.2;  ///< A round.
   unsigned rounds = 5;
   std::uint16_t ring_size = 256;  ///< A power of two, 2 or more.
-  std::uint16_t burst = 32;       ///< Packets published at once; no more than half the ring goes at once.
+  std::uint16_t burst = 32;       ///< Packets published at once; at most half the ring.
 };
 
 struct LimitResult {
   std::vector<double> pps;  ///< One a round.
   double cpu_share =
-      1;  ///< Of their CPUs' time, what the threads got: the one that got less. Below 1 others run there.
+      1;  ///< Share of its CPU's time that a thread got, the lower of both. Below 1: other threads run there.
 };
 
-/// Two threads of its own; returns when they are done. Fails where they cannot run on the CPUs asked for.
+/// Runs two threads and returns when they are done. Error: they cannot run on the requested CPUs.
 Result<LimitResult> measure_limit(const LimitOptions& options);
 
 }  // namespace vhostx::tools::bench

@@ -35,7 +35,7 @@ bool asked_to_end(const UniqueFd& signals) {
   return signals && ::read(signals.get(), one, sizeof one) > 0;
 }
 
-/// One line that is written over and over, for people.
+/// One line of progress that overwrites itself, on a terminal.
 class Progress {
  public:
   explicit Progress(bool wanted) : shown_(wanted && ::isatty(STDERR_FILENO) != 0) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// measure(): all sizes, in short rounds, at one back-end or at two in turn.
+// measure(): measures all sizes in short rounds, with one back-end or two in turn.
 #pragma once
 
 #include <vhostx/result.hpp>
@@ -9,7 +9,7 @@
 
 namespace vhostx::tools::bench {
 
-/// SIGINT and SIGTERM end it after the round that runs; what is in the report then is what was measured.
+/// SIGINT and SIGTERM end it after the current round; the report then has what was measured so far.
 Result<Report> measure(const Options& options);
 
 }  // namespace vhostx::tools::bench

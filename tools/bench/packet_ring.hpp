@@ -11,7 +11,7 @@
 
 namespace vhostx::tools::bench {
 
-/// The indices count without end. Each side has a line of its own with its index and what it last saw of the other's.
+/// Indices are not wrapped. Each side has a cache line of its own with its index and the other's index as last seen.
 class PacketRing {
  public:
   /// `slots` is a power of two.
@@ -33,7 +33,7 @@ class PacketRing {
     return count;
   }
 
-  /// Consumer: copies up to `count` packets out, one behind the other `stride()` apart. Returns how many.
+  /// Consumer: copies up to `count` packets out, `stride()` bytes apart. Returns how many.
   std::uint32_t pop(std::uint8_t* to, std::uint32_t count) noexcept {
     const std::uint64_t tail = consumer_.index.load(std::memory_order_relaxed);
     if (consumer_.seen == tail) consumer_.seen = producer_.index.load(std::memory_order_acquire);

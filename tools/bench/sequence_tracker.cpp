@@ -7,7 +7,7 @@ namespace vhostx::tools::bench {
 
 void SequenceTracker::record_any(std::uint64_t number) noexcept {
   if (number < next_) return record_old(number);
-  // Words between the last one in use and the one of this number begin a new lap: what they remember is forgotten.
+  // Clears the words between the last one in use and that of this number: they begin a new lap.
   const std::uint64_t first = (next_ + 63) / 64;
   const std::uint64_t last = number / 64;
   if (last >= first) {
@@ -20,7 +20,7 @@ void SequenceTracker::record_any(std::uint64_t number) noexcept {
 }
 
 void SequenceTracker::record_old(std::uint64_t number) noexcept {
-  // The word that is in use now took the place of the one a window before.
+  // The current word has replaced the one a window before.
   const std::uint64_t newest_word = (next_ - 1) / 64;
   if (number / 64 + words <= newest_word) {
     ++late_;

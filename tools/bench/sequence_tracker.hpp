@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SequenceTracker: which packets of a stream arrived, in which order, and how often.
+// SequenceTracker: tracks which packets of a stream arrived, in which order, and how often.
 #pragma once
 
 #include <array>
@@ -7,8 +7,8 @@
 
 namespace vhostx::tools::bench {
 
-/// Numbers count up from 0. The last `window` of them are remembered one by one; what is older when it arrives is
-/// `late`: it may be a duplicate or a straggler, and is not counted as received.
+/// Numbers count up from 0. The last `window` of them are remembered individually. An older one that arrives is `late`:
+/// it may be a duplicate or a straggler, and is not counted as received.
 class SequenceTracker {
  public:
   static constexpr std::uint64_t window = 1 << 16;
@@ -31,7 +31,7 @@ class SequenceTracker {
   /// Arrived after one with a higher number.
   std::uint64_t reordered() const noexcept { return reordered_; }
   std::uint64_t late() const noexcept { return late_; }
-  /// Of the numbers below `sent`, those that have not arrived.
+  /// How many of the numbers below `sent` have not arrived.
   std::uint64_t lost(std::uint64_t sent) const noexcept { return sent > received_ ? sent - received_ : 0; }
 
  private:

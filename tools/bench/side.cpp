@@ -105,10 +105,10 @@ TrafficOptions Side::traffic_options(std::uint32_t frame_bytes, std::size_t flow
   traffic.interrupt = options_.interrupt;
   traffic.latency = options_.mode == Mode::latency;
   traffic.give_up = options_.guest.timeout;
-  // Flows to one guest share its buffers, and a switch may bring all of them to one queue.
+  // Flows to one guest share its buffers, and a switch may put all of them into one queue.
   const auto sharing = static_cast<std::uint32_t>(options_.bidirectional ? flow_count / 2 : flow_count);
   const std::uint32_t buffers = endpoints_.back()->capacity(frame_bytes) / std::max(sharing, 1U);
-  // One less: there is room for the packet that asks whether others still come.
+  // One less, to have room for the packet that finds out whether others still arrive.
   traffic.in_flight = options_.in_flight.value_or(traffic.latency ? 1 : std::max(buffers, 2U) - 1);
   return traffic;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Side: one back-end with the guests on it, loaded in rounds.
+// Side: one back-end with its guests, loaded in rounds.
 #pragma once
 
 #include <memory>
@@ -16,25 +16,25 @@ class Side {
  public:
   /// Connects every endpoint.
   static Result<std::unique_ptr<Side>> open(const SideSpec& spec, const Options& options);
-  /// Lets a stopped process run again.
+  /// Resumes a stopped process.
   ~Side();
   Side(const Side&) = delete;
   Side& operator=(const Side&) = delete;
 
   const std::string& label() const noexcept { return spec_.label; }
   std::vector<std::string> describe() const;
-  /// Whether frames of this length can be sent and received; if not, why.
+  /// Whether frames of this length can be sent and received. The error says why not.
   Result<void> can_carry(std::uint32_t frame_bytes) const;
 
-  /// Before rounds of frames of this length: sends some until they get through.
+  /// Before rounds with this frame length: sends frames until some get through.
   Result<void> begin(std::uint32_t frame_bytes);
-  /// Loads the back-end for a moment, then for `duration`, which is what counts; then waits for what is under way.
+  /// Warms up, then loads the back-end for `duration`, which is measured, then waits for packets in flight.
   Result<Round> round(std::chrono::nanoseconds duration);
-  /// After the last round: what was counted in all.
+  /// After the last round: the totals of all rounds.
   Counts counts() const { return traffic_->counts(); }
   const LatencyHistogram& latency() const { return traffic_->latency(); }
 
-  /// Stops the back-end's process while it is not its turn, or lets it go on. Nothing where no process was named.
+  /// Stops the back-end's process while the other back-end has its turn, or resumes it. Does nothing without a process.
   void pause() noexcept { signal_process(true); }
   void resume() noexcept { signal_process(false); }
 
@@ -42,7 +42,7 @@ class Side {
   Side(SideSpec spec, const Options& options) : spec_(std::move(spec)), options_(options) {}
   void signal_process(bool stop) noexcept;
   std::vector<FlowSpec> flows() const;
-  /// Those, and one the other way where there is none: a learning switch must have heard both guests.
+  /// These, and one in the other direction if there is none: a learning switch must have seen both guests.
   std::vector<FlowSpec> greetings() const;
   std::vector<Endpoint*> receivers() const;
   TrafficOptions traffic_options(std::uint32_t frame_bytes, std::size_t flow_count) const;

@@ -5,7 +5,7 @@
 
 namespace vhostx::tools::bench {
 
-/// Median and quartiles: what spread means wherever this program shows one.
+/// Median and quartiles. Every spread that this program shows is one.
 struct Spread {
   double median = 0;
   double low = 0;   ///< The lower quartile.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TapEndpoint: a kernel TAP interface, by read and write, one system call a frame: what vhost-user is measured against.
+// TapEndpoint: a kernel TAP interface with read() and write(), one system call for each frame, to compare vhost-user
+// with.
 #pragma once
 
 #include <memory>
@@ -38,9 +39,9 @@ class TapEndpoint final : public Endpoint {
   std::string name_;
   UniqueFd fd_;
   std::uint32_t stride_;
-  int error_ = 0;  ///< errno of a read or write that failed for good.
+  int error_ = 0;  ///< errno of a read or write with a permanent error.
   std::uint64_t written_ = 0;
-  std::size_t next_ = 0;  ///< The slot that is reserved next.
+  std::size_t next_ = 0;  ///< The next slot to reserve.
   std::vector<std::uint8_t> send_memory_;
   std::vector<std::uint8_t> receive_memory_;
   std::vector<SendSlot> slots_;

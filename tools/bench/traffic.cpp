@@ -21,7 +21,7 @@ std::uint64_t nanoseconds(std::chrono::steady_clock::time_point time) noexcept {
 
 /// What stays the same from packet to packet.
 void lay_out(const FrameTemplate& form, const SendSlot& slot) noexcept {
-  // All 12 bytes also where the header has 10: the frame is written after it.
+  // All 12 bytes, even if the header has 10: the frame is written afterwards.
   if (slot.header != nullptr) std::memcpy(slot.header, &form.header(), sizeof form.header());
   form.lay_out(slot.frame);
 }
@@ -115,7 +115,7 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   unsigned turns = 0;
   while (now < end) {
     const unsigned done = send_all(now) + receive_all();
-    // Whoever is kept busy is awake: that costs a fence and two lines of the back-end's.
+    // A busy back-end is awake: a notification would cost a fence and two of its cache lines.
     if (done == 0 || options_.latency || ++turns % notify_turns == 0) notify();
     if (done == 0 && options_.interrupt) sleep(end);
     const auto turn_begin = std::exchange(now, Clock::now());
@@ -165,7 +165,7 @@ void Traffic::begin_pace(Clock::time_point now) noexcept {
   paced_ = 0;
 }
 
-/// Packets that the pace has room for. After a pause it is not caught up with by a flood.
+/// How many packets the pace allows now. It does not catch up after a pause.
 double Traffic::due(Clock::time_point now) noexcept {
   const double backlog_max = std::max(options_.rate_pps * 0.001, static_cast<double>(options_.burst));
   double packets = std::chrono::duration<double>(now - pace_begin_).count() * options_.rate_pps - paced_;
@@ -191,8 +191,8 @@ unsigned Traffic::send_all(Clock::time_point now) noexcept {
   return done;
 }
 
-/// How many the flow may send now. Where the limit holds it up, all was taken and nothing comes, one more tells whether
-/// what was under way is lost.
+/// How many packets the flow may send now. If the limit is reached, all were taken and nothing arrives, one more finds
+/// out whether the others are lost.
 unsigned Traffic::room_of(Flow& flow, Clock::time_point now) const noexcept {
   if (options_.in_flight == 0 || flow.spec.to == nullptr) return options_.burst;
   if (flow.tracker.next() != flow.next_seen) {
@@ -249,7 +249,7 @@ void Traffic::take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept {
     ++damaged_;
     return;
   }
-  if (index >= flows_.size()) return;  // of an earlier run: it was given up then
+  if (index >= flows_.size()) return;  // of an earlier run, which has given up on it
   Flow& flow = *flows_[index];
   if (seen.number >= flow.sent || frame.length != options_.frame_bytes) {
     ++damaged_;

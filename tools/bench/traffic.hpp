@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Traffic: one thread that drives both ends of some flows, counts, and checks what arrives.
+// Traffic: drives both ends of flows on one thread, counts packets, and checks what arrives.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 
 namespace vhostx::tools::bench {
 
-/// Frames from one queue of an endpoint to another endpoint, to itself, or (`to` null) to whoever takes them.
+/// Frames from one queue of an endpoint to another endpoint, to itself, or (`to` null) to nowhere known.
 struct FlowSpec {
   Endpoint* from = nullptr;
   unsigned queue = 0;
@@ -33,24 +33,24 @@ struct TrafficOptions {
   std::uint16_t segment_bytes = 0;  ///< Not 0: TCP frames to be segmented.
   std::uint16_t first_stream = 0;   ///< Flows are numbered from here.
   unsigned burst = 32;
-  std::uint32_t in_flight = 0;  ///< Of each flow at most so many that were sent and have not arrived; 0: no limit.
-  double rate_pps = 0;          ///< Of all flows together; 0: as fast as it goes.
+  std::uint32_t in_flight = 0;  ///< Limit of packets in flight for each flow; 0: no limit.
+  double rate_pps = 0;          ///< Of all flows together; 0: as fast as possible.
   Check check = Check::full;
-  bool rewrite = false;                      ///< Write header and frame each time, not only what differs.
+  bool rewrite = false;                      ///< Write header and frame each time, instead of only what changes.
   bool interrupt = false;                    ///< Sleep when there is nothing to do.
   bool latency = false;                      ///< Record how long packets take.
-  std::chrono::milliseconds quiet{50};       ///< drain(): after so long without arrivals it asks by another packet.
-  std::chrono::milliseconds give_up{10000};  ///< When nothing has moved for so long, nothing will.
+  std::chrono::milliseconds quiet{50};       ///< drain(): after this time without arrivals it sends another packet.
+  std::chrono::milliseconds give_up{10000};  ///< After this time without progress it gives up.
 };
 
 struct Counts {
   std::uint64_t sent = 0;
-  std::uint64_t taken = 0;     ///< Off the sending queues.
-  std::uint64_t received = 0;  ///< Of ours, different ones, intact.
+  std::uint64_t taken = 0;     ///< By the back-end from the sending queues.
+  std::uint64_t received = 0;  ///< Different packets of ours, intact.
   std::uint64_t lost = 0;
   std::uint64_t duplicated = 0;
   std::uint64_t reordered = 0;
-  std::uint64_t late = 0;  ///< Too late to tell: see SequenceTracker.
+  std::uint64_t late = 0;  ///< Too late to count: see SequenceTracker.
   std::uint64_t damaged = 0;
   std::uint64_t foreign = 0;
 
@@ -60,8 +60,8 @@ struct Counts {
 /// What happened between two moments.
 struct Round {
   double seconds = 0;
-  double idle_seconds = 0;    ///< Of them, in turns in which nothing could be sent and nothing came.
-  std::uint64_t packets = 0;  ///< Arrived; where nothing can arrive: taken; where we do not send: all that came in.
+  double idle_seconds = 0;    ///< Of these, in turns in which nothing could be sent or received.
+  std::uint64_t packets = 0;  ///< Arrived; without a receiver: taken; without a sender: all received.
   std::uint64_t bytes = 0;    ///< Of frames, without FCS.
   std::uint64_t sent = 0;     ///< Packets, whether they arrived or not.
 };
@@ -70,11 +70,11 @@ class Traffic {
  public:
   Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> receivers, const TrafficOptions& options);
 
-  /// Sends a frame here and there until one of each flow has got through, or (without flows) until a frame comes in.
+  /// Sends frames until one of each flow has arrived, or (without flows) waits until a frame arrives.
   Result<void> greet(std::chrono::milliseconds timeout);
   Round run(std::chrono::nanoseconds duration);
-  /// Waits until all has arrived. Where something is missing, further packets tell whether it still comes: rings and
-  /// switches keep the order of a flow, so that what has not arrived before them is lost.
+  /// Waits until all packets have arrived. If some are missing it sends further packets: rings and switches keep the
+  /// order of a flow, so packets that have not arrived before these are lost.
   void drain();
 
   Counts counts() const;
@@ -90,7 +90,7 @@ class Traffic {
     std::uint64_t under_way() const noexcept { return sent - tracker.next(); }
     bool all_taken() const noexcept { return spec.from->taken(spec.queue) - taken_before == sent; }
     bool all_arrived() const noexcept { return all_taken() && (spec.to == nullptr || tracker.received() == sent); }
-    /// The last one sent has arrived: nothing comes behind it.
+    /// The last packet sent has arrived, so no other will.
     bool settled() const noexcept { return spec.to != nullptr && tracker.next() == sent; }
 
     FlowSpec spec;

@@ -64,7 +64,7 @@ Result<std::unique_ptr<VhostEndpoint>> VhostEndpoint::open(const GuestOptions& o
 }
 
 VhostEndpoint::~VhostEndpoint() {
-  // A back-end that is gone has stopped them already; one that does not answer is not our last worry.
+  // A back-end that is gone has stopped them already. After an error the others are left alone.
   for (std::uint32_t vring = 0; vring < 2 * queues_.size() && !front_end_.peer_is_gone(); ++vring)
     if (!front_end_.get_vring_base(vring)) break;
 }

@@ -17,7 +17,7 @@ using protocol::VirtioFeature;
 namespace {
 constexpr unsigned refused_max = 256;
 
-/// For a line that will be written: it comes as our own. GCC's for any x86-64 fetches it to be read.
+/// Prefetches a cache line for writing. GCC's own prefetch for generic x86-64 fetches it for reading.
 void prefetch_write(const void* line) noexcept {
 #if defined(__x86_64__)
   asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
@@ -47,11 +47,12 @@ void VhostEndpoint::reclaim(Queue& queue) noexcept {
 
 unsigned VhostEndpoint::reserve(unsigned index, std::span<SendSlot> slots) noexcept {
   Queue& queue = *queues_[index];
-  // A burst at a time: looking at used->idx costs a line that the back-end has just written.
+  // Once for each burst: reading used->idx costs a cache line that the back-end has just written.
   if (queue.free_tail - queue.free_head < slots.size()) reclaim(queue);
   const std::size_t mask = queue.free_chains.size() - 1;
   const auto count = static_cast<unsigned>(std::min<std::uint64_t>(slots.size(), queue.free_tail - queue.free_head));
-  // Few at a time cost both sides more than waiting for more does; a back-end that keeps the others gets these.
+  // Sending a few at a time costs both sides more than waiting for more. If the back-end keeps the others, it gets
+  // these.
   const bool few = count < slots.size() && count < queue.slots.size() / 8;
   if (few && queue.refused < refused_max) {
     ++queue.refused;
@@ -75,7 +76,7 @@ unsigned VhostEndpoint::send(unsigned index, unsigned count, std::uint32_t frame
   return count;
 }
 
-/// The lines that the next burst writes come while something else is done.
+/// Prefetches the cache lines that the next burst writes.
 void VhostEndpoint::fetch_to_write(const Queue& queue, unsigned count) noexcept {
   const std::size_t mask = queue.free_chains.size() - 1;
   const std::uint64_t end = std::min(queue.free_tail, queue.free_head + count);
@@ -111,7 +112,7 @@ unsigned VhostEndpoint::receive(unsigned index, std::span<ReceivedFrame> frames)
   return count;
 }
 
-/// The buffers of this burst, and of the next one where the back-end is that far: it will have come by then.
+/// Prefetches the buffers of this burst, and of the next one if the back-end has used them already.
 void VhostEndpoint::fetch_to_read(Queue& queue, unsigned waiting, std::size_t burst) const noexcept {
   const DriverRing& ring = queue.receive;
   const auto ahead = static_cast<std::uint16_t>(std::min<std::size_t>(waiting, 2 * burst));
@@ -171,7 +172,7 @@ unsigned VhostEndpoint::gather(Queue& queue, unsigned at, unsigned waiting, Rece
 const std::uint8_t* VhostEndpoint::linearize(Queue& queue, unsigned at, unsigned count, std::uint32_t length) noexcept {
   if (queue.scratch_used + length > queue.scratch.size()) {
     if (queue.scratch_used != 0) return nullptr;
-    ++queue.malformed;  // longer than any packet can be: only its beginning is looked at
+    ++queue.malformed;  // longer than any packet: only its begin is checked
     return queue.receive.buffer(queue.receive.peek(static_cast<std::uint16_t>(at)).chain);
   }
   std::uint8_t* const whole = queue.scratch.data() + queue.scratch_used;

@@ -26,11 +26,11 @@ struct GuestOptions {
   bool event_idx = false;
   bool legacy = false;
   bool offload = false;                    ///< Checksum and TSO, both ways.
-  std::uint32_t frame_bytes_max = 64;      ///< The largest that will be sent or must be received.
+  std::uint32_t frame_bytes_max = 64;      ///< The largest that is sent or must be received.
   std::uint32_t receive_buffer_bytes = 0;  ///< 0: chosen.
-  bool rewrite = false;                    ///< Write all that the back-end reads anew for each packet.
+  bool rewrite = false;                    ///< Write all that the back-end reads again for each packet.
   unsigned regions = 1;
-  bool huge_pages = true;  ///< Where enough are free.
+  bool huge_pages = true;  ///< If enough are free.
   std::chrono::milliseconds timeout{10000};
 };
 
@@ -74,13 +74,13 @@ class VhostEndpoint final : public Endpoint {
     std::uint64_t free_tail = 0;
     std::uint64_t taken = 0;
     unsigned refused = 0;                ///< How often reserve() waited for more buffers to be free.
-    std::uint16_t fetched = 0;           ///< Used entries ahead whose buffers are on their way to our cache.
+    std::uint16_t fetched = 0;           ///< Used entries ahead whose buffers were prefetched.
     bool incomplete = false;             ///< receive() ended before a packet whose buffers had not all come.
-    std::uint16_t held = 0;              ///< Receive buffers that release() gives back.
+    std::uint16_t held = 0;              ///< Receive buffers that release() returns.
     std::vector<std::uint16_t> holding;  ///< Their chains.
-    std::vector<std::uint8_t> scratch;   ///< For packets whose buffers do not lie side by side.
+    std::vector<std::uint8_t> scratch;   ///< For packets whose buffers are not contiguous.
     std::size_t scratch_used = 0;
-    std::uint64_t malformed = 0;  ///< num_buffers or lengths that cannot be.
+    std::uint64_t malformed = 0;  ///< Packets with an impossible num_buffers or length.
   };
 
   VhostEndpoint(GuestOptions options, FrontEnd front_end) noexcept
@@ -95,10 +95,10 @@ class VhostEndpoint final : public Endpoint {
   DriverRingOptions ring_options(bool device_writes) const noexcept;
   static void reclaim(Queue& queue) noexcept;
   static void fetch_to_write(const Queue& queue, unsigned count) noexcept;
-  /// The frame of one buffer at used entry `at`; false: it is not as simple as that.
+  /// The frame of one buffer at used entry `at`; false: it is not a simple one.
   bool single(const DriverRing& ring, unsigned at, ReceivedFrame& frame) const noexcept;
   void fetch_to_read(Queue& queue, unsigned waiting, std::size_t burst) const noexcept;
-  /// The frame at used entry `at` of `waiting`; how many entries it takes, 0: not all there yet.
+  /// The frame at used entry `at` of `waiting`. Returns how many entries it takes; 0: not all are there yet.
   unsigned gather(Queue& queue, unsigned at, unsigned waiting, ReceivedFrame& frame) noexcept;
   const std::uint8_t* linearize(Queue& queue, unsigned at, unsigned count, std::uint32_t length) noexcept;
 
