@@ -26,7 +26,7 @@ namespace {
 constexpr std::uint64_t long_ns = 200'000;
 constexpr std::uint64_t second_ns = 1'000'000'000;
 constexpr std::uint64_t rest_max_ns = 5 * second_ns;
-constexpr std::uint64_t suspected = ~std::uint64_t{0};  // in aside_until_: the next signal is measured
+constexpr std::uint64_t suspected = ~std::uint64_t{0};  // in thread_until_: the next signal is measured
 
 // Values of the list that are no events, and never dereferenced.
 PeerEvent* marker(std::uintptr_t number) noexcept { return reinterpret_cast<PeerEvent*>(number); }
@@ -64,14 +64,14 @@ SlowSignals::SlowSignals(std::shared_ptr<const EventFd> attention) noexcept
 
 SlowSignals::~SlowSignals() = default;
 
-bool SlowSignals::aside() const noexcept {
-  const std::uint64_t until = aside_until_.load(std::memory_order_relaxed);
+bool SlowSignals::uses_thread() const noexcept {
+  const std::uint64_t until = thread_until_.load(std::memory_order_relaxed);
   return until != suspected && ticks() < until;
 }
 
 void SlowSignals::signal(PeerEvent& event) noexcept {
   const std::uint64_t before = ticks();
-  const std::uint64_t until = aside_until_.load(std::memory_order_relaxed);
+  const std::uint64_t until = thread_until_.load(std::memory_order_relaxed);
   if (before < until) [[unlikely]] {
     if (until != suspected) return put(event);
     const bool slow = signal_and_measure(event) > long_ns;
@@ -86,13 +86,13 @@ void SlowSignals::signal(PeerEvent& event) noexcept {
 
 // Does nothing if another thread has changed it meanwhile.
 void SlowSignals::change_until(std::uint64_t before, std::uint64_t after) noexcept {
-  aside_until_.compare_exchange_strong(before, after, std::memory_order_relaxed);
+  thread_until_.compare_exchange_strong(before, after, std::memory_order_relaxed);
 }
 
-void SlowSignals::make_aside_for(std::uint64_t ticks_long) noexcept {
+void SlowSignals::use_thread_for(std::uint64_t ticks_long) noexcept {
   const std::uint64_t until = ticks() + ticks_long;
-  std::uint64_t now = aside_until_.load(std::memory_order_relaxed);
-  while (now < until && !aside_until_.compare_exchange_weak(now, until, std::memory_order_relaxed)) {
+  std::uint64_t now = thread_until_.load(std::memory_order_relaxed);
+  while (now < until && !thread_until_.compare_exchange_weak(now, until, std::memory_order_relaxed)) {
   }
 }
 
@@ -170,11 +170,11 @@ bool SlowSignals::make_all() noexcept {
 
 void SlowSignals::make(const PeerEvent& event) noexcept {
   const std::uint64_t begin = ticks();
-  made_aside_.fetch_add(1, std::memory_order_relaxed);
+  made_by_thread_.fetch_add(1, std::memory_order_relaxed);
   const std::uint64_t used_ns = signal_and_measure(event);
   if (used_ns <= long_ns) return;
   const std::uint64_t end = ticks();
-  make_aside_for(1000 * (end - begin));
+  use_thread_for(1000 * (end - begin));
   if (begin >= std::exchange(reported_until_, end + 1000 * (end - begin))) {
     report_us_.store(used_ns / 1000, std::memory_order_relaxed);
     attention_->signal();

@@ -60,13 +60,13 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
 
   // ---- any thread ----
   /// Whether the thread makes signals now.
-  bool aside() const noexcept;
+  bool uses_thread() const noexcept;
   /// How many signals the thread has made.
-  std::uint64_t made_aside() const noexcept { return made_aside_.load(std::memory_order_relaxed); }
+  std::uint64_t made_by_thread() const noexcept { return made_by_thread_.load(std::memory_order_relaxed); }
 
  private:
   void change_until(std::uint64_t before, std::uint64_t after) noexcept;
-  void make_aside_for(std::uint64_t ticks_long) noexcept;
+  void use_thread_for(std::uint64_t ticks_long) noexcept;
   void put(PeerEvent& event) noexcept;
   PeerEvent* take_all() noexcept;
   void run() noexcept;
@@ -75,12 +75,12 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
   bool sleep_or_end() noexcept;
 
   const std::shared_ptr<const EventFd> attention_;
-  std::atomic<std::uint64_t> aside_until_{0};  // ticks; read for each signal; relaxed: a stale value costs one signal
-  alignas(64) std::atomic<PeerEvent*> list_;   // newest first; ends with nullptr, or no_thread
-  std::atomic<bool> thread_wanted_{false};     // a signal has found no_thread in list_
-  std::atomic<std::uint32_t> wakes_{0};        // futex of a thread with nothing to do
-  std::atomic<std::uint32_t> closed_{0};       // futex of a thread that rests
-  std::atomic<std::uint64_t> made_aside_{0};
+  std::atomic<std::uint64_t> thread_until_{0};  // ticks; read for each signal; relaxed: a stale value costs one signal
+  alignas(64) std::atomic<PeerEvent*> list_;    // newest first; ends with nullptr, or no_thread
+  std::atomic<bool> thread_wanted_{false};      // a signal has found no_thread in list_
+  std::atomic<std::uint32_t> wakes_{0};         // futex of a thread with nothing to do
+  std::atomic<std::uint32_t> closed_{0};        // futex of a thread that rests
+  std::atomic<std::uint64_t> made_by_thread_{0};
   std::atomic<std::uint64_t> report_us_{0};
   std::uint64_t reported_until_ = 0;  // ticks; the thread's
 };

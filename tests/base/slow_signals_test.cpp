@@ -53,10 +53,10 @@ class SlowSignalsTest : public ::testing::Test {
     waiters = std::make_unique<EventfdWaiters>(peers.get(), 50'000);
     if (!waiters->enough()) GTEST_SKIP() << "fs.epoll.max_user_watches allows no 50,000";
     call.signal();
-    EXPECT_FALSE(signals->aside());  // it may be this thread that had to wait
+    EXPECT_FALSE(signals->uses_thread());  // it may be this thread that had to wait
     call.signal();
     EXPECT_EQ(taken(peers), 2U);  // both made here
-    ASSERT_TRUE(signals->aside());
+    ASSERT_TRUE(signals->uses_thread());
   }
 
   std::shared_ptr<const EventFd> attention = std::make_shared<const EventFd>(EventFd::create().value());
@@ -70,7 +70,7 @@ class SlowSignalsTest : public ::testing::Test {
 TEST_F(SlowSignalsTest, AQuickOneIsMadeByTheCaller) {
   call.signal();
   EXPECT_EQ(taken(peers), 1U);
-  EXPECT_EQ(signals->made_aside(), 0U);
+  EXPECT_EQ(signals->made_by_thread(), 0U);
 }
 
 TEST_F(SlowSignalsTest, AfterASlowOneTheCallerMakesNone) {
@@ -81,7 +81,7 @@ TEST_F(SlowSignalsTest, AfterASlowOneTheCallerMakesNone) {
   EXPECT_TRUE(attention->drain());
   ASSERT_TRUE(signals->serve());
   EXPECT_EQ(taken(peers, long_ms), 1U);  // all of them are one
-  EXPECT_EQ(signals->made_aside(), 1U);
+  EXPECT_EQ(signals->made_by_thread(), 1U);
 }
 
 TEST_F(SlowSignalsTest, TheThreadTakesWhatComesLater) {
@@ -95,7 +95,7 @@ TEST_F(SlowSignalsTest, TheThreadTakesWhatComesLater) {
     call.signal();
     ASSERT_TRUE(signals->serve());  // on a machine that is busy the thread may have been idle for a second, and ended
     ASSERT_EQ(taken(peers, long_ms), 1U);
-    EXPECT_EQ(signals->made_aside(), i);
+    EXPECT_EQ(signals->made_by_thread(), i);
   }
 }
 
