@@ -62,7 +62,7 @@ class Listener {
   bool short_of_fds_ = false;
   bool waits_ = false;  // and has logged that
   OneShotTimer timer_;
-  FdWatch watch_;  // last: it lets go of socket_ before that is closed
+  FdWatch watch_;  // last: it releases socket_ before that is closed
 };
 
 }  // namespace vhostx::backend

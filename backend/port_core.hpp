@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// PortCore: what stands behind a public Port: its vrings, its socket, the connection of the moment, its events.
+// PortCore: the implementation of a public Port: its vrings, its socket, the current connection, its events.
 #pragma once
 
 #include <atomic>

@@ -122,7 +122,7 @@ class RingControl {
   bool waits_for_loans_ = false;               // the ring has stopped
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<IdleKicks> idle_kicks_;      // of a ring that has started and is empty
-  std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_: it lets go of the kick before that is closed
+  std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_, so that it goes before the kick is closed
 };
 
 }  // namespace vhostx::backend

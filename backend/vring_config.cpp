@@ -10,7 +10,7 @@ namespace {
 
 using V = protocol::VirtioFeature;
 
-// An Ethernet header and two VLAN tags stand before what the MTU counts (VIRTIO 1.2, 5.1.4).
+// The MTU does not include the Ethernet header and two VLAN tags (VIRTIO 1.2, 5.1.4).
 constexpr std::uint32_t frame_overhead = 14 + 2 * 4;
 
 std::uint32_t frame_max(std::uint16_t mtu) noexcept {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringCore: what stands behind a public Vring. The data side is reached through Vring, the control side by PortCore.
+// VringCore: the implementation of a public Vring. Vring calls its data side, PortCore its control side.
 #pragma once
 
 #include <array>

@@ -8,8 +8,8 @@
  * reach memory later, in order, and the load that follows may overtake them. That is what the heavy fence is for. What
  * else weakly ordered memory may do is in vring_gate_order.pml.
  *
- * Holds: a burst never uses a snapshot that was freed, and nobody waits for ever. With TWO_THREADS, which is misuse, a
- * snapshot may be freed too early, but nobody waits for ever all the same.
+ * Holds: a burst never uses a snapshot that was freed, and no thread waits for ever. With TWO_THREADS, which is misuse, a
+ * snapshot may be freed too early, but still no thread waits for ever.
  * holds: PATIENCE_ENDS TWO_THREADS
  * With one of these defined something is left out, and Spin must find what goes wrong:
  * broken: NO_FENCE NO_WAIT LOADS_FIRST WAITS_ONLY_FOR_EVEN_TURNS PATIENCE_ENDS+FREES_AT_ONCE TWO_THREADS+ADDS_ONE

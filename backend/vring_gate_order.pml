@@ -91,7 +91,7 @@ active proctype control_thread() {
      if                                             /* VringCore::replace(), start(); stop() */
      :: made++;
         next = made;
-        touch(CONTROL, SNAPSHOT(next));             /* built aside */
+        touch(CONTROL, SNAPSHOT(next));             /* built first */
         if
         :: before == 0 -> touch(CONTROL, CURSOR)
         :: else

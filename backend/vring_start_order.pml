@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * A model of a wish for notifications that meets a start (VringCore::set_notifications(), start(), show()), on weakly
- * ordered memory (tests/models/weak_memory.pml). The gate is taken as it is proved elsewhere (vring_gate_order.pml): who
- * shuts it has made every other thread see that, and waits for the burst inside.
+ * A model of set_notifications() during a start (VringCore::set_notifications(), start(), show()), on weakly
+ * ordered memory (tests/models/weak_memory.pml). The gate is assumed as proved in vring_gate_order.pml: whoever
+ * shuts it has made all other threads see that, and waits for the burst inside.
  *
- * Holds: when both are done, the ring has the last wish.
+ * Holds: when both are done, the ring has the last setting.
  * broken: STORED_WHILE_STOPPED NO_SECOND_LOOK NO_DATA_FENCE NO_CONTROL_FENCE NO_SECOND_TRY
  */
 #define LOCATIONS 2
@@ -12,13 +12,13 @@
 #define WRITES 14
 #include "../tests/models/weak_memory.pml"
 
-#define WISH 0
+#define SETTING 0
 #define SHOWN 1
-#define WISHES 2
+#define SETTINGS 2
 
 bool chosen;   /* what the ring has: written by who is inside, or while the gate is shut */
 bool inside;   /* the data thread is in a pass */
-bool wished;   /* its last wish */
+bool last_setting; /* of the data thread */
 byte done;
 
 inline pass(on, was_running) {
@@ -33,26 +33,26 @@ inline pass(on, was_running) {
 
 active proctype data() {
   byte running;
-  byte wishes;
+  byte settings;
   do
-  :: wishes < WISHES ->
-     wishes++;
-     wished = !wished;
+  :: settings < SETTINGS ->
+     settings++;
+     last_setting = !last_setting;
 #ifndef STORED_WHILE_STOPPED
-     store(0, WISH, relaxed, wished);
+     store(0, SETTING, relaxed, last_setting);
 #endif
-     pass(wished, running);
+     pass(last_setting, running);
      if
      :: running
      :: else ->
 #ifdef STORED_WHILE_STOPPED
-        store(0, WISH, relaxed, wished);
+        store(0, SETTING, relaxed, last_setting);
 #endif
 #ifndef NO_DATA_FENCE
         full_fence(0);
 #endif
 #ifndef NO_SECOND_TRY
-        pass(wished, running)
+        pass(last_setting, running)
 #endif
      fi
   :: break
@@ -63,7 +63,7 @@ active proctype data() {
 active proctype control() {
   byte wanted, again, before;
   do
-  :: load(1, WISH, relaxed, wanted);
+  :: load(1, SETTING, relaxed, wanted);
      chosen = wanted;
      exchange(1, SHOWN, seq_cst, before, 1);
 #ifdef NO_SECOND_LOOK
@@ -72,7 +72,7 @@ active proctype control() {
 #ifndef NO_CONTROL_FENCE
      full_fence(1);
 #endif
-     load(1, WISH, relaxed, again);
+     load(1, SETTING, relaxed, again);
      if
      :: again == wanted -> break
      :: else ->
@@ -86,5 +86,5 @@ active proctype control() {
 
 active proctype judge() {
   done == 2;
-  assert(chosen == wished)
+  assert(chosen == last_setting)
 }

@@ -4,8 +4,8 @@
  * interleavings (tests/models). Some threads hand over; the pool's release, and are held up or not, as a peer likes.
  *
  * Holds: where the pool takes an item there is one, which also keeps the port's Releases alive while the pool knows it;
- * the pool knows it once at most; no more than HELD_UP_MAX threads are held up; all items are released: what waits for
- * ever is a deadlock to Spin. Left out: how threads sleep and are woken, and that they end and are started, which is in
+ * the pool knows it once at most; no more than HELD_UP_MAX threads are held up; all items are released: an endless
+ * wait is a deadlock to Spin. Left out: how threads sleep and are woken, and that they end and are started, which is in
  * releases_order.pml.
  * With one of these defined something is done wrongly, and Spin must find it:
  * broken: A_FLAG COUNTED_BEFORE FORGOTTEN_AT_MAX
@@ -14,20 +14,20 @@
 #define EACH 2
 #define HELD_UP_MAX 2
 #define THREADS (HELD_UP_MAX + 1)
-#define NOBODY THREADS
+#define NO_THREAD THREADS
 
 byte items;    /* handed over and not taken */
 byte queued;
 bool known;    /* to the pool, as ready */
 bool listed;   /* A_FLAG */
-byte brisk = NOBODY;
+byte brisk = NO_THREAD;
 byte held_up;
 bool slow[THREADS];
 byte released;
-bool lock;     /* the pool's; who hands over takes none */
+bool lock;     /* the pool's; a hand-over takes no lock */
 
-/* ReleasePool::add_ready(), relist(): nobody else may have told of it, and something must be there. */
-inline tell() {
+/* ReleasePool::add_ready(), relist(): it must not be announced twice, and an item must be there. */
+inline announce() {
   atomic {
     assert(!known);
     assert(items > 0);
@@ -53,7 +53,7 @@ active [PUSHERS] proctype pusher() {
 #endif
 #endif
      if
-     :: first -> tell()
+     :: first -> announce()
      :: else
      fi;
      i++
@@ -83,7 +83,7 @@ inline relist() {
      atomic { more = queued != 1; queued-- };
 #endif
      if
-     :: more -> tell()
+     :: more -> announce()
      :: else
      fi
   fi
@@ -93,7 +93,7 @@ inline relist() {
 active [THREADS] proctype worker() {
   bool more;
   do
-  :: atomic { !lock && brisk == NOBODY && known -> lock = true };
+  :: atomic { !lock && brisk == NO_THREAD && known -> lock = true };
      known = false;
      assert(items > 0);
      items--;
@@ -111,7 +111,7 @@ active [THREADS] proctype worker() {
         :: else
         fi
      :: else ->
-        brisk = NOBODY;
+        brisk = NO_THREAD;
         relist()
      fi;
      lock = false
@@ -123,10 +123,10 @@ active [THREADS] proctype worker() {
 active proctype watcher() {
   bool more;
   do
-  :: atomic { !lock && brisk != NOBODY -> lock = true };
+  :: atomic { !lock && brisk != NO_THREAD -> lock = true };
      assert(held_up < HELD_UP_MAX);
      slow[brisk] = true;
-     brisk = NOBODY;
+     brisk = NO_THREAD;
      held_up++;
      relist();
      lock = false

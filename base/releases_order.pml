@@ -22,7 +22,7 @@
 #define SERVING 1
 #define WAKES 2
 #define SLEEPERS 3
-#define AWAKE 3       /* with LEAVES, where nobody sleeps */
+#define AWAKE 3       /* with LEAVES, where no thread sleeps */
 #define ITEM(i) (4 + (i))
 #define HANDED_OVER (4 + PUSHERS) /* a bit for each item that is in the list */
 #define QUEUED (5 + PUSHERS)
@@ -88,7 +88,7 @@ active [PUSHERS] proctype pusher() {
   exchange(me, HANDED_OVER, pushed, word, word | (1 << me));
   exchange(me, QUEUED, seq_cst, word, word + 1);
   if
-  :: word != 0 -> goto told
+  :: word != 0 -> goto announced
   :: else
   fi;
   exchange(me, NEWLY_READY, seq_cst, word, 1);
@@ -99,7 +99,7 @@ active [PUSHERS] proctype pusher() {
   :: else
   fi;
 #endif
-told:
+announced:
 #ifdef LEAVES
   prepare(me);
 #endif

@@ -61,7 +61,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
                copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd] =
       options;
-  vhostx_port_options to{};  // also what lies between the members
+  vhostx_port_options to{};  // also the padding between members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
   to.features_masked = features_masked;

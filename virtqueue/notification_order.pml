@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * A model of who is woken by whom (split_queue.hpp), on weakly ordered memory (tests/models/weak_memory.pml). A producer
- * publishes entries and signals where the consumer wishes it; a consumer that finds nothing says its wish, looks once
- * more, and sleeps. It stands for both directions:
- *   kick: the driver produces avail entries; we consume. The wish is used->flags, or avail_event.
+ * publishes entries and signals if the consumer requests it. A consumer that finds nothing stores its request, looks once
+ * more, and sleeps. The model is for both directions:
+ *   kick: the driver produces avail entries; we consume. The request is used->flags, or avail_event.
  *   call: we produce used entries (publish(), needs_call()); the driver consumes. It is avail->flags, or used_event.
- * With FLAGS the wish is the flag, else an index. With STAYS_ON the consumer says it once and then moves the index with
- * each burst that takes something, as we do while notifications are on.
+ * With FLAGS the request is the flag, else an index. With STAYS_ON the consumer stores it once and then moves the index
+ * with each burst that takes something, as we do while notifications are on.
  *
  * Holds: all entries are consumed. A consumer that sleeps beside an entry, and is not signalled, is a deadlock to Spin.
  * holds: FLAGS STAYS_ON
- * With one of these defined a fence or the second look is left out, and Spin must find who is not woken:
+ * With one of these defined a fence or the second look is left out, and Spin must find a side that is not woken:
  * broken: PRODUCER_NO_FENCE CONSUMER_NO_FENCE NO_SECOND_LOOK FLAGS+PRODUCER_NO_FENCE FLAGS+CONSUMER_NO_FENCE
  * broken: FLAGS+NO_SECOND_LOOK STAYS_ON+PRODUCER_NO_FENCE STAYS_ON+MOVE_NO_FENCE
  */
@@ -20,7 +20,7 @@
 #include "../tests/models/weak_memory.pml"
 
 #define INDEX 0
-#define WISH 1
+#define REQUEST 1
 #define EVENT_FD 2
 #define ENTRIES 3
 #define WRAP 8 /* indices are bits of these: what event_passed() counts modulo 65536 */
@@ -31,7 +31,7 @@
 bool signalled; /* the eventfd's counter; reading and writing it takes the kernel's lock */
 
 active proctype producer() {
-  byte index, before, wish;
+  byte index, before, request;
   bool wanted;
   do
   :: index < ENTRIES ->
@@ -44,26 +44,26 @@ active proctype producer() {
 #ifndef PRODUCER_NO_FENCE
      full_fence(0);
 #endif
-     load(0, WISH, relaxed, wish);
+     load(0, REQUEST, relaxed, request);
 #ifdef FLAGS
-     wanted = (wish == 1);
+     wanted = (request == 1);
 #else
-     wanted = event_passed(wish, index, before);
+     wanted = event_passed(request, index, before);
 #endif
      if
-     :: wanted -> atomic { exchange(0, EVENT_FD, acq_rel, wish, 0); signalled = true }
+     :: wanted -> atomic { exchange(0, EVENT_FD, acq_rel, request, 0); signalled = true }
      :: else
      fi
   :: else -> break
   od
 }
 
-/* set_notifications(true); the index of the first entry that shall be signalled */
-inline say_wish() {
+/* set_notifications(true); the index of the first entry to signal */
+inline say_request() {
 #ifdef FLAGS
-  store(1, WISH, relaxed, 1);
+  store(1, REQUEST, relaxed, 1);
 #else
-  store(1, WISH, relaxed, next);
+  store(1, REQUEST, relaxed, next);
 #endif
 #ifndef CONSUMER_NO_FENCE
   full_fence(1)
@@ -73,7 +73,7 @@ inline say_wish() {
 active proctype consumer() {
   byte next, index, ignored;
 #ifdef STAYS_ON
-  say_wish();
+  say_request();
 #endif
   do
   :: next < ENTRIES ->
@@ -82,14 +82,14 @@ active proctype consumer() {
      :: index != next ->
         next = index;
 #ifdef STAYS_ON
-        store(1, WISH, relaxed, next); /* publish(), publish_position() */
+        store(1, REQUEST, relaxed, next); /* publish(), publish_position() */
 #ifndef MOVE_NO_FENCE
         full_fence(1)                  /* needs_call(), publish_position() */
 #endif
 #endif
      :: else ->
 #ifndef STAYS_ON
-        say_wish();
+        say_request();
 #ifndef NO_SECOND_LOOK
         load(1, INDEX, acquire, index);
 #endif
@@ -100,7 +100,7 @@ active proctype consumer() {
         :: else
         fi;
 #ifdef FLAGS
-        store(1, WISH, relaxed, 0)
+        store(1, REQUEST, relaxed, 0)
 #endif
      fi
   :: else -> break

@@ -14,7 +14,7 @@
 namespace vhostx::virtqueue {
 
 static_assert(std::endian::native == std::endian::little,
-              "rings are little-endian (VERSION_1) or guest-endian (legacy): both are read as they stand");
+              "rings are little-endian (VERSION_1) or guest-endian (legacy): neither is byte-swapped here");
 
 /// One word that the driver may be writing at this moment.
 template <int order = __ATOMIC_RELAXED>
@@ -68,7 +68,7 @@ class AvailRing {
   AvailRing(std::uint8_t* shared, std::uint32_t size) noexcept
       : words_(reinterpret_cast<std::uint16_t*>(shared)), size_(size) {}
 
-  /// For asking where it lies.
+  /// Its address, for NUMA placement.
   const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
 
   /// For waiting on a change (monitor instructions); the index itself is not read through it.
@@ -116,7 +116,7 @@ class UsedRing {
   UsedRing() = default;
   UsedRing(std::uint8_t* shared, std::uint32_t size) noexcept : shared_(shared), size_(size) {}
 
-  /// For asking where it lies.
+  /// Its address, for NUMA placement.
   const std::uint8_t* begin() const noexcept { return shared_; }
 
   void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {

@@ -4,7 +4,7 @@
  * memory (tests/models/weak_memory.pml). CHAIN is all that belongs to a chain: its avail entry, its descriptors, its
  * bytes, whether read or written. USED is its used entry. The ring has two of each, and the driver uses them again.
  *
- * Holds: nobody touches what is the other's at that moment.
+ * Holds: neither side touches what belongs to the other at that moment.
  * With one of these defined an order is weaker, and Spin must find the race; the first and the last are the driver's.
  * broken: AVAIL_STORED_RELAXED AVAIL_LOADED_RELAXED USED_STORED_RELAXED USED_LOADED_RELAXED
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What batches ask of a descriptor before they take a chain for one or two buffers, without a ChainWalker.
+// How batches recognise chains of one or two buffers by their descriptors, without a ChainWalker.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace vhostx::virtqueue {
 
 namespace detail {
 
-// The flags are compared where they stand: no shift of the word.
+// Compares the flags in place, without shifting the word.
 template <Direction direction, std::uint64_t beside>
 constexpr bool has_flags(const RawDescriptor& descriptor) noexcept {
   constexpr std::uint64_t looked_at = Descriptor::next_flag | Descriptor::write_flag | Descriptor::indirect_flag;
@@ -21,19 +21,19 @@ constexpr bool has_flags(const RawDescriptor& descriptor) noexcept {
 
 }  // namespace detail
 
-/// Whether a descriptor ends a chain of a ring of that direction, and is no indirect one.
+/// Whether a descriptor is valid for this direction, ends a chain, and is not indirect.
 template <Direction direction>
 constexpr bool is_last(const RawDescriptor& descriptor) noexcept {
   return detail::has_flags<direction, 0>(descriptor);
 }
 
-/// The same for one that another follows.
+/// The same for a descriptor with a next one.
 template <Direction direction>
 constexpr bool is_followed(const RawDescriptor& descriptor) noexcept {
   return detail::has_flags<direction, Descriptor::next_flag>(descriptor);
 }
 
-/// How many descriptors the table of this one has, if it is an indirect one that a batch takes: one or two. Else 0.
+/// How many descriptors the table of an indirect descriptor has, if a batch handles it (one or two). Else 0.
 constexpr std::uint32_t short_table_size(const RawDescriptor& descriptor) noexcept {
   constexpr std::uint16_t looked_at = Descriptor::next_flag | Descriptor::indirect_flag;
   if ((descriptor.flags() & looked_at) != Descriptor::indirect_flag) return 0;

@@ -3,8 +3,8 @@
  * A model of return_queue.hpp and of how loan_table.hpp uses it, checked by Spin over all interleavings (tests/models).
  * The owner lends, takes back, lends again, closes and leaves at any moment; other threads free what they hold.
  *
- * Holds: each loan comes back once, none is lost; who is told to be the last one is; the table is destroyed once, and
- * nobody touches it afterwards; once out() says 0 nobody will.
+ * Holds: each loan comes back once, none is lost; only the last one is reported as last; the table is destroyed once,
+ * and no thread touches it afterwards; once out() is 0 no thread will.
  * With one of these defined something is done wrongly, and Spin must find it:
  * broken: LINK_AFTER_PUSH CLOSE_IS_NO_EXCHANGE ABANDON_IS_NO_EXCHANGE CLOSE_COUNTS_TWICE
  */

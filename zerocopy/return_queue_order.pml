@@ -5,8 +5,8 @@
  * which is out in two mbufs. The owner takes back what it finds, closes, and leaves at any moment. USED_BY is all that a
  * thread does with its mbuf and its loan; OWNED is the rest of the table.
  *
- * Holds: a loan is the owner's again after all that was done with it; once out() says 0, or who is told to be the last
- * one destroys the table, all that was done with any is over.
+ * Holds: a loan is the owner's again after all that was done with it; once out() is 0, or the last one is reported and
+ * the table is destroyed, all that was done with any is over.
  * holds: SHARED
  * With one of these defined an order is weaker, and Spin must find the race:
  * broken: PUSH_ACQUIRES_ONLY PUSH_RELEASES_ONLY TAKE_RELAXED OUT_RELAXED ABANDON_ACQUIRES_ONLY ABANDON_RELEASES_ONLY

@@ -66,7 +66,7 @@ inline constexpr std::uint16_t segment_payload_bytes = 1448;
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);
 
-/// One or two endpoints with commas between them, as they stand after --connect, --a and --b.
+/// One or two endpoints with commas between them, as after --connect, --a and --b.
 Result<std::vector<EndpointSpec>> parse_endpoints(std::string_view text);
 /// E.g. "64,128,1518"; the word "sweep" stands for the usual ones.
 Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text);
