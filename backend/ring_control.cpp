@@ -140,7 +140,7 @@ void RingControl::set_ready(bool ready) {
 void RingControl::start(std::unique_ptr<RunningVring> running) {
   const std::uint16_t index = resume_index(running->layout);
   if (index != config_.base)
-    host_.log().debug("vring {}: base {} with used->idx {}: goes on from the latter", core_.index(), config_.base,
+    host_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
                       index);
   core_.set_enabled(config_.enabled);
   broken_ = false;

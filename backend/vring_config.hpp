@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringConfig: what the front-end asked for one ring, and the RunningVring that follows from it. Control thread.
+// VringConfig: the front-end's settings of one ring, and the RunningVring made from them. Control thread.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace vhostx::backend {
 
-/// vhost-user "Ring states": `enabled` is one axis; the other goes from configured over armed and kicked to started.
+/// vhost-user "Ring states": `enabled` is one axis. The other is configured, armed, kicked, started.
 struct VringConfig {
   std::uint32_t size = 0;                             ///< SET_VRING_NUM
   std::optional<virtqueue::RingAddresses> addresses;  ///< SET_VRING_ADDR
@@ -24,14 +24,14 @@ struct VringConfig {
   bool enabled = false;                               ///< SET_VRING_ENABLE
   bool armed = false;                                 ///< SET_VRING_KICK came: a kick may start it
   bool kicked = false;                                ///< the kick came
-  std::shared_ptr<const EventFd> kick;                ///< the driver's, or our own where it kicks in-band
+  std::shared_ptr<const EventFd> kick;                ///< the driver's, or our own for in-band kicks
   std::shared_ptr<const EventFd> call;
   std::shared_ptr<const EventFd> err;
 
   bool configured() const noexcept { return size != 0 && addresses.has_value(); }
 };
 
-/// What a ring needs of its device.
+/// What a ring needs from its device.
 struct RingEnvironment {
   std::shared_ptr<const memory::GuestMemory> memory;
   std::shared_ptr<const zerocopy::DmaMemory> dma;  ///< Of a port with zero copy.
@@ -46,17 +46,18 @@ Result<virtqueue::RingLayout> lay_out(const VringConfig& config, const RingEnvir
 /// All that a data thread needs, checked. Errors as lay_out().
 Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, const RingEnvironment& environment);
 
-/// Where the ring goes on. A driver's buffers between used->idx and the base were taken by an earlier back-end and
-/// never given back; one that says base 0 after a reconnection (DPDK's virtio-user) has had all before used->idx back.
-/// We give back in order, or, where a ring lends, have given back all when it stops: used->idx is right in both cases.
+/// The index at which the ring continues: used->idx, not the base. Buffers between used->idx and a higher base were
+/// taken by an earlier back-end and never returned. A front-end that sends base 0 after a reconnection (DPDK's
+/// virtio-user) has got all buffers before used->idx back. This library returns buffers in order, and a ring that lends
+/// has returned all when it stops, so used->idx is right in both cases.
 std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept;
 
-/// Whether a ring that has its kick descriptor starts without a kick. vhost-user "Ring states" has had two editions:
-/// the older one starts a ring at its first kick; the newer one (2026) at SET_VRING_KICK, and asks the front-end for a
-/// kick (QEMU does since 11.1) that the back-end should not wait for. Both are served. Where the first kick may never
-/// come, none is waited for: buffers are there, whose kick may have been an earlier back-end's; or the ring was in use
-/// before (after a reconnection, or resumed); or an earlier back-end has switched kicks off in it. A fresh ring without
-/// buffers has nothing to do before its driver kicks.
+/// Whether a ring with its kick descriptor starts without a kick. vhost-user "Ring states" has two editions: by the
+/// older one a ring starts at its first kick, by the newer one (2026) at SET_VRING_KICK; the front-end then also kicks
+/// (QEMU does since 11.1), but the back-end should not wait for that. Both are supported. If the first kick may never
+/// come, the ring does not wait for it: if buffers are available, as their kick may have gone to an earlier back-end;
+/// if the ring was in use before (after a reconnection, or resumed); or if an earlier back-end has switched kicks off
+/// in it. A fresh ring without buffers waits for its driver's kick.
 bool starts_without_kick(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept;
 
 }  // namespace vhostx::backend

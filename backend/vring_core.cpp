@@ -26,7 +26,7 @@ MemoryArea area_of(const T& object) noexcept {
   return {reinterpret_cast<std::uintptr_t>(&object), whole_pages(sizeof object)};
 }
 
-// What a snapshot brings along.
+// The pages that belong to a snapshot.
 std::vector<MemoryArea> snapshot_areas(const RunningVring& running) {
   std::vector<MemoryArea> areas{area_of(running)};
   if (running.pin != nullptr) areas.push_back(area_of(*running.pin));
@@ -85,8 +85,8 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// A ring that is disabled, or to the guest, or speaks for the library, or may lend no more for the moment; a pool that
-// is not the one of the burst before.
+// For a ring that is disabled, is to the guest, has an announcement to deliver, or may not lend now; and for a pool
+// other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   if ((index_ & 1) == 0) return 0;
@@ -115,7 +115,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
     return 0;
   const net::RingContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
-  // Buffers that were borrowed and came back untouched: the driver posts them again.
+  // Returns buffers that were borrowed and came back untouched; the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= return_spares(*running);
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
@@ -142,7 +142,7 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
-// The to-guest ring whose buffers may be borrowed now.
+// Null unless this is a to-guest ring whose buffers may be borrowed now.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
   if (running == nullptr || !running->enqueues || running->pin == nullptr ||
       data_.cursor.fault.cause != VringFaultCause::none)
@@ -178,7 +178,7 @@ bool VringCore::set_notifications(bool on) noexcept {
 std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr) return std::nullopt;
-  // A broken ring does nothing more: entries that wait in it for ever must not keep a worker awake.
+  // A broken ring moves nothing more: entries that stay in it must not keep a worker awake.
   if (data_.cursor.fault.cause != VringFaultCause::none) {
     data_.cursor.notifications = on;
     return false;
@@ -239,8 +239,8 @@ void VringCore::declare_broken(const RunningVring& running) noexcept {
   raise_attention(attention_broken);
 }
 
-// Asking twice before the control thread has looked is asking once: no second system call. Releases the fault to
-// take_attention(), also where the bit is set: the exchange that clears it comes later.
+// Signals only if the bit was clear: the control thread has not looked since, so no second system call is needed.
+// Releases the fault to take_attention(), even if the bit was set: the exchange that clears it comes later.
 void VringCore::raise_attention(std::uint8_t bit) noexcept {
   if ((attention_bits_.fetch_or(bit, std::memory_order_release) & bit) == 0) attention_.signal();
 }
@@ -262,7 +262,7 @@ std::uint16_t VringCore::take_announcement(rte_mempool* pool, rte_mbuf** packets
   for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(value >> (8 * i));
   packets[0] = net::make_rarp(pool, mac);
   if (packets[0] != nullptr) return 1;
-  announcement_.store(value, std::memory_order_relaxed);  // the pool is empty: later
+  announcement_.store(value, std::memory_order_relaxed);  // the pool is empty: try again later
   return 0;
 }
 

@@ -35,7 +35,7 @@ namespace vhostx::backend {
 /// In pages of its own, as all that a data thread reads or writes each burst: NUMA placement moves them.
 class VringCore : public InOwnPages {
  public:
-  /// What the data thread asks of the control thread, once `attention` is signalled.
+  /// What the data thread needs from the control thread. `attention` is signalled then.
   struct Attention {
     bool broken = false;        ///< fault() says why.
     bool call_in_band = false;  ///< Send VRING_CALL.
@@ -78,22 +78,22 @@ class VringCore : public InOwnPages {
   void unwatch(const Waiter::State& waiter) noexcept;
 
   // ---- control thread ----
-  /// Starts a stopped vring: from `avail_next`, on with what used->idx says; any fault is forgotten. `kick` is the
-  /// eventfd to expose. The waiter is woken. An error says that the waiter cannot watch the kick, or that nothing can
-  /// be lent; the vring runs all the same.
+  /// Starts a stopped vring at `avail_next` and at used->idx, and clears its fault. `kick` is the eventfd to expose.
+  /// Wakes the waiter. The vring runs even after an error: then the waiter cannot watch the kick, or nothing can be
+  /// lent.
   Result<void> start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
                      std::shared_ptr<const EventFd> kick);
-  /// Looks at where the memory of a started vring is, and takes the state there. Whether an application wants to know.
+  /// Checks where the memory of a started vring is, and moves the state there. Returns whether that is worth an event.
   bool look_at_placement(VringPlacer::Effort effort);
-  /// The same before the start: `ready` is what the vring would start with.
+  /// The same before the start; `ready` is the snapshot that the vring would start with.
   bool look_at_placement(const RunningVring& ready, VringPlacer::Effort effort);
-  /// A vring is ready to start with so many entries; 0: it is not any more.
+  /// The vring is ready to start with this many entries; 0: it no longer is.
   void set_size(std::uint32_t size) noexcept;
   /// Swaps the snapshot of a started vring; its position stays. Errors as start(). When the vring is stuck afterwards,
   /// the caller stops it.
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
-  /// Stops a started vring when the burst in progress has ended; the next avail index to be looked at (GET_VRING_BASE).
-  /// What it has lent is settled by the next two: until one of them has said 0, or give_up_loans() was called.
+  /// Stops a started vring when the burst in progress has ended. Returns the next avail index (GET_VRING_BASE). Call
+  /// settle_loans() until it returns 0, or give_up_loans().
   std::uint16_t stop();
   /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
   /// use is kept; the vring can be stopped, and is not started, until it has ended.
@@ -103,23 +103,23 @@ class VringCore : public InOwnPages {
   std::optional<PoolFault> take_pool_fault() noexcept { return pool_report_.take(); }
   /// See VringGate::drain().
   void drain() noexcept { gate_.drain(); }
-  /// A worker that sleeps must look at a ring that has just started (the kick may have come before, or never come), and
-  /// at its own list of ports when one was closed.
+  /// Wakes a sleeping worker: it must check a ring that has just started (the kick may have come before, or never
+  /// come), and its own list of ports when one was closed.
   void wake_waiter();
   std::uint32_t settle_loans() noexcept { return loans_.settle(data_); }
   std::uint32_t give_up_loans() noexcept { return loans_.give_up(data_); }
   VringLoans& loans() noexcept { return loans_; }
   bool started() const noexcept { return gate_.current() != nullptr; }
-  /// The snapshot in force, null while stopped.
+  /// The current snapshot, null while stopped.
   const RunningVring* running() const noexcept { return gate_.current(); }
   void set_enabled(bool enabled) noexcept { enabled_.store(enabled, std::memory_order_relaxed); }
-  /// What has been asked since the last look.
+  /// What the data thread has asked for since the last call.
   Attention take_attention() noexcept;
   /// Valid once take_attention() has returned `broken`; stays until the next start.
   const VringFault& fault() const noexcept { return data_.cursor.fault; }
   /// The next dequeue burst delivers a RARP frame for `mac` first.
   void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
-  /// The guest that it speaks of is gone.
+  /// Cancels announce(): its guest is gone.
   void forget_announcement() noexcept;
 
  private:
@@ -130,10 +130,10 @@ class VringCore : public InOwnPages {
                                                     std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                   std::uint16_t count) noexcept;
-  /// Of a to-guest ring: borrowed buffers that came back go to the driver; whether it wants a call.
+  /// Returns borrowed buffers of a to-guest ring that came back to the driver. Returns whether it wants a call.
   bool return_spares(const RunningVring& running) noexcept;
   const RunningVring* lender(const RunningVring* running) const noexcept;
-  /// Chains whose mbufs were freed, of a ring that lends; how many.
+  /// Returns chains whose mbufs were freed to the driver, for a ring that lends. Returns how many.
   std::uint16_t give_back_returned(const RunningVring& running) noexcept;
 
   /// Whether finish_burst() has anything to do: seldom.

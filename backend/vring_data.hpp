@@ -9,7 +9,7 @@
 
 namespace vhostx::backend {
 
-/// Part of VringCore, and so on pages that NUMA placement can move.
+/// Part of VringCore, so it is in pages that NUMA placement can move.
 struct VringDataState {
   virtqueue::VringCursor cursor;
   const void* pool = this;  ///< The last mempool that was found good; itself, which is none: no pool yet.

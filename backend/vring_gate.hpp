@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringGate: where a data thread and the control thread meet. The data side costs two plain stores a burst; the control
+// VringGate: where a data thread and the control thread meet. The data side costs two plain stores a burst. The control
 // side swaps the snapshot, makes the data side pass a fence, and waits for the burst in progress. An application that
-// misuses a vring can make a burst last for ever: then the control side stops waiting and keeps what the burst uses.
+// misuses a vring can make a burst last for ever. The control side then stops waiting and keeps what the burst uses.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ namespace vhostx::backend {
 
 class VringGate {
  public:
-  /// A burst's pass through the gate. `running` is null while the vring is stopped, and good until the pass ends.
+  /// A burst's pass through the gate. `running` is null while the vring is stopped, and valid until the pass ends.
   class Pass {
    public:
     explicit Pass(VringGate& gate) noexcept : gate_(gate) {
@@ -35,7 +35,7 @@ class VringGate {
         // Release, for the burst before: await_end() may miss its even number and find this one. The exchange below
         // carries that number's release on; a relaxed store does not (C++20, release sequences; vring_gate_order.pml).
         gate.turn_.store(turn_, std::memory_order_release);
-        std::atomic_signal_fence(std::memory_order_seq_cst);  // the processor's part is done by swap()
+        std::atomic_signal_fence(std::memory_order_seq_cst);  // compiler only; swap() makes the real fence
       } else {
         gate.turn_.exchange(turn_, std::memory_order_seq_cst);
       }
@@ -108,7 +108,7 @@ class VringGate {
   bool await_end(std::uint32_t turn) noexcept;
   void keep(std::unique_ptr<const RunningVring> before, std::uint32_t turn) noexcept;
 
-  // Written by the data thread each burst; what the control thread writes is on another line.
+  // Written by the data thread each burst; the control thread writes to another cache line.
   alignas(64) std::atomic<std::uint32_t> turn_{0};
   alignas(64) std::atomic<const RunningVring*> running_{nullptr};
   const bool heavy_fence_ = enable_heavy_fence();
@@ -116,7 +116,7 @@ class VringGate {
   const Handlers handlers_;
   ThreadCheck threads_;
   std::uint32_t stuck_turn_ = 0;  // of the burst that did not end; 0: there is none
-  // Of that burst: the snapshot that it began with, and the one whose swap for null came after.
+  // Kept for that burst: the snapshot that it began with, and the later one that was swapped for null.
   std::array<std::unique_ptr<const RunningVring>, 2> kept_;
 };
 
