@@ -27,7 +27,9 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/telemetry)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
-# What a package has in share/doc beside its copyright: the project's changes, and those of the packages.
+# What a package has in share/doc beside its copyright: the project's changes, and those of the packages. Installed into packages only, not
+# by `cmake --install`.
+string(COMPARE EQUAL "${CMAKE_INSTALL_PREFIX}" /usr for_packages)
 find_program(VHOSTX_GZIP gzip)
 set(packaging ${PROJECT_BINARY_DIR}/packaging)
 configure_file(${PROJECT_SOURCE_DIR}/CHANGELOG.md ${packaging}/changelog COPYONLY)
@@ -57,7 +59,9 @@ function(vhostx_package component name section depends description)
   set(CPACK_COMPONENT_${upper}_DESCRIPTION "${description}" PARENT_SCOPE)
   install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} RENAME copyright
           COMPONENT ${component})
-  install(FILES ${changelogs} DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  if(for_packages)
+    install(FILES ${changelogs} DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  endif()
 endfunction()
 
 # The rings of a mempool are a driver that EAL loads when it starts: no program is linked with it, so that nothing but this names it.
@@ -102,8 +106,10 @@ file(CONFIGURE OUTPUT ${packaging}/lintian-overrides CONTENT [[
 # CPack writes these scripts for each package with a library. The trigger is there too.
 libvhostx@VHOSTX_SOVERSION@: maintscript-calls-ldconfig *
 ]] @ONLY)
-install(FILES ${packaging}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
-        RENAME libvhostx${VHOSTX_SOVERSION} COMPONENT runtime EXCLUDE_FROM_ALL)
+if(for_packages)
+  install(FILES ${packaging}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
+          RENAME libvhostx${VHOSTX_SOVERSION} COMPONENT runtime EXCLUDE_FROM_ALL)
+endif()
 set(scripts postinst prerm postrm) # of the unit vhostx-switch.service
 list(TRANSFORM scripts PREPEND ${PROJECT_SOURCE_DIR}/tools/switch/share/debian/)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${scripts})
