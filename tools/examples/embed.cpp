@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_mbuf.h>
 
 #include <vhostx/vhostx.hpp>
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
   if (eal_words < 0) return 1;
   rte_mempool* const pool = rte_pktmbuf_pool_create("embed", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-  if (pool == nullptr) return 1;
+  if (pool == nullptr) rte_exit(1, "no mempool: %s\n", rte_strerror(rte_errno));
   std::signal(SIGINT, [](int) { stopping = 1; });
   std::signal(SIGTERM, [](int) { stopping = 1; });
 

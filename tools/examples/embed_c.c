@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
   if (eal_words < 0) return 1;
   pool = rte_pktmbuf_pool_create("embed", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-  if (pool == NULL) return 1;
+  if (pool == NULL) rte_exit(1, "no mempool: %s\n", rte_strerror(rte_errno));
   signal(SIGINT, stop);
   signal(SIGTERM, stop);
 

@@ -42,7 +42,8 @@ int fail(const vhostx::Error& error) {
 
 int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
-  if (eal_words < 0 || eal_words + 2 >= argc) return 1;
+  if (eal_words < 0) return 1;
+  if (eal_words + 2 >= argc) rte_exit(1, "usage: guest_to_guest EAL-OPTIONS -- SOCKET SOCKET\n");
   std::signal(SIGINT, [](int) { stopping = 1; });
   std::signal(SIGTERM, [](int) { stopping = 1; });
 

@@ -82,7 +82,8 @@ vhostx::Result<void> open_port(vhostx::Backend& backend, const char* socket_path
 
 int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
-  if (eal_words < 0 || eal_words + 1 >= argc) return 1;
+  if (eal_words < 0) return 1;
+  if (eal_words + 1 >= argc) rte_exit(1, "usage: numa EAL-OPTIONS -- SOCKET\n");
   std::signal(SIGINT, [](int) { stopping = 1; });
   std::signal(SIGTERM, [](int) { stopping = 1; });
   unsigned lcore = 0;

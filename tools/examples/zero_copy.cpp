@@ -8,6 +8,7 @@
 #include <memory>
 
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
@@ -80,10 +81,12 @@ int fail(const vhostx::Error& error) {
 
 int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
-  if (eal_words < 0 || eal_words + 1 >= argc) return 1;
+  if (eal_words < 0) return 1;
+  if (eal_words + 1 >= argc) rte_exit(1, "usage: zero_copy EAL-OPTIONS -- SOCKET\n");
   rte_mempool* const pool =
       rte_pktmbuf_pool_create("zero_copy", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-  if (pool == nullptr || !start_nic(pool)) return 1;
+  if (pool == nullptr) rte_exit(1, "no mempool: %s\n", rte_strerror(rte_errno));
+  if (!start_nic(pool)) rte_exit(1, "port 0 of DPDK cannot be started: is there a NIC, or --vdev?\n");
   std::signal(SIGINT, [](int) { stopping = 1; });
   std::signal(SIGTERM, [](int) { stopping = 1; });
 
