@@ -67,6 +67,6 @@ int main(int argc, char** argv) {
   auto slept = serve(port->from_guest(), port->to_guest(), pool);
   if (!slept) return fail(slept.error());
   std::printf("slept %u times\n", *slept);
-  port->reset();  // ends the connection and removes the socket
+  *port = nullptr;  // ends the connection and removes the socket
   return rte_eal_cleanup();
 }

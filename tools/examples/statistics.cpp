@@ -86,6 +86,6 @@ int main(int argc, char** argv) {
   auto port = backend->open_port(port_options, on_event);
   if (!port) return fail(port.error());
   serve(**port, pool);
-  port->reset();
+  *port = nullptr;
   return rte_eal_cleanup();
 }

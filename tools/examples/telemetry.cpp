@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
   auto port = backend->open_port({.socket_path = argv[eal_words + 1]});
   if (!port) return fail(port.error());
   const int status = serve(**port, pool);
-  port->reset();
+  *port = nullptr;
   rte_eal_cleanup();
   return status;
 }

@@ -101,6 +101,6 @@ int main(int argc, char** argv) {
   print("from the guest", port->from_guest());
   print("to the guest", port->to_guest());
   rte_eth_dev_stop(nic);  // frees the mbufs that the NIC holds: the guest has its buffers back before the port goes
-  port->reset();
+  *port = nullptr;
   return rte_eal_cleanup();
 }
