@@ -24,21 +24,37 @@ using backend::RunningVring;
 using backend::VringCore;
 using backend::VringGate;
 
+namespace {
+
+/// Transfer::State::announcement of a burst that is none, but whose packets are counted by size. No announcement has
+/// this value: theirs have bit 63.
+constexpr std::uint64_t counting = 1;
+
+}  // namespace
+
 /// In pages of its own, so that they are on the node of the thread that first writes them. Memory from malloc() may
 /// have been used by another thread.
 struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
   std::optional<net::RingContext> context;  // of `from`
-  std::uint64_t announcement = 0;           // not 0: the burst is this announcement
+  std::uint64_t announcement = 0;           // not 0: the burst is this announcement, or `counting`
   net::PeekedBurst burst;
+  std::array<net::SizeClass, burst_max> classes;  // of `burst` as it was found, where they are counted
 
   // Inline, because a burst of one packet costs little more than the calls around it.
   /// Returns how many packets it found; with 0 the caller ends the pass.
   [[gnu::always_inline]] std::uint16_t peek(VringCore& core, std::uint16_t count) noexcept;
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
+  [[gnu::always_inline]] std::uint16_t find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t drop_available(VringCore& core, const RunningVring& running) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
+  // Of rings that are disabled or count sizes, so that the others pay for neither.
+  [[gnu::noinline]] std::uint16_t peek_otherwise(VringCore& core, const RunningVring& running,
+                                                 std::uint16_t count) noexcept;
+  [[gnu::noinline]] std::uint16_t move_otherwise(VringCore& core, const RunningVring& running,
+                                                 const std::uint8_t* which, std::uint16_t count) noexcept;
+  [[gnu::noinline]] void give_back_otherwise(std::uint16_t taken) noexcept;
 };
 
 Transfer::Transfer(State* state) noexcept : state_(state), packets_(state->burst.packets.data()) {}
@@ -64,15 +80,29 @@ inline std::uint16_t Transfer::State::peek(VringCore& core, std::uint16_t count)
   announcement = core.announcement_.load(std::memory_order_relaxed);
   if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_.cursor)) return 0;
   from = &core;
-  if (!running->enabled) [[unlikely]]
-    return drop_available(core, *running);
+  if (!running->dequeues) [[unlikely]]
+    return peek_otherwise(core, *running, count);
   if (announcement != 0) [[unlikely]]
     return count == 0 ? std::uint16_t{0} : announce();
-  context.emplace(backend::context_of(*running, core.data_));
+  return find(core, *running, count);
+}
+
+inline std::uint16_t Transfer::State::find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept {
+  context.emplace(backend::context_of(running, core.data_));
   const auto result = net::peek(*context, count, burst);
   if (core.needs_finish(result)) [[unlikely]]
-    core.finish_burst(*running, result);
+    core.finish_burst(running, result);
   return result.packets;
+}
+
+std::uint16_t Transfer::State::peek_otherwise(VringCore& core, const RunningVring& running,
+                                              std::uint16_t count) noexcept {
+  if (!running.enabled) return drop_available(core, running);
+  if (announcement != 0) return count == 0 ? std::uint16_t{0} : announce();
+  const std::uint16_t found = find(core, running, count);
+  for (std::uint16_t i = 0; i < found; ++i) classes[i] = net::size_class_of(burst.packets[i]);
+  announcement = counting;
+  return found;
 }
 
 std::uint16_t Transfer::State::drop_available(VringCore& core, const RunningVring& running) noexcept {
@@ -108,12 +138,26 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
   VringCore& core = VringCore::of(to);
   VringGate::Pass pass(core.gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || !running->enqueues || count == 0 || core.data_.cursor.fault.cause != VringFaultCause::none)
-    return 0;
+  if (running == nullptr) return 0;
+  if (!running->enqueues) [[unlikely]]
+    return state_->move_otherwise(core, *running, which, count);
+  if (count == 0 || core.data_.cursor.fault.cause != VringFaultCause::none) return 0;
   auto result = net::move(backend::context_of(*running, core.data_), state_->burst, which, count);
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= core.return_spares(*running);
   if (core.needs_finish(result)) core.finish_burst(*running, result);
+  return result.packets;
+}
+
+std::uint16_t Transfer::State::move_otherwise(VringCore& core, const RunningVring& running, const std::uint8_t* which,
+                                              std::uint16_t count) noexcept {
+  if (!running.enabled || (core.index_ & 1) != 0 || count == 0 ||
+      core.data_.cursor.fault.cause != VringFaultCause::none)
+    return 0;
+  auto result = net::move(backend::context_of(running, core.data_), burst, which, count);
+  if (running.loans != nullptr && result.packets < count) result.needs_call |= core.return_spares(running);
+  for (std::uint16_t i = 0; i < result.packets; ++i) running.sizes->count(net::size_class_of(burst.packets[which[i]]));
+  if (core.needs_finish(result)) core.finish_burst(running, result);
   return result.packets;
 }
 
@@ -127,13 +171,21 @@ rte_mbuf* Transfer::copy(std::uint16_t i, rte_mempool* pool) noexcept {
 }
 
 inline void Transfer::State::give_back(std::uint16_t taken) noexcept {
-  if (announcement != 0) [[unlikely]] {
+  if (announcement != 0) [[unlikely]]
+    return give_back_otherwise(taken);
+  const auto result = net::give_back(*context, burst, taken);
+  if (from->needs_finish(result)) from->finish_burst(*pass->running, result);
+}
+
+void Transfer::State::give_back_otherwise(std::uint16_t taken) noexcept {
+  if (announcement != counting) {
     // Unless another one has come meanwhile.
     from->announcement_.compare_exchange_strong(announcement, 0, std::memory_order_relaxed);
     return;
   }
-  const auto result = net::give_back(*context, burst, taken);
-  if (from->needs_finish(result)) from->finish_burst(*pass->running, result);
+  announcement = 0;
+  for (std::uint16_t i = 0; i < taken; ++i) pass->running->sizes->count(classes[i]);
+  give_back(taken);
 }
 
 void Transfer::end(std::uint16_t taken) noexcept {

@@ -37,6 +37,7 @@ AvailWatch Vring::avail_watch() noexcept { return core_.avail_watch(); }
 std::uint16_t Vring::size() const noexcept { return core_.size(); }
 VringStats Vring::stats() const noexcept { return core_.stats(); }
 std::uint64_t Vring::count(VringCounter id) const noexcept { return core_.count(id); }
+PacketSizes Vring::packet_sizes() const noexcept { return core_.packet_sizes(); }
 void Vring::reset_stats() noexcept { core_.reset_stats(); }
 LoanState Vring::loans() const noexcept { return core_.loans().state(); }
 

@@ -47,6 +47,9 @@ Result<std::unique_ptr<VringCore>> VringCore::create(std::uint16_t index, const 
                                                      const EventFd& attention, const Logger& log) {
   std::unique_ptr<VringCore> core(new (std::nothrow) VringCore(index, options, attention, log));
   if (core == nullptr) return make_system_error(ENOMEM, "memory for vring {}", index);
+  if (!options.count_sizes) return core;
+  core->sizes_.reset(new (std::nothrow) net::SizeCounters);
+  if (core->sizes_ == nullptr) return make_system_error(ENOMEM, "memory for counters of vring {}", index);
   return core;
 }
 
@@ -85,8 +88,8 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// For a ring that is disabled, is to the guest, has an announcement to deliver, or may not lend now; and for a pool
-// other than that of the last burst.
+// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, or counts sizes; and
+// for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   if ((index_ & 1) == 0) return 0;
@@ -104,6 +107,7 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
   const auto result = running.pin == nullptr
                           ? net::dequeue(context, pool, packets + announced, left)
                           : zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
+  if (running.sizes != nullptr) running.sizes->count({packets + announced, result.packets});
   if (needs_finish(result)) finish_burst(running, result);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
@@ -111,8 +115,10 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
 std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || !running->enqueues || count == 0 || data_.cursor.fault.cause != VringFaultCause::none)
-    return 0;
+  if (running == nullptr) return 0;
+  if (!running->enqueues) [[unlikely]]
+    return enqueue_otherwise(*running, packets, count);
+  if (count == 0 || data_.cursor.fault.cause != VringFaultCause::none) return 0;
   const net::RingContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Returns buffers that were borrowed and came back untouched; the driver posts them again.
@@ -128,6 +134,8 @@ bool VringCore::return_spares(const RunningVring& running) noexcept {
 std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = lender(pass.running);
+  if (running == nullptr) [[unlikely]]
+    running = lender_otherwise(pass.running);
   if (running == nullptr || (pool != data_.pool && !accepts(pool))) return 0;
   const auto result =
       zerocopy::borrow(context_of(*running, data_), {*running->loans, *running->pin}, pool, buffers, count);
@@ -137,12 +145,13 @@ std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std
 std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = lender(pass.running);
-  if (running == nullptr) return 0;
+  if (running == nullptr) [[unlikely]]
+    return commit_otherwise(pass.running, packets, count);
   const auto result = zerocopy::commit(context_of(*running, data_), {*running->loans, *running->pin}, packets, count);
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
-// Null unless this is a to-guest ring whose buffers may be borrowed now.
+// Null unless this is a to-guest ring whose buffers may be borrowed now, and that does not count sizes.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
   if (running == nullptr || !running->enqueues || running->pin == nullptr ||
       data_.cursor.fault.cause != VringFaultCause::none)
@@ -197,7 +206,7 @@ std::uint16_t VringCore::pending() noexcept {
 
 EnqueueEnd VringCore::enqueue_end() noexcept {
   VringGate::Pass pass(gate_);
-  const bool runs = pass.running != nullptr && pass.running->enqueues;
+  const bool runs = pass.running != nullptr && pass.running->enabled && (index_ & 1) == 0;
   return runs && data_.cursor.fault.cause == VringFaultCause::none ? data_.cursor.enqueue_end : EnqueueEnd::not_running;
 }
 
@@ -313,8 +322,9 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16
 // What bursts would otherwise ask in two steps.
 void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = (index_ & 1) != 0;
-  running.dequeues = running.enabled && from_guest;
-  running.enqueues = running.enabled && !from_guest;
+  running.sizes = sizes_.get();
+  running.dequeues = running.enabled && from_guest && sizes_ == nullptr;
+  running.enqueues = running.enabled && !from_guest && sizes_ == nullptr;
 }
 
 // A thread that does not see the ring yet may change notifications_wanted_ while the ring is published. Then the ring
@@ -368,6 +378,7 @@ void VringCore::set_size(std::uint32_t size) noexcept {
 std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) const {
   std::vector<MemoryArea> areas{area_of(*this), area_of(running)};
   if (running.loans != nullptr) running.loans->add_areas(areas);
+  if (running.sizes != nullptr) areas.push_back(area_of(*running.sizes));
   return areas;
 }
 

@@ -71,7 +71,11 @@ class VringCore : public InOwnPages {
   std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   VringStats stats() const noexcept;
   std::uint64_t count(VringCounter id) const noexcept { return data_.counters.shown(id); }
-  void reset_stats() noexcept { data_.counters.reset(); }
+  PacketSizes packet_sizes() const noexcept { return sizes_ == nullptr ? PacketSizes{} : sizes_->snapshot(); }
+  void reset_stats() noexcept {
+    data_.counters.reset();
+    if (sizes_ != nullptr) sizes_->reset();
+  }
   int numa_node() const noexcept { return placer_.node(); }
   VringPlacement placement() const { return placer_.last(); }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);
@@ -128,6 +132,12 @@ class VringCore : public InOwnPages {
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
+  // Of a ring that is disabled, in the other direction, or counts sizes: so that one that does not pays nothing for it.
+  [[gnu::noinline]] std::uint16_t enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
+                                                    std::uint16_t count) noexcept;
+  [[gnu::noinline]] std::uint16_t commit_otherwise(const RunningVring* running, rte_mbuf** packets,
+                                                   std::uint16_t count) noexcept;
+  [[gnu::noinline]] const RunningVring* lender_otherwise(const RunningVring* running) const noexcept;
   [[gnu::noinline]] std::uint16_t dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                   std::uint16_t count) noexcept;
   /// Returns borrowed buffers of a to-guest ring that came back to the driver. Returns whether it wants a call.
@@ -162,6 +172,7 @@ class VringCore : public InOwnPages {
   Vring handle_;
   std::uint64_t serial_ = 0;  // control thread
   VringLoans loans_;
+  std::unique_ptr<net::SizeCounters> sizes_;  // null without PortOptions::count_sizes
   VringPlacer placer_;
 
   // Seldom written; on a cache line apart from the gate's. Each is one word that depends on no other, so accesses are

@@ -106,8 +106,8 @@ bool vhostx_port_link_up(const vhostx_port* port) { return object(port)->link_up
 
 size_t vhostx_port_get_stats(const vhostx_port* port, uint64_t* from_guest, uint64_t* to_guest, size_t count) {
   const auto& [from, to] = object(port)->stats();
-  if (from_guest != nullptr) write_counters(from, from_guest, count);
-  if (to_guest != nullptr) write_counters(to, to_guest, count);
+  if (from_guest != nullptr) write_counters(from.values, from_guest, count);
+  if (to_guest != nullptr) write_counters(to.values, to_guest, count);
   return std::min(count, from.values.size());
 }
 

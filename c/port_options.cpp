@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "c/port_options.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -38,6 +39,7 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   if (from.socket_mode != VHOSTX_SOCKET_MODE_OF_UMASK) to.socket_mode = from.socket_mode;
   if (from.socket_group != VHOSTX_SOCKET_GROUP_OF_PROCESS) to.socket_group = from.socket_group;
   to.listen_fd = from.listen_fd;
+  to.count_sizes = from.count_sizes;
   return to;
 }
 
@@ -46,7 +48,7 @@ PortOptions numbers_of(const vhostx_port_options& from) {
 Result<PortOptions> options_of(const vhostx_port_options* given) {
   auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
   if (!known) return std::move(known).error();
-  if (known->reserved_2 != 0)
+  if (std::ranges::any_of(known->reserved_2, [](std::uint8_t byte) { return byte != 0; }))
     return make_error(ErrorCode::unsupported,
                       "vhostx_port_options.reserved_2: expected 0, as this library does not know it");
   PortOptions options = numbers_of(*known);
@@ -59,8 +61,8 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   // All members by name: an option that is added to C++ has to be added here.
   const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
-               copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd] =
-      options;
+               copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd,
+               count_sizes] = options;
   vhostx_port_options to{};  // also the padding between members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
@@ -83,6 +85,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   to.socket_mode = socket_mode.value_or(VHOSTX_SOCKET_MODE_OF_UMASK);
   to.socket_group = socket_group.value_or(VHOSTX_SOCKET_GROUP_OF_PROCESS);
   to.listen_fd = listen_fd;
+  to.count_sizes = count_sizes;
   return to;
 }
 

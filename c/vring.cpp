@@ -119,7 +119,12 @@ uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter) {
 }
 
 size_t vhostx_vring_get_stats(const vhostx_vring* vring, uint64_t* values, size_t count) {
-  return write_counters(vring == nullptr ? vhostx::VringStats{} : object(vring)->stats(), values, count);
+  return write_counters((vring == nullptr ? vhostx::VringStats{} : object(vring)->stats()).values, values, count);
+}
+
+size_t vhostx_vring_get_packet_sizes(const vhostx_vring* vring, uint64_t* values, size_t count) {
+  return write_counters((vring == nullptr ? vhostx::PacketSizes{} : object(vring)->packet_sizes()).values, values,
+                        count);
 }
 
 void vhostx_vring_reset_stats(vhostx_vring* vring) {

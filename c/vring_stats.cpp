@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "c/vring_stats.hpp"
-
 #include <algorithm>
 
+#include <vhostx/c/packet_sizes.h>
 #include <vhostx/c/vring_stats.h>
+#include <vhostx/packet_sizes.hpp>
 #include <vhostx/vring_stats.hpp>
 
 namespace vhostx {
@@ -32,12 +32,18 @@ static_assert(is(VringCounter::packets, VHOSTX_COUNTER_PACKETS) && is(VringCount
               is(VringCounter::stall_bad_pool, VHOSTX_COUNTER_STALL_BAD_POOL));
 static_assert(vring_counter_count == VHOSTX_COUNTER_STALL_BAD_POOL + 1);  // a new one has its number above, too
 
-std::size_t c::write_counters(const VringStats& stats, std::uint64_t* values, std::size_t count) noexcept {
-  const std::size_t known = std::min(count, stats.values.size());
-  std::copy_n(stats.values.begin(), known, values);
-  std::fill(values + known, values + count, 0);
-  return known;
-}
+// In the order of vhostx_size_counter.
+static_assert(static_cast<int>(SizeCounter::below_64) == VHOSTX_SIZE_BELOW_64 &&
+              static_cast<int>(SizeCounter::size_64) == VHOSTX_SIZE_64 &&
+              static_cast<int>(SizeCounter::size_65_127) == VHOSTX_SIZE_65_127 &&
+              static_cast<int>(SizeCounter::size_128_255) == VHOSTX_SIZE_128_255 &&
+              static_cast<int>(SizeCounter::size_256_511) == VHOSTX_SIZE_256_511 &&
+              static_cast<int>(SizeCounter::size_512_1023) == VHOSTX_SIZE_512_1023 &&
+              static_cast<int>(SizeCounter::size_1024_1518) == VHOSTX_SIZE_1024_1518 &&
+              static_cast<int>(SizeCounter::size_above_1518) == VHOSTX_SIZE_ABOVE_1518 &&
+              static_cast<int>(SizeCounter::multicast) == VHOSTX_SIZE_MULTICAST &&
+              static_cast<int>(SizeCounter::broadcast) == VHOSTX_SIZE_BROADCAST &&
+              size_counter_count == VHOSTX_SIZE_BROADCAST + 1);
 
 }  // namespace vhostx
 
@@ -57,4 +63,10 @@ uint64_t vhostx_counters_dropped(const uint64_t* values, size_t count) {
   vhostx::VringStats stats;
   std::copy_n(values, std::min(count, stats.values.size()), stats.values.begin());
   return stats.dropped();
+}
+
+size_t vhostx_size_counter_count() { return vhostx::size_counter_count; }
+
+const char* vhostx_size_counter_name(size_t counter) {
+  return counter < vhostx::size_counter_count ? vhostx::size_counter_names[counter] : nullptr;
 }

@@ -97,6 +97,9 @@ struct PortOptions {
   /// afterwards. socket_mode and socket_group must not be set: whoever bound the socket chose them. -1: none, the port
   /// binds socket_path itself.
   int listen_fd = -1;
+
+  bool count_sizes = false;  ///< Counts packets by size and destination: Vring::packet_sizes(). A port without it pays
+                             ///< nothing for it.
 };
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.

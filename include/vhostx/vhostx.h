@@ -28,6 +28,7 @@
 #include <vhostx/c/log.h>
 #include <vhostx/c/numa.h>
 #include <vhostx/c/offload.h>
+#include <vhostx/c/packet_sizes.h>
 #include <vhostx/c/peeked_packet.h>
 #include <vhostx/c/placement.h>
 #include <vhostx/c/port.h>

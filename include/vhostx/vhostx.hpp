@@ -13,6 +13,7 @@ namespace vhostx {}
 #include <vhostx/log.hpp>
 #include <vhostx/numa.hpp>
 #include <vhostx/offload.hpp>
+#include <vhostx/packet_sizes.hpp>
 #include <vhostx/placement.hpp>
 #include <vhostx/port.hpp>
 #include <vhostx/queue_pairs.hpp>

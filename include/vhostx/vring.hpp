@@ -7,6 +7,7 @@
 
 #include <vhostx/enqueue_end.hpp>
 #include <vhostx/export.hpp>
+#include <vhostx/packet_sizes.hpp>
 #include <vhostx/placement.hpp>
 #include <vhostx/vring_stats.hpp>
 
@@ -195,8 +196,11 @@ class VHOSTX_EXPORT Vring {
   VringStats stats() const noexcept;
   /// One counter of stats(), cheap enough to read after each burst. Any thread.
   std::uint64_t count(VringCounter id) const noexcept;
-  /// Sets all counters to 0, for all that read them: stats(), count(), telemetry, Port::stats(). It may be called while
-  /// bursts run, and costs them nothing. Any thread.
+  /// Packets by size and destination, with PortOptions::count_sizes; else all are 0. To the guest they include packets
+  /// that a burst handled by dropping them. Any thread.
+  PacketSizes packet_sizes() const noexcept;
+  /// Sets all counters to 0, for all that read them: stats(), count(), packet_sizes(), telemetry, Port::stats(). It may
+  /// be called while bursts run, and costs them nothing. Any thread.
   void reset_stats() noexcept;
   /// Loans that are out. Takes a lock that the control thread takes too: not for the data path. Any thread.
   LoanState loans() const noexcept;

@@ -98,6 +98,32 @@ void a_lying_driver_breaks_its_vring(void) {
   tear_down(stage);
 }
 
+void packets_are_counted_by_size(void) {
+  vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
+  static struct event_log log;
+  event_log_init(&log);
+  vhostx_port_options options;
+  vhostx_port_options_init(&options, sizeof options);
+  options.socket_path = fake_path("sizes");
+  options.count_sizes = true;
+  vhostx_port* const port = vhostx_port_open(backend, &options, event_log_add, &log, NULL);
+  struct fake_guest* const guest = fake_guest_connect(options.socket_path);
+  event_log_until_started(&log, 1);
+  vhostx_vring* const ring = vhostx_port_from_guest(port, 0);
+  fake_guest_transmit(guest, 0xff, 64);
+  fake_guest_transmit(guest, 0x02, 65);
+  struct rte_mbuf* packets[2];
+  const uint16_t count = vhostx_vring_dequeue_burst(ring, fake_pool(), packets, 2);
+  rte_pktmbuf_free_bulk(packets, count);
+  uint64_t values[16];
+  CHECK(vhostx_vring_get_packet_sizes(ring, values, 16) == vhostx_size_counter_count());
+  CHECK(values[VHOSTX_SIZE_64] == 1 && values[VHOSTX_SIZE_65_127] == 1 && values[VHOSTX_SIZE_BROADCAST] == 1);
+  CHECK(values[VHOSTX_SIZE_MULTICAST] == 0 && values[VHOSTX_SIZE_BELOW_64] == 0 && values[15] == 0);
+  fake_guest_leave(guest);
+  vhostx_port_destroy(port);
+  vhostx_backend_destroy(backend);
+}
+
 void counters_are_written_as_far_as_there_is_room(void) {
   struct stage* const stage = set_up("data", false);
   fake_guest_transmit(stage->guest, 1, LENGTH);

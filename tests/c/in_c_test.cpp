@@ -42,6 +42,7 @@ TEST(CDataPath, PacketsGoBothWays) { packets_go_both_ways(); }
 TEST(CDataPath, AKickEndsAWait) { a_kick_ends_a_wait(); }
 TEST(CDataPath, DescriptorsAndCallsEndAWait) { descriptors_and_calls_end_a_wait(); }
 TEST(CDataPath, ALyingDriverBreaksItsVring) { a_lying_driver_breaks_its_vring(); }
+TEST(CDataPath, PacketsAreCountedBySize) { packets_are_counted_by_size(); }
 TEST(CDataPath, CountersAreWrittenAsFarAsThereIsRoom) { counters_are_written_as_far_as_there_is_room(); }
 
 TEST(CZeroCopy, PacketsAreLent) { packets_are_lent(); }

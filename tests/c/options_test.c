@@ -26,6 +26,9 @@ void names_are_known(void) {
   CHECK(vhostx_counter_name(vhostx_counter_count()) == NULL);
   CHECK(vhostx_counter_is_drop(VHOSTX_COUNTER_DROP_TOO_LARGE));
   CHECK(!vhostx_counter_is_drop(VHOSTX_COUNTER_PACKETS) && !vhostx_counter_is_drop(vhostx_counter_count()));
+  CHECK_TEXT(vhostx_size_counter_name(VHOSTX_SIZE_65_127), "size_65_127");
+  CHECK_TEXT(vhostx_size_counter_name(VHOSTX_SIZE_BROADCAST), "broadcast");
+  CHECK(vhostx_size_counter_name(vhostx_size_counter_count()) == NULL);
   CHECK_TEXT(vhostx_version(), VHOSTX_VERSION_STRING);
   CHECK(vhostx_version_number() == VHOSTX_VERSION_NUMBER);
   char text[64];
@@ -48,7 +51,7 @@ void defaults_are_those_of_cpp(void) {
   CHECK(port.message_timeout_ms == 5000 && port.reconnect_delay_min_ms == 100 && port.reconnect_delay_max_ms == 2000);
   CHECK(!port.zero_copy && port.copy_below == 1024 && port.loans_max == 0 && port.loan_timeout_ms == 100);
   CHECK(port.socket_mode == VHOSTX_SOCKET_MODE_OF_UMASK && port.socket_group == VHOSTX_SOCKET_GROUP_OF_PROCESS);
-  CHECK(port.listen_fd == -1 && port.reserved == 0 && port.reserved_2 == 0);
+  CHECK(port.listen_fd == -1 && port.reserved == 0 && port.reserved_2[0] == 0 && !port.count_sizes);
   vhostx_backend_options backend;
   vhostx_backend_options_init(&backend, sizeof backend);
   CHECK(backend.size == sizeof backend && backend.log == NULL && backend.log_level == VHOSTX_LOG_INFO);
@@ -166,7 +169,7 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   newer.known.reserved = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved: expected 0");
   newer.known.reserved = 0;
-  newer.known.reserved_2 = 1;
+  newer.known.reserved_2[2] = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved_2: expected 0");
   struct {
     vhostx_port_info known;

@@ -29,6 +29,7 @@ void packets_go_both_ways(void);
 void a_kick_ends_a_wait(void);
 void descriptors_and_calls_end_a_wait(void);
 void a_lying_driver_breaks_its_vring(void);
+void packets_are_counted_by_size(void);
 void counters_are_written_as_far_as_there_is_room(void);
 
 void packets_are_lent(void);

@@ -30,7 +30,7 @@ TELEMETRY = "rte_telemetry.h"  # all that telemetry/ has of DPDK, and nobody els
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
         "protocol/asio_source.cpp", "protocol/handler_memory.hpp"}
 # Public headers that a layer implements itself.
-PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp"}}
+PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp", "vhostx/packet_sizes.hpp"}}
 # What the C interface includes of the standard library.
 C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.

@@ -110,6 +110,7 @@ def statistics(bench, binary, bench_binary):
     check(counted >= taken(report), f"{counted} packets counted, {taken(report)} came back")
     example.process.wait_for(r"^vring 0: \d+ packets$")
     said = example.end()
+    check(re.search(r"^vring 1: \d+ size_\w+$", said, re.MULTILINE), f"no sizes in {said!r}")
     for line in ("info: ", "front-end connected", "vring 1 started"):
         check(line in said, f"no {line!r} in {said!r}")
     check_equal(len(re.findall(r"^vring 1: \d+ packets$", said, re.MULTILINE)), 1, "counts that were printed twice")

@@ -37,6 +37,23 @@ vhostx::VringStats print_since(const vhostx::VringStats& before, const vhostx::V
   return stats;
 }
 
+void print_state(const vhostx::Port& port) {
+  const vhostx::PortInfo info = port.info();
+  if (!info.connected) return;
+  std::printf("%s, %u of %u vrings are ready\n", info.link_up ? "the link is up" : "no packets can go both ways",
+              info.vrings_ready, port.vring_count());
+  std::printf("features: %s\n", vhostx::describe_features(info.features).c_str());
+  if (!vhostx::has_feature(info.features, vhostx::VirtioFeature::net_mrg_rxbuf))
+    std::printf("each packet must fit into one receive buffer\n");
+}
+
+void print_sizes(const vhostx::Vring& vring) {
+  const vhostx::PacketSizes sizes = vring.packet_sizes();
+  for (std::size_t i = 0; i < sizes.values.size(); ++i)
+    if (sizes.values[i] != 0)
+      std::printf("vring %u: %" PRIu64 " %s\n", vring.index(), sizes.values[i], vhostx::size_counter_names[i]);
+}
+
 void send_back(vhostx::Port& port, rte_mempool* pool) {
   rte_mbuf* packets[32];
   const auto received = port.from_guest().dequeue_burst(pool, packets, 32);
@@ -51,11 +68,13 @@ void serve(vhostx::Port& port, rte_mempool* pool) {
     send_back(port, pool);
     if (asked == 0) continue;
     asked = 0;
+    print_state(port);
     from_guest = print_since(from_guest, port.from_guest());
     to_guest = print_since(to_guest, port.to_guest());
   }
   print_since(from_guest, port.from_guest());
   print_since(to_guest, port.to_guest());
+  print_sizes(port.from_guest());
 }
 
 int fail(const vhostx::Error& error) {
@@ -83,6 +102,7 @@ int main(int argc, char** argv) {
   if (!backend) return fail(backend.error());
   vhostx::PortOptions port_options;
   port_options.socket_path = argv[eal_words + 1];
+  port_options.count_sizes = true;
   auto port = backend->open_port(port_options, on_event);
   if (!port) return fail(port.error());
   serve(**port, pool);

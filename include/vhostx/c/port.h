@@ -94,7 +94,9 @@ typedef struct vhostx_port_options {
   /// vhostx_port_socket_path() has it afterwards. socket_mode and socket_group must not be set: whoever bound the
   /// socket chose them. Default: -1, the port binds socket_path itself.
   int listen_fd;
-  int reserved_2;  ///< 0.
+  bool count_sizes;  ///< Counts packets by size and destination: vhostx_vring_get_packet_sizes(). A port without it
+                     ///< pays nothing for it. false.
+  uint8_t reserved_2[3];  ///< 0.
 } vhostx_port_options;
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.

@@ -189,6 +189,10 @@ uint16_t vhostx_vring_size(const vhostx_vring* vring);
 /// Value of one vhostx_counter, cheap enough to read after each burst; 0 for a counter that this library does not have.
 /// Any thread.
 uint64_t vhostx_vring_count(const vhostx_vring* vring, int counter);
+/// Packets by size and destination, with vhostx_port_options::count_sizes; else all are 0. Writes the first `count`
+/// values, in the order of vhostx_size_counter; those that this library does not have become 0. To the guest they
+/// include packets that a burst handled by dropping them. Returns how many of them the library has. Any thread.
+size_t vhostx_vring_get_packet_sizes(const vhostx_vring* vring, uint64_t* values, size_t count);
 /// Sets all counters to 0, for all that read them. It may be called while bursts run, and costs them nothing. Any
 /// thread.
 void vhostx_vring_reset_stats(vhostx_vring* vring);
