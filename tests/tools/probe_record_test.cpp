@@ -87,11 +87,11 @@ TEST(ProbeRecord, HasWhatWasConcludedForOtherPrograms) {
 TEST(ProbeRecord, NamesWhatIsWrong) {
   const std::string good = record_of({});
   EXPECT_EQ(error_of(""), "an empty file, expected a record of vhostx-probe");
-  EXPECT_NE(error_of("hello\n").find("no record of vhostx-probe"), std::string::npos);
+  EXPECT_NE(error_of("hello\n").find("not a record of vhostx-probe"), std::string::npos);
   EXPECT_NE(error_of("{\"format\":\"vhostx-probe record\",\"version\":2}\n").find("version 2, expected 1"),
             std::string::npos);
   EXPECT_NE(error_of(good + "{\"event\":\"message\"}\n").find("line 2: "), std::string::npos);
-  EXPECT_NE(error_of(good + line_of(full_event()) + "[1]\n").find("line 3: no JSON object"), std::string::npos);
+  EXPECT_NE(error_of(good + line_of(full_event()) + "[1]\n").find("line 3: not a JSON object"), std::string::npos);
   EXPECT_NE(error_of(good + std::string(record_line_bytes_max + 10, 'x')).find("line 2: longer"), std::string::npos);
   EXPECT_NE(error_of(good + std::string(100'000, '[') + "\n").find("line 2"), std::string::npos);
 }
@@ -183,7 +183,7 @@ TEST(FeatureWords, AreNamesMasksAndBits) {
 TEST(FeatureWords, AWrongOneIsToldWhatItIsNearTo) {
   const auto wrong = parse_features("mrg_rxbuff", {});
   ASSERT_FALSE(wrong);
-  EXPECT_NE(wrong.error().message.find("'mrg_rxbuff' is no feature: expected a name such as VIRTIO_NET_F_MRG_RXBUF"),
+  EXPECT_NE(wrong.error().message.find("'mrg_rxbuff' is not a feature: expected a name such as VIRTIO_NET_F_MRG_RXBUF"),
             std::string::npos)
       << wrong.error().message;
   const auto part = parse_features("packed", {});

@@ -74,7 +74,7 @@ TEST_F(ProbeReportFiles, ReportsADamagedRecordUpToItsDamage) {
   EXPECT_EQ(report(), 1);
   const std::string page = read("a.html");
   EXPECT_TRUE(contains(page, "✖ damaged record"));
-  EXPECT_TRUE(contains(page, "line 23: no JSON object: &#39;rubbish &lt;b&gt;&#39;"));
+  EXPECT_TRUE(contains(page, "line 23: not a JSON object: &#39;rubbish &lt;b&gt;&#39;"));
   EXPECT_EQ(count(page, "class=\"arrow "), 20U);
   EXPECT_TRUE(contains(page, "vhostx-probe test")) << "the header was read";
 }

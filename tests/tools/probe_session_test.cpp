@@ -136,7 +136,7 @@ TEST_F(ProbeSession, FindsNeedReplyWithoutReplyAck) {
 
 TEST_F(ProbeSession, FindsRegionsThatCannotBe) {
   negotiate();
-  EXPECT_SAYS(add_region({0x1000, 0x10000, 0x7000'0000, 0x1000}), "ends 4096 bytes behind its file");
+  EXPECT_SAYS(add_region({0x1000, 0x10000, 0x7000'0000, 0x1000}), "ends 4096 bytes past the end of its file");
   EXPECT_SAYS(add_region({0x2000, 0x1000, 0x9000'0000, 0}), "overlaps the one at 0x1000");
   EXPECT_SAYS(add_region({0x100000, 0, 0xa000'0000, 0}), "has no bytes");
   EXPECT_SAYS(add_region({UINT64_MAX, 0x1000, 0xb000'0000, 0}), "beyond the last address");

@@ -76,8 +76,9 @@ Result<int> find_listener(const std::string& path) {
   if (!pids) return pids.error();
   for (const int pid : *pids)
     if (has_socket(pid, wanted)) return pid;
-  return make_error(ErrorCode::unsupported,
-                    "who listens there cannot be seen: be the same user or root, or give its process number");
+  return make_error(
+      ErrorCode::unsupported,
+      "the process that listens there cannot be identified: run as its user or as root, or give its process number");
 }
 
 }  // namespace vhostx::tools::probe

@@ -61,7 +61,7 @@ int run_selected(const CheckOptions& options, const Subject& subject, const std:
 
 int run_check(const CheckOptions& options) {
   const auto checks = select(all_checks(), options);
-  if (checks.empty()) return fail("check", "no check has such a name; --list has them all", ExitCode::usage);
+  if (checks.empty()) return fail("check", "no check has that name; --list shows all", ExitCode::usage);
   if (options.list) {
     std::fputs((options.json ? list_json_of(checks) : list_of(checks)).c_str(), stdout);
     return end_of(true);

@@ -93,7 +93,7 @@ void one_life(const Subject& subject) {
 
 Verdict descriptors_kept(const Subject& subject) {
   if (subject.pid == 0 || descriptors_of(subject.pid) < 0)
-    return not_applicable("the descriptors of the process that listens cannot be seen");
+    return not_applicable("the descriptors of the back-end's process cannot be read: run as its user or as root");
   one_life(subject);  // some are opened once, for good
   Link settled = Link::open(subject);
   const int before = descriptors_of(subject.pid);
@@ -109,7 +109,7 @@ Verdict descriptors_kept(const Subject& subject) {
 Verdict slots_leak_nothing(const Subject& subject) {
   need_offered(subject, ProtocolFeature::reply_ack);
   if (subject.pid == 0 || descriptors_of(subject.pid) < 0)
-    return not_applicable("the descriptors of the process that listens cannot be seen");
+    return not_applicable("the descriptors of the back-end's process cannot be read: run as its user or as root");
   Guest guest(subject, {.protocol = {ProtocolFeature::configure_mem_slots}});
   MemoryRegion region = guest.memory().description(0);
   region.guest_address += std::uint64_t{1} << 40;
@@ -130,7 +130,7 @@ Verdict slots_leak_nothing(const Subject& subject) {
 
 Verdict calls_leak_nothing(const Subject& subject) {
   if (subject.pid == 0 || descriptors_of(subject.pid) < 0)
-    return not_applicable("the descriptors of the process that listens cannot be seen");
+    return not_applicable("the descriptors of the back-end's process cannot be read: run as its user or as root");
   Guest guest(subject, {});
   guest.describe(0, 0);
   guest.arm(0);

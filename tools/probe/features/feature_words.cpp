@@ -85,7 +85,7 @@ Result<std::uint64_t> parse(const std::string& text, std::uint64_t begin, Names 
     const auto found = bits_of_word(word, names);
     if (!found)
       return make_error(ErrorCode::invalid_argument,
-                        "'{}' is no feature: expected a name such as {}, a mask such as 0x8000, bit=N, all, or none",
+                        "'{}' is not a feature: expected a name such as {}, a mask such as 0x8000, bit=N, all, or none",
                         word, nearest(word, names));
     bits = takes ? bits & ~*found : bits | *found;
   }

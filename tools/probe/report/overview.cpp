@@ -104,9 +104,12 @@ Html overview_part(const ReportData& data) {
 }
 
 Html line_of(const ConnectionData& connection) {
-  return html("<span class=\"line\">{}, from {} s for {}, {}, {}</span>", front_end_of(connection),
-              text_of_moment(connection.begin), duration_of(connection),
-              counted(connection.messages, "message", "messages"), problems_of(connection));
+  Html out;
+  add(out, "<span class=\"line\">{}, from {} s for {}, {}", front_end_of(connection), text_of_moment(connection.begin),
+      duration_of(connection), counted(connection.messages, "message", "messages"));
+  if (connection.violations + connection.remarks != 0) add(out, ", {}", problems_of(connection));
+  out.text += "</span>";
+  return out;
 }
 
 Html neighbours_of(const ReportData& data, std::size_t index) {

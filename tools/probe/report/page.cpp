@@ -39,10 +39,9 @@ void add_header(Html& out, const ReportData& data) {
 }
 
 void add_contents(Html& out, const ReportData& data) {
-  out.text +=
-      "<nav aria-label=\"Contents\"><ul>\n<li><a href=\"#findings\">Findings</a></li>\n"
-      "<li><a href=\"#summary\">Summary</a></li>\n";
+  out.text += "<nav aria-label=\"Contents\"><ul>\n<li><a href=\"#findings\">Findings</a></li>\n";
   if (data.connections.size() > 1) out.text += "<li><a href=\"#connections\">Connections</a></li>\n";
+  out.text += "<li><a href=\"#summary\">Summary</a></li>\n";
   for (const ConnectionData& connection : data.connections) {
     if (is_long(data)) break;  // the table has them
     const std::uint32_t id = connection.id;

@@ -49,7 +49,7 @@ Result<ReportData> read(std::istream& input, const std::string& name) {
         collector.begin(header);
         begun = true;
       });
-  if (input.bad()) return make_error(ErrorCode::system, "cannot be read: it is a directory, or its disk fails");
+  if (input.bad()) return make_error(ErrorCode::system, "cannot be read: it is a directory, or there was a disk error");
   if (!record && !begun) return record.error();
   ReportData data = collector.finish();
   if (record)
@@ -88,7 +88,7 @@ CLI::App* add_report_command(CLI::App& app, ReportOptions& options) {
 
 int run_report(const ReportOptions& options) {
   if (same_file(options.path, options.html))
-    return fail(options.html, "is the record itself, which the page would replace", ExitCode::usage);
+    return fail(options.html, "is the record itself: choose another file for the page", ExitCode::usage);
   const auto data = read_from(options.path);
   if (!data) return fail(options.path, data.error().message);
   const int written = write(options.html, html_of(*data));

@@ -164,7 +164,7 @@ Result<std::vector<ConnectionFacts>> connections_of(const std::string& document)
   const auto object = Json::parse(document, nullptr, false);
   Reader reader;
   if (!object.is_object() || reader.text(object, "format") != format)
-    return make_error(ErrorCode::invalid_argument, "no document of vhostx-probe's rings");
+    return make_error(ErrorCode::invalid_argument, "not a document of vhostx-probe's rings");
   if (const auto found = reader.number(object, "version", INT_MAX); !reader.error() && found != version)
     return make_error(ErrorCode::unsupported, "a document of version {}, expected {}", found, version);
   std::vector<ConnectionFacts> connections;

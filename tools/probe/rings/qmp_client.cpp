@@ -19,7 +19,7 @@ using Json = QmpClient::Json;
 constexpr int turn_ms = 2;
 
 Error no_qmp(const std::string& what) {
-  return make_error(ErrorCode::protocol_violation, "no QMP: {}, expected QEMU's monitor", what);
+  return make_error(ErrorCode::protocol_violation, "not a QMP monitor: {}", what);
 }
 
 std::string description_of(const Json& error) {
@@ -48,7 +48,7 @@ Result<QmpClient> QmpClient::connect(const std::string& path, std::chrono::milli
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno != EAGAIN) return make_system_error(errno, "connecting");
-    return make_error(ErrorCode::timed_out, "it takes no connection: others wait for it already");
+    return make_error(ErrorCode::timed_out, "it accepts no connection: its queue is full");
   }
   return over(std::move(socket), timeout);
 }
@@ -63,7 +63,7 @@ Result<void> QmpClient::greet() {
   const auto greeting = receive(Clock::now() + timeout_);
   if (!greeting && greeting.error().code == ErrorCode::timed_out)
     return make_error(ErrorCode::timed_out,
-                      "no greeting within {} ms: it is no QMP socket, or another client is connected to it",
+                      "no greeting within {} ms: it is not a QMP socket, or another client is connected to it",
                       timeout_.count());
   if (!greeting) return greeting.error();
   if (!greeting->contains("QMP")) return no_qmp("it greets with something else");
@@ -137,7 +137,7 @@ Result<Json> QmpClient::receive(Clock::time_point deadline) {
           Json::parse(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
       received_.erase(0, end + 1);
       if (object.is_object()) return object;
-      return no_qmp("a line that is no JSON object");
+      return no_qmp("a line that is not a JSON object");
     }
     searched = received_.size();
     if (received_.size() > line_bytes_max) return no_qmp("a line without an end");

@@ -188,7 +188,7 @@ Result<void> ask_device(QmpClient& qmp, const Json& device, std::vector<Connecti
 Result<std::vector<ConnectionFacts>> ask_rings(QmpClient& qmp) {
   const auto devices = qmp.execute("x-query-virtio");
   if (!devices && is_command_failure(devices.error()))
-    return make_error(ErrorCode::unsupported, "{} (QEMU 7.2 is the first that can tell)", devices.error().message);
+    return make_error(ErrorCode::unsupported, "{} (QEMU 7.2 is the first that supports it)", devices.error().message);
   if (!devices) return devices.error();
   if (!devices->is_array() || devices->size() > devices_max)
     return make_error(ErrorCode::protocol_violation, "x-query-virtio returns no list of at most {} devices",

@@ -151,7 +151,7 @@ Peer read_peer(Reader& reader, const char* key) {
 Result<Json> object_in(const std::string& line) {
   auto object = Json::parse(line, nullptr, false);
   if (object.is_object()) return object;
-  return make_error(ErrorCode::invalid_argument, "no JSON object: '{}'", line.substr(0, 40));
+  return make_error(ErrorCode::invalid_argument, "not a JSON object: '{}'", line.substr(0, 40));
 }
 
 }  // namespace
@@ -160,7 +160,8 @@ Result<RecordHeader> header_of(const std::string& line) {
   const auto object = object_in(line);
   const bool ours = object && object->value("format", Json()) == RecordHeader::format;
   if (!ours)
-    return make_error(ErrorCode::invalid_argument, "no record of vhostx-probe: the first line does not say so");
+    return make_error(ErrorCode::invalid_argument,
+                      "not a record of vhostx-probe: the first line is not a record's header");
   Reader reader(*object);
   const int version = reader.number<int>("version", INT_MAX);
   if (!reader.error() && version != RecordHeader::version)

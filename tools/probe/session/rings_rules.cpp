@@ -30,7 +30,7 @@ void judge_region(const SessionState& state, const RegionView& added, Findings& 
     violation(findings, where + " goes beyond the last address", memory_section);
   else if (added.file.bytes != 0 && region.mmap_offset + region.size > added.file.bytes)
     violation(findings,
-              fmt::format("{} ends {} bytes behind its file, which has {}", where,
+              fmt::format("{} ends {} bytes past the end of its file, which has {}", where,
                           region.mmap_offset + region.size - added.file.bytes, added.file.bytes),
               memory_section);
   if (!added.file.kind.empty() && added.file.page_bytes == 0)

@@ -38,7 +38,7 @@ class Show {
     if (options_.json || !options_.tables) return;
     for (const auto& [connection, session] : sessions_.all()) {
       const std::string state = text_of(session.state(), {}, style_);
-      if (!state.empty()) show(fmt::format("\nconnection {}, in the end\n{}", connection, state));
+      if (!state.empty()) show(fmt::format("\nconnection {}, at the end\n{}", connection, state));
     }
   }
 

@@ -67,7 +67,11 @@ void TraceOutput::show_rings(const std::string& rings) {
 
 void TraceOutput::summarise() {
   if (options_.json || options_.quiet) return;
-  print(fmt::format("{} messages on {} connections, {} violations\n", messages_, connections_, violations_));
+  const auto counted = [](auto count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  print(fmt::format("{} on {}, {}\n", counted(messages_, "message"), counted(connections_, "connection"),
+                    counted(violations_, "violation")));
 }
 
 void TraceOutput::problem(const std::string& text) { fmt::print(stderr, "vhostx-probe: {}\n", text); }
@@ -77,7 +81,7 @@ void TraceOutput::write_record(const std::string& line) {
   if (!record_whole_) return;
   if (std::fwrite(line.data(), 1, line.size(), record_.get()) == line.size() && std::fflush(record_.get()) == 0) return;
   record_whole_ = false;
-  problem(fmt::format("{}: {}: the record ends here, the connection goes on", options_.record,
+  problem(fmt::format("{}: {}: the record ends here, and the connections continue", options_.record,
                       std::generic_category().message(errno)));
 }
 
@@ -85,7 +89,7 @@ void TraceOutput::print(const std::string& text) {
   if (!output_works_) return;
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return;
   output_works_ = false;
-  problem("standard output takes no more: the connection goes on, unseen");
+  problem("standard output is closed or full: nothing more is printed, and the connections continue");
 }
 
 }  // namespace vhostx::tools::probe
