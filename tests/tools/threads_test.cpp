@@ -53,7 +53,7 @@ TEST(BacklogOwnerThreads, NoBacklogIsSleptThrough) {
   constexpr int rounds = 20'000;
   auto waiter = Waiter::create();
   ASSERT_TRUE(waiter);
-  BacklogOwner owner(waiter->get());
+  BacklogOwner owner(waiter.value().get());
   std::atomic<int> handled{0};
   std::thread sleeper([&] {
     while (handled < rounds) {

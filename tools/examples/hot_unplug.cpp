@@ -68,7 +68,7 @@ int run(const char* path, rte_mempool* pool) {
     }
     vhostx::PortOptions options;
     options.socket_path = path;
-    auto opened = (*backend)->open_port(options);
+    auto opened = backend->open_port(options);
     if (!opened) {
       status = fail(opened.error().message);
       break;
