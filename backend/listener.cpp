@@ -39,7 +39,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& path, const 
   if (const int error = bind_unix(socket->get(), path); error == EADDRINUSE)
     return make_error(ErrorCode::busy, "'{}' is in use: another process has just bound it", path);
   else if (error != 0)
-    return make_system_error(error, "binding '{}'", path);
+    return make_system_error(error, "binding '{}'{}", path, error == ENOENT ? " (its folder does not exist)" : "");
   const auto file = file_at(path);
   if (auto started = start_listening(socket->get(), path, access); !started) {
     remove_if_still(path, file);

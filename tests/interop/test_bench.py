@@ -125,7 +125,7 @@ def refusals(bench, _switch_binary, binary):
     message = run_bench(binary, "--connect", bench.path("nothing") + "/here", "--timeout", "0.2", status=1)
     check(re.search(r"nothing/here: .*No such file", message), f"message of a missing socket: {message!r}")
     message = run_bench(binary, "--connect", "/x", "--sizes", "1", status=2)
-    check("'1' is none: expected 64 to" in message, f"message of a wrong size: {message!r}")
+    check("'1' is no frame size: expected 64 to" in message, f"message of a wrong size: {message!r}")
 
 
 PARTS = {"modes": modes, "guests": guests, "testpmd": testpmd, "refusals": refusals}

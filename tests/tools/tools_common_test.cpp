@@ -83,7 +83,7 @@ TEST(CommandLine, ValuesOfEachKind) {
 
 TEST(CommandLine, HelpHasNoTypesOfTheParser) {
   const auto help = Program().parse({"run", "--help"});
-  EXPECT_EQ(help,
+  EXPECT_EQ(help.substr(0, help.find_last_not_of('\n') + 1),
             "Run it\n"
             "Usage: program run [options]\n"
             "\n"
@@ -91,8 +91,7 @@ TEST(CommandLine, HelpHasNoTypesOfTheParser) {
             "  -h,--help                   Print this help and exit\n"
             "  --number N                  A number\n"
             "  --word full|head            A word\n"
-            "  --flag,--no-flag            A flag\n"
-            "\n\n");
+            "  --flag,--no-flag            A flag");
 }
 
 TEST(CommandLine, WhatTheShellMayComplete) {

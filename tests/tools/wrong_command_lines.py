@@ -44,7 +44,7 @@ LINES = [
     (SWITCH, "--no-huge --port a", ["unknown option '--no-huge'", "DPDK's EAL", "-- --port"]),
     (SWITCH, "--port a --socket-mem=64", ["unknown option '--socket-mem'", "DPDK's EAL"]),
     (SWITCH, "--port a -- --port b", ["--port stands before '--'", "after '--'"]),
-    (SWITCH, "ctl", ["ctl: no command", "expected ports,"]),
+    (SWITCH, "ctl", ["no command", "expected ports,"]),
     (SWITCH, "ctl prots", ["unknown command 'prots'", "did you mean 'ports'?"]),
     (SWITCH, "ctl add-port", ["add-port: SPEC is missing", "PATH[,KEY=VALUE]"]),
     (SWITCH, "ctl ports --jsn", ["ports: unknown option '--jsn'", "did you mean '--json'?"]),
@@ -84,6 +84,16 @@ LINES = [
 ]
 
 
+# Nothing wrong with the line, but with what it names: exit status 1 and one line.
+MISSING = [
+    (SWITCH, "--port no/a", ["'no/a'", "its folder does not exist"]),
+    (BENCH, "--connect a --plot no/a.svg", ["--plot no/a.svg", "the folder 'no' does not exist"]),
+    (PROBE, "listen a --write no/deep/a.jsonl", ["no/deep/a.jsonl", "the folder 'no' does not exist"]),
+    (PROBE, "show no.jsonl", ["no.jsonl", "No such file or directory"]),
+    (PROBE, "query no.sock", ["no.sock", "no back-end listens there"]),
+]
+
+
 class WrongCommandLines(unittest.TestCase):
     def test_each_is_answered_in_our_words(self):
         with tempfile.TemporaryDirectory(prefix="vhostx-") as folder:
@@ -92,12 +102,21 @@ class WrongCommandLines(unittest.TestCase):
                     self.check(folder, tool, line.split(), expected)
             self.assertEqual(os.listdir(folder), [])
 
+    def test_what_is_missing_is_named(self):
+        with tempfile.TemporaryDirectory(prefix="vhostx-") as folder:
+            for tool, line, expected in MISSING:
+                with self.subTest(tool=os.path.basename(tool), line=line):
+                    done = subprocess.run([tool, *line.split()], capture_output=True, text=True, timeout=60, cwd=folder)
+                    self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+                    for part in (os.path.basename(tool), *expected):
+                        self.assertIn(part, done.stderr)
+
     def check(self, folder, tool, arguments, expected):
         done = subprocess.run([tool, *arguments], capture_output=True, text=True, timeout=60, cwd=folder)
         self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
         lines = done.stderr.splitlines()
         self.assertLessEqual(len(lines), 2, done.stderr)
-        self.assertTrue(lines[0].startswith(os.path.basename(tool) + ": "), done.stderr)
+        self.assertRegex(lines[0], rf"^{os.path.basename(tool)}( ctl)?: ")
         for part in expected:
             self.assertIn(part, lines[0])
         for part in FOREIGN:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cerrno>
 #include <cstdio>
 
+#include "tools/common/paths.hpp"
 #include "tools/probe/check/check_options.hpp"
 #include "tools/probe/check/check_report.hpp"
 #include "tools/probe/check/runner.hpp"
@@ -53,7 +55,7 @@ int run_selected(const CheckOptions& options, const Subject& subject, const std:
   std::size_t number = 0;
   const auto report =
       run_checks(subject, checks, [&](const CheckResult& result) { show(options, result, ++number, colours); });
-  if (!conclude(options, report)) return fail(*options.junit, "cannot be written");
+  if (!conclude(options, report)) return fail(*options.junit, "cannot be written: " + why_not(*options.junit, errno));
   return end_of(report.count(Outcome::failed) == 0);
 }
 

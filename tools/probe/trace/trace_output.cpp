@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "tools/common/paths.hpp"
 
 namespace vhostx::tools::probe {
 
@@ -18,7 +19,8 @@ Result<std::unique_ptr<TraceOutput>> TraceOutput::open(TraceOutputOptions option
   if (output->options_.json) output->print(line_of(header));
   if (output->options_.record.empty()) return output;
   output->record_.reset(std::fopen(output->options_.record.c_str(), "we"));
-  if (!output->record_) return make_system_error(errno, "writing {}", output->options_.record);
+  if (const int error = errno; !output->record_)
+    return Error{ErrorCode::system, "cannot be written: " + why_not(output->options_.record, error), error};
   output->write_record(line_of(header));
   if (!output->record_whole_) return make_error(ErrorCode::system, "writing {} failed", output->options_.record);
   return output;
