@@ -145,6 +145,7 @@ std::optional<int> process_number(const std::string& text) {
 
 /// Other processes can be looked into by their user, where no security module forbids it.
 Error not_readable(int pid, Error error) {
+  if (error.system_errno == ESRCH) return error;  // it names the process
   error = prefixed(text_of_process(pid), std::move(error));
   if (error.system_errno == EACCES || error.system_errno == EPERM) error.message += ": run as root, or as its user";
   return error;
