@@ -61,10 +61,9 @@ def commands(bench, binary, bench_binary):
     def is_told():
         ctl.run("add-port", c)
         ctl.run("remove-port", c)
-        return '"port_removed"' in followed.log()
+        return all(f'"{event}"' in followed.log() for event in ("port_added", "port_removed"))
 
     wait_until(is_told, "events to be followed")
-    check('"port_added"' in followed.log(), "port_added is told")
 
     check_equal(names(ctl), [a, b], "ports")
     check_equal(ctl.ask("add-port", f"{c},queues=2,mac=52:54:00:00:00:0c"), {"port": c}, "add-port")
@@ -105,6 +104,11 @@ def commands(bench, binary, bench_binary):
     check(ctl.ask("flush-addresses", c)["flushed"] <= 1, "flush-addresses of one port")
     check(ctl.ask("flush-addresses")["flushed"] <= 2, "flush-addresses")
     ctl.refused("there is no port", "addresses", bench.path("d"))
+    check_equal(ctl.ask("disconnect", a), {"port": a}, "disconnect")
+    connected = {port["name"]: port["connected"] for port in ctl.ask("ports")}
+    check_equal(connected, {a: False, b: False, c: True}, "who is connected")  # vhostx-bench does not connect again
+    ctl.refused("has no front-end", "disconnect", a)
+    ctl.refused("there is no port", "disconnect", bench.path("d"))
     guests.kill()
     wait_until(lambda: "vhostx: debug: " in open(log).read(), "lines of level debug")
     check("front-end connected" in "".join(json.loads(line)["text"] for line in followed.log().splitlines()), "texts")

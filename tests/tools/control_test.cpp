@@ -17,8 +17,9 @@ namespace vhostx::tools {
 namespace {
 
 constexpr ControlCommand control_commands[]{
-    ControlCommand::ports,           ControlCommand::add_port, ControlCommand::remove_port, ControlCommand::addresses,
-    ControlCommand::flush_addresses, ControlCommand::events,   ControlCommand::log_level,   ControlCommand::stats};
+    ControlCommand::ports,      ControlCommand::add_port,  ControlCommand::remove_port,
+    ControlCommand::disconnect, ControlCommand::addresses, ControlCommand::flush_addresses,
+    ControlCommand::events,     ControlCommand::log_level, ControlCommand::stats};
 
 std::string why_refused(std::string_view line) {
   const auto request = parse_request(line);
@@ -91,6 +92,10 @@ class RecordedSwitch : public ControlledSwitch {
     if (name != "/tmp/a") return Error{ErrorCode::invalid_argument, "there is no port '" + name + "'", 0};
     return snapshot().ports[0];
   }
+  Result<void> disconnect(const std::string& port) override {
+    if (port != "/tmp/a") return Error{ErrorCode::closed, "port '" + port + "' has no front-end", 0};
+    return {};
+  }
   Result<std::vector<LearnedAddress>> addresses(const std::string& port) override {
     asked = port;
     return std::vector<LearnedAddress>{{0x0200'0000'5452u, "/tmp/a", 12}};
@@ -121,6 +126,7 @@ TEST(ControlAnswer, HasTheResult) {
             nlohmann::json::parse(R"({"ok": true, "result": {"port": "/tmp/c"}})"));
   EXPECT_EQ(target.asked, "/tmp/c,queues=2");
   EXPECT_EQ(answer_to(target, {ControlCommand::remove_port, "/tmp/a"})["result"]["switch_drops"]["ring_full"], 8);
+  EXPECT_EQ(answer_to(target, {ControlCommand::disconnect, "/tmp/a"})["result"]["port"], "/tmp/a");
   EXPECT_EQ(answer_to(target, {ControlCommand::addresses, ""})["result"],
             nlohmann::json::parse(R"([{"address": "52:54:00:00:00:02", "port": "/tmp/a", "age": 12}])"));
   EXPECT_EQ(target.asked, "");
@@ -138,6 +144,7 @@ TEST(ControlAnswer, OrTheReason) {
             nlohmann::json::parse(R"({"ok": false, "error": "it is \"taken\""})"));
   EXPECT_EQ(answer_to(target, {ControlCommand::add_port, "throws"})["ok"], false);
   EXPECT_EQ(answer_to(target, {ControlCommand::remove_port, "/tmp/x"})["error"], "there is no port '/tmp/x'");
+  EXPECT_EQ(answer_to(target, {ControlCommand::disconnect, "/tmp/b"})["error"], "port '/tmp/b' has no front-end");
   EXPECT_EQ(answer_to(target, {ControlCommand::log_level, "loud"})["ok"], false);
   EXPECT_EQ(target.level, LogLevel::warning);
   const auto rubbish = nlohmann::json::parse(answer_line(target, "\xff\xfe").line);
@@ -160,7 +167,8 @@ std::string refused_ctl(const std::string& line) {
 
 TEST(ControlOptions, EachCommand) {
   for (const auto command : control_commands) {
-    const bool needs = command == ControlCommand::add_port || command == ControlCommand::remove_port;
+    const bool needs = command == ControlCommand::add_port || command == ControlCommand::remove_port ||
+                       command == ControlCommand::disconnect;
     EXPECT_EQ(good_ctl(std::string(to_string(command)) + (needs ? " a" : "")).request.command, command);
   }
   EXPECT_EQ(good_ctl("ports").path, control_path_default);
@@ -207,6 +215,7 @@ TEST(ControlText, IsForPeople) {
   EXPECT_EQ(text_for({ControlCommand::add_port, "/tmp/c,queues=2"}), "/tmp/c: added\n");
   EXPECT_NE(text_for({ControlCommand::remove_port, "/tmp/a"}).find("/tmp/a: removed"), std::string::npos);
   EXPECT_NE(text_for({ControlCommand::addresses, ""}).find("52:54:00:00:00:02  /tmp/a  12 s\n"), std::string::npos);
+  EXPECT_EQ(text_for({ControlCommand::disconnect, "/tmp/a"}), "/tmp/a: front-end disconnected\n");
   EXPECT_EQ(text_for({ControlCommand::flush_addresses, ""}), "7 addresses forgotten\n");
   EXPECT_EQ(text_for({ControlCommand::log_level, ""}), "log level: warning\n");
   EXPECT_NE(text_for({ControlCommand::stats, ""}).find("after 2.0 s"), std::string::npos);

@@ -31,6 +31,11 @@ std::string remove_port(ControlledSwitch& target, const std::string& name) {
   return removed ? done(json_port(*removed)) : refusal(removed.error().message);
 }
 
+std::string disconnect(ControlledSwitch& target, const std::string& port) {
+  const auto done_so = target.disconnect(port);
+  return done_so ? done(dump({{"port", port}})) : refusal(done_so.error().message);
+}
+
 std::string addresses(ControlledSwitch& target, const std::string& port) {
   const auto found = target.addresses(port);
   if (!found) return refusal(found.error().message);
@@ -62,6 +67,8 @@ std::string answer(ControlledSwitch& target, const ControlRequest& request) {
       return add_port(target, request.argument);
     case ControlCommand::remove_port:
       return remove_port(target, request.argument);
+    case ControlCommand::disconnect:
+      return disconnect(target, request.argument);
     case ControlCommand::addresses:
       return addresses(target, request.argument);
     case ControlCommand::flush_addresses:

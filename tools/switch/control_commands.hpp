@@ -23,6 +23,7 @@ class ControlledSwitch {
   virtual Snapshot snapshot() = 0;
   virtual Result<void> add_port(const std::string& spec) = 0;
   virtual Result<PortSnapshot> remove_port(const std::string& name) = 0;
+  virtual Result<void> disconnect(const std::string& port) = 0;
   /// Empty: of all ports.
   virtual Result<std::vector<LearnedAddress>> addresses(const std::string& port) = 0;
   virtual Result<std::uint32_t> flush_addresses(const std::string& port) = 0;

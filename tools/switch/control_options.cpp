@@ -24,6 +24,8 @@ constexpr Subcommand subcommands[]{
     {ControlCommand::ports, "List the ports: state, queue pairs, learned addresses, packets, drops"},
     {ControlCommand::add_port, "Add a port", "SPEC", "PATH[,KEY=VALUE]..., as after --port", true},
     {ControlCommand::remove_port, "Remove a port: its guest is disconnected", "PORT", "Its socket path", true},
+    {ControlCommand::disconnect, "End a front-end's connection; the port stays, and the next one is served", "PORT",
+     "Its socket path", true},
     {ControlCommand::addresses, "List the learned MAC addresses", "PORT", "Only those behind this port"},
     {ControlCommand::flush_addresses, "Forget the learned MAC addresses", "PORT", "Only those behind this port"},
     {ControlCommand::events, "Print events as they come, until interrupted"},

@@ -24,6 +24,7 @@ struct RequestRow {
 constexpr RequestRow request_rows[]{{"ports", ControlCommand::ports, "", Field::none},
                                     {"add-port", ControlCommand::add_port, "port", Field::required},
                                     {"remove-port", ControlCommand::remove_port, "port", Field::required},
+                                    {"disconnect", ControlCommand::disconnect, "port", Field::required},
                                     {"addresses", ControlCommand::addresses, "port", Field::optional},
                                     {"flush-addresses", ControlCommand::flush_addresses, "port", Field::optional},
                                     {"events", ControlCommand::events, "", Field::none},

@@ -10,7 +10,17 @@
 
 namespace vhostx::tools {
 
-enum class ControlCommand { ports, add_port, remove_port, addresses, flush_addresses, events, log_level, stats };
+enum class ControlCommand {
+  ports,
+  add_port,
+  remove_port,
+  disconnect,
+  addresses,
+  flush_addresses,
+  events,
+  log_level,
+  stats
+};
 
 struct ControlRequest {
   ControlCommand command = ControlCommand::ports;

@@ -98,6 +98,8 @@ std::string result_text(ControlCommand command, const Json& result) {
     case ControlCommand::remove_port:
       return fmt::format("{}: removed; its last counters:\n{}", text(result, "name"),
                          ports_text(Json::array({result})));
+    case ControlCommand::disconnect:
+      return fmt::format("{}: front-end disconnected\n", text(result, "port"));
     case ControlCommand::addresses:
       return addresses_text(result);
     case ControlCommand::flush_addresses:

@@ -194,6 +194,20 @@ Result<PortSnapshot> PortSet::remove(const std::string& name) {
   return last;
 }
 
+/// Not with mutex_ held: it waits for the control thread. The port stays: only this thread ends ports.
+Result<void> PortSet::disconnect(const std::string& name) {
+  Port* port = nullptr;
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = find(name);
+    if (found) port = entries_[*found].port.get();
+  }
+  if (port == nullptr)
+    return refused(ErrorCode::invalid_argument, fmt::format("there is no port '{}' with a front-end's socket", name));
+  if (port->disconnect()) return {};
+  return refused(ErrorCode::closed, fmt::format("port '{}' has no front-end", name));
+}
+
 /// Workers know nothing of the port afterwards. With mutex_ held.
 PortSet::LaneParts PortSet::detach(std::uint16_t id) {
   auto& fabric = parts_.fabric;

@@ -56,6 +56,9 @@ class PortSet {
   /// Ends a port: its connection, its socket file, its learned addresses, the packets that wait for its guest. Returns
   /// its last counters. Errors: invalid_argument (no such port, or the TAP), unsupported (the mode pairs ports).
   Result<PortSnapshot> remove(const std::string& name);
+  /// Ends the connection of a port's front-end; the port goes on. Called by the thread that calls add() and remove().
+  /// Errors: invalid_argument (no such port, or the TAP), closed (there is no front-end).
+  Result<void> disconnect(const std::string& name);
   /// How many ports there may be, the TAP among them.
   std::size_t ports_max() const noexcept;
 

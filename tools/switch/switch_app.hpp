@@ -64,6 +64,7 @@ class SwitchApp : private ControlledSwitch {
   Snapshot snapshot() override { return take_snapshot(); }
   Result<void> add_port(const std::string& spec) override;
   Result<PortSnapshot> remove_port(const std::string& name) override;
+  Result<void> disconnect(const std::string& port) override { return ports_->disconnect(port); }
   Result<std::vector<LearnedAddress>> addresses(const std::string& port) override { return ports_->addresses(port); }
   Result<std::uint32_t> flush_addresses(const std::string& port) override { return ports_->flush_addresses(port); }
   LogLevel log_level() override;
