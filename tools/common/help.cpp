@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tools/common/help.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -45,9 +47,11 @@ class Help : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string) const override {
     const auto name = command_name(*app);
     if (app->get_parent() == nullptr && !usage_.empty()) return fmt::format("Usage: {} {}\n", name, usage_);
-    const auto theirs = CLI::Formatter::make_usage(app, name);
-    const auto at = theirs.find(name);
-    return "Usage: " + with_small_words(theirs.substr(at, theirs.find('\n', at) - at)) + '\n';
+    std::string usage = "Usage: " + name + " [options]";
+    for (const auto* option : app->get_options({}))
+      if (option->get_positional()) usage += ' ' + make_option_usage(option);
+    if (!commands_of(*app).empty()) usage += app->get_require_subcommand_min() == 0 ? " [COMMAND]" : " COMMAND";
+    return usage + '\n';
   }
 
   std::string make_group(std::string group, bool is_positional, std::vector<const CLI::Option*> opts) const override {
@@ -76,18 +80,17 @@ class Help : public CLI::Formatter {
     return help_row(command->get_name(), command->get_description()) + '\n';
   }
 
-  std::string make_subcommands(const CLI::App* app, CLI::AppFormatMode mode) const override {
-    auto text = CLI::Formatter::make_subcommands(app, mode);
-    const std::string_view theirs = "\nSUBCOMMANDS:\n";
-    if (text.starts_with(theirs)) text.replace(0, theirs.size(), "\nSubcommands:\n");
-    return text;
-  }
-
-  /// A group's options, as rows of the command that it belongs to.
-  std::string make_expanded(const CLI::App* group) const override {
-    std::string text = '\n' + group->get_group() + ":\n";
-    for (const auto* option : group->get_options({}))
-      if (option != group->get_help_ptr()) text += make_option(option, option->get_positional());
+  /// Groups are Apps without a name: their options are shown as rows of the command that they belong to.
+  std::string make_subcommands(const CLI::App* app, CLI::AppFormatMode) const override {
+    std::string text;
+    for (const auto* group : app->get_subcommands([](const CLI::App* one) { return one->get_name().empty(); })) {
+      text += '\n' + group->get_group() + ":\n";
+      for (const auto* option : group->get_options({}))
+        if (option != group->get_help_ptr()) text += make_option(option, option->get_positional());
+    }
+    const auto commands = commands_of(*app);
+    if (!commands.empty()) text += "\nSubcommands:\n";
+    for (const auto* command : commands) text += make_subcommand(command);
     return text;
   }
 
@@ -98,11 +101,8 @@ class Help : public CLI::Formatter {
                                                                   : heading;
   }
 
-  static std::string with_small_words(std::string usage) {
-    for (const auto& [theirs, ours] : {std::pair{"[OPTIONS]", "[options]"}, {"SUBCOMMAND", "COMMAND"}})
-      if (const auto at = usage.find(theirs); at != std::string::npos)
-        usage.replace(at, std::string_view(theirs).size(), ours);
-    return usage;
+  static std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+    return app.get_subcommands([](const CLI::App* one) { return !one->get_name().empty(); });
   }
 
   std::string usage_;
