@@ -33,6 +33,7 @@ int fail(const vhostx::Error& error) {
 int main(int argc, char** argv) {
   const int eal_words = rte_eal_init(argc, argv);
   if (eal_words < 0) return 1;
+  if (eal_words + 1 >= argc) rte_exit(1, "usage: embed EAL-OPTIONS -- SOCKET [SOCKET]\n");
   rte_mempool* const pool = rte_pktmbuf_pool_create("embed", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
   if (pool == nullptr) rte_exit(1, "no mempool: %s\n", rte_strerror(rte_errno));
   std::signal(SIGINT, [](int) { stopping = 1; });

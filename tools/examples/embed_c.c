@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   vhostx_error error;
   const int eal_words = rte_eal_init(argc, argv);
   if (eal_words < 0) return 1;
+  if (eal_words + 1 >= argc) rte_exit(1, "usage: embed EAL-OPTIONS -- SOCKET [SOCKET]\n");
   pool = rte_pktmbuf_pool_create("embed", 8191, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
   if (pool == NULL) rte_exit(1, "no mempool: %s\n", rte_strerror(rte_errno));
   signal(SIGINT, stop);
