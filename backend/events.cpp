@@ -3,6 +3,8 @@
 
 #include <vhostx/events.hpp>
 
+#include "protocol/describe.hpp"
+
 namespace vhostx {
 namespace {
 
@@ -69,7 +71,9 @@ std::string describe(const PortEvent& event) {
           [](const VringBroken& e) { return describe_fault(e); },
           [](const MtuSet& e) { return fmt::format("MTU {}", e.mtu); },
           [](const RarpRequested& e) { return fmt::format("RARP requested for {}", describe_mac(e.mac)); },
-          [](const StatusSet& e) { return fmt::format("device status {:#04x}", e.status); },
+          [](const StatusSet& e) {
+            return fmt::format("device status {:#04x} ({})", e.status, protocol::describe_status(e.status));
+          },
           [](const LoansRecalled& e) { return fmt::format("vring {}: {} loans recalled", e.index, e.outstanding); },
           [](const LoansOverdue& e) { return fmt::format("vring {}: {} loans overdue", e.index, e.outstanding); },
           [](const PlacementChanged& e) { return describe_placement(e); },

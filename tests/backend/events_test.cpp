@@ -11,6 +11,7 @@ TEST(Events, HaveNamesAndTexts) {
   EXPECT_STREQ(event_name(VringStarted{3}), "vring_started");
   EXPECT_EQ(describe(VringEnabled{3, true}), "vring 3 enabled");
   EXPECT_EQ(describe(FrontEndDisconnected{{ErrorCode::closed, "it left", 0}}), "front-end disconnected: it left");
+  EXPECT_EQ(describe(StatusSet{0x0b}), "device status 0x0b (ACKNOWLEDGE|DRIVER|FEATURES_OK)");
   EXPECT_EQ(describe(RarpRequested{{0x52, 0x54, 0, 0, 0, 0x0a}}), "RARP requested for 52:54:00:00:00:0a");
   EXPECT_EQ(describe(VringBroken{3, {VringFaultCause::outside_memory, 7, 0xdead0000, 64}}),
             "vring 3 broken: outside_memory (head 7, 0xdead0000, 0x40)");
