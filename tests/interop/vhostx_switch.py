@@ -7,6 +7,7 @@ import signal
 from processes import Failure, open_fds, wait_until
 
 STATS_INTERVAL_S = "0.05"
+NOT_SHARED = "is the guest's memory shared"
 
 
 class VhostSwitch:
@@ -23,7 +24,8 @@ class VhostSwitch:
         argv += ["--mode", mode, "--stats", stats_s, "--json", *extra]
         self.events = []
         self.read_to = 0
-        errors = open(bench.path(name + ".errors.log"), "ab")
+        self.errors_path = bench.path(name + ".errors.log")
+        errors = open(self.errors_path, "ab")
         bench.keep_log(errors.name)
         with errors:
             self.process = bench.start(name, argv, stderr=errors)
@@ -99,12 +101,19 @@ class VhostSwitch:
     def connected(self, index=0):
         return self.stats()["ports"][index]["connected"]
 
-    def finish(self):
-        """Ends it as Ctrl-C does and returns its summary."""
+    def errors(self):
+        """What it has written to its standard error."""
+        with open(self.errors_path, errors="replace") as file:
+            return file.read()
+
+    def finish(self, not_shared=False):
+        """Ends it as Ctrl-C does and returns its summary. not_shared: a guest's memory was none that it could see."""
         mark = self.mark()
         status = self.process.end(signal.SIGINT)
         if status != 0:
             raise Failure(f"vhostx-switch ended with status {status} on Ctrl-C")
+        if NOT_SHARED in self.errors() and not not_shared:
+            raise Failure(f"vhostx-switch found memory that is not shared:\n{self.errors()}")
         return self.wait_event("summary", mark)
 
     def kill(self):
