@@ -91,7 +91,7 @@ cpu_set_t choose_control_cpus(const cpu_set_t& caller, const cpu_set_t& process,
 Result<cpu_set_t> control_cpus(const std::vector<unsigned>& wanted) {
   if (!wanted.empty()) return checked(wanted);
   cpu_set_t caller;
-  if (::sched_getaffinity(0, sizeof caller, &caller) != 0) return make_system_error(errno, "sched_getaffinity");
+  if (::sched_getaffinity(0, sizeof caller, &caller) != 0) CPU_ZERO(&caller);  // more CPUs than a cpu_set_t has
   return choose_control_cpus(caller, cpus_of_process(), cpus_of_lcores());
 }
 

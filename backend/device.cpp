@@ -194,7 +194,7 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
                       to_string(kind));
   if (auto good = check_connected_stream(socket.get()); !good)
     return make_error(good.error().code, "SET_BACKEND_REQ_FD: {}", good.error().message);
-  if (leads_back_here(socket.get()))
+  if (leads_back_here(socket.get(), port_.options().socket_path))
     return make_error(ErrorCode::protocol_violation,
                       "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
   backend_channel_.reset();

@@ -97,6 +97,8 @@ void Listener::accept_some() {
     waits_ = false;
     ReleaseTicket ticket = releases_->ticket();
     if (!ticket) return pause_after(ENOMEM);
+    if (owner_ == Owner::somebody_else)
+      if (auto set = set_nonblocking(socket_.get()); !set) return pause_after(set.error().system_errno);
     UniqueFd connection(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), std::move(ticket));
     if (!connection) {
       if (errno == EINTR || errno == ECONNABORTED) continue;

@@ -2,6 +2,7 @@
 #include "backend/notice_board.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 #include <unistd.h>
 
@@ -12,9 +13,19 @@
 namespace vhostx::backend {
 namespace {
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+/// Linux 6.3 and later may demand that it says whether it is to be executed; earlier ones do not know the flag.
+int make_memfd() noexcept {
+  const int fd = ::memfd_create(port_notice_name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+  return fd >= 0 || errno != EINVAL ? fd : ::memfd_create(port_notice_name, MFD_CLOEXEC);
+}
+
 /// Zeroed. The descriptor is not kept: the mapping has the name.
 void* map_named(std::size_t bytes) noexcept {
-  const UniqueFd file(::memfd_create(port_notice_name, MFD_CLOEXEC));
+  const UniqueFd file(make_memfd());
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return nullptr;
   void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.get(), 0);
   return pages == MAP_FAILED ? nullptr : pages;

@@ -191,9 +191,13 @@ void PortCore::report_missed_vring() {
 
 void PortCore::attend() {
   serve_signals();
-  report_bad_pools();
   report_missed_vring();
-  if constexpr (checks_threads) report_misuse();
+  try {
+    report_bad_pools();
+    if constexpr (checks_threads) report_misuse();
+  } catch (const std::exception& error) {  // the rings are served all the same
+    log_.error("a report is lost: {}", error.what());
+  }
   if (session_ == nullptr) return deliver();  // what disconnect() left
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
   run_turn([this] { session_->device().serve_attention(); });

@@ -15,7 +15,7 @@ constexpr std::uint8_t driver_ok = 4;  // VIRTIO 1.2, 2.1
 
 bool is_up(const VringCore& vring) noexcept {
   const VringState state = vring.state();
-  return vring.size() != 0 && state.enabled && !state.broken;
+  return vring.size() != 0 && state.enabled && !(state.started && state.broken);
 }
 
 }  // namespace

@@ -239,6 +239,7 @@ void RingControl::reset() {
 
 void RingControl::environment_changed() {
   if (!started()) {
+    if (!host_.ring_environment()) return set_ready(false);
     // Its region may be one that comes later.
     if (const auto good = start_if_due(); !good) {
       host_.log().debug("vring {} does not start yet: {}", core_.index(), good.error().message);

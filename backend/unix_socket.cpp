@@ -42,6 +42,15 @@ bool has_name(Call call, int socket) noexcept {
   return call(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0 && length > offsetof(sockaddr_un, sun_path);
 }
 
+template <typename Call>
+bool name_is(Call call, int socket, const std::string& path) noexcept {
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  if (call(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0 || length <= offsetof(sockaddr_un, sun_path))
+    return false;
+  return path == std::string_view(address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path));
+}
+
 int option_of(int socket, int option) noexcept {
   int value = -1;
   socklen_t length = sizeof value;
@@ -116,10 +125,16 @@ Result<UniqueFd> duplicate_listening(int socket, Releases& releases) {
   if (!ticket) return make_system_error(ENOMEM, "duplicating the socket {}", socket);
   UniqueFd own(::fcntl(socket, F_DUPFD_CLOEXEC, 0), std::move(ticket));
   if (!own) return make_system_error(errno, "duplicating the socket {}", socket);
-  const int flags = ::fcntl(own.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(own.get(), F_SETFL, flags | O_NONBLOCK) != 0)
-    return make_system_error(errno, "making the socket {} non-blocking", socket);
+  if (auto set = set_nonblocking(own.get()); !set) return std::move(set).error();
+  if (::listen(own.get(), SOMAXCONN) != 0) return make_system_error(errno, "listening on the socket {}", socket);
   return own;
+}
+
+Result<void> set_nonblocking(int socket) {
+  const int flags = ::fcntl(socket, F_GETFL);
+  if (flags < 0 || ((flags & O_NONBLOCK) == 0 && ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) != 0))
+    return make_system_error(errno, "making the socket {} non-blocking", socket);
+  return {};
 }
 
 Result<UniqueFd> make_unix_socket(Releases* releases) {
@@ -136,7 +151,8 @@ int bind_unix(int socket, const std::string& path) noexcept { return with_addres
 
 // The kernel remembers who connected or listened at the other end. One end of each connection to a port has a name;
 // those of a socketpair(2), which a front-end in our own process may have made, have none.
-bool leads_back_here(int socket) noexcept {
+bool leads_back_here(int socket, const std::string& path) noexcept {
+  if (name_is(::getpeername, socket, path) || name_is(::getsockname, socket, path)) return true;
   if (peer_pid(socket) != ::getpid()) return false;
   return has_name(::getpeername, socket) || has_name(::getsockname, socket);
 }

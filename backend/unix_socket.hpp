@@ -31,11 +31,14 @@ Result<void> check_connected_stream(int socket);
 Result<std::string> listening_path(int socket);
 
 /// Another descriptor of a listening socket: non-blocking, which holds for the socket itself, close-on-exec, closed by
-/// `releases`. Error: system.
+/// `releases`. It listens again, so that connections from now on name this process (SO_PEERCRED). Error: system.
 Result<UniqueFd> duplicate_listening(int socket, Releases& releases);
 
-/// Whether it is the front-end's end of a connection to this process, whichever port's and in whichever role: held
-/// here, it would keep that connection from ever ending.
-bool leads_back_here(int socket) noexcept;
+/// accept4() does not wait. Other holders of a socket may have changed that. Error: system.
+Result<void> set_nonblocking(int socket);
+
+/// Whether it is the front-end's end of a connection to this process, whichever port's and in whichever role, or of one
+/// to the port at `path`, whoever began to listen there: held here, it would keep that connection from ever ending.
+bool leads_back_here(int socket, const std::string& path) noexcept;
 
 }  // namespace vhostx::backend

@@ -3,7 +3,8 @@
 /// The whole public C interface of vhostx (C11; also valid in C++). These rules apply to all of it:
 ///
 /// Objects are opaque. Release each object with the matching `destroy` or `free`; passing null to these does nothing.
-/// Passing null for an object to any other function is a programming error.
+/// Passing null for an object to any other function is a programming error, but for a vhostx_vring, which may be null
+/// (vhostx/c/vring.h).
 ///
 /// Options are structs that start with their own size. Their init function sets the size and all defaults; then
 /// override what you need. A program that was built with an older header gets the defaults for newer options. A program

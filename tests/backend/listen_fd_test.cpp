@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "backend/unix_socket.hpp"
 #include "tests/backend/port_fixture.hpp"
@@ -86,6 +87,37 @@ TEST_F(ListenFd, ThePathMayBeGivenToo) {
   options.socket_path = path;
   options.listen_fd = socket.get();
   EXPECT_EQ(must(backend->open_port(options))->options().listen_fd, socket.get());
+}
+
+/// As systemd does when it starts another service that has the socket.
+TEST_F(ListenFd, AHolderThatMakesTheSocketBlockHoldsUpNobody) {
+  const UniqueFd socket = listening(path);
+  const auto port = must(open(socket));
+  const int flags = ::fcntl(socket.get(), F_GETFL);
+  ASSERT_EQ(::fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK), 0);
+  FakeMachine machine(path);
+  machine.bring_up();
+  for (int ring = 0; ring < 2; ++ring) events.until<VringStarted>();
+  const auto other = must(backend->open_port({.socket_path = folder.path("other")}));
+  FakeMachine(folder.path("other")).bring_up();
+}
+
+/// The kernel says that its peer is who began to listen: another process.
+TEST_F(ListenFd, AConnectionThatLeadsBackIsKnownWhoeverBeganToListen) {
+  const UniqueFd socket = bound(path);
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(::listen(socket.get(), 4) == 0 ? 0 : 1);
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  const UniqueFd before(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), elsewhere = listening(folder.path("e"));
+  ASSERT_EQ(backend::connect_unix(before.get(), path), 0);
+  EXPECT_TRUE(backend::leads_back_here(before.get(), path));
+  EXPECT_FALSE(backend::leads_back_here(before.get(), folder.path("e")));
+  const auto port = must(open(socket));
+  const UniqueFd after(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(backend::connect_unix(after.get(), path), 0);
+  EXPECT_TRUE(backend::leads_back_here(after.get(), folder.path("e")));
 }
 
 TEST_F(ListenFd, WhatCannotBeIsRefused) {

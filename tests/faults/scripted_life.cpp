@@ -13,9 +13,9 @@ namespace {
 using namespace protocol;
 
 constexpr std::uint16_t packets_each_way = 4;
-constexpr std::uint32_t large = 1500;         // lent, with zero copy
-constexpr std::chrono::seconds hang{5};       // an answer that a failure has swallowed
-constexpr std::chrono::seconds patience{60};  // what has to come, on a machine that may be busy
+constexpr std::uint32_t large = 1500;             // lent, with zero copy
+constexpr std::chrono::seconds hang{5};           // an answer that a failure has swallowed
+constexpr std::chrono::seconds busy_machine{60};  // what has to come, on a machine that may be busy
 
 // Sleeps: on a busy machine who yields waits for everybody else's turn.
 void pause() { std::this_thread::sleep_for(std::chrono::microseconds(50)); }
@@ -121,7 +121,7 @@ void ScriptedLife::change_memory(FakeMachine& machine) {
 }
 
 void ScriptedLife::wait_until(FakeMachine& machine, const char* what, const std::function<bool()>& holds) {
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = std::chrono::steady_clock::now() + busy_machine;
   while (!holds()) {
     if (machine.front_end().peer_is_gone()) throw std::runtime_error(std::string("hung up, not ") + what);
     if (std::chrono::steady_clock::now() > end) throw Hang(std::string("waited in vain for ") + what);
@@ -131,7 +131,7 @@ void ScriptedLife::wait_until(FakeMachine& machine, const char* what, const std:
 
 // In the client role the next connection, which nobody has accepted yet, may follow at once.
 void ScriptedLife::wait_left(std::uint64_t connection) {
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = std::chrono::steady_clock::now() + busy_machine;
   for (auto info = port_->info(); info.connected && info.connections == connection; info = port_->info()) {
     if (std::chrono::steady_clock::now() > end) throw Hang("the port did not see its front-end leave");
     pause();

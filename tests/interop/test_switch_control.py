@@ -93,6 +93,7 @@ def commands(bench, binary, bench_binary):
     pair = ["--connect", a, "--connect", c, "--bidirectional", "--duration", "0.1", "--rounds", "1"]
     done = subprocess.run([bench_binary, *pair], capture_output=True, text=True, timeout=TIMEOUT_S)
     check_equal(done.returncode, 0, done.stderr)
+    wait_until(lambda: ctl.ask("addresses") == [], "the first guests' addresses to be forgotten")
     # The ports' guests have gone, and with them their addresses: what is learned is looked at while they are there.
     guests = bench.start("guests", [bench_binary, *pair[:5], "--duration", "60", "--rounds", "1"])
     wait_until(lambda: len(ctl.ask("addresses")) == 2, "two addresses to be learned")

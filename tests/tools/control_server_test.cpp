@@ -123,7 +123,7 @@ TEST_F(ControlServerTest, ALongRequestIsRefusedAndEndsTheConnection) {
 TEST_F(ControlServerTest, WhoSaysNothingIsGivenUp) {
   start({50ms, 60s});
   RawClient silent(path_), half(path_);
-  EXPECT_TRUE(half.send("half a requ"));
+  half.send("half a requ");  // on a busy machine it is given up before that
   EXPECT_EQ(silent.line(), "");
   EXPECT_EQ(half.line(), "");
 }

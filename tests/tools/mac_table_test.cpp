@@ -105,6 +105,16 @@ TEST(MacTable, ForgetsAPortAlone) {
 }
 
 /// Guests that make up source addresses: at most their share, and nobody else's entry is lost.
+TEST(MacTable, ForgetsAnAddressAlone) {
+  MacTable table(4, secret);
+  table.learn(station_a, 1);
+  table.learn(station_b, 1);
+  table.forget(station_a);
+  EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
+  EXPECT_EQ(table.lookup(station_b), 1);
+  EXPECT_EQ(table.entries_of(1), 1U);
+}
+
 TEST(MacTable, AFloodTakesItsShareAndEvictsNobody) {
   constexpr unsigned ports = 8;
   MacTable table(ports, secret);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rings that another process holds: what a relay publishes, whole and damaged.
 #include <array>
+#include <csignal>
 #include <functional>
 #include <new>
 
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/port_notice.hpp"
 #include "tests/protocol/open_fds.hpp"
@@ -311,6 +313,33 @@ class Listener {
   std::string path_;
   UniqueFd fd_{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 };
+
+/// As with socket activation: systemd has the socket too, and the lower number.
+TEST(RelaySource, IsFoundAmongSeveralThatHaveItsSocket) {
+  const Listener listener;
+  const pid_t parent = ::getpid();
+  int told[2];
+  ASSERT_EQ(::pipe(told), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    RingFile file;
+    Publisher publisher;
+    const bool published = publisher.publish({example(file)}).ok();
+    static_cast<void>(::write(told[1], published ? "y" : "n", 1) == 1 && ::pause());
+    ::_exit(0);
+  }
+  char answer = 0;
+  ASSERT_EQ(::read(told[0], &answer, 1), 1);
+  ASSERT_EQ(answer, 'y');
+  const auto pids = find_listeners(listener.path());
+  const auto source = open_process(listener.path());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  for (const int end : told) ::close(end);
+  ASSERT_TRUE(pids);
+  EXPECT_EQ(*pids, (std::vector<int>{parent, child}));
+  EXPECT_TRUE(source) << source.error().message;
+}
 
 TEST(RelaySource, IsFoundByItsSocket) {
   const Listener listener;

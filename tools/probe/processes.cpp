@@ -68,14 +68,22 @@ std::string program_of(int pid) {
 }
 
 Result<int> find_listener(const std::string& path) {
+  const auto pids = find_listeners(path);
+  if (!pids) return pids.error();
+  return pids->front();
+}
+
+Result<std::vector<int>> find_listeners(const std::string& path) {
   const auto users = users_of(path);
   if (!users) return users.error();
   if (!users->listening) return make_error(ErrorCode::invalid_argument, "nobody listens there");
   const auto wanted = fmt::format("socket:[{}]", users->listener_inode);
   const auto pids = numbers_in("/proc");
   if (!pids) return pids.error();
-  for (const int pid : *pids)
-    if (has_socket(pid, wanted)) return pid;
+  std::vector<int> listeners;
+  std::copy_if(pids->begin(), pids->end(), std::back_inserter(listeners),
+               [&wanted](int pid) { return has_socket(pid, wanted); });
+  if (!listeners.empty()) return listeners;
   return make_error(
       ErrorCode::unsupported,
       "the process that listens there cannot be identified: run as its user or as root, or give its process number");

@@ -26,5 +26,7 @@ std::string program_of(int pid);
 /// Error: invalid_argument (nobody listens there), system (/proc), unsupported (no process that we may look into has
 /// it).
 Result<int> find_listener(const std::string& path);
+/// All of them, ascending: with socket activation systemd has the socket too. Not empty. Errors: the same.
+Result<std::vector<int>> find_listeners(const std::string& path);
 
 }  // namespace vhostx::tools::probe

@@ -30,7 +30,10 @@ void EventQueue::remove_port(const std::string& port) {
     const std::lock_guard guard(mutex_);
     const auto place = ports_.find(port);
     if (place == ports_.end()) return;
-    for (; !place->second.held.empty(); --held_) waiting_.push_back(take_oldest(place->second));
+    for (; !place->second.held.empty(); --held_) {
+      auto event = take_oldest(place->second);
+      if (waiting_.size() < waiting_max) waiting_.push_back(std::move(event));  // else nobody reads: it is left out
+    }
     ports_.erase(place);
   }
   wake();

@@ -90,6 +90,13 @@ std::uint32_t MacTable::forget_port(std::uint16_t port) noexcept {
   return forgotten;
 }
 
+void MacTable::forget(std::uint64_t mac) noexcept {
+  for (auto& entry : buckets_[bucket_of(mac)].entries) {
+    const auto word = entry.load(std::memory_order_relaxed);
+    if (word != 0 && word >> mac_shift == mac) release(entry, word);
+  }
+}
+
 std::vector<MacTable::Station> MacTable::stations() const {
   std::vector<Station> found;
   for (const auto& bucket : buckets_)

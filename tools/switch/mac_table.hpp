@@ -67,6 +67,9 @@ class MacTable {
   /// The port's guest is gone, and so are the stations behind it. Returns how many there were. Any thread.
   std::uint32_t forget_port(std::uint16_t port) noexcept;
 
+  /// The address is learned anew, at whatever port a frame comes from next. Any thread.
+  void forget(std::uint64_t mac) noexcept;
+
   struct Station {
     std::uint64_t mac = 0;
     std::uint16_t port = no_port;

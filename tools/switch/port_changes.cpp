@@ -109,6 +109,7 @@ Result<void> PortSet::attach(std::uint16_t id, Entry& entry) {
     fabric.tx_queues = queues;
     for (auto* worker : fabric.workers) worker->reset_drops(id);
     share_out(count() + 1);
+    for (const auto mac : entry.spec.macs) fabric.macs->forget(mac);  // no other port may have it any more
   }
   entries_[id] = std::move(entry);
   publish(id);  // events until now found no lanes to change

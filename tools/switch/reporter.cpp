@@ -31,7 +31,7 @@ void Reporter::write(std::string text) {
 }
 
 void Reporter::redraw() {
-  if (terminal_ == nullptr || !output_.has_room()) return;
+  if (terminal_ == nullptr || !output_.has_room() || !terminal_->is_in_foreground()) return;
   if (!std::exchange(on_terminal_, true)) output_.write(terminal_->enter());
   output_.write(terminal_->frame(shown_, shown_before_));
 }

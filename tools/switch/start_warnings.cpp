@@ -14,10 +14,10 @@ std::vector<std::string> start_warnings(const Options& options, std::size_t work
         workers, cpus, cpus == 1 ? "" : "s"));
   const bool pairs = (options.mode == Mode::io || options.mode == Mode::mac) && options.topology == Topology::paired;
   if (pairs && options.port_count() % 2 != 0)
-    warnings.push_back(
-        fmt::format("port {} has no partner: --mode {} drops its packets; expected an even number of ports, or "
-                    "--topology loop",
-                    options.tap.empty() ? options.ports.back().path : options.tap, to_string(options.mode)));
+    warnings.push_back(fmt::format(
+        "port {} has no partner: --mode {} sends its packets back to it; expected an even number of ports, or "
+        "--topology loop",
+        options.tap.empty() ? options.ports.back().path : options.tap, to_string(options.mode)));
   return warnings;
 }
 

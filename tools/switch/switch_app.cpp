@@ -237,13 +237,22 @@ void SwitchApp::stop_here() {
 void SwitchApp::report_events(EventQueue::Take which) {
   report_link();
   if (which == EventQueue::Take::in_turn && !output_.has_room()) return events_.hush();
-  reporter_.events(events_.take(which));
-  report_ports();
+  const auto events = events_.take(which);  // before the changes: a port's removal follows its last event
+  report_in_order(events, take_port_changes());
   const double now = events_.seconds();
   lanes_wait_ = which == EventQueue::Take::in_turn && now < lanes_told_at_ + lanes_s;
   if (lanes_wait_) return;
   lanes_told_at_ = now;
   report_lanes();
+}
+
+void SwitchApp::report_in_order(const std::vector<TimedEvent>& events, const std::vector<PortChanged>& changes) {
+  auto change = changes.begin();
+  for (const auto& event : events) {
+    for (; change != changes.end() && change->seconds <= event.seconds; ++change) reporter_.port_changed(*change);
+    reporter_.events({event});
+  }
+  for (; change != changes.end(); ++change) reporter_.port_changed(*change);
 }
 
 void SwitchApp::report_link() {

@@ -52,8 +52,9 @@ class SwitchApp : private ControlledSwitch {
   void stop_here();
   void report_events(EventQueue::Take which);
   void report_link();
-  void report_ports();
-  void note_port(const std::string& name, bool added);
+  std::vector<PortChanged> take_port_changes();
+  void report_in_order(const std::vector<TimedEvent>& events, const std::vector<PortChanged>& changes);
+  void note_port(const PortChanged& change);
   void report_lanes();
   void finish_output();
   void age_stations();

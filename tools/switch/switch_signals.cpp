@@ -27,7 +27,7 @@ bool terminal_is_gone() {
 
 }  // namespace
 
-UniqueFd catch_switch_signals() { return catch_signals({SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP}); }
+UniqueFd catch_switch_signals() { return catch_signals({SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP}); }
 
 SwitchSignal next_signal(const UniqueFd& signals) {
   signalfd_siginfo signal{};

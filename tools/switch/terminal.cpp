@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <unistd.h>
+#include <utility>
 
 #include <sys/ioctl.h>
 
@@ -31,7 +32,13 @@ std::unique_ptr<Terminal> Terminal::open(int fd) {
   const char* const kind = std::getenv("TERM");
   if (kind == nullptr || std::string_view(kind).empty() || std::string_view(kind) == "dumb" || ::isatty(fd) == 0)
     return nullptr;
-  return std::make_unique<Terminal>(fd);
+  auto terminal = std::make_unique<Terminal>(fd);
+  return terminal->is_in_foreground() ? std::move(terminal) : nullptr;
+}
+
+bool Terminal::is_in_foreground() const noexcept {
+  const pid_t group = ::tcgetpgrp(fd_);
+  return group < 0 || group == ::getpgrp();  // below 0: it is not the terminal of our session
 }
 
 Terminal::Terminal(int fd) : fd_(fd), takes_log_(::isatty(STDERR_FILENO) != 0) {}

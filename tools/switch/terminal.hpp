@@ -17,13 +17,17 @@ namespace vhostx::tools {
 /// is a terminal too.
 class Terminal {
  public:
-  /// Null: `fd` is no terminal, or one that does not understand this (TERM is unset or "dumb").
+  /// Null: `fd` is no terminal, or one that does not understand this (TERM is unset or "dumb"), or the shell's alone
+  /// now.
   static std::unique_ptr<Terminal> open(int fd);
 
   explicit Terminal(int fd);
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
+
+  /// Not after `bg`, nor with `&`: then the screen is the shell's.
+  bool is_in_foreground() const noexcept;
 
   /// What to write before the first frame.
   std::string enter();

@@ -16,6 +16,8 @@ namespace vhostx::tools::probe {
 namespace {
 
 constexpr int tries_max = 8;
+// Of all rings together that are looked into: what a process shows must not keep us for long.
+constexpr std::uint64_t descriptors_max = std::uint64_t{1} << 22;
 
 /// The begins of the mappings that may be notices. A port has one mapping of that name: a private one.
 Result<std::vector<std::uint64_t>> find_notices(int pid) {
@@ -95,8 +97,14 @@ Result<std::vector<NoticedPort>> read_port_notices(int pid, const GuestMemory& m
   const auto addresses = find_notices(pid);
   if (!addresses) return addresses.error();
   std::vector<NoticedPort> ports;
-  for (const std::uint64_t address : *addresses)
-    if (const auto copy = copy_of(memory, address)) ports.push_back(port_of(address, *copy));
+  std::uint64_t descriptors = 0;
+  for (const std::uint64_t address : *addresses) {
+    const auto copy = copy_of(memory, address);
+    if (!copy) continue;
+    ports.push_back(port_of(address, *copy));
+    for (RingFacts& ring : ports.back().facts.rings)
+      if (ring.addresses && (descriptors += ring.size.value_or(0)) > descriptors_max) ring.addresses.reset();
+  }
   return ports;
 }
 

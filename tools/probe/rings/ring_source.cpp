@@ -14,6 +14,7 @@
 #include "tools/probe/rings/published.hpp"
 #include "tools/probe/rings/qmp_client.hpp"
 #include "tools/probe/rings/qmp_rings.hpp"
+#include "tools/probe/session/event_text.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 constexpr std::chrono::milliseconds qmp_timeout{5000};
 
 std::string text_of_process(int pid) {
-  const std::string program = program_of(pid);
+  const std::string program = printable(program_of(pid));  // it chose its name
   return program.empty() ? fmt::format("process {}", pid) : fmt::format("{} ({})", program, pid);
 }
 
@@ -87,6 +88,9 @@ class PortSource final : public RingSource {
       if (port.front_end_pid > 0) port.facts.name += ", front-end " + text_of_process(port.front_end_pid);
       connections.push_back(std::move(port.facts));
     }
+    std::erase_if(numbers_, [&ports](const auto& each) {
+      return std::none_of(ports->begin(), ports->end(), [&](const NoticedPort& p) { return p.address == each.first; });
+    });
     if (connections.empty() && !socket_.empty()) return make_error(ErrorCode::closed, "{} has closed this port", name_);
     set_all(watch, std::move(connections), [this](const ConnectionFacts&) { return memory_; });
     return {};
@@ -97,8 +101,9 @@ class PortSource final : public RingSource {
  private:
   /// A port keeps its number while others come and go.
   std::uint32_t number_of(std::uint64_t address) {
-    const auto next = static_cast<std::uint32_t>(numbers_.size() + 1);
-    return numbers_.emplace(address, next).first->second;
+    const auto [place, is_new] = numbers_.try_emplace(address, next_number_);
+    if (is_new) ++next_number_;
+    return place->second;
   }
   void add_remark(const NoticedPort& port) {
     if (!port.connected)
@@ -111,7 +116,8 @@ class PortSource final : public RingSource {
   std::shared_ptr<const ProcessMemory> memory_;
   std::string socket_;
   std::string name_;
-  std::map<std::uint64_t, std::uint32_t> numbers_;
+  std::map<std::uint64_t, std::uint32_t> numbers_;  // of the notices that are there
+  std::uint32_t next_number_ = 1;
   std::vector<std::string> remarks_;
 };
 
@@ -174,21 +180,24 @@ Result<std::unique_ptr<RingSource>> open_ports(int pid, const std::string& socke
   return std::unique_ptr<RingSource>(std::make_unique<PortSource>(pid, *std::move(memory), socket));
 }
 
+/// `socket`: as for PortSource.
+Result<std::unique_ptr<RingSource>> open_either(int pid, const std::string& socket) {
+  if (const auto published = read_published(pid); published || published.error().code != ErrorCode::unsupported) {
+    if (!published) return not_readable(pid, published.error());
+    return std::unique_ptr<RingSource>(std::make_unique<RelaySource>(pid));
+  }
+  return open_ports(pid, socket);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RingSource>> open_process(const std::string& pid_or_socket) {
-  auto pid = process_number(pid_or_socket);
-  const std::string socket = pid ? std::string() : pid_or_socket;
-  if (!pid) {
-    const auto listener = find_listener(socket);
-    if (!listener) return listener.error();
-    pid = *listener;
-  }
-  if (const auto published = read_published(*pid); published || published.error().code != ErrorCode::unsupported) {
-    if (!published) return not_readable(*pid, published.error());
-    return std::unique_ptr<RingSource>(std::make_unique<RelaySource>(*pid));
-  }
-  return open_ports(*pid, socket);
+  if (const auto pid = process_number(pid_or_socket)) return open_either(*pid, {});
+  const auto listeners = find_listeners(pid_or_socket);
+  if (!listeners) return listeners.error();
+  for (const int pid : *listeners)
+    if (auto source = open_either(pid, pid_or_socket); source || pid == listeners->back()) return source;
+  return make_error(ErrorCode::invalid_argument, "nobody listens there");
 }
 
 Result<std::unique_ptr<RingSource>> open_qemu(const std::string& qmp_socket, std::optional<int> pid) {
