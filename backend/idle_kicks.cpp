@@ -46,7 +46,7 @@ IdleKicks::IdleKicks(asio::any_io_executor executor, UniqueFd epoll, std::shared
       timer_(executor),
       watch_(std::make_unique<FdWatch>(executor, epoll_.get(), [this] { on_kick(); })) {
   watch_->arm();
-  look_in(last_look);
+  look_in(kicks_of_front_end);
 }
 
 // Most rings are in use soon, without a kick where bursts poll: then nothing is watched any more.

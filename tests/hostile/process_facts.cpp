@@ -16,12 +16,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::size_t entries_of(const std::string& folder) {
+void count_fds(pid_t pid, ProcessFacts& facts) {
   std::error_code gone;
-  std::size_t count = 0;
-  for (auto at = fs::directory_iterator(folder, gone); !gone && at != fs::directory_iterator(); at.increment(gone))
-    ++count;
-  return count;
+  const std::string folder = fmt::format("/proc/{}/fd", pid);
+  for (auto at = fs::directory_iterator(folder, gone); !gone && at != fs::directory_iterator(); at.increment(gone)) {
+    std::error_code closed;
+    ++(fs::read_symlink(at->path(), closed) == "anon_inode:[eventpoll]" ? facts.epolls : facts.fds);
+  }
 }
 
 void count_mappings(pid_t pid, ProcessFacts& facts) {
@@ -46,7 +47,7 @@ std::uint64_t anonymous_kib(pid_t pid) {
 
 ProcessFacts facts_of(pid_t pid) {
   ProcessFacts facts;
-  facts.fds = entries_of(fmt::format("/proc/{}/fd", pid));
+  count_fds(pid, facts);
   for (const pid_t thread : threads_of(pid))
     ++(name_of_thread(pid, thread) == "vhostx-signals" ? facts.signal_threads : facts.threads);
   count_mappings(pid, facts);

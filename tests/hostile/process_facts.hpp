@@ -16,7 +16,8 @@ namespace vhostx::hostile {
 
 /// What an attack must leave as it was.
 struct ProcessFacts {
-  std::size_t fds = 0;
+  std::size_t fds = 0;              ///< But epolls.
+  std::size_t epolls = 0;           ///< Those of rings that nobody has used yet end when somebody does.
   std::size_t guest_mappings = 0;   ///< Of files that a front-end shared.
   std::size_t file_mappings = 0;    ///< Of any file, those of front-ends among them.
   std::size_t own_mappings = 0;     ///< Of none: heaps, stacks, address space that is kept for memory to come.

@@ -145,6 +145,7 @@ std::string Stage::differences(const ProcessFacts& now) const {
     text += fmt::format("{}{} {} (before: {})", text.empty() ? "" : ", ", is, what, was);
   };
   if (now.fds != before_.fds) say("descriptors", now.fds, before_.fds);
+  if (now.epolls > before_.epolls) say("epolls", now.epolls, before_.epolls);
   if (now.guest_mappings != before_.guest_mappings)
     say("mappings of guest memory", now.guest_mappings, before_.guest_mappings);
   if (now.threads != before_.threads) say("threads", now.threads, before_.threads);
