@@ -64,9 +64,9 @@ int activated_socket(const PortSpec& port) {
 
 std::vector<std::string> idle_sockets(const std::vector<PortSpec>& ports) {
   std::vector<std::string> idle;
-  for (const auto& [fd, path] : activated())
-    if (std::none_of(ports.begin(), ports.end(), [&](const PortSpec& port) { return port.path == path; }))
-      idle.push_back(path);
+  for (const Socket& socket : activated())
+    if (std::none_of(ports.begin(), ports.end(), [&](const PortSpec& port) { return port.path == socket.path; }))
+      idle.push_back(socket.path);
   return idle;
 }
 
