@@ -185,7 +185,8 @@ TEST(Published, MemoryThatIsAnotherFileByNowIsNotRead) {
 TEST(ProcessSource, SaysWhatToDoWhereNoRingsAreShown) {
   const auto source = open_process(std::to_string(::getpid()));
   ASSERT_FALSE(source);
-  for (const char* word : {"shows no rings", "vhostx-probe trace", "--qmp", std::to_string(::getpid()).c_str()})
+  for (const std::string& word :
+       std::initializer_list<std::string>{"shows no rings", "vhostx-probe trace", "--qmp", std::to_string(::getpid())})
     EXPECT_NE(source.error().message.find(word), std::string::npos) << source.error().message;
   EXPECT_EQ(open_process(std::to_string(INT_MAX)).error().system_errno, ESRCH);
 }
