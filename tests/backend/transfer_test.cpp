@@ -300,7 +300,7 @@ TEST_F(TransferTest, MisuseIsAsserted) {
   EXPECT_DEATH(transfer->end(0), "no burst has begun");
   ASSERT_EQ(transfer->begin(sender.from_guest(), 32), 1);
   EXPECT_DEATH(transfer->begin(sender.from_guest(), 32), "not ended");
-  EXPECT_DEATH(transfer->end(2), "done <=");
+  EXPECT_DEATH(transfer->end(2), "taken <=");
   const std::uint8_t one = 1;
   EXPECT_DEATH(transfer->move(&one, 1, receiver.to_guest()), "");
 #ifdef VHOSTX_CHECK_THREADS
