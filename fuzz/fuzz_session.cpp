@@ -49,6 +49,7 @@ struct World {
     std::string folder = "/tmp/vhostx-fuzz-XXXXXX";
     require(::mkdtemp(folder.data()) != nullptr);
     path = folder + "/port";
+    test::start_eal();
     backend = std::move(Backend::create({.control_thread = ControlThread::application})).value();
     PortOptions options;
     options.socket_path = path;
@@ -59,7 +60,6 @@ struct World {
              require(!describe(event).empty());
              ++events;
            })).value();
-    test::start_eal();
     memory = make_memory(memory_bytes, 0);
     sealed = make_memory(memory_bytes, F_SEAL_SHRINK | F_SEAL_GROW);
     small = make_memory(4096, 0);
