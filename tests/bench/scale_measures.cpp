@@ -76,7 +76,8 @@ double idle_poll_ns(int ports) {
 }
 
 PortMemory memory_a_port(int ports, std::uint16_t queue_pairs) {
-  GuestProcess guests({.queue_pairs = queue_pairs});
+  GuestProcess guests({.queue_pairs = queue_pairs});  // forks, which EAL's process may not
+  start_bench_eal(Pages::normal);
   const auto backend = make_backend();
   const auto open_port = [&] {
     return must(backend->open_port({.socket_path = fresh_socket_path(), .queue_pairs_max = queue_pairs}), "port");
