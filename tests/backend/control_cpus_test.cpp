@@ -65,8 +65,12 @@ Cpus cpus_of_control_thread(const BackendOptions& options) {
   const auto backend = must(Backend::create(options));
   PortOptions port;
   port.socket_path = folder.path("port");
-  must(backend->open_port(port));                       // waits for the thread
-  const auto cpus = cpus_of_threads("vhostx-control");  // ~Backend() waits for it: there is one
+  must(backend->open_port(port));  // waits for the thread
+  // The one of the Backend before is joined, and may be on the kernel's list a moment longer.
+  const auto end = std::chrono::steady_clock::now() + patience;
+  auto cpus = cpus_of_threads("vhostx-control");
+  for (; cpus.size() != 1 && std::chrono::steady_clock::now() < end; cpus = cpus_of_threads("vhostx-control"))
+    std::this_thread::yield();
   if (cpus.size() != 1) throw std::runtime_error("expected one thread vhostx-control");
   return cpus[0];
 }
