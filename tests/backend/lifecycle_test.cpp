@@ -194,15 +194,15 @@ TEST(ClientRole, ConnectsAndConnectsAgain) {
   EXPECT_NE(failed.error.message.find(options.socket_path), std::string::npos);
   EXPECT_EQ(port->info().last_error, failed.error.message);
   const UniqueFd listener = must(FakeFrontEnd::listen(options.socket_path));
-  for (int i = 0; i < 20; ++i) {
+  for (std::uint64_t i = 1; i <= 20; ++i) {
     FakeMachine machine(must(FakeFrontEnd::accept(listener)));
     machine.bring_up();
     events.until<VringStarted>();
     EXPECT_EQ(port->info().last_error, "");
+    EXPECT_EQ(port->info().connections, i);  // the next one may follow as soon as this one ends
     machine.front_end().disconnect();
     events.until<FrontEndDisconnected>();
   }
-  EXPECT_EQ(port->info().connections, 20u);
 }
 
 TEST(Reconnection, HundredsOfConnectionsLeaveNothingBehind) {
