@@ -327,8 +327,7 @@ void Device::kicked_empty(std::uint16_t index) {
   if (std::exchange(empty_reported_, true)) return;
   log().warning(
       "vring {}: kicked, but nothing is available in the ring, and its memory is all zero: is the guest's memory "
-      "shared "
-      "(QEMU: share=on)?",
+      "shared (QEMU: share=on)?",
       index);
 }
 
