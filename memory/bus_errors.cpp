@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 namespace vhostx::memory {
 
@@ -78,12 +79,13 @@ Slot* find_slot(std::uint64_t address) noexcept {
   return nullptr;
 }
 
-// Replaces the whole mapping: a file that is shrunk page by page would otherwise cost a signal for each page.
+// Replaces the whole mapping: a file that is shrunk page by page would otherwise cost a signal for each page. Not by
+// mmap(): a sanitizer's is not for signal handlers, and ThreadSanitizer takes it for a write into memory that other
+// threads read.
 bool replace(Slot& slot, std::uint64_t address) noexcept {
   const std::uint64_t begin = slot.begin.load(std::memory_order_relaxed);
-  void* const place = reinterpret_cast<void*>(begin);
-  if (::mmap(place, slot.size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE,
-             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+  constexpr int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (::syscall(SYS_mmap, begin, slot.size.load(std::memory_order_relaxed), PROT_READ | PROT_WRITE, flags, -1, 0L) < 0)
     return false;
   slot.lost_at.store(address - begin, std::memory_order_release);
   if (const int alarm = slot.alarm.load(std::memory_order_relaxed); alarm >= 0) {
