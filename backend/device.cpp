@@ -41,9 +41,10 @@ VringNotice notice_of(const RingControl& ring) noexcept {
   notice.waits_for_kick = ring.waits_for_kick();
   if (const RunningVring* const running = ring.running()) {
     const virtqueue::RingLayout& layout = running->layout;
-    notice.descriptors = number_of(layout.descriptors);
-    notice.avail = number_of(layout.avail.begin());
-    notice.used = number_of(layout.used.begin());
+    const auto [descriptors, avail, used] = layout.areas();
+    notice.descriptors = number_of(descriptors.data);
+    notice.avail = number_of(avail.data);
+    notice.used = number_of(used.data);
     notice.size = layout.size;
   }
   if (const VringFault* const fault = ring.fault())

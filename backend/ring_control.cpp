@@ -95,13 +95,7 @@ void RingControl::watch_idle_kicks() {
                                  {[this] { return is_untouched(); }, [this] { host_.kicked_empty(core_.index()); }});
 }
 
-// Descriptors are written first; a driver may also chain the free ones when it starts, before it has anything to say.
-bool RingControl::is_untouched() const noexcept {
-  if (!started()) return false;
-  const virtqueue::RingLayout& layout = core_.running()->layout;
-  const auto [address, rest] = layout.descriptor(0);
-  return layout.avail.index_acquire() == 0 && layout.used.index() == 0 && address == 0 && rest == 0;
-}
+bool RingControl::is_untouched() const noexcept { return started() && core_.running()->layout.is_untouched(); }
 
 Result<void> RingControl::kick_in_band() {
   if (config_.kick == nullptr) config_.kick = in_band_kick();
@@ -138,13 +132,13 @@ void RingControl::set_ready(bool ready) {
 }
 
 void RingControl::start(std::unique_ptr<RunningVring> running) {
-  const std::uint16_t index = resume_index(running->layout);
-  if (index != config_.base)
+  const auto position = virtqueue::resume(running->layout);
+  if (position.avail_next != config_.base)
     host_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
-                      index);
+                      position.avail_next);
   core_.set_enabled(config_.enabled);
   broken_ = false;
-  check(core_.start(std::move(running), index, config_.kick));
+  check(core_.start(std::move(running), position, config_.kick));
   host_.emit(VringStarted{core_.index()});
   host_.placement_due();
   watch_idle_kicks();
@@ -274,7 +268,7 @@ void RingControl::fail(const Error& reason) {
   host_.log().warning("vring {} stopped: {}", core_.index(), reason.message);
   const VringFault fault{.cause = VringFaultCause::outside_memory,
                          .a = config_.addresses ? config_.addresses->descriptors.value : 0,
-                         .b = config_.size * sizeof(virtqueue::Descriptor)};
+                         .b = virtqueue::descriptor_table_bytes(config_.size)};
   host_.emit(VringBroken{core_.index(), fault});
   stop();
   if (config_.err != nullptr)

@@ -46,12 +46,8 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
   return running;
 }
 
-std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept { return layout.used.index(); }
-
 bool starts_without_kick(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept {
-  if (config.base != 0 || layout.used.index() != 0 || layout.used.flags() != 0) return true;
-  if (layout.avail.index_acquire() != 0) return true;
-  return layout.features.event_idx && layout.used.avail_event() != 0;
+  return config.base != 0 || layout.was_used();
 }
 
 }  // namespace vhostx::backend

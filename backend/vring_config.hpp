@@ -46,12 +46,6 @@ Result<virtqueue::RingLayout> lay_out(const VringConfig& config, const RingEnvir
 /// All that a data thread needs, checked. Errors as lay_out().
 Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, const RingEnvironment& environment);
 
-/// The index at which the ring continues: used->idx, not the base. Buffers between used->idx and a higher base were
-/// taken by an earlier back-end and never returned. A front-end that sends base 0 after a reconnection (DPDK's
-/// virtio-user) has got all buffers before used->idx back. This library returns buffers in order, and a ring that lends
-/// has returned all when it stops, so used->idx is right in both cases.
-std::uint16_t resume_index(const virtqueue::RingLayout& layout) noexcept;
-
 /// Whether a ring with its kick descriptor starts without a kick. vhost-user "Ring states" has two editions: by the
 /// older one a ring starts at its first kick, by the newer one (2026) at SET_VRING_KICK; the front-end then also kicks
 /// (QEMU does since 11.1), but the back-end should not wait for that. Both are supported. If the first kick may never

@@ -189,7 +189,7 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
   if (pass.running == nullptr) return std::nullopt;
   // A broken ring moves nothing more: entries that stay in it must not keep a worker awake.
   if (data_.cursor.fault.cause != VringFaultCause::none) {
-    data_.cursor.notifications = on;
+    data_.cursor.position.notifications = on;
     return false;
   }
   return virtqueue::set_notifications(pass.running->layout, data_.cursor, on);
@@ -199,9 +199,7 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
 std::uint16_t VringCore::pending() noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
-  const virtqueue::RingLayout& layout = pass.running->layout;
-  const auto ahead = static_cast<std::uint16_t>(layout.avail.index_acquire() - data_.cursor.avail_next);
-  return ahead <= layout.size ? ahead : std::uint16_t{0};
+  return virtqueue::pending(pass.running->layout, data_.cursor);
 }
 
 EnqueueEnd VringCore::enqueue_end() noexcept {
@@ -213,7 +211,8 @@ EnqueueEnd VringCore::enqueue_end() noexcept {
 AvailWatch VringCore::avail_watch() noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return {};
-  return {pass.running->layout.avail.index_address(), data_.cursor.avail_next};
+  const auto [address, value] = virtqueue::watch(pass.running->layout, data_.cursor);
+  return {address, value};
 }
 
 // Returns result.packets: a burst keeps nothing over this call, and an idle one saves a register less.
@@ -300,13 +299,10 @@ void VringCore::unwatch(const Waiter::State& waiter) noexcept {
 
 // ---- control thread ----
 
-Result<void> VringCore::start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
+Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtqueue::RingPosition& position,
                               std::shared_ptr<const EventFd> kick) {
-  auto& cursor = data_.cursor;  // no other thread uses it while the gate is shut
-  cursor = {};
-  cursor.avail_next = avail_next;
-  cursor.used_next = running->layout.used.index();
-  data_.pool = &data_;  // the application may have made another one in its place
+  data_.cursor = {.position = position};  // no other thread uses it while the gate is shut
+  data_.pool = &data_;                    // the application may have made another one in its place
   set_direction(*running);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
@@ -357,7 +353,7 @@ std::uint16_t VringCore::stop() {
   started_.store(false, std::memory_order_relaxed);
   placer_.forget();
   static_cast<void>(expose_kick(nullptr));
-  return data_.cursor.avail_next;
+  return data_.cursor.position.avail_next;
 }
 
 bool VringCore::look_at_placement(VringPlacer::Effort effort) {

@@ -82,10 +82,10 @@ class VringCore : public InOwnPages {
   void unwatch(const Waiter::State& waiter) noexcept;
 
   // ---- control thread ----
-  /// Starts a stopped vring at `avail_next` and at used->idx, and clears its fault. `kick` is the eventfd to expose.
+  /// Starts a stopped vring at `position`, and clears its fault. `kick` is the eventfd to expose.
   /// Wakes the waiter. The vring runs even after an error: then the waiter cannot watch the kick, or nothing can be
   /// lent.
-  Result<void> start(std::unique_ptr<RunningVring> running, std::uint16_t avail_next,
+  Result<void> start(std::unique_ptr<RunningVring> running, const virtqueue::RingPosition& position,
                      std::shared_ptr<const EventFd> kick);
   /// Checks where the memory of a started vring is, and moves the state there. Returns whether that is worth an event.
   bool look_at_placement(VringPlacer::Effort effort);

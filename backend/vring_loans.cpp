@@ -7,7 +7,6 @@
 
 #include <rte_cycles.h>
 
-#include "virtqueue/split_queue.hpp"
 #include "zerocopy/borrow.hpp"
 #include "zerocopy/dequeue.hpp"
 
@@ -67,12 +66,9 @@ std::uint32_t VringLoans::give_up(VringDataState& data) noexcept {
   if (settle(data) == 0) return 0;
   const net::RingContext context = context_of(*last_, data);
   call(zerocopy::return_spares(context, *table_));
-  virtqueue::SplitQueue queue(context.layout, context.cursor);
-  const std::uint32_t out = table_->close([&queue](std::uint16_t head) { queue.add_used(head, 0); });
-  net::BurstResult given;
-  if (queue.publish()) given.needs_call = queue.needs_call();
+  const net::BurstResult given = zerocopy::take_back(context, *table_);
   call(given);
-  data.counters.add(VringCounter::overdue, out);
+  data.counters.add(VringCounter::overdue, given.packets);
   last_ = nullptr;
   Table table = take_table();
   try {
@@ -81,7 +77,7 @@ std::uint32_t VringLoans::give_up(VringDataState& data) noexcept {
   } catch (const std::bad_alloc&) {
     // Not kept: it is destroyed when its last mbuf is freed.
   }
-  return out;
+  return given.packets;
 }
 
 bool VringLoans::look_after() noexcept {

@@ -21,16 +21,9 @@ constexpr std::size_t buffers_looked_at = 64;
 constexpr std::size_t ring_pages_looked_at = 32;  // of each of the three areas
 
 numa::Look look_at_ring(const numa::Kernel& kernel, const virtqueue::RingLayout& layout) {
-  using virtqueue::AvailRing;
-  using virtqueue::UsedRing;
-  const bool event_idx = layout.features.event_idx;
   std::vector<const std::uint8_t*> pages;
-  const auto add = [&pages](const std::uint8_t* begin, std::size_t bytes) {
-    numa::spread_over(begin, bytes, ring_pages_looked_at, pages);
-  };
-  add(layout.descriptors, layout.size * sizeof(virtqueue::Descriptor));
-  add(layout.avail.begin(), AvailRing::extent(layout.size, event_idx));
-  add(layout.used.begin(), UsedRing::extent(layout.size, event_idx));
+  for (const memory::HostSpan& area : layout.areas())
+    numa::spread_over(area.data, area.size, ring_pages_looked_at, pages);
   return numa::look_at(kernel, pages, numa::Untouched::fault_in);
 }
 

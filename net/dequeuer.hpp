@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -13,31 +14,28 @@
 #include "net/copy.hpp"
 #include "net/mbuf_fill.hpp"
 #include "net/offload_from_guest.hpp"
-#include "net/packet_batch.hpp"
-#include "net/single_packet.hpp"
+#include "net/ring_context.hpp"
 #include "net/virtio_net_header.hpp"
-#include "virtqueue/chain_walker.hpp"
 
 namespace vhostx::net {
 
 /// The next packet, if it is a common one of at most `payload_max` bytes without offload requests; else 0 packets, and
 /// nothing was touched. queue.ready() must not be 0.
-template <std::uint16_t net_header_bytes>
-[[gnu::always_inline]] inline BurstResult dequeue_single(const RingContext& context, virtqueue::SplitQueue& queue,
-                                                         rte_mempool* pool, rte_mbuf** packet,
-                                                         std::uint32_t payload_max) noexcept {
-  SinglePacket<virtqueue::Direction::readable, net_header_bytes, ethernet_header_bytes> found;
+template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
+[[gnu::always_inline]] inline BurstResult dequeue_single(const RingContext& context, Queue& queue, rte_mempool* pool,
+                                                         rte_mbuf** packet, std::uint32_t payload_max) noexcept {
+  typename Queue::template Single<FromGuest<net_header_bytes>> found;
   const MbufTemplate fresh(pool);
-  if (!found.find(queue, context, std::min(fresh.room(), payload_max)) ||
+  if (!found.find(queue, context.cursor.hint, std::min(fresh.room(), payload_max)) ||
       memory::load_once<std::uint16_t>(found.header()) != 0 ||
       rte_mempool_get(pool, reinterpret_cast<void**>(packet)) != 0) [[unlikely]]
     return {};
   const std::uint32_t length = found.length();
   rte_mbuf* const mbuf = *packet;
   fresh.apply(mbuf, length);
-  copy_packet(fresh.data(mbuf), found.payload(), length);
-  queue.add_used(found.head(), 0);
-  queue.advance(1);
+  copy_packet(fresh.data(mbuf), found.body(), length);
+  queue.give_back(found.chain(), 0);
+  queue.take(found.chain());
   queue.publish();
   count_burst(context.counters, 1, length);
   return {.packets = 1, .needs_call = queue.needs_call()};
@@ -53,80 +51,86 @@ enum class ChainOutcome {
   broken,
 };
 
-/// `net_header_bytes` is fixed per negotiation, so that the common packet runs straight. `Self` derives from this and
-/// has
-///   std::uint16_t load(std::uint16_t batch)                          fills batch_
-///   std::uint16_t take_straight(std::uint16_t begin, std::uint16_t end)  by take_run(), as far as that goes
-///   ChainOutcome take_chain(std::uint16_t i)                        one chain, into packets_[done_]
-template <std::uint16_t net_header_bytes, typename Self>
-class Dequeuer {
- public:
-  Dequeuer(const RingContext& context, virtqueue::SplitQueue& queue, rte_mempool* pool, rte_mbuf** packets) noexcept
-      : context_(context), queue_(queue), pool_(pool), template_(pool), packets_(packets) {}
+/// What becomes of the chains of a burst. `into` is the burst's DequeueBurst.
+template <typename T, typename Burst>
+concept ChainTaker = requires(T taker, Burst& into, std::uint16_t i) {
+  // Fills into.batch with the next chains; returns how many may be used.
+  { taker.load(into, i) } -> std::same_as<std::uint16_t>;
+  // Chains from one on and before another by take_run(), as far as that goes; returns where it ended.
+  { taker.take_straight(into, i, i) } -> std::same_as<std::uint16_t>;
+  // One chain, into the packet into.next().
+  { taker.take_chain(into, i) } -> std::same_as<ChainOutcome>;
+};
 
-  [[gnu::noinline]] BurstResult run(std::uint16_t count) noexcept {
-    while (done_ < count && !stalled_ && !queue_.broken()) {
-      const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done_), batch_max);
-      const std::uint16_t batch = std::min(wanted, queue_.ready());
-      if (batch == 0) break;
-      run_batch(batch);
+/// One burst: its state, and what all takers do with a chain. `net_header_bytes` is fixed per negotiation, so that the
+/// common packet runs straight.
+template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes>
+struct DequeueBurst {
+  using Walker = typename Queue::Walker;
+  using PrivateHeader = std::array<std::uint8_t, header_length_full>;
+
+  DequeueBurst(const RingContext& in, Queue& from, rte_mempool* mbufs, rte_mbuf** into) noexcept
+      : context(in), queue(from), pool(mbufs), fresh(mbufs), packets(into) {}
+
+  template <ChainTaker<DequeueBurst> Taker>
+  BurstResult run(Taker& taker, std::uint16_t count) noexcept {
+    while (done < count && !stalled && !queue.broken()) {
+      const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
+      const std::uint16_t chains = std::min(wanted, queue.ready());
+      if (chains == 0) break;
+      run_batch(taker, chains);
     }
-    return finish();
+    const BurstResult result = publish(queue, done);
+    if (done != 0) count_burst(context.counters, done, bytes);
+    return result;
   }
 
- protected:
-  using ChainWalker = virtqueue::ChainWalker;
-  using PrivateHeader = std::array<std::uint8_t, header_length_full>;
+  /// The mbuf for the packet that is being taken.
+  rte_mbuf* next() const noexcept { return packets[done]; }
 
   /// Chains from `begin` on that are simple, all in one piece if the template argument says so. Ends before the first
   /// that is not.
   template <bool one_piece>
-  [[gnu::always_inline]] std::uint16_t take_run(std::uint16_t begin, std::uint16_t batch) noexcept {
-    const MbufTemplate fresh = template_;  // a local copy: the stores below cannot change it
-    rte_mbuf** next = packets_ + done_;
-    std::uint64_t bytes = 0;
+  [[gnu::always_inline]] std::uint16_t take_run(std::uint16_t begin, std::uint16_t end) noexcept {
+    const MbufTemplate mbufs = fresh;  // a local copy: the stores below cannot change it
+    rte_mbuf** into = packets + done;
+    std::uint64_t copied = 0;
     std::uint32_t i = begin;
-    for (; i < batch; ++i) {
-      const std::uint32_t length = batch_.length(i);
-      if (!one_piece && !batch_.is_simple(i)) break;
-      rte_mbuf* const mbuf = *next;
-      fresh.apply(mbuf, length);
-      const auto asked = memory::load_once<std::uint16_t>(batch_.header(i));
-      copy_packet(fresh.data(mbuf), batch_.template payload<one_piece>(i), length, [&] {
-        if (i + 1 < batch) batch_.template prefetch_payload<one_piece>(i + 1, length);
+    for (; i < end; ++i) {
+      const std::uint32_t length = batch.length(i);
+      if (!one_piece && !batch.is_simple(i)) break;
+      rte_mbuf* const mbuf = *into;
+      mbufs.apply(mbuf, length);
+      const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
+      copy_packet(mbufs.data(mbuf), batch.template body<one_piece>(i), length, [&] {
+        if (i + 1 < end) batch.template prefetch_body<one_piece>(i + 1, length);
       });
       if (asked != 0) [[unlikely]]
-        if (!offload(mbuf, asked, batch_.header(i))) continue;
-      bytes += length;
-      ++next;
+        if (!offload(mbuf, asked, batch.header(i))) continue;
+      copied += length;
+      ++into;
     }
-    bytes_ += bytes;
-    queue_.add_used_run(batch_.heads() + begin, static_cast<std::uint16_t>(i - begin), [](std::size_t) { return 0U; });
-    done_ = static_cast<std::uint16_t>(next - packets_);
+    bytes += copied;
+    queue.give_back(batch.chains(), begin, static_cast<std::uint16_t>(i - begin), [](std::size_t) { return 0U; });
+    done = static_cast<std::uint16_t>(into - packets);
     return static_cast<std::uint16_t>(i);
   }
 
-  ChainWalker walker(std::uint16_t i) noexcept {
-    const std::uint16_t head = batch_.head(i);
-    budget_.count_chain();
-    return {context_.layout,
-            context_.memory,
-            context_.cursor.hint,
-            context_.cursor.meter,
-            virtqueue::Direction::readable,
-            head,
-            context_.layout.descriptor(head)};
+  Walker walk(std::uint16_t i) noexcept {
+    budget.count_chain();
+    return queue.walk(queue.chain(batch.chains(), i), virtqueue::Direction::readable, context.memory,
+                      context.cursor.hint);
   }
 
   /// What is left of a chain. `header_have` bytes of the net header are in `header`; `mbuf` is the writer's first.
   /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
-  ChainOutcome copy_chain(ChainWalker& walker, MbufWriter& writer, const rte_mbuf* mbuf, PrivateHeader& header,
+  ChainOutcome copy_chain(Walker& walker, MbufWriter& writer, const rte_mbuf* mbuf, PrivateHeader& header,
                           std::size_t header_have) noexcept {
     memory::HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::invalid) return break_ring(walker);
-      if (step == ChainWalker::Step::end)
+      if (step == Walker::Step::invalid) return break_ring(walker);
+      if (step == Walker::Step::end)
         return header_have == net_header_bytes ? ChainOutcome::copied : drop(VringCounter::drop_short_chain);
       take_header(header, header_have, span);
       if (span.size > packet_bytes_max - mbuf->pkt_len || walker.is_scattered())
@@ -147,7 +151,7 @@ class Dequeuer {
     if (mbuf->pkt_len < ethernet_header_bytes) return drop(VringCounter::drop_short_chain);
     const auto asked = memory::load_once<std::uint16_t>(header.data());  // our own copy
     if (asked != 0 && !offload(mbuf, asked, header.data())) return ChainOutcome::dropped;
-    bytes_ += mbuf->pkt_len;
+    bytes += mbuf->pkt_len;
     return ChainOutcome::copied;
   }
 
@@ -168,92 +172,89 @@ class Dequeuer {
     return offload(mbuf, load_header(asked, header));
   }
   bool offload(rte_mbuf* mbuf, const VirtioNetHeader& header) noexcept {
-    if (apply_guest_offload(header, context_.features, mbuf)) return true;
-    context_.counters.add(VringCounter::drop_bad_header, 1);
-    context_.cursor.meter.count_dropped(mbuf->pkt_len);
-    if (budget_.is_spent()) stalled_ = true;
+    if (apply_guest_offload(header, context.features, mbuf)) return true;
+    context.counters.add(VringCounter::drop_bad_header, 1);
+    context.cursor.meter.count_dropped(mbuf->pkt_len);
+    if (budget.is_spent()) stalled = true;
     return false;
   }
 
   ChainOutcome drop(VringCounter cause) noexcept {
-    context_.counters.add(cause, 1);
-    context_.cursor.meter.count_dropped(0);
+    context.counters.add(cause, 1);
+    context.cursor.meter.count_dropped(0);
     return ChainOutcome::dropped;
   }
   [[gnu::noinline]] ChainOutcome stall() noexcept {
-    stalled_ = true;
-    context_.counters.add(VringCounter::stall_no_mbuf, 1);
+    stalled = true;
+    context.counters.add(VringCounter::stall_no_mbuf, 1);
     return ChainOutcome::stalled;
   }
-  ChainOutcome break_ring(const ChainWalker& walker) noexcept {
-    queue_.fail(walker.fault());
+  ChainOutcome break_ring(const Walker& walker) noexcept {
+    queue.fail(walker.fault());
     return ChainOutcome::broken;
   }
 
-  const RingContext& context_;
-  virtqueue::SplitQueue& queue_;
-  rte_mempool* pool_;
-  MbufTemplate template_;
-  rte_mbuf** packets_;
-  std::uint64_t bytes_ = 0;
-  std::uint16_t done_ = 0;
-  bool stalled_ = false;  // the burst ends here
-  virtqueue::WalkBudget budget_{context_.cursor.meter};
-  PacketBatch<virtqueue::Direction::readable, net_header_bytes> batch_;
+  const RingContext& context;
+  Queue& queue;
+  rte_mempool* const pool;
+  const MbufTemplate fresh;
+  rte_mbuf** const packets;
+  std::uint64_t bytes = 0;
+  std::uint16_t done = 0;
+  bool stalled = false;  // the burst ends here
+  virtqueue::WalkBudget budget{context.cursor.meter};
+  typename Queue::template Batch<FromGuest<net_header_bytes>> batch;
 
  private:
-  Self& self() noexcept { return static_cast<Self&>(*this); }
-
   /// Mbufs for the whole batch at once; fewer when the pool runs low.
-  [[gnu::always_inline]] std::uint16_t allocate(std::uint16_t batch) noexcept {
-    for (; batch != 0; batch /= 2)
-      if (rte_mempool_get_bulk(pool_, reinterpret_cast<void**>(packets_ + done_), batch) == 0) return batch;
+  [[gnu::always_inline]] std::uint16_t allocate(std::uint16_t wanted) noexcept {
+    for (; wanted != 0; wanted /= 2)
+      if (rte_mempool_get_bulk(pool, reinterpret_cast<void**>(packets + done), wanted) == 0) return wanted;
     stall();
     return 0;
   }
 
-  [[gnu::always_inline]] void run_batch(std::uint16_t batch) noexcept {
-    batch = allocate(batch);
-    const std::uint16_t end = static_cast<std::uint16_t>(done_ + batch);
-    const std::uint16_t good = self().load(batch);
-    std::uint16_t taken = self().take_straight(0, good);
+  template <typename Taker>
+  [[gnu::always_inline]] void run_batch(Taker& taker, std::uint16_t chains) noexcept {
+    chains = allocate(chains);
+    const std::uint16_t end = static_cast<std::uint16_t>(done + chains);
+    const std::uint16_t good = taker.load(*this, chains);
+    std::uint16_t taken = taker.take_straight(*this, 0, good);
     while (taken != good) {
-      const ChainOutcome outcome = self().take_chain(taken);
+      const ChainOutcome outcome = taker.take_chain(*this, taken);
       if (outcome >= ChainOutcome::stalled) break;
-      if (outcome != ChainOutcome::dropped) ++done_;
-      if (outcome != ChainOutcome::lent && is_over(taken, outcome)) {
+      if (outcome != ChainOutcome::dropped) ++done;
+      if (outcome == ChainOutcome::lent) [[likely]] {
+        queue.keep({.id = batch.id(taken)});
+      } else if (is_over(taken, outcome)) {
         ++taken;
         break;
       }
       ++taken;
-      taken = self().take_straight(taken, good);
+      taken = taker.take_straight(*this, taken, good);
     }
-    queue_.advance(taken);
-    if (taken == good && good != batch) skip_bad_head(batch_.head(good));
-    if (done_ != end)
-      rte_mempool_put_bulk(pool_, reinterpret_cast<void**>(packets_ + done_), static_cast<unsigned>(end - done_));
+    queue.take(batch.chains(), taken);
+    if (taken == good && good != chains) skip_bad_chain(batch.id(good));
+    if (done != end)
+      rte_mempool_put_bulk(pool, reinterpret_cast<void**>(packets + done), static_cast<unsigned>(end - done));
   }
 
   /// After chain `i`, which was walked or not lent: whether the burst is over.
   bool is_over(std::uint16_t i, ChainOutcome outcome) noexcept {
-    const std::uint16_t head = batch_.head(i);
-    if (outcome != ChainOutcome::walked) queue_.add_used(head, 0);
-    if (!budget_.is_spent()) return false;
-    stalled_ = true;
-    if (done_ == 0) judge_walk(context_, queue_, budget_, head);
+    const virtqueue::Chain chain{.id = batch.id(i)};
+    if (outcome == ChainOutcome::walked)
+      queue.keep(chain);
+    else
+      queue.give_back(chain, 0);
+    if (!budget.is_spent()) return false;
+    stalled = true;
+    if (done == 0) judge_walk(context, queue, budget, batch.id(i));
     return true;
   }
 
-  [[gnu::noinline]] void skip_bad_head(std::uint16_t head) noexcept {
-    context_.counters.add(VringCounter::drop_bad_head, 1);
-    if (queue_.skip_bad_head(head)) queue_.advance(1);
-  }
-
-  BurstResult finish() noexcept {
-    BurstResult result{.packets = done_};
-    if (queue_.publish()) result.needs_call = queue_.needs_call();
-    if (done_ != 0) count_burst(context_.counters, done_, bytes_);
-    return result;
+  [[gnu::noinline]] void skip_bad_chain(std::uint16_t id) noexcept {
+    context.counters.add(VringCounter::drop_bad_head, 1);
+    queue.skip_bad_chain(id);
   }
 };
 

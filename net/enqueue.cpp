@@ -43,10 +43,11 @@ BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::u
 
 BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count,
                     virtqueue::WalkBudget& budget) noexcept {
-  virtqueue::SplitQueue queue(context.layout, context.cursor);
-  if (header_length(context.features) == header_length_full)
-    return Enqueuer<header_length_full, MbufSource>(context, queue, budget).run(packets, count);
-  return Enqueuer<header_length_legacy, MbufSource>(context, queue, budget).run(packets, count);
+  return with_queue(context, [&]<typename Queue>(Queue& queue) {
+    return with_header(context, [&](auto net_header_bytes) {
+      return Enqueuer<Queue, net_header_bytes, MbufSource>(context, queue, budget).run(packets, count);
+    });
+  });
 }
 
 }  // namespace vhostx::net

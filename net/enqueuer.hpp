@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -11,36 +12,44 @@
 #include <rte_mbuf.h>
 
 #include "net/offload_to_guest.hpp"
-#include "net/packet_batch.hpp"
 #include "net/packet_reader.hpp"
+#include "net/ring_context.hpp"
 #include "net/segmenter.hpp"
-#include "net/single_packet.hpp"
 #include "net/virtio_net_header.hpp"
-#include "virtqueue/chain_walker.hpp"
 
 namespace vhostx::net {
 
-/// One burst into one ring. `net_header_bytes` is fixed per negotiation. A `Source` says where packets come from:
-///
-///   Packets                    a list of packets; packets + n is the list without its first n
-///   at(packets, i)             packet i, for the straight path
-///   is_plain(packet, max)      whether that path may take it: nothing to offload, no more than `max` bytes
-///   length(packet)             bytes; any value for a packet that is not plain
-///   flags(packet)              ol_flags, for DATA_VALID
-///   copy(packet, to, length [, before_long_copy])   as copy_packet()
-///   prefetch_rest(packets, i)  asks for what copy() will read, while another packet is copied
-///   whole(packets, i, features)   packet i as an mbuf chain for a guest with these features; good until the next call
-///   count(counters, n)         adds counters of its own after n packets were delivered
-template <std::uint16_t net_header_bytes, typename Source>
+/// Where packets for a guest come from. `flags` are ol_flags, for DATA_VALID; `whole` is valid until the next call.
+template <typename S>
+concept PacketSource = requires(typename S::Packets packets, std::uint16_t i, std::uint8_t* to, std::uint32_t length,
+                                std::uint64_t features, RingCounters& counters, void (*before_long_copy)()) {
+  // The list without its first packets.
+  { packets + i } -> std::same_as<typename S::Packets>;
+  // For the straight path: whether it may take the packet (nothing to offload, not longer than this), its length and
+  // flags (anything where it may not), and a copy as copy_packet() makes it.
+  { S::is_plain(S::at(packets, i), length) } -> std::same_as<bool>;
+  { S::length(S::at(packets, i)) } -> std::same_as<std::uint32_t>;
+  { S::flags(S::at(packets, i)) } -> std::same_as<std::uint64_t>;
+  S::copy(S::at(packets, i), to, length);
+  S::copy(S::at(packets, i), to, length, before_long_copy);
+  // Asks for what copy() will read, while another packet is copied.
+  S::prefetch_rest(packets, i);
+  // Packet i as an mbuf chain for a guest with these features.
+  { S::whole(packets, i, features) } -> std::same_as<const rte_mbuf&>;
+  // Adds counters of its own after packets were delivered.
+  S::count(counters, features);
+};
+
+/// One burst into one ring. `net_header_bytes` is fixed per negotiation.
+template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes, PacketSource Source>
 class Enqueuer {
   using Packets = typename Source::Packets;
   using HostSpan = memory::HostSpan;
-  using ChainWalker = virtqueue::ChainWalker;
-  using Pop = virtqueue::Pop;
+  using Step = typename Queue::Walker::Step;
 
  public:
   /// `budget` belongs to the whole call, of which this burst may be a part.
-  Enqueuer(const RingContext& context, virtqueue::SplitQueue& queue, virtqueue::WalkBudget& budget) noexcept
+  Enqueuer(const RingContext& context, Queue& queue, virtqueue::WalkBudget& budget) noexcept
       : context_(context), queue_(queue), budget_(budget), hint_(context.cursor.hint) {}
 
   [[gnu::noinline]] BurstResult run(Packets packets, std::uint16_t count) noexcept {
@@ -76,7 +85,7 @@ class Enqueuer {
   /// The straight path: packets of one segment into simple chains. Stops at the first packet that is not plain, or
   /// whose chain is not simple. `count` is at most batch_max and queue_.ready().
   [[gnu::always_inline]] std::uint16_t put_simple(Packets packets, std::uint16_t count) noexcept {
-    const std::uint16_t good = batch_.load(queue_, context_, count, packet_bytes_max, hint_);
+    const std::uint16_t good = batch_.load(queue_, context_.memory, count, packet_bytes_max, hint_);
     const std::uint16_t done =
         batch_.one_piece() ? write_simple<true>(packets, good) : write_simple<false>(packets, good);
     stopped_ = done != count;
@@ -96,9 +105,9 @@ class Enqueuer {
       if (!Source::is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
         break;
       write_plain_header<net_header_bytes>(batch_.header(i), Source::flags(packet), valid_mask);
-      Source::copy(packet, batch_.template payload<one_piece>(i), length, [&] {
+      Source::copy(packet, batch_.template body<one_piece>(i), length, [&] {
         if (i + 1 < count) {
-          batch_.template prefetch_payload<one_piece>(i + 1, length);
+          batch_.template prefetch_body<one_piece>(i + 1, length);
           Source::prefetch_rest(packets, i + 1);
         }
       });
@@ -107,8 +116,8 @@ class Enqueuer {
     }
     const std::uint32_t* written = written_.data();
     const auto done = static_cast<std::uint16_t>(i);
-    queue_.add_used_run(batch_.heads(), done, [written](std::size_t k) { return written[k]; });
-    queue_.advance(done);
+    queue_.give_back(batch_.chains(), 0, done, [written](std::size_t k) { return written[k]; });
+    queue_.take(batch_.chains(), done);
     packets_ += done;
     bytes_ += bytes;
     return done;
@@ -145,15 +154,14 @@ class Enqueuer {
       return whole_budget && drop(VringCounter::drop_too_large);
     }
     // A driver that has posted all that a ring holds will never have room for this one.
-    if (outcome == Outcome::too_large || queue_.ready() == context_.layout.size)
-      return drop(VringCounter::drop_too_large);
+    if (outcome == Outcome::too_large || queue_.ready() == queue_.size()) return drop(VringCounter::drop_too_large);
     stall(EnqueueEnd::few_buffers, VringCounter::stall_few_buffers);
     return false;
   }
 
   Outcome put_segments(const PacketView& whole) noexcept {
     Segmenter segmenter(whole, context_.features);
-    if (segmenter.count() > context_.layout.size) return Outcome::too_large;  // each takes a chain at least
+    if (segmenter.count() > queue_.size()) return Outcome::too_large;  // each takes a chain at least
     for (PacketView segment; segmenter.next(segment);) {
       const Outcome outcome = put_view(segment);
       if (outcome != Outcome::delivered) return outcome;
@@ -206,19 +214,19 @@ class Enqueuer {
 
   /// Fills the next chain as far as it goes and returns it to the driver.
   Outcome fill_chain(HeaderWriter& header, PacketReader& reader) noexcept {
-    std::uint16_t head = 0;
+    virtqueue::Chain chain;
     if (!budget_.has_descriptors()) return Outcome::no_budget;
-    const Pop pop = queue_.pop(head);
-    if (pop != Pop::chain) return pop == Pop::invalid ? Outcome::broken : Outcome::no_buffers;
-    last_head_ = head;
-    ChainWalker walker(context_.layout, context_.memory, hint_, context_.cursor.meter, virtqueue::Direction::writable,
-                       head, context_.layout.descriptor(head));
+    const auto taken = queue_.take(chain);
+    if (taken != virtqueue::Take::chain)
+      return taken == virtqueue::Take::invalid ? Outcome::broken : Outcome::no_buffers;
+    last_id_ = chain.id;
+    auto walker = queue_.walk(chain, virtqueue::Direction::writable, context_.memory, hint_);
     std::uint32_t written = 0;
     while (!header.done() || reader.left() != 0) {
       HostSpan span;
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::end) break;
-      if (step == ChainWalker::Step::invalid) {
+      if (step == Step::end) break;
+      if (step == Step::invalid) {
         queue_.fail(walker.fault());
         return Outcome::broken;
       }
@@ -230,12 +238,12 @@ class Enqueuer {
       written += static_cast<std::uint32_t>(before - span.size + part);
     }
     if (!header.done()) {  // VIRTIO 1.2, 5.1.6.3.1: each buffer holds the header at least (CVE-2026-86566)
-      queue_.add_used(head, 0);
+      queue_.give_back(chain, 0);
       ++short_buffers_;
       return Outcome::no_header;
     }
     if (written != 0) budget_.count_chain();
-    queue_.add_used(head, written);
+    queue_.give_back(chain, written);
     return Outcome::delivered;
   }
 
@@ -243,7 +251,7 @@ class Enqueuer {
   bool is_over() noexcept {
     if (!budget_.is_spent()) return false;
     context_.cursor.enqueue_end = EnqueueEnd::budget;
-    if (packets_ == 0) judge_walk(context_, queue_, budget_, last_head_);
+    if (packets_ == 0) judge_walk(context_, queue_, budget_, last_id_);
     return true;
   }
 
@@ -258,19 +266,18 @@ class Enqueuer {
 
   BurstResult finish(std::uint16_t done) noexcept {
     context_.cursor.hint = hint_;
-    BurstResult result{.packets = done};
-    if (queue_.publish()) result.needs_call = queue_.needs_call();
+    const BurstResult result = publish(queue_, done);
     if (packets_ != 0) {
       count_burst(context_.counters, packets_, bytes_);
       Source::count(context_.counters, packets_);
     }
     if (short_buffers_ != 0) context_.counters.add(VringCounter::short_buffers, short_buffers_);
-    if (queue_.bad_heads_skipped() != 0) context_.counters.add(VringCounter::drop_bad_head, queue_.bad_heads_skipped());
+    if (queue_.bad_chains() != 0) context_.counters.add(VringCounter::drop_bad_head, queue_.bad_chains());
     return result;
   }
 
   const RingContext& context_;
-  virtqueue::SplitQueue& queue_;
+  Queue& queue_;
   virtqueue::WalkBudget& budget_;
   virtqueue::PacketMeter cost_{context_.cursor.meter};  // of the packet in put_any()
   memory::GuestMemory::Hint hint_;
@@ -278,57 +285,52 @@ class Enqueuer {
   std::uint64_t bytes_ = 0;
   std::uint64_t short_buffers_ = 0;
   bool stopped_ = false;                          // put_simple() met a packet or chain that is not simple
-  std::uint16_t last_head_ = 0;                   // of the chain that was walked last
+  std::uint16_t last_id_ = 0;                     // of the chain that was walked last
   std::array<std::uint32_t, batch_max> written_;  // header and packet
-  PacketBatch<virtqueue::Direction::writable, net_header_bytes> batch_;
+  typename Queue::template Batch<ToGuest<net_header_bytes>> batch_;
 };
 
 /// One plain packet into the next chain if that is simple; else 0 packets, and nothing was touched.
-template <std::uint16_t net_header_bytes, typename Source>
-[[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, virtqueue::SplitQueue& queue,
+template <std::uint16_t net_header_bytes, PacketSource Source, virtqueue::Virtqueue Queue>
+[[gnu::always_inline]] inline BurstResult put_single(const RingContext& context, Queue& queue,
                                                      typename Source::Packets packets) noexcept {
-  SinglePacket<virtqueue::Direction::writable, net_header_bytes, 1> room;
+  typename Queue::template Single<ToGuest<net_header_bytes>> room;
   const auto& packet = Source::at(packets, 0);
   const std::uint32_t length = Source::length(packet);
-  if (!Source::is_plain(packet, context.frame_max) || !room.find(queue, context, packet_bytes_max) ||
+  if (!Source::is_plain(packet, context.frame_max) || !room.find(queue, context.cursor.hint, packet_bytes_max) ||
       length - 1 >= room.length()) [[unlikely]]
     return {};
   write_plain_header<net_header_bytes>(room.header(), Source::flags(packet), data_valid_mask(context.features));
-  Source::copy(packet, room.payload(), length);
-  queue.add_used(room.head(), length + net_header_bytes);
-  queue.advance(1);
+  Source::copy(packet, room.body(), length);
+  queue.give_back(room.chain(), length + net_header_bytes);
+  queue.take(room.chain());
   queue.publish();
   count_burst(context.counters, 1, length);
   Source::count(context.counters, 1);
   return {.packets = 1, .needs_call = queue.needs_call()};
 }
 
-template <std::uint16_t net_header_bytes, typename Source>
-BurstResult put_burst(const RingContext& context, virtqueue::SplitQueue& queue, typename Source::Packets packets,
-                      std::uint16_t count) noexcept {
+template <std::uint16_t net_header_bytes, PacketSource Source, virtqueue::Virtqueue Queue>
+[[gnu::noinline]] BurstResult put_burst(const RingContext& context, Queue& queue, typename Source::Packets packets,
+                                        std::uint16_t count) noexcept {
   virtqueue::WalkBudget budget(context.cursor.meter);
-  return Enqueuer<net_header_bytes, Source>(context, queue, budget).run(packets, count);
-}
-
-template <std::uint16_t net_header_bytes, typename Source>
-[[gnu::always_inline]] inline BurstResult put(const RingContext& context, virtqueue::SplitQueue& queue,
-                                              typename Source::Packets packets, std::uint16_t count) noexcept {
-  if (count == 1 && queue.ready() != 0) {
-    const BurstResult single = put_single<net_header_bytes, Source>(context, queue, packets);
-    if (single.packets != 0) [[likely]]
-      return single;
-  }
-  return put_burst<net_header_bytes, Source>(context, queue, packets, count);
+  return Enqueuer<Queue, net_header_bytes, Source>(context, queue, budget).run(packets, count);
 }
 
 /// Packets of a Source into the ring, in order; see enqueue().
-template <typename Source>
+template <PacketSource Source>
 [[gnu::always_inline]] inline BurstResult enqueue_from(const RingContext& context, typename Source::Packets packets,
                                                        std::uint16_t count) noexcept {
-  virtqueue::SplitQueue queue(context.layout, context.cursor);
-  if (header_length(context.features) == header_length_full)
-    return put<header_length_full, Source>(context, queue, packets, count);
-  return put<header_length_legacy, Source>(context, queue, packets, count);
+  return with_queue(context, [&](auto& queue) {
+    return with_header(context, [&](auto net_header_bytes) {
+      if (count == 1 && queue.ready() != 0) {
+        const BurstResult single = put_single<net_header_bytes, Source>(context, queue, packets);
+        if (single.packets != 0) [[likely]]
+          return single;
+      }
+      return put_burst<net_header_bytes, Source>(context, queue, packets, count);
+    });
+  });
 }
 
 }  // namespace vhostx::net

@@ -8,7 +8,7 @@
 #include "net/copy.hpp"
 #include "net/enqueuer.hpp"
 #include "net/offload_to_guest.hpp"
-#include "net/prefetch.hpp"
+#include "virtqueue/prefetch.hpp"
 
 namespace vhostx::net {
 namespace {
@@ -60,11 +60,13 @@ struct PeekedSource {
   }
   static void prefetch_rest(Packets packets, std::size_t i) noexcept {
     const Packet packet = at(packets, i);
-    const std::uint32_t length = std::min(packet.seen().length, prefetch_rest_max);
+    const std::uint32_t length = std::min(packet.seen().length, virtqueue::prefetch_rest_max);
     if (length <= prefetch_peeked_max || !packet.is_plain()) return;
     // From the last line on that peek() has prefetched.
-    const std::uint8_t* const from = packet.rest() - peeked_head_bytes + prefetch_peeked_max - cache_line_bytes;
-    net::prefetch_rest<virtqueue::Direction::readable>(from, length - prefetch_peeked_max + cache_line_bytes);
+    const std::uint8_t* const from =
+        packet.rest() - peeked_head_bytes + prefetch_peeked_max - virtqueue::cache_line_bytes;
+    virtqueue::prefetch_rest<virtqueue::Direction::readable>(
+        from, length - prefetch_peeked_max + virtqueue::cache_line_bytes);
   }
   /// If a checksum must be completed for the receiver, it is computed over private bytes, which the sender cannot
   /// change between summing and copying.

@@ -11,21 +11,16 @@
 #include "net/copy.hpp"
 #include "net/mbuf_fill.hpp"
 #include "net/offload_from_guest.hpp"
-#include "net/packet_batch.hpp"
 #include "net/packet_headers.hpp"
 #include "net/piece_taker.hpp"
-#include "net/prefetch.hpp"
-#include "net/single_packet.hpp"
 #include "net/virtio_net_header.hpp"
-#include "virtqueue/chain_walker.hpp"
+#include "virtqueue/prefetch.hpp"
 
 namespace vhostx::net {
 namespace {
 
 using memory::HostSpan;
 using memory::load_once;
-using virtqueue::ChainWalker;
-using virtqueue::SplitQueue;
 
 /// Copies the first bytes of a packet without offload requests: packet `number` of the burst.
 [[gnu::always_inline]] inline void add_plain(PeekedBurst& burst, std::size_t number, const std::uint8_t* payload,
@@ -40,18 +35,21 @@ using virtqueue::SplitQueue;
   } else {
     packet.head_length = peeked_head_bytes;
     // They arrive while the other packets are peeked at. move() prefetches the rest of a large packet.
-    prefetch_rest<virtqueue::Direction::readable>(payload,
-                                                  std::min(length + cache_line_bytes - 1, prefetch_peeked_max));
+    const std::uint32_t ahead = std::min(length + virtqueue::cache_line_bytes - 1, prefetch_peeked_max);
+    virtqueue::prefetch_rest<virtqueue::Direction::readable>(payload, ahead);
     std::memcpy(head, payload, peeked_head_bytes);
     memory::loaded(payload, peeked_head_bytes);
   }
 }
 
 /// Adds chains to a burst until it has packets or the ring has no more. `net_header_bytes` is fixed per negotiation.
-template <std::uint16_t net_header_bytes>
+template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes>
 class Peeker {
+  using Walker = typename Queue::Walker;
+  using Step = typename Walker::Step;
+
  public:
-  Peeker(const RingContext& context, SplitQueue& queue, PeekedBurst& burst) noexcept
+  Peeker(const RingContext& context, Queue& queue, PeekedBurst& burst) noexcept
       : context_(context), queue_(queue), burst_(burst) {}
 
   [[gnu::noinline]] BurstResult run(std::uint16_t count) noexcept {
@@ -75,8 +73,8 @@ class Peeker {
   enum class Budget { left, spent };
 
   void run_batch(std::uint16_t batch) noexcept {
-    const std::uint16_t good = batch_.load(queue_, context_, batch, packet_bytes_max, context_.cursor.hint);
-    std::copy_n(batch_.heads(), good, burst_.heads.begin());
+    const std::uint16_t good = batch_.load(queue_, context_.memory, batch, packet_bytes_max, context_.cursor.hint);
+    batch_.copy_chains(good, burst_.taken);
     std::uint16_t& chain = burst_.chains;
     chain = 0;
     for (;;) {
@@ -87,13 +85,13 @@ class Peeker {
       if (budget_.is_spent()) return;
     }
     // A bad head is skipped only once all chains before it are returned.
-    if (good == 0) skip_bad_head(batch_.head(0));
+    if (good == 0) skip_bad_chain(batch_.id(0));
   }
 
-  [[gnu::noinline]] void skip_bad_head(std::uint16_t head) noexcept {
+  [[gnu::noinline]] void skip_bad_chain(std::uint16_t id) noexcept {
     context_.counters.add(VringCounter::drop_bad_head, 1);
     moved_on_ = true;
-    if (queue_.skip_bad_head(head)) queue_.advance(1);
+    queue_.skip_bad_chain(id);
   }
 
   /// The straight path, from chain `begin` on; ends before the first that is not simple or asks for something.
@@ -114,7 +112,7 @@ class Peeker {
       if (asked != 0) [[unlikely]]
         break;
       const std::uint32_t length = batch_.length(i);
-      add_plain(burst, i - dropped, batch_.template payload<one_piece>(i), length);
+      add_plain(burst, i - dropped, batch_.template body<one_piece>(i), length);
       bytes += length;
     }
     asked_ = asked;
@@ -136,40 +134,39 @@ class Peeker {
       std::memcpy(header + at, &word, sizeof word);
     }
     PieceTaker taker(burst_, true);
-    auto* const payload = batch_.one_piece() ? batch_.template payload<true>(i) : batch_.template payload<false>(i);
-    if (taker.append({payload, batch_.length(i)}) != PieceTaker::Appended::yes) return Outcome::stopped;
+    if (taker.append({batch_.body(i), batch_.length(i)}) != PieceTaker::Appended::yes) return Outcome::stopped;
     return finish(i, taker, header);
   }
 
   /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
   Outcome walk(std::uint16_t i) noexcept {
-    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, context_.cursor.meter,
-                       virtqueue::Direction::readable, batch_.head(i), context_.layout.descriptor(batch_.head(i)));
+    auto walker = queue_.walk(queue_.chain(batch_.chains(), i), virtqueue::Direction::readable, context_.memory,
+                              context_.cursor.hint);
     budget_.count_chain();
     std::uint8_t header[header_length_full] = {};
     std::size_t have = 0;
     HostSpan span;
-    auto step = ChainWalker::Step::buffer;
-    while (have != net_header_bytes && (step = walker.next(span)) == ChainWalker::Step::buffer)
+    auto step = Step::buffer;
+    while (have != net_header_bytes && (step = walker.next(span)) == Step::buffer)
       for (; have != net_header_bytes && span.size != 0; ++span.data, --span.size)
         header[have++] = load_once<std::uint8_t>(span.data);
-    if (step == ChainWalker::Step::invalid) return stop_at_fault(i, walker);
+    if (step == Step::invalid) return stop_at_fault(i, walker);
     if (have != net_header_bytes) return drop(i, VringCounter::drop_short_chain);
     return walk_packet(i, walker, span, header);
   }
 
   /// `span`: what follows the header in its last piece.
-  Outcome walk_packet(std::uint16_t i, ChainWalker& walker, HostSpan span, const std::uint8_t* header) noexcept {
+  Outcome walk_packet(std::uint16_t i, Walker& walker, HostSpan span, const std::uint8_t* header) noexcept {
     PieceTaker taker(burst_, load_once<std::uint16_t>(header) != 0);
-    auto step = ChainWalker::Step::buffer;
-    for (; step == ChainWalker::Step::buffer; step = walker.next(span)) {
+    auto step = Step::buffer;
+    for (; step == Step::buffer; step = walker.next(span)) {
       if (span.size == 0) continue;
       const auto appended = taker.append(span);
       if (appended == PieceTaker::Appended::too_large || walker.is_scattered())
         return drop(i, VringCounter::drop_too_large);
       if (appended == PieceTaker::Appended::no_room) return Outcome::stopped;
     }
-    return step == ChainWalker::Step::invalid ? stop_at_fault(i, walker) : finish(i, taker, header);
+    return step == Step::invalid ? stop_at_fault(i, walker) : finish(i, taker, header);
   }
 
   /// `header` is our own copy.
@@ -199,47 +196,48 @@ class Peeker {
   }
 
   /// The ring breaks only once all chains before this one are returned.
-  Outcome stop_at_fault(std::uint16_t i, const ChainWalker& walker) noexcept {
+  Outcome stop_at_fault(std::uint16_t i, const Walker& walker) noexcept {
     if (i == 0) queue_.fail(walker.fault());
     return Outcome::stopped;
   }
 
   /// Returns all chains of a burst without a packet: there will be no give_back() for them.
   [[gnu::noinline]] Budget drop_all() noexcept {
-    for (std::uint16_t i = 0; i < burst_.chains; ++i) queue_.add_used(burst_.heads[i], 0);
+    queue_.give_back(burst_.taken, 0, burst_.chains, [](std::size_t) { return 0U; });
     for (std::uint16_t i = 0; i < burst_.drop_count; ++i) context_.counters.add(burst_.drops[i].cause, 1);
-    queue_.advance(burst_.chains);
+    queue_.take(burst_.taken, burst_.chains);
     moved_on_ |= burst_.chains != 0;
     burst_.clear();
     if (!budget_.is_spent()) return Budget::left;
-    judge_walk(context_, queue_, budget_, batch_.head(0));
+    judge_walk(context_, queue_, budget_, batch_.id(0));
     return Budget::spent;
   }
 
   const RingContext& context_;
-  SplitQueue& queue_;
+  Queue& queue_;
   PeekedBurst& burst_;
   std::uint16_t asked_ = 0;  // the last header that peek_run() looked at
   bool moved_on_ = false;    // the ring's position has changed
   virtqueue::WalkBudget budget_{context_.cursor.meter};
-  PacketBatch<virtqueue::Direction::readable, net_header_bytes> batch_;
+  typename Queue::template Batch<FromGuest<net_header_bytes>> batch_;
 };
 
 // A function of its own, so that a single packet does not set up what a burst needs.
-template <std::uint16_t net_header_bytes>
-[[gnu::noinline]] BurstResult run(const RingContext& context, SplitQueue& queue, std::uint16_t count,
+template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
+[[gnu::noinline]] BurstResult run(const RingContext& context, Queue& queue, std::uint16_t count,
                                   PeekedBurst& burst) noexcept {
-  return Peeker<net_header_bytes>(context, queue, burst).run(count);
+  return Peeker<Queue, net_header_bytes>(context, queue, burst).run(count);
 }
 
-template <std::uint16_t net_header_bytes>
-[[gnu::always_inline]] inline BurstResult peek_any(const RingContext& context, SplitQueue& queue, std::uint16_t count,
+template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
+[[gnu::always_inline]] inline BurstResult peek_any(const RingContext& context, Queue& queue, std::uint16_t count,
                                                    PeekedBurst& burst) noexcept {
   if (std::min(count, queue.ready()) == 1) {
-    SinglePacket<virtqueue::Direction::readable, net_header_bytes, ethernet_header_bytes> found;
-    if (found.find(queue, context, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0) [[likely]] {
-      add_plain(burst, 0, found.payload(), found.length());
-      burst.heads[0] = found.head();
+    typename Queue::template Single<FromGuest<net_header_bytes>> found;
+    if (found.find(queue, context.cursor.hint, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0)
+        [[likely]] {
+      add_plain(burst, 0, found.body(), found.length());
+      found.copy_chain(burst.taken);
       burst.count = burst.chains = 1;
       burst.bytes = found.length();
       return {.packets = 1};
@@ -262,35 +260,35 @@ rte_mbuf* copy_chain(const PeekedBurst& burst, std::size_t i, rte_mempool* pool,
 
 BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept {
   burst.clear();
-  SplitQueue queue(context.layout, context.cursor);
-  if (count == 0 || queue.ready() == 0) return {};
-  count = std::min(count, batch_max);
-  if (header_length(context.features) == header_length_full)
-    return peek_any<header_length_full>(context, queue, count, burst);
-  return peek_any<header_length_legacy>(context, queue, count, burst);
+  return with_queue(context, [&](auto& queue) {
+    if (count == 0 || queue.ready() == 0) return BurstResult{};
+    count = std::min(count, batch_max);
+    return with_header(context,
+                       [&](auto net_header_bytes) { return peek_any<net_header_bytes>(context, queue, count, burst); });
+  });
 }
 
 BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept {
-  SplitQueue queue(context.layout, context.cursor);
-  if (burst.chains == 1 && taken == 1) [[unlikely]] {  // short: there is no burst to share its cost
-    queue.add_used(burst.heads[0], 0);
-    queue.advance(1);
-    queue.publish();
-    count_burst(context.counters, 1, burst.bytes);
-    return {.packets = 1, .needs_call = queue.needs_call()};
-  }
-  const bool all = taken == burst.count;
-  const std::uint16_t chains = burst.chains_before(taken);
-  std::uint64_t bytes = all ? burst.bytes : 0;
-  for (std::uint16_t i = 0; !all && i < taken; ++i) bytes += burst.packets[i].length;
-  for (std::uint16_t i = 0; i < burst.drop_count && burst.drops[i].chain < chains; ++i)
-    context.counters.add(burst.drops[i].cause, 1);
-  queue.add_used_run(burst.heads.data(), chains, [](std::size_t) { return 0U; });
-  queue.advance(chains);
-  BurstResult result{.packets = taken};
-  if (queue.publish()) result.needs_call = queue.needs_call();
-  if (taken != 0) count_burst(context.counters, taken, bytes);
-  return result;
+  return with_queue(context, [&](auto& queue) {
+    if (burst.chains == 1 && taken == 1) [[unlikely]] {  // short: there is no burst to share its cost
+      queue.give_back(burst.taken, 0, 1, [](std::size_t) { return 0U; });
+      queue.take(burst.taken, 1);
+      queue.publish();
+      count_burst(context.counters, 1, burst.bytes);
+      return BurstResult{.packets = 1, .needs_call = queue.needs_call()};
+    }
+    const bool all = taken == burst.count;
+    const std::uint16_t chains = burst.chains_before(taken);
+    std::uint64_t bytes = all ? burst.bytes : 0;
+    for (std::uint16_t i = 0; !all && i < taken; ++i) bytes += burst.packets[i].length;
+    for (std::uint16_t i = 0; i < burst.drop_count && burst.drops[i].chain < chains; ++i)
+      context.counters.add(burst.drops[i].cause, 1);
+    queue.give_back(burst.taken, 0, chains, [](std::size_t) { return 0U; });
+    queue.take(burst.taken, chains);
+    const BurstResult result = publish(queue, taken);
+    if (taken != 0) count_burst(context.counters, taken, bytes);
+    return result;
+  });
 }
 
 rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcept {

@@ -59,7 +59,7 @@ struct PeekedBurst {
   std::array<PeekedPacket, batch_max> packets;       ///< Heads are in `short_heads`, or `long_heads` with offloads.
   std::array<const std::uint8_t*, batch_max> rests;  ///< What follows the head, if that is one piece.
   std::array<Detail, batch_max> details;
-  std::array<std::uint16_t, batch_max> heads;  ///< Of the chains.
+  virtqueue::ChainList taken;  ///< The chains.
   std::array<Drop, batch_max> drops;
   std::array<memory::HostSpan, pieces_in_all> pieces;
   std::array<rte_mbuf, moved_pieces_max + 3> segments;  ///< For whole(): head, pieces, one that is cut.

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "memory/guest_memory.hpp"
 #include "net/ring_counters.hpp"
+#include "net/virtio_net_header.hpp"
 #include "virtqueue/split_queue.hpp"
+#include "virtqueue/virtqueue.hpp"
 
 namespace vhostx::net {
 
@@ -24,20 +27,48 @@ struct BurstResult {
   bool needs_call = false;  ///< Used buffers were published and the driver wants to know.
 };
 
-/// Packets taken through the stages of the fast path together; arrays of this size live on the stack.
-inline constexpr std::uint16_t batch_max = 32;
+using virtqueue::batch_max;
 
 /// Largest packet taken from a guest: an IPv6 packet of 65,535 bytes of payload, Ethernet and two VLAN tags.
 inline constexpr std::uint32_t packet_bytes_max = 65535 + 40 + 14 + 8;
 
 inline constexpr std::uint32_t ethernet_header_bytes = 14;
 
+/// The chains of the straight path, by direction: net header and packet.
+template <std::uint16_t net_header_bytes>
+using FromGuest =
+    virtqueue::Shape<virtqueue::Direction::readable, net_header_bytes, ethernet_header_bytes, packet_bytes_max>;
+template <std::uint16_t net_header_bytes>
+using ToGuest = virtqueue::Shape<virtqueue::Direction::writable, net_header_bytes, 1, packet_bytes_max>;
+
+/// Calls `use` with the ring's queue for one burst. Here the kind of ring is chosen.
+template <typename Use>
+[[gnu::always_inline]] inline BurstResult with_queue(const RingContext& context, Use use) noexcept {
+  virtqueue::SplitQueue queue(context.layout, context.cursor);
+  return use(queue);
+}
+
+/// Calls `use` with the length of the net header, as a constant.
+template <typename Use>
+[[gnu::always_inline]] inline BurstResult with_header(const RingContext& context, Use use) noexcept {
+  if (header_length(context.features) == header_length_full)
+    return use(std::integral_constant<std::uint16_t, header_length_full>());
+  return use(std::integral_constant<std::uint16_t, header_length_legacy>());
+}
+
+/// Ends a burst that moved `packets`.
+template <virtqueue::Virtqueue Queue>
+[[gnu::always_inline]] inline BurstResult publish(Queue& queue, std::uint16_t packets = 0) noexcept {
+  return {.packets = packets, .needs_call = queue.publish() && queue.needs_call()};
+}
+
 /// For a call that has spent its budget and moved no packet. If that repeats, with chains that no real driver makes,
-/// the ring is broken; `head` is one of these chains.
-inline void judge_walk(const RingContext& context, virtqueue::SplitQueue& queue, const virtqueue::WalkBudget& budget,
-                       std::uint16_t head) noexcept {
+/// the ring is broken; `id` is of one of these chains.
+template <virtqueue::Virtqueue Queue>
+void judge_walk(const RingContext& context, Queue& queue, const virtqueue::WalkBudget& budget,
+                std::uint16_t id) noexcept {
   if (budget.is_wasted() && context.cursor.meter.count_fruitless(context.counters.value(VringCounter::packets)))
-    queue.fail({VringFaultCause::fruitless, head, budget.descriptors(), virtqueue::fruitless_calls_max});
+    queue.fail({VringFaultCause::fruitless, id, budget.descriptors(), virtqueue::fruitless_calls_max});
 }
 
 /// Updates the counters after a burst that moved packets.

@@ -7,14 +7,11 @@
 #include <vhostx/vring_fault.hpp>
 
 #include "memory/guest_memory.hpp"
+#include "virtqueue/chain.hpp"
 #include "virtqueue/ring_layout.hpp"
 #include "virtqueue/walk_budget.hpp"
 
 namespace vhostx::virtqueue {
-
-/// Which chains a ring accepts. A net transmitq has only readable buffers, a receiveq only writable ones (5.1.6), so
-/// the order within a chain need not be checked.
-enum class Direction { readable, writable };
 
 /// Streams a chain: each descriptor is loaded once, when its turn comes, and checked before its buffer is handed out.
 /// Bounded by the ring's size (at most 32768 descriptors), so that a loop ends. An invalid descriptor is an error, and
@@ -27,17 +24,17 @@ class ChainWalker {
     invalid,  ///< The driver broke the specification: fault() says how.
   };
 
-  /// Starts at `head`, which is inside the table, with its descriptor already loaded. `meter` counts what it looks at.
+  /// `meter` counts what it looks at.
   ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
-              WalkMeter& meter, Direction direction, std::uint16_t head, const RawDescriptor& first) noexcept
+              WalkMeter& meter, Direction direction, const Chain& chain) noexcept
       : layout_(layout),
         memory_(memory),
         hint_(hint),
         meter_(meter),
         cost_(meter),
         direction_(direction),
-        current_(first.unpack()) {
-    fault_.head = head;
+        current_(chain.first.unpack()) {
+    fault_.head = chain.id;
   }
 
   /// The next piece: not empty, inside one region. A buffer that crosses a border of regions comes in two pieces.
@@ -47,8 +44,8 @@ class ChainWalker {
   const VringFault& fault() const noexcept { return fault_; }
   /// The chain is spread over more pages than a packet may be.
   bool is_scattered() const noexcept { return cost_.is_scattered(); }
-  /// How many entries of the ring's own table the chain has occupied so far.
-  std::uint32_t ring_entries() const noexcept { return ring_entries_; }
+  /// The chain, with the ring entries that it has taken so far.
+  Chain chain() const noexcept { return {.id = fault_.head, .entries = ring_entries_}; }
 
  private:
   bool open_descriptor() noexcept;

@@ -51,7 +51,30 @@ bool overlap(const Area& a, const Area& b) noexcept {
   return a.address.value - b.address.value < b.size || b.address.value - a.address.value < a.size;
 }
 
+// Bytes of the three areas.
+std::array<std::size_t, 3> extents(std::uint32_t size, RingFeatures features) noexcept {
+  return {descriptor_table_bytes(size), AvailRing::extent(size, features.event_idx),
+          UsedRing::extent(size, features.event_idx)};
+}
+
 }  // namespace
+
+std::array<HostSpan, 3> RingLayout::areas() const noexcept {
+  const auto bytes = extents(size, features);
+  return {{{const_cast<std::uint8_t*>(descriptors), bytes[0]},
+           {const_cast<std::uint8_t*>(avail.begin()), bytes[1]},
+           {const_cast<std::uint8_t*>(used.begin()), bytes[2]}}};
+}
+
+bool RingLayout::was_used() const noexcept {
+  if (used.index() != 0 || used.flags() != 0 || avail.index_acquire() != 0) return true;
+  return features.event_idx && used.avail_event() != 0;
+}
+
+bool RingLayout::is_untouched() const noexcept {
+  const auto [address, rest] = descriptor(0);
+  return avail.index_acquire() == 0 && used.index() == 0 && address == 0 && rest == 0;
+}
 
 Result<void> check_ring_size(std::uint32_t size) {
   if (size == 0 || size > ring_size_max || (size & (size - 1)) != 0)
@@ -63,11 +86,10 @@ Result<void> check_ring_size(std::uint32_t size) {
 Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAddresses& addresses, std::uint32_t size,
                                 RingFeatures features) {
   if (auto good = check_ring_size(size); !good) return good.error();
-  const std::array<Area, 3> areas{{
-      {"descriptor table", addresses.descriptors, std::size_t{size} * sizeof(Descriptor), 16},
-      {"avail ring", addresses.avail, AvailRing::extent(size, features.event_idx), 2},
-      {"used ring", addresses.used, UsedRing::extent(size, features.event_idx), 4},
-  }};
+  const auto bytes = extents(size, features);
+  const std::array<Area, 3> areas{{{"descriptor table", addresses.descriptors, bytes[0], 16},
+                                   {"avail ring", addresses.avail, bytes[1], 2},
+                                   {"used ring", addresses.used, bytes[2], 4}}};
   std::array<HostSpan, 3> spans;
   std::array<std::shared_ptr<const memory::Window>, 3> windows;
   for (std::size_t i = 0; i < areas.size(); ++i) {

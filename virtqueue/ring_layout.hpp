@@ -36,11 +36,21 @@ struct RingLayout {
   /// Windows of areas that are in two regions; null for an area in one.
   std::array<std::shared_ptr<const memory::Window>, 3> windows;
 
+  /// The three areas: descriptor table, avail ring, used ring. For NUMA placement and reports.
+  std::array<memory::HostSpan, 3> areas() const noexcept;
+  /// Whether the ring was in use before: by a driver, or by an earlier back-end that switched kicks off in it.
+  bool was_used() const noexcept;
+  /// Whether the driver has written nothing at all: no index, and no first descriptor. Descriptors come first; a driver
+  /// may also chain the free ones when it starts, before it has anything to say.
+  bool is_untouched() const noexcept;
+
   std::uint32_t slot(std::uint16_t index) const noexcept { return index & (size - 1); }
   RawDescriptor descriptor(std::uint16_t index) const noexcept {
     return load_descriptor(descriptors + std::size_t{index} * sizeof(Descriptor));
   }
 };
+
+constexpr std::size_t descriptor_table_bytes(std::uint32_t size) noexcept { return size * sizeof(Descriptor); }
 
 /// A ring size as VIRTIO 1.2, 2.7 allows it: 1 to 32768, a power of two. Error: protocol_violation.
 Result<void> check_ring_size(std::uint32_t size);

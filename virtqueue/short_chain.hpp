@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "virtqueue/chain_walker.hpp"
+#include "virtqueue/chain.hpp"
 #include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::virtqueue {

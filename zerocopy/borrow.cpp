@@ -11,20 +11,21 @@
 #include "net/mbuf_fill.hpp"
 #include "net/mbuf_pieces.hpp"
 #include "net/offload_to_guest.hpp"
-#include "virtqueue/chain_walker.hpp"
 #include "zerocopy/segments.hpp"
 
 namespace vhostx::zerocopy {
 namespace {
 
 using memory::HostSpan;
-using virtqueue::ChainWalker;
-using virtqueue::SplitQueue;
+using virtqueue::Chain;
 
 /// One burst of borrow().
+template <virtqueue::Virtqueue Queue>
 class Borrower {
+  using Walker = typename Queue::Walker;
+
  public:
-  Borrower(const net::RingContext& context, SplitQueue& queue, const Lending& lending, rte_mempool* pool) noexcept
+  Borrower(const net::RingContext& context, Queue& queue, const Lending& lending, rte_mempool* pool) noexcept
       : context_(context),
         queue_(queue),
         lending_(lending),
@@ -43,43 +44,38 @@ class Borrower {
       return nullptr;
     }
     template_.apply(mbuf, 0);
-    std::uint16_t head = 0;
-    const bool spare = lending_.table.take_spare(head);
-    if (spare || queue_.pop(head) == virtqueue::Pop::chain) {
-      if (lend(mbuf, head)) return mbuf;
+    Chain chain;
+    const bool spare = lending_.table.take_spare(chain);
+    if (spare || queue_.take(chain) == virtqueue::Take::chain) {
+      const bool lent = lend(mbuf, chain);
+      if (lent && !spare) queue_.keep(chain);
+      if (lent) return mbuf;
       if (spare)
-        lending_.table.keep_spare(head);
+        lending_.table.keep_spare(chain);
       else
-        step_back();
+        queue_.untake(chain);
     }
     rte_mempool_put(pool_, mbuf);
     return nullptr;
   }
 
   /// Call it after a burst that lent nothing.
-  void judge() noexcept { net::judge_walk(context_, queue_, budget_, last_head_); }
+  void judge() noexcept { net::judge_walk(context_, queue_, budget_, last_id_); }
 
  private:
-  /// Rewinds to before the chain that was popped last, but not to before bad heads that were skipped on the way to it.
-  void step_back() noexcept {
-    auto mark = queue_.mark();
-    --mark.avail_next;
-    queue_.rewind(mark);
-  }
-
-  bool lend(rte_mbuf* mbuf, std::uint16_t head) noexcept {
-    ChainWalker walker(context_.layout, context_.memory, context_.cursor.hint, context_.cursor.meter,
-                       virtqueue::Direction::writable, head, context_.layout.descriptor(head));
-    last_head_ = head;
+  bool lend(rte_mbuf* mbuf, const Chain& chain) noexcept {
+    Walker walker = queue_.walk(chain, virtqueue::Direction::writable, context_.memory, context_.cursor.hint);
+    last_id_ = chain.id;
     Pieces pieces;
     std::uint8_t* header = nullptr;
     Segments segments;
     if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
     // IOVAs must be contiguous over the net header: the first mbuf has room for all of it, and for data.
     if (header == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
-    Loan* const loan = lending_.table.take(lending_.pin, head, walker.ring_entries(), now_);
+    Loan* const loan = lending_.table.take(lending_.pin, walker.chain(), now_);
     if (loan == nullptr) return false;
     loan->header = header;
+    loan->first = chain.first;
     if (segments.attach(mbuf, pool_, *loan, false)) {
       // Room for the net header, if that has no piece of its own.
       mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? net_header_bytes_ : 0);
@@ -91,15 +87,14 @@ class Borrower {
   }
 
   /// Walks the whole chain. Its first piece begins with the net header, or is only that and not among `pieces`.
-  bool find(ChainWalker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
+  bool find(Walker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
     for (HostSpan span;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::invalid) {
+      if (step == Walker::Step::invalid) {
         queue_.fail(walker.fault());
         return false;
       }
-      if (step == ChainWalker::Step::end)
-        return pieces.bytes > (header == pieces.spans[0].data ? net_header_bytes_ : 0U);
+      if (step == Walker::Step::end) return pieces.bytes > (header == pieces.spans[0].data ? net_header_bytes_ : 0U);
       span.size = std::min<std::size_t>(span.size, net::packet_bytes_max + net_header_bytes_ - pieces.bytes);
       if (header == nullptr) {
         if (span.size < net_header_bytes_) return false;  // cut
@@ -111,20 +106,21 @@ class Borrower {
   }
 
   const net::RingContext& context_;
-  SplitQueue& queue_;
+  Queue& queue_;
   const Lending& lending_;
   rte_mempool* pool_;
   const net::MbufTemplate template_;
   const std::uint16_t net_header_bytes_;
   const std::uint64_t now_;
   virtqueue::WalkBudget budget_;
-  std::uint16_t last_head_ = 0;  // of the chain that was walked last
+  std::uint16_t last_id_ = 0;  // of the chain that was walked last
 };
 
 /// One burst of commit().
+template <virtqueue::Virtqueue Queue>
 class Committer {
  public:
-  Committer(const net::RingContext& context, SplitQueue& queue, const Lending& lending) noexcept
+  Committer(const net::RingContext& context, Queue& queue, const Lending& lending) noexcept
       : context_(context), queue_(queue), lending_(lending), net_header_bytes_(net::header_length(context.features)) {}
 
   /// Delivers the packet in place, if its data is where the driver will look for it. False: nothing has changed.
@@ -193,7 +189,7 @@ class Committer {
       Loan& loan = *lending_.table.find(*segment);
       for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next)
         written += segment->data_len;
-      queue_.add_used(loan.head, written);
+      queue_.give_back_kept(loan.chain(), written);
       rte_mbuf_ext_refcnt_update(&loan.shared, 1);  // our own reference: freeing the mbufs then does not call back
       written = 0;
     }
@@ -208,7 +204,7 @@ class Committer {
   }
 
   const net::RingContext& context_;
-  SplitQueue& queue_;
+  Queue& queue_;
   const Lending& lending_;
   const std::uint16_t net_header_bytes_;
   std::uint64_t packets_ = 0;
@@ -219,43 +215,60 @@ class Committer {
 
 net::BurstResult borrow(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
                         std::uint16_t count) noexcept {
-  SplitQueue queue(context.layout, context.cursor);
   keep_returned(lending.table);
-  net::BurstResult result;
-  if (!can_attach(pool)) return result;
-  Borrower borrower(context, queue, lending, pool);
-  while (result.packets < count && !queue.broken() && (buffers[result.packets] = borrower.next()) != nullptr)
-    ++result.packets;
-  if (result.packets == 0) borrower.judge();
-  queue.publish();  // publishes nothing: it stores the position
-  queue.publish_position();
-  if (queue.bad_heads_skipped() != 0) context.counters.add(VringCounter::drop_bad_head, queue.bad_heads_skipped());
-  return result;
+  if (!can_attach(pool)) return {};
+  return net::with_queue(context, [&](auto& queue) {
+    net::BurstResult result;
+    Borrower borrower(context, queue, lending, pool);
+    while (result.packets < count && !queue.broken() && (buffers[result.packets] = borrower.next()) != nullptr)
+      ++result.packets;
+    if (result.packets == 0) borrower.judge();
+    queue.publish();  // publishes nothing: it stores the position
+    queue.publish_position();
+    if (queue.bad_chains() != 0) context.counters.add(VringCounter::drop_bad_head, queue.bad_chains());
+    return result;
+  });
 }
+
+namespace {
+
+/// Delivers packets in place, up to the first that cannot be. Returns how many.
+net::BurstResult deliver(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
+                         std::uint16_t count) noexcept {
+  return net::with_queue(context, [&](auto& queue) {
+    Committer committer(context, queue, lending);
+    std::uint16_t done = 0;
+    while (done < count && committer.deliver_in_place(packets[done])) ++done;
+    const auto result = net::publish(queue, done);
+    if (committer.packets() != 0) {
+      net::count_burst(context.counters, committer.packets(), committer.bytes());
+      context.counters.add(VringCounter::lent, committer.packets());
+    }
+    return result;
+  });
+}
+
+}  // namespace
 
 net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
                         std::uint16_t count) noexcept {
   net::BurstResult result;
   virtqueue::WalkBudget budget(context.cursor.meter);
   while (result.packets < count && !budget.is_spent()) {
-    SplitQueue queue(context.layout, context.cursor);
-    Committer committer(context, queue, lending);
-    while (result.packets < count && committer.deliver_in_place(packets[result.packets])) ++result.packets;
-    if (queue.publish()) result.needs_call |= queue.needs_call();
-    if (committer.packets() != 0) {
-      net::count_burst(context.counters, committer.packets(), committer.bytes());
-      context.counters.add(VringCounter::lent, committer.packets());
-    }
+    const auto delivered =
+        deliver(context, lending, packets + result.packets, static_cast<std::uint16_t>(count - result.packets));
+    result.packets = static_cast<std::uint16_t>(result.packets + delivered.packets);
+    result.needs_call |= delivered.needs_call;
     if (result.packets == count) break;
     // Anything else is copied into other buffers, as by net::enqueue(). Its own buffers are spare then.
-    const std::uint64_t delivered = context.counters.value(VringCounter::packets);
+    const std::uint64_t before = context.counters.value(VringCounter::packets);
     const auto copied = net::enqueue(context, packets + result.packets, 1, budget);
     result.needs_call |= copied.needs_call;
     if (copied.packets == 0) {
       result.needs_call |= return_spares(context, lending.table).needs_call;
       break;
     }
-    if (context.counters.value(VringCounter::packets) != delivered) context.counters.add(VringCounter::copied_shape, 1);
+    if (context.counters.value(VringCounter::packets) != before) context.counters.add(VringCounter::copied_shape, 1);
     rte_pktmbuf_free(packets[result.packets++]);
   }
   if (budget.is_spent()) context.cursor.enqueue_end = EnqueueEnd::budget;
@@ -264,7 +277,7 @@ net::BurstResult commit(const net::RingContext& context, const Lending& lending,
 
 std::uint32_t keep_returned(LoanTable& table) noexcept {
   if (!table.has_returns()) return 0;
-  return table.collect([&table](std::uint16_t head) { table.keep_spare(head); });
+  return table.collect([&table](const Chain& chain) { table.keep_spare(chain); });
 }
 
 net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept {
@@ -276,12 +289,11 @@ net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table
 }
 
 net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept {
-  SplitQueue queue(context.layout, context.cursor);
   keep_returned(table);
-  for (std::uint16_t head = 0; table.take_spare(head);) queue.add_used(head, 0);
-  net::BurstResult result;
-  if (queue.publish()) result.needs_call = queue.needs_call();
-  return result;
+  return net::with_queue(context, [&](auto& queue) {
+    for (Chain chain; table.take_spare(chain);) queue.give_back_kept(chain, 0);
+    return net::publish(queue);
+  });
 }
 
 }  // namespace vhostx::zerocopy

@@ -20,4 +20,7 @@ net::BurstResult dequeue(const net::RingContext& context, const Lending& lending
 /// Returns the chains that have come back to the driver, in any order. `packets` of the result counts them.
 net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept;
 
+/// Closes the table, and returns the chains that are still lent. `packets` of the result counts them.
+net::BurstResult take_back(const net::RingContext& context, LoanTable& table) noexcept;
+
 }  // namespace vhostx::zerocopy

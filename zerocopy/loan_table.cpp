@@ -22,7 +22,7 @@ Result<LoanTable::Owned> LoanTable::create(std::uint32_t ring_size, const LoanLi
   const std::uint32_t entries = limits.entries_max == 0 ? half : std::min(limits.entries_max, half);
   const std::uint32_t loans = std::min(entries, loans_of_table_max);
   const std::size_t size =
-      sizeof(LoanTable) + loans * (sizeof(Loan) + sizeof(std::uint32_t)) + ring_size * sizeof(std::uint16_t);
+      sizeof(LoanTable) + loans * (sizeof(Loan) + sizeof(virtqueue::Chain) + sizeof(std::uint32_t));
   void* pages = map_pages(size);
   if (pages == nullptr) return make_system_error(ENOMEM, "memory for {} loans", loans);
   LoanLimits own = limits;
@@ -36,9 +36,9 @@ LoanTable::LoanTable(std::byte* pages, std::size_t size, std::uint32_t loans, co
   Loan* const first = new (at) Loan[loans];
   at += loans * sizeof(Loan);
   loans_ = {first, loans};
+  spares_ = new (at) virtqueue::Chain[loans];
+  at += loans * sizeof(virtqueue::Chain);
   free_ = reinterpret_cast<std::uint32_t*>(at);
-  at += loans * sizeof(std::uint32_t);
-  spares_ = reinterpret_cast<std::uint16_t*>(at);
   for (std::uint32_t i = 0; i < loans; ++i) {
     loans_[i].shared.free_cb = on_last_free;
     loans_[i].shared.fcb_opaque = &loans_[i];
@@ -99,7 +99,7 @@ std::uint64_t LoanTable::oldest() const noexcept {
 }
 
 void LoanTable::release() noexcept {
-  if (!closed_.load(std::memory_order_relaxed)) close([](std::uint16_t) {});
+  if (!closed_.load(std::memory_order_relaxed)) close([](const virtqueue::Chain&) {});
   if (returns_.abandon()) destroy();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include <vhostx/result.hpp>
 
 #include "base/page_memory.hpp"
+#include "virtqueue/chain.hpp"
 #include "zerocopy/dma_memory.hpp"
 #include "zerocopy/return_queue.hpp"
 
@@ -52,12 +54,15 @@ struct alignas(64) Loan {
   MemoryPin* pin = nullptr;
   std::atomic<std::uint64_t> lent_at{0};  ///< Time-stamp counter; 0: no mbuf has it. Orders nothing else.
   std::uint32_t link = ReturnQueue::none;
-  std::uint16_t head = 0;
-  std::uint16_t entries = 0;  ///< Descriptors that the chain occupies; 0: the loan is free.
+  std::uint16_t chain_id = 0;
+  std::uint16_t entries = 0;  ///< Ring entries that the chain takes; 0: the loan is free.
 
   // Only for to-guest rings; on a cache line of their own.
   alignas(64) std::uint8_t* header = nullptr;  ///< Where the net header goes.
   std::uint64_t order = 0;                     ///< Identifies the chain's segments, see Segments::order_after().
+  virtqueue::RawDescriptor first{};            ///< The chain's, to walk it again.
+
+  virtqueue::Chain chain() const noexcept { return {.id = chain_id, .entries = entries, .first = first}; }
 };
 static_assert(sizeof(Loan) == 128);
 
@@ -91,24 +96,24 @@ class LoanTable {
   std::uint32_t copy_below() const noexcept { return copy_below_; }
 
   // ---- owner
-  /// A loan for the chain `head`, which occupies `entries` descriptors (at least 1), with one reference. Null: too much
-  /// is lent already. It comes back when the last mbuf attached with `shared` is freed, or by cancel().
-  Loan* take(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
-    Loan* const loan = take_uncounted(pin, head, entries, now);
+  /// A loan for a chain, whose entries are known, with one reference. Null: too much is lent already. It comes back
+  /// when the last mbuf attached with `shared` is freed, or by cancel().
+  Loan* take(MemoryPin& pin, const virtqueue::Chain& chain, std::uint64_t now) noexcept {
+    Loan* const loan = take_uncounted(pin, chain, now);
     if (loan != nullptr) count_taken(pin, 1);
     return loan;
   }
   /// The same for a burst, which calls count_taken() once at its end.
-  Loan* take_uncounted(MemoryPin& pin, std::uint16_t head, std::uint32_t entries, std::uint64_t now) noexcept {
-    if (entries > entries_left_ || free_count_ == 0) [[unlikely]]
+  Loan* take_uncounted(MemoryPin& pin, const virtqueue::Chain& chain, std::uint64_t now) noexcept {
+    if (chain.entries > entries_left_ || free_count_ == 0) [[unlikely]]
       return nullptr;
     Loan& loan = loans_[free_[--free_count_]];
     loan.pin = &pin;
-    loan.head = head;
-    loan.entries = static_cast<std::uint16_t>(entries);
+    loan.chain_id = chain.id;
+    loan.entries = static_cast<std::uint16_t>(chain.entries);
     loan.shared.refcnt = 1;
     loan.lent_at.store(now, std::memory_order_relaxed);
-    entries_left_ -= entries;
+    entries_left_ -= chain.entries;
     return &loan;
   }
   void count_taken(MemoryPin& pin, std::uint32_t loans) noexcept {
@@ -127,7 +132,7 @@ class LoanTable {
   }
   /// Whether collect() would find something: the cheapest check.
   bool has_returns() const noexcept { return returns_.has_some(); }
-  /// Calls `use(head)` for each chain that has come back. Returns how many.
+  /// Calls `use(chain)` for each chain that has come back. Returns how many.
   template <typename Use>
   std::uint32_t collect(Use&& use) noexcept {
     std::int32_t count = 0;
@@ -141,7 +146,7 @@ class LoanTable {
         of_pin = 0;
       }
       next = loan.link;
-      use(loan.head);
+      use(loan.chain());
       recycle(loan);
     }
     if (pin != nullptr) pin->count(-of_pin);
@@ -152,22 +157,25 @@ class LoanTable {
   Loan* find(const rte_mbuf& segment) const noexcept;
 
   /// Keeps a chain that came back untouched, to be lent again before the driver's next ones.
-  void keep_spare(std::uint16_t head) noexcept { spares_[spare_count_++] = head; }
-  bool take_spare(std::uint16_t& head) noexcept {
+  void keep_spare(const virtqueue::Chain& chain) noexcept {
+    assert(spare_count_ < loans_.size());  // spares are lent before other chains, so they were loans all at once
+    spares_[spare_count_++] = chain;
+  }
+  bool take_spare(virtqueue::Chain& chain) noexcept {
     if (spare_count_ == 0) return false;
-    head = spares_[--spare_count_];
+    chain = spares_[--spare_count_];
     return true;
   }
 
   // ---- control thread while the gate is shut
-  /// Ends the ring's use of the table: calls `use(head)` for each chain that is still lent, and collects no loan any
+  /// Ends the ring's use of the table: calls `use(chain)` for each chain that is still lent, and collects no loan any
   /// more. Returns how many these are. Their mbufs stay valid.
   template <typename Use>
   std::uint32_t close(Use&& use) noexcept {
     std::uint32_t count = 0;
     for (Loan& loan : loans_) {
       if (loan.entries == 0) continue;
-      use(loan.head);
+      use(loan.chain());
       ++count;
     }
     returns_.close(count);
@@ -216,7 +224,7 @@ class LoanTable {
   std::size_t size_;  // bytes of the pages that hold this object
   std::span<Loan> loans_;
   std::uint32_t* free_;
-  std::uint16_t* spares_;
+  virtqueue::Chain* spares_;
   std::uint32_t copy_below_;
 
   // The owner's.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SplitSingle: finds the next chain of a split ring, for bursts of one, where setting up a batch costs more than the
+// packet.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/guest_memory.hpp"
+#include "virtqueue/chain.hpp"
+#include "virtqueue/short_chain.hpp"
+
+namespace vhostx::virtqueue {
+
+/// Handles only the common chain: one descriptor holds header and body, in the region of the chain before. For all
+/// others find() returns false and a SplitBatch starts over; nothing that was read here is used then.
+template <typename Shape>
+class SplitSingle {
+ public:
+  /// Looks at the next chain; queue.ready() must not be 0. Accepts bodies of up to `body_max` bytes.
+  template <typename Queue>
+  [[gnu::always_inline]] bool find(const Queue& queue, const memory::GuestMemory::Hint& region,
+                                   std::uint32_t body_max) noexcept {
+    id_ = queue.head(0);
+    if (id_ >= queue.size()) [[unlikely]]
+      return false;
+    const RawDescriptor descriptor = queue.layout_.descriptor(id_);
+    const std::uint64_t offset = descriptor.address - region.guest;  // wraps to something huge when below
+    length_ = descriptor.length() - Shape::header_bytes;             // so does this when too short
+    // Computed as a number, as in BufferTranslator: it is used only if the last line below is true.
+    header_ = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(region.host) + offset);
+    return is_last<Shape::direction>(descriptor) && length_ >= Shape::body_min && length_ <= body_max &&
+           offset < region.size && descriptor.length() <= region.size - offset;
+  }
+
+  Chain chain() const noexcept { return {.id = id_, .entries = 1}; }
+  /// The same as the first of a list, for a queue that gives it back later.
+  void copy_chain(ChainList& to) const noexcept { to.ids[0] = id_; }
+  std::uint8_t* header() const noexcept { return header_; }
+  std::uint8_t* body() const noexcept { return header_ + Shape::header_bytes; }
+  /// Bytes after the header.
+  std::uint32_t length() const noexcept { return length_; }
+
+ private:
+  std::uint8_t* header_ = nullptr;
+  std::uint32_t length_ = 0;
+  std::uint16_t id_ = 0;
+};
+
+}  // namespace vhostx::virtqueue
