@@ -9,13 +9,15 @@
 
 namespace vhostx::memory {
 
-/// For many buffers of at most `length_max` bytes. A buffer in the region of the last buffer before the burst, and not
-/// just before that region's end, costs one comparison; a buffer in another region costs one look-up.
+/// For many buffers of at most `length_max` bytes. A buffer in the entry (for guest addresses a region) of the last
+/// buffer before the burst, and not just before its end, costs one comparison; one in another entry costs one look-up.
 template <std::size_t length_max>
 class BufferTranslator {
  public:
-  BufferTranslator(const GuestMemory& memory, const GuestMemory::Hint& hint) noexcept
-      : memory_(memory),
+  BufferTranslator(const GuestMemory& memory, const AddressTable::Hint& hint) noexcept
+      : BufferTranslator(memory.table(), hint) {}
+  BufferTranslator(const AddressTable& table, const AddressTable::Hint& hint) noexcept
+      : table_(table),
         guest_(hint.guest),
         surely_inside_(hint.size > length_max ? hint.size - length_max : 0),
         host_(hint.host) {}
@@ -28,59 +30,59 @@ class BufferTranslator {
     return offset < surely_inside_;
   }
 
-  /// Finds [address, address + length). False: it is not all in one region. `length` is 1 to `length_max`.
+  /// Finds [address, address + length). False: it is not all in one entry. `length` is 1 to `length_max`.
   bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
     return translate_near(address, found) || Far(*this).translate(address, length, found);
   }
 
-  /// For buffers that are all in different regions: looks up at once. A loop keeps it in registers; its destructor
-  /// gives the translator the last region it found.
+  /// For buffers that are all in different entries: looks up at once. A loop keeps it in registers; its destructor
+  /// gives the translator the last entry it found.
   class Far {
    public:
     explicit Far(BufferTranslator& translator) noexcept
         : translator_(translator),
-          memory_(translator.memory_),
-          index_(translator.memory_.index()),
-          region_(translator.elsewhere_) {}
-    ~Far() { translator_.elsewhere_ = region_; }
+          table_(translator.table_),
+          index_(translator.table_.index()),
+          entry_(translator.elsewhere_) {}
+    ~Far() { translator_.elsewhere_ = entry_; }
     Far(const Far&) = delete;
     Far& operator=(const Far&) = delete;
 
     /// As the translator's.
     [[gnu::always_inline]] bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
-      const GuestMemory::Hint& region = index_.likely_region(address);
-      const std::uint64_t offset = address.value - region.guest;
-      if (offset >= region.size || length > region.size - offset) [[unlikely]] {
+      const AddressTable::Entry& entry = index_.likely_entry(address.value);
+      const std::uint64_t offset = address.value - entry.guest;
+      if (offset >= entry.size || length > entry.size - offset) [[unlikely]] {
         found = translate_by_search(address, length);
         return found != nullptr;
       }
-      region_ = &region;
-      found = region.host + offset;
+      entry_ = &entry;
+      found = entry.host + offset;
       return true;
     }
 
    private:
     [[gnu::noinline]] std::uint8_t* translate_by_search(GuestAddress address, std::size_t length) const noexcept {
-      return memory_.translate(address, length).data;
+      return table_.translate(address.value, length).data;
     }
 
     BufferTranslator& translator_;
-    const GuestMemory& memory_;
-    const GuestMemory::Index index_;
-    const GuestMemory::Hint* region_;
+    const AddressTable& table_;
+    const AddressTable::Index index_;
+    const AddressTable::Entry* entry_;
   };
 
-  /// For the next burst: the region of the last buffer that was not in the hint's region.
-  void keep_hint(GuestMemory::Hint& hint) const noexcept {
+  /// For the next burst: the entry of the last buffer that was not in the hint's entry.
+  void keep_hint(AddressTable::Hint& hint) const noexcept {
     if (elsewhere_ != nullptr) hint = *elsewhere_;
   }
 
  private:
-  const GuestMemory& memory_;
+  const AddressTable& table_;
   std::uint64_t guest_;
-  std::uint64_t surely_inside_;  // below this offset, length_max bytes are inside the region
+  std::uint64_t surely_inside_;  // below this offset, length_max bytes are inside the entry
   std::uint8_t* host_;
-  const GuestMemory::Hint* elsewhere_ = nullptr;  // region of the last buffer that was not near
+  const AddressTable::Entry* elsewhere_ = nullptr;  // of the last buffer that was not near
 };
 
 }  // namespace vhostx::memory

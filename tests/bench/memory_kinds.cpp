@@ -32,7 +32,8 @@ void tell_ring(const virtqueue::RingLayout& layout, const virtqueue::RingAddress
 
 void tell_table(const memory::GuestMemory& memory) {
   tell("table", &memory, sizeof memory);
-  tell("table", &memory.index().likely_region({0}), (memory.regions().size() + 1) * sizeof(memory::GuestMemory::Hint));
+  tell("table", &memory.table().index().likely_entry(0),
+       (memory.regions().size() + 1) * sizeof(memory::AddressTable::Entry));
 }
 
 }  // namespace

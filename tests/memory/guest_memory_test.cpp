@@ -82,24 +82,6 @@ TEST(GuestMemory, RefusesWhatDoesNot) {
   EXPECT_FALSE(GuestMemory().translate(GuestAddress{0}, 1));
 }
 
-TEST(GuestMemory, TheHintNeverWidensARegion) {
-  const auto memory = FakeGuest({{0x1000, 0x1000}, {0x3000, 0x1000}}).map();
-  GuestMemory::Hint hint;
-  ASSERT_TRUE(memory->translate(GuestAddress{0x3000}, 1, hint));
-  EXPECT_FALSE(memory->translate(GuestAddress{0x2fff}, 1, hint));
-  EXPECT_FALSE(memory->translate(GuestAddress{0x3fff}, 2, hint));
-  EXPECT_TRUE(memory->translate(GuestAddress{0x1fff}, 1, hint));
-  EXPECT_FALSE(memory->translate(GuestAddress{0x4000}, 1, hint));
-}
-
-TEST(GuestMemory, APrefixEndsWithItsRegion) {
-  const auto memory = FakeGuest({{0x1000, 0x1000}, {0x2000, 0x1000}}).map();
-  GuestMemory::Hint hint;
-  EXPECT_EQ(memory->translate_prefix(GuestAddress{0x1ff0}, 64, hint).size, 16U);
-  EXPECT_EQ(memory->translate_prefix(GuestAddress{0x2000}, 64, hint).size, 64U);
-  EXPECT_FALSE(memory->translate(GuestAddress{0x1ff0}, 64));  // two mappings: one span cannot hold it
-}
-
 TEST(GuestMemory, FindsEachOfFiveHundredRegions) {
   std::vector<FakeGuest::Region> regions;
   for (std::uint64_t i = 0; i < 509; ++i) regions.push_back({i * 0x10000, 0x1000});
@@ -190,7 +172,7 @@ TEST(GuestMemory, HasPagesOfItsOwn) {
   };
   EXPECT_EQ(holds(memory.get()), 1);
   EXPECT_EQ(holds(reinterpret_cast<const char*>(memory.get() + 1) - 1), 1);
-  EXPECT_EQ(holds(&memory->index().likely_region({0x1000})), 1);
+  EXPECT_EQ(holds(&memory->table().index().likely_entry(0x1000)), 1);
   EXPECT_EQ(holds(&guest), 0);
   for (const HostSpan& span : pages) EXPECT_EQ(holds(span.data), 1) << "each is another one";
   for (const HostSpan& span : pages) {
