@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// BufferTranslator: translates the addresses of a burst's buffers, one after the other.
+// BufferTranslator: translates the addresses of a burst's buffers, one after the other. translate_near(): one buffer.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,20 @@
 #include "memory/guest_memory.hpp"
 
 namespace vhostx::memory {
+
+/// `host + offset` as numbers: for an offset that is not inside, the result is no valid pointer and must not be used.
+inline std::uint8_t* unchecked_pointer(std::uint8_t* host, std::uint64_t offset) noexcept {
+  return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host) + offset);
+}
+
+/// Finds [address, address + length) if it is all in the hint's entry; else false, and `found` must not be used.
+/// `length` is at least 1.
+[[gnu::always_inline]] inline bool translate_near(const AddressTable::Hint& hint, GuestAddress address,
+                                                  std::uint64_t length, std::uint8_t*& found) noexcept {
+  const std::uint64_t offset = address.value - hint.guest;  // wraps to something huge when below
+  found = unchecked_pointer(hint.host, offset);
+  return offset < hint.size && length <= hint.size - offset;
+}
 
 /// For many buffers of at most `length_max` bytes. A buffer in the entry (for guest addresses a region) of the last
 /// buffer before the burst, and not just before its end, costs one comparison; one in another entry costs one look-up.
@@ -25,8 +39,7 @@ class BufferTranslator {
   /// Finds the address of a buffer of any allowed length if one comparison is enough; else false.
   bool translate_near(GuestAddress address, std::uint8_t*& found) const noexcept {
     const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
-    // Computed as a number: for an address elsewhere it is no valid pointer, and the caller does not use it.
-    found = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host_) + offset);
+    found = unchecked_pointer(host_, offset);
     return offset < surely_inside_;
   }
 

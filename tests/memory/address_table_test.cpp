@@ -191,7 +191,7 @@ TEST(AddressTable, MoreEntriesThanSlots) {
     Places places;
     for (std::uint64_t i = 0; i < count; ++i) places.push_back({i * 0x3000, 0x1000 + i % 2 * 0x2000});
     Checker checker(places);
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 200; ++i) {
       const auto& [guest, size] = places[random() % count];
       ASSERT_NO_FATAL_FAILURE(checker.check_around(guest));
       ASSERT_NO_FATAL_FAILURE(checker.check_around(guest + size));

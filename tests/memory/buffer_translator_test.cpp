@@ -57,6 +57,24 @@ TEST_F(BufferTranslatorTest, EveryAddressAroundEveryEndWithEveryHint) {
   }
 }
 
+TEST_F(BufferTranslatorTest, OneBufferIsFoundInTheHintsRegionAlone) {
+  for (const auto& hinted : regions)
+    for (const auto& region : regions)
+      for (const std::uint64_t end : {region.guest, region.guest + region.size, std::uint64_t{0}})
+        for (std::uint64_t address = end - 3; address != end + 3; ++address)
+          for (const std::uint64_t length : {std::uint64_t{1}, std::uint64_t{2}, hinted.size, top, top - address + 1}) {
+            if (length == 0) continue;
+            const std::uint64_t offset = address - hinted.guest;
+            const bool inside = address >= hinted.guest && offset < hinted.size && length <= hinted.size - offset;
+            std::uint8_t* found = nullptr;
+            SCOPED_TRACE(::testing::Message() << std::hex << hinted.guest << ": " << address << " " << length);
+            ASSERT_EQ(translate_near(hint_of(hinted.guest), {address}, length, found), inside);
+            if (inside) {
+              ASSERT_EQ(found, memory->translate(GuestAddress{address}, length).data);
+            }
+          }
+}
+
 TEST_F(BufferTranslatorTest, OneTranslatorForAllOfThem) {
   std::mt19937_64 random(3);
   Translator translator(*memory, hint_of(0x4000));
