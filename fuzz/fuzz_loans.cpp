@@ -95,8 +95,8 @@ void borrow(const net::RingContext& context, const zerocopy::Lending& lending, H
 void stop(zerocopy::LoanTable::Owned table, Holder& holder) {
   const std::uint32_t out = table->outstanding();
   std::uint32_t given_back = 0;
-  if (holder.choose(2) == 0) given_back = table->collect([](std::uint16_t) {});
-  const std::uint32_t closed = table->close([](std::uint16_t) {});
+  if (holder.choose(2) == 0) given_back = table->collect([](const virtqueue::Chain&) {});
+  const std::uint32_t closed = table->close([](const virtqueue::Chain&) {});
   require(given_back + closed == out);
   holder.free_some(false);
   require(table->outstanding() <= closed);

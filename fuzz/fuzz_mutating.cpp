@@ -157,14 +157,14 @@ class Side {
         layout_(std::move(ring.lay_out(guest, *memory)).value()),
         loans_(plan.way == Way::lend ? new Loans(plan.copy_below, guest_memory_for_devices(memory)) : nullptr),
         receiver_(plan.way == Way::move ? new Receiver(plan.receiver_features, plan.receiver_buffers) : nullptr) {
-    cursor_.avail_next = cursor_.used_next = ring.start;
-    cursor_.notifications = true;
+    cursor_.position.avail_next = cursor_.position.used_next = ring.start;
+    cursor_.position.notifications = true;
     memory_.translate(memory::GuestAddress{plan.hint}, 1, cursor_.hint);
   }
 
   Outcome burst() {
     Outcome outcome;
-    const std::uint16_t used_before = cursor_.used_next;
+    const std::uint16_t used_before = cursor_.position.used_next;
     const auto result = run(outcome);
     outcome.add(result.packets);
     outcome.add(result.needs_call);
@@ -272,15 +272,15 @@ class Side {
   }
 
   void add_position(Outcome& outcome, std::uint16_t used_before) {
-    outcome.add(cursor_.avail_next);
-    outcome.add(cursor_.used_next);
+    outcome.add(cursor_.position.avail_next);
+    outcome.add(cursor_.position.used_next);
     outcome.add(cursor_.bad_heads);
     outcome.add(cursor_.fault.cause);
     outcome.add(cursor_.fault.head);
     outcome.add(cursor_.fault.a);
     outcome.add(cursor_.fault.b);
     for (const std::uint64_t value : counters_.snapshot().values) outcome.add(value);
-    for (std::uint16_t i = used_before; i != cursor_.used_next; ++i) {
+    for (std::uint16_t i = used_before; i != cursor_.position.used_next; ++i) {
       const auto& element = guest_.at_as<test::UsedElement>(MutatingRing::used + 4)[i % ring_.size];
       outcome.add(element.head);
       outcome.add(element.length);

@@ -85,7 +85,7 @@ void run_bursts(const Control& control, Burst burst) {
       *world().memory, {guest.front_end(base), guest.front_end(avail_at), guest.front_end(used_at)}, size,
       ring_features);
   require(layout.ok());
-  virtqueue::VringCursor cursor{.avail_next = control.start, .used_next = control.start};
+  virtqueue::VringCursor cursor{.position = {.avail_next = control.start, .used_next = control.start}};
   net::RingCounters counters;
   const net::RingContext context{*layout, *world().memory, cursor, counters, features_of(control.features), 9022};
   std::uint16_t available = control.available;
@@ -97,8 +97,8 @@ void run_bursts(const Control& control, Burst burst) {
     available = static_cast<std::uint16_t>(available + control.more_available);
   }
   // Nothing is given back that was not taken.
-  const auto taken = static_cast<std::uint16_t>(cursor.avail_next - control.start);
-  const auto returned = static_cast<std::uint16_t>(cursor.used_next - control.start);
+  const auto taken = static_cast<std::uint16_t>(cursor.position.avail_next - control.start);
+  const auto returned = static_cast<std::uint16_t>(cursor.position.used_next - control.start);
   require(returned <= taken || taken > 8 * size);
 }
 

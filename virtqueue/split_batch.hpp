@@ -86,9 +86,7 @@ class SplitBatch {
   }
   /// Chain `i` if it is simple. In a batch that is not all one piece each counts as two entries: too many, never too
   /// few.
-  Chain simple_chain(std::uint32_t i) const noexcept {
-    return {.id = id(i), .entries = one_piece_ ? 1U : 2U};
-  }
+  Chain simple_chain(std::uint32_t i) const noexcept { return {.id = id(i), .entries = one_piece_ ? 1U : 2U}; }
 
  private:
   static constexpr Direction direction = Shape::direction;

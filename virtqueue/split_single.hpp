@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "memory/guest_memory.hpp"
+#include "memory/buffer_translator.hpp"
 #include "virtqueue/chain.hpp"
 #include "virtqueue/short_chain.hpp"
 
@@ -25,12 +25,9 @@ class SplitSingle {
     if (id_ >= queue.size()) [[unlikely]]
       return false;
     const RawDescriptor descriptor = queue.layout_.descriptor(id_);
-    const std::uint64_t offset = descriptor.address - region.guest;  // wraps to something huge when below
-    length_ = descriptor.length() - Shape::header_bytes;             // so does this when too short
-    // Computed as a number, as in BufferTranslator: it is used only if the last line below is true.
-    header_ = reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(region.host) + offset);
+    length_ = descriptor.length() - Shape::header_bytes;  // wraps to something huge when too short
     return is_last<Shape::direction>(descriptor) && length_ >= Shape::body_min && length_ <= body_max &&
-           offset < region.size && descriptor.length() <= region.size - offset;
+           memory::translate_near(region, {descriptor.address}, descriptor.length(), header_);
   }
 
   Chain chain() const noexcept { return {.id = id_, .entries = 1}; }

@@ -45,8 +45,6 @@ NO_GUEST_ADDRESS = {
     "net/rarp.cpp",             # the data of our own mbuf
     "numa/look.cpp",            # pages of this process, for the kernel to look up; they are not touched
     "virtqueue/ring.hpp",       # words of a ring that was translated
-    # Not yet: it translates by itself. memory::translate_near() does the same.
-    "net/single_packet.hpp",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

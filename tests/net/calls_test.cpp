@@ -96,7 +96,7 @@ TEST_P(Calls, WhereTheEventIndexIsPassed) {
 // With EVENT_IDX the driver is told up to where it need not kick, after each burst.
 TEST_P(Calls, TheAvailEventMovesWithEachBurst) {
   ShortChainRing ring(mergeable, way(), 128, true, true);
-  ring.cursor.notifications = true;
+  ring.cursor.position.notifications = true;
   std::uint16_t taken = 0;
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1}) {
     burst(ring, count);

@@ -24,7 +24,7 @@ using test::UsedElement;
 struct Comparison {
   Comparison(HostileWorld& where, std::uint64_t seed, bool to_guest)
       : world(where), ring(where, seed, to_guest), layout(*ring.lay_out()) {
-    cursor.avail_next = cursor.used_next = ring.start;
+    cursor.position.avail_next = cursor.position.used_next = ring.start;
     warm_hint();
   }
 
@@ -67,7 +67,7 @@ struct Comparison {
     if (!expected.empty()) {
       ASSERT_EQ(index, static_cast<std::uint16_t>(ring.start + expected.size()));
     }
-    ASSERT_EQ(cursor.used_next, static_cast<std::uint16_t>(ring.start + expected.size()));
+    ASSERT_EQ(cursor.position.used_next, static_cast<std::uint16_t>(ring.start + expected.size()));
     for (std::size_t i = 0; i < expected.size(); ++i) {
       UsedElement element;
       std::memcpy(&element, used + 4 + 8 * ((ring.start + i) % ring.size), sizeof element);

@@ -50,7 +50,7 @@ struct WrittenRing {
 struct ComparedRing {
   ComparedRing(const WrittenRing& what, const memory::GuestMemory& where)
       : written(what), memory(where), layout(std::move(what.lay_out(where)).value()) {
-    cursor.avail_next = cursor.used_next = what.start;
+    cursor.position.avail_next = cursor.position.used_next = what.start;
   }
   net::RingContext context() { return {layout, memory, cursor, counters, written.features, ~0U}; }
   bool broken() const { return cursor.fault.cause != VringFaultCause::none; }
@@ -76,7 +76,7 @@ struct ComparedRing {
     const auto end = static_cast<std::uint16_t>(written.start + expected.size());
     std::uint16_t index = 0;
     std::memcpy(&index, used + 2, sizeof index);
-    if (cursor.used_next != end || (!expected.empty() && index != end))
+    if (cursor.position.used_next != end || (!expected.empty() && index != end))
       return "used->idx " + std::to_string(index) + ", expected " + std::to_string(end);
     const std::size_t kept = std::min<std::size_t>(expected.size(), written.size);  // older ones were written over
     for (std::size_t i = expected.size() - kept; i < expected.size(); ++i) {

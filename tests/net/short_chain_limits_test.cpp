@@ -40,7 +40,7 @@ TEST_P(ShortChainLimits, TheRingsEndAndTheIndicesEnd) {
     for (const std::uint16_t start : std::initializer_list<std::uint16_t>{0, 65535, 65534, 65521, 65500}) {
       ShortChainRing ring(features(), way(), size);
       ring.driver.start_at(start);
-      ring.cursor.avail_next = ring.cursor.used_next = start;
+      ring.cursor.position.avail_next = ring.cursor.position.used_next = start;
       std::uint16_t index = start;
       for (std::uint16_t round = 0; round < 7; ++round) {
         std::vector<std::uint16_t> good;
@@ -50,7 +50,7 @@ TEST_P(ShortChainLimits, TheRingsEndAndTheIndicesEnd) {
         ASSERT_EQ(ring.deliver(32), good.size()) << size << " " << start << " " << round;
         index = static_cast<std::uint16_t>(index + good.size());
         ASSERT_EQ(ring.driver.used_index(), index);
-        ASSERT_EQ(ring.cursor.avail_next, index);
+        ASSERT_EQ(ring.cursor.position.avail_next, index);
         ASSERT_NO_FATAL_FAILURE(ring.expect_used(good));
       }
     }
@@ -61,7 +61,7 @@ TEST_P(ShortChainLimits, AFullRingOverItsEnd) {
     for (const std::uint16_t start : std::initializer_list<std::uint16_t>{65535, 5, 31}) {
       ShortChainRing ring(features(), way(), size);
       ring.driver.start_at(start);
-      ring.cursor.avail_next = ring.cursor.used_next = start;
+      ring.cursor.position.avail_next = ring.cursor.position.used_next = start;
       std::vector<std::uint16_t> good;
       while (good.size() < size)
         good.push_back(ring.publish_kind(good.size() % 2 == 0 || size == 1 ? 0 : 3, good.size()));

@@ -14,10 +14,11 @@
 namespace vhostx::tools::bench {
 namespace {
 
+using virtqueue::Chain;
 using virtqueue::ChainWalker;
 using virtqueue::Direction;
-using virtqueue::Pop;
 using virtqueue::SplitQueue;
+using virtqueue::Take;
 
 constexpr std::uint32_t buffer_bytes = 256;
 
@@ -41,14 +42,16 @@ struct Link {
     const auto at = ring.addresses(0);
     layout = *virtqueue::lay_out_ring(*memory, {{at.descriptor}, {at.available}, {at.used}}, options.size,
                                       {options.layout == ChainLayout::indirect, options.event_idx});
-    cursor.notifications = true;
+    cursor.position.notifications = true;
   }
 
   /// Takes one chain. Its pieces' lengths; `head` is where it began.
   std::vector<std::size_t> take(SplitQueue& queue, std::uint16_t& head, Direction direction) {
     std::vector<std::size_t> pieces;
-    if (queue.pop(head) != Pop::chain) return pieces;
-    ChainWalker walker(layout, *memory, cursor.hint, cursor.meter, direction, head, layout.descriptor(head));
+    Chain chain;
+    if (queue.take(chain) != Take::chain) return pieces;
+    head = chain.id;
+    ChainWalker walker = queue.walk(chain, direction, *memory, cursor.hint);
     memory::HostSpan span;
     ChainWalker::Step step;
     while ((step = walker.next(span)) == ChainWalker::Step::buffer) pieces.push_back(span.size);
@@ -58,7 +61,7 @@ struct Link {
   /// The device gives a head back, whatever it is.
   void give_back(std::uint16_t head, std::uint32_t written = 0) {
     SplitQueue queue(layout, cursor);
-    queue.add_used(head, written);
+    queue.give_back_kept({.id = head}, written);
     queue.publish();
   }
   bool kicked() const {
@@ -95,7 +98,7 @@ TEST(DriverRing, TakesEveryBufferBackThroughManyWraps) {
     for (std::uint16_t chain = 0; chain < 8; ++chain) link.ring.post(chain, 76);
     link.ring.publish();
     SplitQueue queue(link.layout, link.cursor);
-    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) queue.add_used(head, head);
+    for (Chain chain; queue.take(chain) == Take::chain;) queue.give_back(chain, chain.id);
     ASSERT_TRUE(queue.publish());
     ASSERT_EQ(link.ring.used_waiting(), 8);
     unsigned expected = 0;
@@ -184,7 +187,7 @@ TEST(DriverRing, WritesWhatIsToBeOtherThanBefore) {
       std::uint16_t head = 0;
       const auto pieces = link.take(queue, head, Direction::readable);
       EXPECT_EQ(std::accumulate(pieces.begin(), pieces.end(), std::size_t{0}), bytes);
-      queue.add_used(head, 0);
+      queue.give_back({.id = head}, 0);
       queue.publish();
       link.ring.take(link.ring.used_waiting(), [&](std::uint16_t taken) { EXPECT_EQ(taken, chain); });
     }
@@ -209,11 +212,11 @@ TEST(DriverRing, BeginsAndRestartsWhereItIsTold) {
   options.first_index = 65535;
   Link link(options);
   const auto use_two = [&](std::uint16_t index) {
-    link.cursor = {.avail_next = index, .used_next = index};
+    link.cursor = {.position = {.avail_next = index, .used_next = index}};
     for (std::uint16_t chain = 3; chain <= 4; ++chain) link.ring.post(chain, 76);
     link.ring.publish();
     SplitQueue queue(link.layout, link.cursor);
-    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) queue.add_used(head, 0);
+    for (Chain chain; queue.take(chain) == Take::chain;) queue.give_back(chain, 0);
     queue.publish();
     EXPECT_EQ(link.ring.used_waiting(), 2);
     EXPECT_EQ(link.ring.peek(1).chain, 4);
@@ -235,8 +238,8 @@ TEST(SharedMemory, MovesIntoNewFilesUnseen) {
   link.ring.post(0, 76);
   link.ring.publish();
   SplitQueue queue(link.layout, link.cursor);
-  std::uint16_t head = 0;
-  EXPECT_EQ(queue.pop(head), Pop::empty) << "a device that keeps the old files sees nothing";
+  Chain chain;
+  EXPECT_EQ(queue.take(chain), Take::empty) << "a device that keeps the old files sees nothing";
 }
 
 TEST(DriverRing, WantsCallsOnlyWhenAsked) {
@@ -244,14 +247,14 @@ TEST(DriverRing, WantsCallsOnlyWhenAsked) {
     auto options = ring_of(8);
     options.event_idx = event_idx;
     Link link(options);
-    link.cursor.signalled_valid = true;
+    link.cursor.position.signalled_valid = true;
     const auto use_one = [&] {
       link.ring.post(0, 76);
       link.ring.publish();
       SplitQueue queue(link.layout, link.cursor);
-      std::uint16_t head = 0;
-      EXPECT_EQ(queue.pop(head), Pop::chain);
-      queue.add_used(head, 0);
+      Chain chain;
+      EXPECT_EQ(queue.take(chain), Take::chain);
+      queue.give_back(chain, 0);
       queue.publish();
       const bool call = queue.needs_call();
       link.ring.take(1, [](std::uint16_t) {});

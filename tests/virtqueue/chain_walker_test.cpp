@@ -33,7 +33,7 @@ class ChainWalkerTest : public ::testing::Test {
   Walk walk(std::uint16_t head, Direction direction = Direction::readable) {
     memory::GuestMemory::Hint hint;
     virtqueue::WalkMeter meter;
-    ChainWalker walker(layout_, *memory_, hint, meter, direction, head, layout_.descriptor(head));
+    ChainWalker walker(layout_, *memory_, hint, meter, direction, {.id = head, .first = layout_.descriptor(head)});
     Walk result;
     for (HostSpan span;;) {
       const auto step = walker.next(span);

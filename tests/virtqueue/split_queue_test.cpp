@@ -23,9 +23,9 @@ struct Ring {
   std::vector<std::uint16_t> turn() {
     SplitQueue queue(layout, cursor);
     std::vector<std::uint16_t> heads;
-    for (std::uint16_t head = 0; queue.pop(head) == Pop::chain;) {
-      heads.push_back(head);
-      queue.add_used(head, 1);
+    for (Chain chain; queue.take(chain) == Take::chain;) {
+      heads.push_back(chain.id);
+      queue.give_back(chain, 1);
     }
     called = queue.publish() && queue.needs_call();
     return heads;
@@ -43,8 +43,8 @@ struct Ring {
 TEST(SplitQueue, IsEmptyAtFirst) {
   Ring ring(4);
   SplitQueue queue(ring.layout, ring.cursor);
-  std::uint16_t head = 0;
-  EXPECT_EQ(queue.pop(head), Pop::empty);
+  Chain chain;
+  EXPECT_EQ(queue.take(chain), Take::empty);
   EXPECT_FALSE(queue.publish());
 }
 
@@ -52,7 +52,7 @@ TEST(SplitQueue, ReturnsChainsInOrderThroughManyWraps) {
   for (const std::uint16_t size : std::array<std::uint16_t, 4>{1, 2, 4, 256}) {
     Ring ring(size);
     ring.driver.start_at(65530);  // over the end of the 16-bit index as well
-    ring.cursor.avail_next = ring.cursor.used_next = 65530;
+    ring.cursor.position.avail_next = ring.cursor.position.used_next = 65530;
     for (int round = 0; round < 50; ++round) {
       std::vector<std::uint16_t> posted;
       for (int i = 0; i < size; ++i) posted.push_back(ring.driver.chain().writable(1).publish());
@@ -68,9 +68,9 @@ TEST(SplitQueue, NothingIsVisibleBeforePublish) {
   Ring ring(4);
   ring.post();
   SplitQueue queue(ring.layout, ring.cursor);
-  std::uint16_t head = 0;
-  ASSERT_EQ(queue.pop(head), Pop::chain);
-  queue.add_used(head, 1);
+  Chain chain;
+  ASSERT_EQ(queue.take(chain), Take::chain);
+  queue.give_back(chain, 1);
   EXPECT_TRUE(ring.driver.reap().empty());
   EXPECT_TRUE(queue.publish());
   EXPECT_EQ(ring.driver.reap().size(), 1U);
@@ -81,16 +81,51 @@ TEST(SplitQueue, RewindTakesBackWhatWasNotPublished) {
   ring.post();
   ring.post();
   SplitQueue queue(ring.layout, ring.cursor);
-  std::uint16_t first = 0;
-  std::uint16_t again = 0;
+  Chain first;
+  Chain again;
   const auto mark = queue.mark();
-  ASSERT_EQ(queue.pop(first), Pop::chain);
-  queue.add_used(first, 1);
+  ASSERT_EQ(queue.take(first), Take::chain);
+  queue.give_back(first, 1);
   queue.rewind(mark);
   EXPECT_EQ(queue.ready(), 2);
-  ASSERT_EQ(queue.pop(again), Pop::chain);
-  EXPECT_EQ(first, again);
+  ASSERT_EQ(queue.take(again), Take::chain);
+  EXPECT_EQ(first.id, again.id);
 }
+
+TEST(SplitQueue, AChainThatIsPutBackComesAgain) {
+  Ring ring(4);
+  ring.driver.publish_head(99);  // skipped on the way
+  ring.post();
+  SplitQueue queue(ring.layout, ring.cursor);
+  Chain first;
+  Chain again;
+  ASSERT_EQ(queue.take(first), Take::chain);
+  queue.untake(first);
+  EXPECT_EQ(queue.ready(), 1);
+  ASSERT_EQ(queue.take(again), Take::chain);
+  EXPECT_EQ(first.id, again.id);
+  EXPECT_EQ(queue.bad_chains(), 1);
+  queue.keep(again);
+  EXPECT_FALSE(queue.publish());
+  queue.give_back_kept(again, 7);
+  EXPECT_TRUE(queue.publish());
+  EXPECT_EQ(ring.driver.reap().at(0).length, 7U);
+}
+
+#ifndef NDEBUG
+// A guest would miss it until its driver starts anew.
+TEST(SplitQueueDeathTest, AChainThatIsLostIsLoud) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  Ring ring(4);
+  ring.post();
+  SplitQueue queue(ring.layout, ring.cursor);
+  Chain chain;
+  ASSERT_EQ(queue.take(chain), Take::chain);
+  EXPECT_DEATH(queue.publish(), "neither given back, kept nor rewound");
+  queue.give_back(chain, 0);
+  queue.publish();
+}
+#endif
 
 TEST(SplitQueue, AnIndexThatRunsAheadIsALie) {
   for (const std::uint16_t size : std::array<std::uint16_t, 4>{1, 2, 4, 256}) {
@@ -102,9 +137,9 @@ TEST(SplitQueue, AnIndexThatRunsAheadIsALie) {
       Ring bad(size);
       bad.driver.set_avail_index(static_cast<std::uint16_t>(ahead));
       SplitQueue queue(bad.layout, bad.cursor);
-      std::uint16_t head = 0;
+      Chain chain;
       EXPECT_EQ(queue.ready(), 0);
-      EXPECT_EQ(queue.pop(head), Pop::invalid);
+      EXPECT_EQ(queue.take(chain), Take::invalid);
       EXPECT_EQ(bad.cursor.fault.cause, VringFaultCause::avail_index_jump);
       EXPECT_EQ(bad.cursor.fault.a, static_cast<std::uint64_t>(ahead));
     }
@@ -141,7 +176,7 @@ TEST(Notifications, FollowTheEventIndex) {
   Ring ring(8, {.event_idx = true});
   ring.driver.avail_flags() = AvailRing::no_interrupt_flag;  // without meaning now
   ring.driver.start_at(65534);
-  ring.cursor.avail_next = ring.cursor.used_next = 65534;
+  ring.cursor.position.avail_next = ring.cursor.position.used_next = 65534;
   ring.driver.set_used_event(65534);
   ring.post();
   ring.turn();

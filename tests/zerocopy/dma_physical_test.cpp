@@ -130,7 +130,7 @@ TEST_F(DmaPhysical, APacketIsCutWherePagesStopFollowing) {
     packet.add({region->host() + page * huge_page - 700, 1500});
     Segments segments;
     ASSERT_TRUE(segments.add(*dma, packet));
-    Loan* const loan = (*table)->take((*table)->pin(dma), 0, 1, 1);
+    Loan* const loan = (*table)->take((*table)->pin(dma), {.id = 0, .entries = 1}, 1);
     rte_mbuf* const lent = rte_pktmbuf_alloc(pool);
     ASSERT_TRUE(loan != nullptr && lent != nullptr && segments.attach(lent, pool, *loan, true));
     EXPECT_EQ(lent->pkt_len, 1500U);
@@ -141,7 +141,7 @@ TEST_F(DmaPhysical, APacketIsCutWherePagesStopFollowing) {
       EXPECT_EQ(rte_pktmbuf_iova(segment) + segment->data_len - 1U, physical_address(data + segment->data_len - 1));
     }
     rte_pktmbuf_free(lent);
-    (*table)->collect([](std::uint16_t) {});
+    (*table)->collect([](const virtqueue::Chain&) {});
   }
   EXPECT_GT(cut, 0U);
   rte_mempool_free(pool);

@@ -46,7 +46,7 @@ struct FullRing : LoanFixture {
     refill();
   }
   /// All that was used is available again.
-  void refill() { driver.set_avail_index(static_cast<std::uint16_t>(cursor.used_next + ring_size)); }
+  void refill() { driver.set_avail_index(static_cast<std::uint16_t>(cursor.position.used_next + ring_size)); }
 
   /// Descriptors that `call` walks.
   template <typename Call>
