@@ -225,7 +225,7 @@ struct DequeueBurst {
       if (outcome >= ChainOutcome::stalled) break;
       if (outcome != ChainOutcome::dropped) ++done;
       if (outcome == ChainOutcome::lent) [[likely]] {
-        queue.keep({.id = batch.id(taken)});
+        queue.keep(1);
       } else if (is_over(taken, outcome)) {
         ++taken;
         break;
@@ -241,11 +241,10 @@ struct DequeueBurst {
 
   /// After chain `i`, which was walked or not lent: whether the burst is over.
   bool is_over(std::uint16_t i, ChainOutcome outcome) noexcept {
-    const virtqueue::Chain chain{.id = batch.id(i)};
     if (outcome == ChainOutcome::walked)
-      queue.keep(chain);
+      queue.keep(1);
     else
-      queue.give_back(chain, 0);
+      queue.give_back(batch.chains(), i, 1, [](std::size_t) { return 0U; });
     if (!budget.is_spent()) return false;
     stalled = true;
     if (done == 0) judge_walk(context, queue, budget, batch.id(i));

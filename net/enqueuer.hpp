@@ -154,7 +154,7 @@ class Enqueuer {
       return whole_budget && drop(VringCounter::drop_too_large);
     }
     // A driver that has posted all that a ring holds will never have room for this one.
-    if (outcome == Outcome::too_large || queue_.ready() == queue_.size()) return drop(VringCounter::drop_too_large);
+    if (outcome == Outcome::too_large || queue_.is_full()) return drop(VringCounter::drop_too_large);
     stall(EnqueueEnd::few_buffers, VringCounter::stall_few_buffers);
     return false;
   }

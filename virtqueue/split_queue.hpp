@@ -50,6 +50,9 @@ class SplitQueue {
     return static_cast<std::uint16_t>(avail_index_ - avail_next_);
   }
 
+  /// Whether the driver has made available all that the ring holds, and nothing was taken.
+  bool is_full() noexcept { return ready() == layout_.size; }
+
   /// Takes the next chain whose head is in range. Heads out of range cannot be returned to the driver: they are
   /// skipped, and after bad_heads_max of them the ring is broken.
   Take take(Chain& chain) noexcept {
@@ -116,8 +119,8 @@ class SplitQueue {
       used.set_entries(0, count - straight, ids + straight,
                        [written, straight](std::size_t i) { return written(straight + i); });
   }
-  /// The layer above keeps the chain, of which it remembers id and entries.
-  void keep(const Chain&) noexcept { ledger_.add(-1); }
+  /// The layer above keeps chains that were taken, and remembers their ids and entries.
+  void keep(std::uint16_t chains) noexcept { ledger_.add(-chains); }
   /// Gives a kept chain back, in this burst or a later one.
   void give_back_kept(const Chain& chain, std::uint32_t written) noexcept {
     ledger_.add(1);

@@ -26,6 +26,42 @@ concept Walker = requires(W walker, const W& looked_at, memory::HostSpan& piece)
   { looked_at.chain() } -> std::same_as<Chain>;
 };
 
+/// Chains that were looked at together, for the straight path. A chain is simple if it has the form of a Shape.
+template <typename B, typename Q>
+concept Batch = requires(B batch, const B& loaded, const Q& queue, std::uint16_t i, std::uint32_t bytes,
+                         ChainList& list, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint) {
+  // Looks at the next chains, with a limit for simple ones, or with a smaller one before it; how many may be used.
+  { batch.load(queue, memory, i, bytes, hint) } -> std::same_as<std::uint16_t>;
+  { batch.load(queue, memory, i, bytes, bytes, hint) } -> std::same_as<std::uint16_t>;
+  // Whether all are simple and in one piece; and within the smaller limit.
+  { loaded.one_piece() } -> std::same_as<bool>;
+  { loaded.all_small() } -> std::same_as<bool>;
+  // Of chain i: whether it is simple, and if so, where its header and body are, and how long the body is (or 0).
+  { loaded.is_simple(i) } -> std::same_as<bool>;
+  { loaded.header(i) } -> std::same_as<std::uint8_t*>;
+  { loaded.body(i) } -> std::same_as<std::uint8_t*>;
+  { loaded.template body<true>(i) } -> std::same_as<std::uint8_t*>;
+  { loaded.length(i) } -> std::same_as<std::uint32_t>;
+  loaded.template prefetch_body<true>(i, bytes);
+  // The chains, to be taken and given back, now or by a later queue.
+  { loaded.chains() } -> std::same_as<const ChainList&>;
+  { loaded.id(i) } -> std::same_as<std::uint16_t>;
+  { loaded.simple_chain(i) } -> std::same_as<Chain>;
+  loaded.copy_chains(i, list);
+};
+
+/// The next chain, if it is simple and in the memory region of the last one: for bursts of one.
+template <typename S, typename Q>
+concept Single = requires(S single, const S& found, const Q& queue, std::uint32_t bytes, ChainList& list,
+                          const memory::GuestMemory::Hint& region) {
+  { single.find(queue, region, bytes) } -> std::same_as<bool>;
+  { found.header() } -> std::same_as<std::uint8_t*>;
+  { found.body() } -> std::same_as<std::uint8_t*>;
+  { found.length() } -> std::same_as<std::uint32_t>;
+  { found.chain() } -> std::same_as<Chain>;
+  found.copy_chain(list);
+};
+
 /// One burst of one ring. Chains are looked at (Batch, Single), taken, and then given back, kept or put back. The
 /// driver sees nothing of it before publish(). One thread at a time.
 template <typename Q>
@@ -53,8 +89,8 @@ concept Virtqueue = Walker<typename Q::Walker> &&
   // Gives a chain back, or a run of a batch, with the bytes that were written.
   queue.give_back(chain, bytes);
   queue.give_back(chains, count, count, written);
-  // Keeps a chain, and gives it back in any later burst.
-  queue.keep(chain);
+  // Keeps chains, and gives one back in any later burst.
+  queue.keep(count);
   queue.give_back_kept(chain, bytes);
   // A position, and the way back to it: what was given back since was never seen.
   { looked_at.mark() } -> std::same_as<typename Q::Mark>;

@@ -105,7 +105,7 @@ TEST(SplitQueue, AChainThatIsPutBackComesAgain) {
   ASSERT_EQ(queue.take(again), Take::chain);
   EXPECT_EQ(first.id, again.id);
   EXPECT_EQ(queue.bad_chains(), 1);
-  queue.keep(again);
+  queue.keep(1);
   EXPECT_FALSE(queue.publish());
   queue.give_back_kept(again, 7);
   EXPECT_TRUE(queue.publish());
