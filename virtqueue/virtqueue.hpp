@@ -73,6 +73,8 @@ concept Virtqueue = Walker<typename Q::Walker> &&
   { looked_at.size() } -> std::same_as<std::uint32_t>;
   // How many chains may be looked at; read from the ring once a burst.
   { queue.ready() } -> std::same_as<std::uint16_t>;
+  // Whether the driver has made available all that the ring holds, and nothing was taken.
+  { queue.is_full() } -> std::same_as<bool>;
   // Takes the next chain.
   { queue.take(chain) } -> std::same_as<Take>;
   // Takes the first ones that a batch has looked at, or the one of a Single.
