@@ -8,7 +8,7 @@
 
 #include <vhostx/backend.hpp>
 
-#include "backend/control_loop.hpp"
+#include "backend/loop/control_loop.hpp"
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"

@@ -9,7 +9,7 @@
 
 #include <vhostx/port.hpp>
 
-#include "backend/one_shot_timer.hpp"
+#include "backend/loop/one_shot_timer.hpp"
 
 namespace vhostx::backend {
 

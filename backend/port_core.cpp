@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
-#include "backend/features.hpp"
+#include "backend/connection/features.hpp"
 #include "backend/memory_placement.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"

@@ -17,15 +17,15 @@
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
 
-#include "backend/connector.hpp"
-#include "backend/control_loop.hpp"
-#include "backend/fd_watch.hpp"
-#include "backend/listener.hpp"
+#include "backend/connection/connector.hpp"
+#include "backend/connection/listener.hpp"
+#include "backend/connection/session.hpp"
+#include "backend/loop/control_loop.hpp"
+#include "backend/loop/fd_watch.hpp"
+#include "backend/loop/one_shot_timer.hpp"
 #include "backend/notice_board.hpp"
-#include "backend/one_shot_timer.hpp"
 #include "backend/placement_watch.hpp"
-#include "backend/session.hpp"
-#include "backend/vring_core.hpp"
+#include "backend/ring/vring_core.hpp"
 #include "base/event_fd.hpp"
 #include "base/logger.hpp"
 #include "base/releases.hpp"

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "backend/features.hpp"
-#include "backend/unix_socket.hpp"
+#include "backend/connection/features.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "base/error.hpp"
 #include "base/memory_limit.hpp"
 

@@ -5,7 +5,7 @@
 
 #include <vhostx/features.hpp>
 
-#include "backend/features.hpp"
+#include "backend/connection/features.hpp"
 #include "backend/port_core.hpp"
 
 namespace vhostx::backend {

@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#include "backend/memory_table.hpp"
+#include "backend/connection/memory_table.hpp"
 #include "fuzz/choices.hpp"
 #include "memory/buffer_translator.hpp"
 

@@ -17,8 +17,8 @@
 #include <vhostx/backend.hpp>
 #include <vhostx/port.hpp>
 
-#include "backend/features.hpp"
-#include "backend/unix_socket.hpp"
+#include "backend/connection/features.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "fuzz/protocol_input.hpp"
 #include "fuzz/session_input.hpp"
 #include "protocol/codec.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // On which CPUs the library's own threads run.
-#include "backend/control_cpus.hpp"
+#include "backend/loop/control_cpus.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "backend/features.hpp"
+#include "backend/connection/features.hpp"
 
 #include <fstream>
 #include <string>

@@ -13,8 +13,8 @@
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
-#include "backend/heavy_fence.hpp"
-#include "backend/vring_gate.hpp"
+#include "backend/ring/heavy_fence.hpp"
+#include "backend/ring/vring_gate.hpp"
 #include "tests/backend/forbid_membarrier.hpp"
 #include "tests/support/emulated_kernel.hpp"
 #include "tests/support/fake_guest.hpp"

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "backend/unix_socket.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "protocol/socket_io.hpp"
 #include "tests/backend/port_fixture.hpp"
 #include "tests/protocol/open_fds.hpp"

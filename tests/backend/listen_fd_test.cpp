@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "backend/unix_socket.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "tests/backend/port_fixture.hpp"
 
 namespace vhostx::test {

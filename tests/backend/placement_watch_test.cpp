@@ -7,7 +7,7 @@
 #include <asio/io_context.hpp>
 #include <gtest/gtest.h>
 
-#include "backend/translation_placer.hpp"
+#include "backend/connection/translation_placer.hpp"
 #include "tests/support/fake_guest.hpp"
 #include "tests/support/fake_kernel.hpp"
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include "backend/unix_socket.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "tests/backend/port_fixture.hpp"
 
 namespace vhostx::test {

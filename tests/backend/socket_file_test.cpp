@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who may connect to a port's socket, and that nothing but that socket is touched for it.
-#include "backend/socket_file.hpp"
+#include "backend/connection/socket_file.hpp"
 
 #include <csignal>
 #include <deque>
@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "backend/unix_socket.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "base/peer_process.hpp"
 #include "base/release_pool.hpp"
 #include "tests/backend/port_fixture.hpp"

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "backend/idle_kicks.hpp"
+#include "backend/ring/idle_kicks.hpp"
 #include "tests/backend/backend_log.hpp"
 #include "tests/backend/port_fixture.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VringPlacer on machines that nobody here has: several nodes, full ones, forbidden calls.
-#include "backend/vring_placer.hpp"
+#include "backend/ring/vring_placer.hpp"
 
 #include <array>
 #include <memory>

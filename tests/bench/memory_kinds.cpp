@@ -10,7 +10,7 @@
 #include <rte_memzone.h>
 #include <rte_ring.h>
 
-#include "backend/vring_core.hpp"
+#include "backend/ring/vring_core.hpp"
 
 namespace vhostx::bench {
 namespace {

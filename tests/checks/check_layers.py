@@ -17,6 +17,7 @@ LAYERS = {
     "protocol": {"protocol", "base"},
     "memory": {"memory", "base"},
     "numa": {"numa", "base"},
+    "topology": {"topology", "numa", "base"},
     "virtqueue": {"virtqueue", "memory", "base"},
     "net": {"net", "virtqueue", "memory", "base"},
     "zerocopy": {"zerocopy", "net", "virtqueue", "numa", "memory", "base"},
@@ -26,12 +27,16 @@ LAYERS = {
     "compat": {"compat"},  # what any application sees: the public headers
     "telemetry": {"telemetry"},  # a library of its own: it sees the public headers, as an application does
 }
-DPDK = {"net", "zerocopy", "backend", "compat"}
+DPDK = {"topology", "net", "zerocopy", "backend", "compat"}
+# The parts of backend/, each with those of backend/ that it may include. What is in none of them joins them.
+PARTS = {"loop": {"loop"}, "ring": {"ring", "loop"}, "connection": {"connection", "ring", "loop"}}
+STILL_UP = {("connection", "backend/port_core.hpp"), ("loop", "backend/port_core.hpp")}
 TELEMETRY = "rte_telemetry.h"  # all that telemetry/ has of DPDK, and nobody else has it
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
         "protocol/asio_source.cpp", "protocol/handler_memory.hpp"}
 # Public headers that a layer implements itself.
-PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp", "vhostx/packet_sizes.hpp"}}
+PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp", "vhostx/packet_sizes.hpp"},
+          "topology": {"vhostx/numa.hpp"}}
 # What the C interface includes of the standard library.
 C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
@@ -57,12 +62,22 @@ def includes(path: Path):
             yield number, match.group(1), match.group(2)
 
 
+def part_of(file: str):
+    """Of a file in backend/; empty where it is in none."""
+    return file.split("/")[1] if file.count("/") > 1 else ""
+
+
 def check_include(layer: str, file: str, quote: str, target: str):
     if quote == '"':
         folder = target.split("/")[0]
         if "/" not in target:
             return "includes are written from the project's root"
-        return None if folder in LAYERS[layer] else f"layer {layer} may not include {folder}/"
+        if folder not in LAYERS[layer]:
+            return f"layer {layer} may not include {folder}/"
+        if layer != "backend" or folder != "backend" or part_of(file) == "":
+            return None
+        may = part_of(target) in PARTS.get(part_of(file), set()) or (part_of(file), target) in STILL_UP
+        return None if may else f"backend/{part_of(file)}/ may not include it"
     if target.startswith("vhostx/"):
         allowed = layer in ("backend", "c", "compat", "telemetry") or target in VOCABULARY or target in PUBLIC.get(layer, set())
         return None if allowed else f"layer {layer} may not include <{target}>: not vocabulary"

@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "backend/unix_socket.hpp"
+#include "backend/connection/unix_socket.hpp"
 #include "tests/backend/port_fixture.hpp"
 #include "tests/faults/injector.hpp"
 #include "tests/protocol/open_fds.hpp"

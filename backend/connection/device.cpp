@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/connection/device.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "backend/connection/features.hpp"
+#include "backend/connection/unix_socket.hpp"
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+#include "base/file_kind.hpp"
+#include "numa/look.hpp"
+
+namespace vhostx::backend {
+namespace {
+
+using protocol::Fact;
+using protocol::FeatureSet;
+using protocol::ProtocolFeature;
+using protocol::ProtocolFeatureSet;
+using protocol::VirtioFeature;
+
+constexpr std::uint64_t mtu_min = 68;  // VIRTIO 1.2, 5.1.4.1
+constexpr std::uint64_t mtu_max = 65535;
+constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
+constexpr std::uint8_t status_features_ok = 8;
+
+std::uint64_t number_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
+
+VringNotice notice_of(const RingControl& ring) noexcept {
+  VringNotice notice;
+  notice.size = ring.config().size;
+  notice.started = ring.started();
+  notice.enabled = ring.config().enabled;
+  notice.waits_for_kick = ring.waits_for_kick();
+  if (const RunningVring* const running = ring.running()) {
+    const virtqueue::RingLayout& layout = running->layout;
+    const auto [descriptors, avail, used] = layout.areas();
+    notice.descriptors = number_of(descriptors.data);
+    notice.avail = number_of(avail.data);
+    notice.used = number_of(used.data);
+    notice.size = layout.size;
+  }
+  if (const VringFault* const fault = ring.fault())
+    std::string_view(to_string(fault->cause)).copy(notice.fault.data(), notice.fault.size() - 1);
+  return notice;
+}
+
+}  // namespace
+
+Device::Device(PortCore& port)
+    : port_(port),
+      features_offered_(offered_features(port.options())),
+      protocol_offered_(offered_protocol_features(port.options())),
+      memory_timer_(port.executor()),
+      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.memory_bytes_max()}, port.attention(),
+              port.touch_budget()),
+      translations_(port.options(), numa::kernel()) {
+  rings_.reserve(port.vring_count());
+  for (std::uint16_t i = 0; i < port.vring_count(); ++i)
+    rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port.vring(i)));
+}
+
+Device::~Device() = default;
+
+protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
+  protocol::Agreement agreement;
+  agreement.features_offered = features_offered_;
+  agreement.protocol_features_offered = protocol_offered_;
+  agreement.protocol_features = protocol_features_;
+  agreement.facts.set(Fact::owner_set, owner_set_);
+  agreement.facts.set(Fact::features_set, features_set_);
+  agreement.facts.set(Fact::memory_set, memory_.current() != nullptr);
+  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr);
+  if (ring != nullptr) {
+    agreement.facts.set(Fact::ring_configured, ring->config().configured());
+    agreement.facts.set(Fact::ring_started, ring->started());
+  }
+  return agreement;
+}
+
+Result<RingControl*> Device::ring(std::uint64_t index) {
+  if (index < rings_.size()) {
+    rings_named_ = std::max(rings_named_, static_cast<std::uint16_t>(index + 1));
+    ring_to_note_ = static_cast<std::size_t>(index);
+    return rings_[static_cast<std::size_t>(index)].get();
+  }
+  return make_error(ErrorCode::protocol_violation, "vring {}: expected 0 to {}", index, rings_.size() - 1);
+}
+
+// QEMU sends the same features again for each queue pair, while the first pairs run already.
+Result<void> Device::set_features(FeatureSet features) {
+  if (auto good = check_features(features, features_offered_); !good) return good;
+  const bool same = features_set_ && features == features_;
+  if (!same && any_ring_started())
+    return make_error(ErrorCode::protocol_violation,
+                      "SET_FEATURES {:#x} while rings run with {:#x}, expected GET_VRING_BASE first", features.bits(),
+                      features_.bits());
+  features_ = features;
+  features_set_ = true;
+  if (!same) emit(FeaturesNegotiated{features.bits()});
+  // vhost-user "Ring states": a front-end that does not take bit 30 knows no SET_VRING_ENABLE. One that does is not
+  // disabled by it: the rings began disabled, and QEMU enables them before SET_FEATURES.
+  if (!features.has(VirtioFeature::vhost_user_protocol_features))
+    for (const auto& ring : rings_) ring->enable(true);
+  if (!same) environment_changed();
+  return {};
+}
+
+Result<void> Device::set_protocol_features(ProtocolFeatureSet features) {
+  if (auto good = check_protocol_features(features, protocol_offered_); !good) return good;
+  if (features != protocol_features_ && any_ring_started())
+    return make_error(ErrorCode::protocol_violation, "SET_PROTOCOL_FEATURES {:#x} while rings run with {:#x}",
+                      features.bits(), protocol_features_.bits());
+  const bool by_guest_addresses = features.has(ProtocolFeature::gpa_addresses);
+  if (auto good = memory_.count_by_guest_addresses(by_guest_addresses); !good)
+    return make_error(good.error().code, "SET_PROTOCOL_FEATURES {:#x}: {}", features.bits(), good.error().message);
+  protocol_features_ = features;
+  return {};
+}
+
+Result<void> Device::set_memory(protocol::Message& message) {
+  if (auto done = memory_.set(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+Result<void> Device::add_memory(protocol::Message& message) {
+  if (auto done = memory_.add(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+Result<void> Device::remove_memory(const protocol::Message& message) {
+  if (auto done = memory_.remove(message); !done) return done;
+  memory_changed();
+  return {};
+}
+
+void Device::memory_changed() {
+  const auto& memory = memory_.current();
+  MemoryChanged event;
+  if (memory != nullptr) event = {static_cast<std::uint32_t>(memory->regions().size()), memory->bytes()};
+  map_for_devices();
+  emit(event);
+  environment_changed();
+}
+
+void Device::map_for_devices() {
+  if (!port_.options().zero_copy) return;
+  if (dma_ != nullptr && &dma_->memory() == memory_.current().get()) return;
+  const auto before = std::exchange(dma_, nullptr);
+  if (memory_.current() == nullptr) return;
+  dma_ = port_.map_for_devices(memory_.current(), before.get());
+  if (dma_ == nullptr) return log().debug("zero copy: packets are copied while mbufs keep older memory");
+  if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
+  log().info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
+             dma_->reason());
+}
+
+void Device::environment_changed() {
+  for (const auto& ring : rings_) ring->environment_changed();
+}
+
+Result<void> Device::set_mtu(std::uint64_t mtu) {
+  if (mtu < mtu_min || mtu > mtu_max)
+    return make_error(ErrorCode::protocol_violation, "NET_SET_MTU {}: expected {} to {}", mtu, mtu_min, mtu_max);
+  mtu_ = static_cast<std::uint16_t>(mtu);
+  emit(MtuSet{mtu_});
+  environment_changed();
+  return {};
+}
+
+Result<void> Device::set_status(std::uint64_t status) {
+  if (status > 0xff) return make_error(ErrorCode::protocol_violation, "SET_STATUS {:#x}: expected 0 to 0xff", status);
+  if (status == 0) reset();
+  status_ = static_cast<std::uint8_t>(status);
+  // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
+  if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
+  emit(StatusSet{status_});
+  if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
+  return {};
+}
+
+Result<void> Device::set_backend_socket(UniqueFd socket) {
+  const FileKind kind = file_kind(socket.get());
+  if (kind != FileKind::socket)
+    return make_error(ErrorCode::protocol_violation, "SET_BACKEND_REQ_FD: the descriptor is a {}, expected a socket",
+                      to_string(kind));
+  if (auto good = check_connected_stream(socket.get()); !good)
+    return make_error(good.error().code, "SET_BACKEND_REQ_FD: {}", good.error().message);
+  if (leads_back_here(socket.get(), port_.options().socket_path))
+    return make_error(ErrorCode::protocol_violation,
+                      "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
+  backend_channel_.reset();
+  backend_channel_ =
+      std::make_unique<BackendChannel>(executor(), std::move(socket), port_.options().message_timeout, log());
+  return {};
+}
+
+void Device::announce(std::uint64_t mac) {
+  RarpRequested event;
+  for (std::size_t i = 0; i < event.mac.size(); ++i) event.mac[i] = static_cast<std::uint8_t>(mac >> (8 * i));
+  port_.vring(1).announce(event.mac);
+  emit(event);
+}
+
+void Device::reset() {
+  for (const auto& ring : rings_) ring->reset();
+  features_ = {};
+  features_set_ = false;
+  mtu_ = 0;
+  status_ = 0;
+  memory_timer_.cancel();
+}
+
+void Device::disable_rings() {
+  for (const auto& ring : rings_) ring->enable(false);
+}
+
+void Device::stop_rings() {
+  for (const auto& ring : rings_) ring->stop();
+  for (std::uint16_t i = 0; i < port_.vring_count(); ++i) port_.vring(i).set_enabled(false);
+  port_.vring(1).forget_announcement();
+}
+
+void Device::lend_again() {
+  if (dma_ != nullptr || memory_.current() == nullptr) return;
+  map_for_devices();
+  if (dma_ != nullptr) environment_changed();
+}
+
+bool Device::settle_loans() {
+  bool settled = true;
+  for (const auto& ring : rings_) settled &= ring->settle_loans();
+  return settled;
+}
+
+void Device::give_up_loans() {
+  for (const auto& ring : rings_) ring->give_up_loans();
+}
+
+void Device::serve_attention() {
+  for (const auto& ring : rings_) ring->serve_attention();
+}
+
+std::optional<Error> Device::memory_lost() const {
+  std::optional<Error> lost = memory_.lost();
+  for (const auto& ring : rings_)
+    if (!lost) lost = ring->memory_lost();
+  return lost;
+}
+
+void Device::look_at_placement(VringPlacer::Effort effort) {
+  NodeHistogram nodes;
+  for (const auto& ring : rings_) {
+    ring->look_at_placement(effort);
+    if (const int node = ring->numa_node(); node != no_node) numa::count_on(nodes, node);
+  }
+  translations_.follow(memory_.current(), nodes);
+}
+
+std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
+
+std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }
+
+const std::shared_ptr<SlowSignals>& Device::signals() const noexcept { return port_.signals(); }
+
+void Device::describe_to(PortInfo& info) const noexcept {
+  info.features = features_.bits();
+  info.protocol_features = protocol_features_.bits();
+  const auto& memory = memory_.current();
+  info.memory_regions = memory == nullptr ? 0 : static_cast<std::uint32_t>(memory->regions().size());
+  info.memory_bytes = memory == nullptr ? 0 : memory->bytes();
+  if (dma_ != nullptr) {
+    info.memory_regions_for_dma = static_cast<std::uint32_t>(dma_->regions_mapped());
+    try {
+      info.dma_problem = dma_->reason();
+    } catch (const std::bad_alloc&) {  // the number says that there is one
+    }
+  }
+  info.mtu = mtu_;
+  info.status = status_;
+  info.vrings_named = rings_named_;
+}
+
+// A message that names a ring changes no other one: with 128 queue pairs there are thousands of them.
+void Device::describe_to(PortNotice& notice, std::span<VringNotice> vrings) noexcept {
+  notice.features = features_.bits();
+  if (const auto ring = std::exchange(ring_to_note_, std::nullopt)) {
+    vrings[*ring] = notice_of(*rings_[*ring]);
+    return;
+  }
+  for (std::size_t i = 0; i < vrings.size() && i < rings_.size(); ++i) vrings[i] = notice_of(*rings_[i]);
+}
+
+bool Device::any_ring_started() const noexcept {
+  return std::any_of(rings_.begin(), rings_.end(), [](const auto& ring) { return ring->started(); });
+}
+
+std::optional<RingEnvironment> Device::ring_environment() const {
+  if (!features_set_ || memory_.current() == nullptr) return std::nullopt;
+  return RingEnvironment{
+      .memory = memory_.current(), .dma = dma_, .features = features_, .mtu = mtu_, .call_in_band = notifies_in_band()};
+}
+
+bool Device::notifies_in_band() const noexcept { return protocol_features_.has(ProtocolFeature::inband_notifications); }
+
+void Device::send_call(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->call(index);
+}
+
+void Device::send_error(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->error(index);
+}
+
+void Device::forget_requests(std::uint16_t index) {
+  if (backend_channel_ != nullptr) backend_channel_->forget(index);
+}
+
+void Device::kicked_empty(std::uint16_t index) {
+  if (std::exchange(empty_reported_, true)) return;
+  log().warning(
+      "vring {}: kicked, but nothing is available in the ring, and its memory is all zero: is the guest's memory "
+      "shared (QEMU: share=on)?",
+      index);
+}
+
+void Device::kicked_too_soon(std::uint16_t index) { expect_memory(fmt::format("vring {} was kicked", index)); }
+
+// QEMU skips memory that is not shared, and says nothing. Memory may come a little later.
+void Device::expect_memory(std::string sign) {
+  constexpr std::chrono::seconds soon{1};
+  if (memory_.current() != nullptr || no_memory_reported_) return;
+  memory_timer_.start(soon, [this, sign = std::move(sign)] {
+    if (memory_.current() != nullptr || std::exchange(no_memory_reported_, true)) return;
+    log().warning(
+        "{}, but the front-end has shared no memory: is the guest's memory shared (QEMU: memory-backend-memfd with "
+        "share=on)?",
+        sign);
+  });
+}
+
+void Device::placement_due() { port_.placement_due(); }
+
+void Device::emit(PortEvent event, std::shared_ptr<const void> keep) { port_.emit(std::move(event), std::move(keep)); }
+
+void Device::run_turn(const std::function<void()>& change) { port_.run_turn(change); }
+
+asio::any_io_executor Device::executor() { return port_.executor(); }
+
+const Logger& Device::log() const noexcept { return port_.log(); }
+
+}  // namespace vhostx::backend

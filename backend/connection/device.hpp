@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Device: all that one front-end has set up, from its connection to its end. The requests' handlers change it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <vhostx/events.hpp>
+#include <vhostx/port.hpp>
+#include <vhostx/result.hpp>
+
+#include "backend/connection/backend_channel.hpp"
+#include "backend/connection/memory_table.hpp"
+#include "backend/connection/translation_placer.hpp"
+#include "backend/loop/one_shot_timer.hpp"
+#include "backend/ring/ring_control.hpp"
+#include "base/port_notice.hpp"
+#include "base/unique_fd.hpp"
+#include "protocol/features.hpp"
+#include "protocol/message.hpp"
+#include "protocol/request_table.hpp"
+
+namespace vhostx::backend {
+
+class PortCore;
+
+/// Control thread. Errors of all changes: protocol_violation, limit, system; after one nothing has changed.
+class Device final : private RingHost {
+ public:
+  explicit Device(PortCore& port);
+  ~Device();
+
+  /// For check_legal(); `ring` is the ring that the message names, if it names one.
+  protocol::Agreement agreement(const RingControl* ring) const noexcept;
+  /// Error: protocol_violation (index at or over 2 * queue_pairs_max).
+  Result<RingControl*> ring(std::uint64_t index);
+
+  void set_owner() noexcept { owner_set_ = true; }
+  Result<void> set_features(protocol::FeatureSet features);
+  Result<void> set_protocol_features(protocol::ProtocolFeatureSet features);
+  Result<void> set_memory(protocol::Message& message);
+  Result<void> add_memory(protocol::Message& message);
+  Result<void> remove_memory(const protocol::Message& message);
+  Result<void> set_mtu(std::uint64_t mtu);
+  Result<void> set_status(std::uint64_t status);
+  Result<void> set_backend_socket(UniqueFd socket);
+  void announce(std::uint64_t mac);
+  /// All rings stopped, disabled and forgotten, features not set; memory, protocol features and the back-end request
+  /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
+  void reset();
+  void disable_rings();
+  void stop_rings();
+
+  /// Rings that have stopped and wait for what they lent. True: there are none, or none any more.
+  bool settle_loans();
+  /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
+  void lend_again();
+  /// They wait no longer.
+  void give_up_loans();
+
+  void serve_attention();
+  /// Why the connection cannot go on: guest memory was taken away under it.
+  std::optional<Error> memory_lost() const;
+
+  void look_at_placement(VringPlacer::Effort effort);
+  /// Null while there is none.
+  const std::shared_ptr<const memory::GuestMemory>& memory() const noexcept { return memory_.current(); }
+
+  protocol::FeatureSet features_offered() const noexcept { return features_offered_; }
+  protocol::ProtocolFeatureSet protocol_features_offered() const noexcept { return protocol_offered_; }
+  protocol::ProtocolFeatureSet protocol_features() const noexcept { return protocol_features_; }
+  std::uint8_t status() const noexcept { return status_; }
+  std::uint16_t queue_pairs_max() const noexcept;
+  std::uint16_t memory_slots_max() const noexcept;
+  /// For eventfds that the front-end brings.
+  const std::shared_ptr<SlowSignals>& signals() const noexcept;
+
+  /// Everything of PortInfo that a connection knows.
+  void describe_to(PortInfo& info) const noexcept;
+  /// The same of PortNotice and its vrings, one a ring: after a message that names a ring that one alone, else all.
+  void describe_to(PortNotice& notice, std::span<VringNotice> vrings) noexcept;
+
+ private:
+  std::optional<RingEnvironment> ring_environment() const override;
+  bool notifies_in_band() const noexcept override;
+  void send_call(std::uint16_t index) override;
+  void send_error(std::uint16_t index) override;
+  void forget_requests(std::uint16_t index) override;
+  void placement_due() override;
+  void kicked_empty(std::uint16_t index) override;
+  void kicked_too_soon(std::uint16_t index) override;
+  void emit(PortEvent event, std::shared_ptr<const void> keep = {}) override;
+  void run_turn(const std::function<void()>& change) override;
+  asio::any_io_executor executor() override;
+  const Logger& log() const noexcept override;
+
+  bool any_ring_started() const noexcept;
+  void environment_changed();
+  void memory_changed();
+  void map_for_devices();
+  void expect_memory(std::string sign);
+
+  PortCore& port_;
+  const protocol::FeatureSet features_offered_;
+  const protocol::ProtocolFeatureSet protocol_offered_;
+  protocol::FeatureSet features_;
+  protocol::ProtocolFeatureSet protocol_features_;
+  bool owner_set_ = false;
+  bool features_set_ = false;
+  std::uint16_t mtu_ = 0;
+  std::uint8_t status_ = 0;
+  std::uint16_t rings_named_ = 0;
+  bool empty_reported_ = false;  // these two: once a connection
+  bool no_memory_reported_ = false;
+  OneShotTimer memory_timer_;
+  std::optional<std::size_t> ring_to_note_;  // named since the last describe_to(PortNotice&)
+  MemoryTable memory_;
+  std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
+  std::unique_ptr<BackendChannel> backend_channel_;
+  std::vector<std::unique_ptr<RingControl>> rings_;
+  TranslationPlacer translations_;
+};
+
+}  // namespace vhostx::backend

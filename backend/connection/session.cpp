@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/connection/session.hpp"
+
+#include <exception>
+#include <limits>
+#include <utility>
+
+#include "backend/port_core.hpp"
+#include "base/error.hpp"
+#include "protocol/codec.hpp"
+#include "protocol/describe.hpp"
+#include "protocol/request_table.hpp"
+
+namespace vhostx::backend {
+
+using protocol::Header;
+using protocol::Incoming;
+using protocol::Message;
+using protocol::ReplyKind;
+
+namespace {
+constexpr unsigned refusals_logged_max = 32;
+constexpr std::chrono::seconds releases_patience{5};  // a release thread may have to wait for a processor
+}  // namespace
+
+Session::Session(PortCore& port, UniqueFd socket)
+    : port_(port),
+      device_(port),
+      loan_timer_(port.executor()),
+      release_timer_(port.executor()),
+      channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
+               {.on_message = [this](Message&& message) { handle(std::move(message)); },
+                .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); }},
+               {.message_timeout = port.options().message_timeout}) {}
+
+void Session::handle(Message&& message) {
+  if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
+  const Header request = message.header();
+  auto outcome = try_dispatch(message);
+  static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
+  port_.look_after_loans();
+  if (port_.is_crowded()) wait_for_releases();
+  if (device_.settle_loans()) return finish(request, std::move(outcome));
+  // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
+  waiting_.emplace(Waiting{request, std::move(outcome)});
+  channel_.pause();
+  wait_for_loans();
+  port_.publish_info();
+  port_.turn_done();
+}
+
+void Session::finish(const Header& request, Result<Reply> outcome) {
+  port_.publish_info();  // before the answer: whoever sees the answer may call info()
+  auto answered = answer(request, std::move(outcome));
+  // Either may destroy this session.
+  if (answered)
+    port_.turn_done();
+  else
+    port_.end_session(answered.error());
+}
+
+// Each message may bring descriptors that take long to close: the next one is read when fewer of them wait.
+void Session::wait_for_releases() {
+  channel_.pause();
+  releases_before_ = std::numeric_limits<std::uint32_t>::max();
+  look_at_releases_in(std::chrono::milliseconds(0));
+}
+
+void Session::look_at_releases_in(std::chrono::milliseconds pause) {
+  release_timer_.start(pause, [this] { look_at_releases(); });
+}
+
+void Session::look_at_releases() {
+  constexpr std::chrono::milliseconds pause{5};
+  if (!port_.is_crowded()) return waiting_ ? void() : channel_.resume();
+  const auto now = std::chrono::steady_clock::now();
+  const std::uint32_t pending = port_.info().releases_pending;
+  if (pending < releases_before_) {  // none are added meanwhile, so this ends
+    releases_before_ = pending;
+    releases_due_ = now + releases_patience;
+  }
+  if (now < releases_due_) return look_at_releases_in(pause);
+  port_.end_session(
+      make_error(ErrorCode::limit,
+                 "none of the {} descriptors and mappings that wait to be released was released for {} s, "
+                 "expected at most {} to wait",
+                 pending, releases_patience.count(), port_.pending_max()));
+}
+
+bool Session::lingers() {
+  if (device_.settle_loans()) return false;
+  channel_.close();
+  release_timer_.cancel();
+  if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it was waiting already
+  return true;
+}
+
+void Session::wait_for_loans() {
+  loans_due_ = std::chrono::steady_clock::now() + port_.options().loan_timeout;
+  look_at_loans_in(std::chrono::milliseconds(0));
+}
+
+void Session::look_at_loans_in(std::chrono::milliseconds pause) {
+  loan_timer_.start(pause, [this] {
+    try {
+      look_at_loans();
+    } catch (const std::exception& error) {
+      port_.end_session(make_error(ErrorCode::out_of_memory, "{}", error.what()));
+    }
+  });
+}
+
+// Loans are polled: the application frees mbufs on threads of its own, without a system call to notify us.
+void Session::look_at_loans() {
+  constexpr std::chrono::milliseconds pause{1};
+  if (!device_.settle_loans()) {
+    if (std::chrono::steady_clock::now() < loans_due_) return look_at_loans_in(pause);
+    device_.give_up_loans();
+    port_.look_after_loans();
+  }
+  if (!waiting_) return port_.finish_session();
+  Waiting waiting = *std::exchange(waiting_, std::nullopt);
+  channel_.resume();
+  finish(waiting.request, std::move(waiting.outcome));
+}
+
+// Exceptions here mean that memory or Asio's descriptors ran out: only this request fails.
+Result<Reply> Session::try_dispatch(Message& message) {
+  try {
+    return dispatch(message);
+  } catch (const std::exception& error) {
+    return make_error(ErrorCode::out_of_memory, "{}: {}",
+                      protocol::request_name(Incoming::front_end_requests, message.request()), error.what());
+  }
+}
+
+Result<Reply> Session::dispatch(Message& message) {
+  const auto* row = protocol::find_front_end_row(message.request());
+  if (row == nullptr)
+    return make_error(ErrorCode::protocol_violation, "request {}: unknown, expected 1 to {}", message.request(),
+                      protocol::front_end_rows().size());
+  const RingControl* ring = nullptr;
+  if (const auto index = protocol::vring_index(Incoming::front_end_requests, message)) {
+    const auto found = device_.ring(*index);
+    if (!found) return make_error(ErrorCode::protocol_violation, "{}: {}", row->name, found.error().message);
+    ring = *found;
+  }
+  if (auto legal = protocol::check_legal(*row, device_.agreement(ring)); !legal) return std::move(legal).error();
+  const Handler handler = find_handler(message.request());
+  if (handler == nullptr) return make_error(ErrorCode::unsupported, "{}: not served by a network back-end", row->name);
+  return handler(device_, message);
+}
+
+// A refused request has changed nothing. With an acknowledgement the connection continues; else the error ends it.
+Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
+  const bool ack = wants_ack(request);
+  if (!outcome) {
+    if (!ack) return std::move(outcome).error();
+    log_refusal(outcome.error());
+    return channel_.send(protocol::make_ack(request, 1));
+  }
+  if (*outcome) return channel_.send(std::move(**outcome));
+  if (ack) return channel_.send(protocol::make_ack(request, 0));
+  return {};
+}
+
+// A front-end must not fill the application's log.
+void Session::log_refusal(const Error& error) {
+  if (refusals_ > refusals_logged_max) return;
+  if (refusals_++ < refusals_logged_max)
+    port_.log().warning("refused: {}", error.message);
+  else
+    port_.log().warning("further refused requests of this connection are not logged");
+}
+
+// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own gets no acknowledgement.
+bool Session::wants_ack(const Header& request) const noexcept {
+  if (!request.needs_reply() || !device_.protocol_features().has(protocol::ProtocolFeature::reply_ack)) return false;
+  const auto* row = protocol::find_front_end_row(request.request);
+  return row == nullptr || row->reply == ReplyKind::ack;
+}
+
+}  // namespace vhostx::backend

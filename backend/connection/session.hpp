@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Session: one connection. For each message from the channel it checks by the request table whether it may come, calls
+// its handler, answers, and only then takes the next one.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include <vhostx/result.hpp>
+
+#include "backend/connection/device.hpp"
+#include "backend/connection/handlers.hpp"
+#include "backend/loop/one_shot_timer.hpp"
+#include "base/unique_fd.hpp"
+#include "protocol/channel.hpp"
+#include "protocol/message.hpp"
+
+namespace vhostx::backend {
+
+class PortCore;
+
+/// Control thread. Owned by its PortCore, which may destroy it during its calls.
+class Session {
+ public:
+  Session(PortCore& port, UniqueFd socket);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Device& device() noexcept { return device_; }
+  bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
+
+  /// Ends the connection. True: loans are out, and the session calls PortCore::finish_session() when it no longer waits
+  /// for them.
+  bool lingers();
+
+ private:
+  /// The answer to a request, sent when the rings that it stopped have their loans back.
+  struct Waiting {
+    protocol::Header request;
+    Result<Reply> outcome;
+  };
+
+  void finish(const protocol::Header& request, Result<Reply> outcome);
+  void wait_for_releases();
+  void look_at_releases_in(std::chrono::milliseconds pause);
+  void look_at_releases();
+  void wait_for_loans();
+  void look_at_loans_in(std::chrono::milliseconds pause);
+  void look_at_loans();
+  void handle(protocol::Message&& message);
+  Result<Reply> dispatch(protocol::Message& message);
+  Result<Reply> try_dispatch(protocol::Message& message);
+  Result<void> answer(const protocol::Header& request, Result<Reply> outcome);
+  void log_refusal(const Error& error);
+  bool wants_ack(const protocol::Header& request) const noexcept;
+
+  PortCore& port_;
+  Device device_;
+  unsigned refusals_ = 0;
+  std::optional<Waiting> waiting_;
+  std::chrono::steady_clock::time_point loans_due_;
+  OneShotTimer loan_timer_;
+  std::chrono::steady_clock::time_point releases_due_;
+  std::uint32_t releases_before_ = 0;  // lowest number of pending releases so far
+  OneShotTimer release_timer_;
+  protocol::Channel channel_;
+};
+
+}  // namespace vhostx::backend

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What only a vring's data thread writes while the ring runs.
+#pragma once
+
+#include "backend/ring/running_vring.hpp"
+#include "net/ring_context.hpp"
+#include "net/ring_counters.hpp"
+#include "virtqueue/split_queue.hpp"
+
+namespace vhostx::backend {
+
+/// Part of VringCore, so it is in pages that NUMA placement can move.
+struct VringDataState {
+  virtqueue::VringCursor cursor;
+  const void* pool = this;  ///< The last mempool that was found good; itself, which is none: no pool yet.
+  net::RingCounters counters;
+};
+
+/// What a burst works on. The hint belongs to one memory table; with another table it is reset.
+inline net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
+  if (data.cursor.hint_serial != running.serial) {
+    data.cursor.hint = {};
+    data.cursor.hint_serial = running.serial;
+  }
+  return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+}
+
+}  // namespace vhostx::backend
