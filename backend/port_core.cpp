@@ -35,67 +35,70 @@ Result<std::shared_ptr<PortCore>> PortCore::create(std::shared_ptr<ControlLoop> 
   if (auto good = check_options(options); !good) return std::move(good).error();
   auto attention = EventFd::create();
   if (!attention) return std::move(attention).error();
-  auto core = std::make_shared<PortCore>(std::move(loop), std::move(options), std::move(on_event),
+  auto core = std::make_shared<PortCore>(std::move(loop), options, std::move(on_event),
                                          std::make_shared<const EventFd>(std::move(attention).value()));
   if (auto made = core->make_vrings(); !made) return std::move(made).error();
   return core;
 }
 
-PortCore::PortCore(std::shared_ptr<ControlLoop> loop, PortOptions options, EventHandler on_event,
-                   std::shared_ptr<const EventFd> attention)
+PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options, EventHandler on_event,
+                   const std::shared_ptr<const EventFd>& attention)
     : loop_(std::move(loop)),
-      options_(std::move(options)),
-      memory_bytes_max_(backend::memory_bytes_max(options_)),
-      touch_budget_(memory::make_touch_budget()),
-      log_(loop_->log().for_peer(options_.socket_path)),
+      parts_{.options = options,
+             .log = loop_->log().for_peer(options.socket_path),
+             .memory_bytes_max = memory_bytes_max(options),
+             .touch_budget = memory::make_touch_budget(),
+             .attention = attention,
+             .signals = std::make_shared<SlowSignals>(attention),
+             .releases = std::make_shared<Releases>(loop_->release_pool()),
+             .vrings = {}},
       handler_(std::move(on_event)),
-      attention_(std::move(attention)),
-      signals_(std::make_shared<SlowSignals>(attention_)),
-      releases_(std::make_shared<Releases>(loop_->release_pool())),
       loan_timer_(loop_->executor()),
-      placement_watch_(loop_->executor(), options_, numa::kernel().has_several_nodes(),
+      placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
 
 PortCore::~PortCore() = default;
 
 Result<void> PortCore::make_vrings() {
-  const std::uint16_t count = static_cast<std::uint16_t>(2 * options_.queue_pairs_max);
-  vrings_.reserve(count);
+  const std::uint16_t count = static_cast<std::uint16_t>(2 * parts_.options.queue_pairs_max);
+  parts_.vrings.reserve(count);
   // A turn in which each ring stops, recalls its loans and is not ready any more.
   events_.reserve(8 + 3 * std::size_t{count});
   for (std::uint16_t i = 0; i < count; ++i) {
-    auto vring = VringCore::create(i, options_, *attention_, log_);
+    auto vring = VringCore::create(i, parts_.options, *parts_.attention, parts_.log);
     if (!vring) return std::move(vring).error();
-    vrings_.push_back(std::move(vring).value());
+    parts_.vrings.push_back(std::move(vring).value());
   }
-  notice_ = NoticeBoard::create(options_.socket_path, count);
-  if (notice_ == nullptr) log_.debug("no memfd: `vhostx-probe rings` cannot look into this port");
+  notice_ = NoticeBoard::create(parts_.options.socket_path, count);
+  if (notice_ == nullptr) parts_.log.debug("no memfd: `vhostx-probe rings` cannot look into this port");
   publish_info();
   return {};
 }
 
 Result<void> PortCore::open() {
   watch_attention();
-  if (options_.role == Role::client) {
+  if (parts_.options.role == Role::client) {
     connector_ = std::make_unique<Connector>(
-        executor(), options_, releases_,
+        executor(), parts_.options, parts_.releases,
         Connector::Handlers{[this](UniqueFd socket) { take_socket(std::move(socket)); },
                             [this](Error error) { report_no_connection(std::move(error)); }});
   } else {
     auto listener = listen();
     if (!listener) return std::move(listener).error();
     listener_ = std::move(listener).value();
-    log_.info("listening");
+    parts_.log.info("listening");
   }
   loop_->add(shared_from_this());
   return {};
 }
 
 Result<std::unique_ptr<Listener>> PortCore::listen() {
-  Listener::Parts parts{executor(), log_, releases_, pending_max(),
+  Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(),
                         [this](UniqueFd socket) { take_socket(std::move(socket)); }};
-  if (options_.listen_fd >= 0) return Listener::adopt(options_.listen_fd, options_.socket_path, std::move(parts));
-  return Listener::open(options_.socket_path, {options_.socket_mode, options_.socket_group}, std::move(parts));
+  if (parts_.options.listen_fd >= 0)
+    return Listener::adopt(parts_.options.listen_fd, parts_.options.socket_path, std::move(parts));
+  return Listener::open(parts_.options.socket_path, {parts_.options.socket_mode, parts_.options.socket_group},
+                        std::move(parts));
 }
 
 // From an event handler the caller's frames below deliver what is emitted; but those of another port do not: its own
@@ -103,7 +106,7 @@ Result<std::unique_ptr<Listener>> PortCore::listen() {
 bool PortCore::disconnect() noexcept {
   if (session_ == nullptr || farewell_ || closed_) return false;
   end_session(make_error(ErrorCode::closed, "the application ended the connection"));
-  if (loop_->delivering()) attention_->signal();
+  if (loop_->delivering()) parts_.attention->signal();
   return true;
 }
 
@@ -120,30 +123,30 @@ void PortCore::close(Farewell farewell) {
     drop_session();
     events_.clear();
     publish_info();
-    for (const auto& vring : vrings_) vring->wake_waiter();
+    for (const auto& vring : parts_.vrings) vring->wake_waiter();
   } else if (session_ != nullptr) {
     end_session(make_error(ErrorCode::closed, "the port was closed"));
     finish_session();
   }
   closed_ = true;
   notice_.reset();
-  signals_->close();
+  parts_.signals->close();
   loop_->remove(*this);
   if (is_in_use()) loop_->keep(self);
 }
 
 void PortCore::drain() noexcept {
-  for (const auto& vring : vrings_) vring->drain();
+  for (const auto& vring : parts_.vrings) vring->drain();
   if (is_in_use()) loop_->keep(shared_from_this());
 }
 
 bool PortCore::is_in_use() noexcept {
-  return std::any_of(vrings_.begin(), vrings_.end(), [](const auto& vring) { return vring->is_stuck(); });
+  return std::any_of(parts_.vrings.begin(), parts_.vrings.end(), [](const auto& vring) { return vring->is_stuck(); });
 }
 
 void PortCore::watch_attention() {
-  attention_watch_ = std::make_unique<FdWatch>(executor(), attention_->get(), [this] {
-    attention_->drain();  // before attend() looks: what comes later is signalled again
+  attention_watch_ = std::make_unique<FdWatch>(executor(), parts_.attention->get(), [this] {
+    parts_.attention->drain();  // before attend() looks: what comes later is signalled again
     attention_watch_->arm();
     attend();
   });
@@ -151,9 +154,9 @@ void PortCore::watch_attention() {
 }
 
 void PortCore::serve_signals() {
-  if (const auto served = signals_->serve(); !served) log_.warning("{}", served.error().message);
-  if (const std::uint64_t us = signals_->take_report(); us != 0)
-    log_.warning(
+  if (const auto served = parts_.signals->serve(); !served) parts_.log.warning("{}", served.error().message);
+  if (const std::uint64_t us = parts_.signals->take_report(); us != 0)
+    parts_.log.warning(
         "a signal to an eventfd of the front-end took {} us of processor time, expected less than 200: too many wait "
         "for "
         "it; a thread of its own makes the signals now, with pauses",
@@ -161,32 +164,34 @@ void PortCore::serve_signals() {
 }
 
 void PortCore::report_misuse() {
-  for (const auto& vring : vrings_)
+  for (const auto& vring : parts_.vrings)
     if (const auto misuse = vring->take_misuse())
-      log_.error(
+      parts_.log.error(
           "vring {}: {} called it while {} was in a call of the same vring, expected one thread at a time. "
           "The call did nothing. More of this vring is not reported",
           vring->index(), describe_thread(misuse->refused), describe_thread(misuse->inside));
 }
 
 void PortCore::report_bad_pools() {
-  for (const auto& vring : vrings_)
+  for (const auto& vring : parts_.vrings)
     if (const auto fault = vring->take_pool_fault())
-      log_.error("vring {}: {}. Its bursts do nothing, counter stall_bad_pool. More of this vring is not reported",
-                 vring->index(), describe(*fault));
+      parts_.log.error(
+          "vring {}: {}. Its bursts do nothing, counter stall_bad_pool. More of this vring is not reported",
+          vring->index(), describe(*fault));
 }
 
 void PortCore::missed_vring(std::uint32_t index) noexcept {
   std::uint64_t none = 0;
   if (missed_vring_.compare_exchange_strong(none, std::uint64_t{index} + 1, std::memory_order_relaxed))
-    attention_->signal();
+    parts_.attention->signal();
 }
 
 void PortCore::report_missed_vring() {
   const std::uint64_t missed = missed_vring_.load(std::memory_order_relaxed);
   if (missed == 0 || std::exchange(missed_vring_reported_, true)) return;
-  log_.warning("vring {} was asked for, expected 0 to {}: queue_pairs_max is {}. More of this port is not reported",
-               missed - 1, vring_count() - 1, options_.queue_pairs_max);
+  parts_.log.warning(
+      "vring {} was asked for, expected 0 to {}: queue_pairs_max is {}. More of this port is not reported", missed - 1,
+      vring_count() - 1, parts_.options.queue_pairs_max);
 }
 
 void PortCore::attend() {
@@ -196,7 +201,7 @@ void PortCore::attend() {
     report_bad_pools();
     if constexpr (checks_threads) report_misuse();
   } catch (const std::exception& error) {  // the rings are served all the same
-    log_.error("a report is lost: {}", error.what());
+    parts_.log.error("a report is lost: {}", error.what());
   }
   if (session_ == nullptr) return deliver();  // what disconnect() left
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
@@ -211,22 +216,22 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
   }
   front_end_pid_ = peer_pid(socket.get());
   try {
-    session_ = std::make_unique<Session>(*this, std::move(socket));
+    session_ = std::make_unique<Session>(*this, parts_, std::move(socket));
   } catch (const std::exception& error) {
-    log_.error("connection dropped: {}", error.what());
+    parts_.log.error("connection dropped: {}", error.what());
     if (connector_ != nullptr) connector_->lost();
     return;
   }
   ++connections_;
   keep_error({});
-  log_.info("front-end connected");
+  parts_.log.info("front-end connected");
   publish_info();
   emit(FrontEndConnected{}, {});
   deliver();
 }
 
 void PortCore::report_no_connection(Error error) noexcept {
-  log_.info("{}; trying again", error.message);
+  parts_.log.info("{}; trying again", error.message);
   keep_error(error.message);
   emit(ConnectFailed{std::move(error)}, {});
   deliver();
@@ -242,7 +247,7 @@ bool PortCore::make_room() {
   }
   if (session_ == nullptr) return true;
   if (!session_->peer_is_gone()) {
-    log_.warning("a second front-end was turned away: one at a time");
+    parts_.log.warning("a second front-end was turned away: one at a time");
     return false;
   }
   end_session(make_error(ErrorCode::closed, "the front-end is gone, and another one is here"));
@@ -254,32 +259,27 @@ bool PortCore::make_room() {
 bool PortCore::may_bring_more() {
   constexpr std::uint32_t standing_max = 16;
   const bool releasing = loop_->release_pool()->prepare();
-  if (!releases_->stands_still() || releases_->pending() < standing_max) return true;
+  if (!parts_.releases->stands_still() || parts_.releases->pending() < standing_max) return true;
   if (releasing)
-    log_.warning(
+    parts_.log.warning(
         "a front-end was turned away: {} descriptors and mappings of earlier ones wait to be released, {} of them in "
         "close() or munmap() for more than {} ms",
-        releases_->pending(), releases_->held_up(), ReleasePool::held_up_after.count());
+        parts_.releases->pending(), parts_.releases->held_up(), ReleasePool::held_up_after.count());
   else
-    log_.warning(
+    parts_.log.warning(
         "a front-end was turned away: {} descriptors and mappings of earlier ones wait to be released, and no thread "
         "can be started",
-        releases_->pending());
+        parts_.releases->pending());
   return false;
-}
-
-// A session's own descriptors, and those of one before it: the socket, that for back-end requests, and three a vring.
-std::uint32_t PortCore::pending_max() const noexcept {
-  return 64 + 4 * static_cast<std::uint32_t>(2 * options_.queue_pairs_max);
 }
 
 void PortCore::end_session(Error reason) noexcept {
   if (session_ == nullptr || farewell_) return;
   const auto self = shared_from_this();
   if (reason.code == ErrorCode::closed)
-    log_.info("front-end disconnected: {}", reason.message);
+    parts_.log.info("front-end disconnected: {}", reason.message);
   else
-    log_.warning("front-end disconnected: {}", reason.message);
+    parts_.log.warning("front-end disconnected: {}", reason.message);
   farewell_ = std::move(reason);
   session_->device().stop_rings();
   if (session_->lingers()) {
@@ -315,9 +315,9 @@ void PortCore::drop_session() noexcept {
 // What mbufs keep alive beyond its time (memory that the guest has no more, rings that have stopped) is looked at until
 // it is gone.
 void PortCore::look_after_loans() {
-  if (!options_.zero_copy || closed_) return;
+  if (!parts_.options.zero_copy || closed_) return;
   bool left = false;
-  for (const auto& vring : vrings_) left |= vring->loans().look_after();
+  for (const auto& vring : parts_.vrings) left |= vring->loans().look_after();
   constexpr std::chrono::milliseconds pause{20};
   if (!left) return;
   loan_timer_.start(pause, [this] {
@@ -348,7 +348,7 @@ void PortCore::look_at_placement(VringPlacer::Effort effort) {
   try {
     session_->device().look_at_placement(effort);
   } catch (const std::exception& error) {
-    log_.warning("the nodes of guest memory could not be looked up: {}", error.what());
+    parts_.log.warning("the nodes of guest memory could not be looked up: {}", error.what());
   }
   deliver();
 }
@@ -373,7 +373,7 @@ void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) noexcept 
   try {
     events_.push_back({std::move(event), std::move(keep)});
   } catch (const std::bad_alloc&) {
-    log_.error("out of memory: an event is lost, {} wait", events_.size() - delivered_);
+    parts_.log.error("out of memory: an event is lost, {} wait", events_.size() - delivered_);
   }
 }
 
@@ -410,9 +410,9 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   try {
     handler_(*handle_, event);
   } catch (const std::exception& error) {
-    log_.error("the handler of event {} threw: {}", event_name(event), error.what());
+    parts_.log.error("the handler of event {} threw: {}", event_name(event), error.what());
   } catch (...) {
-    log_.error("the handler of event {} threw", event_name(event));
+    parts_.log.error("the handler of event {} threw", event_name(event));
   }
 }
 

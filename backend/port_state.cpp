@@ -24,8 +24,8 @@ void PortCore::publish_info() noexcept {
   publish_notice();
   PortInfo info;
   info.connected = session_ != nullptr && !farewell_;
-  info.features_offered = offered_features(options_).bits();
-  info.protocol_features_offered = offered_protocol_features(options_).bits();
+  info.features_offered = offered_features(parts_.options).bits();
+  info.protocol_features_offered = offered_protocol_features(parts_.options).bits();
   info.connections = connections_;
   if (session_ != nullptr) {
     session_->device().describe_to(info);
@@ -48,8 +48,8 @@ void PortCore::keep_error(const std::string& text) noexcept {
 PortInfo PortCore::info() const {
   const std::lock_guard guard(info_lock_);
   PortInfo info = info_;
-  info.releases_pending = releases_->pending();
-  for (const auto& vring : vrings_)
+  info.releases_pending = parts_.releases->pending();
+  for (const auto& vring : parts_.vrings)
     if (vring->size() != 0) ++info.vrings_ready;
   info.queue_pairs_up = queue_pairs_up();
   info.link_up = info.queue_pairs_up != 0;
@@ -60,14 +60,15 @@ PortInfo PortCore::info() const {
 
 std::uint16_t PortCore::queue_pairs_up() const noexcept {
   std::uint16_t count = 0;
-  for (std::size_t i = 0; i + 1 < vrings_.size(); i += 2)
-    if (is_up(*vrings_[i]) && is_up(*vrings_[i + 1])) ++count;
+  for (std::size_t i = 0; i + 1 < parts_.vrings.size(); i += 2)
+    if (is_up(*parts_.vrings[i]) && is_up(*parts_.vrings[i + 1])) ++count;
   return count;
 }
 
 PortStats PortCore::stats() const noexcept {
   PortStats sums;
-  for (const auto& vring : vrings_) (is_from_guest(vring->index()) ? sums.from_guest : sums.to_guest) += vring->stats();
+  for (const auto& vring : parts_.vrings)
+    (is_from_guest(vring->index()) ? sums.from_guest : sums.to_guest) += vring->stats();
   return sums;
 }
 

@@ -12,7 +12,6 @@
 
 #include "backend/connection/features.hpp"
 #include "backend/connection/unix_socket.hpp"
-#include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/file_kind.hpp"
 #include "numa/look.hpp"
@@ -54,17 +53,18 @@ VringNotice notice_of(const RingControl& ring) noexcept {
 
 }  // namespace
 
-Device::Device(PortCore& port)
+Device::Device(PortHost& port, const PortParts& parts)
     : port_(port),
-      features_offered_(offered_features(port.options())),
-      protocol_offered_(offered_protocol_features(port.options())),
+      parts_(parts),
+      features_offered_(offered_features(parts.options)),
+      protocol_offered_(offered_protocol_features(parts.options)),
       memory_timer_(port.executor()),
-      memory_({.regions_max = port.options().memory_slots_max, .bytes_max = port.memory_bytes_max()}, port.attention(),
-              port.touch_budget()),
-      translations_(port.options(), numa::kernel()) {
-  rings_.reserve(port.vring_count());
-  for (std::uint16_t i = 0; i < port.vring_count(); ++i)
-    rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port.vring(i)));
+      memory_({.regions_max = parts.options.memory_slots_max, .bytes_max = parts.memory_bytes_max}, parts.attention,
+              parts.touch_budget),
+      translations_(parts.options, numa::kernel()) {
+  rings_.reserve(parts.vrings.size());
+  for (const auto& vring : parts.vrings)
+    rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port, *vring));
 }
 
 Device::~Device() = default;
@@ -104,7 +104,7 @@ Result<void> Device::set_features(FeatureSet features) {
                       features_.bits());
   features_ = features;
   features_set_ = true;
-  if (!same) emit(FeaturesNegotiated{features.bits()});
+  if (!same) port_.emit(FeaturesNegotiated{features.bits()});
   // vhost-user "Ring states": a front-end that does not take bit 30 knows no SET_VRING_ENABLE. One that does is not
   // disabled by it: the rings began disabled, and QEMU enables them before SET_FEATURES.
   if (!features.has(VirtioFeature::vhost_user_protocol_features))
@@ -148,20 +148,20 @@ void Device::memory_changed() {
   MemoryChanged event;
   if (memory != nullptr) event = {static_cast<std::uint32_t>(memory->regions().size()), memory->bytes()};
   map_for_devices();
-  emit(event);
+  port_.emit(event);
   environment_changed();
 }
 
 void Device::map_for_devices() {
-  if (!port_.options().zero_copy) return;
+  if (!parts_.options.zero_copy) return;
   if (dma_ != nullptr && &dma_->memory() == memory_.current().get()) return;
   const auto before = std::exchange(dma_, nullptr);
   if (memory_.current() == nullptr) return;
   dma_ = port_.map_for_devices(memory_.current(), before.get());
-  if (dma_ == nullptr) return log().debug("zero copy: packets are copied while mbufs keep older memory");
+  if (dma_ == nullptr) return parts_.log.debug("zero copy: packets are copied while mbufs keep older memory");
   if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
-  log().info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
-             dma_->reason());
+  parts_.log.info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
+                  dma_->reason());
 }
 
 void Device::environment_changed() {
@@ -172,7 +172,7 @@ Result<void> Device::set_mtu(std::uint64_t mtu) {
   if (mtu < mtu_min || mtu > mtu_max)
     return make_error(ErrorCode::protocol_violation, "NET_SET_MTU {}: expected {} to {}", mtu, mtu_min, mtu_max);
   mtu_ = static_cast<std::uint16_t>(mtu);
-  emit(MtuSet{mtu_});
+  port_.emit(MtuSet{mtu_});
   environment_changed();
   return {};
 }
@@ -183,7 +183,7 @@ Result<void> Device::set_status(std::uint64_t status) {
   status_ = static_cast<std::uint8_t>(status);
   // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
   if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
-  emit(StatusSet{status_});
+  port_.emit(StatusSet{status_});
   if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
   return {};
 }
@@ -195,20 +195,20 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
                       to_string(kind));
   if (auto good = check_connected_stream(socket.get()); !good)
     return make_error(good.error().code, "SET_BACKEND_REQ_FD: {}", good.error().message);
-  if (leads_back_here(socket.get(), port_.options().socket_path))
+  if (leads_back_here(socket.get(), parts_.options.socket_path))
     return make_error(ErrorCode::protocol_violation,
                       "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
   backend_channel_.reset();
   backend_channel_ =
-      std::make_unique<BackendChannel>(executor(), std::move(socket), port_.options().message_timeout, log());
+      std::make_unique<BackendChannel>(port_.executor(), std::move(socket), parts_.options.message_timeout, parts_.log);
   return {};
 }
 
 void Device::announce(std::uint64_t mac) {
   RarpRequested event;
   for (std::size_t i = 0; i < event.mac.size(); ++i) event.mac[i] = static_cast<std::uint8_t>(mac >> (8 * i));
-  port_.vring(1).announce(event.mac);
-  emit(event);
+  parts_.vrings[1]->announce(event.mac);
+  port_.emit(event);
 }
 
 void Device::reset() {
@@ -226,8 +226,8 @@ void Device::disable_rings() {
 
 void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
-  for (std::uint16_t i = 0; i < port_.vring_count(); ++i) port_.vring(i).set_enabled(false);
-  port_.vring(1).forget_announcement();
+  for (const auto& vring : parts_.vrings) vring->set_enabled(false);
+  parts_.vrings[1]->forget_announcement();
 }
 
 void Device::lend_again() {
@@ -265,12 +265,6 @@ void Device::look_at_placement(VringPlacer::Effort effort) {
   }
   translations_.follow(memory_.current(), nodes);
 }
-
-std::uint16_t Device::queue_pairs_max() const noexcept { return port_.options().queue_pairs_max; }
-
-std::uint16_t Device::memory_slots_max() const noexcept { return port_.options().memory_slots_max; }
-
-const std::shared_ptr<SlowSignals>& Device::signals() const noexcept { return port_.signals(); }
 
 void Device::describe_to(PortInfo& info) const noexcept {
   info.features = features_.bits();
@@ -326,7 +320,7 @@ void Device::forget_requests(std::uint16_t index) {
 
 void Device::kicked_empty(std::uint16_t index) {
   if (std::exchange(empty_reported_, true)) return;
-  log().warning(
+  parts_.log.warning(
       "vring {}: kicked, but nothing is available in the ring, and its memory is all zero: is the guest's memory "
       "shared (QEMU: share=on)?",
       index);
@@ -340,21 +334,11 @@ void Device::expect_memory(std::string sign) {
   if (memory_.current() != nullptr || no_memory_reported_) return;
   memory_timer_.start(soon, [this, sign = std::move(sign)] {
     if (memory_.current() != nullptr || std::exchange(no_memory_reported_, true)) return;
-    log().warning(
+    parts_.log.warning(
         "{}, but the front-end has shared no memory: is the guest's memory shared (QEMU: memory-backend-memfd with "
         "share=on)?",
         sign);
   });
 }
-
-void Device::placement_due() { port_.placement_due(); }
-
-void Device::emit(PortEvent event, std::shared_ptr<const void> keep) { port_.emit(std::move(event), std::move(keep)); }
-
-void Device::run_turn(const std::function<void()>& change) { port_.run_turn(change); }
-
-asio::any_io_executor Device::executor() { return port_.executor(); }
-
-const Logger& Device::log() const noexcept { return port_.log(); }
 
 }  // namespace vhostx::backend

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,6 +15,7 @@
 
 #include "backend/connection/backend_channel.hpp"
 #include "backend/connection/memory_table.hpp"
+#include "backend/connection/port_host.hpp"
 #include "backend/connection/translation_placer.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "backend/ring/ring_control.hpp"
@@ -27,12 +27,10 @@
 
 namespace vhostx::backend {
 
-class PortCore;
-
 /// Control thread. Errors of all changes: protocol_violation, limit, system; after one nothing has changed.
 class Device final : private RingHost {
  public:
-  explicit Device(PortCore& port);
+  Device(PortHost& port, const PortParts& parts);
   ~Device();
 
   /// For check_legal(); `ring` is the ring that the message names, if it names one.
@@ -75,10 +73,7 @@ class Device final : private RingHost {
   protocol::ProtocolFeatureSet protocol_features_offered() const noexcept { return protocol_offered_; }
   protocol::ProtocolFeatureSet protocol_features() const noexcept { return protocol_features_; }
   std::uint8_t status() const noexcept { return status_; }
-  std::uint16_t queue_pairs_max() const noexcept;
-  std::uint16_t memory_slots_max() const noexcept;
-  /// For eventfds that the front-end brings.
-  const std::shared_ptr<SlowSignals>& signals() const noexcept;
+  const PortParts& parts() const noexcept { return parts_; }
 
   /// Everything of PortInfo that a connection knows.
   void describe_to(PortInfo& info) const noexcept;
@@ -91,13 +86,8 @@ class Device final : private RingHost {
   void send_call(std::uint16_t index) override;
   void send_error(std::uint16_t index) override;
   void forget_requests(std::uint16_t index) override;
-  void placement_due() override;
   void kicked_empty(std::uint16_t index) override;
   void kicked_too_soon(std::uint16_t index) override;
-  void emit(PortEvent event, std::shared_ptr<const void> keep = {}) override;
-  void run_turn(const std::function<void()>& change) override;
-  asio::any_io_executor executor() override;
-  const Logger& log() const noexcept override;
 
   bool any_ring_started() const noexcept;
   void environment_changed();
@@ -105,7 +95,8 @@ class Device final : private RingHost {
   void map_for_devices();
   void expect_memory(std::string sign);
 
-  PortCore& port_;
+  PortHost& port_;
+  const PortParts& parts_;
   const protocol::FeatureSet features_offered_;
   const protocol::ProtocolFeatureSet protocol_offered_;
   protocol::FeatureSet features_;

@@ -41,7 +41,7 @@ Result<Reply> get_protocol_features(Device& device, Message& m) {
 Result<Reply> set_protocol_features(Device& device, Message& m) {
   return done(device.set_protocol_features(protocol::ProtocolFeatureSet(u64_of(m))));
 }
-Result<Reply> get_queue_num(Device& device, Message& m) { return number(m, device.queue_pairs_max()); }
+Result<Reply> get_queue_num(Device& device, Message& m) { return number(m, device.parts().options.queue_pairs_max); }
 
 Result<Reply> set_owner(Device& device, Message&) {
   device.set_owner();
@@ -60,7 +60,9 @@ Result<Reply> reset_device(Device& device, Message&) {
 Result<Reply> set_mem_table(Device& device, Message& m) { return done(device.set_memory(m)); }
 Result<Reply> add_mem_reg(Device& device, Message& m) { return done(device.add_memory(m)); }
 Result<Reply> rem_mem_reg(Device& device, Message& m) { return done(device.remove_memory(m)); }
-Result<Reply> get_max_mem_slots(Device& device, Message& m) { return number(m, device.memory_slots_max()); }
+Result<Reply> get_max_mem_slots(Device& device, Message& m) {
+  return number(m, device.parts().options.memory_slots_max);
+}
 
 template <typename Change>
 Result<Reply> with_ring(Device& device, Message& m, Change change) {
@@ -105,7 +107,7 @@ using SharedEventFd = std::shared_ptr<const EventFd>;
 // The descriptor that the message brings; null with the no-fd bit.
 Result<SharedEventFd> event_fd_of(Device& device, Message& m, const char* what) {
   if (m.fd_count() == 0) return SharedEventFd{};
-  auto adopted = EventFd::adopt(m.take_fd(), what, device.signals());
+  auto adopted = EventFd::adopt(m.take_fd(), what, device.parts().signals);
   if (!adopted) return std::move(adopted).error();
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
 }

@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "protocol/codec.hpp"
 #include "protocol/describe.hpp"
@@ -23,23 +22,25 @@ constexpr unsigned refusals_logged_max = 32;
 constexpr std::chrono::seconds releases_patience{5};  // a release thread may have to wait for a processor
 }  // namespace
 
-Session::Session(PortCore& port, UniqueFd socket)
+Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket)
     : port_(port),
-      device_(port),
+      parts_(parts),
+      device_(port, parts),
       loan_timer_(port.executor()),
       release_timer_(port.executor()),
       channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
                {.on_message = [this](Message&& message) { handle(std::move(message)); },
                 .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); }},
-               {.message_timeout = port.options().message_timeout}) {}
+               {.message_timeout = parts.options.message_timeout}) {}
 
 void Session::handle(Message&& message) {
-  if (port_.logs_messages()) port_.log().debug("{}", protocol::describe(Incoming::front_end_requests, message));
+  if (parts_.log.writes(LogLevel::debug))
+    parts_.log.debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Header request = message.header();
   auto outcome = try_dispatch(message);
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
-  if (port_.is_crowded()) wait_for_releases();
+  if (parts_.is_crowded()) wait_for_releases();
   if (device_.settle_loans()) return finish(request, std::move(outcome));
   // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
   waiting_.emplace(Waiting{request, std::move(outcome)});
@@ -72,9 +73,9 @@ void Session::look_at_releases_in(std::chrono::milliseconds pause) {
 
 void Session::look_at_releases() {
   constexpr std::chrono::milliseconds pause{5};
-  if (!port_.is_crowded()) return waiting_ ? void() : channel_.resume();
+  if (!parts_.is_crowded()) return waiting_ ? void() : channel_.resume();
   const auto now = std::chrono::steady_clock::now();
-  const std::uint32_t pending = port_.info().releases_pending;
+  const std::uint32_t pending = parts_.releases->pending();
   if (pending < releases_before_) {  // none are added meanwhile, so this ends
     releases_before_ = pending;
     releases_due_ = now + releases_patience;
@@ -84,7 +85,7 @@ void Session::look_at_releases() {
       make_error(ErrorCode::limit,
                  "none of the {} descriptors and mappings that wait to be released was released for {} s, "
                  "expected at most {} to wait",
-                 pending, releases_patience.count(), port_.pending_max()));
+                 pending, releases_patience.count(), parts_.pending_max()));
 }
 
 bool Session::lingers() {
@@ -96,7 +97,7 @@ bool Session::lingers() {
 }
 
 void Session::wait_for_loans() {
-  loans_due_ = std::chrono::steady_clock::now() + port_.options().loan_timeout;
+  loans_due_ = std::chrono::steady_clock::now() + parts_.options.loan_timeout;
   look_at_loans_in(std::chrono::milliseconds(0));
 }
 
@@ -168,9 +169,9 @@ Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
 void Session::log_refusal(const Error& error) {
   if (refusals_ > refusals_logged_max) return;
   if (refusals_++ < refusals_logged_max)
-    port_.log().warning("refused: {}", error.message);
+    parts_.log.warning("refused: {}", error.message);
   else
-    port_.log().warning("further refused requests of this connection are not logged");
+    parts_.log.warning("further refused requests of this connection are not logged");
 }
 
 // vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own gets no acknowledgement.

@@ -11,6 +11,7 @@
 
 #include "backend/connection/device.hpp"
 #include "backend/connection/handlers.hpp"
+#include "backend/connection/port_host.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "base/unique_fd.hpp"
 #include "protocol/channel.hpp"
@@ -18,19 +19,17 @@
 
 namespace vhostx::backend {
 
-class PortCore;
-
-/// Control thread. Owned by its PortCore, which may destroy it during its calls.
+/// Control thread. Owned by its port, which may destroy it during its calls.
 class Session {
  public:
-  Session(PortCore& port, UniqueFd socket);
+  Session(PortHost& port, const PortParts& parts, UniqueFd socket);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   Device& device() noexcept { return device_; }
   bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
 
-  /// Ends the connection. True: loans are out, and the session calls PortCore::finish_session() when it no longer waits
+  /// Ends the connection. True: loans are out, and the session calls PortHost::finish_session() when it no longer waits
   /// for them.
   bool lingers();
 
@@ -55,7 +54,8 @@ class Session {
   void log_refusal(const Error& error);
   bool wants_ack(const protocol::Header& request) const noexcept;
 
-  PortCore& port_;
+  PortHost& port_;
+  const PortParts& parts_;
   Device device_;
   unsigned refusals_ = 0;
   std::optional<Waiting> waiting_;

@@ -13,7 +13,6 @@
 #include <asio/steady_timer.hpp>
 
 #include "backend/loop/control_cpus.hpp"
-#include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/signals_blocked.hpp"
 
@@ -126,7 +125,7 @@ void ControlLoop::shut_down() {
 void ControlLoop::close_ports() {
   const auto ports = std::exchange(ports_, {});
   for (const auto& [address, port] : ports)
-    if (const auto alive = port.lock()) alive->close(PortCore::Farewell::events);
+    if (const auto alive = port.lock()) alive->loop_ends();
 }
 
 bool ControlLoop::runs_here() const noexcept {
@@ -172,17 +171,17 @@ void ControlLoop::post_and_wait(const std::function<void()>& work) {
   if (errand.thrown) std::rethrow_exception(errand.thrown);
 }
 
-void ControlLoop::add(const std::shared_ptr<PortCore>& port) {
+void ControlLoop::add(const std::shared_ptr<LoopPort>& port) {
   release_kept();
   ports_.emplace(port.get(), port);
 }
 
-void ControlLoop::remove(const PortCore& port) noexcept { ports_.erase(&port); }
+void ControlLoop::remove(const LoopPort& port) noexcept { ports_.erase(&port); }
 
-void ControlLoop::keep(std::shared_ptr<PortCore> port) noexcept {
-  for (PortCore* other = kept_.get(); other != nullptr; other = other->next_kept().get())
+void ControlLoop::keep(std::shared_ptr<LoopPort> port) noexcept {
+  for (LoopPort* other = kept_.get(); other != nullptr; other = other->next_kept.get())
     if (other == port.get()) return;
-  port->next_kept() = std::move(kept_);
+  port->next_kept = std::move(kept_);
   kept_ = std::move(port);
 }
 
@@ -190,7 +189,7 @@ void ControlLoop::release_kept() noexcept {
   auto list = std::exchange(kept_, nullptr);
   while (list != nullptr) {
     auto port = std::move(list);
-    list = std::move(port->next_kept());
+    list = std::move(port->next_kept);
     if (port->is_in_use()) keep(std::move(port));
   }
 }

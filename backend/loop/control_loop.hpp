@@ -25,7 +25,20 @@
 
 namespace vhostx::backend {
 
-class PortCore;
+/// A port, as its loop sees it.
+class LoopPort {
+ public:
+  /// The loop ends: closes the port.
+  virtual void loop_ends() = 0;
+  /// Whether a burst that nobody waits for any more (VringCore::is_stuck()) is inside one of the vrings. After it was
+  /// closed the loop keeps the port for as long.
+  virtual bool is_in_use() noexcept = 0;
+  /// The loop's own: its list of ports that it keeps needs no memory.
+  std::shared_ptr<LoopPort> next_kept;
+
+ protected:
+  ~LoopPort() = default;
+};
 
 class ControlLoop {
  public:
@@ -41,8 +54,6 @@ class ControlLoop {
 
   asio::any_io_executor executor() noexcept { return io_.get_executor(); }
   const Logger& log() const noexcept { return log_; }
-  /// Whether level debug is enabled.
-  bool debugs() const noexcept { return log_.writes(LogLevel::debug); }
 
   /// The threads that close descriptors and unmap memory of peers.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
@@ -55,11 +66,11 @@ class ControlLoop {
   std::size_t run_for(std::chrono::milliseconds wait) noexcept;
 
   /// The ports to close at shut_down(). Control thread.
-  void add(const std::shared_ptr<PortCore>& port);
-  void remove(const PortCore& port) noexcept;
+  void add(const std::shared_ptr<LoopPort>& port);
+  void remove(const LoopPort& port) noexcept;
   /// Keeps a closed port in which a burst still runs until the burst has ended, for good if it never does. Control
   /// thread.
-  void keep(std::shared_ptr<PortCore> port) noexcept;
+  void keep(std::shared_ptr<LoopPort> port) noexcept;
 
   /// Guards delivery of an event: while it is on the stack no other event is delivered.
   class Delivery {
@@ -91,8 +102,8 @@ class ControlLoop {
   protocol::HandlerMemory<1> last_work_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
-  std::unordered_map<const PortCore*, std::weak_ptr<PortCore>> ports_;
-  std::shared_ptr<PortCore> kept_;  // the first; each points to the next, so that keeping one needs no memory
+  std::unordered_map<const LoopPort*, std::weak_ptr<LoopPort>> ports_;
+  std::shared_ptr<LoopPort> kept_;  // the first; each points to the next
   int deliveries_ = 0;
 
   std::mutex lock_;  // stopped_: post() against the end of the thread

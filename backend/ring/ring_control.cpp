@@ -61,23 +61,23 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
 // The ring runs on. To the application it stops and starts: that is how it learns that a descriptor is about to close.
 void RingControl::swap_kick(std::shared_ptr<const EventFd> kick) {
   if (!replace(std::make_unique<RunningVring>(*core_.running()), kick)) return;
-  host_.emit(VringStopped{core_.index()}, std::exchange(config_.kick, std::move(kick)));
-  host_.emit(VringStarted{core_.index()});
+  port_.emit(VringStopped{core_.index()}, std::exchange(config_.kick, std::move(kick)));
+  port_.emit(VringStarted{core_.index()});
   watch_idle_kicks();
 }
 
 std::shared_ptr<const EventFd> RingControl::in_band_kick() {
   auto own = EventFd::create();
   if (own) return std::make_shared<const EventFd>(std::move(own).value());
-  host_.log().warning("vring {}: {}", core_.index(), own.error().message);
+  port_.log().warning("vring {}: {}", core_.index(), own.error().message);
   return nullptr;
 }
 
 // The kick is seen and not read: the eventfd stays readable, so that a back-end that comes after this one, should this
 // one die before it has used a buffer, sees that the driver has kicked.
 void RingControl::watch_kick() {
-  watch_ = std::make_unique<FdWatch>(host_.executor(), config_.kick->get(), [this] {
-    host_.run_turn([this] {
+  watch_ = std::make_unique<FdWatch>(port_.executor(), config_.kick->get(), [this] {
+    port_.run_turn([this] {
       watch_.reset();
       config_.kicked = true;
       if (auto good = start_if_due(); !good) return fail(good.error());
@@ -91,7 +91,7 @@ void RingControl::watch_kick() {
 void RingControl::watch_idle_kicks() {
   idle_kicks_ = nullptr;
   if (core_.index() > 1 || config_.kick == nullptr || !is_untouched()) return;
-  idle_kicks_ = IdleKicks::watch(host_.executor(), config_.kick,
+  idle_kicks_ = IdleKicks::watch(port_.executor(), config_.kick,
                                  {[this] { return is_untouched(); }, [this] { host_.kicked_empty(core_.index()); }});
 }
 
@@ -127,20 +127,20 @@ void RingControl::set_ready(bool ready) {
   if (ready || ready_) core_.set_size(ready ? config_.size : 0);
   if (ready == ready_) return;
   ready_ = ready;
-  host_.emit(VringReady{core_.index(), ready});
-  if (ready) host_.placement_due();
+  port_.emit(VringReady{core_.index(), ready});
+  if (ready) port_.placement_due();
 }
 
 void RingControl::start(std::unique_ptr<RunningVring> running) {
   const auto position = virtqueue::resume(running->layout);
   if (position.avail_next != config_.base)
-    host_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
+    port_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
                       position.avail_next);
   core_.set_enabled(config_.enabled);
   broken_ = false;
   check(core_.start(std::move(running), position, config_.kick));
-  host_.emit(VringStarted{core_.index()});
-  host_.placement_due();
+  port_.emit(VringStarted{core_.index()});
+  port_.placement_due();
   watch_idle_kicks();
   if (core_.running() == nullptr) stop();  // VringCore::show() met a burst that does not end
 }
@@ -167,7 +167,7 @@ void RingControl::enable(bool enabled) {
   config_.enabled = enabled;
   core_.set_enabled(enabled);
   change_running([enabled](RunningVring& next) { next.enabled = enabled; });
-  if (changes) host_.emit(VringEnabled{core_.index(), enabled});
+  if (changes) port_.emit(VringEnabled{core_.index(), enabled});
 }
 
 template <typename Change>
@@ -198,7 +198,7 @@ std::uint16_t RingControl::stop() {
     host_.forget_requests(core_.index());
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
-    if (!settle_loans()) host_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
+    if (!settle_loans()) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
   }
   set_ready(false);
   return config_.base;
@@ -213,8 +213,8 @@ bool RingControl::settle_loans() {
 void RingControl::give_up_loans() {
   if (!waits_for_loans_) return;
   if (const std::uint32_t out = core_.give_up_loans(); out != 0) {
-    host_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
-    host_.emit(LoansOverdue{core_.index(), out});
+    port_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
+    port_.emit(LoansOverdue{core_.index(), out});
   }
   if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
   stopped();
@@ -222,7 +222,7 @@ void RingControl::give_up_loans() {
 
 void RingControl::stopped() {
   waits_for_loans_ = false;
-  host_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
+  port_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
 }
 
 void RingControl::reset() {
@@ -236,7 +236,7 @@ void RingControl::environment_changed() {
     if (!host_.ring_environment()) return set_ready(false);
     // Its region may be one that comes later.
     if (const auto good = start_if_due(); !good) {
-      host_.log().debug("vring {} does not start yet: {}", core_.index(), good.error().message);
+      port_.log().debug("vring {} does not start yet: {}", core_.index(), good.error().message);
       set_ready(false);
     }
     return;
@@ -246,8 +246,8 @@ void RingControl::environment_changed() {
   auto running = build_running(config_, *environment);
   if (!running) return fail(running.error());
   if (!replace(std::move(running).value(), config_.kick)) return;
-  host_.placement_due();
-  if (const std::uint32_t out = core_.loans().followed(); out != 0) host_.emit(LoansRecalled{core_.index(), out});
+  port_.placement_due();
+  if (const std::uint32_t out = core_.loans().followed(); out != 0) port_.emit(LoansRecalled{core_.index(), out});
 }
 
 std::optional<Error> RingControl::memory_lost() const {
@@ -265,11 +265,11 @@ std::optional<Error> RingControl::memory_lost() const {
 
 // This ring alone: it starts again with the next SET_VRING_KICK.
 void RingControl::fail(const Error& reason) {
-  host_.log().warning("vring {} stopped: {}", core_.index(), reason.message);
+  port_.log().warning("vring {} stopped: {}", core_.index(), reason.message);
   const VringFault fault{.cause = VringFaultCause::outside_memory,
                          .a = config_.addresses ? config_.addresses->descriptors.value : 0,
                          .b = virtqueue::descriptor_table_bytes(config_.size)};
-  host_.emit(VringBroken{core_.index(), fault});
+  port_.emit(VringBroken{core_.index(), fault});
   stop();
   if (config_.err != nullptr)
     config_.err->signal();
@@ -290,10 +290,10 @@ void RingControl::look_at_placement(VringPlacer::Effort effort) {
   PlacementChanged event{.index = core_.index(), .placement = core_.placement()};
   event.node = event.placement.wanted_node;
   if (event.placement.problem.empty())
-    host_.log().info("{}", describe(event));
+    port_.log().info("{}", describe(event));
   else
-    host_.log().warning("{}", describe(event));
-  host_.emit(std::move(event));
+    port_.log().warning("{}", describe(event));
+  port_.emit(std::move(event));
 }
 
 void RingControl::serve_attention() {
@@ -303,14 +303,14 @@ void RingControl::serve_attention() {
   if (!attention.broken) return;
   broken_ = true;
   const VringBroken event{core_.index(), core_.fault()};
-  host_.log().warning("{}", describe(event));
+  port_.log().warning("{}", describe(event));
   if (config_.err == nullptr && host_.notifies_in_band()) host_.send_error(core_.index());
-  host_.emit(event);
+  port_.emit(event);
 }
 
 // The application's doing, not the guest's.
 void RingControl::report_stuck(const char* outcome) {
-  host_.log().error(
+  port_.log().error(
       "vring {} {}: a burst of the application has not ended for {} s. Likely causes: Transfer::begin() without end(), "
       "a thread that ended or is held inside a burst, two threads in one vring at a time. The memory that the burst "
       "uses stays mapped, and the vring cannot start until the burst has ended",
@@ -318,7 +318,7 @@ void RingControl::report_stuck(const char* outcome) {
 }
 
 void RingControl::check(Result<void> watched) {
-  if (!watched) host_.log().warning("vring {}: {}", core_.index(), watched.error().message);
+  if (!watched) port_.log().warning("vring {}: {}", core_.index(), watched.error().message);
 }
 
 }  // namespace vhostx::backend

@@ -31,27 +31,35 @@ class RingHost {
   virtual void send_call(std::uint16_t index) = 0;
   virtual void send_error(std::uint16_t index) = 0;
   virtual void forget_requests(std::uint16_t index) = 0;
-  /// A ring runs on memory whose placement was not checked yet: check it soon.
-  virtual void placement_due() = 0;
   /// A ring was kicked and has nothing in it, and nothing has ever been there.
   virtual void kicked_empty(std::uint16_t index) = 0;
   /// A ring was kicked that cannot start.
   virtual void kicked_too_soon(std::uint16_t index) = 0;
-  /// Queued; `keep` lives until the event has been delivered.
-  virtual void emit(PortEvent event, std::shared_ptr<const void> keep = {}) = 0;
-  /// Runs `change` on a turn of its own, delivers what it emitted. Neither ring nor host may be touched afterwards.
-  virtual void run_turn(const std::function<void()>& change) = 0;
-  virtual asio::any_io_executor executor() = 0;
-  virtual const Logger& log() const noexcept = 0;
 
  protected:
   ~RingHost() = default;
 };
 
+/// What a ring needs from its port.
+class RingPort {
+ public:
+  /// Queued; `keep` lives until the event has been delivered.
+  virtual void emit(PortEvent event, std::shared_ptr<const void> keep = {}) noexcept = 0;
+  /// Runs `change` on a turn of its own, delivers what it emitted. Neither ring nor host may be touched afterwards.
+  virtual void run_turn(const std::function<void()>& change) noexcept = 0;
+  /// A ring runs on memory whose placement was not checked yet: check it soon.
+  virtual void placement_due() = 0;
+  virtual asio::any_io_executor executor() noexcept = 0;
+  virtual const Logger& log() const noexcept = 0;
+
+ protected:
+  ~RingPort() = default;
+};
+
 /// Control thread.
 class RingControl {
  public:
-  RingControl(RingHost& host, VringCore& core) noexcept : host_(host), core_(core) {}
+  RingControl(RingHost& host, RingPort& port, VringCore& core) noexcept : host_(host), port_(port), core_(core) {}
   RingControl(const RingControl&) = delete;
   RingControl& operator=(const RingControl&) = delete;
 
@@ -115,6 +123,7 @@ class RingControl {
   void check(Result<void> watched);
 
   RingHost& host_;
+  RingPort& port_;
   VringCore& core_;
   VringConfig config_;
   bool ready_ = false;                         // as last reported by VringReady

@@ -30,7 +30,6 @@ LAYERS = {
 DPDK = {"topology", "net", "zerocopy", "backend", "compat"}
 # The parts of backend/, each with those of backend/ that it may include. What is in none of them joins them.
 PARTS = {"loop": {"loop"}, "ring": {"ring", "loop"}, "connection": {"connection", "ring", "loop"}}
-STILL_UP = {("connection", "backend/port_core.hpp"), ("loop", "backend/port_core.hpp")}
 TELEMETRY = "rte_telemetry.h"  # all that telemetry/ has of DPDK, and nobody else has it
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
         "protocol/asio_source.cpp", "protocol/handler_memory.hpp"}
@@ -76,7 +75,7 @@ def check_include(layer: str, file: str, quote: str, target: str):
             return f"layer {layer} may not include {folder}/"
         if layer != "backend" or folder != "backend" or part_of(file) == "":
             return None
-        may = part_of(target) in PARTS.get(part_of(file), set()) or (part_of(file), target) in STILL_UP
+        may = part_of(target) in PARTS.get(part_of(file), set())
         return None if may else f"backend/{part_of(file)}/ may not include it"
     if target.startswith("vhostx/"):
         allowed = layer in ("backend", "c", "compat", "telemetry") or target in VOCABULARY or target in PUBLIC.get(layer, set())
