@@ -205,10 +205,8 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
 }
 
 void Device::announce(std::uint64_t mac) {
-  RarpRequested event;
-  for (std::size_t i = 0; i < event.mac.size(); ++i) event.mac[i] = static_cast<std::uint8_t>(mac >> (8 * i));
-  parts_.vrings[1]->announce(event.mac);
-  port_.emit(event);
+  parts_.vrings[1]->announce(mac);
+  port_.emit(RarpRequested{mac_of(mac)});
 }
 
 void Device::reset() {

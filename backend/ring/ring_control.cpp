@@ -205,14 +205,14 @@ std::uint16_t RingControl::stop() {
 }
 
 bool RingControl::settle_loans() {
-  if (waits_for_loans_ && core_.settle_loans() == 0) stopped();
+  if (waits_for_loans_ && core_.loans().settle() == 0) stopped();
   if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
   return !waits_for_loans_;
 }
 
 void RingControl::give_up_loans() {
   if (!waits_for_loans_) return;
-  if (const std::uint32_t out = core_.give_up_loans(); out != 0) {
+  if (const std::uint32_t out = core_.loans().give_up(); out != 0) {
     port_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
     port_.emit(LoansOverdue{core_.index(), out});
   }

@@ -75,7 +75,7 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
 
 inline std::uint16_t Transfer::State::peek(VringCore& core, std::uint16_t count) noexcept {
   const RunningVring* running = pass->running;
-  if (running == nullptr || (core.index_ & 1) == 0 || core.data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || !is_from_guest(core.index_) || core.data_.broken()) return 0;
   if (running->loans != nullptr) core.give_back_returned(*running);
   announcement = core.announcement_.load(std::memory_order_relaxed);
   if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_.cursor)) return 0;
@@ -112,11 +112,9 @@ std::uint16_t Transfer::State::drop_available(VringCore& core, const RunningVrin
 
 /// The RARP frame that SEND_RARP asked for, as the only packet of a burst.
 std::uint16_t Transfer::State::announce() noexcept {
-  std::array<std::uint8_t, 6> mac;
-  for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(announcement >> (8 * i));
   burst.clear();
   std::uint8_t* const head = burst.short_heads[0].bytes;
-  net::write_rarp(head, mac);
+  net::write_rarp(head, backend::mac_of(announcement));
   burst.packets[0] = {head, net::rarp_frame_bytes, net::rarp_frame_bytes};
   burst.rests[0] = head;
   burst.count = 1;
@@ -141,7 +139,7 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
   if (running == nullptr) return 0;
   if (!running->enqueues) [[unlikely]]
     return state_->move_otherwise(core, *running, which, count);
-  if (count == 0 || core.data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (count == 0 || core.data_.broken()) return 0;
   auto result = net::move(backend::context_of(*running, core.data_), state_->burst, which, count);
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
     result.needs_call |= core.return_spares(*running);
@@ -151,9 +149,7 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
 
 std::uint16_t Transfer::State::move_otherwise(VringCore& core, const RunningVring& running, const std::uint8_t* which,
                                               std::uint16_t count) noexcept {
-  if (!running.enabled || (core.index_ & 1) != 0 || count == 0 ||
-      core.data_.cursor.fault.cause != VringFaultCause::none)
-    return 0;
+  if (!core.takes(running) || count == 0) return 0;
   auto result = net::move(backend::context_of(running, core.data_), burst, which, count);
   if (running.loans != nullptr && result.packets < count) result.needs_call |= core.return_spares(running);
   for (std::uint16_t i = 0; i < result.packets; ++i) running.sizes->count(net::size_class_of(burst.packets[which[i]]));

@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint8_t attention_broken = 1;
 constexpr std::uint8_t attention_call = 2;
 constexpr std::uint64_t announcement_set = std::uint64_t{1} << 63;
+constexpr std::uint64_t mac_bits = (std::uint64_t{1} << 48) - 1;
 
 // For objects in pages of their own.
 template <typename T>
@@ -59,7 +60,7 @@ VringCore::VringCore(std::uint16_t index, const PortOptions& options, const Even
       attention_(attention),
       index_(index),
       handle_(*this),
-      loans_(options, index),
+      loans_(options, index, data_),
       placer_(options, numa::kernel()) {}
 
 VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
@@ -69,7 +70,7 @@ VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
 std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || data_.broken()) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
   if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_.cursor)) return 0;
   if (announcing || !running->dequeues || pool != data_.pool) [[unlikely]]
@@ -92,7 +93,7 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
 // for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
-  if ((index_ & 1) == 0) return 0;
+  if (!is_from_guest(index_)) return 0;
   const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) {
@@ -118,7 +119,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   if (running == nullptr) return 0;
   if (!running->enqueues) [[unlikely]]
     return enqueue_otherwise(*running, packets, count);
-  if (count == 0 || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (count == 0 || data_.broken()) return 0;
   const net::RingContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Returns buffers that were borrowed and came back untouched; the driver posts them again.
@@ -153,21 +154,19 @@ std::uint16_t VringCore::commit_burst(rte_mbuf** packets, std::uint16_t count) n
 
 // Null unless this is a to-guest ring whose buffers may be borrowed now, and that does not count sizes.
 const RunningVring* VringCore::lender(const RunningVring* running) const noexcept {
-  if (running == nullptr || !running->enqueues || running->pin == nullptr ||
-      data_.cursor.fault.cause != VringFaultCause::none)
-    return nullptr;
+  if (running == nullptr || !running->enqueues || running->pin == nullptr || data_.broken()) return nullptr;
   return running;
 }
 
 std::uint16_t VringCore::poll_completions() noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = pass.running;
-  if (running == nullptr || running->loans == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (running == nullptr || running->loans == nullptr || data_.broken()) return 0;
   return give_back_returned(*running);
 }
 
 std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcept {
-  const bool from_guest = (index_ & 1) != 0;
+  const bool from_guest = is_from_guest(index_);
   if (from_guest && !running.loans->has_returns()) return 0;
   const net::RingContext context = context_of(running, data_);
   const auto result = from_guest ? zerocopy::return_transmitted(context, *running.loans)
@@ -188,7 +187,7 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
   VringGate::Pass pass(gate_);
   if (pass.running == nullptr) return std::nullopt;
   // A broken ring moves nothing more: entries that stay in it must not keep a worker awake.
-  if (data_.cursor.fault.cause != VringFaultCause::none) {
+  if (data_.broken()) {
     data_.cursor.position.notifications = on;
     return false;
   }
@@ -198,19 +197,18 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
 // If the index is out of range, the next burst finds the fault.
 std::uint16_t VringCore::pending() noexcept {
   VringGate::Pass pass(gate_);
-  if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return 0;
+  if (pass.running == nullptr || data_.broken()) return 0;
   return virtqueue::pending(pass.running->layout, data_.cursor);
 }
 
 EnqueueEnd VringCore::enqueue_end() noexcept {
   VringGate::Pass pass(gate_);
-  const bool runs = pass.running != nullptr && pass.running->enabled && (index_ & 1) == 0;
-  return runs && data_.cursor.fault.cause == VringFaultCause::none ? data_.cursor.enqueue_end : EnqueueEnd::not_running;
+  return pass.running != nullptr && takes(*pass.running) ? data_.cursor.enqueue_end : EnqueueEnd::not_running;
 }
 
 AvailWatch VringCore::avail_watch() noexcept {
   VringGate::Pass pass(gate_);
-  if (pass.running == nullptr || data_.cursor.fault.cause != VringFaultCause::none) return {};
+  if (pass.running == nullptr || data_.broken()) return {};
   const auto [address, value] = virtqueue::watch(pass.running->layout, data_.cursor);
   return {address, value};
 }
@@ -221,7 +219,7 @@ std::uint16_t VringCore::finish_burst(const RunningVring& running, net::BurstRes
     data_.counters.add(VringCounter::calls, 1);
     if (!calls_held_.load(std::memory_order_relaxed)) call(running);
   }
-  if (data_.cursor.fault.cause != VringFaultCause::none) [[unlikely]]
+  if (data_.broken()) [[unlikely]]
     declare_broken(running);
   return result.packets;
 }
@@ -254,7 +252,7 @@ void VringCore::raise_attention(std::uint8_t bit) noexcept {
 }
 
 bool VringCore::accepts(rte_mempool* pool) noexcept {
-  const PoolFault fault = check_pool(pool, (index_ & 1) != 0);
+  const PoolFault fault = check_pool(pool, is_from_guest(index_));
   if (fault.cause == PoolFault::Cause::none) {
     data_.pool = pool;
     return true;
@@ -266,9 +264,7 @@ bool VringCore::accepts(rte_mempool* pool) noexcept {
 
 std::uint16_t VringCore::take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept {
   const std::uint64_t value = announcement_.exchange(0, std::memory_order_relaxed);
-  std::array<std::uint8_t, 6> mac;
-  for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(value >> (8 * i));
-  packets[0] = net::make_rarp(pool, mac);
+  packets[0] = net::make_rarp(pool, mac_of(value));
   if (packets[0] != nullptr) return 1;
   announcement_.store(value, std::memory_order_relaxed);  // the pool is empty: try again later
   return 0;
@@ -317,7 +313,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
 
 // What bursts would otherwise ask in two steps.
 void VringCore::set_direction(RunningVring& running) const noexcept {
-  const bool from_guest = (index_ & 1) != 0;
+  const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
   running.dequeues = running.enabled && from_guest && sizes_ == nullptr;
   running.enqueues = running.enabled && !from_guest && sizes_ == nullptr;
@@ -383,10 +379,8 @@ VringCore::Attention VringCore::take_attention() noexcept {
   return {.broken = (bits & attention_broken) != 0, .call_in_band = (bits & attention_call) != 0};
 }
 
-void VringCore::announce(const std::array<std::uint8_t, 6>& mac) noexcept {
-  std::uint64_t value = announcement_set;
-  for (std::size_t i = 0; i < mac.size(); ++i) value |= std::uint64_t{mac[i]} << (8 * i);
-  announcement_.store(value, std::memory_order_relaxed);
+void VringCore::announce(std::uint64_t mac) noexcept {
+  announcement_.store((mac & mac_bits) | announcement_set, std::memory_order_relaxed);
 }
 
 void VringCore::forget_announcement() noexcept { announcement_.store(0, std::memory_order_relaxed); }

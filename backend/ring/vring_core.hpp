@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include <vhostx/queue_pairs.hpp>
 #include <vhostx/result.hpp>
 #include <vhostx/vring.hpp>
 #include <vhostx/vring_fault.hpp>
@@ -31,6 +32,13 @@ class Transfer;
 }
 
 namespace vhostx::backend {
+
+/// A MAC address in the low 48 bits of a number, its first byte lowest, as SEND_RARP brings it.
+inline std::array<std::uint8_t, 6> mac_of(std::uint64_t number) noexcept {
+  std::array<std::uint8_t, 6> mac;
+  for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::uint8_t>(number >> (8 * i));
+  return mac;
+}
 
 /// In pages of its own, as all that a data thread reads or writes each burst: NUMA placement moves them.
 class VringCore : public InOwnPages {
@@ -97,7 +105,7 @@ class VringCore : public InOwnPages {
   /// the caller stops it.
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended. Returns the next avail index (GET_VRING_BASE). Call
-  /// settle_loans() until it returns 0, or give_up_loans().
+  /// loans().settle() until it returns 0, or loans().give_up().
   std::uint16_t stop();
   /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
   /// use is kept; the vring can be stopped, and is not started, until it has ended.
@@ -110,8 +118,6 @@ class VringCore : public InOwnPages {
   /// Wakes a sleeping worker: it must check a ring that has just started (the kick may have come before, or never
   /// come), and its own list of ports when one was closed.
   void wake_waiter();
-  std::uint32_t settle_loans() noexcept { return loans_.settle(data_); }
-  std::uint32_t give_up_loans() noexcept { return loans_.give_up(data_); }
   VringLoans& loans() noexcept { return loans_; }
   bool started() const noexcept { return gate_.current() != nullptr; }
   /// The current snapshot, null while stopped.
@@ -121,8 +127,8 @@ class VringCore : public InOwnPages {
   Attention take_attention() noexcept;
   /// Valid once take_attention() has returned `broken`; stays until the next start.
   const VringFault& fault() const noexcept { return data_.cursor.fault; }
-  /// The next dequeue burst delivers a RARP frame for `mac` first.
-  void announce(const std::array<std::uint8_t, 6>& mac) noexcept;
+  /// The next dequeue burst delivers a RARP frame for mac_of(mac) first.
+  void announce(std::uint64_t mac) noexcept;
   /// Cancels announce(): its guest is gone.
   void forget_announcement() noexcept;
 
@@ -143,13 +149,15 @@ class VringCore : public InOwnPages {
   /// Returns borrowed buffers of a to-guest ring that came back to the driver. Returns whether it wants a call.
   bool return_spares(const RunningVring& running) noexcept;
   const RunningVring* lender(const RunningVring* running) const noexcept;
+  /// Whether it takes packets for its guest, counted or not.
+  bool takes(const RunningVring& running) const noexcept {
+    return running.enabled && !is_from_guest(index_) && !data_.broken();
+  }
   /// Returns chains whose mbufs were freed to the driver, for a ring that lends. Returns how many.
   std::uint16_t give_back_returned(const RunningVring& running) noexcept;
 
   /// Whether finish_burst() has anything to do: seldom.
-  bool needs_finish(const net::BurstResult& result) const noexcept {
-    return result.needs_call || data_.cursor.fault.cause != VringFaultCause::none;
-  }
+  bool needs_finish(const net::BurstResult& result) const noexcept { return result.needs_call || data_.broken(); }
   /// Whether a burst can use the pool; where it is not the last one that was good. If not, that is counted, and the
   /// control thread gets the reason.
   [[gnu::noinline]] bool accepts(rte_mempool* pool) noexcept;
@@ -177,7 +185,7 @@ class VringCore : public InOwnPages {
 
   // Seldom written; on a cache line apart from the gate's. Each is one word that depends on no other, so accesses are
   // relaxed. The exception is attention_bits_, which releases the fault.
-  alignas(64) std::atomic<std::uint64_t> announcement_{0};  // MAC in the low 48 bits, bit 63: there is one
+  alignas(64) std::atomic<std::uint64_t> announcement_{0};  // see mac_of(); bit 63: there is one
   std::atomic<bool> notifications_wanted_{false};           // the last set_notifications()
   std::atomic<bool> calls_held_{false};
   std::atomic<bool> broken_{false};

@@ -12,8 +12,7 @@ namespace vhostx::backend {
 
 std::uint16_t VringCore::enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                            std::uint16_t count) noexcept {
-  if (!running.enabled || (index_ & 1) != 0 || count == 0 || data_.cursor.fault.cause != VringFaultCause::none)
-    return 0;
+  if (!takes(running) || count == 0) return 0;
   auto result = net::enqueue(context_of(running, data_), packets, count);
   if (running.loans != nullptr && result.packets < count) result.needs_call |= return_spares(running);
   running.sizes->count({packets, result.packets});
@@ -22,10 +21,7 @@ std::uint16_t VringCore::enqueue_otherwise(const RunningVring& running, rte_mbuf
 }
 
 const RunningVring* VringCore::lender_otherwise(const RunningVring* running) const noexcept {
-  if (running == nullptr || !running->enabled || running->pin == nullptr || (index_ & 1) != 0 ||
-      data_.cursor.fault.cause != VringFaultCause::none)
-    return nullptr;
-  return running;
+  return running != nullptr && running->pin != nullptr && takes(*running) ? running : nullptr;
 }
 
 // What is committed is freed: its classes are known before.
@@ -44,7 +40,7 @@ std::uint16_t VringCore::commit_otherwise(const RunningVring* running, rte_mbuf*
     std::for_each_n(classes.begin(), result.packets, [&](net::SizeClass packet) { running->sizes->count(packet); });
     if (needs_finish(result)) finish_burst(*running, result);
     handled = static_cast<std::uint16_t>(handled + result.packets);
-    if (result.packets < part || data_.cursor.fault.cause != VringFaultCause::none) break;
+    if (result.packets < part || data_.broken()) break;
   }
   return handled;
 }

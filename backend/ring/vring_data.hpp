@@ -14,6 +14,9 @@ struct VringDataState {
   virtqueue::VringCursor cursor;
   const void* pool = this;  ///< The last mempool that was found good; itself, which is none: no pool yet.
   net::RingCounters counters;
+
+  /// The driver broke the rules; until the next start.
+  bool broken() const noexcept { return cursor.fault.cause != VringFaultCause::none; }
 };
 
 /// What a burst works on. The hint belongs to one memory table; with another table it is reset.

@@ -7,15 +7,18 @@
 
 #include <rte_cycles.h>
 
+#include <vhostx/queue_pairs.hpp>
+
 #include "zerocopy/borrow.hpp"
 #include "zerocopy/dequeue.hpp"
 
 namespace vhostx::backend {
 
-VringLoans::VringLoans(const PortOptions& options, std::uint16_t index) noexcept
+VringLoans::VringLoans(const PortOptions& options, std::uint16_t index, VringDataState& data) noexcept
     : lends_(options.zero_copy),
       limits_{.copy_below = options.copy_below, .entries_max = options.loans_max},
-      from_guest_((index & 1) != 0) {}
+      from_guest_(is_from_guest(index)),
+      data_(data) {}
 
 Result<void> VringLoans::begin(RunningVring& first) {
   if (!lends_) return {};
@@ -47,9 +50,9 @@ void VringLoans::stop(std::unique_ptr<const RunningVring> last) noexcept {
   if (table_ != nullptr) last_ = std::move(last);
 }
 
-std::uint32_t VringLoans::settle(VringDataState& data) noexcept {
+std::uint32_t VringLoans::settle() noexcept {
   if (last_ == nullptr) return 0;
-  const net::RingContext context = context_of(*last_, data);
+  const net::RingContext context = context_of(*last_, data_);
   if (from_guest_)
     call(zerocopy::return_transmitted(context, *table_));
   else
@@ -62,13 +65,13 @@ std::uint32_t VringLoans::settle(VringDataState& data) noexcept {
   return 0;
 }
 
-std::uint32_t VringLoans::give_up(VringDataState& data) noexcept {
-  if (settle(data) == 0) return 0;
-  const net::RingContext context = context_of(*last_, data);
+std::uint32_t VringLoans::give_up() noexcept {
+  if (settle() == 0) return 0;
+  const net::RingContext context = context_of(*last_, data_);
   call(zerocopy::return_spares(context, *table_));
   const net::BurstResult given = zerocopy::take_back(context, *table_);
   call(given);
-  data.counters.add(VringCounter::overdue, given.packets);
+  data_.counters.add(VringCounter::overdue, given.packets);
   last_ = nullptr;
   Table table = take_table();
   try {

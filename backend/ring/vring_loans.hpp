@@ -22,7 +22,7 @@ namespace vhostx::backend {
 /// Control thread, except for state(). Without zero copy there are never loans.
 class VringLoans {
  public:
-  VringLoans(const PortOptions& options, std::uint16_t index) noexcept;
+  VringLoans(const PortOptions& options, std::uint16_t index, VringDataState& data) noexcept;
   VringLoans(const VringLoans&) = delete;
   VringLoans& operator=(const VringLoans&) = delete;
 
@@ -37,9 +37,9 @@ class VringLoans {
   void stop(std::unique_ptr<const RunningVring> last) noexcept;
   /// After stop(): returns chains that have come back to the driver. Returns how many loans are still out; 0: the ring
   /// is finished.
-  std::uint32_t settle(VringDataState& data) noexcept;
+  std::uint32_t settle() noexcept;
   /// After stop(): returns all chains to the driver, even those still lent. Returns how many those were.
-  std::uint32_t give_up(VringDataState& data) noexcept;
+  std::uint32_t give_up() noexcept;
 
   /// Whether the driver wants an in-band call for what settle() and give_up() returned; true once.
   bool take_call_in_band() noexcept { return std::exchange(call_in_band_, false); }
@@ -59,6 +59,7 @@ class VringLoans {
   const bool lends_;
   const zerocopy::LoanLimits limits_;
   const bool from_guest_;
+  VringDataState& data_;                      // of the vring; used while its gate is shut
   std::unique_ptr<const RunningVring> last_;  // the snapshot of a ring that waits for its loans
   bool call_in_band_ = false;
   const zerocopy::MemoryPin* pin_ = nullptr;  // of the current snapshot
