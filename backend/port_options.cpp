@@ -79,23 +79,25 @@ Result<void> name_listening_socket(PortOptions& options) {
 
 Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;
-  if (auto good = check_path(options.socket_path); !good) return good;
-  if (auto good = check_extra_features(options); !good) return good;
-  if (auto good = check_access(options); !good) return good;
-  if (auto good = in_range("queue_pairs_max", options.queue_pairs_max, 1, 128); !good) return good;
-  if (auto good = in_range("memory_slots_max", options.memory_slots_max, 8, 4096); !good) return good;
-  if (auto good = in_range("memory_bytes_max", options.memory_bytes_max, 0, std::uint64_t{1} << 63); !good) return good;
-  if (auto good = in_range("message_timeout", options.message_timeout, milliseconds(1)); !good) return good;
-  if (auto good = in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)); !good) return good;
-  if (auto good = in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min); !good)
-    return good;
-  if (auto good = in_range("copy_below", options.copy_below, 0, 65536); !good) return good;
-  if (auto good = in_range("loans_max", options.loans_max, 0, 32768); !good) return good;
-  if (auto good = in_range("loan_timeout in ms", static_cast<std::uint64_t>(options.loan_timeout.count()), 0, 60'000);
-      !good)
-    return good;
-  if (options.numa_interval == milliseconds(0)) return {};
-  return in_range("numa_interval", options.numa_interval, milliseconds(10));
+  const auto loan_timeout = static_cast<std::uint64_t>(options.loan_timeout.count());
+  const bool looks = options.numa_interval != milliseconds(0);
+  for (const Result<void>& good : {
+           check_path(options.socket_path),
+           check_extra_features(options),
+           check_access(options),
+           in_range("queue_pairs_max", options.queue_pairs_max, 1, 128),
+           in_range("memory_slots_max", options.memory_slots_max, 8, 4096),
+           in_range("memory_bytes_max", options.memory_bytes_max, 0, std::uint64_t{1} << 63),
+           in_range("message_timeout", options.message_timeout, milliseconds(1)),
+           in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)),
+           in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min),
+           in_range("copy_below", options.copy_below, 0, 65536),
+           in_range("loans_max", options.loans_max, 0, 32768),
+           in_range("loan_timeout in ms", loan_timeout, 0, 60'000),
+           looks ? in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
+       })
+    if (!good) return good;
+  return {};
 }
 
 // A page of 8 bytes an entry for 512 pages of the guest: a port whose guest touches all that it has costs at most 0.4 %

@@ -11,8 +11,6 @@
 namespace vhostx::backend {
 namespace {
 
-constexpr std::uint8_t driver_ok = 4;  // VIRTIO 1.2, 2.1
-
 bool is_up(const VringCore& vring) noexcept {
   const VringState state = vring.state();
   return vring.size() != 0 && state.enabled && !(state.started && state.broken);
@@ -54,7 +52,7 @@ PortInfo PortCore::info() const {
   info.queue_pairs_up = queue_pairs_up();
   info.link_up = info.queue_pairs_up != 0;
   const bool tells_status = has_feature(info.protocol_features, ProtocolFeature::status);
-  info.driver_ok = tells_status ? (info.status & driver_ok) != 0 : info.vrings_ready != 0;
+  info.driver_ok = tells_status ? (info.status & status_driver_ok) != 0 : info.vrings_ready != 0;
   return info;
 }
 

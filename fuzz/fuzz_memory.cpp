@@ -285,8 +285,8 @@ void change(Choices& choices, const Files& files, backend::MemoryTable& table, M
     done = table.set(message).ok();
     expected = !one_less && model.set(wanted);
   } else if (choices.one_in(3)) {
-    done =
-        table.remove(make_message(FrontEndRequest::rem_mem_reg, protocol::SingleMemoryRegion{0, region.numbers})).ok();
+    auto message = make_message(FrontEndRequest::rem_mem_reg, protocol::SingleMemoryRegion{0, region.numbers});
+    done = table.remove(message).ok();
     expected = model.remove(region);
   } else {
     auto message = make_message(FrontEndRequest::add_mem_reg, protocol::SingleMemoryRegion{0, region.numbers});

@@ -27,7 +27,6 @@ using protocol::VirtioFeature;
 
 constexpr std::uint64_t mtu_min = 68;  // VIRTIO 1.2, 5.1.4.1
 constexpr std::uint64_t mtu_max = 65535;
-constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
 constexpr std::uint8_t status_features_ok = 8;
 
 std::uint64_t number_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
@@ -125,31 +124,16 @@ Result<void> Device::set_protocol_features(ProtocolFeatureSet features) {
   return {};
 }
 
-Result<void> Device::set_memory(protocol::Message& message) {
-  if (auto done = memory_.set(message); !done) return done;
-  memory_changed();
-  return {};
-}
-
-Result<void> Device::add_memory(protocol::Message& message) {
-  if (auto done = memory_.add(message); !done) return done;
-  memory_changed();
-  return {};
-}
-
-Result<void> Device::remove_memory(const protocol::Message& message) {
-  if (auto done = memory_.remove(message); !done) return done;
-  memory_changed();
-  return {};
-}
-
-void Device::memory_changed() {
+Result<void> Device::change_memory(Result<void> (MemoryTable::*change)(protocol::Message&),
+                                   protocol::Message& message) {
+  if (auto done = (memory_.*change)(message); !done) return done;
   const auto& memory = memory_.current();
   MemoryChanged event;
   if (memory != nullptr) event = {static_cast<std::uint32_t>(memory->regions().size()), memory->bytes()};
   map_for_devices();
   port_.emit(event);
   environment_changed();
+  return {};
 }
 
 void Device::map_for_devices() {

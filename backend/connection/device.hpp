@@ -27,6 +27,8 @@
 
 namespace vhostx::backend {
 
+constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
+
 /// Control thread. Errors of all changes: protocol_violation, limit, system; after one nothing has changed.
 class Device final : private RingHost {
  public:
@@ -41,9 +43,7 @@ class Device final : private RingHost {
   void set_owner() noexcept { owner_set_ = true; }
   Result<void> set_features(protocol::FeatureSet features);
   Result<void> set_protocol_features(protocol::ProtocolFeatureSet features);
-  Result<void> set_memory(protocol::Message& message);
-  Result<void> add_memory(protocol::Message& message);
-  Result<void> remove_memory(const protocol::Message& message);
+  Result<void> change_memory(Result<void> (MemoryTable::*change)(protocol::Message&), protocol::Message& message);
   Result<void> set_mtu(std::uint64_t mtu);
   Result<void> set_status(std::uint64_t status);
   Result<void> set_backend_socket(UniqueFd socket);
@@ -91,7 +91,6 @@ class Device final : private RingHost {
 
   bool any_ring_started() const noexcept;
   void environment_changed();
-  void memory_changed();
   void map_for_devices();
   void expect_memory(std::string sign);
 

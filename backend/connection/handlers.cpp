@@ -57,9 +57,9 @@ Result<Reply> reset_device(Device& device, Message&) {
   return Reply{};
 }
 
-Result<Reply> set_mem_table(Device& device, Message& m) { return done(device.set_memory(m)); }
-Result<Reply> add_mem_reg(Device& device, Message& m) { return done(device.add_memory(m)); }
-Result<Reply> rem_mem_reg(Device& device, Message& m) { return done(device.remove_memory(m)); }
+Result<Reply> set_mem_table(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::set, m)); }
+Result<Reply> add_mem_reg(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::add, m)); }
+Result<Reply> rem_mem_reg(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::remove, m)); }
 Result<Reply> get_max_mem_slots(Device& device, Message& m) {
   return number(m, device.parts().options.memory_slots_max);
 }

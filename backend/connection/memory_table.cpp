@@ -71,7 +71,7 @@ Result<void> MemoryTable::add(protocol::Message& message) {
   return publish(std::move(regions));
 }
 
-Result<void> MemoryTable::remove(const protocol::Message& message) {
+Result<void> MemoryTable::remove(protocol::Message& message) {
   const auto payload = message.payload_as<protocol::SingleMemoryRegion>();
   if (!payload) return payload.error();
   const memory::RegionDescription wanted = describe(payload->region);

@@ -39,7 +39,7 @@ class MemoryTable {
   Result<void> add(protocol::Message& message);
   /// REM_MEM_REG: the region with this guest address, size and front-end address (unless that is ignored). It is gone
   /// once it was removed as often as it was added. Error: protocol_violation (no such region).
-  Result<void> remove(const protocol::Message& message);
+  Result<void> remove(protocol::Message& message);
 
   /// Null while there are no regions.
   const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }

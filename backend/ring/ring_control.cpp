@@ -216,8 +216,7 @@ void RingControl::give_up_loans() {
     port_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
     port_.emit(LoansOverdue{core_.index(), out});
   }
-  if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
-  stopped();
+  settle_loans();
 }
 
 void RingControl::stopped() {

@@ -32,6 +32,13 @@ struct RunningVring : InOwnPages {
   zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`; null without.
   net::SizeCounters* sizes = nullptr;    ///< Null: packets are not counted by size. Set by VringCore.
   std::uint64_t serial = 0;              ///< Unique within its vring, never 0; set by VringCore::run().
+
+  /// Calls the driver. True: the control thread has to, in-band.
+  bool calls_in_band() const noexcept {
+    if (call == nullptr) return call_in_band;
+    call->signal();
+    return false;
+  }
 };
 
 }  // namespace vhostx::backend

@@ -47,7 +47,6 @@ struct Transfer::State : InOwnPages {
   [[gnu::always_inline]] std::uint16_t peek(VringCore& core, std::uint16_t count) noexcept;
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
   [[gnu::always_inline]] std::uint16_t find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
-  [[gnu::noinline]] std::uint16_t drop_available(VringCore& core, const RunningVring& running) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
   // Of rings that are disabled or count sizes, so that the others pay for neither.
   [[gnu::noinline]] std::uint16_t peek_otherwise(VringCore& core, const RunningVring& running,
@@ -97,17 +96,12 @@ inline std::uint16_t Transfer::State::find(VringCore& core, const RunningVring& 
 
 std::uint16_t Transfer::State::peek_otherwise(VringCore& core, const RunningVring& running,
                                               std::uint16_t count) noexcept {
-  if (!running.enabled) return drop_available(core, running);
+  if (!running.enabled) return core.drop_available(running);
   if (announcement != 0) return count == 0 ? std::uint16_t{0} : announce();
   const std::uint16_t found = find(core, running, count);
   for (std::uint16_t i = 0; i < found; ++i) classes[i] = net::size_class_of(burst.packets[i]);
   announcement = counting;
   return found;
-}
-
-std::uint16_t Transfer::State::drop_available(VringCore& core, const RunningVring& running) noexcept {
-  core.finish_burst(running, net::drop_available(backend::context_of(running, core.data_)));
-  return 0;
 }
 
 /// The RARP frame that SEND_RARP asked for, as the only packet of a burst.

@@ -96,10 +96,7 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
   if (!is_from_guest(index_)) return 0;
   const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
-  if (!running.enabled) {
-    finish_burst(running, net::drop_available(context));
-    return 0;
-  }
+  if (!running.enabled) return drop_available(running);
   const bool announcing = count != 0 && announcement_.load(std::memory_order_relaxed) != 0;
   if (!announcing && virtqueue::is_idle(running.layout, data_.cursor)) return 0;
   if (pool != data_.pool && !accepts(pool)) return 0;
@@ -111,6 +108,11 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
   if (running.sizes != nullptr) running.sizes->count({packets + announced, result.packets});
   if (needs_finish(result)) finish_burst(running, result);
   return static_cast<std::uint16_t>(result.packets + announced);
+}
+
+std::uint16_t VringCore::drop_available(const RunningVring& running) noexcept {
+  finish_burst(running, net::drop_available(context_of(running, data_)));
+  return 0;
 }
 
 std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t count) noexcept {
@@ -225,10 +227,7 @@ std::uint16_t VringCore::finish_burst(const RunningVring& running, net::BurstRes
 }
 
 void VringCore::call(const RunningVring& running) noexcept {
-  if (running.call != nullptr)
-    running.call->signal();
-  else if (running.call_in_band)
-    raise_attention(attention_call);
+  if (running.calls_in_band()) raise_attention(attention_call);
 }
 
 bool VringCore::call_guest() noexcept {

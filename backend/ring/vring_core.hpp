@@ -146,6 +146,8 @@ class VringCore : public InOwnPages {
   [[gnu::noinline]] const RunningVring* lender_otherwise(const RunningVring* running) const noexcept;
   [[gnu::noinline]] std::uint16_t dequeue_lending(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                   std::uint16_t count) noexcept;
+  /// What comes while the ring is disabled. Returns 0.
+  [[gnu::noinline]] std::uint16_t drop_available(const RunningVring& running) noexcept;
   /// Returns borrowed buffers of a to-guest ring that came back to the driver. Returns whether it wants a call.
   bool return_spares(const RunningVring& running) noexcept;
   const RunningVring* lender(const RunningVring* running) const noexcept;

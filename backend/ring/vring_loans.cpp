@@ -95,11 +95,7 @@ VringLoans::Table VringLoans::take_table() noexcept {
 }
 
 void VringLoans::call(const net::BurstResult& given) noexcept {
-  if (!given.needs_call) return;
-  if (last_->call != nullptr)
-    last_->call->signal();
-  else
-    call_in_band_ = call_in_band_ || last_->call_in_band;
+  if (given.needs_call && last_->calls_in_band()) call_in_band_ = true;
 }
 
 LoanState VringLoans::state() const noexcept {
