@@ -16,7 +16,7 @@ struct VringDataState {
   net::RingCounters counters;
 
   /// The driver broke the rules; until the next start.
-  bool broken() const noexcept { return cursor.fault.cause != VringFaultCause::none; }
+  bool broken() const noexcept { return cursor.broken(); }
 };
 
 /// What a burst works on. The hint belongs to one memory table; with another table it is reset.
