@@ -13,12 +13,15 @@ namespace vhostx::virtqueue {
 /// the order within a chain need not be checked.
 enum class Direction { readable, writable };
 
+/// What the layers above keep of a chain's first descriptor, and do not look into.
+using FirstDescriptor = RawDescriptor;
+
 /// A chain that the driver has made available. Layers above hand it back (give_back()), keep it for later (keep()), or
 /// look into it (walk()). What its members mean is the queue's business.
 struct Chain {
   std::uint16_t id = 0;       ///< The driver's name for it. It need not be an index into anything.
   std::uint32_t entries = 0;  ///< Ring entries that it takes, as far as it was walked.
-  RawDescriptor first{};      ///< Its first descriptor, as it was copied.
+  FirstDescriptor first{};    ///< Its first descriptor, as it was copied.
 };
 
 enum class Take {

@@ -16,11 +16,14 @@ namespace vhostx::virtqueue {
 /// burst stores in this order: used entries, in guest memory; avail_next; used_next; used->idx, in guest memory; then
 /// used_signalled.
 struct RingPosition {
-  std::uint16_t avail_next = 0;      ///< Next avail entry to look at; what GET_VRING_BASE answers.
+  std::uint16_t avail_next = 0;      ///< Next avail entry to look at.
   std::uint16_t used_next = 0;       ///< Next used entry to write.
   std::uint16_t used_signalled = 0;  ///< used_next at the last notification decision (EVENT_IDX).
   bool signalled_valid = false;      ///< False after a start: the first decision is to call.
   bool notifications = false;        ///< Whether the driver should kick.
+
+  /// What GET_VRING_BASE answers.
+  std::uint16_t base() const noexcept { return avail_next; }
 };
 
 /// Belongs to the data thread; the control thread looks at it only while the gate is shut.

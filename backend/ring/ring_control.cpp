@@ -133,9 +133,9 @@ void RingControl::set_ready(bool ready) {
 
 void RingControl::start(std::unique_ptr<RunningVring> running) {
   const auto position = virtqueue::resume(running->layout);
-  if (position.avail_next != config_.base)
+  if (position.base() != config_.base)
     port_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
-                      position.avail_next);
+                      position.base());
   core_.set_enabled(config_.enabled);
   broken_ = false;
   check(core_.start(std::move(running), position, config_.kick));

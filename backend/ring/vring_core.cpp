@@ -348,7 +348,7 @@ std::uint16_t VringCore::stop() {
   started_.store(false, std::memory_order_relaxed);
   placer_.forget();
   static_cast<void>(expose_kick(nullptr));
-  return data_.cursor.position.avail_next;
+  return data_.cursor.position.base();
 }
 
 bool VringCore::look_at_placement(VringPlacer::Effort effort) {

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reads every #include against the table of layers (ARCHITECTURE.md), and looks for what only one layer may do: touch ring
-memory (virtqueue/ring.hpp), make a pointer from a guest's address (memory/). A violation is reported with file and line."""
+"""Reads every #include of the library and its tools against the table of layers (ARCHITECTURE.md), and looks for what only
+one layer may do: touch ring memory (virtqueue/ring.hpp), know what a ring consists of (virtqueue/), make a pointer from a
+guest's address (memory/). A violation is reported with file and line."""
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +38,20 @@ ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp"
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp", "vhostx/packet_sizes.hpp"},
           "topology": {"vhostx/numa.hpp"}}
+# The parts of tools/: which folders and headers of the project each may include. The public headers are everybody's.
+TOOLS = {
+    "common": {"tools/common", "base/unique_fd.hpp"},
+    "driver": {"tools/driver", "virtqueue", "protocol", "base"},
+    "front_end": {"tools/front_end", "protocol", "base"},
+    "bench": {"tools/bench", "tools/common", "tools/front_end", "tools/driver", "protocol", "base"},
+    "probe": {"tools/probe", "tools/common", "tools/front_end", "tools/driver", "virtqueue", "protocol", "numa", "base"},
+    # Applications see the public headers, and of the project's own headers the switch has only these.
+    "switch": {"tools/switch", "tools/common", "base/unique_fd.hpp"},
+    "examples": set(),
+}
+TAP_PORT = {"tools/switch/tap_port.hpp": {"base", "net"}, "tools/switch/tap_port.cpp": {"base", "net"}}
+TOOLS_DPDK = {"switch", "examples"}
+TOOLS_ASIO = {"switch"}
 # What the C interface includes of the standard library.
 C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory.
@@ -45,11 +61,20 @@ POINTER_MADE = re.compile(r"reinterpret_cast<(const )?std::uint8_t ?\*>|\bunchec
                           r"|(\.|->)host(\(\))?\)?\s*\+|\+\s*\w+(\.|->)host\b")
 # Casts to bytes of what is no guest's address.
 NO_GUEST_ADDRESS = {
-    "backend/pool_memory.cpp",  # pages of an mbuf pool
+    "topology/pool_memory.cpp",  # pages of an mbuf pool
     "net/rarp.cpp",             # the data of our own mbuf
     "numa/look.cpp",            # pages of this process, for the kernel to look up; they are not touched
     "virtqueue/ring.hpp",       # words of a ring that was translated
 }
+
+# What a ring consists of: descriptors, its three areas, positions in it.
+RING_INSIDE = re.compile(r"\b(Raw)?Descriptor\b|\bload_descriptor\b|\b(Avail|Used)Ring\b|\b(avail|used)_(next|signalled)\b"
+                         r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\b(add_used|copy_heads|short_chain)\b")
+# The headers of virtqueue/ for the layers above: what a burst sees, and what starts and places a ring.
+RING_OUTSIDE = {"chain.hpp", "prefetch.hpp", "virtqueue.hpp", "vring_cursor.hpp", "walk_budget.hpp"}
+RING_CONTROL = RING_OUTSIDE | {"posted_sample.hpp", "ring_layout.hpp", "split_queue.hpp"}
+# Here the kind of a ring is chosen.
+KIND_CHOSEN = "net/ring_context.hpp"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -73,6 +98,9 @@ def check_include(layer: str, file: str, quote: str, target: str):
             return "includes are written from the project's root"
         if folder not in LAYERS[layer]:
             return f"layer {layer} may not include {folder}/"
+        if folder == "virtqueue" and layer != "virtqueue" and file != KIND_CHOSEN:
+            seen = RING_CONTROL if layer == "backend" else RING_OUTSIDE
+            return None if target.split("/")[1] in seen else f"{target} is for virtqueue/ alone"
         if layer != "backend" or folder != "backend" or part_of(file) == "":
             return None
         may = part_of(target) in PARTS.get(part_of(file), set())
@@ -89,11 +117,23 @@ def check_include(layer: str, file: str, quote: str, target: str):
     return None
 
 
-def check_public(file: str, target: str, quote: str):
+def check_public(file: str, quote: str, target: str):
     if file.endswith(".h") and not (target.endswith(".h") and (target.startswith("vhostx/") or target in C_HEADERS)):
         return "headers for C include those of C and each other"
     if quote == '"' or not (target.startswith("vhostx/") or re.fullmatch(r"[a-z_]+", target) or target in C_HEADERS):
         return "public headers include the standard library and each other"
+    return None
+
+
+def check_tool(part: str, file: str, quote: str, target: str):
+    if quote == '"':
+        allowed = TOOLS[part] | TAP_PORT.get(file, set())
+        ways = {target, target.split("/")[0], "/".join(target.split("/")[:2])}
+        return None if ways & allowed else f"tools/{part}/ may not include it"
+    if target.startswith("rte_") and part not in TOOLS_DPDK:
+        return f"tools/{part}/ builds without DPDK"
+    if target.startswith("asio") and part not in TOOLS_ASIO:
+        return f"tools/{part}/ builds without Asio"
     return None
 
 
@@ -112,39 +152,45 @@ def check_lines(layer: str, file: str, lines):
         for number, line in enumerate(lines, 1):
             if ATOMIC_ONLY.search(line):
                 yield number, "only virtqueue/ring.hpp touches shared ring memory"
+    if layer in ("net", "zerocopy", "backend"):
+        for number, line in enumerate(lines, 1):
+            if RING_INSIDE.search(line.partition("//")[0]):
+                yield number, "only virtqueue/ knows what a ring consists of"
 
 
 def sources(folder: str):
     for path in sorted((ROOT / folder).rglob("*")):
-        if path.suffix in (".hpp", ".cpp", ".h"):
+        if path.suffix in (".hpp", ".cpp", ".h", ".c"):
             yield path
+
+
+def check_file(path: Path, check) -> list[str]:
+    """check(file, quote, target) says what is wrong with an include, or None."""
+    name = str(path.relative_to(ROOT))
+    faults = [f"{name}:1: #pragma once is missing"] if check_once(path) else []
+    for number, quote, target in includes(path):
+        fault = check(name, quote, target)
+        if fault:
+            faults.append(f"{name}:{number}: {target}: {fault}")
+    return faults
 
 
 def main() -> int:
     faults = []
-    count = 0
+    checked = [(path, partial(check_include, layer)) for layer in LAYERS for path in sources(layer)]
     for layer in LAYERS:
         for path in sources(layer):
             name = str(path.relative_to(ROOT))
-            count += 1
-            if check_once(path):
-                faults.append(f"{name}:1: #pragma once is missing")
-            for number, quote, target in includes(path):
-                fault = check_include(layer, name, quote, target)
-                if fault:
-                    faults.append(f"{name}:{number}: {target}: {fault}")
-            for number, fault in check_lines(layer, name, path.read_text().splitlines()):
-                faults.append(f"{name}:{number}: {fault}")
-    for path in sources("include"):
-        name = str(path.relative_to(ROOT))
-        count += 1
-        if check_once(path):
-            faults.append(f"{name}:1: #pragma once is missing")
-        for number, quote, target in includes(path):
-            fault = check_public(name, target, quote)
-            if fault:
-                faults.append(f"{name}:{number}: {target}: {fault}")
-    print("\n".join(faults) if faults else f"{count} files hold to the layers")
+            lines = path.read_text().splitlines()
+            faults += [f"{name}:{number}: {fault}" for number, fault in check_lines(layer, name, lines)]
+    checked += [(path, check_public) for path in sources("include")]
+    # A part that TOOLS does not know is a fault of the table, not a part without rules.
+    parts = sorted(path.name for path in (ROOT / "tools").iterdir() if path.is_dir())
+    faults += [f"tools/{part}/: not in the table of {Path(__file__).name}" for part in parts if part not in TOOLS]
+    checked += [(path, partial(check_tool, part)) for part in TOOLS for path in sources(f"tools/{part}")]
+    for path, check in checked:
+        faults += check_file(path, check)
+    print("\n".join(faults) if faults else f"{len(checked)} files hold to the layers")
     return 1 if faults else 0
 
 
