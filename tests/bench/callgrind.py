@@ -16,7 +16,9 @@ COLLECTED = {
     # Through its C interface: with it what that adds.
     "vhostx-c": ["vhostx_vring_dequeue_burst", "vhostx_vring_enqueue_burst"],
     "rte_vhost": ["rte_vhost_dequeue_burst", "rte_vhost_enqueue_burst"],
+    "compat": ["rte_vhost_dequeue_burst", "rte_vhost_enqueue_burst"],
 }
+LINKED_AS = {"compat": "rte_vhost"}  # under which name the program has it; LD_LIBRARY_PATH decides which one that is
 # The C library chooses memcpy by processor. Without these it takes the one with SSE2, which valgrind knows, too.
 BASELINE_COPIES = "glibc.cpu.hwcaps=" + ",".join(
     f"-{feature}" for feature in ("AVX_Fast_Unaligned_Load", "AVX2", "AVX512F", "AVX512VL", "SSSE3", "ERMS", "FSRM",
@@ -63,7 +65,7 @@ def count(program: str, case: str, library: str, bursts: int, ports: int = 1) ->
         out = Path(folder) / "callgrind.out"
         options = [f"--toggle-collect={function}" for function in COLLECTED[library]]
         command = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", *options, program]
-        what = ["--case", case, "--library", library, "--bursts", str(bursts), "--ports", str(ports)]
+        what = ["--case", case, "--library", LINKED_AS.get(library, library), "--bursts", str(bursts), "--ports", str(ports)]
         units = run([*command, *what])
         return Count(int(units), lines_of(out.read_text(errors="replace")))
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Figures that several pages give are the same on all: those of docs/figures.md, none over its ceiling."""
+"""Instructions that pages give are those of tests/bench/counts.txt; the README repeats the figures of docs/figures.md."""
 import re
+import sys
 
 from page import ROOT, Page
+
+sys.path.append(str(ROOT / "tests/bench"))
+import counts  # noqa: E402: it is in that folder
 
 CASES = {
     "dequeue, 64 bytes": "dequeue_64",
@@ -11,7 +15,17 @@ CASES = {
     "enqueue, 1518 bytes": "enqueue_1518",
     "a poll of an idle ring": "idle",
 }
-LIBRARIES = ("vhostx", "rte_vhost 22.11")
+# Titles of columns in tables of these cases.
+LIBRARIES = {"vhostx": "vhostx", "rte_vhost 22.11": "rte_vhost", "this library": "compat"}
+# Beginnings of rows in tables that have a column for a size, and the cases of these.
+ROWS = {
+    "instructions, port without": "copying",
+    "instructions, port with": "lending",
+    "instructions, two copies": "copies",
+    "instructions, one copy": "transfer",
+}
+SIZES = {"64 KiB": "65549", "TSO, 64 KiB": "tso"}
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 # Rows of the README's table, and those of docs/figures.md that they repeat (which of several alike: the first).
 FRONT_ROWS = {
     "time a packet": {"64 bytes": "64 bytes", "1518 bytes": "1518 bytes"},
@@ -20,44 +34,72 @@ FRONT_ROWS = {
 }
 
 
-def counts_of(page: Page) -> dict[tuple[str, str], float]:
-    """(case, library): instructions a packet, of tables that have a column for a library."""
-    counts = {}
+Counts = dict[tuple[str, str], counts.Row]
+
+
+def counts_by_case(heading: list[str], row: list[str]):
+    """(library, case, what the cell says) of a table with a row for a case and a column for a library."""
+    for title, cell in zip(heading, row):
+        if row[0] in CASES and title in LIBRARIES:
+            yield LIBRARIES[title], CASES[row[0]], cell
+
+
+def counts_by_size(heading: list[str], row: list[str]):
+    """The same of a table with a column for a size."""
+    kind = next((kind for begin, kind in ROWS.items() if row[0].startswith(begin)), None)
+    for title, cell in zip(heading[1:], row[1:]):
+        if kind and title != "target" and cell:
+            yield "vhostx", f"{kind}_{SIZES.get(title, title)}", cell
+
+
+def check_tables(page: Page, written: Counts) -> list[str]:
+    faults = []
     for heading, *rows in page.tables():
-        for column in (i for i, title in enumerate(heading) if title in LIBRARIES):
-            for row in rows:
-                if row[0] in CASES and re.fullmatch(r"\d+", row[column]):
-                    counts[row[0], heading[column]] = float(row[column])
-    return counts
-
-
-def ceilings() -> dict[str, float]:
-    lines = (ROOT / "tests/bench/ceilings.txt").read_text().splitlines()
-    words = [line.partition("#")[0].split() for line in lines]
-    return {pair[0]: float(pair[1]) for pair in words if pair}
-
-
-def check_ceilings(counts: dict[tuple[str, str], float]) -> list[str]:
-    limit = ceilings()
-    return [
-        f"docs/figures.md: {case}: {count:.0f} is over the ceiling of {limit[CASES[case]]}"
-        for (case, library), count in counts.items()
-        if library == "vhostx" and count > limit[CASES[case]]
-    ]
-
-
-def check_counts(page: Page, counts: dict[tuple[str, str], float]) -> list[str]:
-    """Those of its tables, and "of N instructions" in its text."""
-    faults = [
-        f"{page.name}: {case}, {library}: {count:.0f}, and {counts[case, library]:.0f} in docs/figures.md"
-        for (case, library), count in counts_of(page).items()
-        if counts.get((case, library)) != count
-    ]
-    for number, line in enumerate(page.prose, 1):
-        for count in re.findall(r"\bof (\d+) instructions\b", line):
-            if float(count) not in counts.values():
-                faults.append(f"{page.name}:{number}: {count} instructions: docs/figures.md has no such count")
+        for row in rows:
+            for library, case, cell in [*counts_by_case(heading, row), *counts_by_size(heading, row)]:
+                if not re.fullmatch(r"[\d,]+", cell):
+                    continue  # a table of times
+                count = written.get((library, case))
+                if not count or abs(float(cell.replace(",", "")) - count.count) > 0.5:
+                    right = f"{count.count}" if count else "nothing"
+                    faults.append(f"{page.name}: {library} {case}: {cell}, and {right} in tests/bench/counts.txt")
     return faults
+
+
+def sentences(written: Counts) -> dict[str, list[str]]:
+    """By page: what its text says of counts."""
+
+    def count(library: str, *cases: str) -> float:
+        return sum(written[library, case].count for case in cases)
+
+    far, near = count("vhostx", "dequeue_64_509_regions"), count("vhostx", "dequeue_64")
+    ours, theirs = (round(count(library, "dequeue_64", "enqueue_64"), -1) for library in ("compat", "rte_vhost"))
+    through_c = count("vhostx-c", "idle") - count("vhostx", "idle")
+    return {
+        "docs/figures.md": [
+            f"takes {far - near:.0f} instructions of {far:.0f},",
+            f"ns, {count('vhostx', 'idle'):.0f} instructions each",
+        ],
+        "docs/open-vswitch.md": [f"({ours:.0f} instructions a packet compared with {theirs:.0f}:"],
+        "docs/getting-started.md": [f"a burst costs {NUMBERS[round(through_c)]} instructions more"],
+    }
+
+
+def check_sentences(pages: dict[str, Page], written: Counts) -> list[str]:
+    return [
+        f"{name}: expected `{text}`, as counted in tests/bench/counts.txt"
+        for name, texts in sentences(written).items()
+        for text in texts
+        if text not in " ".join(pages[name].lines)
+    ]
+
+
+def check_ceilings(written: Counts) -> list[str]:
+    return [
+        f"tests/bench/counts.txt: {library} {case}: a ceiling of {row.ceiling}, expected {counts.ceiling_over(row.count)} at most"
+        for (library, case), row in written.items()
+        if row.ceiling and row.ceiling > counts.ceiling_over(row.count)
+    ]
 
 
 def row_of(page: Page, begin: str) -> list[str]:
@@ -86,8 +128,7 @@ def check_front(readme: Page, figures: Page) -> list[str]:
 
 
 def check_figures(pages: dict[str, Page]) -> list[str]:
-    figures = pages["docs/figures.md"]
-    counts = counts_of(figures)
-    faults = [f"docs/figures.md: no count for {case}" for case in CASES if (case, "vhostx") not in counts]
-    faults += check_ceilings(counts) + check_front(pages["README.md"], figures)
-    return faults + [fault for page in pages.values() for fault in check_counts(page, counts)]
+    written = counts.read()
+    faults = check_ceilings(written) + check_sentences(pages, written)
+    faults += check_front(pages["README.md"], pages["docs/figures.md"])
+    return faults + [fault for page in pages.values() for fault in check_tables(page, written)]

@@ -46,7 +46,7 @@ class Numbers(unittest.TestCase):
     def test_a_packet_without_waiting_costs_its_instructions(self):
         nothing = [word for kind in ("guest", "state", "mbufs") for word in ("--miss", f"{kind}=0")]
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write("dequeue_64 100 # a comment\n")
+            file.write("vhostx dequeue_64 100 # a comment\n")
             file.flush()
             found = rates(*nothing, "--ipc", "2", "--ghz", "2", "--instructions", file.name)
         self.assertEqual(found["dequeue_64"]["all local"], 40.0)
@@ -71,7 +71,7 @@ class BadInput(unittest.TestCase):
         self.expect("--case none: expected one of", "--case", "none")
         self.expect("/missing: ", "--lines", "/missing")
         self.expect("count-lines --json writes", "--lines", "/dev/null")
-        self.expect("expected lines `CASE INSTRUCTIONS`", "--instructions", "/missing")
+        self.expect("expected lines `vhostx CASE INSTRUCTIONS`", "--instructions", "/missing")
 
 
 if __name__ == "__main__":
