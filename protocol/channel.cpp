@@ -251,11 +251,12 @@ Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_
 
 Channel::State::Step Channel::State::header_is_complete() {
   const Header header = decode_header(header_);
-  if (auto checked = check_header(incoming_, header); !checked) {
-    fail(checked.error());
+  const auto row = check_header(incoming_, header);
+  if (!row) {
+    fail(row.error());
     return Step::failed;
   }
-  message_.emplace(header);
+  message_.emplace(header, *row);
   message_->set_fds(std::move(fds_));
   return Step::message;
 }

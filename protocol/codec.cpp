@@ -82,10 +82,14 @@ Result<void> check_config(Incoming incoming, const Message& message) {
 }
 
 // The session refuses such a request. The reply to one can only be that refusal.
-Result<void> check_unknown_header(Incoming incoming, const Header& header) {
-  if (is_reply(incoming) ? header.size == sizeof(U64) : header.size <= payload_bytes_max) return {};
+Result<const RequestRow*> check_unknown_header(Incoming incoming, const Header& header) {
+  if (is_reply(incoming) ? header.size == sizeof(U64) : header.size <= payload_bytes_max) return nullptr;
   return violation(incoming, header.request, "{} bytes of payload, expected {} {}", header.size,
                    is_reply(incoming) ? "exactly" : "at most", is_reply(incoming) ? sizeof(U64) : payload_bytes_max);
+}
+
+const RequestRow* row_of(Incoming incoming, const Message& message) noexcept {
+  return message.row() != nullptr ? message.row() : find_row(incoming, message.request());
 }
 
 }  // namespace
@@ -112,7 +116,7 @@ std::array<std::byte, message_header_bytes> encode_header(const Header& header) 
   return bytes;
 }
 
-Result<void> check_header(Incoming incoming, const Header& header) {
+Result<const RequestRow*> check_header(Incoming incoming, const Header& header) {
   if ((header.flags & Header::version_mask) != Header::version_1) {
     return violation(incoming, header.request, "version {}, expected 1", header.flags & Header::version_mask);
   }
@@ -121,16 +125,14 @@ Result<void> check_header(Incoming incoming, const Header& header) {
                      is_reply(incoming) ? 1 : 0);
   }
   const RequestRow* row = find_row(incoming, header.request);
-  if (row == nullptr) {
-    return check_unknown_header(incoming, header);
-  }
+  if (row == nullptr) return check_unknown_header(incoming, header);
   const PayloadShape& shape = shape_of(incoming, *row);
-  if (shape.allows(header.size)) return {};
+  if (shape.allows(header.size)) return row;
   return violation(incoming, header.request, "{} bytes of payload, expected {}", header.size, lengths(shape));
 }
 
 Result<void> check_message(Incoming incoming, const Message& message) {
-  const RequestRow* row = find_row(incoming, message.request());
+  const RequestRow* row = row_of(incoming, message);
   if (row == nullptr) {
     if (!is_reply(incoming) || message.fd_count() == 0) return {};
     return violation(incoming, message.request(), "{} descriptors, expected 0", message.fd_count());
@@ -153,7 +155,7 @@ Result<void> check_message(Incoming incoming, const Message& message) {
 }
 
 std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& message) {
-  const RequestRow* row = find_row(incoming, message.request());
+  const RequestRow* row = row_of(incoming, message);
   if (row == nullptr) return std::nullopt;
   switch (shape_of(incoming, *row).kind) {
     case PayloadKind::vring_fd:

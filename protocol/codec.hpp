@@ -39,8 +39,8 @@ std::array<std::byte, message_header_bytes> encode_header(const Header& header) 
 
 /// Checks what can be checked before the payload is read: version, reply flag, and the size against the row's lengths.
 /// A request without a row passes with up to payload_bytes_max, so that the session can refuse it with an
-/// acknowledgement. A reply without a row passes as that acknowledgement.
-Result<void> check_header(Incoming incoming, const Header& header);
+/// acknowledgement. A reply without a row passes as that acknowledgement. Answers the row, or null.
+Result<const RequestRow*> check_header(Incoming incoming, const Header& header);
 /// Checks the rest, after check_header(): descriptors against the row and the payload, counts and sizes inside the
 /// payload against its length.
 Result<void> check_message(Incoming incoming, const Message& message);

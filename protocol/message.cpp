@@ -4,7 +4,7 @@
 
 namespace vhostx::protocol {
 
-Message::Message(const Header& header) noexcept : header_(header) {
+Message::Message(const Header& header, const RequestRow* row) noexcept : header_(header), row_(row) {
   assert(header.size <= payload_bytes_max);
   std::memset(payload_.data(), 0, header_.size);
 }
@@ -14,6 +14,7 @@ Message::Message(Message&& other) noexcept { *this = std::move(other); }
 Message& Message::operator=(Message&& other) noexcept {
   if (this == &other) return *this;
   header_ = std::exchange(other.header_, Header{});
+  row_ = other.row_;
   fds_ = std::move(other.fds_);
   std::memcpy(payload_.data(), other.payload_.data(), header_.size);
   return *this;

@@ -21,6 +21,8 @@
 
 namespace vhostx::protocol {
 
+struct RequestRow;
+
 /// "Header".
 struct Header {
   std::uint32_t request = 0;
@@ -46,12 +48,14 @@ class Message {
  public:
   Message() noexcept = default;
   /// `header.size` at most payload_bytes_max (asserted). The payload's bytes are zero.
-  explicit Message(const Header& header) noexcept;
+  explicit Message(const Header& header, const RequestRow* row = nullptr) noexcept;
   Message(Message&& other) noexcept;
   Message& operator=(Message&& other) noexcept;
   ~Message() = default;
 
   const Header& header() const noexcept { return header_; }
+  /// What the table says of a message that was read: check_header() found it. Null: not in the table, or not read.
+  const RequestRow* row() const noexcept { return row_; }
   std::uint32_t request() const noexcept { return header_.request; }
   FrontEndRequest front_end_request() const noexcept { return static_cast<FrontEndRequest>(header_.request); }
   BackEndRequest back_end_request() const noexcept { return static_cast<BackEndRequest>(header_.request); }
@@ -94,6 +98,7 @@ class Message {
   Error size_error(std::size_t expected) const;
 
   Header header_;
+  const RequestRow* row_ = nullptr;
   FdList fds_;
   std::array<std::byte, payload_bytes_max> payload_;  // only the first header_.size bytes are initialised
 };

@@ -15,7 +15,6 @@ namespace vhostx::backend {
 namespace {
 
 using protocol::FrontEndRequest;
-using protocol::Message;
 using protocol::U64;
 using protocol::VringState;
 
@@ -24,137 +23,100 @@ Result<Reply> done(Result<void> result) {
   return Reply{};
 }
 
-Result<Reply> number(const Message& request, std::uint64_t value) {
-  return Reply{protocol::make_reply(request.header(), U64{value})};
+Result<Reply> number(const Call& c, std::uint64_t value) {
+  return Reply{protocol::make_reply(c.message.header(), U64{value})};
 }
 
 // The lengths of payloads were checked against the row before a handler is called.
-std::uint64_t u64_of(const Message& message) noexcept { return message.payload_padded_as<U64>().value; }
+std::uint64_t u64_of(const Call& c) noexcept { return c.message.payload_padded_as<U64>().value; }
+VringState state_of(const Call& c) noexcept { return c.message.payload_padded_as<VringState>(); }
 
-Result<Reply> get_features(Device& device, Message& m) { return number(m, device.features_offered().bits()); }
-Result<Reply> set_features(Device& device, Message& m) {
-  return done(device.set_features(protocol::FeatureSet(u64_of(m))));
+Result<Reply> get_features(const Call& c) { return number(c, c.device.features_offered().bits()); }
+Result<Reply> set_features(const Call& c) { return done(c.device.set_features(protocol::FeatureSet(u64_of(c)))); }
+Result<Reply> get_protocol_features(const Call& c) { return number(c, c.device.protocol_features_offered().bits()); }
+Result<Reply> set_protocol_features(const Call& c) {
+  return done(c.device.set_protocol_features(protocol::ProtocolFeatureSet(u64_of(c))));
 }
-Result<Reply> get_protocol_features(Device& device, Message& m) {
-  return number(m, device.protocol_features_offered().bits());
-}
-Result<Reply> set_protocol_features(Device& device, Message& m) {
-  return done(device.set_protocol_features(protocol::ProtocolFeatureSet(u64_of(m))));
-}
-Result<Reply> get_queue_num(Device& device, Message& m) { return number(m, device.parts().options.queue_pairs_max); }
+Result<Reply> get_queue_num(const Call& c) { return number(c, c.device.parts().options.queue_pairs_max); }
 
-Result<Reply> set_owner(Device& device, Message&) {
-  device.set_owner();
+Result<Reply> set_owner(const Call& c) {
+  c.device.set_owner();
   return Reply{};
 }
 // "Deprecated ... either ignore this message, or use it to disable all rings."
-Result<Reply> reset_owner(Device& device, Message&) {
-  device.disable_rings();
+Result<Reply> reset_owner(const Call& c) {
+  c.device.disable_rings();
   return Reply{};
 }
-Result<Reply> reset_device(Device& device, Message&) {
-  device.reset();
+Result<Reply> reset_device(const Call& c) {
+  c.device.reset();
   return Reply{};
 }
 
-Result<Reply> set_mem_table(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::set, m)); }
-Result<Reply> add_mem_reg(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::add, m)); }
-Result<Reply> rem_mem_reg(Device& device, Message& m) { return done(device.change_memory(&MemoryTable::remove, m)); }
-Result<Reply> get_max_mem_slots(Device& device, Message& m) {
-  return number(m, device.parts().options.memory_slots_max);
-}
+Result<Reply> set_mem_table(const Call& c) { return done(c.device.change_memory(&MemoryTable::set, c.message)); }
+Result<Reply> add_mem_reg(const Call& c) { return done(c.device.change_memory(&MemoryTable::add, c.message)); }
+Result<Reply> rem_mem_reg(const Call& c) { return done(c.device.change_memory(&MemoryTable::remove, c.message)); }
+Result<Reply> get_max_mem_slots(const Call& c) { return number(c, c.device.parts().options.memory_slots_max); }
 
-template <typename Change>
-Result<Reply> with_ring(Device& device, Message& m, Change change) {
-  const auto state = m.payload_padded_as<VringState>();
-  const auto ring = device.ring(state.index);
-  if (!ring) return ring.error();
-  return change(**ring, state.num);
+Result<Reply> set_vring_num(const Call& c) { return done(c.ring->set_size(state_of(c).num)); }
+Result<Reply> set_vring_base(const Call& c) { return done(c.ring->set_base(state_of(c).num)); }
+Result<Reply> get_vring_base(const Call& c) {
+  return Reply{protocol::make_reply(c.message.header(), VringState{state_of(c).index, c.ring->stop()})};
 }
-
-Result<Reply> set_vring_num(Device& device, Message& m) {
-  return with_ring(device, m, [](RingControl& ring, std::uint32_t num) { return done(ring.set_size(num)); });
+Result<Reply> set_vring_enable(const Call& c) {
+  const std::uint32_t num = state_of(c).num;
+  if (num > 1) return make_error(ErrorCode::protocol_violation, "SET_VRING_ENABLE {}: expected 0 or 1", num);
+  c.ring->enable(num == 1);
+  return Reply{};
 }
-Result<Reply> set_vring_base(Device& device, Message& m) {
-  return with_ring(device, m, [](RingControl& ring, std::uint32_t num) { return done(ring.set_base(num)); });
-}
-Result<Reply> get_vring_base(Device& device, Message& m) {
-  return with_ring(device, m, [&m](RingControl& ring, std::uint32_t) -> Result<Reply> {
-    const auto index = m.payload_padded_as<VringState>().index;
-    return Reply{protocol::make_reply(m.header(), VringState{index, ring.stop()})};
-  });
-}
-Result<Reply> set_vring_enable(Device& device, Message& m) {
-  return with_ring(device, m, [](RingControl& ring, std::uint32_t num) -> Result<Reply> {
-    if (num > 1) return make_error(ErrorCode::protocol_violation, "SET_VRING_ENABLE {}: expected 0 or 1", num);
-    ring.enable(num == 1);
-    return Reply{};
-  });
-}
-Result<Reply> vring_kick(Device& device, Message& m) {
-  return with_ring(device, m, [](RingControl& ring, std::uint32_t) { return done(ring.kick_in_band()); });
-}
-
-Result<Reply> set_vring_addr(Device& device, Message& m) {
-  const auto addresses = m.payload_padded_as<protocol::VringAddress>();
-  const auto ring = device.ring(addresses.index);
-  if (!ring) return ring.error();
-  return done((*ring)->set_addresses(addresses));
+Result<Reply> vring_kick(const Call& c) { return done(c.ring->kick_in_band()); }
+Result<Reply> set_vring_addr(const Call& c) {
+  return done(c.ring->set_addresses(c.message.payload_padded_as<protocol::VringAddress>()));
 }
 
 using SharedEventFd = std::shared_ptr<const EventFd>;
 
 // The descriptor that the message brings; null with the no-fd bit.
-Result<SharedEventFd> event_fd_of(Device& device, Message& m, const char* what) {
-  if (m.fd_count() == 0) return SharedEventFd{};
-  auto adopted = EventFd::adopt(m.take_fd(), what, device.parts().signals);
+Result<SharedEventFd> event_fd_of(const Call& c, const char* what) {
+  if (c.message.fd_count() == 0) return SharedEventFd{};
+  auto adopted = EventFd::adopt(c.message.take_fd(), what, c.device.parts().signals);
   if (!adopted) return std::move(adopted).error();
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
 }
 
 // The log's eventfd signals that pages were dirtied. This back-end logs none, so it never signals.
-Result<Reply> set_log_fd(Device& device, Message& m) {
-  auto fd = event_fd_of(device, m, "SET_LOG_FD: the descriptor");
+Result<Reply> set_log_fd(const Call& c) {
+  auto fd = event_fd_of(c, "SET_LOG_FD: the descriptor");
   if (!fd) return std::move(fd).error();
   return Reply{};
 }
 
-template <typename Change>
-Result<Reply> with_event_fd(Device& device, Message& m, const char* what, Change change) {
-  const auto ring = device.ring(u64_of(m) & protocol::vring_index_mask);
-  if (!ring) return ring.error();
-  auto fd = event_fd_of(device, m, what);
+Result<Reply> set_vring_kick(const Call& c) {
+  auto fd = event_fd_of(c, "SET_VRING_KICK: the descriptor");
   if (!fd) return std::move(fd).error();
-  return done(change(**ring, std::move(fd).value()));
+  return done(c.ring->set_kick(std::move(fd).value()));
 }
-
-Result<Reply> set_vring_kick(Device& device, Message& m) {
-  return with_event_fd(device, m, "SET_VRING_KICK: the descriptor",
-                       [](RingControl& ring, SharedEventFd fd) { return ring.set_kick(std::move(fd)); });
-}
-Result<Reply> set_vring_call(Device& device, Message& m) {
-  return with_event_fd(device, m, "SET_VRING_CALL: the descriptor",
-                       [](RingControl& ring, SharedEventFd fd) -> Result<void> {
-                         ring.set_call(std::move(fd));
-                         return {};
-                       });
-}
-Result<Reply> set_vring_err(Device& device, Message& m) {
-  return with_event_fd(device, m, "SET_VRING_ERR: the descriptor",
-                       [](RingControl& ring, SharedEventFd fd) -> Result<void> {
-                         ring.set_err(std::move(fd));
-                         return {};
-                       });
-}
-
-Result<Reply> send_rarp(Device& device, Message& m) {
-  device.announce(u64_of(m));
+Result<Reply> set_vring_call(const Call& c) {
+  auto fd = event_fd_of(c, "SET_VRING_CALL: the descriptor");
+  if (!fd) return std::move(fd).error();
+  c.ring->set_call(std::move(fd).value());
   return Reply{};
 }
-Result<Reply> net_set_mtu(Device& device, Message& m) { return done(device.set_mtu(u64_of(m))); }
-Result<Reply> set_backend_req_fd(Device& device, Message& m) { return done(device.set_backend_socket(m.take_fd())); }
-Result<Reply> set_status(Device& device, Message& m) { return done(device.set_status(u64_of(m))); }
-Result<Reply> get_status(Device& device, Message& m) { return number(m, device.status()); }
+Result<Reply> set_vring_err(const Call& c) {
+  auto fd = event_fd_of(c, "SET_VRING_ERR: the descriptor");
+  if (!fd) return std::move(fd).error();
+  c.ring->set_err(std::move(fd).value());
+  return Reply{};
+}
+
+Result<Reply> send_rarp(const Call& c) {
+  c.device.announce(u64_of(c));
+  return Reply{};
+}
+Result<Reply> net_set_mtu(const Call& c) { return done(c.device.set_mtu(u64_of(c))); }
+Result<Reply> set_backend_req_fd(const Call& c) { return done(c.device.set_backend_socket(c.message.take_fd())); }
+Result<Reply> set_status(const Call& c) { return done(c.device.set_status(u64_of(c))); }
+Result<Reply> get_status(const Call& c) { return number(c, c.device.status()); }
 
 using Id = FrontEndRequest;
 

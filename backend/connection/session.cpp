@@ -12,7 +12,6 @@
 
 namespace vhostx::backend {
 
-using protocol::Header;
 using protocol::Incoming;
 using protocol::Message;
 using protocol::ReplyKind;
@@ -36,7 +35,7 @@ Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket)
 void Session::handle(Message&& message) {
   if (parts_.log.writes(LogLevel::debug))
     parts_.log.debug("{}", protocol::describe(Incoming::front_end_requests, message));
-  const Header request = message.header();
+  const Request request{message.header(), message.row()};
   auto outcome = try_dispatch(message);
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
@@ -50,7 +49,7 @@ void Session::handle(Message&& message) {
   port_.turn_done();
 }
 
-void Session::finish(const Header& request, Result<Reply> outcome) {
+void Session::finish(const Request& request, Result<Reply> outcome) {
   port_.publish_info();  // before the answer: whoever sees the answer may call info()
   auto answered = answer(request, std::move(outcome));
   // Either may destroy this session.
@@ -136,11 +135,11 @@ Result<Reply> Session::try_dispatch(Message& message) {
 }
 
 Result<Reply> Session::dispatch(Message& message) {
-  const auto* row = protocol::find_front_end_row(message.request());
+  const auto* row = message.row();
   if (row == nullptr)
     return make_error(ErrorCode::protocol_violation, "request {}: unknown, expected 1 to {}", message.request(),
                       protocol::front_end_rows().size());
-  const RingControl* ring = nullptr;
+  RingControl* ring = nullptr;
   if (const auto index = protocol::vring_index(Incoming::front_end_requests, message)) {
     const auto found = device_.ring(*index);
     if (!found) return make_error(ErrorCode::protocol_violation, "{}: {}", row->name, found.error().message);
@@ -149,19 +148,19 @@ Result<Reply> Session::dispatch(Message& message) {
   if (auto legal = protocol::check_legal(*row, device_.agreement(ring)); !legal) return std::move(legal).error();
   const Handler handler = find_handler(message.request());
   if (handler == nullptr) return make_error(ErrorCode::unsupported, "{}: not served by a network back-end", row->name);
-  return handler(device_, message);
+  return handler({device_, message, ring});
 }
 
 // A refused request has changed nothing. With an acknowledgement the connection continues; else the error ends it.
-Result<void> Session::answer(const Header& request, Result<Reply> outcome) {
+Result<void> Session::answer(const Request& request, Result<Reply> outcome) {
   const bool ack = wants_ack(request);
   if (!outcome) {
     if (!ack) return std::move(outcome).error();
     log_refusal(outcome.error());
-    return channel_.send(protocol::make_ack(request, 1));
+    return channel_.send(protocol::make_ack(request.header, 1));
   }
   if (*outcome) return channel_.send(std::move(**outcome));
-  if (ack) return channel_.send(protocol::make_ack(request, 0));
+  if (ack) return channel_.send(protocol::make_ack(request.header, 0));
   return {};
 }
 
@@ -175,10 +174,9 @@ void Session::log_refusal(const Error& error) {
 }
 
 // vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": a request with a reply of its own gets no acknowledgement.
-bool Session::wants_ack(const Header& request) const noexcept {
-  if (!request.needs_reply() || !device_.protocol_features().has(protocol::ProtocolFeature::reply_ack)) return false;
-  const auto* row = protocol::find_front_end_row(request.request);
-  return row == nullptr || row->reply == ReplyKind::ack;
+bool Session::wants_ack(const Request& request) const noexcept {
+  return request.header.needs_reply() && device_.protocol_features().has(protocol::ProtocolFeature::reply_ack) &&
+         (request.row == nullptr || request.row->reply == ReplyKind::ack);
 }
 
 }  // namespace vhostx::backend

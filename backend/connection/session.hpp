@@ -34,13 +34,18 @@ class Session {
   bool lingers();
 
  private:
+  /// What an answer needs of a request. The row is null for an unknown one.
+  struct Request {
+    protocol::Header header;
+    const protocol::RequestRow* row;
+  };
   /// The answer to a request, sent when the rings that it stopped have their loans back.
   struct Waiting {
-    protocol::Header request;
+    Request request;
     Result<Reply> outcome;
   };
 
-  void finish(const protocol::Header& request, Result<Reply> outcome);
+  void finish(const Request& request, Result<Reply> outcome);
   void wait_for_releases();
   void look_at_releases_in(std::chrono::milliseconds pause);
   void look_at_releases();
@@ -50,9 +55,9 @@ class Session {
   void handle(protocol::Message&& message);
   Result<Reply> dispatch(protocol::Message& message);
   Result<Reply> try_dispatch(protocol::Message& message);
-  Result<void> answer(const protocol::Header& request, Result<Reply> outcome);
+  Result<void> answer(const Request& request, Result<Reply> outcome);
   void log_refusal(const Error& error);
-  bool wants_ack(const protocol::Header& request) const noexcept;
+  bool wants_ack(const Request& request) const noexcept;
 
   PortHost& port_;
   const PortParts& parts_;

@@ -36,6 +36,16 @@ TEST_F(ChannelTest, HandsOnAMessageWithItsDescriptors) {
   EXPECT_NE(::fcntl(received_[0].fd(0), F_GETFD) & FD_CLOEXEC, 0);
 }
 
+TEST_F(ChannelTest, HandsOnAMessageWithItsRow) {
+  open();
+  ASSERT_TRUE(write(make_request(FrontEndRequest::set_owner)));
+  ASSERT_TRUE(write(Message(Header{77, Header::version_1, 0})));
+  poll();
+  ASSERT_EQ(received_.size(), 2u);
+  EXPECT_EQ(received_[0].row(), &row_of(FrontEndRequest::set_owner));
+  EXPECT_EQ(received_[1].row(), nullptr);
+}
+
 TEST_F(ChannelTest, GivesEachMessageItsOwnDescriptors) {
   open();
   ASSERT_TRUE(write(make_request(FrontEndRequest::set_owner)));

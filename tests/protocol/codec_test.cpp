@@ -23,7 +23,7 @@ std::string hex(const std::vector<std::byte>& bytes) {
 }
 
 Result<void> check_request(const Message& message) {
-  if (auto header = check_header(Incoming::front_end_requests, message.header()); !header) return header;
+  if (auto header = check_header(Incoming::front_end_requests, message.header()); !header) return header.error();
   return check_message(Incoming::front_end_requests, message);
 }
 

@@ -97,8 +97,8 @@ bool judge_form(const Event& event, const Message& message, Findings& findings) 
               "Message Specification");
     return false;
   }
-  auto checked = check_header(event.way, event.header);
-  if (checked) checked = check_message(event.way, message);
+  const auto row = check_header(event.way, event.header);
+  const Result<void> checked = row ? check_message(event.way, message) : row.error();
   if (checked) return true;
   violation(findings, checked.error().message, "Message Specification");
   return false;
