@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+#include "tests/bench/command_line.hpp"
 #include "tests/bench/scale_measures.hpp"
 
 namespace vhostx::bench {
@@ -76,10 +77,11 @@ void print_first_packet(int connects) {
     apart([=] { print_first_packet_row(connects, queue_pairs); });
 }
 
-void run(const Options& options) {
+int run(const Options& options) {
   print_idle_polls(options.ports);
   print_memory();
   print_first_packet(options.connects);
+  return 0;
 }
 
 }  // namespace
@@ -90,11 +92,5 @@ int main(int argc, char** argv) {
   CLI::App app{"What grows with ports and queue pairs"};
   app.add_option("--ports", options.ports, "Idle ports that are polled")->delimiter(',')->check(CLI::Range(1, 4096));
   app.add_option("--connects", options.connects, "Of a front-end to one port")->check(CLI::Range(1, 100000));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  vhostx::bench::run(options);
-  return 0;
+  return vhostx::bench::parse_and_run(app, argc, argv, [&] { return vhostx::bench::run(options); });
 }

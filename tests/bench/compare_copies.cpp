@@ -12,19 +12,18 @@
 #include <rte_cycles.h>
 
 #include "tests/bench/bench_eal.hpp"
+#include "tests/bench/command_line.hpp"
 #include "tests/bench/guest_pair.hpp"
 #include "tests/bench/middle_mean.hpp"
+#include "tests/bench/sittings.hpp"
 #include "tools/bench/statistics.hpp"
 
 namespace vhostx::bench {
 namespace {
 
-constexpr int sitting_rounds = 6;
 constexpr int round_turns = 2000;
 
-struct Options {
-  std::string case_regex = ".*";
-  int rounds = 5 * sitting_rounds;
+struct Options : ComparisonOptions {
   bool itself = false;
 };
 
@@ -55,7 +54,7 @@ double round(GuestPair& pair, const PairCase& pair_case, Copies copies) {
 void compare(const PairCase& pair_case, const Options& options) {
   const Copies other = options.itself ? Copies::one : Copies::two;
   std::vector<double> one_ns, two_ns, ratios;
-  for (int sitting = 0; sitting < (options.rounds + sitting_rounds - 1) / sitting_rounds; ++sitting) {
+  for (int sitting = 0; sitting < sittings_of(options.rounds); ++sitting) {
     GuestPair pair(pair_case, bench_pool());
     round(pair, pair_case, Copies::one);  // not counted: caches, page tables, branch predictors
     round(pair, pair_case, other);
@@ -94,18 +93,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   vhostx::bench::Options options;
   CLI::App app{"Time a packet from guest to guest: two copies against one, in turn"};
-  app.add_option("--case", options.case_regex, "Only cases whose name matches")->type_name("REGEX");
-  app.add_option("--rounds", options.rounds,
-                 fmt::format("Pairs of rounds a case, rounded up to sittings of {}", vhostx::bench::sitting_rounds))
-      ->check(CLI::Range(1, 100000));
+  options.add_to(app);
   app.add_flag("--itself", options.itself, "One copy against one copy: what the measurement is worth");
-  try {
-    app.parse(argc, argv);
-    return vhostx::bench::run(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  } catch (const std::regex_error& error) {
-    std::fprintf(stderr, "compare_copies: --case '%s': %s\n", options.case_regex.c_str(), error.what());
-    return 2;
-  }
+  return vhostx::bench::parse_and_run(app, argc, argv, [&] { return vhostx::bench::run(options); });
 }

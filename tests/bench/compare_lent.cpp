@@ -15,6 +15,7 @@
 
 #include "tests/bench/bench_eal.hpp"
 #include "tests/bench/bench_guest.hpp"
+#include "tests/bench/command_line.hpp"
 #include "tests/bench/middle_mean.hpp"
 #include "tests/bench/vhostx_back_end.hpp"
 #include "tools/bench/statistics.hpp"
@@ -160,10 +161,5 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "Pairs of rounds a sitting")->check(CLI::Range(1, 1000));
   app.add_flag("--all", options.all, "Lend small packets too (copy_below = 0): where the threshold should be");
   app.add_flag("--json", options.json, "One JSON object a size");
-  try {
-    app.parse(argc, argv);
-    return vhostx::bench::run(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  return vhostx::bench::parse_and_run(app, argc, argv, [&] { return vhostx::bench::run(options); });
 }

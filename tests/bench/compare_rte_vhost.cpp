@@ -9,14 +9,14 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/bench/bench_eal.hpp"
+#include "tests/bench/command_line.hpp"
 #include "tests/bench/comparison.hpp"
+#include "tests/bench/sittings.hpp"
 
 namespace vhostx::bench {
 namespace {
 
-struct Options {
-  std::string case_regex = ".*";
-  int rounds = 5 * sitting_rounds;
+struct Options : ComparisonOptions {
   Peer peer = Peer::rte_vhost;
   bool json = false;
 };
@@ -63,11 +63,10 @@ int run(const Options& options) {
   start_bench_eal(Pages::huge_if_any);
   RoundMeter meter(bench_pool());
   if (!options.json) print_header(meter, options);
-  const int sittings = (options.rounds + sitting_rounds - 1) / sitting_rounds;
   int measured = 0;
   for (const BenchCase& bench_case : bench_cases()) {
     if (!std::regex_search(bench_case.name(), wanted)) continue;
-    const Comparison comparison = compare(meter, bench_case, options.peer, sittings);
+    const Comparison comparison = compare(meter, bench_case, options.peer, sittings_of(options.rounds));
     options.json ? print_json(bench_case, comparison) : print_row(bench_case, comparison);
     std::fflush(stdout);
     ++measured;
@@ -83,21 +82,10 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   vhostx::bench::Options options;
   CLI::App app{"Time a packet: vhostx against rte_vhost, in turn"};
-  app.add_option("--case", options.case_regex, "Only cases whose name matches")->type_name("REGEX");
-  app.add_option("--rounds", options.rounds,
-                 fmt::format("Pairs of rounds a case, rounded up to sittings of {}", vhostx::bench::sitting_rounds))
-      ->check(CLI::Range(1, 100000));
+  options.add_to(app);
   app.add_flag(
       "--itself", [&](std::int64_t) { options.peer = vhostx::bench::Peer::vhostx; },
       "vhostx against vhostx: ratios away from 1 tell what the measurement is worth");
   app.add_flag("--json", options.json, "One JSON object a case");
-  try {
-    app.parse(argc, argv);
-    return vhostx::bench::run(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  } catch (const std::regex_error& error) {
-    std::fprintf(stderr, "compare_rte_vhost: --case '%s': %s\n", options.case_regex.c_str(), error.what());
-    return 2;
-  }
+  return vhostx::bench::parse_and_run(app, argc, argv, [&] { return vhostx::bench::run(options); });
 }

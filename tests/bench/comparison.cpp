@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/bench/rte_vhost_back_end.hpp"
+#include "tests/bench/sittings.hpp"
 #include "tests/bench/vhostx_back_end.hpp"
 
 namespace vhostx::bench {

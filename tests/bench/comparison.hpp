@@ -18,9 +18,6 @@ struct Comparison {
   tools::bench::Spread ratio;  ///< First to second, of each pair of rounds.
 };
 
-/// Pairs of rounds a sitting.
-inline constexpr int sitting_rounds = 6;
-
 enum class Peer {
   rte_vhost,
   vhostx,  ///< Itself: the ratio shall be 1, or the measurement is worth nothing.

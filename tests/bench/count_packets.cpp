@@ -15,6 +15,7 @@
 #include "tests/bench/bench_cases.hpp"
 #include "tests/bench/bench_eal.hpp"
 #include "tests/bench/c_back_end.hpp"
+#include "tests/bench/command_line.hpp"
 #include "tests/bench/guest_pair.hpp"
 #include "tests/bench/memory_kinds.hpp"
 #include "tests/bench/turns.hpp"
@@ -203,10 +204,5 @@ int main(int argc, char** argv) {
   app.add_flag("--tell-memory", options.tell_memory,
                "For tests/bench/count-lines: what lies where; then wait for a line");
   app.add_flag("--list", options.list, "Name the cases");
-  try {
-    app.parse(argc, argv);
-    return vhostx::bench::run(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  return vhostx::bench::parse_and_run(app, argc, argv, [&] { return vhostx::bench::run(options); });
 }

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/tools/text_lines.hpp"
 #include "tools/bench/histogram_text.hpp"
 #include "tools/bench/latency_histogram.hpp"
 
@@ -15,16 +16,6 @@ namespace vhostx::tools::bench {
 namespace {
 
 constexpr std::uint64_t longest_ns = std::numeric_limits<std::uint64_t>::max();
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = text.find('\n', begin);
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
 
 TEST(LatencyHistogram, EmptyIsZeros) {
   const LatencyHistogram histogram;

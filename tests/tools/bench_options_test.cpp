@@ -16,11 +16,8 @@ Options good(const std::string& line) { return accepted(line, parse(line)); }
 
 /// Refused with exit code 2, and the text says `why`.
 void expect_refused(const std::string& line, const std::string& why) {
-  auto parsed = parse(line);
-  const auto* exit = std::get_if<EarlyExit>(&parsed);
-  ASSERT_NE(exit, nullptr) << line << ": accepted";
-  EXPECT_EQ(exit->code, 2) << line;
-  EXPECT_NE(exit->text.find(why), std::string::npos) << line << ": " << exit->text;
+  const auto text = refusal(line, parse(line));
+  EXPECT_NE(text.find(why), std::string::npos) << line << ": " << text;
 }
 
 TEST(BenchOptions, ChooseTheModeByTheNumberOfGuests) {

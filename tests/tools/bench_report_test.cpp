@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/tools/text_lines.hpp"
 #include "tools/bench/report.hpp"
 
 namespace vhostx::tools::bench {
@@ -22,16 +23,6 @@ SizeResult result_of(std::uint32_t bytes, const std::vector<std::uint64_t>& pack
 
 Report report_of(SizeResult result) {
   return {.sides = {{"/socket", {}, {std::move(result)}}}, .limits = {}, .interrupted = false};
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = text.find('\n', begin);
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
 }
 
 /// The line of the table that begins with `word`, or an empty one.

@@ -29,4 +29,16 @@ Options accepted(const std::string& line, const std::variant<Options, EarlyExit>
   return std::get<Options>(parsed);
 }
 
+/// The message of a line that was refused with exit code 2; a failure where it was not.
+template <typename Options, typename EarlyExit>
+std::string refusal(const std::string& line, const std::variant<Options, EarlyExit>& parsed) {
+  const auto* exit = std::get_if<EarlyExit>(&parsed);
+  if (exit == nullptr) {
+    ADD_FAILURE() << line << ": accepted";
+    return {};
+  }
+  EXPECT_EQ(exit->code, 2) << line;
+  return exit->text;
+}
+
 }  // namespace vhostx::tools

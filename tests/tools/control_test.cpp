@@ -154,16 +154,7 @@ TEST(ControlAnswer, OrTheReason) {
 
 ControlOptions good_ctl(const std::string& line) { return accepted(line, parse_control_options(words_of(line))); }
 
-std::string refused_ctl(const std::string& line) {
-  const auto parsed = parse_control_options(words_of(line));
-  const auto* exit = std::get_if<EarlyExit>(&parsed);
-  if (exit == nullptr) {
-    ADD_FAILURE() << line << ": accepted";
-    return {};
-  }
-  EXPECT_EQ(exit->code, 2) << line;
-  return exit->text;
-}
+std::string refused_ctl(const std::string& line) { return refusal(line, parse_control_options(words_of(line))); }
 
 TEST(ControlOptions, EachCommand) {
   for (const auto command : control_commands) {
