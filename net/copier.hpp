@@ -26,9 +26,8 @@ struct Copier {
     burst.fresh.apply(mbuf, 0);
     MbufWriter writer(burst.pool, mbuf);
     auto walker = burst.walk(i);
-    typename Burst::PrivateHeader header{};
-    ChainOutcome outcome = burst.copy_chain(walker, writer, mbuf, header, 0);
-    if (outcome == ChainOutcome::copied) outcome = burst.finish_copy(mbuf, header);
+    typename Burst::Header header;
+    const ChainOutcome outcome = burst.copy_chain(walker, writer, mbuf, header);
     if (outcome != ChainOutcome::copied) writer.discard();
     return outcome;
   }

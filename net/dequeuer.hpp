@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +11,7 @@
 
 #include "memory/load_once.hpp"
 #include "net/copy.hpp"
+#include "net/header_reader.hpp"
 #include "net/mbuf_fill.hpp"
 #include "net/offload_from_guest.hpp"
 #include "net/ring_context.hpp"
@@ -67,7 +67,7 @@ concept ChainTaker = requires(T taker, Burst& into, std::uint16_t i) {
 template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes>
 struct DequeueBurst {
   using Walker = typename Queue::Walker;
-  using PrivateHeader = std::array<std::uint8_t, header_length_full>;
+  using Header = HeaderReader<net_header_bytes>;
 
   DequeueBurst(const RingContext& in, Queue& from, rte_mempool* mbufs, rte_mbuf** into) noexcept
       : context(in), queue(from), pool(mbufs), fresh(mbufs), packets(into) {}
@@ -122,49 +122,19 @@ struct DequeueBurst {
                       context.cursor.hint);
   }
 
-  /// What is left of a chain. `header_have` bytes of the net header are in `header`; `mbuf` is the writer's first.
-  /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
-  ChainOutcome copy_chain(Walker& walker, MbufWriter& writer, const rte_mbuf* mbuf, PrivateHeader& header,
-                          std::size_t header_have) noexcept {
+  /// Copies what is left of a chain; `mbuf` is the writer's first.
+  ChainOutcome copy_chain(Walker& walker, MbufWriter& writer, rte_mbuf* mbuf, Header& header) noexcept {
     memory::HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
       if (step == Walker::Step::invalid) return break_ring(walker);
       if (step == Walker::Step::end)
-        return header_have == net_header_bytes ? ChainOutcome::copied : drop(VringCounter::drop_short_chain);
-      take_header(header, header_have, span);
+        return header.is_whole() ? finish_copy(mbuf, header.header()) : drop(VringCounter::drop_short_chain);
+      header.take(span);
       if (span.size > packet_bytes_max - mbuf->pkt_len || walker.is_scattered())
         return drop(VringCounter::drop_too_large);
       if (!writer.append(span)) return stall();
     }
-  }
-
-  /// Moves the missing bytes of the private header out of `span`.
-  static void take_header(PrivateHeader& header, std::size_t& have, memory::HostSpan& span) noexcept {
-    const std::size_t part = std::min<std::size_t>(span.size, net_header_bytes - have);
-    for (std::size_t k = 0; k < part; ++k) header[have++] = memory::load_once<std::uint8_t>(span.data++);
-    span.size -= part;
-  }
-
-  /// A packet that copy_chain() has copied whole.
-  ChainOutcome finish_copy(rte_mbuf* mbuf, const PrivateHeader& header) noexcept {
-    if (mbuf->pkt_len < ethernet_header_bytes) return drop(VringCounter::drop_short_chain);
-    const auto asked = memory::load_once<std::uint16_t>(header.data());  // our own copy
-    if (asked != 0 && !offload(mbuf, asked, header.data())) return ChainOutcome::dropped;
-    bytes += mbuf->pkt_len;
-    return ChainOutcome::copied;
-  }
-
-  /// `asked`: flags and gso_type, the header's first two bytes, read already; the rest is read here.
-  static VirtioNetHeader load_header(std::uint16_t asked, const std::uint8_t* header) noexcept {
-    const auto word = [header](std::size_t offset) { return memory::load_once<std::uint16_t>(header + offset); };
-    return {.flags = static_cast<std::uint8_t>(asked),
-            .gso_type = static_cast<std::uint8_t>(asked >> 8),
-            .hdr_len = word(offsetof(VirtioNetHeader, hdr_len)),
-            .gso_size = word(offsetof(VirtioNetHeader, gso_size)),
-            .csum_start = word(offsetof(VirtioNetHeader, csum_start)),
-            .csum_offset = word(offsetof(VirtioNetHeader, csum_offset)),
-            .num_buffers = 0};
   }
 
   /// False: the header is invalid, and the packet is dropped.
@@ -206,6 +176,13 @@ struct DequeueBurst {
   typename Queue::template Batch<FromGuest<net_header_bytes>> batch;
 
  private:
+  ChainOutcome finish_copy(rte_mbuf* mbuf, const VirtioNetHeader& header) noexcept {
+    if (mbuf->pkt_len < ethernet_header_bytes) return drop(VringCounter::drop_short_chain);
+    if (asks_offload(header) && !offload(mbuf, header)) return ChainOutcome::dropped;
+    bytes += mbuf->pkt_len;
+    return ChainOutcome::copied;
+  }
+
   /// Mbufs for the whole batch at once; fewer when the pool runs low.
   [[gnu::always_inline]] std::uint16_t allocate(std::uint16_t wanted) noexcept {
     for (; wanted != 0; wanted /= 2)

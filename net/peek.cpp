@@ -9,6 +9,7 @@
 
 #include "memory/load_once.hpp"
 #include "net/copy.hpp"
+#include "net/header_reader.hpp"
 #include "net/mbuf_fill.hpp"
 #include "net/offload_from_guest.hpp"
 #include "net/packet_headers.hpp"
@@ -127,37 +128,28 @@ class Peeker {
 
   /// A simple chain whose header asks for something. Its first two bytes were read, the rest is read here.
   Outcome peek_asking(std::uint16_t i) noexcept {
-    std::uint8_t header[header_length_full] = {};
-    std::memcpy(header, &asked_, sizeof asked_);
-    for (std::size_t at = sizeof asked_; at < net_header_bytes; at += sizeof asked_) {
-      const auto word = load_once<std::uint16_t>(batch_.header(i) + at);
-      std::memcpy(header + at, &word, sizeof word);
-    }
+    const VirtioNetHeader header = load_header(asked_, batch_.header(i));
     PieceTaker taker(burst_, true);
     if (taker.append({batch_.body(i), batch_.length(i)}) != PieceTaker::Appended::yes) return Outcome::stopped;
     return finish(i, taker, header);
   }
 
-  /// The net header may be cut anywhere, and so may the packet (VIRTIO 1.2, 2.7.4: no framing is assumed).
   Outcome walk(std::uint16_t i) noexcept {
     auto walker = queue_.walk(queue_.chain(batch_.chains(), i), virtqueue::Direction::readable, context_.memory,
                               context_.cursor.hint);
     budget_.count_chain();
-    std::uint8_t header[header_length_full] = {};
-    std::size_t have = 0;
+    HeaderReader<net_header_bytes> header;
     HostSpan span;
     auto step = Step::buffer;
-    while (have != net_header_bytes && (step = walker.next(span)) == Step::buffer)
-      for (; have != net_header_bytes && span.size != 0; ++span.data, --span.size)
-        header[have++] = load_once<std::uint8_t>(span.data);
+    while (!header.is_whole() && (step = walker.next(span)) == Step::buffer) header.take(span);
     if (step == Step::invalid) return stop_at_fault(i, walker);
-    if (have != net_header_bytes) return drop(i, VringCounter::drop_short_chain);
-    return walk_packet(i, walker, span, header);
+    if (!header.is_whole()) return drop(i, VringCounter::drop_short_chain);
+    return walk_packet(i, walker, span, header.header());
   }
 
   /// `span`: what follows the header in its last piece.
-  Outcome walk_packet(std::uint16_t i, Walker& walker, HostSpan span, const std::uint8_t* header) noexcept {
-    PieceTaker taker(burst_, load_once<std::uint16_t>(header) != 0);
+  Outcome walk_packet(std::uint16_t i, Walker& walker, HostSpan span, const VirtioNetHeader& header) noexcept {
+    PieceTaker taker(burst_, asks_offload(header));
     auto step = Step::buffer;
     for (; step == Step::buffer; step = walker.next(span)) {
       if (span.size == 0) continue;
@@ -169,12 +161,9 @@ class Peeker {
     return step == Step::invalid ? stop_at_fault(i, walker) : finish(i, taker, header);
   }
 
-  /// `header` is our own copy.
-  Outcome finish(std::uint16_t i, PieceTaker& taker, const std::uint8_t* header) noexcept {
+  Outcome finish(std::uint16_t i, PieceTaker& taker, const VirtioNetHeader& asked) noexcept {
     if (taker.length() < ethernet_header_bytes) return drop(i, VringCounter::drop_short_chain);
     GuestOffload offload;
-    VirtioNetHeader asked;
-    std::memcpy(static_cast<void*>(&asked), header, sizeof asked);
     if (asks_offload(asked)) {
       PacketHead head;
       head.length = taker.head_length();

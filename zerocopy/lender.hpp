@@ -76,7 +76,7 @@ class Lender {
   }
 
  private:
-  using PrivateHeader = typename Burst::PrivateHeader;
+  using Header = typename Burst::Header;
   using Walker = typename Queue::Walker;
 
   /// Set up at the first packet to lend: a burst of small packets does not need it.
@@ -96,7 +96,8 @@ class Lender {
       return ChainOutcome::lent;
     Pieces packet;
     packet.add({data, length});
-    return take_packet(packet, chain, asked, batch.header(i));
+    const auto requested = asked == 0 ? net::VirtioNetHeader() : net::load_header(asked, batch.header(i));
+    return take_packet(packet, chain, requested);
   }
 
   /// Lends a packet in one piece without offload requests. False: it cannot be lent this way, and nothing has changed.
@@ -117,34 +118,29 @@ class Lender {
   /// Walks the whole chain before anything is done with it. A chain with too many pieces is copied.
   [[gnu::noinline]] ChainOutcome take_any(std::uint16_t i) noexcept {
     auto walker = burst_.walk(i);
-    PrivateHeader header{};
-    std::size_t header_have = 0;
+    Header header;
     Pieces packet;
     HostSpan span;
     for (;;) {
       const auto step = walker.next(span);
       if (step == Walker::Step::invalid) return burst_.break_ring(walker);
       if (step == Walker::Step::end) break;
-      Burst::take_header(header, header_have, span);
+      header.take(span);
       if (span.size > net::packet_bytes_max - packet.bytes) return burst_.drop(VringCounter::drop_too_large);
       if (span.size != 0 && !packet.add(span)) return copy_long_chain(walker, packet, span, header);
     }
-    if (header_have != net_header_bytes || packet.bytes < net::ethernet_header_bytes)
+    if (!header.is_whole() || packet.bytes < net::ethernet_header_bytes)
       return burst_.drop(VringCounter::drop_short_chain);
-    const auto asked = memory::load_once<std::uint16_t>(header.data());
-    const ChainOutcome outcome = take_packet(packet, walker.chain(), asked, header.data());
+    const ChainOutcome outcome = take_packet(packet, walker.chain(), header.header());
     return outcome == ChainOutcome::lent ? ChainOutcome::walked : outcome;
   }
 
-  /// `header` is the guest's or our own copy. Its first two bytes were read already, into `asked`.
-  ChainOutcome take_packet(const Pieces& packet, const virtqueue::Chain& chain, std::uint16_t asked,
-                           const std::uint8_t* header) noexcept {
+  ChainOutcome take_packet(const Pieces& packet, const virtqueue::Chain& chain,
+                           const net::VirtioNetHeader& requested) noexcept {
     rte_mbuf* const mbuf = burst_.next();
     burst_.fresh.apply(mbuf, 0);
-    net::VirtioNetHeader requested;
     bool checksum_open = false;
-    if (asked != 0) [[unlikely]] {
-      requested = Burst::load_header(asked, header);
+    if (net::asks_offload(requested)) [[unlikely]] {
       net::GuestOffload offload;
       if (!net::check_guest_offload(requested, burst_.context.features, copy_head(packet), offload))
         return burst_.drop(VringCounter::drop_bad_header);
@@ -188,14 +184,13 @@ class Lender {
   }
 
   /// Copies the pieces so far, `next`, and the rest of the chain.
-  ChainOutcome copy_long_chain(Walker& walker, const Pieces& packet, HostSpan next, PrivateHeader& header) noexcept {
+  ChainOutcome copy_long_chain(Walker& walker, const Pieces& packet, HostSpan next, Header& header) noexcept {
     rte_mbuf* const mbuf = burst_.next();
     burst_.fresh.apply(mbuf, 0);
     net::MbufWriter writer(burst_.pool, mbuf);
-    ChainOutcome outcome = append(writer, packet) && writer.append(next)
-                               ? burst_.copy_chain(walker, writer, mbuf, header, net_header_bytes)
-                               : burst_.stall();
-    if (outcome == ChainOutcome::copied) outcome = burst_.finish_copy(mbuf, header);
+    const ChainOutcome outcome = append(writer, packet) && writer.append(next)
+                                     ? burst_.copy_chain(walker, writer, mbuf, header)
+                                     : burst_.stall();
     if (outcome != ChainOutcome::copied) writer.discard();
     return count_large(VringCounter::copied_shape, outcome);
   }
