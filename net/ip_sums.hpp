@@ -24,7 +24,7 @@ constexpr std::uint16_t wire16(std::uint32_t value) noexcept {
 inline void write_ipv4_checksum(std::uint8_t* ip) noexcept {
   store_raw16(ip + 10, 0);
   OnesSum sum;
-  sum.add(ip, (ip[0] & 0x0fU) * 4U);
+  sum.add(ip, std::size_t{4} * (ip[0] & 0x0fU));
   store_raw16(ip + 10, static_cast<std::uint16_t>(~sum.folded()));
 }
 

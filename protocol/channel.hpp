@@ -20,9 +20,9 @@
 namespace vhostx::protocol {
 
 struct ChannelOptions {
-  std::chrono::milliseconds message_timeout{5000};  ///< For a message that has begun; an idle peer has no limit.
-  unsigned messages_per_turn = 16;                  ///< Then others on the same executor get a turn; at least 1.
-  std::size_t output_bytes_max = 64 * 1024;         ///< Waiting to be written.
+  std::chrono::milliseconds message_timeout{5000};        ///< For a message that has begun; an idle peer has no limit.
+  unsigned messages_per_turn = 16;                        ///< Then others on the same executor get a turn; at least 1.
+  std::size_t output_bytes_max = std::size_t{64} * 1024;  ///< Waiting to be written.
 };
 
 /// Called on the executor, one at a time, never from inside a call into the Channel. Either may destroy the Channel.

@@ -68,7 +68,7 @@ constexpr bool is_of_back_end(Incoming incoming) noexcept {
 std::string text_of_vring_state(bool reply, bool of_back_end, std::uint32_t request, const VringState& state) {
   static constexpr std::array<std::string_view, 2> enable{"disable", "enable"};
   static constexpr std::array<std::string_view, 2> endian{"little-endian", "big-endian"};
-  const std::string vring = fmt::format("vring {}", state.index);
+  std::string vring = fmt::format("vring {}", state.index);
   if (of_back_end) return vring;
   switch (static_cast<FrontEndRequest>(request)) {
     case FrontEndRequest::set_vring_num:

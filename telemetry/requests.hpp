@@ -12,7 +12,7 @@
 namespace vhostx::telemetry {
 
 /// The size of an answer that DPDK 22.11 sends, less room for what it adds. It silently drops the rest.
-inline constexpr std::size_t answer_bytes_max = 14 * 1024;
+inline constexpr std::size_t answer_bytes_max = std::size_t{14} * 1024;
 /// Entries of an answer, besides those that name its subject. DPDK accepts 256.
 inline constexpr std::size_t answer_entries_max = 240;
 

@@ -29,6 +29,7 @@ Dict histogram_of(const NodeHistogram& histogram) {
 
 std::vector<std::string> areas_of(const std::vector<MemoryArea>& areas) {
   std::vector<std::string> list;
+  list.reserve(areas.size());
   for (const auto& area : areas) list.push_back(hex(area.address) + "+" + std::to_string(area.bytes));
   return list;
 }

@@ -38,7 +38,7 @@ Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& a
   if (area.address.value % area.alignment != 0)
     return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: not aligned to {} bytes",
                       area.name, area.address.value, area.alignment);
-  const auto span = find_area(memory, area, window);
+  auto span = find_area(memory, area, window);
   if (!span) return span;
   // Regions may be mapped at odd file offsets, so our own address is checked too.
   if (reinterpret_cast<std::uintptr_t>(span->data) % area.alignment != 0)

@@ -68,7 +68,7 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
   if (state == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
   std::unique_ptr<Transfer> transfer(new (std::nothrow) Transfer(state.get()));
   if (transfer == nullptr) return make_system_error(ENOMEM, "memory for a transfer");
-  state.release();
+  static_cast<void>(state.release());  // it is the transfer's
   return transfer;
 }
 
