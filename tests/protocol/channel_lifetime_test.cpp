@@ -21,6 +21,16 @@ TEST_F(Lifetime, OfAPeerThatLeftBeforeIsToldOnceAndLater) {
   poll();  // the fixture fails when it is told twice
 }
 
+TEST_F(Lifetime, OfAPeerThatLeavesAnAnswerUnread) {
+  open();
+  ASSERT_TRUE(channel_->send(make_ack(Header{1, 1, 0}, 0)));
+  peer_.reset();
+  poll();
+  ASSERT_TRUE(closed_);
+  EXPECT_EQ(closed_->code, ErrorCode::closed);
+  EXPECT_EQ(closed_->message, "the peer closed the connection with messages unread");
+}
+
 TEST_F(Lifetime, EndsInsideOnMessage) {
   open();
   on_message_ = [this](Message&) { channel_.reset(); };
