@@ -21,6 +21,9 @@
 #include "memory/mapped_region.hpp"
 #include "tests/support/emulated_kernel.hpp"
 
+/// In builds for tests/coverage: what this process has reached. It is otherwise written by exit().
+extern "C" [[gnu::weak]] int __llvm_profile_write_file();
+
 namespace vhostx::memory {
 namespace {
 
@@ -69,7 +72,11 @@ class Group {
 /// What `body` returns, of a child in the group; -1: the kernel ended it.
 int in_group(const Group& group, const std::function<int()>& body) {
   const pid_t child = ::fork();
-  if (child == 0) ::_exit(group.enter() && handle_bus_errors() && guard_first_touches().ok() ? body() : 99);
+  if (child == 0) {
+    const int result = group.enter() && handle_bus_errors() && guard_first_touches().ok() ? body() : 99;
+    if (__llvm_profile_write_file != nullptr) __llvm_profile_write_file();
+    ::_exit(result);
+  }
   int status = 0;
   if (child < 0 || ::waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
   return WEXITSTATUS(status);
