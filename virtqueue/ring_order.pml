@@ -77,7 +77,7 @@ active proctype device() {
      if
      :: used != next ->
         do
-        :: used != next -> touch(1, USED(used)); used++ /* add_used() */
+        :: used != next -> touch(1, USED(used)); used++ /* give_back() */
         :: else -> break
         od;
         store(1, USED_INDEX, used_stored, used) /* publish() */

@@ -60,9 +60,10 @@ void receive_from_nic(vhostx::Vring& to, rte_mempool* pool) {
 
 bool start_nic(rte_mempool* pool) {
   const rte_eth_conf conf{};
+  constexpr auto any_node = static_cast<unsigned>(SOCKET_ID_ANY);
   return rte_eth_dev_configure(nic, 1, 1, &conf) == 0 &&
-         rte_eth_rx_queue_setup(nic, 0, 512, SOCKET_ID_ANY, nullptr, pool) == 0 &&
-         rte_eth_tx_queue_setup(nic, 0, 512, SOCKET_ID_ANY, nullptr) == 0 && rte_eth_dev_start(nic) == 0;
+         rte_eth_rx_queue_setup(nic, 0, 512, any_node, nullptr, pool) == 0 &&
+         rte_eth_tx_queue_setup(nic, 0, 512, any_node, nullptr) == 0 && rte_eth_dev_start(nic) == 0;
 }
 
 void print(const char* direction, const vhostx::Vring& vring) {
