@@ -3,6 +3,12 @@
 // PackedStub, so that nothing in it counts on heads, on 16-bit positions, or on one entry a chain.
 #include "tests/net/packed_stub.hpp"
 
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "net/copier.hpp"
@@ -142,7 +148,7 @@ TEST(PackedStub, LentChainsComeBackInAnyOrder) {
   EXPECT_EQ(bytes_of(packets[2]), pattern(800));
   EXPECT_EQ(world.count(VringCounter::lent), 2U);
   EXPECT_EQ(world.reap(), (Used{{901, 0}}));
-  for (const std::size_t i : {2, 1, 0}) {
+  for (const std::size_t i : std::array<std::size_t, 3>{2, 1, 0}) {
     rte_pktmbuf_free(packets[i]);
     world.give_back_lent();
   }
