@@ -39,9 +39,7 @@ BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** pa
 
 BurstResult drop_available(const RingContext& context) noexcept {
   return with_queue(context, [&](auto& queue) {
-    std::uint64_t dropped = 0;
-    for (virtqueue::Chain chain; queue.take(chain) == virtqueue::Take::chain; ++dropped) queue.give_back(chain, 0);
-    context.counters.add(VringCounter::drop_disabled, dropped);
+    context.counters.add(VringCounter::drop_disabled, queue.give_back_all());
     context.counters.add(VringCounter::drop_bad_head, queue.bad_chains());
     return publish(queue);
   });

@@ -175,12 +175,14 @@ Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std:
                       message_header_bytes);
   }
   const Header header = decode_header(bytes.first<message_header_bytes>());
-  if (auto checked = check_header(incoming, header); !checked) return checked.error();
+  const auto row = check_header(incoming, header);
+  if (!row) return row.error();
   if (bytes.size() != message_header_bytes + header.size) {
     return violation(incoming, header.request, "{} bytes behind the header, expected {}",
                      bytes.size() - message_header_bytes, header.size);
   }
-  Message message = make_message(header, bytes.subspan(message_header_bytes));
+  Message message(header, *row);
+  std::ranges::copy(bytes.subspan(message_header_bytes), message.payload().begin());
   for (UniqueFd& fd : fds) {
     if (!message.add_fd(std::move(fd))) {
       return violation(incoming, header.request, "{} descriptors, expected at most {}", fds.size(), fds_max);

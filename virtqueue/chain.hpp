@@ -20,7 +20,7 @@ using FirstDescriptor = RawDescriptor;
 /// look into it (walk()). What its members mean is the queue's business.
 struct Chain {
   std::uint16_t id = 0;       ///< The driver's name for it. It need not be an index into anything.
-  std::uint32_t entries = 0;  ///< Ring entries that it takes, as far as it was walked.
+  std::uint32_t entries = 0;  ///< Ring entries that it takes; in a split ring as many as were walked.
   FirstDescriptor first{};    ///< Its first descriptor, as it was copied.
 };
 

@@ -44,7 +44,7 @@ class ChainWalker {
   const VringFault& fault() const noexcept { return fault_; }
   /// The chain is spread over more pages than a packet may be.
   bool is_scattered() const noexcept { return cost_.is_scattered(); }
-  /// The chain, with the ring entries that it has taken so far.
+  /// Id of the chain, and the ring entries that it has taken so far.
   Chain chain() const noexcept { return {.id = fault_.head, .entries = ring_entries_}; }
 
  private:

@@ -2,8 +2,6 @@
 // Prefetches cache lines. Lines of guest memory are usually in another processor's cache.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 
 #include "virtqueue/chain.hpp"

@@ -56,16 +56,17 @@ class SplitQueue {
   /// Takes the next chain whose head is in range. Heads out of range cannot be returned to the driver: they are
   /// skipped, and after bad_heads_max of them the ring is broken.
   Take take(Chain& chain) noexcept {
-    while (ready() != 0) {
-      const std::uint16_t id = head(0);
-      if (id < layout_.size) [[likely]] {
-        advance(1);
-        chain = chain_at(id);
-        return Take::chain;
-      }
-      if (!skip_bad_chain(id)) return Take::invalid;
-    }
-    return broken() ? Take::invalid : Take::empty;
+    std::uint16_t id = 0;
+    const Take taken = take_head(id);
+    if (taken == Take::chain) [[likely]]
+      chain = chain_at(id);
+    return taken;
+  }
+  /// Takes all chains and gives them back, without a look at their descriptors. Returns how many.
+  std::uint16_t give_back_all() noexcept {
+    std::uint16_t count = 0;
+    for (std::uint16_t id = 0; take_head(id) == Take::chain; ++count) give_back({.id = id}, 0);
+    return count;
   }
   /// Takes the first `count` chains that a batch has looked at, or the one of a Single.
   void take(const ChainList&, std::uint16_t count) noexcept { advance(count); }
@@ -83,8 +84,8 @@ class SplitQueue {
     return {layout_, memory, hint, cursor_.meter, direction, chain};
   }
 
-  /// Skips the next chain, which cannot be given back: its head `id` is out of range. False: it was the last such one
-  /// that is tolerated, and the ring is broken.
+  /// Skips the next chain, which cannot be given back: its head `id` is out of range. False: one more is not tolerated;
+  /// it stays, and the ring is broken.
   bool skip_bad_chain(std::uint16_t id) noexcept {
     ++bad_chains_;
     if (++cursor_.bad_heads >= bad_heads_max) {
@@ -204,6 +205,17 @@ class SplitQueue {
         std::find_if(heads, heads + count, [size](std::uint16_t head) { return head >= size; }) - heads);
   }
 
+  Take take_head(std::uint16_t& id) noexcept {
+    while (ready() != 0) {
+      id = head(0);
+      if (id < layout_.size) [[likely]] {
+        advance(1);
+        return Take::chain;
+      }
+      if (!skip_bad_chain(id)) return Take::invalid;
+    }
+    return broken() ? Take::invalid : Take::empty;
+  }
   Chain chain_at(std::uint16_t id) const noexcept { return {.id = id, .first = layout_.descriptor(id)}; }
   void advance(std::uint16_t count) noexcept {
     avail_next_ = static_cast<std::uint16_t>(avail_next_ + count);

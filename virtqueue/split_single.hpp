@@ -3,7 +3,6 @@
 // packet.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "memory/buffer_translator.hpp"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 
 #include <vhostx/vring_fault.hpp>
@@ -22,7 +23,7 @@ concept Walker = requires(W walker, const W& looked_at, memory::HostSpan& piece)
   { looked_at.fault() } -> std::convertible_to<VringFault>;
   // Whether the chain is spread over more pages than a packet may be.
   { looked_at.is_scattered() } -> std::same_as<bool>;
-  // The chain, with the entries that it has taken so far.
+  // Id of the chain, and the entries that it has taken so far.
   { looked_at.chain() } -> std::same_as<Chain>;
 };
 
@@ -41,8 +42,10 @@ concept Batch = requires(B batch, const B& loaded, const Q& queue, std::uint16_t
   { loaded.header(i) } -> std::same_as<std::uint8_t*>;
   { loaded.body(i) } -> std::same_as<std::uint8_t*>;
   { loaded.template body<true>(i) } -> std::same_as<std::uint8_t*>;
+  { loaded.template body<false>(i) } -> std::same_as<std::uint8_t*>;
   { loaded.length(i) } -> std::same_as<std::uint32_t>;
   loaded.template prefetch_body<true>(i, bytes);
+  loaded.template prefetch_body<false>(i, bytes);
   // The chains, to be taken and given back, now or by a later queue.
   { loaded.chains() } -> std::same_as<const ChainList&>;
   { loaded.id(i) } -> std::same_as<std::uint16_t>;
@@ -62,10 +65,12 @@ concept Single = requires(S single, const S& found, const Q& queue, std::uint32_
   found.copy_chain(list);
 };
 
-/// One burst of one ring. Chains are looked at (Batch, Single), taken, and then given back, kept or put back. The
-/// driver sees nothing of it before publish(). One thread at a time.
+/// One burst of one ring. Chains are looked at (Batch, Single) and taken, and given back, kept or put back: by
+/// publish() each must be both, in either order. The driver sees nothing before publish(). One thread at a time.
 template <typename Q>
 concept Virtqueue = Walker<typename Q::Walker> &&
+    Batch<typename Q::template Batch<Shape<Direction::readable, 12, 14, 65535>>, Q> &&
+    Single<typename Q::template Single<Shape<Direction::writable, 12, 1, 65535>>, Q> &&
     requires(Q queue, const Q& looked_at, Chain& chain, const ChainList& chains, const typename Q::Mark& mark,
              std::uint16_t count, std::uint32_t bytes, std::uint32_t (*written)(std::size_t),
              const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint, const VringFault& fault) {
@@ -80,6 +85,8 @@ concept Virtqueue = Walker<typename Q::Walker> &&
   // Takes the first ones that a batch has looked at, or the one of a Single.
   queue.take(chains, count);
   queue.take(looked_at.chain(chains, count));
+  // Takes all and gives them back as they are; how many.
+  { queue.give_back_all() } -> std::same_as<std::uint16_t>;
   // Puts back the chain that was taken last.
   queue.untake(chain);
   // Copies a chain that a batch has looked at, and walks one.

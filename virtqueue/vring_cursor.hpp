@@ -13,8 +13,8 @@
 namespace vhostx::virtqueue {
 
 /// Where the device is in a ring: with the loans of a ring that lends, all that somebody else would need to go on. A
-/// burst stores in this order: used entries, in guest memory; avail_next; used_next; used->idx, in guest memory; then
-/// used_signalled.
+/// burst stores used entries, avail_next and used_next, and then used->idx, which is a release; used_signalled comes
+/// after it. Nothing orders what comes before the release among itself.
 struct RingPosition {
   std::uint16_t avail_next = 0;      ///< Next avail entry to look at.
   std::uint16_t used_next = 0;       ///< Next used entry to write.

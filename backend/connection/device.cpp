@@ -2,7 +2,6 @@
 #include "backend/connection/device.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <new>
 #include <string_view>

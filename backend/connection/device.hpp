@@ -27,7 +27,7 @@
 
 namespace vhostx::backend {
 
-constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
+inline constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
 
 /// Control thread. Errors of all changes: protocol_violation, limit, system; after one nothing has changed.
 class Device final : private RingHost {

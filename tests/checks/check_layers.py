@@ -69,7 +69,7 @@ NO_GUEST_ADDRESS = {
 
 # What a ring consists of: descriptors, its three areas, positions in it.
 RING_INSIDE = re.compile(r"\b(Raw)?Descriptor\b|\bload_descriptor\b|\b(Avail|Used)Ring\b|\b(avail|used)_(next|signalled)\b"
-                         r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\b(add_used|copy_heads|short_chain)\b")
+                         r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\bfirst\.(address|rest|unpack)\b")
 # The headers of virtqueue/ for the layers above: what a burst sees, and what starts and places a ring.
 RING_OUTSIDE = {"chain.hpp", "prefetch.hpp", "virtqueue.hpp", "vring_cursor.hpp", "walk_budget.hpp"}
 RING_CONTROL = RING_OUTSIDE | {"posted_sample.hpp", "ring_layout.hpp", "split_queue.hpp"}

@@ -211,6 +211,11 @@ class PackedStub {
     ledger_.add(1);
     return virtqueue::Take::chain;
   }
+  std::uint16_t give_back_all() {
+    std::uint16_t count = 0;
+    for (virtqueue::Chain chain; take(chain) == virtqueue::Take::chain; ++count) give_back(chain, 0);
+    return count;
+  }
   void take(const virtqueue::ChainList&, std::uint16_t count) {
     next_ += count;
     ledger_.add(count);

@@ -112,6 +112,18 @@ TEST(SplitQueue, AChainThatIsPutBackComesAgain) {
   EXPECT_EQ(ring.driver.reap().at(0).length, 7U);
 }
 
+TEST(SplitQueue, AllAreGivenBackUnread) {
+  Ring ring(4);
+  ring.post();
+  ring.driver.publish_head(99);
+  ring.post();
+  SplitQueue queue(ring.layout, ring.cursor);
+  EXPECT_EQ(queue.give_back_all(), 2);
+  EXPECT_EQ(queue.bad_chains(), 1);
+  EXPECT_TRUE(queue.publish());
+  EXPECT_EQ(ring.driver.reap().size(), 2U);
+}
+
 #ifndef NDEBUG
 // A guest would miss it until its driver starts anew.
 TEST(SplitQueueDeathTest, AChainThatIsLostIsLoud) {
