@@ -281,7 +281,6 @@ void PortCore::end_session(Error reason) noexcept {
   else
     parts_.log.warning("front-end disconnected: {}", reason.message);
   farewell_ = std::move(reason);
-  session_->device().stop_rings();
   if (session_->lingers()) {
     publish_info();
     return deliver();
@@ -303,8 +302,7 @@ void PortCore::finish_session() noexcept {
 
 void PortCore::drop_session() noexcept {
   if (session_ == nullptr) return;
-  session_->device().stop_rings();
-  session_->device().give_up_loans();
+  session_->end_without_loans();
   publish_memory({});
   session_.reset();
   farewell_.reset();

@@ -217,16 +217,6 @@ void Device::lend_again() {
   if (dma_ != nullptr) environment_changed();
 }
 
-bool Device::settle_loans() {
-  bool settled = true;
-  for (const auto& ring : rings_) settled &= ring->settle_loans();
-  return settled;
-}
-
-void Device::give_up_loans() {
-  for (const auto& ring : rings_) ring->give_up_loans();
-}
-
 void Device::serve_attention() {
   for (const auto& ring : rings_) ring->serve_attention();
 }

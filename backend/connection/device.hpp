@@ -39,6 +39,7 @@ class Device final : private RingHost {
   protocol::Agreement agreement(const RingControl* ring) const noexcept;
   /// Error: protocol_violation (index at or over 2 * queue_pairs_max).
   Result<RingControl*> ring(std::uint64_t index);
+  const std::vector<std::unique_ptr<RingControl>>& rings() const noexcept { return rings_; }
 
   void set_owner() noexcept { owner_set_ = true; }
   Result<void> set_features(protocol::FeatureSet features);
@@ -54,12 +55,8 @@ class Device final : private RingHost {
   void disable_rings();
   void stop_rings();
 
-  /// Rings that have stopped and wait for what they lent. True: there are none, or none any more.
-  bool settle_loans();
   /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
   void lend_again();
-  /// They wait no longer.
-  void give_up_loans();
 
   void serve_attention();
   /// Why the connection cannot go on: guest memory was taken away under it.

@@ -40,7 +40,7 @@ void Session::handle(Message&& message) {
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
   if (parts_.is_crowded()) wait_for_releases();
-  if (device_.settle_loans()) return finish(request, std::move(outcome));
+  if (settle_loans(false)) return finish(request, std::move(outcome));
   // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
   waiting_.emplace(Waiting{request, std::move(outcome)});
   channel_.pause();
@@ -88,11 +88,23 @@ void Session::look_at_releases() {
 }
 
 bool Session::lingers() {
-  if (device_.settle_loans()) return false;
+  device_.stop_rings();
+  if (settle_loans(false)) return false;
   channel_.close();
   release_timer_.cancel();
   if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it was waiting already
   return true;
+}
+
+void Session::end_without_loans() {
+  device_.stop_rings();
+  settle_loans(true);
+}
+
+bool Session::settle_loans(bool give_up) {
+  bool settled = true;
+  for (const auto& ring : device_.rings()) settled &= ring->settle_loans(give_up);
+  return settled;
 }
 
 void Session::wait_for_loans() {
@@ -113,12 +125,9 @@ void Session::look_at_loans_in(std::chrono::milliseconds pause) {
 // Loans are polled: the application frees mbufs on threads of its own, without a system call to notify us.
 void Session::look_at_loans() {
   constexpr std::chrono::milliseconds pause{1};
-  if (!device_.settle_loans()) {
-    if (std::chrono::steady_clock::now() < loans_due_) return look_at_loans_in(pause);
-    device_.give_up_loans();
-    port_.look_after_loans();
-  }
+  if (!settle_loans(std::chrono::steady_clock::now() >= loans_due_)) return look_at_loans_in(pause);
   if (!waiting_) return port_.finish_session();
+  port_.look_after_loans();
   Waiting waiting = *std::exchange(waiting_, std::nullopt);
   channel_.resume();
   finish(waiting.request, std::move(waiting.outcome));

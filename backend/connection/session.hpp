@@ -29,9 +29,11 @@ class Session {
   Device& device() noexcept { return device_; }
   bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
 
-  /// Ends the connection. True: loans are out, and the session calls PortHost::finish_session() when it no longer waits
-  /// for them.
+  /// Stops the rings and ends the connection. True: loans are out, and the session calls PortHost::finish_session()
+  /// when it no longer waits for them.
   bool lingers();
+  /// The same, but waits for nothing.
+  void end_without_loans();
 
  private:
   /// What an answer needs of a request. The row is null for an unknown one.
@@ -49,6 +51,7 @@ class Session {
   void wait_for_releases();
   void look_at_releases_in(std::chrono::milliseconds pause);
   void look_at_releases();
+  bool settle_loans(bool give_up);
   void wait_for_loans();
   void look_at_loans_in(std::chrono::milliseconds pause);
   void look_at_loans();

@@ -198,30 +198,24 @@ std::uint16_t RingControl::stop() {
     host_.forget_requests(core_.index());
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
-    if (!settle_loans()) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
+    if (!settle_loans(false)) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
   }
   set_ready(false);
   return config_.base;
 }
 
-bool RingControl::settle_loans() {
-  if (waits_for_loans_ && core_.loans().settle() == 0) stopped();
+bool RingControl::settle_loans(bool give_up) {
+  if (!waits_for_loans_) return true;
+  const std::uint32_t out = core_.loans().settle(give_up);
   if (core_.loans().take_call_in_band()) host_.send_call(core_.index());
-  return !waits_for_loans_;
-}
-
-void RingControl::give_up_loans() {
-  if (!waits_for_loans_) return;
-  if (const std::uint32_t out = core_.loans().give_up(); out != 0) {
+  if (out != 0 && !give_up) return false;
+  if (out != 0) {
     port_.log().warning("vring {}: stopped with {} loans out", core_.index(), out);
     port_.emit(LoansOverdue{core_.index(), out});
   }
-  settle_loans();
-}
-
-void RingControl::stopped() {
   waits_for_loans_ = false;
   port_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
+  return true;
 }
 
 void RingControl::reset() {

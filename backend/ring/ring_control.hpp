@@ -85,11 +85,10 @@ class RingControl {
   Result<void> kick_in_band();
 
   /// GET_VRING_BASE, or the end of the connection. Answers the next avail index. Where loans are out the application is
-  /// asked for them, and VringStopped comes when one of the next two has them all.
+  /// asked for them, and VringStopped comes when settle_loans() returns true.
   std::uint16_t stop();
-  /// True: the ring does not wait for loans, or has them back.
-  bool settle_loans();
-  void give_up_loans();
+  /// True: the ring does not wait for loans, has them back, or gives them up.
+  bool settle_loans(bool give_up);
   /// Back to what it was before the first message, but for two things. The base stays: when QEMU stops a machine it
   /// sends SET_STATUS 0 first and GET_VRING_BASE then. The call and err descriptors stay: it sends the one for masked
   /// interrupts once a connection, not once a start.
@@ -115,7 +114,6 @@ class RingControl {
   void start(std::unique_ptr<RunningVring> running);
   bool look_before_start(VringPlacer::Effort effort);
   void fail(const Error& reason);
-  void stopped();
   template <typename Change>
   void change_running(Change change);
   bool replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick);

@@ -105,7 +105,7 @@ class VringCore : public InOwnPages {
   /// the caller stops it.
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
   /// Stops a started vring when the burst in progress has ended. Returns the next avail index (GET_VRING_BASE). Call
-  /// loans().settle() until it returns 0, or loans().give_up().
+  /// loans().settle() until it returns 0 or gives up.
   std::uint16_t stop();
   /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
   /// use is kept; the vring can be stopped, and is not started, until it has ended.

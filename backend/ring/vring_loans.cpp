@@ -50,7 +50,7 @@ void VringLoans::stop(std::unique_ptr<const RunningVring> last) noexcept {
   if (table_ != nullptr) last_ = std::move(last);
 }
 
-std::uint32_t VringLoans::settle() noexcept {
+std::uint32_t VringLoans::settle(bool give_up) noexcept {
   if (last_ == nullptr) return 0;
   const net::RingContext context = context_of(*last_, data_);
   if (from_guest_)
@@ -58,22 +58,15 @@ std::uint32_t VringLoans::settle() noexcept {
   else
     zerocopy::keep_returned(*table_);
   const std::uint32_t out = table_->outstanding();
-  if (out != 0) return out;
+  if (out != 0 && !give_up) return out;
   call(zerocopy::return_spares(context, *table_));
-  last_ = nullptr;
-  Table done = take_table();  // destroyed without the lock
-  return 0;
-}
-
-std::uint32_t VringLoans::give_up() noexcept {
-  if (settle() == 0) return 0;
-  const net::RingContext context = context_of(*last_, data_);
-  call(zerocopy::return_spares(context, *table_));
-  const net::BurstResult given = zerocopy::take_back(context, *table_);
+  net::BurstResult given;
+  if (out != 0) given = zerocopy::take_back(context, *table_);
   call(given);
   data_.counters.add(VringCounter::overdue, given.packets);
   last_ = nullptr;
-  Table table = take_table();
+  Table table = take_table();  // destroyed without the lock
+  if (out == 0) return 0;
   try {
     const std::lock_guard guard(lock_);
     overdue_.push_back(std::move(table));

@@ -35,13 +35,11 @@ class VringLoans {
 
   /// The ring has stopped; `last` was its snapshot, and its gate is shut.
   void stop(std::unique_ptr<const RunningVring> last) noexcept;
-  /// After stop(): returns chains that have come back to the driver. Returns how many loans are still out; 0: the ring
-  /// is finished.
-  std::uint32_t settle() noexcept;
-  /// After stop(): returns all chains to the driver, even those still lent. Returns how many those were.
-  std::uint32_t give_up() noexcept;
+  /// After stop(): returns chains that have come back to the driver; to give up, also those still lent. Returns how
+  /// many loans are still out. The ring is finished when there are none, or they were given up.
+  std::uint32_t settle(bool give_up) noexcept;
 
-  /// Whether the driver wants an in-band call for what settle() and give_up() returned; true once.
+  /// Whether the driver wants an in-band call for what settle() returned; true once.
   bool take_call_in_band() noexcept { return std::exchange(call_in_band_, false); }
 
   /// Releases memory and tables that no mbuf needs any more. False: nothing is left to check again.
