@@ -33,8 +33,7 @@ auto guarded(Make make) noexcept -> decltype(make()) {
 // Bursts take mbufs, zero copy registers memory with EAL. Without EAL the first of these calls would crash.
 Result<void> check_eal() {
   if (rte_lcore_count() != 0 && rte_eal_iova_mode() != RTE_IOVA_DC) return {};
-  return make_error(ErrorCode::invalid_argument,
-                    "EAL is not initialised, expected a successful rte_eal_init() before the first Backend");
+  return invalid_argument("EAL is not initialised, expected a successful rte_eal_init() before the first Backend");
 }
 
 }  // namespace

@@ -51,10 +51,6 @@ std::unique_ptr<NoticeBoard> NoticeBoard::create(const std::string& socket_path,
 
 NoticeBoard::~NoticeBoard() { ::munmap(&notice_, bytes_); }
 
-std::span<VringNotice> NoticeBoard::vrings() noexcept {
-  return {reinterpret_cast<VringNotice*>(&notice_ + 1), notice_.vrings};
-}
-
 // The reader is another process, whose reads are system calls: the fence keeps the changes behind the odd number, the
 // release before the even one.
 void NoticeBoard::begin() noexcept {

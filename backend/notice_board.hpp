@@ -24,13 +24,12 @@ class NoticeBoard {
   template <typename Change>
   void update(Change change) noexcept {
     begin();
-    change(notice_, vrings());
+    change(notice_, std::span(reinterpret_cast<VringNotice*>(&notice_ + 1), notice_.vrings));
     end();
   }
 
  private:
   NoticeBoard(PortNotice& notice, std::size_t bytes) noexcept : notice_(notice), bytes_(bytes) {}
-  std::span<VringNotice> vrings() noexcept;
   void begin() noexcept;
   void end() noexcept;
 

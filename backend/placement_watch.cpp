@@ -10,11 +10,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds soon{10};
 
-// With one node nothing moves: what was found when the ring started stays true.
-milliseconds interval_of(const PortOptions& options, bool several_nodes) {
-  return several_nodes ? options.numa_interval : milliseconds(0);
-}
-
 }  // namespace
 
 PlacementWatch::PlacementWatch(asio::any_io_executor executor, const PortOptions& options, bool several_nodes,
@@ -22,7 +17,8 @@ PlacementWatch::PlacementWatch(asio::any_io_executor executor, const PortOptions
     : timer_(std::move(executor)),
       look_(std::move(look)),
       on_(options.numa != NumaPolicy::off),
-      interval_(interval_of(options, several_nodes)) {}
+      // With one node nothing moves: what was found when the ring started stays true.
+      interval_(several_nodes ? options.numa_interval : milliseconds(0)) {}
 
 void PlacementWatch::due() {
   if (!on_ || due_) return;

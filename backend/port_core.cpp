@@ -9,8 +9,6 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
-#include "backend/connection/features.hpp"
-#include "backend/memory_placement.hpp"
 #include "backend/port_options.hpp"
 #include "base/error.hpp"
 #include "base/peer_process.hpp"
@@ -57,8 +55,6 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options
       placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
 
-PortCore::~PortCore() = default;
-
 Result<void> PortCore::make_vrings() {
   const std::uint16_t count = static_cast<std::uint16_t>(2 * parts_.options.queue_pairs_max);
   parts_.vrings.reserve(count);
@@ -77,28 +73,24 @@ Result<void> PortCore::make_vrings() {
 
 Result<void> PortCore::open() {
   watch_attention();
-  if (parts_.options.role == Role::client) {
-    connector_ = std::make_unique<Connector>(
-        executor(), parts_.options, parts_.releases,
-        Connector::Handlers{[this](UniqueFd socket) { take_socket(std::move(socket)); },
-                            [this](Error error) { report_no_connection(std::move(error)); }});
+  const PortOptions& options = parts_.options;
+  const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
+  if (options.role == Role::client) {
+    const auto on_failure = [this](Error error) { report_no_connection(std::move(error)); };
+    connector_ =
+        std::make_unique<Connector>(executor(), options, parts_.releases, Connector::Handlers{on_socket, on_failure});
   } else {
-    auto listener = listen();
+    Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(), on_socket};
+    auto listener =
+        options.listen_fd >= 0
+            ? Listener::adopt(options.listen_fd, options.socket_path, std::move(parts))
+            : Listener::open(options.socket_path, {options.socket_mode, options.socket_group}, std::move(parts));
     if (!listener) return std::move(listener).error();
     listener_ = std::move(listener).value();
     parts_.log.info("listening");
   }
   loop_->add(shared_from_this());
   return {};
-}
-
-Result<std::unique_ptr<Listener>> PortCore::listen() {
-  Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(),
-                        [this](UniqueFd socket) { take_socket(std::move(socket)); }};
-  if (parts_.options.listen_fd >= 0)
-    return Listener::adopt(parts_.options.listen_fd, parts_.options.socket_path, std::move(parts));
-  return Listener::open(parts_.options.socket_path, {parts_.options.socket_mode, parts_.options.socket_group},
-                        std::move(parts));
 }
 
 // From an event handler the caller's frames below deliver what is emitted; but those of another port do not: its own
@@ -164,20 +156,17 @@ void PortCore::serve_signals() {
 }
 
 void PortCore::report_misuse() {
-  for (const auto& vring : parts_.vrings)
+  for (const auto& vring : parts_.vrings) {
     if (const auto misuse = vring->take_misuse())
       parts_.log.error(
           "vring {}: {} called it while {} was in a call of the same vring, expected one thread at a time. "
           "The call did nothing. More of this vring is not reported",
           vring->index(), describe_thread(misuse->refused), describe_thread(misuse->inside));
-}
-
-void PortCore::report_bad_pools() {
-  for (const auto& vring : parts_.vrings)
     if (const auto fault = vring->take_pool_fault())
       parts_.log.error(
           "vring {}: {}. Its bursts do nothing, counter stall_bad_pool. More of this vring is not reported",
           vring->index(), describe(*fault));
+  }
 }
 
 void PortCore::missed_vring(std::uint32_t index) noexcept {
@@ -198,14 +187,15 @@ void PortCore::attend() {
   serve_signals();
   report_missed_vring();
   try {
-    report_bad_pools();
-    if constexpr (checks_threads) report_misuse();
+    report_misuse();
   } catch (const std::exception& error) {  // the rings are served all the same
     parts_.log.error("a report is lost: {}", error.what());
   }
   if (session_ == nullptr) return deliver();  // what disconnect() left
   if (auto lost = session_->device().memory_lost()) return end_session(std::move(*lost));
-  run_turn([this] { session_->device().serve_attention(); });
+  run_turn([this] {
+    for (const auto& ring : session_->device().rings()) ring->serve_attention();
+  });
 }
 
 void PortCore::take_socket(UniqueFd socket) noexcept {
@@ -219,7 +209,7 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
     session_ = std::make_unique<Session>(*this, parts_, std::move(socket));
   } catch (const std::exception& error) {
     parts_.log.error("connection dropped: {}", error.what());
-    if (connector_ != nullptr) connector_->lost();
+    if (connector_ != nullptr) connector_->retry();
     return;
   }
   ++connections_;
@@ -242,7 +232,7 @@ bool PortCore::make_room() {
   if (farewell_) finish_session();  // it waits for loans only
   if (closed_) return false;
   if (!may_bring_more()) {
-    if (connector_ != nullptr) connector_->lost();
+    if (connector_ != nullptr) connector_->retry();
     return false;
   }
   if (session_ == nullptr) return true;
@@ -295,7 +285,7 @@ void PortCore::finish_session() noexcept {
   keep_error(reason.message);
   drop_session();
   publish_info();
-  if (connector_ != nullptr) connector_->lost();
+  if (connector_ != nullptr) connector_->retry();
   emit(FrontEndDisconnected{std::move(reason)}, {});
   deliver();
 }
@@ -349,15 +339,6 @@ void PortCore::look_at_placement(VringPlacer::Effort effort) {
     parts_.log.warning("the nodes of guest memory could not be looked up: {}", error.what());
   }
   deliver();
-}
-
-std::vector<RegionPlacement> PortCore::memory_placement() const {
-  std::shared_ptr<const memory::GuestMemory> memory;
-  {
-    const std::lock_guard guard(info_lock_);
-    memory = published_memory_;
-  }
-  return memory == nullptr ? std::vector<RegionPlacement>() : placement_of(*memory);
 }
 
 /// A table that nobody else holds is unmapped here, and not under the lock.

@@ -36,7 +36,6 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
                                                   EventHandler on_event);
   PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options, EventHandler on_event,
            const std::shared_ptr<const EventFd>& attention);
-  ~PortCore();
   PortCore(const PortCore&) = delete;
   PortCore& operator=(const PortCore&) = delete;
 
@@ -92,7 +91,6 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   };
 
   Result<void> make_vrings();
-  Result<std::unique_ptr<Listener>> listen();
   void take_socket(UniqueFd socket) noexcept;
   void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
@@ -101,7 +99,6 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void watch_attention();
   void attend();
   void report_misuse();
-  void report_bad_pools();
   void report_missed_vring();
   void serve_signals();
   void drop_session() noexcept;

@@ -2,7 +2,6 @@
 #include "backend/port_options.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "backend/connection/features.hpp"
 #include "backend/connection/unix_socket.hpp"
@@ -17,19 +16,16 @@ constexpr auto no_group = static_cast<std::uint32_t>(-1);  // chown() takes it f
 
 Result<void> in_range(const char* option, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
   if (value >= min && value <= max) return {};
-  return make_error(ErrorCode::invalid_argument, "{} is {}, expected {} to {}", option, value, min, max);
+  return invalid_argument("{} is {}, expected {} to {}", option, value, min, max);
 }
 
 Result<void> check_path(const std::string& path) {
-  if (path.find('\0') != std::string::npos)
-    return make_error(ErrorCode::invalid_argument, "socket_path has a zero byte in it");
+  if (path.find('\0') != std::string::npos) return invalid_argument("socket_path has a zero byte in it");
   if (path.empty() || path.size() > socket_path_max)
-    return make_error(ErrorCode::invalid_argument, "socket_path '{}' has {} bytes, expected 1 to {}", path, path.size(),
-                      socket_path_max);
+    return invalid_argument("socket_path '{}' has {} bytes, expected 1 to {}", path, path.size(), socket_path_max);
   // Elsewhere such a name is an abstract socket, for which anybody in the network namespace has permission.
   if (path.front() == '@')
-    return make_error(
-        ErrorCode::invalid_argument,
+    return invalid_argument(
         "socket_path '{}': abstract sockets are not served, as they have no mode: expected a path (a file "
         "of that name is './{}')",
         path, path);
@@ -39,25 +35,23 @@ Result<void> check_path(const std::string& path) {
 Result<void> check_access(const PortOptions& options) {
   if (!options.socket_mode && !options.socket_group) return {};
   if (options.role == Role::client)
-    return make_error(ErrorCode::invalid_argument,
-                      "{} is given in the client role, in which the front-end makes the socket: expected Role::server",
-                      options.socket_mode ? "socket_mode" : "socket_group");
+    return invalid_argument(
+        "{} is given in the client role, in which the front-end makes the socket: expected Role::server",
+        options.socket_mode ? "socket_mode" : "socket_group");
   if (options.listen_fd >= 0)
-    return make_error(ErrorCode::invalid_argument,
-                      "{} is given with listen_fd, whose socket file somebody else has made: expected one of the two",
-                      options.socket_mode ? "socket_mode" : "socket_group");
+    return invalid_argument(
+        "{} is given with listen_fd, whose socket file somebody else has made: expected one of the two",
+        options.socket_mode ? "socket_mode" : "socket_group");
   if (options.socket_group == no_group)
-    return make_error(ErrorCode::invalid_argument, "socket_group is {}: expected a group's number", no_group);
+    return invalid_argument("socket_group is {}: expected a group's number", no_group);
   if (!options.socket_mode || *options.socket_mode <= mode_max) return {};
-  return make_error(ErrorCode::invalid_argument, "socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode,
-                    mode_max);
+  return invalid_argument("socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode, mode_max);
 }
 
 Result<void> in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
   constexpr std::chrono::milliseconds max = std::chrono::hours(24);
   if (value >= min && value <= max) return {};
-  return make_error(ErrorCode::invalid_argument, "{} is {} ms, expected {} to {} ms", option, value.count(),
-                    min.count(), max.count());
+  return invalid_argument("{} is {} ms, expected {} to {} ms", option, value.count(), min.count(), max.count());
 }
 
 }  // namespace
@@ -65,16 +59,14 @@ Result<void> in_range(const char* option, std::chrono::milliseconds value, std::
 Result<void> name_listening_socket(PortOptions& options) {
   if (options.listen_fd < 0) return {};
   if (options.role == Role::client)
-    return make_error(ErrorCode::invalid_argument,
-                      "listen_fd is {} in the client role, in which the front-end listens: expected Role::server",
-                      options.listen_fd);
+    return invalid_argument("listen_fd is {} in the client role, in which the front-end listens: expected Role::server",
+                            options.listen_fd);
   auto path = listening_path(options.listen_fd);
-  if (!path)
-    return make_error(ErrorCode::invalid_argument, "listen_fd is {}: {}", options.listen_fd, path.error().message);
+  if (!path) return invalid_argument("listen_fd is {}: {}", options.listen_fd, path.error().message);
   if (options.socket_path.empty()) options.socket_path = *path;
   if (options.socket_path == *path) return {};
-  return make_error(ErrorCode::invalid_argument, "socket_path is '{}', but listen_fd {} is bound to '{}'",
-                    options.socket_path, options.listen_fd, *path);
+  return invalid_argument("socket_path is '{}', but listen_fd {} is bound to '{}'", options.socket_path,
+                          options.listen_fd, *path);
 }
 
 Result<void> check_options(const PortOptions& options) {

@@ -7,6 +7,8 @@
 
 #include "backend/connection/features.hpp"
 #include "backend/port_core.hpp"
+#include "numa/kernel.hpp"
+#include "numa/look.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -61,6 +63,26 @@ std::uint16_t PortCore::queue_pairs_up() const noexcept {
   for (std::size_t i = 0; i + 1 < parts_.vrings.size(); i += 2)
     if (is_up(*parts_.vrings[i]) && is_up(*parts_.vrings[i + 1])) ++count;
   return count;
+}
+
+// Queries up to 64 pages of each region and touches none.
+std::vector<RegionPlacement> PortCore::memory_placement() const {
+  constexpr std::size_t pages_max = 64;
+  std::shared_ptr<const memory::GuestMemory> memory;
+  {
+    const std::lock_guard guard(info_lock_);
+    memory = published_memory_;
+  }
+  std::vector<RegionPlacement> placement;
+  if (memory == nullptr) return placement;
+  for (const auto& region : memory->regions()) {
+    const auto& description = region->description();
+    std::vector<const std::uint8_t*> pages;
+    numa::spread_over(region->host(), description.size, pages_max, pages);
+    placement.push_back({description.guest.value, description.size, region->page_size(),
+                         numa::look_at(numa::kernel(), pages, numa::Untouched::if_there).histogram});
+  }
+  return placement;
 }
 
 PortStats PortCore::stats() const noexcept {

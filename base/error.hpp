@@ -23,6 +23,15 @@ Error make_error(ErrorCode code, fmt::format_string<Args...> text, Args&&... arg
   }
 }
 
+template <typename... Args>
+Error protocol_violation(fmt::format_string<Args...> text, Args&&... args) noexcept {
+  return make_error(ErrorCode::protocol_violation, text, std::forward<Args>(args)...);
+}
+template <typename... Args>
+Error invalid_argument(fmt::format_string<Args...> text, Args&&... args) noexcept {
+  return make_error(ErrorCode::invalid_argument, text, std::forward<Args>(args)...);
+}
+
 /// "<text>: <strerror>"; `system_errno` is the errno given.
 template <typename... Args>
 Error make_system_error(int system_errno, fmt::format_string<Args...> text, Args&&... args) noexcept {

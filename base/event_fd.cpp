@@ -21,8 +21,7 @@ Result<EventFd> EventFd::create() {
 
 Result<EventFd> EventFd::adopt(UniqueFd fd, const char* what, std::shared_ptr<SlowSignals> signals) {
   const FileKind kind = file_kind(fd.get());
-  if (kind != FileKind::event_fd)
-    return make_error(ErrorCode::protocol_violation, "{} is a {}, expected an eventfd", what, to_string(kind));
+  if (kind != FileKind::event_fd) return protocol_violation("{} is a {}, expected an eventfd", what, to_string(kind));
   const int flags = ::fcntl(fd.get(), F_GETFL);
   if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0)
     return make_system_error(errno, "fcntl on {}", what);

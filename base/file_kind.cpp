@@ -12,6 +12,24 @@
 namespace vhostx {
 namespace {
 
+constexpr unsigned no_format = ~0U;  // statx() does not say it
+
+struct Kind {
+  FileKind kind;
+  unsigned format;  // in stx_mode
+  const char* name;
+};
+constexpr Kind kinds[] = {
+    {FileKind::closed, no_format, "closed descriptor"},
+    {FileKind::regular, S_IFREG, "regular file"},
+    {FileKind::directory, S_IFDIR, "directory"},
+    {FileKind::character_device, S_IFCHR, "character device"},
+    {FileKind::block_device, S_IFBLK, "block device"},
+    {FileKind::pipe, S_IFIFO, "pipe"},
+    {FileKind::socket, S_IFSOCK, "socket"},
+    {FileKind::event_fd, no_format, "eventfd"},
+};
+
 // eventfd, epoll, timerfd and the like share the anonymous inode; only the link's text tells them apart.
 FileKind anonymous_kind(int fd) noexcept {
   std::array<char, 32> path{};
@@ -30,46 +48,15 @@ FileKind file_kind(int fd) noexcept {
   // Only what the kernel has cached: the owner of a peer's file system may delay every answer.
   constexpr int ask_nobody = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
   if (fd < 0 || ::statx(fd, "", ask_nobody, STATX_TYPE, &status) != 0) return FileKind::closed;
-  switch (status.stx_mode & S_IFMT) {
-    case S_IFREG:
-      return FileKind::regular;
-    case S_IFDIR:
-      return FileKind::directory;
-    case S_IFCHR:
-      return FileKind::character_device;
-    case S_IFBLK:
-      return FileKind::block_device;
-    case S_IFIFO:
-      return FileKind::pipe;
-    case S_IFSOCK:
-      return FileKind::socket;
-    default:
-      return anonymous_kind(fd);
-  }
+  for (const Kind& one : kinds)
+    if (one.format == (status.stx_mode & S_IFMT)) return one.kind;
+  return anonymous_kind(fd);
 }
 
 const char* to_string(FileKind kind) noexcept {
-  switch (kind) {
-    case FileKind::closed:
-      return "closed descriptor";
-    case FileKind::regular:
-      return "regular file";
-    case FileKind::directory:
-      return "directory";
-    case FileKind::character_device:
-      return "character device";
-    case FileKind::block_device:
-      return "block device";
-    case FileKind::pipe:
-      return "pipe";
-    case FileKind::socket:
-      return "socket";
-    case FileKind::event_fd:
-      return "eventfd";
-    case FileKind::other:
-      return "descriptor of another kind";
-  }
-  return "descriptor of an unknown kind";
+  for (const Kind& one : kinds)
+    if (one.kind == kind) return one.name;
+  return "descriptor of another kind";
 }
 
 }  // namespace vhostx

@@ -2,7 +2,6 @@
 #include "base/logger.hpp"
 
 #include <new>
-#include <string>
 
 namespace vhostx {
 

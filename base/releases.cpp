@@ -5,7 +5,6 @@
 #include <cassert>
 #include <new>
 #include <unistd.h>
-#include <utility>
 
 #include <sys/mman.h>
 

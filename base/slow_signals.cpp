@@ -9,7 +9,6 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
-#include <utility>
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -62,8 +61,6 @@ void wake(std::atomic<std::uint32_t>& word) noexcept {
 SlowSignals::SlowSignals(std::shared_ptr<const EventFd> attention) noexcept
     : attention_(std::move(attention)), list_(no_thread()) {}
 
-SlowSignals::~SlowSignals() = default;
-
 bool SlowSignals::uses_thread() const noexcept {
   const std::uint64_t until = thread_until_.load(std::memory_order_relaxed);
   return until != suspected && ticks() < until;
@@ -113,6 +110,17 @@ void SlowSignals::put(PeerEvent& event) noexcept {
   attention_->signal();
 }
 
+// An event that is used may be put into the list again.
+template <typename Use>
+void SlowSignals::take_each(PeerEvent* list, Use use) {
+  while (is_event(list)) {
+    const auto event = std::move(list->self);
+    list = list->next;
+    event->waits.exchange(false, std::memory_order_acq_rel);
+    use(*event);
+  }
+}
+
 Result<void> SlowSignals::serve() noexcept {
   if (!thread_wanted_.exchange(false, std::memory_order_acquire)) return {};
   try {
@@ -120,21 +128,14 @@ Result<void> SlowSignals::serve() noexcept {
     std::thread([self = shared_from_this()] { self->run(); }).detach();
     return {};
   } catch (const std::exception&) {
-    for (PeerEvent* event = list_.exchange(no_thread(), std::memory_order_acq_rel); is_event(event);) {
-      const auto keep = std::move(event->self);
-      event = event->next;
-      keep->waits.exchange(false, std::memory_order_acq_rel);
-      signal_peer(keep->fd.get());
-    }
+    take_each(list_.exchange(no_thread(), std::memory_order_acq_rel),
+              [](const PeerEvent& event) { signal_peer(event.fd.get()); });
     return make_system_error(EAGAIN, "starting the thread for slow signals");
   }
 }
 
 void SlowSignals::close() noexcept {
-  for (PeerEvent* event = list_.exchange(closed(), std::memory_order_acq_rel); is_event(event);) {
-    const auto keep = std::move(event->self);
-    event = event->next;
-  }
+  take_each(list_.exchange(closed(), std::memory_order_acq_rel), [](const PeerEvent&) {});
   wake(wakes_);
   wake(closed_);
 }
@@ -157,15 +158,11 @@ PeerEvent* SlowSignals::take_all() noexcept {
 
 // False: there was nothing.
 bool SlowSignals::make_all() noexcept {
-  PeerEvent* event = take_all();
-  if (event == nullptr) return false;
-  while (is_event(event)) {
-    const auto keep = std::move(event->self);
-    event = event->next;
-    keep->waits.exchange(false, std::memory_order_acq_rel);
-    if (closed_.load(std::memory_order_acquire) == 0) make(*keep);
-  }
-  return true;
+  PeerEvent* const list = take_all();
+  take_each(list, [this](const PeerEvent& event) {
+    if (closed_.load(std::memory_order_acquire) == 0) make(event);
+  });
+  return list != nullptr;
 }
 
 void SlowSignals::make(const PeerEvent& event) noexcept {

@@ -42,7 +42,6 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
  public:
   /// `attention` is signalled when serve() should be called.
   explicit SlowSignals(std::shared_ptr<const EventFd> attention) noexcept;
-  ~SlowSignals();
   SlowSignals(const SlowSignals&) = delete;
   SlowSignals& operator=(const SlowSignals&) = delete;
 
@@ -69,6 +68,8 @@ class SlowSignals : public std::enable_shared_from_this<SlowSignals> {
   void use_thread_for(std::uint64_t ticks_long) noexcept;
   void put(PeerEvent& event) noexcept;
   PeerEvent* take_all() noexcept;
+  template <typename Use>
+  static void take_each(PeerEvent* list, Use use);
   void run() noexcept;
   bool make_all() noexcept;
   void make(const PeerEvent& event) noexcept;

@@ -35,15 +35,13 @@ Result<void> check_socket(int fd) {
     return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
   };
   if (option(SO_DOMAIN) == AF_UNIX && option(SO_TYPE) == SOCK_STREAM) return {};
-  return make_error(ErrorCode::protocol_violation, "the channel's descriptor is no Unix stream socket");
+  return protocol_violation("the channel's descriptor is no Unix stream socket");
 }
 
 struct Outgoing {
   std::vector<std::byte> bytes;
   std::size_t sent = 0;
   FdList fds;  // empty once the first byte is sent
-
-  std::size_t left() const noexcept { return bytes.size() - sent; }
 };
 
 }  // namespace
@@ -85,6 +83,8 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     State& state_;
   };
 
+  template <typename Turn>
+  void wait(asio::socket_base::wait_type what, bool& scheduled, const char* waiting, Turn turn);
   void wait_readable();
   void read_later();
   void read_turn();
@@ -149,18 +149,23 @@ void Channel::State::start(UniqueFd fd) {
 
 // ---- reading
 
-void Channel::State::wait_readable() {
-  if (read_is_scheduled_) return;
-  read_is_scheduled_ = true;
-  auto on_readable = [self = shared_from_this()](const std::error_code& error) {
-    self->read_is_scheduled_ = false;
+// Takes a turn when the socket is ready; once where that is `scheduled` already.
+template <typename Turn>
+void Channel::State::wait(asio::socket_base::wait_type what, bool& scheduled, const char* waiting, Turn turn) {
+  if (std::exchange(scheduled, true)) return;
+  auto on_ready = [self = shared_from_this(), &scheduled, waiting, turn](const std::error_code& error) {
+    scheduled = false;
     if (!self->open_) return;
     self->guarded([&] {
-      if (error) return self->fail(make_system_error(error.value(), "waiting for the peer"));
-      self->read_turn();
+      if (error) return self->fail(make_system_error(error.value(), "{}", waiting));
+      turn();
     });
   };
-  socket_.async_wait(asio::socket_base::wait_read, kept_in(memory_, std::move(on_readable)));
+  socket_.async_wait(what, kept_in(memory_, std::move(on_ready)));
+}
+
+void Channel::State::wait_readable() {
+  wait(asio::socket_base::wait_read, read_is_scheduled_, "waiting for the peer", [this] { read_turn(); });
 }
 
 void Channel::State::read_turn() {
@@ -182,8 +187,7 @@ void Channel::State::read_turn() {
 }
 
 void Channel::State::read_later() {
-  if (read_is_scheduled_) return;
-  read_is_scheduled_ = true;
+  if (std::exchange(read_is_scheduled_, true)) return;
   post_kept(socket_.get_executor(), memory_, [self = shared_from_this()] {
     self->read_is_scheduled_ = false;
     if (self->open_) self->guarded([&] { self->read_turn(); });
@@ -205,9 +209,7 @@ Channel::State::Step Channel::State::read_step() {
       return step;
     header_bytes_read_ += got.bytes;
   }
-  if (!message_) {
-    if (header_is_complete() == Step::failed) return Step::failed;
-  }
+  if (!message_ && header_is_complete() == Step::failed) return Step::failed;
   while (payload_bytes_read_ < message_->payload().size()) {
     const auto got = receive_some(message_->payload().subspan(payload_bytes_read_));
     if (const Step step = after(got, !fds_.empty()); step != Step::message) return step;
@@ -228,11 +230,9 @@ Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_
   } else if (got.error != 0) {
     fail(make_system_error(got.error, "reading from the peer"));
   } else if (got.fds_lost) {
-    fail(make_error(ErrorCode::protocol_violation,
-                    "more descriptors than expected ({} a message), or none free in this process", fds_max));
+    fail(protocol_violation("more descriptors than expected ({} a message), or none free in this process", fds_max));
   } else if (got.fds_slow) {
-    fail(make_error(
-        ErrorCode::protocol_violation,
+    fail(protocol_violation(
         "a descriptor of a file on a network or user-space file system, expected eventfds, sockets, and memory "
         "in memfd, tmpfs or hugetlbfs"));
   } else if (got.bytes == 0) {
@@ -241,8 +241,7 @@ Channel::State::Step Channel::State::after(const Transfer& got, bool fds_in_the_
                              : make_error(ErrorCode::closed, "the peer closed the connection"));
   } else if (fds_in_the_middle) {
     // vhost-user "Communication": "file descriptors will only be received in the first recvmsg operation".
-    fail(make_error(ErrorCode::protocol_violation,
-                    "descriptors in the middle of a message, expected them with its first byte"));
+    fail(protocol_violation("descriptors in the middle of a message, expected them with its first byte"));
   } else {
     return Step::message;
   }
@@ -300,10 +299,9 @@ void Channel::State::start_deadline() {
 Result<void> Channel::State::send(Message message) {
   if (!open_) return make_error(ErrorCode::closed, "the channel is closed");
   const std::size_t bytes = message_header_bytes + message.payload().size();
-  if (output_bytes_ + bytes > options_.output_bytes_max) {
+  if (output_bytes_ + bytes > options_.output_bytes_max)
     return make_error(ErrorCode::limit, "{}: {} bytes wait to be read by the peer, expected at most {}",
                       request_name(incoming_, message.request()), output_bytes_ + bytes, options_.output_bytes_max);
-  }
   try {
     FdList fds = message.take_fds();
     output_.push_back(Outgoing{encode(message), 0, std::move(fds)});
@@ -333,23 +331,15 @@ bool Channel::State::flush() {
     next.fds.clear();  // they travel with the first byte
     next.sent += put.bytes;
     output_bytes_ -= put.bytes;
-    if (next.left() == 0) output_.pop_front();
+    if (next.sent == next.bytes.size()) output_.pop_front();
   }
   return true;
 }
 
 void Channel::State::wait_writable() {
-  if (write_is_scheduled_) return;
-  write_is_scheduled_ = true;
-  auto on_writable = [self = shared_from_this()](const std::error_code& error) {
-    self->write_is_scheduled_ = false;
-    if (!self->open_) return;
-    self->guarded([&] {
-      if (error) return self->fail(make_system_error(error.value(), "waiting for the peer to read"));
-      if (self->flush() && self->output_.empty()) self->wait_readable();
-    });
-  };
-  socket_.async_wait(asio::socket_base::wait_write, kept_in(memory_, std::move(on_writable)));
+  wait(asio::socket_base::wait_write, write_is_scheduled_, "waiting for the peer to read", [this] {
+    if (flush() && output_.empty()) wait_readable();
+  });
 }
 
 bool Channel::State::peer_is_gone() const noexcept {

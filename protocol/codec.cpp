@@ -11,8 +11,8 @@ namespace {
 
 template <typename... Args>
 Error violation(Incoming incoming, std::uint32_t id, fmt::format_string<Args...> text, Args&&... args) {
-  return make_error(ErrorCode::protocol_violation, "{}{}: {}", request_name(incoming, id),
-                    is_reply(incoming) ? " reply" : "", fmt::format(text, std::forward<Args>(args)...));
+  return protocol_violation("{}{}: {}", request_name(incoming, id), is_reply(incoming) ? " reply" : "",
+                            fmt::format(text, std::forward<Args>(args)...));
 }
 
 std::string lengths(const PayloadShape& shape) {
@@ -35,34 +35,29 @@ Result<void> check_memory_table(Incoming incoming, const Message& message) {
   const Header& header = message.header();
   if (is_reply(incoming) && header.size == sizeof(U64)) return {};  // an acknowledgement
   const auto table = message.payload_padded_as<MemoryTableHeader>();
-  if (table.count > memory_table_regions_max) {
+  if (table.count > memory_table_regions_max)
     return violation(incoming, header.request, "{} regions, expected at most {}", table.count,
                      memory_table_regions_max);
-  }
   const std::size_t expected = sizeof(MemoryTableHeader) + table.count * sizeof(MemoryRegion);
-  if (header.size != expected) {
+  if (header.size != expected)
     return violation(incoming, header.request, "{} bytes of payload for {} regions, expected {}", header.size,
                      table.count, expected);
-  }
-  if (!is_reply(incoming) && message.fd_count() != table.count) {
+  if (!is_reply(incoming) && message.fd_count() != table.count)
     return violation(incoming, header.request, "{} descriptors for {} regions, expected one a region",
                      message.fd_count(), table.count);
-  }
   return {};
 }
 
 // vhost-user "SET_VRING_KICK": bits 0 to 7 index, bit 8 "no descriptor", the others are reserved.
 Result<void> check_vring_fd(Incoming incoming, const Message& message) {
   const auto value = message.payload_padded_as<U64>().value;
-  if ((value & ~(vring_index_mask | vring_no_fd)) != 0) {
+  if ((value & ~(vring_index_mask | vring_no_fd)) != 0)
     return violation(incoming, message.request(), "vring {:#x}, expected an index in bits 0 to 7 and a flag in bit 8",
                      value);
-  }
   const std::size_t expected = (value & vring_no_fd) != 0 ? 0 : 1;
-  if (message.fd_count() != expected) {
+  if (message.fd_count() != expected)
     return violation(incoming, message.request(), "{} descriptors, expected {} because bit 8 is {}", message.fd_count(),
                      expected, 1 - expected);
-  }
   return {};
 }
 
@@ -95,8 +90,7 @@ const RequestRow* row_of(Incoming incoming, const Message& message) noexcept {
 }  // namespace
 
 const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept {
-  const bool front_end = incoming == Incoming::front_end_requests || incoming == Incoming::replies_to_front_end;
-  return front_end ? find_front_end_row(id) : find_back_end_row(id);
+  return is_of_back_end(incoming) ? find_back_end_row(id) : find_front_end_row(id);
 }
 
 std::string request_name(Incoming incoming, std::uint32_t id) {
@@ -117,13 +111,11 @@ std::array<std::byte, message_header_bytes> encode_header(const Header& header) 
 }
 
 Result<const RequestRow*> check_header(Incoming incoming, const Header& header) {
-  if ((header.flags & Header::version_mask) != Header::version_1) {
+  if ((header.flags & Header::version_mask) != Header::version_1)
     return violation(incoming, header.request, "version {}, expected 1", header.flags & Header::version_mask);
-  }
-  if (header.is_reply() != is_reply(incoming)) {
+  if (header.is_reply() != is_reply(incoming))
     return violation(incoming, header.request, "reply flag {}, expected {}", header.is_reply() ? 1 : 0,
                      is_reply(incoming) ? 1 : 0);
-  }
   const RequestRow* row = find_row(incoming, header.request);
   if (row == nullptr) return check_unknown_header(incoming, header);
   const PayloadShape& shape = shape_of(incoming, *row);
@@ -138,9 +130,8 @@ Result<void> check_message(Incoming incoming, const Message& message) {
     return violation(incoming, message.request(), "{} descriptors, expected 0", message.fd_count());
   }
   const FdCount& fds = is_reply(incoming) ? row->reply_fds : row->fds;
-  if (!fds.allows(message.fd_count())) {
+  if (!fds.allows(message.fd_count()))
     return violation(incoming, message.request(), "{} descriptors, expected {}", message.fd_count(), counts(fds));
-  }
   switch (shape_of(incoming, *row).kind) {
     case PayloadKind::memory_table:
       return check_memory_table(incoming, message);
@@ -170,10 +161,8 @@ std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& messa
 }
 
 Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds) {
-  if (bytes.size() < message_header_bytes) {
-    return make_error(ErrorCode::protocol_violation, "message of {} bytes, expected a header of {}", bytes.size(),
-                      message_header_bytes);
-  }
+  if (bytes.size() < message_header_bytes)
+    return protocol_violation("message of {} bytes, expected a header of {}", bytes.size(), message_header_bytes);
   const Header header = decode_header(bytes.first<message_header_bytes>());
   const auto row = check_header(incoming, header);
   if (!row) return row.error();
@@ -184,9 +173,8 @@ Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std:
   Message message(header, *row);
   std::ranges::copy(bytes.subspan(message_header_bytes), message.payload().begin());
   for (UniqueFd& fd : fds) {
-    if (!message.add_fd(std::move(fd))) {
+    if (!message.add_fd(std::move(fd)))
       return violation(incoming, header.request, "{} descriptors, expected at most {}", fds.size(), fds_max);
-    }
   }
   if (auto checked = check_message(incoming, message); !checked) return checked.error();
   return message;

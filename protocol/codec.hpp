@@ -29,6 +29,10 @@ enum class Incoming : std::uint8_t {
 constexpr bool is_reply(Incoming incoming) noexcept {
   return incoming == Incoming::replies_to_front_end || incoming == Incoming::replies_to_back_end;
 }
+/// Whether the requests are the back-end's, or the replies to those.
+constexpr bool is_of_back_end(Incoming incoming) noexcept {
+  return incoming == Incoming::back_end_requests || incoming == Incoming::replies_to_back_end;
+}
 /// Null for a request that the table does not have.
 const RequestRow* find_row(Incoming incoming, std::uint32_t id) noexcept;
 /// "SET_MEM_TABLE", or "request 77" for one without a row.

@@ -60,16 +60,12 @@ std::string text_of_iotlb(const IotlbMessage& iotlb) {
                      iotlb.size, iotlb.front_end_address, word_of(iotlb.permissions, permissions));
 }
 
-constexpr bool is_of_back_end(Incoming incoming) noexcept {
-  return incoming == Incoming::back_end_requests || incoming == Incoming::replies_to_back_end;
-}
-
 /// What the number beside the index means depends on the request; GET_VRING_BASE, kicks and calls have none.
-std::string text_of_vring_state(bool reply, bool of_back_end, std::uint32_t request, const VringState& state) {
+std::string text_of_vring_state(Incoming incoming, std::uint32_t request, const VringState& state) {
   static constexpr std::array<std::string_view, 2> enable{"disable", "enable"};
   static constexpr std::array<std::string_view, 2> endian{"little-endian", "big-endian"};
   std::string vring = fmt::format("vring {}", state.index);
-  if (of_back_end) return vring;
+  if (is_of_back_end(incoming)) return vring;
   switch (static_cast<FrontEndRequest>(request)) {
     case FrontEndRequest::set_vring_num:
       return fmt::format("{} num {}", vring, state.num);
@@ -79,7 +75,7 @@ std::string text_of_vring_state(bool reply, bool of_back_end, std::uint32_t requ
       return fmt::format("{} {}", vring, word_of(state.num, endian));
     case FrontEndRequest::get_vring_base:
     case FrontEndRequest::get_vring_base_skip_drain:
-      if (!reply) return vring;
+      if (!is_reply(incoming)) return vring;
       [[fallthrough]];
     case FrontEndRequest::set_vring_base:
       return fmt::format("{} base {}", vring, state.num);
@@ -149,8 +145,7 @@ std::string text_of_payload(Incoming incoming, PayloadKind kind, const Message& 
     case PayloadKind::vring_fd:
       return text_of_vring_fd(number);
     case PayloadKind::vring_state:
-      return text_of_vring_state(is_reply(incoming), is_of_back_end(incoming), message.request(),
-                                 as<VringState>(message));
+      return text_of_vring_state(incoming, message.request(), as<VringState>(message));
     case PayloadKind::vring_address:
       return text_of_address(as<VringAddress>(message));
     case PayloadKind::memory_table:

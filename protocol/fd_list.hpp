@@ -24,7 +24,6 @@ class FdList {
     count_ = std::exchange(other.count_, 0);
     return *this;
   }
-  ~FdList() = default;
 
   std::size_t size() const noexcept { return count_; }
   bool empty() const noexcept { return count_ == 0; }

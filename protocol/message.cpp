@@ -21,8 +21,7 @@ Message& Message::operator=(Message&& other) noexcept {
 }
 
 Error Message::size_error(std::size_t expected) const {
-  return make_error(ErrorCode::protocol_violation, "payload of request {} has {} bytes, expected {}", header_.request,
-                    header_.size, expected);
+  return protocol_violation("payload of request {} has {} bytes, expected {}", header_.request, header_.size, expected);
 }
 
 }  // namespace vhostx::protocol

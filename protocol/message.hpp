@@ -51,7 +51,6 @@ class Message {
   explicit Message(const Header& header, const RequestRow* row = nullptr) noexcept;
   Message(Message&& other) noexcept;
   Message& operator=(Message&& other) noexcept;
-  ~Message() = default;
 
   const Header& header() const noexcept { return header_; }
   /// What the table says of a message that was read: check_header() found it. Null: not in the table, or not read.

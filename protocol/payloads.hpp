@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Payloads of messages, in the machine's byte order (vhost-user "Message Specification"). All types are copied by
-// memcpy; the compiler adds no padding to any.
+// memcpy; the compiler adds no padding to any. `wire_bytes`: the length of a payload in the specification.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@ namespace vhostx::protocol {
 
 /// A number: features, status, an acknowledgement (0: success), a vring's index with its no-fd bit.
 struct U64 {
+  static constexpr std::size_t wire_bytes = 8;
   std::uint64_t value = 0;
 };
 
@@ -21,6 +22,7 @@ inline constexpr std::uint64_t vring_no_fd = std::uint64_t{1} << 8;
 
 /// "A vring state description".
 struct VringState {
+  static constexpr std::size_t wire_bytes = 8;
   std::uint32_t index = 0;
   std::uint32_t num = 0;
 };
@@ -28,6 +30,7 @@ struct VringState {
 /// "A vring address description": addresses in the front-end (with GPA_ADDRESSES in the guest), except `log`, which is
 /// always a guest address.
 struct VringAddress {
+  static constexpr std::size_t wire_bytes = 40;
   std::uint32_t index = 0;
   std::uint32_t flags = 0;  ///< vring_log
   std::uint64_t descriptor = 0;
@@ -48,24 +51,28 @@ struct MemoryRegion {
 inline constexpr std::size_t memory_table_regions_max = 8;
 
 struct MemoryTableHeader {
+  static constexpr std::size_t wire_bytes = 8;
   std::uint32_t count = 0;
   std::uint32_t padding = 0;
 };
 
 /// "Multiple memory regions description". On the wire: the header and `count` regions, no more.
 struct MemoryTablePayload {
+  static constexpr std::size_t wire_bytes = 8 + 8 * 32;
   MemoryTableHeader header;
   std::array<MemoryRegion, memory_table_regions_max> regions{};
 };
 
 /// "Single memory region description": ADD_MEM_REG, REM_MEM_REG.
 struct SingleMemoryRegion {
+  static constexpr std::size_t wire_bytes = 40;
   std::uint64_t padding = 0;
   MemoryRegion region;
 };
 
 /// "Log description": SET_LOG_BASE.
 struct LogBase {
+  static constexpr std::size_t wire_bytes = 16;
   std::uint64_t mmap_size = 0;
   std::uint64_t mmap_offset = 0;
 };
@@ -73,6 +80,7 @@ struct LogBase {
 /// "An IOTLB message". The specification's fields take 26 bytes; peers send 32, the size of Linux's
 /// struct vhost_iotlb_msg.
 struct IotlbMessage {
+  static constexpr std::size_t wire_bytes = 32;
   std::uint64_t iova = 0;
   std::uint64_t size = 0;
   std::uint64_t front_end_address = 0;
@@ -84,6 +92,7 @@ struct IotlbMessage {
 inline constexpr std::size_t config_bytes_max = 256;
 
 struct ConfigHeader {
+  static constexpr std::size_t wire_bytes = 12;
   std::uint32_t offset = 0;
   std::uint32_t size = 0;
   std::uint32_t flags = 0;  ///< 0 writable fields, 1 migration
@@ -91,12 +100,14 @@ struct ConfigHeader {
 
 /// "Virtio device config space". On the wire: the header and `size` bytes, no more.
 struct Config {
+  static constexpr std::size_t wire_bytes = 12 + 256;
   ConfigHeader header;
   std::array<std::uint8_t, config_bytes_max> bytes{};
 };
 
 /// "Inflight description". The specification's fields take 20 bytes; peers send 24, the size of the C struct.
 struct Inflight {
+  static constexpr std::size_t wire_bytes = 24;
   std::uint64_t mmap_size = 0;
   std::uint64_t mmap_offset = 0;
   std::uint16_t queue_count = 0;
@@ -106,17 +117,20 @@ struct Inflight {
 
 /// "VhostUserShared": the object that a UUID names.
 struct SharedObject {
+  static constexpr std::size_t wire_bytes = 16;
   std::array<std::uint8_t, 16> uuid{};
 };
 
 /// "Device state transfer parameters".
 struct DeviceState {
+  static constexpr std::size_t wire_bytes = 8;
   std::uint32_t direction = 0;  ///< 0 save (back-end to front-end), 1 load
   std::uint32_t phase = 0;      ///< 0 stopped
 };
 
 /// "Vring area description": VRING_HOST_NOTIFIER_MSG.
 struct VringArea {
+  static constexpr std::size_t wire_bytes = 24;
   std::uint64_t vring = 0;  ///< index and vring_no_fd
   std::uint64_t size = 0;
   std::uint64_t offset = 0;
@@ -124,6 +138,7 @@ struct VringArea {
 
 /// Reply to GET_SHMEM_CONFIG.
 struct SharedMemoryConfig {
+  static constexpr std::size_t wire_bytes = 2056;
   std::uint32_t region_count = 0;
   std::uint32_t padding = 0;
   std::array<std::uint64_t, 256> sizes{};
@@ -131,6 +146,7 @@ struct SharedMemoryConfig {
 
 /// SHMEM_MAP and SHMEM_UNMAP.
 struct SharedMemoryMap {
+  static constexpr std::size_t wire_bytes = 40;
   std::uint8_t region_id = 0;
   std::array<std::uint8_t, 7> padding{};
   std::uint64_t fd_offset = 0;
@@ -139,46 +155,9 @@ struct SharedMemoryMap {
   std::uint64_t flags = 0;
 };
 
-/// The length of a payload type in the specification; 0: T is no payload.
-template <typename T>
-inline constexpr std::size_t wire_bytes = 0;
-template <>
-inline constexpr std::size_t wire_bytes<U64> = 8;
-template <>
-inline constexpr std::size_t wire_bytes<VringState> = 8;
-template <>
-inline constexpr std::size_t wire_bytes<VringAddress> = 40;
-template <>
-inline constexpr std::size_t wire_bytes<MemoryTableHeader> = 8;
-template <>
-inline constexpr std::size_t wire_bytes<MemoryTablePayload> = 8 + 8 * 32;
-template <>
-inline constexpr std::size_t wire_bytes<SingleMemoryRegion> = 40;
-template <>
-inline constexpr std::size_t wire_bytes<LogBase> = 16;
-template <>
-inline constexpr std::size_t wire_bytes<IotlbMessage> = 32;
-template <>
-inline constexpr std::size_t wire_bytes<ConfigHeader> = 12;
-template <>
-inline constexpr std::size_t wire_bytes<Config> = 12 + 256;
-template <>
-inline constexpr std::size_t wire_bytes<Inflight> = 24;
-template <>
-inline constexpr std::size_t wire_bytes<SharedObject> = 16;
-template <>
-inline constexpr std::size_t wire_bytes<DeviceState> = 8;
-template <>
-inline constexpr std::size_t wire_bytes<VringArea> = 24;
-template <>
-inline constexpr std::size_t wire_bytes<SharedMemoryConfig> = 2056;
-template <>
-inline constexpr std::size_t wire_bytes<SharedMemoryMap> = 40;
-
 /// Types that may be copied into and out of a message, unlike a span or string that happens to be trivial.
 template <typename T>
-concept Payload = wire_bytes<T>
-== sizeof(T) && std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
+concept Payload = sizeof(T) == T::wire_bytes&& std::is_trivially_copyable_v<T>&& std::is_standard_layout_v<T>;
 
 static_assert(sizeof(MemoryRegion) == 32);
 static_assert(Payload<U64> && Payload<VringState> && Payload<VringAddress> && Payload<MemoryTableHeader> &&

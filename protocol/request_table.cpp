@@ -206,18 +206,13 @@ struct FactTexts {
   std::string_view in_the_way;
 };
 constexpr std::array fact_texts{
-    FactTexts{Fact::owner_set, "expected SET_OWNER first", "expected no SET_OWNER before"},
-    FactTexts{Fact::features_set, "expected SET_FEATURES first", "expected no SET_FEATURES before"},
-    FactTexts{Fact::memory_set, "expected guest memory first", "expected no guest memory before"},
     FactTexts{Fact::ring_configured, "expected SET_VRING_NUM and SET_VRING_ADDR first",
               "expected a ring without size and addresses"},
     FactTexts{Fact::ring_started, "expected a started ring", "expected a stopped ring (GET_VRING_BASE first)"},
     FactTexts{Fact::backend_socket, "expected SET_BACKEND_REQ_FD first", "expected no SET_BACKEND_REQ_FD before"},
 };
 
-Error illegal(const RequestRow& row, const std::string& why) {
-  return make_error(ErrorCode::protocol_violation, "{}: {}", row.name, why);
-}
+Error illegal(const RequestRow& row, std::string_view why) { return protocol_violation("{}: {}", row.name, why); }
 
 }  // namespace
 
@@ -228,20 +223,18 @@ const RequestRow* find_front_end_row(std::uint32_t request) noexcept { return fi
 const RequestRow* find_back_end_row(std::uint32_t request) noexcept { return find(back_end_table, request); }
 
 Result<void> check_legal(const RequestRow& row, const Agreement& agreement) {
-  if (row.virtio_feature && !agreement.features_offered.has(*row.virtio_feature)) {
+  if (row.virtio_feature && !agreement.features_offered.has(*row.virtio_feature))
     return illegal(row, feature_name(*row.virtio_feature) + " was not offered");
-  }
   if (row.protocol_feature) {
     const ProtocolFeature feature = *row.protocol_feature;
     const auto& agreed = row.offer_suffices ? agreement.protocol_features_offered : agreement.protocol_features;
-    if (!agreed.has(feature)) {
+    if (!agreed.has(feature))
       return illegal(row, feature_name(feature) + (row.offer_suffices ? " was not offered" : " was not negotiated"));
-    }
   }
   for (const FactTexts& texts : fact_texts) {
     const bool holds = agreement.facts.has(texts.fact);
-    if (row.needs.has(texts.fact) && !holds) return illegal(row, std::string(texts.missing));
-    if (row.forbids.has(texts.fact) && holds) return illegal(row, std::string(texts.in_the_way));
+    if (row.needs.has(texts.fact) && !holds) return illegal(row, texts.missing);
+    if (row.forbids.has(texts.fact) && holds) return illegal(row, texts.in_the_way);
   }
   return {};
 }

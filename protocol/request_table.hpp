@@ -71,12 +71,9 @@ enum class ReplyKind : std::uint8_t {
 /// Facts about a session. A row names those that must hold and those that must not. "The ring" is the one that the
 /// message's payload names.
 enum class Fact : std::uint8_t {
-  owner_set = 1 << 0,        ///< SET_OWNER came.
-  features_set = 1 << 1,     ///< SET_FEATURES came.
-  memory_set = 1 << 2,       ///< There is guest memory.
-  ring_configured = 1 << 3,  ///< The ring has its size and its addresses.
-  ring_started = 1 << 4,     ///< The ring was started and not stopped since.
-  backend_socket = 1 << 5,   ///< SET_BACKEND_REQ_FD came.
+  ring_configured = 1 << 0,  ///< The ring has its size and its addresses.
+  ring_started = 1 << 1,     ///< The ring was started and not stopped since.
+  backend_socket = 1 << 2,   ///< SET_BACKEND_REQ_FD came.
 };
 
 /// A set of Fact.
@@ -89,11 +86,6 @@ struct FactSet {
   constexpr void set(Fact fact, bool holds = true) noexcept {
     const auto bit = static_cast<std::uint8_t>(fact);
     bits = static_cast<std::uint8_t>(holds ? bits | bit : bits & ~bit);
-  }
-  friend constexpr FactSet operator|(FactSet a, FactSet b) noexcept {
-    FactSet both;
-    both.bits = static_cast<std::uint8_t>(a.bits | b.bits);
-    return both;
   }
 };
 

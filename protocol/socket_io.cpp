@@ -54,30 +54,23 @@ void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_
   }
 }
 
-// recvmsg() into `message`, whose control buffer is set already. fds_lost: the kernel set MSG_CTRUNC.
-Transfer receive_into(msghdr& message, int socket, std::span<std::byte> into, int flags) noexcept {
+// Calls take(int) for each descriptor that came. fds_lost: the kernel set MSG_CTRUNC.
+template <typename Take>
+Transfer receive_with(int socket, std::span<std::byte> into, Blocking blocking, Take take) {
+  Control<fds_of_a_message_max> control;
   iovec piece{into.data(), into.size()};
+  msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  const std::size_t room = message.msg_controllen;
+  message.msg_control = control.bytes;
   ssize_t got = 0;
   do {
-    message.msg_controllen = room;
-    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+    message.msg_controllen = sizeof control.bytes;
+    got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags_of(blocking));
   } while (got < 0 && errno == EINTR);
-  if (got < 0) {
-    message.msg_controllen = 0;
-    return {0, errno, false};
-  }
+  if (got < 0) return {0, errno, false};
+  collect(message, take);
   return {static_cast<std::size_t>(got), 0, (message.msg_flags & MSG_CTRUNC) != 0};
-}
-
-template <std::size_t most>
-msghdr with_room(Control<most>& control) noexcept {
-  msghdr message{};
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  return message;
 }
 
 template <std::size_t most, typename FdAt>
@@ -100,26 +93,23 @@ Transfer transmit_with(int socket, std::span<const std::byte> bytes, std::size_t
 }  // namespace
 
 Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking, Releases* releases) noexcept {
-  Control<fds_of_a_message_max> control;
-  msghdr message = with_room(control);
-  Transfer got = receive_into(message, socket, into, flags_of(blocking));
-  collect(message, [&](int number) {
+  bool lost = false;
+  bool slow = false;
+  Transfer got = receive_with(socket, into, blocking, [&](int number) {
     // Without memory for a ticket the descriptor is closed here.
     UniqueFd fd(number, releases == nullptr ? ReleaseTicket() : releases->ticket());
     if (!answers_at_once(number))
-      got.fds_slow = true;
+      slow = true;
     else if (!fds.add(std::move(fd)))
-      got.fds_lost = true;
+      lost = true;
   });
+  got.fds_lost |= lost;
+  got.fds_slow = slow;
   return got;
 }
 
 Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking) {
-  Control<fds_of_a_message_max> control;
-  msghdr message = with_room(control);
-  const Transfer got = receive_into(message, socket, into, flags_of(blocking));
-  collect(message, [&fds](int fd) { fds.push_back(UniqueFd(fd)); });
-  return got;
+  return receive_with(socket, into, blocking, [&fds](int fd) { fds.push_back(UniqueFd(fd)); });
 }
 
 Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept {

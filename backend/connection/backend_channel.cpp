@@ -60,8 +60,8 @@ void BackendChannel::send(BackEndRequest request, std::uint16_t index) {
 
 void BackendChannel::on_reply(const protocol::Message& reply) {
   if (!awaited_ || reply.back_end_request() != *awaited_)
-    return close(make_error(ErrorCode::protocol_violation, "an unexpected answer to {}",
-                            protocol::request_name(Incoming::replies_to_back_end, reply.request())));
+    return close(protocol_violation("an unexpected answer to {}",
+                                    protocol::request_name(Incoming::replies_to_back_end, reply.request())));
   const auto status = reply.payload_as<protocol::U64>();
   if (status && status->value != 0)
     log_.debug("{} was refused by the front-end: {:#x}", protocol::row_of(*awaited_).name, status->value);

@@ -23,7 +23,7 @@ class Connector {
  public:
   /// Both may destroy the Connector.
   struct Handlers {
-    std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. lost() makes it reconnect.
+    std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. retry() makes it reconnect.
     std::function<void(Error)> failed;        ///< For the first failure and each new errno; attempts continue.
   };
   Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
@@ -32,13 +32,12 @@ class Connector {
   Connector& operator=(const Connector&) = delete;
 
   /// The connection is over: tries again after a pause.
-  void lost() { retry(); }
+  void retry();
   /// The peer has sent something: the next pause is the shortest again.
   void peer_is_good() noexcept { delay_ = delay_min_; }
 
  private:
   void attempt();
-  void retry();
 
   const std::string path_;
   const std::chrono::milliseconds delay_min_;

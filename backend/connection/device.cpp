@@ -65,16 +65,11 @@ Device::Device(PortHost& port, const PortParts& parts)
     rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port, *vring));
 }
 
-Device::~Device() = default;
-
 protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
   protocol::Agreement agreement;
   agreement.features_offered = features_offered_;
   agreement.protocol_features_offered = protocol_offered_;
   agreement.protocol_features = protocol_features_;
-  agreement.facts.set(Fact::owner_set, owner_set_);
-  agreement.facts.set(Fact::features_set, features_set_);
-  agreement.facts.set(Fact::memory_set, memory_.current() != nullptr);
   agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr);
   if (ring != nullptr) {
     agreement.facts.set(Fact::ring_configured, ring->config().configured());
@@ -89,7 +84,7 @@ Result<RingControl*> Device::ring(std::uint64_t index) {
     ring_to_note_ = static_cast<std::size_t>(index);
     return rings_[static_cast<std::size_t>(index)].get();
   }
-  return make_error(ErrorCode::protocol_violation, "vring {}: expected 0 to {}", index, rings_.size() - 1);
+  return protocol_violation("vring {}: expected 0 to {}", index, rings_.size() - 1);
 }
 
 // QEMU sends the same features again for each queue pair, while the first pairs run already.
@@ -97,9 +92,8 @@ Result<void> Device::set_features(FeatureSet features) {
   if (auto good = check_features(features, features_offered_); !good) return good;
   const bool same = features_set_ && features == features_;
   if (!same && any_ring_started())
-    return make_error(ErrorCode::protocol_violation,
-                      "SET_FEATURES {:#x} while rings run with {:#x}, expected GET_VRING_BASE first", features.bits(),
-                      features_.bits());
+    return protocol_violation("SET_FEATURES {:#x} while rings run with {:#x}, expected GET_VRING_BASE first",
+                              features.bits(), features_.bits());
   features_ = features;
   features_set_ = true;
   if (!same) port_.emit(FeaturesNegotiated{features.bits()});
@@ -114,8 +108,8 @@ Result<void> Device::set_features(FeatureSet features) {
 Result<void> Device::set_protocol_features(ProtocolFeatureSet features) {
   if (auto good = check_protocol_features(features, protocol_offered_); !good) return good;
   if (features != protocol_features_ && any_ring_started())
-    return make_error(ErrorCode::protocol_violation, "SET_PROTOCOL_FEATURES {:#x} while rings run with {:#x}",
-                      features.bits(), protocol_features_.bits());
+    return protocol_violation("SET_PROTOCOL_FEATURES {:#x} while rings run with {:#x}", features.bits(),
+                              protocol_features_.bits());
   const bool by_guest_addresses = features.has(ProtocolFeature::gpa_addresses);
   if (auto good = memory_.count_by_guest_addresses(by_guest_addresses); !good)
     return make_error(good.error().code, "SET_PROTOCOL_FEATURES {:#x}: {}", features.bits(), good.error().message);
@@ -153,7 +147,7 @@ void Device::environment_changed() {
 
 Result<void> Device::set_mtu(std::uint64_t mtu) {
   if (mtu < mtu_min || mtu > mtu_max)
-    return make_error(ErrorCode::protocol_violation, "NET_SET_MTU {}: expected {} to {}", mtu, mtu_min, mtu_max);
+    return protocol_violation("NET_SET_MTU {}: expected {} to {}", mtu, mtu_min, mtu_max);
   mtu_ = static_cast<std::uint16_t>(mtu);
   port_.emit(MtuSet{mtu_});
   environment_changed();
@@ -161,7 +155,7 @@ Result<void> Device::set_mtu(std::uint64_t mtu) {
 }
 
 Result<void> Device::set_status(std::uint64_t status) {
-  if (status > 0xff) return make_error(ErrorCode::protocol_violation, "SET_STATUS {:#x}: expected 0 to 0xff", status);
+  if (status > 0xff) return protocol_violation("SET_STATUS {:#x}: expected 0 to 0xff", status);
   if (status == 0) reset();
   status_ = static_cast<std::uint8_t>(status);
   // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
@@ -174,13 +168,12 @@ Result<void> Device::set_status(std::uint64_t status) {
 Result<void> Device::set_backend_socket(UniqueFd socket) {
   const FileKind kind = file_kind(socket.get());
   if (kind != FileKind::socket)
-    return make_error(ErrorCode::protocol_violation, "SET_BACKEND_REQ_FD: the descriptor is a {}, expected a socket",
-                      to_string(kind));
+    return protocol_violation("SET_BACKEND_REQ_FD: the descriptor is a {}, expected a socket", to_string(kind));
   if (auto good = check_connected_stream(socket.get()); !good)
     return make_error(good.error().code, "SET_BACKEND_REQ_FD: {}", good.error().message);
   if (leads_back_here(socket.get(), parts_.options.socket_path))
-    return make_error(ErrorCode::protocol_violation,
-                      "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
+    return protocol_violation(
+        "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
   backend_channel_.reset();
   backend_channel_ =
       std::make_unique<BackendChannel>(port_.executor(), std::move(socket), parts_.options.message_timeout, parts_.log);
@@ -201,10 +194,6 @@ void Device::reset() {
   memory_timer_.cancel();
 }
 
-void Device::disable_rings() {
-  for (const auto& ring : rings_) ring->enable(false);
-}
-
 void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (const auto& vring : parts_.vrings) vring->set_enabled(false);
@@ -215,10 +204,6 @@ void Device::lend_again() {
   if (dma_ != nullptr || memory_.current() == nullptr) return;
   map_for_devices();
   if (dma_ != nullptr) environment_changed();
-}
-
-void Device::serve_attention() {
-  for (const auto& ring : rings_) ring->serve_attention();
 }
 
 std::optional<Error> Device::memory_lost() const {

@@ -33,7 +33,6 @@ inline constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
 class Device final : private RingHost {
  public:
   Device(PortHost& port, const PortParts& parts);
-  ~Device();
 
   /// For check_legal(); `ring` is the ring that the message names, if it names one.
   protocol::Agreement agreement(const RingControl* ring) const noexcept;
@@ -41,7 +40,6 @@ class Device final : private RingHost {
   Result<RingControl*> ring(std::uint64_t index);
   const std::vector<std::unique_ptr<RingControl>>& rings() const noexcept { return rings_; }
 
-  void set_owner() noexcept { owner_set_ = true; }
   Result<void> set_features(protocol::FeatureSet features);
   Result<void> set_protocol_features(protocol::ProtocolFeatureSet features);
   Result<void> change_memory(Result<void> (MemoryTable::*change)(protocol::Message&), protocol::Message& message);
@@ -52,13 +50,11 @@ class Device final : private RingHost {
   /// All rings stopped, disabled and forgotten, features not set; memory, protocol features and the back-end request
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();
-  void disable_rings();
   void stop_rings();
 
   /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
   void lend_again();
 
-  void serve_attention();
   /// Why the connection cannot go on: guest memory was taken away under it.
   std::optional<Error> memory_lost() const;
 
@@ -97,7 +93,6 @@ class Device final : private RingHost {
   const protocol::ProtocolFeatureSet protocol_offered_;
   protocol::FeatureSet features_;
   protocol::ProtocolFeatureSet protocol_features_;
-  bool owner_set_ = false;
   bool features_set_ = false;
   std::uint16_t mtu_ = 0;
   std::uint8_t status_ = 0;

@@ -76,8 +76,8 @@ template <typename Set>
 Result<void> check_extra(const char* option, Set extra, Set default_set, Set possible) {
   const Set unknown = extra.without(default_set | possible);
   if (unknown.empty()) return {};
-  return make_error(ErrorCode::invalid_argument, "{} is {:#x}: cannot offer {}, expected some of: {}", option,
-                    extra.bits(), protocol::to_string(unknown), protocol::to_string(possible));
+  return invalid_argument("{} is {:#x}: cannot offer {}, expected some of: {}", option, extra.bits(),
+                          protocol::to_string(unknown), protocol::to_string(possible));
 }
 
 }  // namespace
@@ -94,13 +94,11 @@ Result<void> check_extra_features(const PortOptions& options) {
   if (auto good = check_extra("protocol_features_extra", protocol, protocol_by_default, protocol_on_request); !good)
     return good;
   if (options.zero_copy && virtio.has(V::in_order))
-    return make_error(
-        ErrorCode::invalid_argument,
+    return invalid_argument(
         "features_extra has VIRTIO_F_IN_ORDER: expected zero_copy to be off, as lent buffers come back in "
         "any order");
   if (protocol.has(P::inband_notifications) && !protocol.has(P::backend_req))
-    return make_error(ErrorCode::invalid_argument,
-                      "protocol_features_extra has INBAND_NOTIFICATIONS: expected BACKEND_REQ with it");
+    return invalid_argument("protocol_features_extra has INBAND_NOTIFICATIONS: expected BACKEND_REQ with it");
   return {};
 }
 
@@ -125,18 +123,17 @@ ProtocolFeatureSet offered_protocol_features(const PortOptions& options) noexcep
 
 Result<void> check_features(FeatureSet wanted, FeatureSet offered) {
   if (offered.has_all(wanted)) return {};
-  return make_error(ErrorCode::protocol_violation, "SET_FEATURES {:#x}: never offered: {}", wanted.bits(),
-                    protocol::to_string(wanted.without(offered)));
+  return protocol_violation("SET_FEATURES {:#x}: never offered: {}", wanted.bits(),
+                            protocol::to_string(wanted.without(offered)));
 }
 
 Result<void> check_protocol_features(ProtocolFeatureSet wanted, ProtocolFeatureSet offered) {
   if (!offered.has_all(wanted))
-    return make_error(ErrorCode::protocol_violation, "SET_PROTOCOL_FEATURES {:#x}: never offered: {}", wanted.bits(),
-                      protocol::to_string(wanted.without(offered)));
+    return protocol_violation("SET_PROTOCOL_FEATURES {:#x}: never offered: {}", wanted.bits(),
+                              protocol::to_string(wanted.without(offered)));
   if (wanted.has(P::inband_notifications) && !wanted.has_all({P::reply_ack, P::backend_req}))
-    return make_error(ErrorCode::protocol_violation,
-                      "SET_PROTOCOL_FEATURES {:#x}: INBAND_NOTIFICATIONS needs REPLY_ACK and BACKEND_REQ",
-                      wanted.bits());
+    return protocol_violation("SET_PROTOCOL_FEATURES {:#x}: INBAND_NOTIFICATIONS needs REPLY_ACK and BACKEND_REQ",
+                              wanted.bits());
   return {};
 }
 

@@ -2,8 +2,6 @@
 // The virtio and protocol features that this library offers, and checks of what a front-end negotiates.
 #pragma once
 
-#include <cstdint>
-
 #include <vhostx/port.hpp>
 #include <vhostx/result.hpp>
 

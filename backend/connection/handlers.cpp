@@ -31,21 +31,9 @@ Result<Reply> number(const Call& c, std::uint64_t value) {
 std::uint64_t u64_of(const Call& c) noexcept { return c.message.payload_padded_as<U64>().value; }
 VringState state_of(const Call& c) noexcept { return c.message.payload_padded_as<VringState>(); }
 
-Result<Reply> get_features(const Call& c) { return number(c, c.device.features_offered().bits()); }
-Result<Reply> set_features(const Call& c) { return done(c.device.set_features(protocol::FeatureSet(u64_of(c)))); }
-Result<Reply> get_protocol_features(const Call& c) { return number(c, c.device.protocol_features_offered().bits()); }
-Result<Reply> set_protocol_features(const Call& c) {
-  return done(c.device.set_protocol_features(protocol::ProtocolFeatureSet(u64_of(c))));
-}
-Result<Reply> get_queue_num(const Call& c) { return number(c, c.device.parts().options.queue_pairs_max); }
-
-Result<Reply> set_owner(const Call& c) {
-  c.device.set_owner();
-  return Reply{};
-}
 // "Deprecated ... either ignore this message, or use it to disable all rings."
 Result<Reply> reset_owner(const Call& c) {
-  c.device.disable_rings();
+  for (const auto& ring : c.device.rings()) ring->enable(false);
   return Reply{};
 }
 Result<Reply> reset_device(const Call& c) {
@@ -53,25 +41,14 @@ Result<Reply> reset_device(const Call& c) {
   return Reply{};
 }
 
-Result<Reply> set_mem_table(const Call& c) { return done(c.device.change_memory(&MemoryTable::set, c.message)); }
-Result<Reply> add_mem_reg(const Call& c) { return done(c.device.change_memory(&MemoryTable::add, c.message)); }
-Result<Reply> rem_mem_reg(const Call& c) { return done(c.device.change_memory(&MemoryTable::remove, c.message)); }
-Result<Reply> get_max_mem_slots(const Call& c) { return number(c, c.device.parts().options.memory_slots_max); }
-
-Result<Reply> set_vring_num(const Call& c) { return done(c.ring->set_size(state_of(c).num)); }
-Result<Reply> set_vring_base(const Call& c) { return done(c.ring->set_base(state_of(c).num)); }
 Result<Reply> get_vring_base(const Call& c) {
   return Reply{protocol::make_reply(c.message.header(), VringState{state_of(c).index, c.ring->stop()})};
 }
 Result<Reply> set_vring_enable(const Call& c) {
   const std::uint32_t num = state_of(c).num;
-  if (num > 1) return make_error(ErrorCode::protocol_violation, "SET_VRING_ENABLE {}: expected 0 or 1", num);
+  if (num > 1) return protocol_violation("SET_VRING_ENABLE {}: expected 0 or 1", num);
   c.ring->enable(num == 1);
   return Reply{};
-}
-Result<Reply> vring_kick(const Call& c) { return done(c.ring->kick_in_band()); }
-Result<Reply> set_vring_addr(const Call& c) {
-  return done(c.ring->set_addresses(c.message.payload_padded_as<protocol::VringAddress>()));
 }
 
 using SharedEventFd = std::shared_ptr<const EventFd>;
@@ -113,10 +90,6 @@ Result<Reply> send_rarp(const Call& c) {
   c.device.announce(u64_of(c));
   return Reply{};
 }
-Result<Reply> net_set_mtu(const Call& c) { return done(c.device.set_mtu(u64_of(c))); }
-Result<Reply> set_backend_req_fd(const Call& c) { return done(c.device.set_backend_socket(c.message.take_fd())); }
-Result<Reply> set_status(const Call& c) { return done(c.device.set_status(u64_of(c))); }
-Result<Reply> get_status(const Call& c) { return number(c, c.device.status()); }
 
 using Id = FrontEndRequest;
 
@@ -126,33 +99,38 @@ struct Entry {
 };
 
 constexpr std::array entries{
-    Entry{Id::get_features, get_features},
-    Entry{Id::set_features, set_features},
-    Entry{Id::set_owner, set_owner},
+    Entry{Id::get_features, [](const Call& c) { return number(c, c.device.features_offered().bits()); }},
+    Entry{Id::set_features, [](const Call& c) { return done(c.device.set_features(protocol::FeatureSet(u64_of(c)))); }},
+    Entry{Id::set_owner, [](const Call&) { return done({}); }},
     Entry{Id::reset_owner, reset_owner},
-    Entry{Id::set_mem_table, set_mem_table},
+    Entry{Id::set_mem_table, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::set, c.message)); }},
     Entry{Id::set_log_fd, set_log_fd},
-    Entry{Id::set_vring_num, set_vring_num},
-    Entry{Id::set_vring_addr, set_vring_addr},
-    Entry{Id::set_vring_base, set_vring_base},
+    Entry{Id::set_vring_num, [](const Call& c) { return done(c.ring->set_size(state_of(c).num)); }},
+    Entry{Id::set_vring_addr,
+          [](const Call& c) {
+            return done(c.ring->set_addresses(c.message.payload_padded_as<protocol::VringAddress>()));
+          }},
+    Entry{Id::set_vring_base, [](const Call& c) { return done(c.ring->set_base(state_of(c).num)); }},
     Entry{Id::get_vring_base, get_vring_base},
     Entry{Id::set_vring_kick, set_vring_kick},
     Entry{Id::set_vring_call, set_vring_call},
     Entry{Id::set_vring_err, set_vring_err},
-    Entry{Id::get_protocol_features, get_protocol_features},
-    Entry{Id::set_protocol_features, set_protocol_features},
-    Entry{Id::get_queue_num, get_queue_num},
+    Entry{Id::get_protocol_features,
+          [](const Call& c) { return number(c, c.device.protocol_features_offered().bits()); }},
+    Entry{Id::set_protocol_features,
+          [](const Call& c) { return done(c.device.set_protocol_features(protocol::ProtocolFeatureSet(u64_of(c)))); }},
+    Entry{Id::get_queue_num, [](const Call& c) { return number(c, c.device.parts().options.queue_pairs_max); }},
     Entry{Id::set_vring_enable, set_vring_enable},
     Entry{Id::send_rarp, send_rarp},
-    Entry{Id::net_set_mtu, net_set_mtu},
-    Entry{Id::set_backend_req_fd, set_backend_req_fd},
+    Entry{Id::net_set_mtu, [](const Call& c) { return done(c.device.set_mtu(u64_of(c))); }},
+    Entry{Id::set_backend_req_fd, [](const Call& c) { return done(c.device.set_backend_socket(c.message.take_fd())); }},
     Entry{Id::reset_device, reset_device},
-    Entry{Id::vring_kick, vring_kick},
-    Entry{Id::get_max_mem_slots, get_max_mem_slots},
-    Entry{Id::add_mem_reg, add_mem_reg},
-    Entry{Id::rem_mem_reg, rem_mem_reg},
-    Entry{Id::set_status, set_status},
-    Entry{Id::get_status, get_status},
+    Entry{Id::vring_kick, [](const Call& c) { return done(c.ring->kick_in_band()); }},
+    Entry{Id::get_max_mem_slots, [](const Call& c) { return number(c, c.device.parts().options.memory_slots_max); }},
+    Entry{Id::add_mem_reg, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::add, c.message)); }},
+    Entry{Id::rem_mem_reg, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::remove, c.message)); }},
+    Entry{Id::set_status, [](const Call& c) { return done(c.device.set_status(u64_of(c))); }},
+    Entry{Id::get_status, [](const Call& c) { return number(c, c.device.status()); }},
 };
 
 }  // namespace

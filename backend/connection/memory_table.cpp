@@ -2,7 +2,6 @@
 #include "backend/connection/memory_table.hpp"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/error.hpp"
 
@@ -21,9 +20,8 @@ constexpr unsigned repeats_max = 127;
 
 Result<void> MemoryTable::count_by_guest_addresses(bool on) {
   if (on != by_guest_addresses_ && current_ != nullptr)
-    return make_error(ErrorCode::protocol_violation,
-                      "GPA_ADDRESSES is {} after guest memory was shared, expected before the first region",
-                      on ? "negotiated" : "dropped");
+    return protocol_violation("GPA_ADDRESSES is {} after guest memory was shared, expected before the first region",
+                              on ? "negotiated" : "dropped");
   by_guest_addresses_ = on;
   return {};
 }
@@ -38,8 +36,8 @@ memory::RegionDescription MemoryTable::describe(const protocol::MemoryRegion& re
 Result<void> MemoryTable::set(protocol::Message& message) {
   const auto table = message.payload_padded_as<protocol::MemoryTablePayload>();
   if (table.header.count > table.regions.size() || table.header.count != message.fd_count())
-    return make_error(ErrorCode::protocol_violation, "SET_MEM_TABLE: {} regions with {} descriptors, expected {} each",
-                      table.header.count, message.fd_count(), "at most 8 and one");
+    return protocol_violation("SET_MEM_TABLE: {} regions with {} descriptors, expected {} each", table.header.count,
+                              message.fd_count(), "at most 8 and one");
   Regions regions;
   for (std::uint32_t i = 0; i < table.header.count; ++i) {
     auto region = memory::MappedRegion::map(describe(table.regions[i]), message.take_fd(i), alarm_, budget_);
@@ -80,9 +78,8 @@ Result<void> MemoryTable::remove(protocol::Message& message) {
   const auto found = std::find_if(regions.begin(), regions.end(),
                                   [&wanted](const auto& region) { return same_place(region->description(), wanted); });
   if (found == regions.end())
-    return make_error(ErrorCode::protocol_violation,
-                      "REM_MEM_REG: no region has guest address {:#x}, front-end address {:#x} and size {:#x}",
-                      wanted.guest.value, wanted.front_end.value, wanted.size);
+    return protocol_violation("REM_MEM_REG: no region has guest address {:#x}, front-end address {:#x} and size {:#x}",
+                              wanted.guest.value, wanted.front_end.value, wanted.size);
   if (const auto repeated = repeats_.find(found->get()); repeated != repeats_.end()) {
     if (--repeated->second == 0) repeats_.erase(repeated);
     return {};
@@ -102,8 +99,7 @@ std::optional<Error> MemoryTable::lost() const {
                         "for it: expected memory that the front-end has allocated (QEMU: prealloc=on), or a higher "
                         "limit",
                         at->value, limit->bytes(), limit->group());
-    return make_error(
-        ErrorCode::protocol_violation,
+    return protocol_violation(
         "guest memory at {:#x} is lost: the file of the region at guest address {:#x} was shrunk, or had no "
         "page to give (SIGBUS)",
         at->value, region->description().guest.value);

@@ -3,7 +3,6 @@
 // nothing.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>

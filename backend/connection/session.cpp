@@ -39,7 +39,11 @@ void Session::handle(Message&& message) {
   auto outcome = try_dispatch(message);
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
-  if (parts_.is_crowded()) wait_for_releases();
+  if (parts_.is_crowded()) {
+    channel_.pause();
+    releases_before_ = std::numeric_limits<std::uint32_t>::max();
+    look_at_releases_in(std::chrono::milliseconds(0));
+  }
   if (settle_loans(false)) return finish(request, std::move(outcome));
   // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
   waiting_.emplace(Waiting{request, std::move(outcome)});
@@ -60,12 +64,6 @@ void Session::finish(const Request& request, Result<Reply> outcome) {
 }
 
 // Each message may bring descriptors that take long to close: the next one is read when fewer of them wait.
-void Session::wait_for_releases() {
-  channel_.pause();
-  releases_before_ = std::numeric_limits<std::uint32_t>::max();
-  look_at_releases_in(std::chrono::milliseconds(0));
-}
-
 void Session::look_at_releases_in(std::chrono::milliseconds pause) {
   release_timer_.start(pause, [this] { look_at_releases(); });
 }
@@ -146,12 +144,12 @@ Result<Reply> Session::try_dispatch(Message& message) {
 Result<Reply> Session::dispatch(Message& message) {
   const auto* row = message.row();
   if (row == nullptr)
-    return make_error(ErrorCode::protocol_violation, "request {}: unknown, expected 1 to {}", message.request(),
-                      protocol::front_end_rows().size());
+    return protocol_violation("request {}: unknown, expected 1 to {}", message.request(),
+                              protocol::front_end_rows().size());
   RingControl* ring = nullptr;
   if (const auto index = protocol::vring_index(Incoming::front_end_requests, message)) {
     const auto found = device_.ring(*index);
-    if (!found) return make_error(ErrorCode::protocol_violation, "{}: {}", row->name, found.error().message);
+    if (!found) return protocol_violation("{}: {}", row->name, found.error().message);
     ring = *found;
   }
   if (auto legal = protocol::check_legal(*row, device_.agreement(ring)); !legal) return std::move(legal).error();

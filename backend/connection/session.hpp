@@ -48,7 +48,6 @@ class Session {
   };
 
   void finish(const Request& request, Result<Reply> outcome);
-  void wait_for_releases();
   void look_at_releases_in(std::chrono::milliseconds pause);
   void look_at_releases();
   bool settle_loans(bool give_up);

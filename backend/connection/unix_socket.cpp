@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/connection/unix_socket.hpp"
 
-#include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <fcntl.h>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -35,21 +34,23 @@ int with_address(Call call, int socket, const std::string& path) noexcept {
   return result == 0 ? 0 : errno;
 }
 
-template <typename Call>
-bool has_name(Call call, int socket) noexcept {
-  sockaddr_un address{};
-  socklen_t length = sizeof address;
-  return call(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0 && length > offsetof(sockaddr_un, sun_path);
-}
+/// The name of a socket (getsockname) or of its peer (getpeername).
+struct SocketName {
+  template <typename Call>
+  SocketName(Call call, int socket) noexcept {
+    if (call(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) length = 0;
+  }
 
-template <typename Call>
-bool name_is(Call call, int socket, const std::string& path) noexcept {
+  bool known() const noexcept { return length != 0; }
+  bool empty() const noexcept { return length <= offsetof(sockaddr_un, sun_path); }
+  // A path ends at its zero byte, which the kernel counts or not; an abstract name begins with one.
+  std::string_view path() const noexcept {
+    return {address.sun_path, ::strnlen(address.sun_path, socket_path_max + 1)};
+  }
+
   sockaddr_un address{};
   socklen_t length = sizeof address;
-  if (call(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0 || length <= offsetof(sockaddr_un, sun_path))
-    return false;
-  return path == std::string_view(address.sun_path, ::strnlen(address.sun_path, sizeof address.sun_path));
-}
+};
 
 int option_of(int socket, int option) noexcept {
   int value = -1;
@@ -74,22 +75,15 @@ std::string name_of(int number, std::span<const Named> names, const char* kind) 
   return fmt::format("{} {}", kind, number);
 }
 
-bool is_connected(int socket) noexcept {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  return ::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &length) == 0;
-}
-
 }  // namespace
 
 Result<void> check_connected_stream(int socket) {
   const int family = option_of(socket, SO_DOMAIN);
   const int type = option_of(socket, SO_TYPE);
   const bool listens = option_of(socket, SO_ACCEPTCONN) == 1;
-  const bool connected = !listens && is_connected(socket);
+  const bool connected = !listens && SocketName(::getpeername, socket).known();
   if (family == AF_UNIX && type == SOCK_STREAM && connected) return {};
-  return make_error(
-      ErrorCode::protocol_violation,
+  return protocol_violation(
       "the descriptor is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that is connected",
       name_of(family, families, "family"), name_of(type, types, "type"),
       listens     ? "listens"
@@ -99,25 +93,17 @@ Result<void> check_connected_stream(int socket) {
 
 Result<std::string> listening_path(int socket) {
   const int family = option_of(socket, SO_DOMAIN);
-  if (family < 0)
-    return make_error(ErrorCode::invalid_argument, "{}, expected a socket", std::generic_category().message(errno));
+  if (family < 0) return invalid_argument("{}, expected a socket", std::generic_category().message(errno));
   const int type = option_of(socket, SO_TYPE);
   const bool listens = option_of(socket, SO_ACCEPTCONN) == 1;
   if (family != AF_UNIX || type != SOCK_STREAM || !listens)
-    return make_error(ErrorCode::invalid_argument,
-                      "it is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that listens",
-                      name_of(family, families, "family"), name_of(type, types, "type"),
-                      listens ? "listens" : "does not listen");
-  sockaddr_un address{};
-  socklen_t length = sizeof address;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0)
-    return make_system_error(errno, "getsockname");
-  // A path ends at its zero byte, which the kernel counts or not; an abstract name begins with one.
-  const std::size_t bytes = length > offsetof(sockaddr_un, sun_path) ? length - offsetof(sockaddr_un, sun_path) : 0;
-  std::string path(address.sun_path, ::strnlen(address.sun_path, std::min(bytes, sizeof address.sun_path)));
-  if (path.empty())
-    return make_error(ErrorCode::invalid_argument, "it is bound to no path, expected one: abstract names have no mode");
-  return path;
+    return invalid_argument("it is an {} {} socket that {}, expected an AF_UNIX SOCK_STREAM socket that listens",
+                            name_of(family, families, "family"), name_of(type, types, "type"),
+                            listens ? "listens" : "does not listen");
+  const SocketName name(::getsockname, socket);
+  if (!name.known()) return make_system_error(errno, "getsockname");
+  if (name.path().empty()) return invalid_argument("it is bound to no path, expected one: abstract names have no mode");
+  return std::string(name.path());
 }
 
 Result<UniqueFd> duplicate_listening(int socket, Releases& releases) {
@@ -152,9 +138,10 @@ int bind_unix(int socket, const std::string& path) noexcept { return with_addres
 // The kernel remembers who connected or listened at the other end. One end of each connection to a port has a name;
 // those of a socketpair(2), which a front-end in our own process may have made, have none.
 bool leads_back_here(int socket, const std::string& path) noexcept {
-  if (name_is(::getpeername, socket, path) || name_is(::getsockname, socket, path)) return true;
-  if (peer_pid(socket) != ::getpid()) return false;
-  return has_name(::getpeername, socket) || has_name(::getsockname, socket);
+  const SocketName peer(::getpeername, socket);
+  const SocketName own(::getsockname, socket);
+  if (peer.path() == path || own.path() == path) return true;
+  return peer_pid(socket) == ::getpid() && (!peer.empty() || !own.empty());
 }
 
 }  // namespace vhostx::backend

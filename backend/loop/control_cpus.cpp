@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backend/loop/control_cpus.hpp"
 
-#include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
 #include <thread>
@@ -68,15 +67,13 @@ Result<cpu_set_t> checked(const std::vector<unsigned>& wanted) {
   CPU_ZERO(&cpus);
   for (const unsigned cpu : wanted) {
     if (cpu >= CPU_SETSIZE)
-      return make_error(ErrorCode::invalid_argument, "control_cpus has {}, expected CPUs from 0 to {}", cpu,
-                        CPU_SETSIZE - 1);
+      return invalid_argument("control_cpus has {}, expected CPUs from 0 to {}", cpu, CPU_SETSIZE - 1);
     CPU_SET(cpu, &cpus);
   }
   const cpu_set_t usable = allowed(cpus);
   for (const unsigned cpu : wanted)
     if (!CPU_ISSET(cpu, &usable))
-      return make_error(ErrorCode::invalid_argument,
-                        "control_cpus has {}, expected CPUs that are online and that this process may use", cpu);
+      return invalid_argument("control_cpus has {}, expected CPUs that are online and that this process may use", cpu);
   return cpus;
 }
 

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <asio/steady_timer.hpp>
 

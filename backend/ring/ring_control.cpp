@@ -16,8 +16,7 @@ Result<void> RingControl::set_size(std::uint32_t size) {
 }
 
 Result<void> RingControl::set_base(std::uint32_t base) {
-  if (base > 0xffff)
-    return make_error(ErrorCode::protocol_violation, "base {:#x}: expected 0 to 0xffff on a split ring", base);
+  if (base > 0xffff) return protocol_violation("base {:#x}: expected 0 to 0xffff on a split ring", base);
   config_.base = static_cast<std::uint16_t>(base);
   return {};
 }
@@ -29,8 +28,7 @@ Result<void> RingControl::set_addresses(const protocol::VringAddress& addresses)
   const bool same = config_.addresses && config_.addresses->descriptors == wanted.descriptors &&
                     config_.addresses->avail == wanted.avail && config_.addresses->used == wanted.used;
   if (started() && !same)
-    return make_error(ErrorCode::protocol_violation,
-                      "the addresses of a running ring cannot change, expected GET_VRING_BASE first");
+    return protocol_violation("the addresses of a running ring cannot change, expected GET_VRING_BASE first");
   config_.addresses = wanted;
   return {};
 }
@@ -235,7 +233,7 @@ void RingControl::environment_changed() {
     return;
   }
   const auto environment = host_.ring_environment();
-  if (!environment) return fail(make_error(ErrorCode::protocol_violation, "the guest memory is gone"));
+  if (!environment) return fail(protocol_violation("the guest memory is gone"));
   auto running = build_running(config_, *environment);
   if (!running) return fail(running.error());
   if (!replace(std::move(running).value(), config_.kick)) return;
@@ -248,10 +246,10 @@ std::optional<Error> RingControl::memory_lost() const {
   for (const auto& window : core_.running()->layout.windows) {
     const memory::MappedRegion* const region = window == nullptr ? nullptr : window->lost();
     if (region != nullptr)
-      return make_error(ErrorCode::protocol_violation,
-                        "vring {}: an area over two memory regions is lost: the file of the region at guest address "
-                        "{:#x} was shrunk, or had no page to give (SIGBUS)",
-                        core_.index(), region->description().guest.value);
+      return protocol_violation(
+          "vring {}: an area over two memory regions is lost: the file of the region at guest address "
+          "{:#x} was shrunk, or had no page to give (SIGBUS)",
+          core_.index(), region->description().guest.value);
   }
   return std::nullopt;
 }

@@ -21,10 +21,10 @@ std::uint32_t frame_max(std::uint16_t mtu) noexcept {
 
 Result<virtqueue::RingLayout> lay_out(const VringConfig& config, const RingEnvironment& environment) {
   if (!config.configured())
-    return make_error(ErrorCode::protocol_violation, "the ring has no {}, expected SET_VRING_{} before",
-                      config.size == 0 ? "size" : "addresses", config.size == 0 ? "NUM" : "ADDR");
+    return protocol_violation("the ring has no {}, expected SET_VRING_{} before",
+                              config.size == 0 ? "size" : "addresses", config.size == 0 ? "NUM" : "ADDR");
   if (environment.memory == nullptr)
-    return make_error(ErrorCode::protocol_violation, "no guest memory, expected SET_MEM_TABLE or ADD_MEM_REG before");
+    return protocol_violation("no guest memory, expected SET_MEM_TABLE or ADD_MEM_REG before");
   const virtqueue::RingFeatures features{.indirect = environment.features.has(V::indirect_desc),
                                          .event_idx = environment.features.has(V::event_idx)};
   return virtqueue::lay_out_ring(*environment.memory, *config.addresses, config.size, features);

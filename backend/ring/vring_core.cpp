@@ -6,7 +6,6 @@
 
 #include "backend/ring/waiter_state.hpp"
 #include "base/error.hpp"
-#include "base/page_memory.hpp"
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
 #include "net/rarp.hpp"

@@ -2,7 +2,6 @@
 #include "backend/ring/vring_gate.hpp"
 
 #include <thread>
-#include <utility>
 
 namespace vhostx::backend {
 

@@ -85,8 +85,8 @@ Agreement everything() {
   agreement.features_offered = FeatureSet(~std::uint64_t{0});
   agreement.protocol_features_offered = ProtocolFeatureSet(~std::uint64_t{0});
   agreement.protocol_features = ProtocolFeatureSet(~std::uint64_t{0});
-  agreement.facts =
-      FactSet(Fact::owner_set) | Fact::features_set | Fact::memory_set | Fact::ring_configured | Fact::backend_socket;
+  agreement.facts.set(Fact::ring_configured);
+  agreement.facts.set(Fact::backend_socket);
   return agreement;
 }
 

@@ -196,9 +196,6 @@ const RegionView* find_region(const SessionState& state, std::uint64_t address, 
 }
 
 void set_ring_facts(const SessionState& state, const Message& request, FactSet& facts) {
-  facts.set(Fact::owner_set, state.owner);
-  facts.set(Fact::features_set, state.features.has_value());
-  facts.set(Fact::memory_set, !state.regions.empty());
   facts.set(Fact::backend_socket, state.back_end_channel);
   const auto index = vring_index(Incoming::front_end_requests, request);
   const auto at = index ? state.rings.find(*index) : state.rings.end();

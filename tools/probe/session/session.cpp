@@ -15,10 +15,6 @@ namespace {
 
 using namespace protocol;
 
-bool is_of_back_end(Incoming way) noexcept {
-  return way == Incoming::back_end_requests || way == Incoming::replies_to_back_end;
-}
-
 Incoming request_way(Incoming way) noexcept {
   return is_of_back_end(way) ? Incoming::back_end_requests : Incoming::front_end_requests;
 }
