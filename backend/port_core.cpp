@@ -385,7 +385,7 @@ void PortCore::deliver() noexcept {
 }
 
 void PortCore::call_handler(const PortEvent& event) noexcept {
-  const ControlLoop::Delivery delivery(*loop_);
+  loop_->set_delivering(true);
   try {
     handler_(*handle_, event);
   } catch (const std::exception& error) {
@@ -393,6 +393,7 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   } catch (...) {
     parts_.log.error("the handler of event {} threw", event_name(event));
   }
+  loop_->set_delivering(false);
 }
 
 void PortCore::publish_notice() noexcept {

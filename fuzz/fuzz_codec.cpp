@@ -6,6 +6,7 @@
 #include "fuzz/protocol_input.hpp"
 #include "protocol/codec.hpp"
 #include "protocol/describe.hpp"
+#include "tests/support/decode.hpp"
 
 using namespace vhostx;
 using namespace vhostx::protocol;

@@ -49,7 +49,11 @@ struct Outgoing {
 class Channel::State : public std::enable_shared_from_this<Channel::State> {
  public:
   State(asio::any_io_executor executor, Incoming incoming, ChannelHandlers handlers, ChannelOptions options)
-      : socket_(executor), deadline_(executor), incoming_(incoming), handlers_(std::move(handlers)), options_(options) {
+      : socket_(executor),
+        deadline_(executor),
+        incoming_(incoming),
+        handlers_(std::make_shared<const ChannelHandlers>(std::move(handlers))),
+        options_(options) {
     assert(options_.messages_per_turn > 0);
   }
 
@@ -67,21 +71,6 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
 
  private:
   enum class Step { message, would_block, failed };
-
-  // Handlers that run stay alive until they return.
-  class InHandler {
-   public:
-    explicit InHandler(State& state) noexcept : state_(state) { state_.in_handler_ = true; }
-    ~InHandler() {
-      state_.in_handler_ = false;
-      if (state_.owner_is_gone_) state_.drop_handlers();
-    }
-    InHandler(const InHandler&) = delete;
-    InHandler& operator=(const InHandler&) = delete;
-
-   private:
-    State& state_;
-  };
 
   template <typename Turn>
   void wait(asio::socket_base::wait_type what, bool& scheduled, const char* waiting, Turn turn);
@@ -107,17 +96,14 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   void fail(Error error) noexcept;
   void report();
   void release() noexcept;
-  void drop_handlers() noexcept;
 
   UniqueFd fd_;                                  // the socket's owner
   asio::local::stream_protocol::socket socket_;  // Asio's view of it
   asio::steady_timer deadline_;
   const Incoming incoming_;
-  ChannelHandlers handlers_;
+  std::shared_ptr<const ChannelHandlers> handlers_;  // null: none is called any more
   const ChannelOptions options_;
   bool open_ = true;
-  bool owner_is_gone_ = false;  // close() was called: no handler is called any more
-  bool in_handler_ = false;
   bool paused_ = false;
 
   // The message that is arriving.
@@ -264,8 +250,8 @@ void Channel::State::deliver() {
   Message message = std::move(*message_);
   forget_message();
   if (auto checked = check_message(incoming_, message); !checked) return fail(checked.error());
-  const InHandler in_handler(*this);
-  if (handlers_.on_message) handlers_.on_message(std::move(message));
+  const auto handlers = handlers_;  // they stay until the one that runs returns
+  if (handlers->on_message) handlers->on_message(std::move(message));
 }
 
 void Channel::State::forget_message() noexcept {
@@ -354,9 +340,8 @@ bool Channel::State::peer_is_gone() const noexcept {
 
 void Channel::State::close() noexcept {
   open_ = false;
-  owner_is_gone_ = true;
   release();
-  drop_handlers();
+  handlers_ = nullptr;  // they may hold the Channel's owner
 }
 
 // Only running out of memory throws in a turn. The connection then ends, and its owner is notified: after an
@@ -379,10 +364,9 @@ void Channel::State::fail(Error error) noexcept {
 }
 
 void Channel::State::report() {
-  // Moved out first: the handler may destroy the Channel, and must be called only once.
-  const auto on_closed = std::exchange(handlers_.on_closed, nullptr);
-  drop_handlers();
-  if (on_closed) on_closed(std::move(failure_));
+  // Moved out first: the handler may destroy the Channel.
+  const auto handlers = std::exchange(handlers_, nullptr);
+  if (handlers != nullptr && handlers->on_closed) handlers->on_closed(std::move(failure_));
 }
 
 // Drops everything that the peer made us hold.
@@ -396,11 +380,6 @@ void Channel::State::release() noexcept {
   forget_message();
   output_.clear();
   output_bytes_ = 0;
-}
-
-// The handlers may hold the Channel's owner. A handler that runs must stay until it returns.
-void Channel::State::drop_handlers() noexcept {
-  if (!in_handler_) handlers_ = {};
 }
 
 // ---- Channel

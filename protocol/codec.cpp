@@ -160,26 +160,6 @@ std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& messa
   }
 }
 
-Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds) {
-  if (bytes.size() < message_header_bytes)
-    return protocol_violation("message of {} bytes, expected a header of {}", bytes.size(), message_header_bytes);
-  const Header header = decode_header(bytes.first<message_header_bytes>());
-  const auto row = check_header(incoming, header);
-  if (!row) return row.error();
-  if (bytes.size() != message_header_bytes + header.size) {
-    return violation(incoming, header.request, "{} bytes behind the header, expected {}",
-                     bytes.size() - message_header_bytes, header.size);
-  }
-  Message message(header, *row);
-  std::ranges::copy(bytes.subspan(message_header_bytes), message.payload().begin());
-  for (UniqueFd& fd : fds) {
-    if (!message.add_fd(std::move(fd)))
-      return violation(incoming, header.request, "{} descriptors, expected at most {}", fds.size(), fds_max);
-  }
-  if (auto checked = check_message(incoming, message); !checked) return checked.error();
-  return message;
-}
-
 std::vector<std::byte> encode(const Message& message) {
   const auto header = encode_header(message.header());
   const auto payload = message.payload();
@@ -217,27 +197,6 @@ Message make_memory_table(std::span<const MemoryRegion> regions, bool need_reply
   const auto bytes = std::as_bytes(std::span(&table, 1));
   return make_message(make_request(FrontEndRequest::set_mem_table, need_reply).header(),
                       bytes.first(sizeof(MemoryTableHeader) + regions.size() * sizeof(MemoryRegion)));
-}
-
-namespace {
-
-Message with_config(const Header& header, ConfigHeader config, std::span<const std::byte> bytes) {
-  assert(bytes.size() <= config_bytes_max);
-  config.size = static_cast<std::uint32_t>(bytes.size());
-  Config payload{config, {}};
-  if (!bytes.empty()) std::memcpy(payload.bytes.data(), bytes.data(), bytes.size());
-  return make_message(header, std::as_bytes(std::span(&payload, 1)).first(sizeof(ConfigHeader) + bytes.size()));
-}
-
-}  // namespace
-
-Message make_config_request(FrontEndRequest request, const ConfigHeader& header, std::span<const std::byte> bytes,
-                            bool need_reply) {
-  return with_config(make_request(request, need_reply).header(), header, bytes);
-}
-
-Message make_config_reply(const Header& request, const ConfigHeader& header, std::span<const std::byte> bytes) {
-  return with_config(make_reply(request, std::span<const std::byte>()).header(), header, bytes);
 }
 
 }  // namespace vhostx::protocol

@@ -52,8 +52,6 @@ Result<void> check_message(Incoming incoming, const Message& message);
 /// The vring that the message names; none if its payload has no index. Call after check_message().
 std::optional<std::uint32_t> vring_index(Incoming incoming, const Message& message);
 
-/// Both checks on a whole message. The returned message owns `fds`; after an error they are closed.
-Result<Message> decode(Incoming incoming, std::span<const std::byte> bytes, std::vector<UniqueFd> fds);
 /// Header and payload as they go over the socket.
 std::vector<std::byte> encode(const Message& message);
 
@@ -77,10 +75,7 @@ Message make_reply(const Header& request, const T& payload) {
 /// vhost-user "VHOST_USER_PROTOCOL_F_REPLY_ACK": 0 for success.
 inline Message make_ack(const Header& request, std::uint64_t status) { return make_reply(request, U64{status}); }
 
-/// Payloads with a tail of their own length.
+/// SET_MEM_TABLE, whose payload is as long as its regions need.
 Message make_memory_table(std::span<const MemoryRegion> regions, bool need_reply = false);
-Message make_config_request(FrontEndRequest request, const ConfigHeader& header, std::span<const std::byte> bytes,
-                            bool need_reply = false);
-Message make_config_reply(const Header& request, const ConfigHeader& header, std::span<const std::byte> bytes);
 
 }  // namespace vhostx::protocol

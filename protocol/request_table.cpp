@@ -3,7 +3,6 @@
 #include "protocol/request_table.hpp"
 
 #include <array>
-#include <string>
 
 #include "base/error.hpp"
 #include "protocol/message.hpp"

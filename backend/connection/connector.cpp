@@ -11,10 +11,8 @@ namespace vhostx::backend {
 
 Connector::Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
                      Handlers handlers)
-    : path_(options.socket_path),
-      delay_min_(options.reconnect_delay_min),
-      delay_max_(options.reconnect_delay_max),
-      delay_(delay_min_),
+    : options_(options),
+      delay_(options.reconnect_delay_min),
       releases_(std::move(releases)),
       handlers_(std::move(handlers)),
       timer_(std::move(executor)) {
@@ -23,7 +21,7 @@ Connector::Connector(asio::any_io_executor executor, const PortOptions& options,
 
 void Connector::attempt() {
   auto socket = make_unix_socket(releases_.get());
-  const int error = socket ? connect_unix(socket->get(), path_) : socket.error().system_errno;
+  const int error = socket ? connect_unix(socket->get(), options_.socket_path) : socket.error().system_errno;
   if (error == 0) {
     last_error_ = 0;
     const auto connected = handlers_.connected;  // a copy: it may destroy this Connector
@@ -31,7 +29,7 @@ void Connector::attempt() {
   }
   retry();
   if (last_error_ == error) return;
-  Error report = make_system_error(error, "connecting to '{}'", path_);
+  Error report = make_system_error(error, "connecting to '{}'", options_.socket_path);
   last_error_ = error;
   const auto failed = handlers_.failed;
   failed(std::move(report));
@@ -39,7 +37,7 @@ void Connector::attempt() {
 
 void Connector::retry() {
   timer_.start(delay_, [this] { attempt(); });
-  delay_ = std::min(2 * delay_, delay_max_);
+  delay_ = std::min(2 * delay_, options_.reconnect_delay_max);
 }
 
 }  // namespace vhostx::backend

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <string>
 
 #include <asio/any_io_executor.hpp>
 
@@ -26,6 +25,7 @@ class Connector {
     std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. retry() makes it reconnect.
     std::function<void(Error)> failed;        ///< For the first failure and each new errno; attempts continue.
   };
+  /// `options` outlive it.
   Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
             Handlers handlers);
   Connector(const Connector&) = delete;
@@ -34,14 +34,12 @@ class Connector {
   /// The connection is over: tries again after a pause.
   void retry();
   /// The peer has sent something: the next pause is the shortest again.
-  void peer_is_good() noexcept { delay_ = delay_min_; }
+  void peer_is_good() noexcept { delay_ = options_.reconnect_delay_min; }
 
  private:
   void attempt();
 
-  const std::string path_;
-  const std::chrono::milliseconds delay_min_;
-  const std::chrono::milliseconds delay_max_;
+  const PortOptions& options_;
   std::chrono::milliseconds delay_;
   const std::shared_ptr<Releases> releases_;
   Handlers handlers_;

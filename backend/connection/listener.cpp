@@ -65,12 +65,9 @@ Listener::Listener(std::string path, UniqueFd socket, Owner owner, std::optional
       socket_(std::move(socket)),
       owner_(owner),
       file_(file),
-      log_(std::move(parts.log)),
-      releases_(std::move(parts.releases)),
-      pending_max_(parts.pending_max),
-      on_socket_(std::move(parts.on_socket)),
-      timer_(parts.executor),
-      watch_(parts.executor, socket_.get(), [this] { serve(); }) {
+      parts_(std::move(parts)),
+      timer_(parts_.executor),
+      watch_(parts_.executor, socket_.get(), [this] { serve(); }) {
   watch_.arm();
 }
 
@@ -85,7 +82,7 @@ void Listener::serve() noexcept {
   try {
     accept_some();
   } catch (const std::exception& error) {
-    log_.error("accepting on '{}': {}", path_, error.what());
+    parts_.log.error("accepting on '{}': {}", path_, error.what());
     timer_.start(pause, [this] { serve(); });
   }
 }
@@ -93,9 +90,9 @@ void Listener::serve() noexcept {
 void Listener::accept_some() {
   const std::weak_ptr<const bool> alive = alive_;
   for (int i = 0; i < accepts_per_turn; ++i) {
-    if (releases_->pending() > pending_max_) return wait_for_releases();
+    if (parts_.releases->pending() > parts_.pending_max) return wait_for_releases();
     waits_ = false;
-    ReleaseTicket ticket = releases_->ticket();
+    ReleaseTicket ticket = parts_.releases->ticket();
     if (!ticket) return pause_after(ENOMEM);
     if (owner_ == Owner::somebody_else)
       if (auto set = set_nonblocking(socket_.get()); !set) return pause_after(set.error().system_errno);
@@ -106,7 +103,7 @@ void Listener::accept_some() {
       return pause_after(errno);
     }
     short_of_fds_ = false;
-    const auto on_socket = on_socket_;  // a copy: it may destroy this Listener
+    const auto on_socket = parts_.on_socket;  // a copy: it may destroy this Listener
     on_socket(std::move(connection));
     if (alive.expired()) return;
   }
@@ -115,9 +112,9 @@ void Listener::accept_some() {
 
 // For front-ends that connect and leave faster than their descriptors are released.
 void Listener::wait_for_releases() {
-  if (releases_->stands_still() && !std::exchange(waits_, true))
-    log_.warning("connections are not accepted: {} descriptors and mappings of earlier ones wait to be released",
-                 releases_->pending());
+  if (parts_.releases->stands_still() && !std::exchange(waits_, true))
+    parts_.log.warning("connections are not accepted: {} descriptors and mappings of earlier ones wait to be released",
+                       parts_.releases->pending());
   timer_.start(std::chrono::milliseconds(10), [this] { serve(); });
 }
 
@@ -125,8 +122,8 @@ void Listener::wait_for_releases() {
 // loop.
 void Listener::pause_after(int error) {
   if (!std::exchange(short_of_fds_, true))
-    log_.warning("{}; trying again every {} ms", make_system_error(error, "accepting on '{}'", path_).message,
-                 pause.count());
+    parts_.log.warning("{}; trying again every {} ms", make_system_error(error, "accepting on '{}'", path_).message,
+                       pause.count());
   timer_.start(pause, [this] { serve(); });
 }
 

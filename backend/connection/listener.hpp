@@ -54,10 +54,7 @@ class Listener {
   UniqueFd socket_;
   const Owner owner_;
   std::optional<FileId> file_;
-  Logger log_;
-  const std::shared_ptr<Releases> releases_;
-  const std::uint32_t pending_max_;
-  std::function<void(UniqueFd)> on_socket_;
+  const Parts parts_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   bool short_of_fds_ = false;
   bool waits_ = false;  // and has logged that

@@ -72,18 +72,9 @@ class ControlLoop {
   /// thread.
   void keep(std::shared_ptr<LoopPort> port) noexcept;
 
-  /// Guards delivery of an event: while it is on the stack no other event is delivered.
-  class Delivery {
-   public:
-    explicit Delivery(ControlLoop& loop) noexcept : loop_(loop) { ++loop_.deliveries_; }
-    ~Delivery() { --loop_.deliveries_; }
-    Delivery(const Delivery&) = delete;
-    Delivery& operator=(const Delivery&) = delete;
-
-   private:
-    ControlLoop& loop_;
-  };
-  bool delivering() const noexcept { return deliveries_ != 0; }
+  /// While an event is delivered no other one is.
+  void set_delivering(bool delivering) noexcept { delivering_ = delivering; }
+  bool delivering() const noexcept { return delivering_; }
 
  private:
   Result<void> start_thread();
@@ -104,7 +95,7 @@ class ControlLoop {
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unordered_map<const LoopPort*, std::weak_ptr<LoopPort>> ports_;
   std::shared_ptr<LoopPort> kept_;  // the first; each points to the next
-  int deliveries_ = 0;
+  bool delivering_ = false;
 
   std::mutex lock_;  // stopped_: post() against the end of the thread
   bool stopped_ = false;

@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/protocol/open_fds.hpp"
+#include "tests/support/decode.hpp"
+#include "tools/front_end/config_messages.hpp"
 
 namespace vhostx::protocol {
 namespace {

@@ -11,6 +11,7 @@
 
 #include "protocol/codec.hpp"
 #include "tests/protocol/open_fds.hpp"
+#include "tests/support/decode.hpp"
 
 namespace vhostx::protocol {
 namespace {

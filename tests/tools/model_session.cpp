@@ -8,6 +8,7 @@
 
 #include "protocol/request_table.hpp"
 #include "protocol/socket_io.hpp"
+#include "tools/front_end/config_messages.hpp"
 
 namespace vhostx::test {
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "tests/tools/probe_events.hpp"
+#include "tools/front_end/config_messages.hpp"
 #include "tools/front_end/front_end.hpp"
 #include "tools/probe/listen/stand_in.hpp"
 

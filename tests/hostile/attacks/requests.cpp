@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Requests that this back-end does not serve, and numbers in requests that are out of range.
 #include "tests/hostile/attacks/make.hpp"
+#include "tools/front_end/config_messages.hpp"
 
 namespace vhostx::hostile {
 

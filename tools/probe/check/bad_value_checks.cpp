@@ -2,6 +2,7 @@
 // Numbers that are out of range.
 #include <array>
 
+#include "tools/front_end/config_messages.hpp"
 #include "tools/probe/check/bad_input.hpp"
 
 namespace vhostx::tools::probe {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "tools/front_end/config_messages.hpp"
 #include "tools/probe/check/check.hpp"
 #include "tools/probe/check/guest.hpp"
 

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "tools/front_end/config_messages.hpp"
+
 namespace vhostx::tools::probe {
 
 using namespace protocol;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "protocol/socket_io.hpp"
+#include "tools/front_end/config_messages.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
