@@ -385,7 +385,8 @@ void PortCore::deliver() noexcept {
 }
 
 void PortCore::call_handler(const PortEvent& event) noexcept {
-  loop_->set_delivering(true);
+  ControlLoop& loop = *loop_;  // kept here: the handler may close the port
+  loop.set_delivering(true);
   try {
     handler_(*handle_, event);
   } catch (const std::exception& error) {
@@ -393,7 +394,7 @@ void PortCore::call_handler(const PortEvent& event) noexcept {
   } catch (...) {
     parts_.log.error("the handler of event {} threw", event_name(event));
   }
-  loop_->set_delivering(false);
+  loop.set_delivering(false);
 }
 
 void PortCore::publish_notice() noexcept {

@@ -22,9 +22,8 @@ Result<void> sort_disjoint(std::vector<Region>& regions, Address RegionDescripti
     const Region& before = regions[i - 1];
     const Region& after = regions[i];
     if (start(after) - start(before) < before->description().size)
-      return make_error(ErrorCode::protocol_violation,
-                        "memory regions overlap in {} addresses: {:#x} + {:#x} and {:#x} + {:#x}", space, start(before),
-                        before->description().size, start(after), after->description().size);
+      return protocol_violation("memory regions overlap in {} addresses: {:#x} + {:#x} and {:#x} + {:#x}", space,
+                                start(before), before->description().size, start(after), after->description().size);
   }
   return {};
 }

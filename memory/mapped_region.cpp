@@ -44,15 +44,15 @@ Result<void> check_numbers(const RegionDescription& region) {
 Result<FileId> check_file(const RegionDescription& region, int fd) {
   const FileKind kind = file_kind(fd);
   if (kind != FileKind::regular)
-    return make_error(ErrorCode::protocol_violation,
-                      "descriptor of the memory region at guest address {:#x} is a {}, expected a file or memfd",
-                      region.guest.value, to_string(kind));
+    return protocol_violation(
+        "descriptor of the memory region at guest address {:#x} is a {}, expected a file or memfd", region.guest.value,
+        to_string(kind));
   struct stat status {};
   if (::fstat(fd, &status) != 0) return make_system_error(errno, "fstat on a memory region's file");
   if (region.mmap_offset + region.size > static_cast<std::uint64_t>(status.st_size))
-    return make_error(ErrorCode::protocol_violation,
-                      "memory region at guest address {:#x} wants {:#x} bytes from offset {:#x}, its file has {:#x}",
-                      region.guest.value, region.size, region.mmap_offset, status.st_size);
+    return protocol_violation(
+        "memory region at guest address {:#x} wants {:#x} bytes from offset {:#x}, its file has {:#x}",
+        region.guest.value, region.size, region.mmap_offset, status.st_size);
   return FileId{status.st_dev, status.st_ino};
 }
 

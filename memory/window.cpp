@@ -49,9 +49,8 @@ Result<std::shared_ptr<const Window>> Window::map(const GuestMemory& memory, Fro
   const std::vector<Region>& regions = memory.regions();
   const auto first = find_first(regions, address, length);
   if (!first)
-    return make_error(ErrorCode::protocol_violation,
-                      "front-end address {:#x}, {:#x} bytes: not in two adjacent memory regions", address.value,
-                      length);
+    return protocol_violation("front-end address {:#x}, {:#x} bytes: not in two adjacent memory regions", address.value,
+                              length);
   std::shared_ptr<Window> window(new Window);
   auto& [low, high] = window->parts_;
   low.region = regions[*first];

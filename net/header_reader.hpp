@@ -33,8 +33,11 @@ class HeaderReader {
   /// Moves the bytes that are still missing out of `span`.
   void take(memory::HostSpan& span) noexcept {
     const std::size_t part = std::min<std::size_t>(span.size, net_header_bytes - have_);
-    for (std::size_t i = 0; i < part; ++i) bytes_[have_++] = memory::load_once<std::uint8_t>(span.data++);
-    span.size -= part;
+    const std::uint8_t* const from = span.data;
+    std::uint8_t* const to = bytes_.data() + have_;
+    for (std::size_t i = 0; i < part; ++i) to[i] = memory::load_once<std::uint8_t>(from + i);
+    have_ += part;
+    span = {span.data + part, span.size - part};
   }
   bool is_whole() const noexcept { return have_ == net_header_bytes; }
   VirtioNetHeader header() const noexcept {

@@ -251,7 +251,7 @@ void Channel::State::deliver() {
   forget_message();
   if (auto checked = check_message(incoming_, message); !checked) return fail(checked.error());
   const auto handlers = handlers_;  // they stay until the one that runs returns
-  if (handlers->on_message) handlers->on_message(std::move(message));
+  if (handlers != nullptr && handlers->on_message) handlers->on_message(std::move(message));
 }
 
 void Channel::State::forget_message() noexcept {

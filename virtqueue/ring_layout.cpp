@@ -29,21 +29,21 @@ Result<HostSpan> find_area(const memory::GuestMemory& memory, const Area& area,
     return window->bytes();
   }
   if (over_two.error().code == ErrorCode::system) return std::move(over_two).error();
-  return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}, {:#x} bytes: in no memory region",
-                    area.name, area.address.value, area.size);
+  return protocol_violation("{} at front-end address {:#x}, {:#x} bytes: in no memory region", area.name,
+                            area.address.value, area.size);
 }
 
 Result<HostSpan> translate_area(const memory::GuestMemory& memory, const Area& area,
                                 std::shared_ptr<const memory::Window>& window) {
   if (area.address.value % area.alignment != 0)
-    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: not aligned to {} bytes",
-                      area.name, area.address.value, area.alignment);
+    return protocol_violation("{} at front-end address {:#x}: not aligned to {} bytes", area.name, area.address.value,
+                              area.alignment);
   auto span = find_area(memory, area, window);
   if (!span) return span;
   // Regions may be mapped at odd file offsets, so our own address is checked too.
   if (reinterpret_cast<std::uintptr_t>(span->data) % area.alignment != 0)
-    return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x}: its region is not page-aligned",
-                      area.name, area.address.value);
+    return protocol_violation("{} at front-end address {:#x}: its region is not page-aligned", area.name,
+                              area.address.value);
   return span;
 }
 
@@ -78,8 +78,7 @@ bool RingLayout::is_untouched() const noexcept {
 
 Result<void> check_ring_size(std::uint32_t size) {
   if (size == 0 || size > ring_size_max || (size & (size - 1)) != 0)
-    return make_error(ErrorCode::protocol_violation, "ring size {}: expected a power of two from 1 to {}", size,
-                      ring_size_max);
+    return protocol_violation("ring size {}: expected a power of two from 1 to {}", size, ring_size_max);
   return {};
 }
 
@@ -98,8 +97,8 @@ Result<RingLayout> lay_out_ring(const memory::GuestMemory& memory, const RingAdd
     spans[i] = *span;
     for (std::size_t j = 0; j < i; ++j)
       if (overlap(areas[i], areas[j]))
-        return make_error(ErrorCode::protocol_violation, "{} at front-end address {:#x} overlaps the {} at {:#x}",
-                          areas[i].name, areas[i].address.value, areas[j].name, areas[j].address.value);
+        return protocol_violation("{} at front-end address {:#x} overlaps the {} at {:#x}", areas[i].name,
+                                  areas[i].address.value, areas[j].name, areas[j].address.value);
   }
   return RingLayout{.descriptors = spans[0].data,
                     .avail = AvailRing(spans[1].data, size),
