@@ -102,11 +102,13 @@ TEST_F(SlowSignalsTest, TheThreadTakesWhatComesLater) {
 TEST_F(SlowSignalsTest, ItIsReportedOnce) {
   make_slow();
   if (IsSkipped()) return;
-  call.signal();
-  ASSERT_TRUE(signals->serve());
-  ASSERT_EQ(taken(peers, long_ms), 1U);
   std::uint64_t reported = 0;
-  while (reported == 0) reported = signals->take_report();
+  while (reported == 0) {  // a signal may be quicker than the one before, which was just slow enough
+    call.signal();
+    ASSERT_TRUE(signals->serve());
+    ASSERT_EQ(taken(peers, long_ms), 1U);
+    reported = signals->take_report();
+  }
   EXPECT_GT(reported, 200U);
   call.signal();
   ASSERT_TRUE(signals->serve());
