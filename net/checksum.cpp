@@ -40,7 +40,7 @@ constexpr std::uint16_t swapped(std::uint16_t word) noexcept {
   return static_cast<std::uint16_t>((word << 8) | (word >> 8));
 }
 
-constexpr std::array<std::uint32_t, 256> make_crc32c_table() noexcept {
+consteval std::array<std::uint32_t, 256> make_crc32c_table() noexcept {
   std::array<std::uint32_t, 256> table{};
   for (std::uint32_t byte = 0; byte < table.size(); ++byte) {
     std::uint32_t crc = byte;

@@ -15,7 +15,7 @@ using Kind = PayloadKind;
 using Shape = PayloadShape;
 
 template <typename T>
-constexpr Shape exactly(Kind kind) {
+consteval Shape exactly(Kind kind) {
   return {kind, sizeof(T), sizeof(T), 1};
 }
 
@@ -53,8 +53,8 @@ constexpr FdCount fd_a_region{0, memory_table_regions_max};
 
 constexpr auto always = ReplyKind::always;
 
-constexpr std::uint32_t id(FrontEndRequest request) { return static_cast<std::uint32_t>(request); }
-constexpr std::uint32_t id(BackEndRequest request) { return static_cast<std::uint32_t>(request); }
+consteval std::uint32_t id(FrontEndRequest request) { return static_cast<std::uint32_t>(request); }
+consteval std::uint32_t id(BackEndRequest request) { return static_cast<std::uint32_t>(request); }
 
 using Pf = ProtocolFeature;
 using Fr = FrontEndRequest;
@@ -181,7 +181,7 @@ constexpr std::array back_end_table{
 // clang-format on
 
 template <std::size_t N>
-constexpr bool sound(const std::array<RequestRow, N>& table) {
+consteval bool sound(const std::array<RequestRow, N>& table) {
   for (std::size_t i = 0; i < N; ++i) {
     const RequestRow& row = table[i];
     if (row.id != i + 1 || row.payload.max > payload_bytes_max || row.reply_payload.max > payload_bytes_max)
