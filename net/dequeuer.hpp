@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Dequeuer: one burst from a guest, whatever becomes of each packet.
+// DequeueBurst: one burst from a guest, whatever a ChainTaker makes of each packet.
 #pragma once
 
 #include <algorithm>

@@ -60,7 +60,7 @@ struct alignas(64) Loan {
   // Only for to-guest rings; on a cache line of their own.
   alignas(64) std::uint8_t* header = nullptr;  ///< Where the net header goes.
   std::uint64_t order = 0;                     ///< Identifies the chain's segments, see Segments::order_after().
-  virtqueue::FirstDescriptor first{};          ///< The chain's, to walk it again.
+  virtqueue::FirstDescriptor first{};          ///< The chain's, to walk it again from this copy.
 
   virtqueue::Chain chain() const noexcept { return {.id = chain_id, .entries = entries, .first = first}; }
 };
