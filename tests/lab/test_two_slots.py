@@ -55,8 +55,10 @@ class Guest(HostRootMachine):
         self.run("echo offline >/sys/devices/system/memory/auto_online_blocks")
         self.monitor.run("qom-set", path="mem", property="requested-size", value=PLUGGED)
         wait_until(lambda: self.monitor.run("qom-get", path="mem", property="size") == PLUGGED, "the guest to plug memory", 120)
-        self.run(f"echo online_movable >/sys/devices/system/memory/memory{LAST_BLOCK}/state"
-                 f" && echo {HUGE_PAGES} >/proc/sys/vm/nr_hugepages")  # fmt: skip
+        # QEMU has plugged the memory before the guest's driver adds the block.
+        state = f"/sys/devices/system/memory/memory{LAST_BLOCK}/state"
+        self.run(f"until [ -e {state} ]; do usleep 20000; done")
+        self.run(f"echo online_movable >{state} && echo {HUGE_PAGES} >/proc/sys/vm/nr_hugepages")
 
     def take_device(self):
         """From Linux's driver; copies ours to where it can run."""
