@@ -21,12 +21,16 @@ struct FrontEndAddress {
   friend auto operator<=>(FrontEndAddress, FrontEndAddress) = default;
 };
 
-/// Bytes of guest memory in our own address space. Only GuestMemory turns a number that a peer wrote into one.
+/// Bytes of guest memory in our own address space, to read (to write: WritableSpan). Only GuestMemory turns a number
+/// that a peer wrote into one.
 struct HostSpan {
-  std::uint8_t* data = nullptr;
+  const std::uint8_t* data = nullptr;
   std::size_t size = 0;
 
   explicit operator bool() const noexcept { return data != nullptr; }
 };
+
+/// For mbufs and system calls, which know no const.
+inline void* unqualified(const std::uint8_t* bytes) noexcept { return const_cast<std::uint8_t*>(bytes); }
 
 }  // namespace vhostx::memory

@@ -10,14 +10,14 @@
 namespace vhostx::memory {
 
 /// `host + offset` as numbers: for an offset that is not inside, the result is no valid pointer and must not be used.
-inline std::uint8_t* unchecked_pointer(std::uint8_t* host, std::uint64_t offset) noexcept {
-  return reinterpret_cast<std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host) + offset);
+inline const std::uint8_t* unchecked_pointer(const std::uint8_t* host, std::uint64_t offset) noexcept {
+  return reinterpret_cast<const std::uint8_t*>(reinterpret_cast<std::uintptr_t>(host) + offset);
 }
 
 /// Finds [address, address + length) if it is all in the hint's entry; else false, and `found` must not be used.
 /// `length` is at least 1.
 [[gnu::always_inline]] inline bool translate_near(const AddressTable::Hint& hint, GuestAddress address,
-                                                  std::uint64_t length, std::uint8_t*& found) noexcept {
+                                                  std::uint64_t length, const std::uint8_t*& found) noexcept {
   const std::uint64_t offset = address.value - hint.guest;  // wraps to something huge when below
   found = unchecked_pointer(hint.host, offset);
   return offset < hint.size && length <= hint.size - offset;
@@ -37,14 +37,14 @@ class BufferTranslator {
         host_(hint.host) {}
 
   /// Finds the address of a buffer of any allowed length if one comparison is enough; else false.
-  bool translate_near(GuestAddress address, std::uint8_t*& found) const noexcept {
+  bool translate_near(GuestAddress address, const std::uint8_t*& found) const noexcept {
     const std::uint64_t offset = address.value - guest_;  // wraps to something huge when below
     found = unchecked_pointer(host_, offset);
     return offset < surely_inside_;
   }
 
   /// Finds [address, address + length). False: it is not all in one entry. `length` is 1 to `length_max`.
-  bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
+  bool translate(GuestAddress address, std::size_t length, const std::uint8_t*& found) noexcept {
     return translate_near(address, found) || Far(*this).translate(address, length, found);
   }
 
@@ -62,7 +62,8 @@ class BufferTranslator {
     Far& operator=(const Far&) = delete;
 
     /// As the translator's.
-    [[gnu::always_inline]] bool translate(GuestAddress address, std::size_t length, std::uint8_t*& found) noexcept {
+    [[gnu::always_inline]] bool translate(GuestAddress address, std::size_t length,
+                                          const std::uint8_t*& found) noexcept {
       const AddressTable::Entry& entry = index_.likely_entry(address.value);
       const std::uint64_t offset = address.value - entry.guest;
       if (offset >= entry.size || length > entry.size - offset) [[unlikely]] {
@@ -75,7 +76,7 @@ class BufferTranslator {
     }
 
    private:
-    [[gnu::noinline]] std::uint8_t* translate_by_search(GuestAddress address, std::size_t length) const noexcept {
+    [[gnu::noinline]] const std::uint8_t* translate_by_search(GuestAddress address, std::size_t length) const noexcept {
       return table_.translate(address.value, length).data;
     }
 

@@ -104,6 +104,14 @@ std::array<HostSpan, 4> GuestMemory::own_pages() const noexcept {
   return {HostSpan{reinterpret_cast<std::uint8_t*>(at), whole_pages(sizeof *this)}, starts, entries, slots};
 }
 
+std::optional<GuestAddress> GuestMemory::address_of(const std::uint8_t* host) const noexcept {
+  for (const auto& region : regions_)
+    if (const std::uint64_t offset = static_cast<std::uint64_t>(host - region->host());
+        offset < region->description().size)
+      return GuestAddress{region->description().guest.value + offset};
+  return std::nullopt;
+}
+
 HostSpan GuestMemory::translate(FrontEndAddress address, std::size_t length) const noexcept {
   for (const auto& region : regions_) {
     const auto& d = region->description();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <vhostx/result.hpp>
@@ -56,10 +57,18 @@ class GuestMemory {
   /// The same for addresses of the front-end's process (SET_VRING_ADDR). Control thread.
   HostSpan translate(FrontEndAddress address, std::size_t length) const noexcept;
 
+  /// The guest address of a byte in one of the regions: for what was written by an address of ours. A search.
+  std::optional<GuestAddress> address_of(const std::uint8_t* host) const noexcept;
+
   /// Finds guest addresses.
   const AddressTable& table() const noexcept { return table_; }
   const std::vector<std::shared_ptr<const MappedRegion>>& regions() const noexcept { return regions_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
+  /// The last byte of all; there is a region.
+  GuestAddress last() const noexcept {
+    const RegionDescription& region = regions_.back()->description();
+    return {region.guest.value + (region.size - 1)};
+  }
 
   /// What translations read, each in pages of its own: for NUMA placement.
   std::array<HostSpan, 4> own_pages() const noexcept;

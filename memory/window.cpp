@@ -81,7 +81,7 @@ Result<void> Window::reserve(std::size_t page) {
 
 // For a shared mapping, mremap() with an old size of 0 makes a second mapping of the same pages.
 Result<void> Window::show(Part& part, std::uint8_t* place) {
-  if (::mremap(part.pages.data, 0, part.pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+  if (::mremap(unqualified(part.pages.data), 0, part.pages.size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
     return make_system_error(errno, "mapping {:#x} bytes of guest memory at {:#x} a second time", part.pages.size,
                              part.region->description().guest.value);
   const HostSpan shown{place, part.pages.size};
@@ -100,7 +100,7 @@ const MappedRegion* Window::lost() const noexcept {
 
 Window::~Window() {
   for (Part& part : parts_) part.shown.reset();  // before another mapping can have this place
-  if (reservation_) ::munmap(reservation_.data, reservation_.size);
+  if (reservation_) ::munmap(unqualified(reservation_.data), reservation_.size);
 }
 
 }  // namespace vhostx::memory

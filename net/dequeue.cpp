@@ -29,7 +29,8 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 
 }  // namespace
 
-BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
+template <Context C>
+BurstResult dequeue(const C& context, rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   return with_queue(context, [&](auto& queue) {
     if (queue.ready() == 0) return BurstResult{};  // idle, the cheapest case
     return with_header(
@@ -37,12 +38,18 @@ BurstResult dequeue(const RingContext& context, rte_mempool* pool, rte_mbuf** pa
   });
 }
 
-BurstResult drop_available(const RingContext& context) noexcept {
+template <Context C>
+BurstResult drop_available(const C& context) noexcept {
   return with_queue(context, [&](auto& queue) {
     context.counters.add(VringCounter::drop_disabled, queue.give_back_all());
     context.counters.add(VringCounter::drop_bad_head, queue.bad_chains());
     return publish(queue);
   });
 }
+
+template BurstResult dequeue(const RingContext&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
+template BurstResult dequeue(const LoggedContext&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
+template BurstResult drop_available(const RingContext&) noexcept;
+template BurstResult drop_available(const LoggedContext&) noexcept;
 
 }  // namespace vhostx::net

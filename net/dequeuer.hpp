@@ -66,7 +66,7 @@ concept ChainTaker = requires(T taker, Burst& into, std::uint16_t i) {
 /// common packet runs straight.
 template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes>
 struct DequeueBurst {
-  using Walker = typename Queue::Walker;
+  using Walker = typename Queue::template Walker<virtqueue::Direction::readable>;
   using Header = HeaderReader<net_header_bytes>;
 
   DequeueBurst(const RingContext& in, Queue& from, rte_mempool* mbufs, rte_mbuf** into) noexcept
@@ -118,8 +118,8 @@ struct DequeueBurst {
 
   Walker walk(std::uint16_t i) noexcept {
     budget.count_chain();
-    return queue.walk(queue.chain(batch.chains(), i), virtqueue::Direction::readable, context.memory,
-                      context.cursor.hint);
+    return queue.template walk<virtqueue::Direction::readable>(queue.chain(batch.chains(), i), context.memory,
+                                                               context.cursor.hint);
   }
 
   /// Copies what is left of a chain; `mbuf` is the writer's first.

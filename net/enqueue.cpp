@@ -5,11 +5,13 @@
 #include "net/mbuf_source.hpp"
 
 namespace vhostx::net {
-BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count) noexcept {
+template <Context C>
+BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t count) noexcept {
   return enqueue_from<MbufSource>(context, packets, count);
 }
 
-BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count,
+template <Context C>
+BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t count,
                     virtqueue::WalkBudget& budget) noexcept {
   return with_queue(context, [&]<typename Queue>(Queue& queue) {
     return with_header(context, [&](auto net_header_bytes) {
@@ -17,5 +19,10 @@ BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::u
     });
   });
 }
+
+template BurstResult enqueue(const RingContext&, rte_mbuf* const*, std::uint16_t) noexcept;
+template BurstResult enqueue(const LoggedContext&, rte_mbuf* const*, std::uint16_t) noexcept;
+template BurstResult enqueue(const RingContext&, rte_mbuf* const*, std::uint16_t, virtqueue::WalkBudget&) noexcept;
+template BurstResult enqueue(const LoggedContext&, rte_mbuf* const*, std::uint16_t, virtqueue::WalkBudget&) noexcept;
 
 }  // namespace vhostx::net

@@ -13,9 +13,11 @@ namespace vhostx::net {
 /// Copies packets into the guest's receive buffers, in order. `packets` of the result counts the handled ones:
 /// delivered, or dropped and counted by cause. It stops before a packet for which the driver has posted too few
 /// buffers. At a chain that breaks the specification it sets context.cursor.fault. The mbufs are not changed.
-BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count) noexcept;
+template <Context C>
+BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t count) noexcept;
 /// The same as part of a call that has this budget.
-BurstResult enqueue(const RingContext& context, rte_mbuf* const* packets, std::uint16_t count,
+template <Context C>
+BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t count,
                     virtqueue::WalkBudget& budget) noexcept;
 
 }  // namespace vhostx::net

@@ -44,8 +44,9 @@ concept PacketSource = requires(typename S::Packets packets, std::uint16_t i, st
 template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes, PacketSource Source>
 class Enqueuer {
   using Packets = typename Source::Packets;
-  using HostSpan = memory::HostSpan;
-  using Step = typename Queue::Walker::Step;
+  using WritableSpan = memory::WritableSpan;
+  using Walker = typename Queue::template Walker<virtqueue::Direction::writable>;
+  using Step = typename Walker::Step;
 
  public:
   /// `budget` belongs to the whole call, of which this burst may be a part.
@@ -104,13 +105,26 @@ class Enqueuer {
       const std::uint32_t length = Source::length(packet);
       if (!Source::is_plain(packet, frame_max) || length - 1 >= batch_.length(i)) [[unlikely]]
         break;
-      write_plain_header<net_header_bytes>(batch_.header(i), Source::flags(packet), valid_mask);
-      Source::copy(packet, batch_.template body<one_piece>(i), length, [&] {
-        if (i + 1 < count) {
-          batch_.template prefetch_body<one_piece>(i + 1, length);
-          Source::prefetch_rest(packets, i + 1);
-        }
-      });
+      const auto put_header = [&](std::uint8_t* to) {
+        write_plain_header<net_header_bytes>(to, Source::flags(packet), valid_mask);
+      };
+      const auto put_body = [&](std::uint8_t* to) {
+        Source::copy(packet, to, length, [&] {
+          if (i + 1 < count) {
+            batch_.template prefetch_body<one_piece>(i + 1, length);
+            Source::prefetch_rest(packets, i + 1);
+          }
+        });
+      };
+      if constexpr (one_piece) {
+        queue_.write(batch_.room(i, length), [&](std::uint8_t* to) {
+          put_header(to);
+          put_body(to + net_header_bytes);
+        });
+      } else {
+        queue_.write(batch_.header_room(i), put_header);
+        queue_.write(batch_.body_room(i, length), put_body);
+      }
       written_[i] = length + net_header_bytes;
       bytes += length;
     }
@@ -187,7 +201,7 @@ class Enqueuer {
       if (outcome != Outcome::delivered) return outcome;
       ++buffers;
     }
-    writer.set_num_buffers(buffers);
+    writer.set_num_buffers(queue_, buffers);
     return Outcome::delivered;
   }
 
@@ -195,20 +209,24 @@ class Enqueuer {
   struct HeaderWriter {
     const std::uint8_t* next;
     const std::uint8_t* end;
-    std::array<std::uint8_t*, 2> num_buffers;
+    std::array<WritableSpan, 2> num_buffers;
 
     bool done() const noexcept { return next == end; }
-    void copy(HostSpan& span) noexcept {
-      for (; !done() && span.size != 0; ++span.data, --span.size) {
+    void copy(const Queue& queue, WritableSpan& span) noexcept {
+      const auto part = std::min<std::size_t>(static_cast<std::size_t>(end - next), span.size());
+      if (part == 0) return;
+      queue.write(span.first(part), [this, part](std::uint8_t* to) { std::memcpy(to, next, part); });
+      for (std::size_t i = 0; i < part; ++i, ++next)
         if (net_header_bytes == header_length_full && end - next <= 2)
-          num_buffers[static_cast<std::size_t>(2 - (end - next))] = span.data;
-        *span.data = *next++;
-      }
+          num_buffers[static_cast<std::size_t>(2 - (end - next))] = span.after(i).first(1);
+      span = span.after(part);
     }
-    void set_num_buffers(std::uint16_t buffers) noexcept {
+    void set_num_buffers(const Queue& queue, std::uint16_t buffers) noexcept {
       if (net_header_bytes != header_length_full) return;
-      *num_buffers[0] = static_cast<std::uint8_t>(buffers);
-      *num_buffers[1] = static_cast<std::uint8_t>(buffers >> 8);
+      for (const WritableSpan& byte : num_buffers) {
+        queue.write(byte, [buffers](std::uint8_t* to) { *to = static_cast<std::uint8_t>(buffers); });
+        buffers >>= 8;
+      }
     }
   };
 
@@ -220,10 +238,10 @@ class Enqueuer {
     if (taken != virtqueue::Take::chain)
       return taken == virtqueue::Take::invalid ? Outcome::broken : Outcome::no_buffers;
     last_id_ = chain.id;
-    auto walker = queue_.walk(chain, virtqueue::Direction::writable, context_.memory, hint_);
+    auto walker = queue_.template walk<virtqueue::Direction::writable>(chain, context_.memory, hint_);
     std::uint32_t written = 0;
     while (!header.done() || reader.left() != 0) {
-      HostSpan span;
+      WritableSpan span;
       const auto step = walker.next(span);
       if (step == Step::end) break;
       if (step == Step::invalid) {
@@ -231,11 +249,13 @@ class Enqueuer {
         return Outcome::broken;
       }
       if (cost_.is_scattered()) return Outcome::too_large;
-      const std::size_t before = span.size;
-      header.copy(span);
-      const std::size_t part = std::min<std::size_t>(span.size, reader.left());
-      if (!reader.copy(span.data, part)) return Outcome::bad_packet;
-      written += static_cast<std::uint32_t>(before - span.size + part);
+      const std::size_t before = span.size();
+      header.copy(queue_, span);
+      const std::size_t part = std::min<std::size_t>(span.size(), reader.left());
+      bool whole = true;
+      queue_.write(span.first(part), [&](std::uint8_t* to) { whole = reader.copy(to, part); });
+      if (!whole) return Outcome::bad_packet;
+      written += static_cast<std::uint32_t>(before - span.size() + part);
     }
     if (!header.done()) {  // VIRTIO 1.2, 5.1.6.3.1: each buffer holds the header at least (CVE-2026-86566)
       queue_.give_back(chain, 0);
@@ -300,8 +320,10 @@ template <std::uint16_t net_header_bytes, PacketSource Source, virtqueue::Virtqu
   if (!Source::is_plain(packet, context.frame_max) || !room.find(queue, context.cursor.hint, packet_bytes_max) ||
       length - 1 >= room.length()) [[unlikely]]
     return {};
-  write_plain_header<net_header_bytes>(room.header(), Source::flags(packet), data_valid_mask(context.features));
-  Source::copy(packet, room.body(), length);
+  queue.write(room.room(length), [&](std::uint8_t* to) {
+    write_plain_header<net_header_bytes>(to, Source::flags(packet), data_valid_mask(context.features));
+    Source::copy(packet, to + net_header_bytes, length);
+  });
   queue.give_back(room.chain(), length + net_header_bytes);
   queue.take(room.chain());
   queue.publish();
@@ -319,7 +341,7 @@ template <std::uint16_t net_header_bytes, PacketSource Source, virtqueue::Virtqu
 
 /// Packets of a Source into the ring, in order; see enqueue().
 template <PacketSource Source>
-[[gnu::always_inline]] inline BurstResult enqueue_from(const RingContext& context, typename Source::Packets packets,
+[[gnu::always_inline]] inline BurstResult enqueue_from(const Context auto& context, typename Source::Packets packets,
                                                        std::uint16_t count) noexcept {
   return with_queue(context, [&](auto& queue) {
     return with_header(context, [&](auto net_header_bytes) {

@@ -48,14 +48,14 @@ class MbufTemplate {
 
   /// The same for an mbuf that points to `length` bytes elsewhere, without headroom and tailroom. Not for a pool with
   /// pinned external buffers. Does what apply() and rte_pktmbuf_attach_extbuf() do, in fewer stores.
-  void apply_external(rte_mbuf* mbuf, std::uint8_t* data, rte_iova_t iova, std::uint16_t length,
+  void apply_external(rte_mbuf* mbuf, const std::uint8_t* data, rte_iova_t iova, std::uint16_t length,
                       rte_mbuf_ext_shared_info* shared) const noexcept {
     auto* words = reinterpret_cast<Word*>(&mbuf->rearm_data);
     words[0] = rearm_ & ~std::uint64_t{0xffff};  // data_off 0
     words[1] = RTE_MBUF_F_EXTERNAL;
     words[2] = std::uint64_t{length} << 32;
     words[3] = length;
-    mbuf->buf_addr = data;
+    mbuf->buf_addr = memory::unqualified(data);
     rte_mbuf_iova_set(mbuf, iova);
     mbuf->buf_len = length;
     mbuf->shinfo = shared;

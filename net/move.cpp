@@ -83,8 +83,12 @@ struct PeekedSource {
 
 }  // namespace
 
-BurstResult move(const RingContext& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept {
+template <Context C>
+BurstResult move(const C& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept {
   return enqueue_from<PeekedSource>(to, {&burst, which}, count);
 }
+
+template BurstResult move(const RingContext&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
+template BurstResult move(const LoggedContext&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
 
 }  // namespace vhostx::net

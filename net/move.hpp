@@ -11,6 +11,7 @@ namespace vhostx::net {
 
 /// Copies packets of the burst, by number, into the receive buffers of another guest, in order. Behaves as enqueue(),
 /// and counts VringCounter::moved. `to` is the receiver's.
-BurstResult move(const RingContext& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept;
+template <Context C>
+BurstResult move(const C& to, PeekedBurst& burst, const std::uint8_t* which, std::uint16_t count) noexcept;
 
 }  // namespace vhostx::net

@@ -46,7 +46,7 @@ using memory::load_once;
 /// Adds chains to a burst until it has packets or the ring has no more. `net_header_bytes` is fixed per negotiation.
 template <virtqueue::Virtqueue Queue, std::uint16_t net_header_bytes>
 class Peeker {
-  using Walker = typename Queue::Walker;
+  using Walker = typename Queue::template Walker<virtqueue::Direction::readable>;
   using Step = typename Walker::Step;
 
  public:
@@ -135,8 +135,8 @@ class Peeker {
   }
 
   Outcome walk(std::uint16_t i) noexcept {
-    auto walker = queue_.walk(queue_.chain(batch_.chains(), i), virtqueue::Direction::readable, context_.memory,
-                              context_.cursor.hint);
+    auto walker = queue_.template walk<virtqueue::Direction::readable>(queue_.chain(batch_.chains(), i),
+                                                                       context_.memory, context_.cursor.hint);
     budget_.count_chain();
     HeaderReader<net_header_bytes> header;
     HostSpan span;
@@ -247,7 +247,8 @@ rte_mbuf* copy_chain(const PeekedBurst& burst, std::size_t i, rte_mempool* pool,
 
 }  // namespace
 
-BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept {
+template <Context C>
+BurstResult peek(const C& context, std::uint16_t count, PeekedBurst& burst) noexcept {
   burst.clear();
   return with_queue(context, [&](auto& queue) {
     if (count == 0 || queue.ready() == 0) return BurstResult{};
@@ -257,7 +258,8 @@ BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& b
   });
 }
 
-BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept {
+template <Context C>
+BurstResult give_back(const C& context, const PeekedBurst& burst, std::uint16_t taken) noexcept {
   return with_queue(context, [&](auto& queue) {
     if (burst.chains == 1 && taken == 1) [[unlikely]] {  // short: there is no burst to share its cost
       queue.give_back(burst.taken, 0, 1, [](std::size_t) { return 0U; });
@@ -294,5 +296,10 @@ rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcep
   if (detail.tso_segsz != 0) packet->tso_segsz = detail.tso_segsz;
   return packet;
 }
+
+template BurstResult peek(const RingContext&, std::uint16_t, PeekedBurst&) noexcept;
+template BurstResult peek(const LoggedContext&, std::uint16_t, PeekedBurst&) noexcept;
+template BurstResult give_back(const RingContext&, const PeekedBurst&, std::uint16_t) noexcept;
+template BurstResult give_back(const LoggedContext&, const PeekedBurst&, std::uint16_t) noexcept;
 
 }  // namespace vhostx::net

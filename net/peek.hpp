@@ -15,11 +15,13 @@ namespace vhostx::net {
 /// content of `burst`. `packets` of the result is how many it found. A chain that cannot be a packet is returned with
 /// the packets before it, or at once if there are none; `needs_call` then says whether the driver wants a notification
 /// for that. A chain that breaks the specification sets context.cursor.fault once no packet is before it.
-BurstResult peek(const RingContext& context, std::uint16_t count, PeekedBurst& burst) noexcept;
+template <Context C>
+BurstResult peek(const C& context, std::uint16_t count, PeekedBurst& burst) noexcept;
 
 /// Returns the first `taken` packets of the burst to the driver and counts them. The others stay in the ring. The burst
 /// is over.
-BurstResult give_back(const RingContext& context, const PeekedBurst& burst, std::uint16_t taken) noexcept;
+template <Context C>
+BurstResult give_back(const C& context, const PeekedBurst& burst, std::uint16_t taken) noexcept;
 
 /// Packet `i` as dequeue() makes it. Null when the pool is empty.
 rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcept;

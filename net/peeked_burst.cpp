@@ -54,11 +54,11 @@ rte_mbuf& PeekedBurst::build(std::size_t i) noexcept {
 }
 
 // At most one piece of a packet is cut in two: two such large pieces would exceed the largest packet.
-rte_mbuf* PeekedBurst::add_segment(rte_mbuf* last, std::uint8_t* data, std::size_t length) noexcept {
+rte_mbuf* PeekedBurst::add_segment(rte_mbuf* last, const std::uint8_t* data, std::size_t length) noexcept {
   while (length != 0) {
     const std::size_t part = std::min(length, segment_bytes_max);
     rte_mbuf& segment = segments[segments[0].nb_segs++];
-    segment.buf_addr = data;
+    segment.buf_addr = memory::unqualified(data);
     segment.data_off = 0;
     segment.data_len = static_cast<std::uint16_t>(part);
     segment.next = nullptr;

@@ -96,7 +96,7 @@ struct PeekedBurst {
   void for_each_rest(std::size_t i, Use use) const noexcept {
     const std::uint16_t cut = is_plain(i) ? std::uint16_t{0} : details[i].pieces;
     const std::uint32_t length = packets[i].length - packets[i].head_length;
-    if (cut == 0 && length != 0) use(memory::HostSpan{const_cast<std::uint8_t*>(rests[i]), length});
+    if (cut == 0 && length != 0) use(memory::HostSpan{rests[i], length});
     for (std::size_t k = 0; k < cut; ++k) use(pieces[details[i].first_piece + k]);
   }
 
@@ -110,7 +110,7 @@ struct PeekedBurst {
 
  private:
   void reset_heads() noexcept;
-  rte_mbuf* add_segment(rte_mbuf* last, std::uint8_t* data, std::size_t length) noexcept;
+  rte_mbuf* add_segment(rte_mbuf* last, const std::uint8_t* data, std::size_t length) noexcept;
 };
 
 }  // namespace vhostx::net

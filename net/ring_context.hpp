@@ -2,6 +2,7 @@
 // What a burst works on; the vring collects it for one burst.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
 
@@ -22,6 +23,15 @@ struct RingContext {
   std::uint32_t frame_max;  ///< Largest frame to the guest without segmentation offload, bytes.
 };
 
+/// The same for a guest whose writes are logged.
+struct LoggedContext : RingContext {
+  virtqueue::LogMarks marks;
+};
+
+/// A burst takes either, so that one that is not logged has no instruction for it.
+template <typename C>
+concept Context = std::derived_from<C, RingContext>;
+
 struct BurstResult {
   std::uint16_t packets = 0;
   bool needs_call = false;  ///< Used buffers were published and the driver wants to know.
@@ -41,10 +51,13 @@ using FromGuest =
 template <std::uint16_t net_header_bytes>
 using ToGuest = virtqueue::Shape<virtqueue::Direction::writable, net_header_bytes, 1, packet_bytes_max>;
 
+inline virtqueue::NoMarks marks_of(const RingContext&) noexcept { return {}; }
+inline const virtqueue::LogMarks& marks_of(const LoggedContext& context) noexcept { return context.marks; }
+
 /// Calls `use` with the ring's queue for one burst. Here the kind of ring is chosen.
-template <typename Use>
-[[gnu::always_inline]] inline BurstResult with_queue(const RingContext& context, Use use) noexcept {
-  virtqueue::SplitQueue queue(context.layout, context.cursor);
+template <Context C, typename Use>
+[[gnu::always_inline]] inline BurstResult with_queue(const C& context, Use use) noexcept {
+  virtqueue::SplitQueue queue(context.layout, context.cursor, marks_of(context));
   return use(queue);
 }
 

@@ -11,21 +11,26 @@ namespace vhostx::virtqueue {
 using memory::GuestAddress;
 using memory::HostSpan;
 
-ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
+template <Direction direction>
+auto ChainWalker<direction>::next(Span& span) noexcept -> Step {
   for (;;) {
     if (!opened_) {
       if (!open_descriptor()) return Step::invalid;
       opened_ = true;
     }
     if (current_.length != 0) {
-      span = memory_.translate_prefix(GuestAddress{current_.address}, current_.length, hint_);
-      if (!span) {
+      const HostSpan found = memory_.translate_prefix(GuestAddress{current_.address}, current_.length, hint_);
+      if (!found) {
         fail(VringFaultCause::outside_memory, current_.address, current_.length);
         return Step::invalid;
       }
-      current_.address += span.size;
-      current_.length -= static_cast<std::uint32_t>(span.size);
-      meter_.count_piece(span.data, span.size, hint_.page_shift);
+      if constexpr (direction == Direction::readable)
+        span = found;
+      else
+        span = {found, {current_.address}};
+      current_.address += found.size;
+      current_.length -= static_cast<std::uint32_t>(found.size);
+      meter_.count_piece(found.data, found.size, hint_.page_shift);
       if (current_.length != 0) [[unlikely]]
         meter_.count_descriptor();  // cut at a border of regions: counts as one more descriptor
       return Step::buffer;
@@ -37,19 +42,21 @@ ChainWalker::Step ChainWalker::next(HostSpan& span) noexcept {
 }
 
 // Checks current_; steps into an indirect table.
-bool ChainWalker::open_descriptor() noexcept {
+template <Direction direction>
+bool ChainWalker<direction>::open_descriptor() noexcept {
   meter_.count_descriptor();
   if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
   if (!in_table_) ++ring_entries_;
   if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
   const bool writable = (current_.flags & Descriptor::write_flag) != 0;
-  if (writable != (direction_ == Direction::writable))
+  if (writable != (direction == Direction::writable))
     return fail(VringFaultCause::wrong_direction, current_.address, current_.flags);
   return true;
 }
 
 // VIRTIO 1.2, 2.7.5.3: no nesting, no NEXT beside INDIRECT (so a table is always last), a whole number of descriptors.
-bool ChainWalker::open_indirect() noexcept {
+template <Direction direction>
+bool ChainWalker<direction>::open_indirect() noexcept {
   if (!layout_.features.indirect) return fail(VringFaultCause::indirect_unsupported, current_.address, current_.length);
   const bool whole = current_.length != 0 && current_.length % sizeof(Descriptor) == 0;
   if (in_table_ || !whole || (current_.flags & Descriptor::next_flag) != 0)
@@ -63,7 +70,8 @@ bool ChainWalker::open_indirect() noexcept {
   return true;
 }
 
-bool ChainWalker::follow_next() noexcept {
+template <Direction direction>
+bool ChainWalker<direction>::follow_next() noexcept {
   const std::uint16_t next = current_.next;
   const std::uint32_t bound = in_table_ ? table_length_ : layout_.size;
   if (next >= bound) return fail(VringFaultCause::bad_next, next, bound);
@@ -73,7 +81,8 @@ bool ChainWalker::follow_next() noexcept {
 }
 
 // A table may cross a border of regions, and so may one of its descriptors.
-bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
+template <Direction direction>
+bool ChainWalker<direction>::load_from_table(std::uint64_t entry) noexcept {
   const std::uint64_t address = table_ + entry * sizeof(Descriptor);
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
   if (span.size == sizeof(Descriptor)) [[likely]] {
@@ -92,11 +101,15 @@ bool ChainWalker::load_from_table(std::uint64_t entry) noexcept {
   return true;
 }
 
-bool ChainWalker::fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept {
+template <Direction direction>
+bool ChainWalker<direction>::fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept {
   fault_.cause = cause;
   fault_.a = a;
   fault_.b = b;
   return false;
 }
+
+template class ChainWalker<Direction::readable>;
+template class ChainWalker<Direction::writable>;
 
 }  // namespace vhostx::virtqueue

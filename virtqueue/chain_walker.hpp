@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <vhostx/vring_fault.hpp>
 
 #include "memory/guest_memory.hpp"
+#include "memory/writable_span.hpp"
 #include "virtqueue/chain.hpp"
 #include "virtqueue/ring_layout.hpp"
 #include "virtqueue/walk_budget.hpp"
@@ -16,8 +18,12 @@ namespace vhostx::virtqueue {
 /// Streams a chain: each descriptor is loaded once, when its turn comes, and checked before its buffer is handed out.
 /// Bounded by the ring's size (at most 32768 descriptors), so that a loop ends. An invalid descriptor is an error, and
 /// never just ends the chain.
+template <Direction direction>
 class ChainWalker {
  public:
+  /// A piece to read or to write.
+  using Span = std::conditional_t<direction == Direction::readable, memory::HostSpan, memory::WritableSpan>;
+
   enum class Step {
     buffer,   ///< `span` holds the next piece of the chain.
     end,      ///< There is no more.
@@ -26,20 +32,14 @@ class ChainWalker {
 
   /// `meter` counts what it looks at.
   ChainWalker(const RingLayout& layout, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
-              WalkMeter& meter, Direction direction, const Chain& chain) noexcept
-      : layout_(layout),
-        memory_(memory),
-        hint_(hint),
-        meter_(meter),
-        cost_(meter),
-        direction_(direction),
-        current_(chain.first.unpack()) {
+              WalkMeter& meter, const Chain& chain) noexcept
+      : layout_(layout), memory_(memory), hint_(hint), meter_(meter), cost_(meter), current_(chain.first.unpack()) {
     fault_.head = chain.id;
   }
 
   /// The next piece: not empty, inside one region. A buffer that crosses a border of regions comes in two pieces.
   /// Buffers of length 0 are skipped.
-  Step next(memory::HostSpan& span) noexcept;
+  Step next(Span& span) noexcept;
 
   const VringFault& fault() const noexcept { return fault_; }
   /// The chain is spread over more pages than a packet may be.
@@ -60,7 +60,6 @@ class ChainWalker {
   WalkMeter& meter_;
   PacketMeter cost_;
   memory::GuestMemory::Hint table_hint_;
-  Direction direction_;
   bool opened_ = false;    // current_ was checked, its buffer is being handed out
   bool in_table_ = false;  // current_ comes from an indirect table
   std::uint32_t walked_ = 0;

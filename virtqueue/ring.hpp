@@ -10,6 +10,7 @@
 
 #include "memory/load_hook.hpp"
 #include "memory/load_once.hpp"
+#include "virtqueue/ring_marks.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -65,8 +66,8 @@ class AvailRing {
   }
 
   AvailRing() = default;
-  AvailRing(std::uint8_t* shared, std::uint32_t size) noexcept
-      : words_(reinterpret_cast<std::uint16_t*>(shared)), size_(size) {}
+  AvailRing(const std::uint8_t* shared, std::uint32_t size) noexcept
+      : words_(reinterpret_cast<const std::uint16_t*>(shared)), size_(size) {}
 
   /// Its address, for NUMA placement.
   const std::uint8_t* begin() const noexcept { return reinterpret_cast<const std::uint8_t*>(words_); }
@@ -101,11 +102,12 @@ class AvailRing {
   std::uint16_t used_event() const noexcept { return load_word(words_ + 2 + size_); }
 
  private:
-  std::uint16_t* words_ = nullptr;
+  const std::uint16_t* words_ = nullptr;
   std::uint32_t size_ = 0;
 };
 
-/// struct virtq_used (2.7.8): flags, idx, ring[size] of {id u32, len u32}, avail_event. Written by us.
+/// struct virtq_used (2.7.8): flags, idx, ring[size] of {id u32, len u32}, avail_event. Written by us. What is written
+/// is marked then.
 class UsedRing {
  public:
   static constexpr std::uint16_t no_notify_flag = 1;
@@ -114,41 +116,56 @@ class UsedRing {
   }
 
   UsedRing() = default;
-  UsedRing(std::uint8_t* shared, std::uint32_t size) noexcept : shared_(shared), size_(size) {}
+  UsedRing(const std::uint8_t* shared, std::uint32_t size) noexcept
+      : shared_(const_cast<std::uint8_t*>(shared)), size_(size) {}
 
   /// Its address, for NUMA placement.
   const std::uint8_t* begin() const noexcept { return shared_; }
 
-  void set_entry(std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
+  template <RingMarks Marks>
+  void set_entry(const Marks& marks, std::uint32_t slot, std::uint16_t head, std::uint32_t length) noexcept {
     element(slot)->value = std::uint64_t{length} << 32 | head;
+    marks.mark_ring(offset(slot), sizeof(Element));
   }
   /// Writes `count` entries from `slot` on; they must not wrap at the end of the ring. `length(i)` is called for each.
-  template <typename Length>
-  void set_entries(std::uint32_t slot, std::uint32_t count, const std::uint16_t* heads, Length length) noexcept {
+  template <RingMarks Marks, typename Length>
+  void set_entries(const Marks& marks, std::uint32_t slot, std::uint32_t count, const std::uint16_t* heads,
+                   Length length) noexcept {
     volatile Element* const to = element(slot);
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < count; ++i) to[i].value = std::uint64_t{length(i)} << 32 | heads[i];
+    marks.mark_ring(offset(slot), count * sizeof(Element));
   }
   /// Pairs with the driver's read barrier between idx and the entries (2.7.14). Our stores of the entries, and our
   /// loads and stores of buffers, come before it: the driver may reuse both at once (ring_order.pml).
-  void set_index_release(std::uint16_t index) noexcept { __atomic_store_n(word(2), index, __ATOMIC_RELEASE); }
+  void set_index_release(const RingMarks auto& marks, std::uint16_t index) noexcept {
+    __atomic_store_n(word(2), index, __ATOMIC_RELEASE);
+    marks.mark_ring(2, sizeof index);
+  }
   std::uint16_t index() const noexcept { return load_word(word(2)); }
   std::uint16_t flags() const noexcept { return load_word(word(0)); }
   /// These two, and the loads of AvailRing's flags and used_event, are relaxed: full_fence() is between each of them
   /// and the index that it belongs to.
-  void set_flags(std::uint16_t flags) noexcept { __atomic_store_n(word(0), flags, __ATOMIC_RELAXED); }
+  void set_flags(const RingMarks auto& marks, std::uint16_t flags) noexcept {
+    __atomic_store_n(word(0), flags, __ATOMIC_RELAXED);
+    marks.mark_ring(0, sizeof flags);
+  }
   std::uint16_t avail_event() const noexcept { return load_word(avail_event_word()); }
-  void set_avail_event(std::uint16_t index) noexcept { __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED); }
+  void set_avail_event(const RingMarks auto& marks, std::uint16_t index) noexcept {
+    __atomic_store_n(avail_event_word(), index, __ATOMIC_RELAXED);
+    marks.mark_ring(offset(size_), sizeof index);
+  }
 
  private:
-  std::uint16_t* word(std::size_t offset) const noexcept { return reinterpret_cast<std::uint16_t*>(shared_ + offset); }
+  static constexpr std::size_t offset(std::uint32_t slot) noexcept { return 4 + 8 * std::size_t{slot}; }
+  std::uint16_t* word(std::size_t at) const noexcept { return reinterpret_cast<std::uint16_t*>(shared_ + at); }
   struct __attribute__((packed, may_alias)) Element {
     std::uint64_t value;
   };
   volatile Element* element(std::uint32_t slot) const noexcept {
-    return reinterpret_cast<volatile Element*>(shared_ + 4 + 8 * std::size_t{slot});
+    return reinterpret_cast<volatile Element*>(shared_ + offset(slot));
   }
-  std::uint16_t* avail_event_word() const noexcept { return word(4 + 8 * std::size_t{size_}); }
+  std::uint16_t* avail_event_word() const noexcept { return word(offset(size_)); }
 
   std::uint8_t* shared_ = nullptr;
   std::uint32_t size_ = 0;

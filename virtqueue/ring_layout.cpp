@@ -61,9 +61,7 @@ std::array<std::size_t, 3> extents(std::uint32_t size, RingFeatures features) no
 
 std::array<HostSpan, 3> RingLayout::areas() const noexcept {
   const auto bytes = extents(size, features);
-  return {{{const_cast<std::uint8_t*>(descriptors), bytes[0]},
-           {const_cast<std::uint8_t*>(avail.begin()), bytes[1]},
-           {const_cast<std::uint8_t*>(used.begin()), bytes[2]}}};
+  return {{{descriptors, bytes[0]}, {avail.begin(), bytes[1]}, {used.begin(), bytes[2]}}};
 }
 
 bool RingLayout::was_used() const noexcept {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "memory/buffer_translator.hpp"
+#include "memory/writable_span.hpp"
 #include "virtqueue/chain.hpp"
 #include "virtqueue/prefetch.hpp"
 #include "virtqueue/ring_layout.hpp"
@@ -17,8 +18,8 @@
 namespace vhostx::virtqueue {
 
 /// Descriptors are read once, checked and used. A chain that is not simple is left to a ChainWalker, which starts over:
-/// nothing that was read here is used then.
-template <typename Shape>
+/// nothing that was read here is used then. `keeps_addresses`: where rooms are, in guest addresses.
+template <typename Shape, bool keeps_addresses>
 class SplitBatch {
  public:
   using Hint = memory::GuestMemory::Hint;
@@ -61,14 +62,27 @@ class SplitBatch {
   bool all_small() const noexcept { return all_small_; }
   /// A chain is simple if it is a header and a body, each in one piece. The next three are valid only then.
   bool is_simple(std::uint32_t i) const noexcept { return lengths_[i] != 0; }
-  std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
+  const std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
   template <bool one_piece>
-  std::uint8_t* body(std::uint32_t i) const noexcept {
+  const std::uint8_t* body(std::uint32_t i) const noexcept {
     return one_piece ? headers_[i] + Shape::header_bytes : bodies_[i];
   }
-  std::uint8_t* body(std::uint32_t i) const noexcept { return one_piece_ ? body<true>(i) : body<false>(i); }
+  const std::uint8_t* body(std::uint32_t i) const noexcept { return one_piece_ ? body<true>(i) : body<false>(i); }
   /// Bytes after the header, at least Shape::body_min. 0 if not simple.
   std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
+
+  /// Room for a header and the first `bytes` of a body: in one piece, or each alone.
+  memory::WritableSpan room(std::uint32_t i, std::uint32_t bytes) const noexcept
+      requires(Shape::direction == Direction::writable) {
+    return {{headers_[i], header_bytes + std::size_t{bytes}}, address(first_addresses_[i])};
+  }
+  memory::WritableSpan header_room(std::uint32_t i) const noexcept requires(Shape::direction == Direction::writable) {
+    return {{headers_[i], header_bytes}, address(first_addresses_[i])};
+  }
+  memory::WritableSpan body_room(std::uint32_t i, std::uint32_t bytes) const noexcept
+      requires(Shape::direction == Direction::writable) {
+    return {{bodies_[i], bytes}, address(first_rests_[i])};
+  }
 
   /// Before a long copy of `bytes`: prefetches that much of chain i's body.
   template <bool one_piece>
@@ -115,6 +129,7 @@ class SplitBatch {
           !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
         break;
       lengths_[i] = length;
+      keep_addresses(i, descriptor.address, descriptor.address + header_bytes);
       prefetch_head<Shape>(headers_[i]);
     }
     return i;
@@ -131,7 +146,7 @@ class SplitBatch {
     for (std::size_t i = begin; i < count; ++i) {
       const RawDescriptor descriptor = load_descriptor(table + id(i) * descriptor_bytes);
       const std::uint32_t length = descriptor.length() - header_bytes;
-      std::uint8_t* found = nullptr;
+      const std::uint8_t* found = nullptr;
       if (!is_last<direction>(descriptor) || length - body_min >= lengths_allowed ||
           !far.translate({descriptor.address}, descriptor.length(), found)) [[unlikely]] {
         first_addresses_[i] = descriptor.address;
@@ -142,9 +157,21 @@ class SplitBatch {
       }
       headers_[i] = found;
       lengths_[i] = length;
+      keep_addresses(i, descriptor.address, descriptor.address + header_bytes);
       prefetch_head<Shape>(found);
     }
     return others;
+  }
+
+  void keep_addresses(std::size_t i, std::uint64_t header, std::uint64_t body) noexcept {
+    if constexpr (keeps_addresses && direction == Direction::writable) {
+      first_addresses_[i] = header;
+      first_rests_[i] = body;
+    }
+  }
+  static memory::GuestAddress address(const std::uint64_t& kept) noexcept {
+    if constexpr (keeps_addresses) return {kept};
+    return {};
   }
 
   RawDescriptor first(std::size_t i) const noexcept { return {first_addresses_[i], first_rests_[i]}; }
@@ -154,13 +181,13 @@ class SplitBatch {
                     Translator& translator) noexcept {
     for (std::uint16_t i = begin; i < count; ++i) {
       if (is_simple(i)) continue;
-      std::uint8_t* found = nullptr;
+      const std::uint8_t* found = nullptr;
       const RawDescriptor descriptor = first(i);
       const std::uint32_t entries = short_table_size(descriptor);
       if (entries != 0 && entries <= layout.size && layout.features.indirect) {
         if (!translator.translate({descriptor.address}, descriptor.length(), found)) found = nullptr;
       } else if (is_followed<direction>(descriptor) && descriptor.next() < layout.size && layout.size > 1) {
-        found = const_cast<std::uint8_t*>(layout.descriptors) + descriptor.next() * descriptor_bytes;
+        found = layout.descriptors + descriptor.next() * descriptor_bytes;
       }
       bodies_[i] = found;
       prefetch_line<Direction::readable>(found);
@@ -191,6 +218,7 @@ class SplitBatch {
       return;
     bodies_[i] = headers_[i] + header_bytes;
     lengths_[i] = length;
+    keep_addresses(i, whole.address, whole.address + header_bytes);
     prefetch_head<Shape>(headers_[i]);
   }
 
@@ -201,16 +229,18 @@ class SplitBatch {
         !translator.translate({body.address}, body.length(), bodies_[i]))
       return;
     lengths_[i] = body.length();
+    keep_addresses(i, header.address, body.address);
     prefetch_line<direction>(headers_[i]);
     prefetch_line<direction>(bodies_[i]);
   }
 
   ChainList chains_;
-  // First descriptors of chains that load_far() did not find simple, as two arrays of words.
+  // First descriptors of chains that load_far() did not find simple, as two arrays of words. Of simple ones: the guest
+  // addresses of header and body.
   std::array<std::uint64_t, batch_max> first_addresses_;
   std::array<std::uint64_t, batch_max> first_rests_;
-  std::array<std::uint8_t*, batch_max> headers_;
-  std::array<std::uint8_t*, batch_max> bodies_;  // unless one_piece_; before load_short_chains(): what it reads
+  std::array<const std::uint8_t*, batch_max> headers_;
+  std::array<const std::uint8_t*, batch_max> bodies_;  // unless one_piece_; before load_short_chains(): what it reads
   std::array<std::uint32_t, batch_max> lengths_;
   std::uint32_t lengths_allowed_ = 0;  // number of lengths, from body_min on, that are simple
   bool one_piece_ = true;

@@ -22,21 +22,24 @@ namespace vhostx::virtqueue {
 ///
 ///     SplitQueue queue(layout, cursor);
 ///     for (Chain chain; queue.take(chain) == Take::chain;) {
-///       auto walker = queue.walk(chain, Direction::readable, memory, hint);
+///       auto walker = queue.walk<Direction::readable>(chain, memory, hint);
 ///       ... read its pieces ...
 ///       queue.give_back(chain, bytes_written);
 ///     }
 ///     if (queue.publish() && queue.needs_call()) call.signal();
+template <RingMarks Marks = NoMarks>
 class SplitQueue {
  public:
-  using Walker = ChainWalker;
+  template <Direction direction>
+  using Walker = ChainWalker<direction>;
   template <typename Shape>
-  using Batch = SplitBatch<Shape>;
+  using Batch = SplitBatch<Shape, Marks::active>;
   template <typename Shape>
-  using Single = SplitSingle<Shape>;
+  using Single = SplitSingle<Shape, Marks::active>;
 
-  SplitQueue(const RingLayout& layout, VringCursor& cursor) noexcept
-      : layout_(layout),
+  SplitQueue(const RingLayout& layout, VringCursor& cursor, Marks marks = {}) noexcept
+      : marks_(marks),
+        layout_(layout),
         cursor_(cursor),
         avail_next_(cursor.position.avail_next),
         used_next_(cursor.position.used_next) {}
@@ -79,9 +82,22 @@ class SplitQueue {
 
   /// Chain `i` that a batch has looked at, to be walked: its first descriptor is copied anew.
   Chain chain(const ChainList& chains, std::uint32_t i) const noexcept { return chain_at(chains.ids[i]); }
-  Walker walk(const Chain& chain, Direction direction, const memory::GuestMemory& memory,
-              memory::GuestMemory::Hint& hint) const noexcept {
-    return {layout_, memory, hint, cursor_.meter, direction, chain};
+  template <Direction direction>
+  Walker<direction> walk(const Chain& chain, const memory::GuestMemory& memory,
+                         memory::GuestMemory::Hint& hint) const noexcept {
+    return {layout_, memory, hint, cursor_.meter, chain};
+  }
+
+  /// Writes into a chain's buffer: see memory::write().
+  template <typename Store>
+  [[gnu::always_inline]] void write(const memory::WritableSpan& to, Store store) const noexcept {
+    memory::write(marks_, to, store);
+  }
+
+  /// Marks what the application wrote into buffers of a kept chain, which are in `memory`.
+  void wrote(const memory::GuestMemory& memory, const memory::HostSpan& bytes) const noexcept {
+    if constexpr (Marks::active)
+      if (const auto address = memory.address_of(bytes.data)) marks_.mark(*address, bytes.size);
   }
 
   /// Skips the next chain, which cannot be given back: its head `id` is out of range. False: one more is not tolerated;
@@ -100,7 +116,7 @@ class SplitQueue {
 
   /// Gives a chain back to the driver; `written` is how many bytes the device wrote into it (2.7.8.2).
   void give_back(const Chain& chain, std::uint32_t written) noexcept {
-    layout_used().set_entry(layout_.slot(used_next_), chain.id, written);
+    layout_used().set_entry(marks_, layout_.slot(used_next_), chain.id, written);
     ++used_next_;
     ledger_.add(-1);
   }
@@ -115,9 +131,9 @@ class SplitQueue {
     const std::uint32_t straight = std::min<std::uint32_t>(count, layout_.size - slot);
     used_next_ = static_cast<std::uint16_t>(used_next_ + count);
     ledger_.add(-count);
-    used.set_entries(slot, straight, ids, written);
+    used.set_entries(marks_, slot, straight, ids, written);
     if (straight != count) [[unlikely]]
-      used.set_entries(0, count - straight, ids + straight,
+      used.set_entries(marks_, 0, count - straight, ids + straight,
                        [written, straight](std::size_t i) { return written(straight + i); });
   }
   /// The layer above keeps chains that were taken, and remembers their ids and entries.
@@ -149,8 +165,8 @@ class SplitQueue {
     position.avail_next = avail_next_;
     if (used_next_ == position.used_next) return false;
     position.used_next = used_next_;
-    layout_used().set_index_release(used_next_);
-    if (position.notifications && layout_.features.event_idx) layout_used().set_avail_event(avail_next_);
+    layout_used().set_index_release(marks_, used_next_);
+    if (position.notifications && layout_.features.event_idx) layout_used().set_avail_event(marks_, avail_next_);
     return true;
   }
 
@@ -158,7 +174,7 @@ class SplitQueue {
   /// that of needs_call() after publish(), is for the next burst: if that finds nothing, the thread may sleep.
   void publish_position() noexcept {
     if (!cursor_.position.notifications || !layout_.features.event_idx) return;
-    layout_used().set_avail_event(avail_next_);
+    layout_used().set_avail_event(marks_, avail_next_);
     full_fence();
   }
 
@@ -180,9 +196,9 @@ class SplitQueue {
   bool broken() const noexcept { return cursor_.broken(); }
 
  private:
-  template <typename Shape>
+  template <typename Shape, bool keeps_addresses>
   friend class SplitBatch;
-  template <typename Shape>
+  template <typename Shape, bool keeps_addresses>
   friend class SplitSingle;
 
   /// The entry at `ahead` entries after the next one; `ahead` is below ready(). The driver's value: it may be out of
@@ -233,6 +249,7 @@ class SplitQueue {
   }
   UsedRing layout_used() const noexcept { return layout_.used; }
 
+  [[no_unique_address]] Marks marks_;
   const RingLayout& layout_;
   VringCursor& cursor_;
   std::uint16_t avail_next_;
@@ -275,12 +292,13 @@ inline Watch watch(const RingLayout& layout, const VringCursor& cursor) noexcept
 
 /// Switches kicks of the driver on or off (2.7.10). On: returns whether entries are available already, for which the
 /// driver will not kick.
-inline bool set_notifications(const RingLayout& layout, VringCursor& cursor, bool on) noexcept {
+template <RingMarks Marks = NoMarks>
+bool set_notifications(const RingLayout& layout, VringCursor& cursor, bool on, Marks marks = {}) noexcept {
   UsedRing used = layout.used;
   cursor.position.notifications = on;
-  used.set_flags(on ? 0 : UsedRing::no_notify_flag);
+  used.set_flags(marks, on ? 0 : UsedRing::no_notify_flag);
   if (!on) return false;
-  if (layout.features.event_idx) used.set_avail_event(cursor.position.avail_next);
+  if (layout.features.event_idx) used.set_avail_event(marks, cursor.position.avail_next);
   full_fence();
   return layout.avail.index_acquire() != cursor.position.avail_next;
 }

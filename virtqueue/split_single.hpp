@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "memory/buffer_translator.hpp"
+#include "memory/writable_span.hpp"
 #include "virtqueue/chain.hpp"
 #include "virtqueue/short_chain.hpp"
 
@@ -13,7 +14,7 @@ namespace vhostx::virtqueue {
 
 /// Handles only the common chain: one descriptor holds header and body, in the region of the chain before. For all
 /// others find() returns false and a SplitBatch starts over; nothing that was read here is used then.
-template <typename Shape>
+template <typename Shape, bool keeps_addresses>
 class SplitSingle {
  public:
   /// Looks at the next chain; queue.ready() must not be 0. Accepts bodies of up to `body_max` bytes.
@@ -24,6 +25,7 @@ class SplitSingle {
     if (id_ >= queue.size()) [[unlikely]]
       return false;
     const RawDescriptor descriptor = queue.layout_.descriptor(id_);
+    if constexpr (keeps_addresses) address_ = descriptor.address;
     length_ = descriptor.length() - Shape::header_bytes;  // wraps to something huge when too short
     return is_last<Shape::direction>(descriptor) && length_ >= Shape::body_min && length_ <= body_max &&
            memory::translate_near(region, {descriptor.address}, descriptor.length(), header_);
@@ -32,13 +34,18 @@ class SplitSingle {
   Chain chain() const noexcept { return {.id = id_, .entries = 1}; }
   /// The same as the first of a list, for a queue that gives it back later.
   void copy_chain(ChainList& to) const noexcept { to.ids[0] = id_; }
-  std::uint8_t* header() const noexcept { return header_; }
-  std::uint8_t* body() const noexcept { return header_ + Shape::header_bytes; }
+  const std::uint8_t* header() const noexcept { return header_; }
+  const std::uint8_t* body() const noexcept { return header_ + Shape::header_bytes; }
+  /// Room for a header and the first `bytes` of the body.
+  memory::WritableSpan room(std::uint32_t bytes) const noexcept requires(Shape::direction == Direction::writable) {
+    return {{header_, Shape::header_bytes + std::size_t{bytes}}, {keeps_addresses ? address_ : 0}};
+  }
   /// Bytes after the header.
   std::uint32_t length() const noexcept { return length_; }
 
  private:
-  std::uint8_t* header_ = nullptr;
+  const std::uint8_t* header_ = nullptr;
+  std::uint64_t address_ = 0;
   std::uint32_t length_ = 0;
   std::uint16_t id_ = 0;
 };

@@ -9,14 +9,15 @@
 #include <vhostx/vring_fault.hpp>
 
 #include "memory/guest_memory.hpp"
+#include "memory/writable_span.hpp"
 #include "virtqueue/chain.hpp"
 
 namespace vhostx::virtqueue {
 
 /// Walks one chain, piece by piece: see ChainWalker.
 template <typename W>
-concept Walker = requires(W walker, const W& looked_at, memory::HostSpan& piece) {
-  // The next piece, the end, or a fault of the driver.
+concept Walker = requires(W walker, const W& looked_at, typename W::Span& piece) {
+  // The next piece, to read or to write (HostSpan, WritableSpan), the end, or a fault of the driver.
   { walker.next(piece) } -> std::same_as<typename W::Step>;
   W::Step::buffer, W::Step::end, W::Step::invalid;
   // What the driver did wrong.
@@ -39,13 +40,17 @@ concept Batch = requires(B batch, const B& loaded, const Q& queue, std::uint16_t
   { loaded.all_small() } -> std::same_as<bool>;
   // Of chain i: whether it is simple, and if so, where its header and body are, and how long the body is (or 0).
   { loaded.is_simple(i) } -> std::same_as<bool>;
-  { loaded.header(i) } -> std::same_as<std::uint8_t*>;
-  { loaded.body(i) } -> std::same_as<std::uint8_t*>;
-  { loaded.template body<true>(i) } -> std::same_as<std::uint8_t*>;
-  { loaded.template body<false>(i) } -> std::same_as<std::uint8_t*>;
+  { loaded.header(i) } -> std::same_as<const std::uint8_t*>;
+  { loaded.body(i) } -> std::same_as<const std::uint8_t*>;
+  { loaded.template body<true>(i) } -> std::same_as<const std::uint8_t*>;
+  { loaded.template body<false>(i) } -> std::same_as<const std::uint8_t*>;
   { loaded.length(i) } -> std::same_as<std::uint32_t>;
   loaded.template prefetch_body<true>(i, bytes);
   loaded.template prefetch_body<false>(i, bytes);
+  // Room in it for a header and a part of a body: together, if that is one piece, or each alone.
+  { loaded.room(i, bytes) } -> std::same_as<memory::WritableSpan>;
+  { loaded.header_room(i) } -> std::same_as<memory::WritableSpan>;
+  { loaded.body_room(i, bytes) } -> std::same_as<memory::WritableSpan>;
   // The chains, to be taken and given back, now or by a later queue.
   { loaded.chains() } -> std::same_as<const ChainList&>;
   { loaded.id(i) } -> std::same_as<std::uint16_t>;
@@ -58,8 +63,9 @@ template <typename S, typename Q>
 concept Single = requires(S single, const S& found, const Q& queue, std::uint32_t bytes, ChainList& list,
                           const memory::GuestMemory::Hint& region) {
   { single.find(queue, region, bytes) } -> std::same_as<bool>;
-  { found.header() } -> std::same_as<std::uint8_t*>;
-  { found.body() } -> std::same_as<std::uint8_t*>;
+  { found.header() } -> std::same_as<const std::uint8_t*>;
+  { found.body() } -> std::same_as<const std::uint8_t*>;
+  { found.room(bytes) } -> std::same_as<memory::WritableSpan>;
   { found.length() } -> std::same_as<std::uint32_t>;
   { found.chain() } -> std::same_as<Chain>;
   found.copy_chain(list);
@@ -68,12 +74,13 @@ concept Single = requires(S single, const S& found, const Q& queue, std::uint32_
 /// One burst of one ring. Chains are looked at (Batch, Single) and taken, and given back, kept or put back: by
 /// publish() each must be both, in either order. The driver sees nothing before publish(). One thread at a time.
 template <typename Q>
-concept Virtqueue = Walker<typename Q::Walker> &&
-    Batch<typename Q::template Batch<Shape<Direction::readable, 12, 14, 65535>>, Q> &&
+concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
+    Batch<typename Q::template Batch<Shape<Direction::writable, 12, 1, 65535>>, Q> &&
     Single<typename Q::template Single<Shape<Direction::writable, 12, 1, 65535>>, Q> &&
     requires(Q queue, const Q& looked_at, Chain& chain, const ChainList& chains, const typename Q::Mark& mark,
              std::uint16_t count, std::uint32_t bytes, std::uint32_t (*written)(std::size_t),
-             const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint, const VringFault& fault) {
+             const memory::WritableSpan& room, void (*store)(std::uint8_t*), const memory::GuestMemory& memory,
+             memory::GuestMemory::Hint& hint, const VringFault& fault) {
   // Entries of the ring: no chain is longer.
   { looked_at.size() } -> std::same_as<std::uint32_t>;
   // How many chains may be looked at; read from the ring once a burst.
@@ -91,7 +98,12 @@ concept Virtqueue = Walker<typename Q::Walker> &&
   queue.untake(chain);
   // Copies a chain that a batch has looked at, and walks one.
   { looked_at.chain(chains, count) } -> std::same_as<Chain>;
-  { queue.walk(chain, Direction::readable, memory, hint) } -> std::same_as<typename Q::Walker>;
+  { queue.template walk<Direction::readable>(chain, memory, hint) } -> Walker;
+  { queue.template walk<Direction::writable>(chain, memory, hint) } -> Walker;
+  // Writes into a buffer, and marks what was written.
+  queue.write(room, store);
+  // Marks what the application wrote into the buffers of a kept chain.
+  queue.wrote(memory, memory::HostSpan());
   // Skips a chain that can never be given back; how many there were in this burst.
   { queue.skip_bad_chain(count) } -> std::same_as<bool>;
   { looked_at.bad_chains() } -> std::same_as<std::uint16_t>;

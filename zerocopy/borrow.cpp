@@ -29,8 +29,8 @@ net::BurstResult borrow(const net::RingContext& context, const Lending& lending,
 namespace {
 
 /// Delivers packets in place, up to the first that cannot be. Returns how many.
-net::BurstResult deliver(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
-                         std::uint16_t count) noexcept {
+template <net::Context C>
+net::BurstResult deliver(const C& context, const Lending& lending, rte_mbuf** packets, std::uint16_t count) noexcept {
   return net::with_queue(context, [&](auto& queue) {
     Committer committer(context, queue, lending);
     std::uint16_t done = 0;
@@ -46,8 +46,8 @@ net::BurstResult deliver(const net::RingContext& context, const Lending& lending
 
 }  // namespace
 
-net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
-                        std::uint16_t count) noexcept {
+template <net::Context C>
+net::BurstResult commit(const C& context, const Lending& lending, rte_mbuf** packets, std::uint16_t count) noexcept {
   net::BurstResult result;
   virtqueue::WalkBudget budget(context.cursor.meter);
   while (result.packets < count && !budget.is_spent()) {
@@ -76,7 +76,8 @@ std::uint32_t keep_returned(LoanTable& table) noexcept {
   return table.collect([&table](const Chain& chain) { table.keep_spare(chain); });
 }
 
-net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept {
+template <net::Context C>
+net::BurstResult keep_returned(const C& context, LoanTable& table) noexcept {
   const std::uint32_t back = keep_returned(table);
   net::BurstResult result;
   if (virtqueue::is_idle(context.layout, context.cursor)) result = return_spares(context, table);
@@ -84,12 +85,36 @@ net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table
   return result;
 }
 
-net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept {
+namespace {
+
+// Into buffers that come back empty the application may have written all the same.
+void mark_all(const net::RingContext&, const auto&, const Chain&) noexcept {}
+void mark_all(const net::LoggedContext& context, const auto& queue, const Chain& chain) noexcept {
+  auto walker = queue.template walk<virtqueue::Direction::writable>(chain, context.memory, context.cursor.hint);
+  memory::WritableSpan piece;
+  for (std::uint32_t i = 0; i <= lent_pieces_max && walker.next(piece) == decltype(walker)::Step::buffer; ++i)
+    queue.write(piece, [](std::uint8_t*) {});
+}
+
+}  // namespace
+
+template <net::Context C>
+net::BurstResult return_spares(const C& context, LoanTable& table) noexcept {
   keep_returned(table);
   return net::with_queue(context, [&](auto& queue) {
-    for (Chain chain; table.take_spare(chain);) queue.give_back_kept(chain, 0);
+    for (Chain chain; table.take_spare(chain);) {
+      mark_all(context, queue, chain);
+      queue.give_back_kept(chain, 0);
+    }
     return net::publish(queue);
   });
 }
+
+template net::BurstResult commit(const net::RingContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
+template net::BurstResult commit(const net::LoggedContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
+template net::BurstResult keep_returned(const net::RingContext&, LoanTable&) noexcept;
+template net::BurstResult keep_returned(const net::LoggedContext&, LoanTable&) noexcept;
+template net::BurstResult return_spares(const net::RingContext&, LoanTable&) noexcept;
+template net::BurstResult return_spares(const net::LoggedContext&, LoanTable&) noexcept;
 
 }  // namespace vhostx::zerocopy

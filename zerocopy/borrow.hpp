@@ -22,16 +22,18 @@ net::BurstResult borrow(const net::RingContext& context, const Lending& lending,
 /// Publishes packets in buffers of borrow() to the driver. Each is one borrowed mbuf, or several linked, and is freed.
 /// A packet that cannot be delivered is counted, and its buffers are spare again. `packets` of the result counts
 /// delivered packets.
-net::BurstResult commit(const net::RingContext& context, const Lending& lending, rte_mbuf** packets,
-                        std::uint16_t count) noexcept;
+template <net::Context C>
+net::BurstResult commit(const C& context, const Lending& lending, rte_mbuf** packets, std::uint16_t count) noexcept;
 
 /// Keeps chains whose mbufs were freed without commit(), to be lent next. Returns how many came back.
 std::uint32_t keep_returned(LoanTable& table) noexcept;
 /// The same. If the driver has no other buffers posted, it gets the spare ones back, empty. `packets` of the result
 /// counts chains that came back.
-net::BurstResult keep_returned(const net::RingContext& context, LoanTable& table) noexcept;
+template <net::Context C>
+net::BurstResult keep_returned(const C& context, LoanTable& table) noexcept;
 
 /// Returns all spare chains to the driver, empty, so that it posts them again.
-net::BurstResult return_spares(const net::RingContext& context, LoanTable& table) noexcept;
+template <net::Context C>
+net::BurstResult return_spares(const C& context, LoanTable& table) noexcept;
 
 }  // namespace vhostx::zerocopy

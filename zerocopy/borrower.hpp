@@ -21,8 +21,8 @@ namespace vhostx::zerocopy {
 /// One burst of borrow().
 template <virtqueue::Virtqueue Queue>
 class Borrower {
-  using Walker = typename Queue::Walker;
-  using HostSpan = memory::HostSpan;
+  using Walker = typename Queue::template Walker<virtqueue::Direction::writable>;
+  using WritableSpan = memory::WritableSpan;
 
  public:
   Borrower(const net::RingContext& context, Queue& queue, const Lending& lending, rte_mempool* pool) noexcept
@@ -64,21 +64,21 @@ class Borrower {
 
  private:
   bool lend(rte_mbuf* mbuf, const virtqueue::Chain& chain) noexcept {
-    Walker walker = queue_.walk(chain, virtqueue::Direction::writable, context_.memory, context_.cursor.hint);
+    Walker walker = queue_.template walk<virtqueue::Direction::writable>(chain, context_.memory, context_.cursor.hint);
     last_id_ = chain.id;
     Pieces pieces;
-    std::uint8_t* header = nullptr;
+    WritableSpan header;
     Segments segments;
     if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
     // IOVAs must be contiguous over the net header: the first mbuf has room for all of it, and for data.
-    if (header == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
+    if (header.data() == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
     Loan* const loan = lending_.table.take(lending_.pin, walker.chain(), now_);
     if (loan == nullptr) return false;
     loan->header = header;
     loan->first = chain.first;
     if (segments.attach(mbuf, pool_, *loan, false)) {
       // Room for the net header, if that has no piece of its own.
-      mbuf->data_off = static_cast<std::uint16_t>(header == mbuf->buf_addr ? net_header_bytes_ : 0);
+      mbuf->data_off = static_cast<std::uint16_t>(header.data() == mbuf->buf_addr ? net_header_bytes_ : 0);
       return true;
     }
     context_.counters.add(VringCounter::stall_no_mbuf, 1);
@@ -87,21 +87,23 @@ class Borrower {
   }
 
   /// Walks the whole chain. Its first piece begins with the net header, or is only that and not among `pieces`.
-  bool find(Walker& walker, std::uint8_t*& header, Pieces& pieces) noexcept {
-    for (HostSpan span;;) {
+  bool find(Walker& walker, WritableSpan& header, Pieces& pieces) noexcept {
+    for (WritableSpan span;;) {
       const auto step = walker.next(span);
       if (step == Walker::Step::invalid) {
         queue_.fail(walker.fault());
         return false;
       }
-      if (step == Walker::Step::end) return pieces.bytes > (header == pieces.spans[0].data ? net_header_bytes_ : 0U);
-      span.size = std::min<std::size_t>(span.size, net::packet_bytes_max + net_header_bytes_ - pieces.bytes);
-      if (header == nullptr) {
-        if (span.size < net_header_bytes_) return false;  // cut
-        header = span.data;
-        if (span.size == net_header_bytes_) continue;
+      if (step == Walker::Step::end)
+        return pieces.bytes > (header.data() == pieces.spans[0].data ? net_header_bytes_ : 0U);
+      const memory::HostSpan piece{
+          span.data(), std::min<std::size_t>(span.size(), net::packet_bytes_max + net_header_bytes_ - pieces.bytes)};
+      if (header.data() == nullptr) {
+        if (piece.size < net_header_bytes_) return false;  // cut
+        header = span.first(net_header_bytes_);
+        if (piece.size == net_header_bytes_) continue;
       }
-      if (span.size != 0 && !pieces.add(span)) return false;
+      if (piece.size != 0 && !pieces.add(piece)) return false;
     }
   }
 
@@ -139,7 +141,8 @@ class Committer {
       edited += count;
     });
     view.header.num_buffers = loans;
-    std::memcpy(lending_.table.find(*packet)->header, &view.header, net_header_bytes_);
+    queue_.write(lending_.table.find(*packet)->header,
+                 [&](std::uint8_t* to) { std::memcpy(to, &view.header, net_header_bytes_); });
     bytes_ += packet->pkt_len;
     ++packets_;
     show(packet);
@@ -167,7 +170,7 @@ class Committer {
     std::uint16_t segments = 0;
     std::uint64_t order = Segments::order_of_none;
     // After the net header in the packet's first buffer, at the begin of the others (VIRTIO 1.2, 5.1.6.4).
-    const bool header_inside = segment->buf_addr == loan.header;
+    const bool header_inside = segment->buf_addr == loan.header.data();
     if (!first && !header_inside) return false;
     std::uint16_t expected = first && header_inside ? net_header_bytes_ : std::uint16_t{0};
     for (; segment != nullptr && segment->shinfo == &loan.shared && lending_.table.find(*segment) == &loan;
@@ -187,8 +190,10 @@ class Committer {
     std::uint32_t written = net_header_bytes_;
     for (rte_mbuf* segment = packet; segment != nullptr;) {
       Loan& loan = *lending_.table.find(*segment);
-      for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next)
+      for (; segment != nullptr && segment->shinfo == &loan.shared; segment = segment->next) {
         written += segment->data_len;
+        queue_.wrote(loan.pin->memory()->memory(), {rte_pktmbuf_mtod(segment, const std::uint8_t*), segment->data_len});
+      }
       queue_.give_back_kept(loan.chain(), written);
       rte_mbuf_ext_refcnt_update(&loan.shared, 1);  // our own reference: freeing the mbufs then does not call back
       written = 0;

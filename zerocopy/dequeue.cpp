@@ -37,7 +37,8 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 
 }  // namespace
 
-net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
+template <net::Context C>
+net::BurstResult dequeue(const C& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                          std::uint16_t count) noexcept {
   return net::with_queue(context, [&](auto& queue) {
     if (lending.table.has_returns()) [[unlikely]]
@@ -50,17 +51,28 @@ net::BurstResult dequeue(const net::RingContext& context, const Lending& lending
   });
 }
 
-net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept {
+template <net::Context C>
+net::BurstResult return_transmitted(const C& context, LoanTable& table) noexcept {
   return net::with_queue(context, [&](auto& queue) {
     return net::publish(queue, static_cast<std::uint16_t>(return_chains(queue, table)));
   });
 }
 
-net::BurstResult take_back(const net::RingContext& context, LoanTable& table) noexcept {
+template <net::Context C>
+net::BurstResult take_back(const C& context, LoanTable& table) noexcept {
   return net::with_queue(context, [&](auto& queue) {
     const std::uint32_t out = table.close([&](const virtqueue::Chain& chain) { queue.give_back_kept(chain, 0); });
     return net::publish(queue, static_cast<std::uint16_t>(out));
   });
 }
+
+template net::BurstResult dequeue(const net::RingContext&, const Lending&, rte_mempool*, rte_mbuf**,
+                                  std::uint16_t) noexcept;
+template net::BurstResult dequeue(const net::LoggedContext&, const Lending&, rte_mempool*, rte_mbuf**,
+                                  std::uint16_t) noexcept;
+template net::BurstResult return_transmitted(const net::RingContext&, LoanTable&) noexcept;
+template net::BurstResult return_transmitted(const net::LoggedContext&, LoanTable&) noexcept;
+template net::BurstResult take_back(const net::RingContext&, LoanTable&) noexcept;
+template net::BurstResult take_back(const net::LoggedContext&, LoanTable&) noexcept;
 
 }  // namespace vhostx::zerocopy

@@ -14,13 +14,16 @@ namespace vhostx::zerocopy {
 
 /// As net::dequeue(), but packets of LoanTable::copy_below() bytes and more are lent while loans are left. First
 /// returns chains that have come back to the driver.
-net::BurstResult dequeue(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
+template <net::Context C>
+net::BurstResult dequeue(const C& context, const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                          std::uint16_t count) noexcept;
 
 /// Returns the chains that have come back to the driver, in any order. `packets` of the result counts them.
-net::BurstResult return_transmitted(const net::RingContext& context, LoanTable& table) noexcept;
+template <net::Context C>
+net::BurstResult return_transmitted(const C& context, LoanTable& table) noexcept;
 
 /// Closes the table, and returns the chains that are still lent. `packets` of the result counts them.
-net::BurstResult take_back(const net::RingContext& context, LoanTable& table) noexcept;
+template <net::Context C>
+net::BurstResult take_back(const C& context, LoanTable& table) noexcept;
 
 }  // namespace vhostx::zerocopy

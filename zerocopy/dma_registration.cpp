@@ -59,9 +59,9 @@ bool eal_has_a_list_left() noexcept {
 
 // Faults pages in, because a page that our mapping has not touched has no physical address. After an error (no page is
 // free; a kernel before 5.14) it stays without one; touching it would raise SIGBUS.
-void fault_in(std::uint8_t* page, std::size_t size) noexcept {
+void fault_in(const std::uint8_t* page, std::size_t size) noexcept {
 #ifdef MADV_POPULATE_READ
-  ::madvise(page, size, MADV_POPULATE_READ);
+  ::madvise(memory::unqualified(page), size, MADV_POPULATE_READ);
 #else
   (void)page, (void)size;
 #endif
@@ -99,8 +99,8 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
                       "no physical address is known: its pages are not allocated, or /proc/self/pagemap hides "
                       "them (CAP_SYS_ADMIN)");
 
-  if (rte_extmem_register(mapping.data, mapping.size, made->pages_.data(), static_cast<unsigned>(made->pages_.size()),
-                          made->page_size_) != 0)
+  if (rte_extmem_register(memory::unqualified(mapping.data), mapping.size, made->pages_.data(),
+                          static_cast<unsigned>(made->pages_.size()), made->page_size_) != 0)
     return make_system_error(rte_errno, "rte_extmem_register of {:#x} bytes at {}", mapping.size,
                              static_cast<const void*>(mapping.data));
   made->registered_ = true;
@@ -110,7 +110,7 @@ Result<std::shared_ptr<const DmaRegistration>> DmaRegistration::create(
 DmaRegistration::~DmaRegistration() {
   if (!registered_) return;
   const memory::HostSpan mapping = region_->mapping();
-  [[maybe_unused]] const int done = rte_extmem_unregister(mapping.data, mapping.size);
+  [[maybe_unused]] const int done = rte_extmem_unregister(memory::unqualified(mapping.data), mapping.size);
   assert(done == 0);
 }
 

@@ -77,7 +77,7 @@ class Lender {
 
  private:
   using Header = typename Burst::Header;
-  using Walker = typename Queue::Walker;
+  using Walker = typename Burst::Walker;
 
   /// Set up at the first packet to lend: a burst of small packets does not need it.
   void prepare_to_lend() noexcept {
@@ -88,7 +88,7 @@ class Lender {
 
   [[gnu::always_inline]] ChainOutcome take_simple(std::uint16_t i) noexcept {
     auto& batch = burst_.batch;
-    std::uint8_t* const data = batch.body(i);
+    const std::uint8_t* const data = batch.body(i);
     const std::uint32_t length = batch.length(i);
     const virtqueue::Chain chain = batch.simple_chain(i);
     const auto asked = memory::load_once<std::uint16_t>(batch.header(i));
@@ -101,7 +101,7 @@ class Lender {
   }
 
   /// Lends a packet in one piece without offload requests. False: it cannot be lent this way, and nothing has changed.
-  [[gnu::always_inline]] bool lend_plain(std::uint8_t* data, std::uint32_t length,
+  [[gnu::always_inline]] bool lend_plain(const std::uint8_t* data, std::uint32_t length,
                                          const virtqueue::Chain& chain) noexcept {
     const auto [iova, size] = dma_->find(data, length);
     if (!attaches_ || size != length) [[unlikely]]

@@ -18,6 +18,7 @@
 #include <vhostx/result.hpp>
 
 #include "base/page_memory.hpp"
+#include "memory/writable_span.hpp"
 #include "virtqueue/chain.hpp"
 #include "zerocopy/dma_memory.hpp"
 #include "zerocopy/return_queue.hpp"
@@ -58,9 +59,9 @@ struct alignas(64) Loan {
   std::uint16_t entries = 0;  ///< Ring entries that the chain takes; 0: the loan is free.
 
   // Only for to-guest rings; on a cache line of their own.
-  alignas(64) std::uint8_t* header = nullptr;  ///< Where the net header goes.
-  std::uint64_t order = 0;                     ///< Identifies the chain's segments, see Segments::order_after().
-  virtqueue::FirstDescriptor first{};          ///< The chain's, to walk it again from this copy.
+  alignas(64) memory::WritableSpan header;  ///< Where the net header goes.
+  std::uint64_t order = 0;                  ///< Identifies the chain's segments, see Segments::order_after().
+  virtqueue::FirstDescriptor first{};       ///< The chain's, to walk it again from this copy.
 
   virtqueue::Chain chain() const noexcept { return {.id = chain_id, .entries = entries, .first = first}; }
 };

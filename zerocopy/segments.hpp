@@ -82,7 +82,7 @@ class Segments {
 
  private:
   struct Segment {
-    std::uint8_t* data;
+    const std::uint8_t* data;
     std::uint16_t size;
     rte_iova_t iova;
   };
@@ -101,7 +101,7 @@ class Segments {
   }
 
   static void attach_one(rte_mbuf* mbuf, const Segment& segment, Loan& loan, bool filled) noexcept {
-    rte_pktmbuf_attach_extbuf(mbuf, segment.data, segment.iova, segment.size, &loan.shared);
+    rte_pktmbuf_attach_extbuf(mbuf, memory::unqualified(segment.data), segment.iova, segment.size, &loan.shared);
     mbuf->data_len = filled ? segment.size : std::uint16_t{0};
   }
 

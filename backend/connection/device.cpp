@@ -87,16 +87,20 @@ Result<RingControl*> Device::ring(std::uint64_t index) {
   return protocol_violation("vring {}: expected 0 to {}", index, rings_.size() - 1);
 }
 
-// QEMU sends the same features again for each queue pair, while the first pairs run already.
+// QEMU sends the same features again for each queue pair, while the first pairs run already; and LOG_ALL alone changes
+// when a guest migrates.
 Result<void> Device::set_features(FeatureSet features) {
   if (auto good = check_features(features, features_offered_); !good) return good;
   const bool same = features_set_ && features == features_;
-  if (!same && any_ring_started())
+  const FeatureSet log_all{VirtioFeature::vhost_log_all};
+  const bool same_but_log = features_set_ && features.without(log_all) == features_.without(log_all);
+  if (!same_but_log && any_ring_started())
     return protocol_violation("SET_FEATURES {:#x} while rings run with {:#x}, expected GET_VRING_BASE first",
                               features.bits(), features_.bits());
+  if (auto good = switch_log(features); !good) return good;
   features_ = features;
   features_set_ = true;
-  if (!same) port_.emit(FeaturesNegotiated{features.bits()});
+  if (!same_but_log) port_.emit(FeaturesNegotiated{features.bits()});
   // vhost-user "Ring states": a front-end that does not take bit 30 knows no SET_VRING_ENABLE. One that does is not
   // disabled by it: the rings began disabled, and QEMU enables them before SET_FEATURES.
   if (!features.has(VirtioFeature::vhost_user_protocol_features))
@@ -185,8 +189,15 @@ void Device::announce(std::uint64_t mac) {
   port_.emit(RarpRequested{mac_of(mac)});
 }
 
+std::uint16_t Device::stop(RingControl& ring) {
+  const std::uint16_t base = ring.stop();
+  forget_log_of_stopped_rings();
+  return base;
+}
+
 void Device::reset() {
   for (const auto& ring : rings_) ring->reset();
+  forget_log_of_stopped_rings();
   features_ = {};
   features_set_ = false;
   mtu_ = 0;
@@ -255,9 +266,14 @@ bool Device::any_ring_started() const noexcept {
 }
 
 std::optional<RingEnvironment> Device::ring_environment() const {
-  if (!features_set_ || memory_.current() == nullptr) return std::nullopt;
-  return RingEnvironment{
-      .memory = memory_.current(), .dma = dma_, .features = features_, .mtu = mtu_, .call_in_band = notifies_in_band()};
+  if (!features_set_ || memory_.current() == nullptr || waits_for_log()) return std::nullopt;
+  return RingEnvironment{.memory = memory_.current(),
+                         .dma = dma_,
+                         .log = features_.has(VirtioFeature::vhost_log_all) ? log_ : nullptr,
+                         .log_signal = log_signal_,
+                         .features = features_,
+                         .mtu = mtu_,
+                         .call_in_band = notifies_in_band()};
 }
 
 bool Device::notifies_in_band() const noexcept { return protocol_features_.has(ProtocolFeature::inband_notifications); }

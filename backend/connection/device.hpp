@@ -19,10 +19,13 @@
 #include "backend/connection/translation_placer.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "backend/ring/ring_control.hpp"
+#include "base/event_fd.hpp"
 #include "base/port_notice.hpp"
 #include "base/unique_fd.hpp"
+#include "memory/dirty_log.hpp"
 #include "protocol/features.hpp"
 #include "protocol/message.hpp"
+#include "protocol/payloads.hpp"
 #include "protocol/request_table.hpp"
 
 namespace vhostx::backend {
@@ -43,6 +46,10 @@ class Device final : private RingHost {
   Result<void> set_features(protocol::FeatureSet features);
   Result<void> set_protocol_features(protocol::ProtocolFeatureSet features);
   Result<void> change_memory(Result<void> (MemoryTable::*change)(protocol::Message&), protocol::Message& message);
+  /// SET_LOG_BASE. Also error: out_of_memory.
+  Result<void> set_log_base(const protocol::LogBase& where, UniqueFd file);
+  /// SET_LOG_FD: signalled when pages were marked; null: nothing is.
+  void set_log_signal(std::shared_ptr<const EventFd> signal);
   Result<void> set_mtu(std::uint64_t mtu);
   Result<void> set_status(std::uint64_t status);
   Result<void> set_backend_socket(UniqueFd socket);
@@ -51,6 +58,8 @@ class Device final : private RingHost {
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();
   void stop_rings();
+  /// GET_VRING_BASE.
+  std::uint16_t stop(RingControl& ring);
 
   /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
   void lend_again();
@@ -83,6 +92,9 @@ class Device final : private RingHost {
   void kicked_too_soon(std::uint16_t index) override;
 
   bool any_ring_started() const noexcept;
+  bool waits_for_log() const noexcept;
+  Result<void> switch_log(protocol::FeatureSet features);
+  void forget_log_of_stopped_rings();
   void environment_changed();
   void map_for_devices();
   void expect_memory(std::string sign);
@@ -103,6 +115,8 @@ class Device final : private RingHost {
   std::optional<std::size_t> ring_to_note_;  // named since the last describe_to(PortNotice&)
   MemoryTable memory_;
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
+  std::shared_ptr<const memory::DirtyLog> log_;     // as SET_LOG_BASE brought it; used with LOG_ALL
+  std::shared_ptr<const EventFd> log_signal_;
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
   TranslationPlacer translations_;

@@ -33,6 +33,7 @@ constexpr FeatureSet by_default{V::net_csum,
                                 V::any_layout,
                                 V::indirect_desc,
                                 V::event_idx,
+                                V::vhost_log_all,
                                 V::vhost_user_protocol_features,
                                 V::version_1};
 
@@ -40,9 +41,9 @@ constexpr FeatureSet by_default{V::net_csum,
 // writing into buffers that the guest has freed. Of the others no Linux guest on a QEMU of the tests makes use.
 constexpr FeatureSet on_request{V::in_order, V::ring_reset, V::net_guest_uso4, V::net_guest_uso6, V::net_host_uso};
 
-// HOST_NOTIFIER, LOG_SHMFD, INFLIGHT_SHMFD and the like are not implemented; QEMU warns of CONFIG on a network device.
-constexpr ProtocolFeatureSet protocol_by_default{P::mq,    P::rarp, P::reply_ack, P::mtu, P::configure_mem_slots,
-                                                 P::status};
+// HOST_NOTIFIER, INFLIGHT_SHMFD and the like are not implemented; QEMU warns of CONFIG on a network device.
+constexpr ProtocolFeatureSet protocol_by_default{P::mq,  P::log_shmfd,           P::rarp,  P::reply_ack,
+                                                 P::mtu, P::configure_mem_slots, P::status};
 
 // QEMU takes any protocol feature below its highest one, also INBAND_NOTIFICATIONS, which it does not implement.
 constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::reset_device, P::inband_notifications,
@@ -61,6 +62,7 @@ constexpr std::array dependencies{
     Dependency{V::net_host_tso4, {V::net_csum}},
     Dependency{V::net_host_tso6, {V::net_csum}},
     Dependency{V::net_host_uso, {V::net_csum}},
+    Dependency{V::vhost_log_all, {V::vhost_user_protocol_features}},
     // After those that they need.
     Dependency{V::net_guest_ecn, {V::net_guest_tso4, V::net_guest_tso6}},
     Dependency{V::net_host_ecn, {V::net_host_tso4, V::net_host_tso6}},
@@ -118,6 +120,7 @@ ProtocolFeatureSet offered_protocol_features(const PortOptions& options) noexcep
   ProtocolFeatureSet offered = protocol_by_default;
   offered = offered | (protocol_on_request & ProtocolFeatureSet(options.protocol_features_extra));
   if (!virtio.has(V::net_mtu)) offered.clear(P::mtu);
+  if (!virtio.has(V::vhost_log_all)) offered.clear(P::log_shmfd);
   return offered;
 }
 

@@ -42,7 +42,7 @@ Result<Reply> reset_device(const Call& c) {
 }
 
 Result<Reply> get_vring_base(const Call& c) {
-  return Reply{protocol::make_reply(c.message.header(), VringState{state_of(c).index, c.ring->stop()})};
+  return Reply{protocol::make_reply(c.message.header(), VringState{state_of(c).index, c.device.stop(*c.ring)})};
 }
 Result<Reply> set_vring_enable(const Call& c) {
   const std::uint32_t num = state_of(c).num;
@@ -61,10 +61,17 @@ Result<SharedEventFd> event_fd_of(const Call& c, const char* what) {
   return SharedEventFd(std::make_shared<const EventFd>(std::move(adopted).value()));
 }
 
-// The log's eventfd signals that pages were dirtied. This back-end logs none, so it never signals.
+// QEMU waits for the answer without a limit, and does not look at it.
+Result<Reply> set_log_base(const Call& c) {
+  const auto where = c.message.payload_padded_as<protocol::LogBase>();
+  if (auto good = c.device.set_log_base(where, c.message.take_fd()); !good) return std::move(good).error();
+  return number(c, 0);
+}
+
 Result<Reply> set_log_fd(const Call& c) {
   auto fd = event_fd_of(c, "SET_LOG_FD: the descriptor");
   if (!fd) return std::move(fd).error();
+  c.device.set_log_signal(std::move(fd).value());
   return Reply{};
 }
 
@@ -104,6 +111,7 @@ constexpr std::array entries{
     Entry{Id::set_owner, [](const Call&) { return done({}); }},
     Entry{Id::reset_owner, reset_owner},
     Entry{Id::set_mem_table, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::set, c.message)); }},
+    Entry{Id::set_log_base, set_log_base},
     Entry{Id::set_log_fd, set_log_fd},
     Entry{Id::set_vring_num, [](const Call& c) { return done(c.ring->set_size(state_of(c).num)); }},
     Entry{Id::set_vring_addr,

@@ -89,6 +89,8 @@ Result<void> MemoryTable::remove(protocol::Message& message) {
 }
 
 std::optional<Error> MemoryTable::lost() const {
+  if (log_ != nullptr && log_->is_lost())
+    return protocol_violation("the dirty log is lost: its file was shrunk, or had no page to give (SIGBUS)");
   if (current_ == nullptr) return std::nullopt;
   for (const auto& region : current_->regions()) {
     const auto at = region->lost_at();
@@ -116,6 +118,19 @@ Result<void> MemoryTable::add_again(const memory::MappedRegion& region) {
   return {};
 }
 
+Result<void> MemoryTable::log_into(std::shared_ptr<const memory::DirtyLog> log) {
+  if (auto good = check_log(log.get(), current_.get()); !good) return good;
+  log_ = std::move(log);
+  return {};
+}
+
+// QEMU brings a larger log before it adds memory.
+Result<void> MemoryTable::check_log(const memory::DirtyLog* log, const memory::GuestMemory* memory) {
+  if (log == nullptr || memory == nullptr || log->covers(memory->last())) return {};
+  return protocol_violation("the dirty log has {:#x} bytes, expected {:#x} or more for guest memory up to {:#x}",
+                            log->bytes(), memory::DirtyLog::bytes_for(memory->last()), memory->last().value);
+}
+
 Result<void> MemoryTable::publish(Regions regions) {
   if (regions.empty()) {
     current_ = nullptr;
@@ -123,6 +138,7 @@ Result<void> MemoryTable::publish(Regions regions) {
   }
   auto memory = memory::GuestMemory::create(std::move(regions), limits_);
   if (!memory) return std::move(memory).error();
+  if (auto good = check_log(log_.get(), memory.value().get()); !good) return good;
   current_ = std::move(memory).value();
   return {};
 }

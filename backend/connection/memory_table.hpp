@@ -13,6 +13,7 @@
 
 #include "base/event_fd.hpp"
 #include "base/unique_fd.hpp"
+#include "memory/dirty_log.hpp"
 #include "memory/guest_memory.hpp"
 #include "protocol/message.hpp"
 #include "protocol/payloads.hpp"
@@ -40,6 +41,10 @@ class MemoryTable {
   /// once it was removed as often as it was added. Error: protocol_violation (no such region).
   Result<void> remove(protocol::Message& message);
 
+  /// From now on each memory must be within this log; null: it may be any. Error: protocol_violation (the current one
+  /// is not).
+  Result<void> log_into(std::shared_ptr<const memory::DirtyLog> log);
+
   /// Null while there are no regions.
   const std::shared_ptr<const memory::GuestMemory>& current() const noexcept { return current_; }
   /// Which current region has lost pages: its guest address, and the address of the access.
@@ -51,12 +56,14 @@ class MemoryTable {
   memory::RegionDescription describe(const protocol::MemoryRegion& region) const noexcept;
   Result<void> add_again(const memory::MappedRegion& region);
   Result<void> publish(Regions regions);
+  static Result<void> check_log(const memory::DirtyLog* log, const memory::GuestMemory* memory);
 
   memory::MemoryLimits limits_;
   bool by_guest_addresses_ = false;
   std::shared_ptr<const EventFd> alarm_;
   std::shared_ptr<memory::TouchBudget> budget_;
   std::map<const memory::MappedRegion*, unsigned> repeats_;  // of current regions: how often they were added again
+  std::shared_ptr<const memory::DirtyLog> log_;              // covers current_; null: nothing is logged
   std::shared_ptr<const memory::GuestMemory> current_;
 };
 

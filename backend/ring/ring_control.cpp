@@ -30,6 +30,9 @@ Result<void> RingControl::set_addresses(const protocol::VringAddress& addresses)
   if (started() && !same)
     return protocol_violation("the addresses of a running ring cannot change, expected GET_VRING_BASE first");
   config_.addresses = wanted;
+  config_.used_log = std::nullopt;
+  if ((addresses.flags & protocol::vring_log) != 0) config_.used_log = memory::GuestAddress{addresses.log};
+  change_running([this](RunningVring& next) { next.used_log = config_.used_log; });
   return {};
 }
 

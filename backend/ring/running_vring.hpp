@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/event_fd.hpp"
 #include "base/page_memory.hpp"
+#include "memory/dirty_log.hpp"
 #include "memory/guest_memory.hpp"
 #include "net/size_counters.hpp"
 #include "virtqueue/ring_layout.hpp"
@@ -24,14 +26,17 @@ struct RunningVring : InOwnPages {
   std::shared_ptr<const EventFd> err;                 ///< May be null.
   bool call_in_band = false;    ///< INBAND_NOTIFICATIONS without a call fd: the control thread sends VRING_CALL.
   bool enabled = false;         ///< SET_VRING_ENABLE.
-  bool dequeues = false;        ///< Enabled, from the guest, without `sizes`. These two are set by VringCore.
-  bool enqueues = false;        ///< Enabled, to the guest, without `sizes`.
+  bool dequeues = false;        ///< Enabled, from the guest, without `sizes` and `log`. These two are set by VringCore.
+  bool enqueues = false;        ///< Enabled, to the guest, without `sizes` and `log`.
   std::uint64_t features = 0;   ///< Negotiated virtio features.
   std::uint32_t frame_max = 0;  ///< Largest frame for the guest that is not segmentation offload, bytes.
-  zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringLoans.
-  zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`; null without.
-  net::SizeCounters* sizes = nullptr;    ///< Null: packets are not counted by size. Set by VringCore.
-  std::uint64_t serial = 0;              ///< Unique within its vring, never 0; set by VringCore::run().
+  zerocopy::LoanTable* loans = nullptr;          ///< Null: nothing is lent. These two are set by VringLoans.
+  zerocopy::MemoryPin* pin = nullptr;            ///< Of `dma`; null without.
+  std::shared_ptr<const memory::DirtyLog> log;   ///< Null: writes to guest memory are not logged.
+  std::optional<memory::GuestAddress> used_log;  ///< Where writes to the used ring are.
+  std::shared_ptr<const EventFd> log_signal;     ///< Signalled after a burst that may have marked pages; null: nobody.
+  net::SizeCounters* sizes = nullptr;            ///< Null: packets are not counted by size. Set by VringCore.
+  std::uint64_t serial = 0;                      ///< Unique within its vring, never 0; set by VringCore::run().
 
   /// Calls the driver. True: the control thread has to, in-band.
   bool calls_in_band() const noexcept {

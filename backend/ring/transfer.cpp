@@ -26,9 +26,9 @@ using backend::VringGate;
 
 namespace {
 
-/// Transfer::State::announcement of a burst that is none, but whose packets are counted by size. No announcement has
-/// this value: theirs have bit 63.
-constexpr std::uint64_t counting = 1;
+/// Transfer::State::announcement of a burst that is none, but whose packets are counted by size, or whose ring is
+/// logged. No announcement has this value: theirs have bit 63.
+constexpr std::uint64_t otherwise = 1;
 
 }  // namespace
 
@@ -38,7 +38,7 @@ struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
   std::optional<net::RingContext> context;  // of `from`
-  std::uint64_t announcement = 0;           // not 0: the burst is this announcement, or `counting`
+  std::uint64_t announcement = 0;           // not 0: the burst is this announcement, or `otherwise`
   net::PeekedBurst burst;
   std::array<net::SizeClass, burst_max> classes;  // of `burst` as it was found, where they are counted
 
@@ -48,7 +48,7 @@ struct Transfer::State : InOwnPages {
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
   [[gnu::always_inline]] std::uint16_t find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
-  // Of rings that are disabled or count sizes, so that the others pay for neither.
+  // Of rings that are disabled, count sizes or are logged, so that the others pay for none of it.
   [[gnu::noinline]] std::uint16_t peek_otherwise(VringCore& core, const RunningVring& running,
                                                  std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t move_otherwise(VringCore& core, const RunningVring& running,
@@ -98,10 +98,13 @@ std::uint16_t Transfer::State::peek_otherwise(VringCore& core, const RunningVrin
                                               std::uint16_t count) noexcept {
   if (!running.enabled) return core.drop_available(running);
   if (announcement != 0) return count == 0 ? std::uint16_t{0} : announce();
-  const std::uint16_t found = find(core, running, count);
-  for (std::uint16_t i = 0; i < found; ++i) classes[i] = net::size_class_of(burst.packets[i]);
-  announcement = counting;
-  return found;
+  const auto result =
+      backend::with_context(running, core.data_, [&](const auto& ring) { return net::peek(ring, count, burst); });
+  if (core.needs_finish(result)) core.finish_burst(running, result);
+  for (std::uint16_t i = 0; running.sizes != nullptr && i < result.packets; ++i)
+    classes[i] = net::size_class_of(burst.packets[i]);
+  announcement = otherwise;
+  return result.packets;
 }
 
 /// The RARP frame that SEND_RARP asked for, as the only packet of a burst.
@@ -144,9 +147,11 @@ std::uint16_t Transfer::move(const std::uint8_t* which, std::uint16_t count, Vri
 std::uint16_t Transfer::State::move_otherwise(VringCore& core, const RunningVring& running, const std::uint8_t* which,
                                               std::uint16_t count) noexcept {
   if (!core.takes(running) || count == 0) return 0;
-  auto result = net::move(backend::context_of(running, core.data_), burst, which, count);
+  auto result = backend::with_context(running, core.data_,
+                                      [&](const auto& ring) { return net::move(ring, burst, which, count); });
   if (running.loans != nullptr && result.packets < count) result.needs_call |= core.return_spares(running);
-  for (std::uint16_t i = 0; i < result.packets; ++i) running.sizes->count(net::size_class_of(burst.packets[which[i]]));
+  for (std::uint16_t i = 0; running.sizes != nullptr && i < result.packets; ++i)
+    running.sizes->count(net::size_class_of(burst.packets[which[i]]));
   if (core.needs_finish(result)) core.finish_burst(running, result);
   return result.packets;
 }
@@ -168,14 +173,16 @@ inline void Transfer::State::give_back(std::uint16_t taken) noexcept {
 }
 
 void Transfer::State::give_back_otherwise(std::uint16_t taken) noexcept {
-  if (announcement != counting) {
+  if (announcement != otherwise) {
     // Unless another one has come meanwhile.
     from->announcement_.compare_exchange_strong(announcement, 0, std::memory_order_relaxed);
     return;
   }
-  announcement = 0;
-  for (std::uint16_t i = 0; i < taken; ++i) pass->running->sizes->count(classes[i]);
-  give_back(taken);
+  const RunningVring& running = *pass->running;
+  for (std::uint16_t i = 0; running.sizes != nullptr && i < taken; ++i) running.sizes->count(classes[i]);
+  const auto result =
+      backend::with_context(running, from->data_, [&](const auto& ring) { return net::give_back(ring, burst, taken); });
+  if (from->needs_finish(result)) from->finish_burst(running, result);
 }
 
 void Transfer::end(std::uint16_t taken) noexcept {

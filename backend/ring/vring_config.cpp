@@ -37,6 +37,9 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
   running->layout = *layout;
   running->memory = environment.memory;
   running->dma = environment.dma;
+  running->log = environment.log;
+  running->used_log = config.used_log;
+  running->log_signal = environment.log_signal;
   running->call = config.call;
   running->err = config.err;
   running->call_in_band = environment.call_in_band && config.call == nullptr;

@@ -20,6 +20,7 @@ namespace vhostx::backend {
 struct VringConfig {
   std::uint32_t size = 0;                             ///< SET_VRING_NUM
   std::optional<virtqueue::RingAddresses> addresses;  ///< SET_VRING_ADDR
+  std::optional<memory::GuestAddress> used_log;       ///< SET_VRING_ADDR with VHOST_VRING_F_LOG
   std::uint16_t base = 0;                             ///< SET_VRING_BASE, or where GET_VRING_BASE stopped
   bool enabled = false;                               ///< SET_VRING_ENABLE
   bool armed = false;                                 ///< SET_VRING_KICK came: a kick may start it
@@ -35,6 +36,8 @@ struct VringConfig {
 struct RingEnvironment {
   std::shared_ptr<const memory::GuestMemory> memory;
   std::shared_ptr<const zerocopy::DmaMemory> dma;  ///< Of a port with zero copy.
+  std::shared_ptr<const memory::DirtyLog> log;     ///< Null: nothing is logged.
+  std::shared_ptr<const EventFd> log_signal;       ///< SET_LOG_FD; may be null.
   protocol::FeatureSet features;
   std::uint16_t mtu = 0;  ///< 0: not set.
   bool call_in_band = false;

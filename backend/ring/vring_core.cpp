@@ -88,12 +88,11 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, or counts sizes; and
-// for a pool other than that of the last burst.
+// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, counts sizes, or is
+// logged; and for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   if (!is_from_guest(index_)) return 0;
-  const net::RingContext context = context_of(running, data_);
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) return drop_available(running);
   const bool announcing = count != 0 && announcement_.load(std::memory_order_relaxed) != 0;
@@ -101,16 +100,17 @@ std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_memp
   if (pool != data_.pool && !accepts(pool)) return 0;
   const std::uint16_t announced = announcing ? take_announcement(pool, packets) : std::uint16_t{0};
   const auto left = static_cast<std::uint16_t>(count - announced);
-  const auto result = running.pin == nullptr
-                          ? net::dequeue(context, pool, packets + announced, left)
-                          : zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
+  const auto result = with_context(running, data_, [&](const auto& context) {
+    if (running.pin == nullptr) return net::dequeue(context, pool, packets + announced, left);
+    return zerocopy::dequeue(context, {*running.loans, *running.pin}, pool, packets + announced, left);
+  });
   if (running.sizes != nullptr) running.sizes->count({packets + announced, result.packets});
   if (needs_finish(result)) finish_burst(running, result);
   return static_cast<std::uint16_t>(result.packets + announced);
 }
 
 std::uint16_t VringCore::drop_available(const RunningVring& running) noexcept {
-  finish_burst(running, net::drop_available(context_of(running, data_)));
+  finish_burst(running, with_context(running, data_, [](const auto& context) { return net::drop_available(context); }));
   return 0;
 }
 
@@ -130,14 +130,18 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
 }
 
 bool VringCore::return_spares(const RunningVring& running) noexcept {
-  return zerocopy::return_spares(context_of(running, data_), *running.loans).needs_call;
+  return with_context(running, data_,
+                      [&running](const auto& context) { return zerocopy::return_spares(context, *running.loans); })
+      .needs_call;
 }
 
 std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std::uint16_t count) noexcept {
   VringGate::Pass pass(gate_);
   const RunningVring* running = lender(pass.running);
-  if (running == nullptr) [[unlikely]]
+  if (running == nullptr) [[unlikely]] {
     running = lender_otherwise(pass.running);
+    if (running != nullptr && running->log != nullptr) return 0;  // a packet that is copied is marked at once
+  }
   if (running == nullptr || (pool != data_.pool && !accepts(pool))) return 0;
   const auto result =
       zerocopy::borrow(context_of(*running, data_), {*running->loans, *running->pin}, pool, buffers, count);
@@ -169,9 +173,10 @@ std::uint16_t VringCore::poll_completions() noexcept {
 std::uint16_t VringCore::give_back_returned(const RunningVring& running) noexcept {
   const bool from_guest = is_from_guest(index_);
   if (from_guest && !running.loans->has_returns()) return 0;
-  const net::RingContext context = context_of(running, data_);
-  const auto result = from_guest ? zerocopy::return_transmitted(context, *running.loans)
-                                 : zerocopy::keep_returned(context, *running.loans);
+  const auto result = with_context(running, data_, [&](const auto& context) {
+    return from_guest ? zerocopy::return_transmitted(context, *running.loans)
+                      : zerocopy::keep_returned(context, *running.loans);
+  });
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
@@ -192,7 +197,13 @@ std::optional<bool> VringCore::choose_notifications(bool on) noexcept {
     data_.cursor.position.notifications = on;
     return false;
   }
-  return virtqueue::set_notifications(pass.running->layout, data_.cursor, on);
+  return write_notifications(*pass.running, on);
+}
+
+bool VringCore::write_notifications(const RunningVring& running, bool on) noexcept {
+  return with_context(running, data_, [on](const auto& context) {
+    return virtqueue::set_notifications(context.layout, context.cursor, on, net::marks_of(context));
+  });
 }
 
 // If the index is out of range, the next burst finds the fault.
@@ -313,8 +324,9 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
 void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
-  running.dequeues = running.enabled && from_guest && sizes_ == nullptr;
-  running.enqueues = running.enabled && !from_guest && sizes_ == nullptr;
+  const bool straight = running.enabled && sizes_ == nullptr && running.log == nullptr;
+  running.dequeues = straight && from_guest;
+  running.enqueues = straight && !from_guest;
 }
 
 // A thread that does not see the ring yet may change notifications_wanted_ while the ring is published. Then the ring
@@ -324,7 +336,7 @@ void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
   constexpr int tries = 8;
   for (int i = 0; running != nullptr && i < tries; ++i) {
     const bool wanted = notifications_wanted_.load(std::memory_order_relaxed);
-    virtqueue::set_notifications(running->layout, data_.cursor, wanted);
+    write_notifications(*running, wanted);
     gate_.swap(std::move(running));
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (notifications_wanted_.load(std::memory_order_relaxed) == wanted || i + 1 == tries) return;

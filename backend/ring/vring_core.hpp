@@ -138,7 +138,7 @@ class VringCore : public InOwnPages {
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
-  // Of a ring that is disabled, in the other direction, or counts sizes: so that one that does not pays nothing for it.
+  // Of a ring that is disabled, in the other direction, counts sizes, or is logged: others pay nothing for it.
   [[gnu::noinline]] std::uint16_t enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                                     std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t commit_otherwise(const RunningVring* running, rte_mbuf** packets,
@@ -164,6 +164,7 @@ class VringCore : public InOwnPages {
   /// control thread gets the reason.
   [[gnu::noinline]] bool accepts(rte_mempool* pool) noexcept;
   std::optional<bool> choose_notifications(bool on) noexcept;
+  bool write_notifications(const RunningVring& running, bool on) noexcept;
   void set_direction(RunningVring& running) const noexcept;
   void show(std::unique_ptr<const RunningVring> running) noexcept;
   std::uint16_t finish_burst(const RunningVring& running, net::BurstResult result) noexcept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringCore: bursts of a ring whose packets are counted by size (PortOptions::count_sizes). What is not counted pays
-// nothing for it: a burst leaves its usual way where it would for a ring that is disabled.
+// VringCore: bursts of a ring whose packets are counted by size (PortOptions::count_sizes), or whose writes are logged.
+// Other rings pay nothing for it: a burst leaves its usual way where it would for a ring that is disabled.
 #include <algorithm>
 #include <array>
 
@@ -13,9 +13,10 @@ namespace vhostx::backend {
 std::uint16_t VringCore::enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                            std::uint16_t count) noexcept {
   if (!takes(running) || count == 0) return 0;
-  auto result = net::enqueue(context_of(running, data_), packets, count);
+  auto result =
+      with_context(running, data_, [&](const auto& context) { return net::enqueue(context, packets, count); });
   if (running.loans != nullptr && result.packets < count) result.needs_call |= return_spares(running);
-  running.sizes->count({packets, result.packets});
+  if (running.sizes != nullptr) running.sizes->count({packets, result.packets});
   if (needs_finish(result)) finish_burst(running, result);
   return result.packets;
 }
@@ -35,9 +36,11 @@ std::uint16_t VringCore::commit_otherwise(const RunningVring* running, rte_mbuf*
     const auto part = static_cast<std::uint16_t>(std::min<std::size_t>(at_once, count - handled));
     std::transform(packets + handled, packets + handled + part, classes.begin(),
                    [](const rte_mbuf* packet) { return net::size_class_of(*packet); });
-    const auto result =
-        zerocopy::commit(context_of(*running, data_), {*running->loans, *running->pin}, packets + handled, part);
-    std::for_each_n(classes.begin(), result.packets, [&](net::SizeClass packet) { running->sizes->count(packet); });
+    const auto result = with_context(*running, data_, [&](const auto& context) {
+      return zerocopy::commit(context, {*running->loans, *running->pin}, packets + handled, part);
+    });
+    if (running->sizes != nullptr)
+      std::for_each_n(classes.begin(), result.packets, [&](net::SizeClass packet) { running->sizes->count(packet); });
     if (needs_finish(result)) finish_burst(*running, result);
     handled = static_cast<std::uint16_t>(handled + result.packets);
     if (result.packets < part || data_.broken()) break;

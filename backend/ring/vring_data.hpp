@@ -28,4 +28,14 @@ inline net::RingContext context_of(const RunningVring& running, VringDataState& 
   return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
 }
 
+/// Calls `use` with the context of a ring that may be logged.
+template <typename Use>
+auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
+  const net::RingContext context = context_of(running, data);
+  if (running.log == nullptr) return use(context);
+  const auto result = use(net::LoggedContext{context, {*running.log, running.used_log}});
+  if (running.log_signal != nullptr) running.log_signal->signal();
+  return result;
+}
+
 }  // namespace vhostx::backend

@@ -51,17 +51,16 @@ void VringLoans::stop(std::unique_ptr<const RunningVring> last) noexcept {
 
 std::uint32_t VringLoans::settle(bool give_up) noexcept {
   if (last_ == nullptr) return 0;
-  const net::RingContext context = context_of(*last_, data_);
+  const auto give_back = [this](auto give) { return call(with_context(*last_, data_, give)); };
   if (from_guest_)
-    call(zerocopy::return_transmitted(context, *table_));
+    give_back([this](const auto& context) { return zerocopy::return_transmitted(context, *table_); });
   else
     zerocopy::keep_returned(*table_);
   const std::uint32_t out = table_->outstanding();
   if (out != 0 && !give_up) return out;
-  call(zerocopy::return_spares(context, *table_));
+  give_back([this](const auto& context) { return zerocopy::return_spares(context, *table_); });
   net::BurstResult given;
-  if (out != 0) given = zerocopy::take_back(context, *table_);
-  call(given);
+  if (out != 0) given = give_back([this](const auto& context) { return zerocopy::take_back(context, *table_); });
   data_.counters.add(VringCounter::overdue, given.packets);
   last_ = nullptr;
   Table table = take_table();  // destroyed without the lock
@@ -86,8 +85,9 @@ VringLoans::Table VringLoans::take_table() noexcept {
   return std::exchange(table_, nullptr);
 }
 
-void VringLoans::call(const net::BurstResult& given) noexcept {
+net::BurstResult VringLoans::call(const net::BurstResult& given) noexcept {
   if (given.needs_call && last_->calls_in_band()) call_in_band_ = true;
+  return given;
 }
 
 LoanState VringLoans::state() const noexcept {

@@ -52,7 +52,7 @@ class VringLoans {
   using Table = zerocopy::LoanTable::Owned;
 
   Table take_table() noexcept;
-  void call(const net::BurstResult& given) noexcept;
+  net::BurstResult call(const net::BurstResult& given) noexcept;
 
   const bool lends_;
   const zerocopy::LoanLimits limits_;

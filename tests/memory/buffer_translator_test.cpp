@@ -31,7 +31,7 @@ struct BufferTranslatorTest : ::testing::Test {
   }
   void expect_same(Translator& translator, std::uint64_t address, std::size_t length) const {
     const HostSpan expected = memory->translate(GuestAddress{address}, length);
-    std::uint8_t* found = nullptr;
+    const std::uint8_t* found = nullptr;
     const bool good = translator.translate(GuestAddress{address}, length, found);
     ASSERT_EQ(good, static_cast<bool>(expected)) << std::hex << address << " " << length;
     if (good) {
@@ -66,7 +66,7 @@ TEST_F(BufferTranslatorTest, OneBufferIsFoundInTheHintsRegionAlone) {
             if (length == 0) continue;
             const std::uint64_t offset = address - hinted.guest;
             const bool inside = address >= hinted.guest && offset < hinted.size && length <= hinted.size - offset;
-            std::uint8_t* found = nullptr;
+            const std::uint8_t* found = nullptr;
             SCOPED_TRACE(::testing::Message() << std::hex << hinted.guest << ": " << address << " " << length);
             ASSERT_EQ(translate_near(hint_of(hinted.guest), {address}, length, found), inside);
             if (inside) {
@@ -96,7 +96,7 @@ TEST_F(BufferTranslatorTest, NumbersThatWrap) {
 
 TEST_F(BufferTranslatorTest, WithoutAHintAndWithoutMemory) {
   const GuestMemory nothing;
-  std::uint8_t* found = nullptr;
+  const std::uint8_t* found = nullptr;
   EXPECT_FALSE(Translator(nothing, {}).translate(GuestAddress{0}, 1, found));
   Translator translator(*memory, {});
   ASSERT_NO_FATAL_FAILURE(expect_same(translator, 0, 1));
@@ -106,7 +106,7 @@ TEST_F(BufferTranslatorTest, WithoutAHintAndWithoutMemory) {
 TEST_F(BufferTranslatorTest, TheHintStaysWhileItServes) {
   GuestMemory::Hint hint = hint_of(0x4000);
   Translator translator(*memory, hint);
-  std::uint8_t* found = nullptr;
+  const std::uint8_t* found = nullptr;
   ASSERT_TRUE(translator.translate(GuestAddress{0x4010}, 10, found));
   EXPECT_FALSE(translator.translate(GuestAddress{0x9000}, 10, found));
   translator.keep_hint(hint);
@@ -120,7 +120,7 @@ TEST(BufferTranslator, TheHintMovesToWhereTheLastOtherBufferLay) {
   GuestMemory::Hint hint;
   ASSERT_TRUE(memory->translate(GuestAddress{0x1000}, 1, hint));
   Translator translator(*memory, hint);
-  std::uint8_t* found = nullptr;
+  const std::uint8_t* found = nullptr;
   ASSERT_TRUE(translator.translate(GuestAddress{0x5000}, 10, found));
   ASSERT_TRUE(translator.translate(GuestAddress{0x4000}, 10, found));
   ASSERT_TRUE(translator.translate(GuestAddress{0x1000}, 10, found));  // where the hint said
@@ -135,7 +135,7 @@ TEST(BufferTranslator, RegionsThatShareASlot) {
   FakeGuest guest({{0x1000, 0x1000}, {0x4000, 0x1000}, {std::uint64_t{1} << 62, 0x1000}});
   const auto memory = guest.map();
   Translator translator(*memory, {});
-  std::uint8_t* found = nullptr;
+  const std::uint8_t* found = nullptr;
   ASSERT_TRUE(translator.translate(GuestAddress{0x4fff}, 1, found));
   EXPECT_EQ(found, memory->translate(GuestAddress{0x4fff}, 1).data);
   EXPECT_FALSE(translator.translate(GuestAddress{0x4fff}, 2, found));

@@ -48,7 +48,7 @@ TEST_F(WindowTest, ShowsWhatBothRegionsHold) {
       *guest.at(border) = 0x22;
       EXPECT_EQ(bytes.data[0], before == 0 ? 0x22 : 0x11);
       EXPECT_EQ(bytes.data[before], 0x22);
-      std::memset(bytes.data, 0x33, bytes.size);  // ours
+      std::memset(unqualified(bytes.data), 0x33, bytes.size);  // ours
       EXPECT_EQ(*guest.at(border - 1), 0x33);
       EXPECT_EQ(*guest.at(border + behind - 1), 0x33);
       EXPECT_EQ(memory->translate(GuestAddress{border}, 1).data[0], 0x33);

@@ -13,6 +13,8 @@
 #include "memory/buffer_translator.hpp"
 #include "virtqueue/chain.hpp"
 #include "virtqueue/chain_ledger.hpp"
+#include "virtqueue/chain_walker.hpp"
+#include "virtqueue/ring_marks.hpp"
 #include "virtqueue/virtqueue.hpp"
 #include "virtqueue/vring_cursor.hpp"
 #include "virtqueue/walk_budget.hpp"
@@ -85,21 +87,27 @@ class PackedStub {
   };
 
  public:
+  template <virtqueue::Direction direction>
   class Walker {
    public:
+    using Span = typename virtqueue::ChainWalker<direction>::Span;
     enum class Step { buffer, end, invalid };
 
     Walker(const PackedRing& ring, const memory::GuestMemory& memory, memory::GuestMemory::Hint& hint,
-           virtqueue::WalkMeter& meter, virtqueue::Direction direction, std::uint64_t at, std::uint16_t id)
-        : ring_(ring), memory_(memory), hint_(hint), meter_(meter), direction_(direction), at_(at), id_(id) {}
+           virtqueue::WalkMeter& meter, std::uint64_t at, std::uint16_t id)
+        : ring_(ring), memory_(memory), hint_(hint), meter_(meter), at_(at), id_(id) {}
 
-    Step next(memory::HostSpan& span) noexcept {
+    Step next(Span& span) noexcept {
       if (ended_) return Step::end;
       const PackedRing::Descriptor descriptor = ring_.at(at_ + entries_++);
       meter_.count_descriptor();
       const bool writable = (descriptor.flags & PackedRing::write) != 0;
-      span = memory_.translate({descriptor.address}, descriptor.length, hint_);
-      if (!span || writable != (direction_ == virtqueue::Direction::writable)) return Step::invalid;
+      const memory::HostSpan found = memory_.translate({descriptor.address}, descriptor.length, hint_);
+      if (!found || writable != (direction == virtqueue::Direction::writable)) return Step::invalid;
+      if constexpr (direction == virtqueue::Direction::readable)
+        span = found;
+      else
+        span = {found, {descriptor.address}};
       ended_ = (descriptor.flags & PackedRing::next) == 0;
       return Step::buffer;
     }
@@ -112,7 +120,6 @@ class PackedStub {
     const memory::GuestMemory& memory_;
     memory::GuestMemory::Hint& hint_;
     virtqueue::WalkMeter& meter_;
-    virtqueue::Direction direction_;
     std::uint64_t at_;
     std::uint16_t id_;
     std::uint32_t entries_ = 0;
@@ -150,13 +157,20 @@ class PackedStub {
     bool one_piece() const { return one_piece_; }
     bool all_small() const { return all_small_; }
     bool is_simple(std::uint32_t i) const { return lengths_[i] != 0; }
-    std::uint8_t* header(std::uint32_t i) const { return headers_[i]; }
+    const std::uint8_t* header(std::uint32_t i) const { return headers_[i]; }
     template <bool>
-    std::uint8_t* body(std::uint32_t i) const {
+    const std::uint8_t* body(std::uint32_t i) const {
       return headers_[i] + Shape::header_bytes;
     }
-    std::uint8_t* body(std::uint32_t i) const { return body<true>(i); }
+    const std::uint8_t* body(std::uint32_t i) const { return body<true>(i); }
     std::uint32_t length(std::uint32_t i) const { return lengths_[i]; }
+    memory::WritableSpan room(std::uint32_t i, std::uint32_t bytes) const {
+      return {{headers_[i], Shape::header_bytes + std::size_t{bytes}}, {}};
+    }
+    memory::WritableSpan header_room(std::uint32_t i) const { return room(i, 0); }
+    memory::WritableSpan body_room(std::uint32_t i, std::uint32_t bytes) const {
+      return room(i, bytes).after(Shape::header_bytes);
+    }
     template <bool>
     void prefetch_body(std::uint32_t, std::uint32_t) const {}
     std::uint16_t id(std::size_t i) const { return chains_.ids[i]; }
@@ -168,7 +182,7 @@ class PackedStub {
 
    private:
     virtqueue::ChainList chains_;
-    std::array<std::uint8_t*, virtqueue::batch_max> headers_;
+    std::array<const std::uint8_t*, virtqueue::batch_max> headers_;
     std::array<std::uint32_t, virtqueue::batch_max> lengths_;
     bool one_piece_ = true;
     bool all_small_ = true;
@@ -180,9 +194,10 @@ class PackedStub {
     bool find(const PackedStub&, const memory::GuestMemory::Hint&, std::uint32_t) { return false; }
     virtqueue::Chain chain() const { return {}; }
     void copy_chain(virtqueue::ChainList&) const {}
-    std::uint8_t* header() const { return nullptr; }
-    std::uint8_t* body() const { return nullptr; }
+    const std::uint8_t* header() const { return nullptr; }
+    const std::uint8_t* body() const { return nullptr; }
     std::uint32_t length() const { return 0; }
+    memory::WritableSpan room(std::uint32_t) const { return {}; }
   };
 
   struct Mark {
@@ -228,11 +243,17 @@ class PackedStub {
   virtqueue::Chain chain(const virtqueue::ChainList& chains, std::uint32_t i) const {
     return {.id = chains.ids[i], .entries = chains.entries[i]};
   }
-  Walker walk(const virtqueue::Chain& chain, virtqueue::Direction direction, const memory::GuestMemory& memory,
-              memory::GuestMemory::Hint& hint) const {
+  template <virtqueue::Direction direction>
+  Walker<direction> walk(const virtqueue::Chain& chain, const memory::GuestMemory& memory,
+                         memory::GuestMemory::Hint& hint) const {
     const auto found = std::find_if(found_.begin(), found_.end(), [&](const Found& one) { return one.id == chain.id; });
-    return {ring_, memory, hint, cursor_.meter, direction, found->at, chain.id};
+    return {ring_, memory, hint, cursor_.meter, found->at, chain.id};
   }
+  template <typename Store>
+  void write(const memory::WritableSpan& to, Store store) const {
+    memory::write(virtqueue::NoMarks(), to, store);
+  }
+  void wrote(const memory::GuestMemory&, const memory::HostSpan&) const {}
   bool skip_bad_chain(std::uint16_t) { return false; }
   std::uint16_t bad_chains() const { return 0; }
 

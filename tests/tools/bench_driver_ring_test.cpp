@@ -45,17 +45,21 @@ struct Link {
     cursor.position.notifications = true;
   }
 
+  static std::size_t size_of(const memory::HostSpan& span) { return span.size; }
+  static std::size_t size_of(const memory::WritableSpan& span) { return span.size(); }
+
   /// Takes one chain. Its pieces' lengths; `head` is where it began.
-  std::vector<std::size_t> take(SplitQueue& queue, std::uint16_t& head, Direction direction) {
+  template <Direction direction>
+  std::vector<std::size_t> take(SplitQueue<>& queue, std::uint16_t& head) {
     std::vector<std::size_t> pieces;
     Chain chain;
     if (queue.take(chain) != Take::chain) return pieces;
     head = chain.id;
-    ChainWalker walker = queue.walk(chain, direction, *memory, cursor.hint);
-    memory::HostSpan span;
-    ChainWalker::Step step;
-    while ((step = walker.next(span)) == ChainWalker::Step::buffer) pieces.push_back(span.size);
-    EXPECT_EQ(step, ChainWalker::Step::end);
+    ChainWalker<direction> walker = queue.walk<direction>(chain, *memory, cursor.hint);
+    typename ChainWalker<direction>::Span span;
+    auto step = walker.next(span);
+    for (; step == ChainWalker<direction>::Step::buffer; step = walker.next(span)) pieces.push_back(size_of(span));
+    EXPECT_EQ(step, ChainWalker<direction>::Step::end);
     return pieces;
   }
   /// The device gives a head back, whatever it is.
@@ -87,7 +91,9 @@ TEST(DriverRing, LaysPacketsOutAsItWasTold) {
       link.ring.publish();
       SplitQueue queue(link.layout, link.cursor);
       std::uint16_t head = 0;
-      EXPECT_EQ(link.take(queue, head, device_writes ? Direction::writable : Direction::readable), pieces);
+      EXPECT_EQ(
+          device_writes ? link.take<Direction::writable>(queue, head) : link.take<Direction::readable>(queue, head),
+          pieces);
     }
   }
 }
@@ -185,7 +191,7 @@ TEST(DriverRing, WritesWhatIsToBeOtherThanBefore) {
       link.ring.post(chain, static_cast<std::uint32_t>(bytes));
       link.ring.publish();
       std::uint16_t head = 0;
-      const auto pieces = link.take(queue, head, Direction::readable);
+      const auto pieces = link.take<Direction::readable>(queue, head);
       EXPECT_EQ(std::accumulate(pieces.begin(), pieces.end(), std::size_t{0}), bytes);
       queue.give_back({.id = head}, 0);
       queue.publish();

@@ -158,13 +158,14 @@ std::vector<ModelRings::Piece> ModelRings::chain(ModelRing& ring, std::uint16_t 
 void ModelRings::give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written) {
   const auto at = pointers(ring);
   UsedRing used(at->used, ring.size);
-  used.set_entry(ring.base % ring.size, head, written);
+  used.set_entry(virtqueue::NoMarks(), ring.base % ring.size, head, written);
   ++ring.base;
-  if (fault_ == Fault::uses_twice && ring.base == 2) used.set_entry(ring.base++ % ring.size, head, written);
+  if (fault_ == Fault::uses_twice && ring.base == 2)
+    used.set_entry(virtqueue::NoMarks(), ring.base++ % ring.size, head, written);
   if (fault_ == Fault::stops_at_wrap && ring.base == 0) ring.broken = true;
   if (logs && fault_ != Fault::logs_nothing && (ring.at->flags & protocol::vring_log) != 0)
     log.mark(ring.at->log, UsedRing::extent(ring.size, false));
-  used.set_index_release(ring.base);
+  used.set_index_release(virtqueue::NoMarks(), ring.base);
   virtqueue::full_fence();
   const bool wanted = (AvailRing(at->avail, ring.size).flags() & AvailRing::no_interrupt_flag) == 0;
   if (fault_ == Fault::always_calls || (wanted && fault_ != Fault::never_calls)) signal(ring);

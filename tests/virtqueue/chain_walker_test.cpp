@@ -31,15 +31,22 @@ struct Walk {
 class ChainWalkerTest : public ::testing::Test {
  protected:
   Walk walk(std::uint16_t head, Direction direction = Direction::readable) {
+    return direction == Direction::readable ? walk_as<Direction::readable>(head) : walk_as<Direction::writable>(head);
+  }
+  static HostSpan seen(const HostSpan& span) { return span; }
+  static HostSpan seen(const memory::WritableSpan& span) { return {span.data(), span.size()}; }
+  template <Direction direction>
+  Walk walk_as(std::uint16_t head) {
+    using Walker = ChainWalker<direction>;
     memory::GuestMemory::Hint hint;
     virtqueue::WalkMeter meter;
-    ChainWalker walker(layout_, *memory_, hint, meter, direction, {.id = head, .first = layout_.descriptor(head)});
+    Walker walker(layout_, *memory_, hint, meter, {.id = head, .first = layout_.descriptor(head)});
     Walk result;
-    for (HostSpan span;;) {
+    for (typename Walker::Span span;;) {
       const auto step = walker.next(span);
-      if (step == ChainWalker::Step::invalid) result.fault = walker.fault();
-      if (step != ChainWalker::Step::buffer) return result;
-      result.text.append(reinterpret_cast<const char*>(span.data), span.size);
+      if (step == Walker::Step::invalid) result.fault = walker.fault();
+      if (step != Walker::Step::buffer) return result;
+      result.text.append(reinterpret_cast<const char*>(seen(span).data), seen(span).size);
       ++result.pieces;
     }
   }

@@ -53,13 +53,13 @@ Region disordered_region(std::uint64_t guest, std::size_t pages, std::uint64_t o
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::shuffle(order.begin(), order.end(), std::mt19937(5));
   for (const std::size_t page : order)
-    ::madvise(region->mapping().data + page * huge_page, huge_page, MADV_POPULATE_READ);
+    ::madvise(memory::unqualified(region->mapping().data + page * huge_page), huge_page, MADV_POPULATE_READ);
   return region;
 }
 
 // Shows page `from` of `file` as page `to` of `region`.
 void show(const UniqueFd& file, std::size_t from, const Region& region, std::size_t to) {
-  void* at = region->mapping().data + to * huge_page;
+  void* at = memory::unqualified(region->mapping().data + to * huge_page);
   EXPECT_EQ(::mmap(at, huge_page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file.get(),
                    static_cast<off_t>(from * huge_page)),
             at);
