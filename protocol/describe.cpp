@@ -191,9 +191,8 @@ struct StatusBit {
   std::string_view name;
 };
 /// VIRTIO 1.2, 2.1, in the order in which a driver sets them.
-constexpr std::array status_bits{StatusBit{0x01, "ACKNOWLEDGE"}, StatusBit{0x02, "DRIVER"},
-                                 StatusBit{0x08, "FEATURES_OK"}, StatusBit{0x04, "DRIVER_OK"},
-                                 StatusBit{0x40, "NEEDS_RESET"}, StatusBit{0x80, "FAILED"}};
+constexpr StatusBit status_bits[] = {{0x01, "ACKNOWLEDGE"}, {0x02, "DRIVER"},      {0x08, "FEATURES_OK"},
+                                     {0x04, "DRIVER_OK"},   {0x40, "NEEDS_RESET"}, {0x80, "FAILED"}};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // The names of feature bits, as a table: some protocol bits were renumbered before they were released.
 #include "protocol/features.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -87,10 +88,8 @@ constexpr std::array protocol_names{
 };
 
 std::string name_of(std::span<const FeatureName> names, unsigned bit) {
-  for (const FeatureName& known : names) {
-    if (known.bit == bit) return std::string(known.name);
-  }
-  return fmt::format("bit {}", bit);
+  const auto known = std::ranges::find(names, bit, &FeatureName::bit);
+  return known != names.end() ? std::string(known->name) : fmt::format("bit {}", bit);
 }
 
 std::string list(std::span<const FeatureName> names, std::uint64_t bits) {

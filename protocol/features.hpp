@@ -31,40 +31,31 @@ std::span<const FeatureName> protocol_feature_names() noexcept;
 std::string feature_name(VirtioFeature bit);
 std::string feature_name(ProtocolFeature bit);
 
-/// A set of 64 feature bits of one kind.
+/// A set of up to 64 bits of one kind: features, or facts about a session.
 template <typename Bit>
-class BasicFeatureSet {
+class BitSet {
  public:
-  constexpr BasicFeatureSet() noexcept = default;
-  constexpr explicit BasicFeatureSet(std::uint64_t bits) noexcept : bits_(bits) {}
-  constexpr BasicFeatureSet(std::initializer_list<Bit> bits) noexcept {
+  constexpr BitSet() noexcept = default;
+  constexpr explicit BitSet(std::uint64_t bits) noexcept : bits_(bits) {}
+  constexpr BitSet(std::initializer_list<Bit> bits) noexcept {
     for (const Bit bit : bits) set(bit);
   }
 
   constexpr std::uint64_t bits() const noexcept { return bits_; }
   constexpr bool has(Bit bit) const noexcept { return (bits_ & mask(bit)) != 0; }
-  constexpr bool has_all(BasicFeatureSet other) const noexcept { return other.without(*this).empty(); }
+  constexpr bool has_all(BitSet other) const noexcept { return other.without(*this).empty(); }
   constexpr bool empty() const noexcept { return bits_ == 0; }
 
-  constexpr BasicFeatureSet& set(Bit bit) noexcept {
-    bits_ |= mask(bit);
+  constexpr BitSet& set(Bit bit, bool on = true) noexcept {
+    bits_ = on ? bits_ | mask(bit) : bits_ & ~mask(bit);
     return *this;
   }
-  constexpr BasicFeatureSet& clear(Bit bit) noexcept {
-    bits_ &= ~mask(bit);
-    return *this;
-  }
-  constexpr BasicFeatureSet without(BasicFeatureSet other) const noexcept {
-    return BasicFeatureSet(bits_ & ~other.bits_);
-  }
+  constexpr BitSet& clear(Bit bit) noexcept { return set(bit, false); }
+  constexpr BitSet without(BitSet other) const noexcept { return BitSet(bits_ & ~other.bits_); }
 
-  friend constexpr BasicFeatureSet operator&(BasicFeatureSet a, BasicFeatureSet b) noexcept {
-    return BasicFeatureSet(a.bits_ & b.bits_);
-  }
-  friend constexpr BasicFeatureSet operator|(BasicFeatureSet a, BasicFeatureSet b) noexcept {
-    return BasicFeatureSet(a.bits_ | b.bits_);
-  }
-  friend constexpr bool operator==(BasicFeatureSet, BasicFeatureSet) noexcept = default;
+  friend constexpr BitSet operator&(BitSet a, BitSet b) noexcept { return BitSet(a.bits_ & b.bits_); }
+  friend constexpr BitSet operator|(BitSet a, BitSet b) noexcept { return BitSet(a.bits_ | b.bits_); }
+  friend constexpr bool operator==(BitSet, BitSet) noexcept = default;
 
  private:
   static constexpr std::uint64_t mask(Bit bit) noexcept { return std::uint64_t{1} << static_cast<unsigned>(bit); }
@@ -72,8 +63,8 @@ class BasicFeatureSet {
   std::uint64_t bits_ = 0;
 };
 
-using FeatureSet = BasicFeatureSet<VirtioFeature>;
-using ProtocolFeatureSet = BasicFeatureSet<ProtocolFeature>;
+using FeatureSet = BitSet<VirtioFeature>;
+using ProtocolFeatureSet = BitSet<ProtocolFeature>;
 
 /// Names separated by blanks, ascending; unknown bits as "bit <n>"; "none" for the empty set.
 std::string to_string(FeatureSet set);

@@ -2,7 +2,7 @@
 // The rows (vhost-user "Front-end message types", "Back-end message types"), and whether one may come now.
 #include "protocol/request_table.hpp"
 
-#include <array>
+#include <iterator>
 
 #include "base/error.hpp"
 #include "protocol/message.hpp"
@@ -66,123 +66,114 @@ constexpr auto bit_30 = VirtioFeature::vhost_user_protocol_features;
 // ring; addresses are not, because QEMU sends them again on running rings when it starts to log.
 // "Present in GET_PROTOCOL_FEATURES" (MQ, RARP, MTU, BACKEND_REQ) is an offer, not a negotiation.
 // clang-format off
-constexpr std::array front_end_table{
-    RequestRow{.id = id(Fr::get_features), .name = "GET_FEATURES", .reply = always, .reply_payload = feature_bits},
-    RequestRow{.id = id(Fr::set_features), .name = "SET_FEATURES", .payload = feature_bits},
-    RequestRow{.id = id(Fr::set_owner), .name = "SET_OWNER"},
-    RequestRow{.id = id(Fr::reset_owner), .name = "RESET_OWNER"},
-    RequestRow{.id = id(Fr::set_mem_table), .name = "SET_MEM_TABLE", .payload = memory_table, .fds = fd_a_region,
-               .reply_payload = memory_table},
-    RequestRow{.id = id(Fr::set_log_base), .name = "SET_LOG_BASE", .payload = exactly<LogBase>(Kind::log_base),
-               .fds = one_fd, .reply = always, .reply_payload = log_or_status, .protocol_feature = Pf::log_shmfd},
-    RequestRow{.id = id(Fr::set_log_fd), .name = "SET_LOG_FD", .fds = one_fd},
-    RequestRow{.id = id(Fr::set_vring_num), .name = "SET_VRING_NUM", .payload = vring_state,
-               .forbids = Fact::ring_started},
-    RequestRow{.id = id(Fr::set_vring_addr), .name = "SET_VRING_ADDR",
-               .payload = exactly<VringAddress>(Kind::vring_address)},
-    RequestRow{.id = id(Fr::set_vring_base), .name = "SET_VRING_BASE", .payload = vring_state,
-               .forbids = Fact::ring_started},
-    RequestRow{.id = id(Fr::get_vring_base), .name = "GET_VRING_BASE", .payload = vring_state, .reply = always,
-               .reply_payload = vring_state},
-    RequestRow{.id = id(Fr::set_vring_kick), .name = "SET_VRING_KICK", .payload = vring_fd, .fds = optional_fd,
-               .needs = Fact::ring_configured},
-    RequestRow{.id = id(Fr::set_vring_call), .name = "SET_VRING_CALL", .payload = vring_fd, .fds = optional_fd},
-    RequestRow{.id = id(Fr::set_vring_err), .name = "SET_VRING_ERR", .payload = vring_fd, .fds = optional_fd},
-    RequestRow{.id = id(Fr::get_protocol_features), .name = "GET_PROTOCOL_FEATURES", .reply = always,
-               .reply_payload = protocol_bits, .virtio_feature = bit_30},
-    RequestRow{.id = id(Fr::set_protocol_features), .name = "SET_PROTOCOL_FEATURES", .payload = protocol_bits,
-               .virtio_feature = bit_30},
-    RequestRow{.id = id(Fr::get_queue_num), .name = "GET_QUEUE_NUM", .reply = always, .reply_payload = number,
-               .protocol_feature = Pf::mq, .offer_suffices = true},
-    RequestRow{.id = id(Fr::set_vring_enable), .name = "SET_VRING_ENABLE", .payload = vring_state,
-               .virtio_feature = bit_30},
-    RequestRow{.id = id(Fr::send_rarp), .name = "SEND_RARP", .payload = exactly<U64>(Kind::mac),
-               .protocol_feature = Pf::rarp, .offer_suffices = true},
-    RequestRow{.id = id(Fr::net_set_mtu), .name = "NET_SET_MTU", .payload = number, .protocol_feature = Pf::mtu,
-               .offer_suffices = true, .virtio_feature = VirtioFeature::net_mtu},
-    RequestRow{.id = id(Fr::set_backend_req_fd), .name = "SET_BACKEND_REQ_FD", .fds = one_fd,
-               .protocol_feature = Pf::backend_req, .offer_suffices = true},
+constexpr RequestRow front_end_table[] = {
+    {.id = id(Fr::get_features), .name = "GET_FEATURES", .reply = always, .reply_payload = feature_bits},
+    {.id = id(Fr::set_features), .name = "SET_FEATURES", .payload = feature_bits},
+    {.id = id(Fr::set_owner), .name = "SET_OWNER"},
+    {.id = id(Fr::reset_owner), .name = "RESET_OWNER"},
+    {.id = id(Fr::set_mem_table), .name = "SET_MEM_TABLE", .payload = memory_table, .fds = fd_a_region,
+     .reply_payload = memory_table},
+    {.id = id(Fr::set_log_base), .name = "SET_LOG_BASE", .payload = exactly<LogBase>(Kind::log_base), .fds = one_fd,
+     .reply = always, .reply_payload = log_or_status, .protocol_feature = Pf::log_shmfd},
+    {.id = id(Fr::set_log_fd), .name = "SET_LOG_FD", .fds = one_fd},
+    {.id = id(Fr::set_vring_num), .name = "SET_VRING_NUM", .payload = vring_state, .forbids = {Fact::ring_started}},
+    {.id = id(Fr::set_vring_addr), .name = "SET_VRING_ADDR", .payload = exactly<VringAddress>(Kind::vring_address)},
+    {.id = id(Fr::set_vring_base), .name = "SET_VRING_BASE", .payload = vring_state, .forbids = {Fact::ring_started}},
+    {.id = id(Fr::get_vring_base), .name = "GET_VRING_BASE", .payload = vring_state, .reply = always,
+     .reply_payload = vring_state},
+    {.id = id(Fr::set_vring_kick), .name = "SET_VRING_KICK", .payload = vring_fd, .fds = optional_fd,
+     .needs = {Fact::ring_configured}},
+    {.id = id(Fr::set_vring_call), .name = "SET_VRING_CALL", .payload = vring_fd, .fds = optional_fd},
+    {.id = id(Fr::set_vring_err), .name = "SET_VRING_ERR", .payload = vring_fd, .fds = optional_fd},
+    {.id = id(Fr::get_protocol_features), .name = "GET_PROTOCOL_FEATURES", .reply = always,
+     .reply_payload = protocol_bits, .virtio_feature = bit_30},
+    {.id = id(Fr::set_protocol_features), .name = "SET_PROTOCOL_FEATURES", .payload = protocol_bits,
+     .virtio_feature = bit_30},
+    {.id = id(Fr::get_queue_num), .name = "GET_QUEUE_NUM", .reply = always, .reply_payload = number,
+     .protocol_feature = Pf::mq, .offer_suffices = true},
+    {.id = id(Fr::set_vring_enable), .name = "SET_VRING_ENABLE", .payload = vring_state, .virtio_feature = bit_30},
+    {.id = id(Fr::send_rarp), .name = "SEND_RARP", .payload = exactly<U64>(Kind::mac), .protocol_feature = Pf::rarp,
+     .offer_suffices = true},
+    {.id = id(Fr::net_set_mtu), .name = "NET_SET_MTU", .payload = number, .protocol_feature = Pf::mtu,
+     .offer_suffices = true, .virtio_feature = VirtioFeature::net_mtu},
+    {.id = id(Fr::set_backend_req_fd), .name = "SET_BACKEND_REQ_FD", .fds = one_fd, .protocol_feature = Pf::backend_req,
+     .offer_suffices = true},
     // An answer that QEMU does not wait for, without REPLY_ACK, would be taken for the next request's.
-    RequestRow{.id = id(Fr::iotlb_msg), .name = "IOTLB_MSG", .payload = iotlb,
-               .virtio_feature = VirtioFeature::iommu_platform},
-    RequestRow{.id = id(Fr::set_vring_endian), .name = "SET_VRING_ENDIAN", .payload = vring_state,
-               .protocol_feature = Pf::cross_endian, .forbids = Fact::ring_started},
-    RequestRow{.id = id(Fr::get_config), .name = "GET_CONFIG", .payload = config, .reply = always,
-               .reply_payload = config_or_nothing, .protocol_feature = Pf::config},
-    RequestRow{.id = id(Fr::set_config), .name = "SET_CONFIG", .payload = config,
-               .protocol_feature = Pf::config},
-    RequestRow{.id = id(Fr::create_crypto_session), .name = "CREATE_CRYPTO_SESSION", .payload = crypto_session,
-               .reply = always, .reply_payload = crypto_session, .protocol_feature = Pf::crypto_session},
-    RequestRow{.id = id(Fr::close_crypto_session), .name = "CLOSE_CRYPTO_SESSION", .payload = number,
-               .protocol_feature = Pf::crypto_session},
-    RequestRow{.id = id(Fr::postcopy_advise), .name = "POSTCOPY_ADVISE", .reply = always, .reply_payload = {},
-               .reply_fds = one_fd, .protocol_feature = Pf::pagefault},
-    RequestRow{.id = id(Fr::postcopy_listen), .name = "POSTCOPY_LISTEN", .protocol_feature = Pf::pagefault},
-    RequestRow{.id = id(Fr::postcopy_end), .name = "POSTCOPY_END", .reply = always, .reply_payload = status,
-               .protocol_feature = Pf::pagefault},
-    RequestRow{.id = id(Fr::get_inflight_fd), .name = "GET_INFLIGHT_FD", .payload = inflight, .reply = always,
-               .reply_payload = inflight, .reply_fds = optional_fd, .protocol_feature = Pf::inflight_shmfd},
-    RequestRow{.id = id(Fr::set_inflight_fd), .name = "SET_INFLIGHT_FD", .payload = inflight, .fds = one_fd,
-               .protocol_feature = Pf::inflight_shmfd},
-    RequestRow{.id = id(Fr::gpu_set_socket), .name = "GPU_SET_SOCKET", .fds = one_fd},
-    RequestRow{.id = id(Fr::reset_device), .name = "RESET_DEVICE", .protocol_feature = Pf::reset_device},
-    RequestRow{.id = id(Fr::vring_kick), .name = "VRING_KICK", .payload = vring_state,
-               .protocol_feature = Pf::inband_notifications, .needs = Fact::ring_configured},
-    RequestRow{.id = id(Fr::get_max_mem_slots), .name = "GET_MAX_MEM_SLOTS", .reply = always, .reply_payload = number,
-               .protocol_feature = Pf::configure_mem_slots},
-    RequestRow{.id = id(Fr::add_mem_reg), .name = "ADD_MEM_REG", .payload = region, .fds = one_fd,
-               .reply_payload = region_or_status, .protocol_feature = Pf::configure_mem_slots},
+    {.id = id(Fr::iotlb_msg), .name = "IOTLB_MSG", .payload = iotlb, .virtio_feature = VirtioFeature::iommu_platform},
+    {.id = id(Fr::set_vring_endian), .name = "SET_VRING_ENDIAN", .payload = vring_state,
+     .protocol_feature = Pf::cross_endian, .forbids = {Fact::ring_started}},
+    {.id = id(Fr::get_config), .name = "GET_CONFIG", .payload = config, .reply = always,
+     .reply_payload = config_or_nothing, .protocol_feature = Pf::config},
+    {.id = id(Fr::set_config), .name = "SET_CONFIG", .payload = config, .protocol_feature = Pf::config},
+    {.id = id(Fr::create_crypto_session), .name = "CREATE_CRYPTO_SESSION", .payload = crypto_session, .reply = always,
+     .reply_payload = crypto_session, .protocol_feature = Pf::crypto_session},
+    {.id = id(Fr::close_crypto_session), .name = "CLOSE_CRYPTO_SESSION", .payload = number,
+     .protocol_feature = Pf::crypto_session},
+    {.id = id(Fr::postcopy_advise), .name = "POSTCOPY_ADVISE", .reply = always, .reply_payload = {},
+     .reply_fds = one_fd, .protocol_feature = Pf::pagefault},
+    {.id = id(Fr::postcopy_listen), .name = "POSTCOPY_LISTEN", .protocol_feature = Pf::pagefault},
+    {.id = id(Fr::postcopy_end), .name = "POSTCOPY_END", .reply = always, .reply_payload = status,
+     .protocol_feature = Pf::pagefault},
+    {.id = id(Fr::get_inflight_fd), .name = "GET_INFLIGHT_FD", .payload = inflight, .reply = always,
+     .reply_payload = inflight, .reply_fds = optional_fd, .protocol_feature = Pf::inflight_shmfd},
+    {.id = id(Fr::set_inflight_fd), .name = "SET_INFLIGHT_FD", .payload = inflight, .fds = one_fd,
+     .protocol_feature = Pf::inflight_shmfd},
+    {.id = id(Fr::gpu_set_socket), .name = "GPU_SET_SOCKET", .fds = one_fd},
+    {.id = id(Fr::reset_device), .name = "RESET_DEVICE", .protocol_feature = Pf::reset_device},
+    {.id = id(Fr::vring_kick), .name = "VRING_KICK", .payload = vring_state,
+     .protocol_feature = Pf::inband_notifications, .needs = {Fact::ring_configured}},
+    {.id = id(Fr::get_max_mem_slots), .name = "GET_MAX_MEM_SLOTS", .reply = always, .reply_payload = number,
+     .protocol_feature = Pf::configure_mem_slots},
+    {.id = id(Fr::add_mem_reg), .name = "ADD_MEM_REG", .payload = region, .fds = one_fd,
+     .reply_payload = region_or_status, .protocol_feature = Pf::configure_mem_slots},
     // "For compatibility with existing incorrect implementations" a descriptor may come, and is closed unused.
-    RequestRow{.id = id(Fr::rem_mem_reg), .name = "REM_MEM_REG", .payload = region, .fds = optional_fd,
-               .protocol_feature = Pf::configure_mem_slots},
-    RequestRow{.id = id(Fr::set_status), .name = "SET_STATUS", .payload = device_status,
-               .protocol_feature = Pf::status},
-    RequestRow{.id = id(Fr::get_status), .name = "GET_STATUS", .reply = always, .reply_payload = device_status,
-               .protocol_feature = Pf::status},
-    RequestRow{.id = id(Fr::get_shared_object), .name = "GET_SHARED_OBJECT", .payload = object, .reply = always,
-               .reply_payload = object_or_nothing, .reply_fds = optional_fd, .protocol_feature = Pf::shared_object},
-    RequestRow{.id = id(Fr::set_device_state_fd), .name = "SET_DEVICE_STATE_FD",
-               .payload = exactly<DeviceState>(Kind::device_state), .fds = one_fd, .reply = always,
-               .reply_payload = exactly<U64>(Kind::device_state_answer), .reply_fds = optional_fd,
-               .protocol_feature = Pf::device_state},
-    RequestRow{.id = id(Fr::check_device_state), .name = "CHECK_DEVICE_STATE", .reply = always,
-               .reply_payload = status, .protocol_feature = Pf::device_state},
-    RequestRow{.id = id(Fr::get_shmem_config), .name = "GET_SHMEM_CONFIG", .reply = always,
-               .reply_payload = exactly<SharedMemoryConfig>(Kind::shared_memory_config), .protocol_feature = Pf::shmem},
-    RequestRow{.id = id(Fr::get_vring_base_skip_drain), .name = "GET_VRING_BASE_SKIP_DRAIN", .payload = vring_state,
-               .reply = always, .reply_payload = vring_state,
-               .protocol_feature = Pf::get_vring_base_skip_drain},
+    {.id = id(Fr::rem_mem_reg), .name = "REM_MEM_REG", .payload = region, .fds = optional_fd,
+     .protocol_feature = Pf::configure_mem_slots},
+    {.id = id(Fr::set_status), .name = "SET_STATUS", .payload = device_status, .protocol_feature = Pf::status},
+    {.id = id(Fr::get_status), .name = "GET_STATUS", .reply = always, .reply_payload = device_status,
+     .protocol_feature = Pf::status},
+    {.id = id(Fr::get_shared_object), .name = "GET_SHARED_OBJECT", .payload = object, .reply = always,
+     .reply_payload = object_or_nothing, .reply_fds = optional_fd, .protocol_feature = Pf::shared_object},
+    {.id = id(Fr::set_device_state_fd), .name = "SET_DEVICE_STATE_FD",
+     .payload = exactly<DeviceState>(Kind::device_state), .fds = one_fd, .reply = always,
+     .reply_payload = exactly<U64>(Kind::device_state_answer), .reply_fds = optional_fd,
+     .protocol_feature = Pf::device_state},
+    {.id = id(Fr::check_device_state), .name = "CHECK_DEVICE_STATE", .reply = always, .reply_payload = status,
+     .protocol_feature = Pf::device_state},
+    {.id = id(Fr::get_shmem_config), .name = "GET_SHMEM_CONFIG", .reply = always,
+     .reply_payload = exactly<SharedMemoryConfig>(Kind::shared_memory_config), .protocol_feature = Pf::shmem},
+    {.id = id(Fr::get_vring_base_skip_drain), .name = "GET_VRING_BASE_SKIP_DRAIN", .payload = vring_state,
+     .reply = always, .reply_payload = vring_state, .protocol_feature = Pf::get_vring_base_skip_drain},
 };
 
-constexpr std::array back_end_table{
-    RequestRow{.id = id(Br::iotlb_msg), .name = "BACKEND_IOTLB_MSG", .payload = iotlb,
-               .virtio_feature = VirtioFeature::iommu_platform, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::config_change_msg), .name = "BACKEND_CONFIG_CHANGE_MSG",
-               .protocol_feature = Pf::config, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::vring_host_notifier_msg), .name = "BACKEND_VRING_HOST_NOTIFIER_MSG",
-               .payload = exactly<VringArea>(Kind::vring_area), .fds = optional_fd,
-               .protocol_feature = Pf::host_notifier, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::vring_call), .name = "BACKEND_VRING_CALL", .payload = vring_state,
-               .protocol_feature = Pf::inband_notifications, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::vring_err), .name = "BACKEND_VRING_ERR", .payload = vring_state,
-               .protocol_feature = Pf::inband_notifications, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::shared_object_add), .name = "BACKEND_SHARED_OBJECT_ADD", .payload = object,
-               .protocol_feature = Pf::shared_object, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::shared_object_remove), .name = "BACKEND_SHARED_OBJECT_REMOVE", .payload = object,
-               .protocol_feature = Pf::shared_object, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::shared_object_lookup), .name = "BACKEND_SHARED_OBJECT_LOOKUP", .payload = object,
-               .reply = always, .reply_payload = status, .reply_fds = optional_fd,
-               .protocol_feature = Pf::shared_object, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::shmem_map), .name = "BACKEND_SHMEM_MAP", .payload = shared_memory_map, .fds = one_fd,
-               .protocol_feature = Pf::shmem, .needs = Fact::backend_socket},
-    RequestRow{.id = id(Br::shmem_unmap), .name = "BACKEND_SHMEM_UNMAP", .payload = shared_memory_map,
-               .protocol_feature = Pf::shmem, .needs = Fact::backend_socket},
+constexpr RequestRow back_end_table[] = {
+    {.id = id(Br::iotlb_msg), .name = "BACKEND_IOTLB_MSG", .payload = iotlb,
+     .virtio_feature = VirtioFeature::iommu_platform, .needs = {Fact::backend_socket}},
+    {.id = id(Br::config_change_msg), .name = "BACKEND_CONFIG_CHANGE_MSG", .protocol_feature = Pf::config,
+     .needs = {Fact::backend_socket}},
+    {.id = id(Br::vring_host_notifier_msg), .name = "BACKEND_VRING_HOST_NOTIFIER_MSG",
+     .payload = exactly<VringArea>(Kind::vring_area), .fds = optional_fd, .protocol_feature = Pf::host_notifier,
+     .needs = {Fact::backend_socket}},
+    {.id = id(Br::vring_call), .name = "BACKEND_VRING_CALL", .payload = vring_state,
+     .protocol_feature = Pf::inband_notifications, .needs = {Fact::backend_socket}},
+    {.id = id(Br::vring_err), .name = "BACKEND_VRING_ERR", .payload = vring_state,
+     .protocol_feature = Pf::inband_notifications, .needs = {Fact::backend_socket}},
+    {.id = id(Br::shared_object_add), .name = "BACKEND_SHARED_OBJECT_ADD", .payload = object,
+     .protocol_feature = Pf::shared_object, .needs = {Fact::backend_socket}},
+    {.id = id(Br::shared_object_remove), .name = "BACKEND_SHARED_OBJECT_REMOVE", .payload = object,
+     .protocol_feature = Pf::shared_object, .needs = {Fact::backend_socket}},
+    {.id = id(Br::shared_object_lookup), .name = "BACKEND_SHARED_OBJECT_LOOKUP", .payload = object, .reply = always,
+     .reply_payload = status, .reply_fds = optional_fd, .protocol_feature = Pf::shared_object,
+     .needs = {Fact::backend_socket}},
+    {.id = id(Br::shmem_map), .name = "BACKEND_SHMEM_MAP", .payload = shared_memory_map, .fds = one_fd,
+     .protocol_feature = Pf::shmem, .needs = {Fact::backend_socket}},
+    {.id = id(Br::shmem_unmap), .name = "BACKEND_SHMEM_UNMAP", .payload = shared_memory_map,
+     .protocol_feature = Pf::shmem, .needs = {Fact::backend_socket}},
 };
 // clang-format on
 
-template <std::size_t N>
-consteval bool sound(const std::array<RequestRow, N>& table) {
-  for (std::size_t i = 0; i < N; ++i) {
+consteval bool sound(std::span<const RequestRow> table) {
+  for (std::size_t i = 0; i < table.size(); ++i) {
     const RequestRow& row = table[i];
     if (row.id != i + 1 || row.payload.max > payload_bytes_max || row.reply_payload.max > payload_bytes_max)
       return false;
@@ -191,12 +182,11 @@ consteval bool sound(const std::array<RequestRow, N>& table) {
   }
   return true;
 }
-static_assert(front_end_table.size() == 45 && sound(front_end_table));
-static_assert(back_end_table.size() == 10 && sound(back_end_table));
+static_assert(std::size(front_end_table) == 45 && sound(front_end_table));
+static_assert(std::size(back_end_table) == 10 && sound(back_end_table));
 
-template <std::size_t N>
-const RequestRow* find(const std::array<RequestRow, N>& table, std::uint32_t number_of_request) noexcept {
-  return number_of_request >= 1 && number_of_request <= N ? &table[number_of_request - 1] : nullptr;
+const RequestRow* find(std::span<const RequestRow> table, std::uint32_t number_of_request) noexcept {
+  return number_of_request >= 1 && number_of_request <= table.size() ? &table[number_of_request - 1] : nullptr;
 }
 
 struct FactTexts {
@@ -204,11 +194,11 @@ struct FactTexts {
   std::string_view missing;
   std::string_view in_the_way;
 };
-constexpr std::array fact_texts{
-    FactTexts{Fact::ring_configured, "expected SET_VRING_NUM and SET_VRING_ADDR first",
-              "expected a ring without size and addresses"},
-    FactTexts{Fact::ring_started, "expected a started ring", "expected a stopped ring (GET_VRING_BASE first)"},
-    FactTexts{Fact::backend_socket, "expected SET_BACKEND_REQ_FD first", "expected no SET_BACKEND_REQ_FD before"},
+constexpr FactTexts fact_texts[] = {
+    {Fact::ring_configured, "expected SET_VRING_NUM and SET_VRING_ADDR first",
+     "expected a ring without size and addresses"},
+    {Fact::ring_started, "expected a started ring", "expected a stopped ring (GET_VRING_BASE first)"},
+    {Fact::backend_socket, "expected SET_BACKEND_REQ_FD first", "expected no SET_BACKEND_REQ_FD before"},
 };
 
 Error illegal(const RequestRow& row, std::string_view why) { return protocol_violation("{}: {}", row.name, why); }

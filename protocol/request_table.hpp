@@ -71,23 +71,11 @@ enum class ReplyKind : std::uint8_t {
 /// Facts about a session. A row names those that must hold and those that must not. "The ring" is the one that the
 /// message's payload names.
 enum class Fact : std::uint8_t {
-  ring_configured = 1 << 0,  ///< The ring has its size and its addresses.
-  ring_started = 1 << 1,     ///< The ring was started and not stopped since.
-  backend_socket = 1 << 2,   ///< SET_BACKEND_REQ_FD came.
+  ring_configured,  ///< The ring has its size and its addresses.
+  ring_started,     ///< The ring was started and not stopped since.
+  backend_socket,   ///< SET_BACKEND_REQ_FD came.
 };
-
-/// A set of Fact.
-struct FactSet {
-  std::uint8_t bits = 0;
-
-  constexpr FactSet() noexcept = default;
-  constexpr FactSet(Fact fact) noexcept : bits(static_cast<std::uint8_t>(fact)) {}
-  constexpr bool has(Fact fact) const noexcept { return (bits & static_cast<std::uint8_t>(fact)) != 0; }
-  constexpr void set(Fact fact, bool holds = true) noexcept {
-    const auto bit = static_cast<std::uint8_t>(fact);
-    bits = static_cast<std::uint8_t>(holds ? bits | bit : bits & ~bit);
-  }
-};
+using FactSet = BitSet<Fact>;
 
 struct RequestRow {
   std::uint32_t id = 0;
