@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cstddef>
+#include <span>
 #include <utility>
 
 #include "base/unique_fd.hpp"
@@ -42,6 +43,7 @@ class FdList {
   /// change.
   UniqueFd take(std::size_t index) noexcept { return index < count_ ? std::move(fds_[index]) : UniqueFd(); }
   void clear() noexcept { *this = FdList(); }
+  operator std::span<const UniqueFd>() const noexcept { return {fds_.data(), count_}; }
 
  private:
   std::size_t count_ = 0;

@@ -14,10 +14,9 @@
 namespace vhostx::protocol {
 namespace {
 
-// Room for exactly `most` descriptors: the kernel drops the rest and sets MSG_CTRUNC.
-template <std::size_t most>
+// Room for all descriptors that a message can have.
 struct alignas(cmsghdr) Control {
-  std::byte bytes[CMSG_SPACE(sizeof(int) * most)];
+  std::byte bytes[CMSG_SPACE(sizeof(int) * fds_of_a_message_max)];
 };
 
 // MSG_DONTWAIT for each call: another holder of a socket that a peer sent could switch O_NONBLOCK off.
@@ -37,19 +36,18 @@ void collect(msghdr& message, Take take) {
   }
 }
 
-template <std::size_t most, typename FdAt>
-void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_at) noexcept {
-  if (count == 0) return;
-  const std::size_t bytes = count * sizeof(int);
-  std::memset(&control, 0, sizeof control);
+void attach(msghdr& message, Control& control, std::span<const UniqueFd> fds) noexcept {
+  if (fds.empty()) return;
+  const std::size_t bytes = fds.size() * sizeof(int);
+  std::memset(&control, 0, CMSG_SPACE(bytes));
   message.msg_control = control.bytes;
   message.msg_controllen = CMSG_SPACE(bytes);
   cmsghdr* part = CMSG_FIRSTHDR(&message);
   part->cmsg_level = SOL_SOCKET;
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(bytes);
-  for (std::size_t i = 0; i < count; ++i) {
-    const int fd = fd_at(i);
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    const int fd = fds[i].get();
     std::memcpy(CMSG_DATA(part) + i * sizeof fd, &fd, sizeof fd);
   }
 }
@@ -57,7 +55,7 @@ void attach(msghdr& message, Control<most>& control, std::size_t count, FdAt fd_
 // Calls take(int) for each descriptor that came. fds_lost: the kernel set MSG_CTRUNC.
 template <typename Take>
 Transfer receive_with(int socket, std::span<std::byte> into, Blocking blocking, Take take) {
-  Control<fds_of_a_message_max> control;
+  Control control;
   iovec piece{into.data(), into.size()};
   msghdr message{};
   message.msg_iov = &piece;
@@ -71,23 +69,6 @@ Transfer receive_with(int socket, std::span<std::byte> into, Blocking blocking, 
   if (got < 0) return {0, errno, false};
   collect(message, take);
   return {static_cast<std::size_t>(got), 0, (message.msg_flags & MSG_CTRUNC) != 0};
-}
-
-template <std::size_t most, typename FdAt>
-Transfer transmit_with(int socket, std::span<const std::byte> bytes, std::size_t count, FdAt fd_at,
-                       Blocking blocking) noexcept {
-  Control<most> control;
-  iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  attach(message, control, count, fd_at);
-  ssize_t sent = 0;
-  do {
-    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | flags_of(blocking));
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return {0, errno, false};
-  return {static_cast<std::size_t>(sent), 0, false};
 }
 
 }  // namespace
@@ -112,15 +93,20 @@ Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& f
   return receive_with(socket, into, blocking, [&fds](int fd) { fds.push_back(UniqueFd(fd)); });
 }
 
-Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept {
-  return transmit_with<fds_max>(
-      socket, bytes, fds.size(), [&fds](std::size_t i) { return fds.get(i); }, blocking);
-}
-
-Transfer transmit(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds,
+Transfer transmit(int socket, std::span<const std::byte> bytes, std::span<const UniqueFd> fds,
                   Blocking blocking) noexcept {
-  return transmit_with<fds_of_a_message_max>(
-      socket, bytes, fds.size(), [&fds](std::size_t i) { return fds[i].get(); }, blocking);
+  Control control;
+  iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  attach(message, control, fds);
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | flags_of(blocking));
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0) return {0, errno, false};
+  return {static_cast<std::size_t>(sent), 0, false};
 }
 
 }  // namespace vhostx::protocol

@@ -31,15 +31,15 @@ enum class Blocking : bool { no, yes };
 Transfer receive(int socket, std::span<std::byte> into, FdList& fds, Blocking blocking,
                  Releases* releases = nullptr) noexcept;
 
-/// Sends `bytes`, which must not be empty, with all of `fds`, which the caller keeps. Raises no SIGPIPE.
-Transfer transmit(int socket, std::span<const std::byte> bytes, const FdList& fds, Blocking blocking) noexcept;
+/// Sends `bytes`, which must not be empty, with all of `fds` (at most fds_of_a_message_max), which the caller keeps.
+/// Raises no SIGPIPE.
+Transfer transmit(int socket, std::span<const std::byte> bytes, std::span<const UniqueFd> fds,
+                  Blocking blocking) noexcept;
 
 /// The kernel's SCM_MAX_FD: how many descriptors one message can have at all.
 inline constexpr std::size_t fds_of_a_message_max = 253;
 
-/// The same for a relay, which also passes on what the specification forbids: up to fds_of_a_message_max descriptors.
+/// Receives for a relay, which also passes on what the specification forbids: up to fds_of_a_message_max descriptors.
 Transfer receive(int socket, std::span<std::byte> into, std::vector<UniqueFd>& fds, Blocking blocking);
-Transfer transmit(int socket, std::span<const std::byte> bytes, const std::vector<UniqueFd>& fds,
-                  Blocking blocking) noexcept;
 
 }  // namespace vhostx::protocol
