@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/bind_allocator.hpp>
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 
@@ -53,26 +54,8 @@ class HandlerMemory : public std::pmr::memory_resource {
 
 /// A handler that Asio keeps in `memory` while it waits.
 template <typename Handler>
-class KeptHandler {
- public:
-  using allocator_type = std::pmr::polymorphic_allocator<std::byte>;
-
-  KeptHandler(std::pmr::memory_resource& memory, Handler handler) : memory_(&memory), handler_(std::move(handler)) {}
-
-  allocator_type get_allocator() const noexcept { return allocator_type(memory_); }
-  template <typename... Args>
-  void operator()(Args&&... args) {
-    handler_(std::forward<Args>(args)...);
-  }
-
- private:
-  std::pmr::memory_resource* memory_;
-  Handler handler_;
-};
-
-template <typename Handler>
-KeptHandler<Handler> kept_in(std::pmr::memory_resource& memory, Handler handler) {
-  return {memory, std::move(handler)};
+auto kept_in(std::pmr::memory_resource& memory, Handler handler) {
+  return asio::bind_allocator(std::pmr::polymorphic_allocator<std::byte>(&memory), std::move(handler));
 }
 
 /// asio::post() that keeps the handler in `memory`, which posting through a type-erased any_io_executor does not.
