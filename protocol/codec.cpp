@@ -3,6 +3,9 @@
 #include "protocol/codec.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
 
 #include "base/error.hpp"
 
@@ -105,9 +108,7 @@ Header decode_header(std::span<const std::byte, message_header_bytes> bytes) noe
 }
 
 std::array<std::byte, message_header_bytes> encode_header(const Header& header) noexcept {
-  std::array<std::byte, message_header_bytes> bytes;
-  std::memcpy(bytes.data(), &header, sizeof header);
-  return bytes;
+  return std::bit_cast<std::array<std::byte, message_header_bytes>>(header);
 }
 
 Result<const RequestRow*> check_header(Incoming incoming, const Header& header) {
