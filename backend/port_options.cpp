@@ -14,11 +14,6 @@ namespace {
 constexpr std::uint32_t mode_max = 0777;
 constexpr auto no_group = static_cast<std::uint32_t>(-1);  // chown() takes it for "as it is"
 
-Result<void> in_range(const char* option, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
-  if (value >= min && value <= max) return {};
-  return invalid_argument("{} is {}, expected {} to {}", option, value, min, max);
-}
-
 Result<void> check_path(const std::string& path) {
   if (path.find('\0') != std::string::npos) return invalid_argument("socket_path has a zero byte in it");
   if (path.empty() || path.size() > socket_path_max)
@@ -48,7 +43,7 @@ Result<void> check_access(const PortOptions& options) {
   return invalid_argument("socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode, mode_max);
 }
 
-Result<void> in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
+Result<void> time_in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
   constexpr std::chrono::milliseconds max = std::chrono::hours(24);
   if (value >= min && value <= max) return {};
   return invalid_argument("{} is {} ms, expected {} to {} ms", option, value.count(), min.count(), max.count());
@@ -80,13 +75,13 @@ Result<void> check_options(const PortOptions& options) {
            in_range("queue_pairs_max", options.queue_pairs_max, 1, 128),
            in_range("memory_slots_max", options.memory_slots_max, 8, 4096),
            in_range("memory_bytes_max", options.memory_bytes_max, 0, std::uint64_t{1} << 63),
-           in_range("message_timeout", options.message_timeout, milliseconds(1)),
-           in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)),
-           in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min),
+           time_in_range("message_timeout", options.message_timeout, milliseconds(1)),
+           time_in_range("reconnect_delay_min", options.reconnect_delay_min, milliseconds(1)),
+           time_in_range("reconnect_delay_max", options.reconnect_delay_max, options.reconnect_delay_min),
            in_range("copy_below", options.copy_below, 0, 65536),
            in_range("loans_max", options.loans_max, 0, 32768),
            in_range("loan_timeout in ms", loan_timeout, 0, 60'000),
-           looks ? in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
+           looks ? time_in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
        })
     if (!good) return good;
   return {};

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cerrno>
-#include <string>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -30,6 +30,12 @@ Error protocol_violation(fmt::format_string<Args...> text, Args&&... args) noexc
 template <typename... Args>
 Error invalid_argument(fmt::format_string<Args...> text, Args&&... args) noexcept {
   return make_error(ErrorCode::invalid_argument, text, std::forward<Args>(args)...);
+}
+
+/// Error: invalid_argument: the option, its value, its range.
+inline Result<void> in_range(const char* option, std::uint64_t value, std::uint64_t min, std::uint64_t max) noexcept {
+  if (value >= min && value <= max) return {};
+  return invalid_argument("{} is {}, expected {} to {}", option, value, min, max);
 }
 
 /// "<text>: <strerror>"; `system_errno` is the errno given.

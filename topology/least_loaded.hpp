@@ -2,9 +2,11 @@
 // The rule behind choose_lcore(), for nodes that the machine need not have.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include <vhostx/placement.hpp>
 
@@ -18,16 +20,9 @@ struct NodeLoad {
 /// The position of the least loaded one on `node`, of several the first; of all, where there is none or the node is not
 /// known. `candidates` is not empty.
 inline std::size_t least_loaded(int node, std::span<const NodeLoad> candidates) noexcept {
-  const auto best_of = [&](bool anywhere) {
-    std::size_t best = candidates.size();
-    for (std::size_t i = 0; i < candidates.size(); ++i)
-      if ((anywhere || candidates[i].node == node) &&
-          (best == candidates.size() || candidates[i].load < candidates[best].load))
-        best = i;
-    return best;
-  };
-  const std::size_t there = node == no_node ? candidates.size() : best_of(false);
-  return there != candidates.size() ? there : best_of(true);
+  const auto rank = [node](const NodeLoad& one) { return std::pair(node != no_node && one.node != node, one.load); };
+  const auto best = std::ranges::min_element(candidates, {}, rank);
+  return static_cast<std::size_t>(best - candidates.begin());
 }
 
 }  // namespace vhostx::topology

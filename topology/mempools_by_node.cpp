@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // MempoolsByNode: PoolTable with DPDK's pools.
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -12,8 +13,7 @@
 #include <vhostx/numa.hpp>
 
 #include "base/error.hpp"
-#include "numa/nodes.hpp"
-#include "topology/pool_memory.hpp"
+#include "numa/look.hpp"
 #include "topology/pool_table.hpp"
 
 namespace vhostx {
@@ -21,18 +21,34 @@ namespace {
 
 using topology::PoolTable;
 
-Result<void> in_range(const char* option, std::size_t value, std::size_t min, std::size_t max) {
-  if (value >= min && value <= max) return {};
-  return make_error(ErrorCode::invalid_argument, "{} is {}, expected {} to {}", option, value, min, max);
-}
-
 Result<void> check(const MempoolsOptions& options) {
   if (auto good = in_range("bytes of name", options.name.size(), 1, 20); !good) return good;
   if (auto good = in_range("mbufs", options.mbufs, 1, std::size_t{1} << 28); !good) return good;
   if (auto good = in_range("data_room", options.data_room, 256, 65535); !good) return good;
   if (auto good = in_range("pools_max", options.pools_max, 1, 64); !good) return good;
   // In DPDK an lcore may hold up to one and a half times its cache.
-  return in_range("cache", options.cache, 0, std::min(std::size_t{512}, std::size_t{options.mbufs} * 2 / 3));
+  return in_range("cache", options.cache, 0, std::min(std::uint64_t{512}, std::uint64_t{options.mbufs} * 2 / 3));
+}
+
+constexpr std::size_t sample_max = 512;
+
+void add_chunk(rte_mempool*, void* areas, rte_mempool_memhdr* chunk, unsigned) {
+  static_cast<std::vector<MemoryArea>*>(areas)->push_back(
+      {reinterpret_cast<std::uintptr_t>(chunk->addr), static_cast<std::size_t>(chunk->len)});
+}
+
+/// The node with most of the pool's pages, by a sample; no_node: the kernel does not say. May wait for the kernel's
+/// page tables. Faults nothing in.
+int node_of_pool(rte_mempool* pool) {
+  std::vector<MemoryArea> areas;
+  rte_mempool_mem_iter(pool, add_chunk, &areas);
+  std::size_t bytes = 1;
+  for (const auto& area : areas) bytes += area.bytes;
+  std::vector<const std::uint8_t*> sample;
+  for (const auto& area : areas)
+    numa::spread_over(reinterpret_cast<const std::uint8_t*>(area.address), area.bytes,
+                      1 + sample_max * area.bytes / bytes, sample);
+  return numa::look_at(numa::kernel(), sample, numa::Untouched::if_there).histogram.main_node();
 }
 
 Result<MempoolsByNode::Pool> make_pool(const MempoolsOptions& options, int node) {
@@ -42,13 +58,13 @@ Result<MempoolsByNode::Pool> make_pool(const MempoolsOptions& options, int node)
   if (pool == nullptr)
     return make_error(ErrorCode::out_of_memory, "no pool '{}' of {} mbufs: {}", name, options.mbufs,
                       rte_strerror(rte_errno));
-  return MempoolsByNode::Pool{topology::node_of_pool(pool), pool};
+  return MempoolsByNode::Pool{node_of_pool(pool), pool};
 }
 
 PoolTable::Source source_of(const MempoolsOptions& options) {
   PoolTable::Source source;
   source.make = [options](int node) { return make_pool(options, node); };
-  source.nodes = numa::memory_nodes;
+  source.nodes = memory_nodes;
   source.now = PoolTable::Clock::now;
   if (rte_eal_has_hugepages() == 0)
     source.one_pool_because = "EAL runs without huge pages, and then it does not allocate by node";

@@ -86,14 +86,12 @@ const PoolTable::Entry* PoolTable::find(int node) const {
 MempoolsByNode::Choice PoolTable::choice(const Entry& entry, int wanted) const {
   MempoolsByNode::Choice choice{entry.made.pool, entry.made.node, {}};
   if (wanted == no_node || wanted == choice.node) return choice;
-  if (choice.node == no_node && is_only_node(wanted)) return choice;
+  if (choice.node == no_node && source_.nodes() == std::vector{wanted}) return choice;  // the only node
   choice.problem = fmt::format("{}: {}", name_of(wanted),
                                choice.node == no_node ? "the kernel does not say where the pool's memory is"
                                                       : fmt::format("the pool is on {}", name_of(choice.node)));
   if (!source_.one_pool_because.empty()) choice.problem += fmt::format(" ({})", source_.one_pool_because);
   return choice;
 }
-
-bool PoolTable::is_only_node(int node) const { return source_.nodes() == std::vector<int>{node}; }
 
 }  // namespace vhostx::topology

@@ -52,7 +52,6 @@ class PoolTable {
   Result<std::size_t> first_that_can_be_made(int except);
   const Entry* find(int node) const;
   MempoolsByNode::Choice choice(const Entry& entry, int wanted) const;
-  bool is_only_node(int node) const;
 
   const Source source_;
   const std::size_t pools_max_;

@@ -61,7 +61,7 @@ POINTER_MADE = re.compile(r"reinterpret_cast<(const )?std::uint8_t ?\*>|\bunchec
                           r"|(\.|->)host(\(\))?\)?\s*\+|\+\s*\w+(\.|->)host\b")
 # Casts to bytes of what is no guest's address.
 NO_GUEST_ADDRESS = {
-    "topology/pool_memory.cpp",  # pages of an mbuf pool
+    "topology/mempools_by_node.cpp",  # pages of an mbuf pool
     "net/rarp.cpp",             # the data of our own mbuf
     "numa/look.cpp",            # pages of this process, for the kernel to look up; they are not touched
     "virtqueue/ring.hpp",       # words of a ring that was translated

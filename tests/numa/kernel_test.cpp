@@ -11,7 +11,6 @@
 #include "base/page_memory.hpp"
 #include "numa/look.hpp"
 #include "numa/move.hpp"
-#include "numa/nodes.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -63,13 +62,6 @@ TEST(RealKernel, ASampleAllocatesNothing) {
   ::munmap(ours, 4 * page);
   ::munmap(theirs, 4 * page);
   ::close(file);
-}
-
-TEST(Nodes, HaveMemory) {
-  const auto nodes = numa::memory_nodes();
-  ASSERT_FALSE(nodes.empty());
-  EXPECT_GE(nodes.front(), 0);
-  EXPECT_LE(numa::node_of_cpu(1'000'000), no_node);
 }
 
 }  // namespace

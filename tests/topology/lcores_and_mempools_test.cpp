@@ -25,6 +25,13 @@ MempoolsOptions small(const std::string& name) {
   return options;
 }
 
+TEST(Nodes, HaveMemory) {
+  const auto nodes = memory_nodes();
+  ASSERT_FALSE(nodes.empty());
+  EXPECT_GE(nodes.front(), 0);
+  EXPECT_LE(node_of_cpu(1'000'000), no_node);
+}
+
 TEST(MempoolsByNode, MbufsComeFromThePoolOfANode) {
   start_eal();
   auto pools = MempoolsByNode::create(small("of-a-node"));
