@@ -4,13 +4,6 @@
 #include <utility>
 
 namespace vhostx::backend {
-namespace {
-
-using std::chrono::milliseconds;
-
-constexpr milliseconds soon{10};
-
-}  // namespace
 
 PlacementWatch::PlacementWatch(asio::any_io_executor executor, const PortOptions& options, bool several_nodes,
                                std::function<void()> look)
@@ -18,12 +11,12 @@ PlacementWatch::PlacementWatch(asio::any_io_executor executor, const PortOptions
       look_(std::move(look)),
       on_(options.numa != NumaPolicy::off),
       // With one node nothing moves: what was found when the ring started stays true.
-      interval_(several_nodes ? options.numa_interval : milliseconds(0)) {}
+      interval_(several_nodes ? options.numa_interval : std::chrono::milliseconds(0)) {}
 
 void PlacementWatch::due() {
   if (!on_ || due_) return;
   due_ = true;
-  start(soon);
+  start(std::chrono::milliseconds(10));
 }
 
 void PlacementWatch::stop() noexcept {
@@ -31,10 +24,10 @@ void PlacementWatch::stop() noexcept {
   timer_.cancel();
 }
 
-void PlacementWatch::start(milliseconds delay) {
+void PlacementWatch::start(std::chrono::milliseconds delay) {
   timer_.start(delay, [this] {
     due_ = false;
-    if (interval_ != milliseconds(0)) start(interval_);
+    if (interval_ != std::chrono::milliseconds(0)) start(interval_);
     const auto look = look_;
     look();
   });

@@ -3,13 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
-#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <optional>
 #include <sstream>
 #include <string_view>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -42,16 +43,19 @@ struct Place {
 // "max" has no digits.
 std::uint64_t number_at(std::string_view text, std::uint64_t otherwise) noexcept {
   std::uint64_t value = 0;
-  std::size_t digits = 0;
-  for (; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits)
-    value = value * 10 + static_cast<std::uint64_t>(text[digits] - '0');
-  return digits == 0 ? otherwise : value;
+  return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc() ? value : otherwise;
+}
+
+// Empty: it cannot be read.
+template <std::size_t size>
+std::string_view read_into(std::array<char, size>& text, int fd) noexcept {
+  const ssize_t length = ::pread(fd, text.data(), size, 0);
+  return {text.data(), length > 0 ? static_cast<std::size_t>(length) : 0};
 }
 
 std::uint64_t read_number(int fd, std::uint64_t otherwise) noexcept {
   std::array<char, 32> text;
-  const ssize_t length = ::pread(fd, text.data(), text.size(), 0);
-  return length <= 0 ? otherwise : number_at({text.data(), static_cast<std::size_t>(length)}, otherwise);
+  return number_at(read_into(text, fd), otherwise);
 }
 
 std::uint64_t value_of(std::string_view stat, std::string_view key) noexcept {
@@ -61,9 +65,7 @@ std::uint64_t value_of(std::string_view stat, std::string_view key) noexcept {
 
 std::uint64_t droppable(int fd) noexcept {
   std::array<char, 8192> text;
-  const ssize_t length = ::pread(fd, text.data(), text.size(), 0);
-  if (length <= 0) return 0;
-  const std::string_view stat(text.data(), static_cast<std::size_t>(length));
+  const std::string_view stat = read_into(text, fd);
   const Names& names = stat.find(names_v1.active_files) == std::string_view::npos ? names_v2 : names_v1;
   return value_of(stat, names.inactive_files) + value_of(stat, names.active_files);
 }

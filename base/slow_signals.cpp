@@ -6,7 +6,6 @@
 #include <ctime>
 #include <exception>
 #include <pthread.h>
-#include <system_error>
 #include <thread>
 #include <unistd.h>
 

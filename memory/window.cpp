@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <new>
 #include <utility>
 
 #include <sys/mman.h>

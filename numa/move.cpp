@@ -9,11 +9,6 @@ double share(const NodeHistogram& histogram, int node) noexcept {
   return placed == 0 ? 0.0 : static_cast<double>(histogram.on(node)) / placed;
 }
 
-struct Best {
-  int node = no_node;
-  double score = 0;
-};
-
 }  // namespace
 
 Move move_to(const Kernel& kernel, std::span<const MemoryArea> areas, int node) {
@@ -32,14 +27,12 @@ Move move_to(const Kernel& kernel, std::span<const MemoryArea> areas, int node) 
 int wanted_node(const NodeHistogram& ring, const NodeHistogram& buffers, int current) noexcept {
   constexpr double better_by = 0.25;  // of a score of 2 at most
   const auto score = [&](int node) { return share(ring, node) + share(buffers, node); };
-  Best best{ring.main_node(), score(ring.main_node())};
-  const auto consider = [&](int node) {
-    if (const double own = score(node); own > best.score) best = {node, own};
-  };
-  for (const NodePages& entry : ring.nodes) consider(entry.node);
-  for (const NodePages& entry : buffers.nodes) consider(entry.node);
-  if (current != no_node && best.node != no_node && best.score < score(current) + better_by) return current;
-  return best.node;
+  int best = ring.main_node();
+  for (const auto* nodes : {&ring.nodes, &buffers.nodes})
+    for (const NodePages& entry : *nodes)
+      if (score(entry.node) > score(best)) best = entry.node;
+  if (current != no_node && best != no_node && score(best) < score(current) + better_by) return current;
+  return best;
 }
 
 }  // namespace vhostx::numa

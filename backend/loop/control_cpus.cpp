@@ -23,8 +23,7 @@ cpu_set_t without(const cpu_set_t& all, const cpu_set_t& some) noexcept {
 /// Of the lcores that run functions or services. A thread of the application's that is registered with EAL may run
 /// anywhere.
 cpu_set_t cpus_of_lcores() noexcept {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
+  cpu_set_t cpus{};
   for (unsigned lcore = 0; lcore < RTE_MAX_LCORE; ++lcore) {
     const rte_lcore_role_t role = rte_eal_lcore_role(lcore);
     if (role != ROLE_RTE && role != ROLE_SERVICE) continue;
@@ -37,8 +36,7 @@ cpu_set_t cpus_of_lcores() noexcept {
 /// Of all its threads. EAL pins the one that it starts in, and keeps what that had before for threads of its own. Not
 /// by std::filesystem, whose iterator ends the process where memory is out.
 cpu_set_t cpus_of_process() noexcept {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
+  cpu_set_t cpus{};
   DIR* const tasks = ::opendir("/proc/self/task");
   if (tasks == nullptr) return cpus;
   while (const dirent* const task = ::readdir(tasks)) {
@@ -52,8 +50,7 @@ cpu_set_t cpus_of_process() noexcept {
 
 /// What the kernel leaves of `wanted`: of a thread that is made for the question. Empty: nothing.
 cpu_set_t allowed(const cpu_set_t& wanted) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
+  cpu_set_t cpus{};
   const SignalsBlocked blocked;  // inherited by the thread
   std::thread([&] {
     if (::sched_setaffinity(0, sizeof wanted, &wanted) != 0 || ::sched_getaffinity(0, sizeof cpus, &cpus) != 0)
@@ -63,8 +60,7 @@ cpu_set_t allowed(const cpu_set_t& wanted) {
 }
 
 Result<cpu_set_t> checked(const std::vector<unsigned>& wanted) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
+  cpu_set_t cpus{};
   for (const unsigned cpu : wanted) {
     if (cpu >= CPU_SETSIZE)
       return invalid_argument("control_cpus has {}, expected CPUs from 0 to {}", cpu, CPU_SETSIZE - 1);

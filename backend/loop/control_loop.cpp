@@ -16,11 +16,6 @@
 #include "base/signals_blocked.hpp"
 
 namespace vhostx::backend {
-namespace {
-
-constexpr std::size_t handlers_per_run = 256;
-
-}  // namespace
 
 Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& options) {
   try {
@@ -81,6 +76,7 @@ void ControlLoop::run_thread() noexcept {
 
 std::size_t ControlLoop::run_for(std::chrono::milliseconds wait) noexcept {
   if (mode_ == ControlThread::own || delivering()) return 0;
+  constexpr std::size_t handlers_per_run = 256;
   std::size_t count = 0;
   try {
     // run_one_for(0) would check nothing at all.
