@@ -55,21 +55,15 @@ bool flags_agree(std::uint64_t flags) noexcept {
 }
 
 bool l4_agrees(const rte_mbuf& packet, const PacketHead& head, const PacketHeaders& headers) noexcept {
-  const std::uint64_t flags = packet.ol_flags;
-  if ((flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) != 0 &&
-      (packet.l4_len != headers.l4_len || packet.tso_segsz == 0))
-    return false;
-  if ((flags & RTE_MBUF_F_TX_TCP_SEG) != 0) return headers.is_tcp();
-  if ((flags & RTE_MBUF_F_TX_UDP_SEG) != 0) return headers.is_udp();
-  switch (flags & RTE_MBUF_F_TX_L4_MASK) {
-    case RTE_MBUF_F_TX_TCP_CKSUM:
-      return headers.is_tcp();
-    case RTE_MBUF_F_TX_UDP_CKSUM:
-      return headers.is_udp();
-    default:  // SCTP
-      return headers.l4_protocol == protocol_sctp && !headers.is_fragment && headers.l4_total >= sctp_header_length &&
-             headers.l4_offset() + sctp_header_length <= head.length;
-  }
+  const bool tcp_segments = (packet.ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
+  const bool udp_segments = (packet.ol_flags & RTE_MBUF_F_TX_UDP_SEG) != 0;
+  const std::uint64_t l4 = packet.ol_flags & RTE_MBUF_F_TX_L4_MASK;
+  if ((tcp_segments || udp_segments) && (packet.l4_len != headers.l4_len || packet.tso_segsz == 0)) return false;
+  if (tcp_segments || l4 == RTE_MBUF_F_TX_TCP_CKSUM) return headers.is_tcp();
+  if (udp_segments || l4 == RTE_MBUF_F_TX_UDP_CKSUM) return headers.is_udp();
+  // SCTP
+  return headers.l4_protocol == protocol_sctp && !headers.is_fragment && headers.l4_total >= sctp_header_length &&
+         headers.l4_offset() + sctp_header_length <= head.length;
 }
 
 /// For the IP header's checksum alone: what follows that header is not parsed and may be anything.
@@ -181,17 +175,10 @@ bool guest_takes(std::uint8_t gso_type, bool ipv4, std::uint64_t features) noexc
   // Each of the segmentation features requires GUEST_CSUM (VIRTIO 1.2, 5.1.3.1); a driver may break that rule.
   std::uint64_t wanted = feature_guest_csum;
   if ((gso_type & gso_ecn) != 0) wanted |= feature_guest_ecn;
-  switch (gso_type & ~gso_ecn) {
-    case gso_tcpv4:
-      wanted |= feature_guest_tso4;
-      break;
-    case gso_tcpv6:
-      wanted |= feature_guest_tso6;
-      break;
-    default:
-      wanted |= ipv4 ? feature_guest_uso4 : feature_guest_uso6;
-      break;
-  }
+  if (gso_type == gso_udp_l4)
+    wanted |= ipv4 ? feature_guest_uso4 : feature_guest_uso6;
+  else
+    wanted |= ipv4 ? feature_guest_tso4 : feature_guest_tso6;
   return (features & wanted) == wanted;
 }
 

@@ -37,18 +37,8 @@ constexpr std::uint8_t shim6 = 140;
 constexpr bool is_vlan(std::uint16_t ether_type) noexcept { return ether_type == 0x8100 || ether_type == 0x88a8; }
 
 constexpr bool is_extension(std::uint8_t protocol) noexcept {
-  switch (protocol) {
-    case hop_by_hop:
-    case routing:
-    case fragment:
-    case destination_options:
-    case mobility:
-    case host_identity:
-    case shim6:
-      return true;
-    default:
-      return false;
-  }
+  return protocol == hop_by_hop || protocol == routing || protocol == fragment || protocol == destination_options ||
+         protocol == mobility || protocol == host_identity || protocol == shim6;
 }
 
 constexpr std::uint32_t l2_packet_type(int tags) noexcept {

@@ -79,7 +79,7 @@ class Peeker {
     std::uint16_t& chain = burst_.chains;
     chain = 0;
     for (;;) {
-      chain = peek_simple_run(chain, good);
+      chain = batch_.one_piece() ? peek_run<true>(chain, good) : peek_run<false>(chain, good);
       if (chain == good) break;
       if (peek_chain(chain) == Outcome::stopped) return;
       ++chain;
@@ -96,10 +96,6 @@ class Peeker {
   }
 
   /// The straight path, from chain `begin` on; ends before the first that is not simple or asks for something.
-  [[gnu::always_inline]] std::uint16_t peek_simple_run(std::uint16_t begin, std::uint16_t good) noexcept {
-    return batch_.one_piece() ? peek_run<true>(begin, good) : peek_run<false>(begin, good);
-  }
-
   template <bool one_piece>
   [[gnu::always_inline]] std::uint16_t peek_run(std::uint16_t begin, std::uint16_t good) noexcept {
     PeekedBurst& burst = burst_;

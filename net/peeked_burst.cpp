@@ -9,11 +9,6 @@
 #include "memory/load_hook.hpp"
 
 namespace vhostx::net {
-namespace {
-
-constexpr std::size_t segment_bytes_max = 65535;  // data_len
-
-}  // namespace
 
 void PeekedBurst::reset_heads() noexcept {
   for (std::size_t i = 0; i < packets.size(); ++i) packets[i].head = short_heads[i].bytes;
@@ -55,6 +50,7 @@ rte_mbuf& PeekedBurst::build(std::size_t i) noexcept {
 
 // At most one piece of a packet is cut in two: two such large pieces would exceed the largest packet.
 rte_mbuf* PeekedBurst::add_segment(rte_mbuf* last, const std::uint8_t* data, std::size_t length) noexcept {
+  constexpr std::size_t segment_bytes_max = 65535;  // data_len
   while (length != 0) {
     const std::size_t part = std::min(length, segment_bytes_max);
     rte_mbuf& segment = segments[segments[0].nb_segs++];
