@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets into a guest's receiveq of any chains, against the slow model of what its driver sees: used entries, every
-// byte in its memory (net header and num_buffers among them), counters and faults.
+// byte in its memory (net header and num_buffers among them), counters and faults. Every other input is of a guest that
+// migrates: each page of its memory that has changed is marked in its dirty log.
 //
 // Input: Choices.
-#include <array>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <unistd.h>
+#include <vector>
 
 #include <rte_mbuf.h>
+#include <sys/mman.h>
 
+#include "base/unique_fd.hpp"
 #include "fuzz/compared_ring.hpp"
+#include "memory/dirty_log.hpp"
 #include "net/enqueue.hpp"
 
 namespace {
@@ -58,11 +66,49 @@ void compare_memory(test::HostileWorld& world, std::map<std::uint64_t, Bytes> me
             std::memcmp(world.guest.at(guest), bytes.data(), bytes.size()) == 0);
 }
 
-std::size_t enqueue_all(test::ComparedRing& one, const std::vector<rte_mbuf*>& mbufs, std::size_t most) {
+/// A dirty log for all of a world's memory.
+class Log {
+ public:
+  explicit Log(const test::HostileWorld& world)
+      : bytes_(memory::DirtyLog::bytes_for(world.memory->last())), file_(::memfd_create("fuzz-log", MFD_CLOEXEC)) {
+    require(::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0);
+    void* const view = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
+    require(view != MAP_FAILED);
+    bits_ = static_cast<std::uint8_t*>(view);
+    log_ = memory::DirtyLog::map(UniqueFd(::dup(file_.get())), 0, bytes_).value();
+  }
+
+  const memory::DirtyLog& clean() {
+    std::fill_n(bits_, bytes_, std::uint8_t{0});
+    return *log_;
+  }
+  bool is_marked(std::uint64_t address) const { return (bits_[address / 4096 / 8] >> (address / 4096 % 8) & 1) != 0; }
+
+ private:
+  std::uint64_t bytes_;
+  UniqueFd file_;
+  std::uint8_t* bits_;
+  std::shared_ptr<const memory::DirtyLog> log_;
+};
+
+Log& log_of(const test::HostileWorld& world) {
+  static std::map<const test::HostileWorld*, Log> logs;
+  return logs.try_emplace(&world, world).first->second;
+}
+
+void require_marked(const test::HostileWorld& world, const Log& log, const std::map<std::uint64_t, Bytes>& before) {
+  for (const auto& [guest, bytes] : before)
+    for (std::size_t at = 0; at < bytes.size(); ++at)
+      require(*world.guest.at(guest + at) == bytes[at] || log.is_marked(guest + at));
+}
+
+template <net::Context C>
+std::size_t enqueue_all(test::ComparedRing& one, const C& context, const std::vector<rte_mbuf*>& mbufs,
+                        std::size_t most) {
   std::size_t done = 0;
   while (done != mbufs.size() && !one.broken()) {
     const std::size_t count = std::min(most, mbufs.size() - done);
-    const auto now = net::enqueue(one.context(), mbufs.data() + done, static_cast<std::uint16_t>(count)).packets;
+    const auto now = net::enqueue(context, mbufs.data() + done, static_cast<std::uint16_t>(count)).packets;
     require(now <= count);
     done += now;
     if (now != count) break;
@@ -91,7 +137,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto expected = test::model_enqueue(what.model(ring.heads), packets);
   test::ComparedRing one(what, *world.memory);
   warm_hint(one, hint);
-  const std::size_t done = enqueue_all(one, mbufs, most);
+  std::size_t done = 0;
+  if (size % 2 == 0) {
+    done = enqueue_all(one, one.context(), mbufs, most);
+  } else {
+    Log& log = log_of(world);
+    const memory::GuestAddress used{test::HostileRing::used};
+    done = enqueue_all(one, net::LoggedContext{one.context(), {log.clean(), used}}, mbufs, most);
+    require_marked(world, log, before);
+  }
   rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
   require(rte_mempool_in_use_count(pool()) == 0);
   if (expected.table_written) return 0;  // what the data path saw of it depends on when it looked

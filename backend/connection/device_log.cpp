@@ -21,7 +21,8 @@ Result<void> Device::set_log_base(const protocol::LogBase& where, UniqueFd file)
       memory::DirtyLog::map(std::move(file), where.mmap_offset, where.mmap_size, parts_.attention, parts_.touch_budget);
   if (!log) return make_error(log.error().code, "SET_LOG_BASE: {}", log.error().message);
   if (features_.has(VirtioFeature::vhost_log_all))
-    if (auto good = memory_.log_into(*log); !good) return good;
+    if (auto good = memory_.log_into(*log); !good)
+      return make_error(good.error().code, "SET_LOG_BASE: {}", good.error().message);
   log_ = std::move(log).value();
   if (features_.has(VirtioFeature::vhost_log_all)) environment_changed();
   return {};

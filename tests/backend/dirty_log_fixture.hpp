@@ -13,44 +13,9 @@
 
 #include "tests/backend/traffic.hpp"
 #include "tests/net/ring_fixture.hpp"
+#include "tests/support/log_file.hpp"
 
 namespace vhostx::test {
-
-/// The front-end's dirty log, in a file of its own.
-class LogFile {
- public:
-  static constexpr std::uint64_t page = 4096;
-
-  explicit LogFile(std::uint64_t bytes) : bytes_(bytes), file_(::memfd_create("test-log", MFD_CLOEXEC)) {
-    if (::ftruncate(file_.get(), static_cast<off_t>(bytes)) != 0) throw std::runtime_error("ftruncate");
-    bits_ = static_cast<std::uint8_t*>(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0));
-    if (bits_ == MAP_FAILED) throw std::runtime_error("mmap");
-  }
-  ~LogFile() { ::munmap(bits_, bytes_); }
-  LogFile(const LogFile&) = delete;
-  LogFile& operator=(const LogFile&) = delete;
-
-  int fd() const { return file_.get(); }
-  std::uint64_t bytes() const { return bytes_; }
-  /// Takes all marks away, as QEMU does, and returns the pages.
-  std::set<std::uint64_t> take() {
-    std::set<std::uint64_t> pages;
-    for (std::uint64_t i = 0; i < bytes_; ++i) {
-      const std::uint8_t marks = __atomic_exchange_n(bits_ + i, std::uint8_t{0}, __ATOMIC_ACQ_REL);
-      for (unsigned bit = 0; bit < 8; ++bit)
-        if ((marks >> bit & 1) != 0) pages.insert(i * 8 + bit);
-    }
-    return pages;
-  }
-  bool is_marked(std::uint64_t guest) const {
-    return (__atomic_load_n(bits_ + guest / page / 8, __ATOMIC_ACQUIRE) >> (guest / page % 8) & 1) != 0;
-  }
-
- private:
-  std::uint64_t bytes_;
-  UniqueFd file_;
-  std::uint8_t* bits_;
-};
 
 /// A port, a guest on it whose memory is two regions side by side, and its log.
 struct Migration {

@@ -27,12 +27,13 @@ struct SessionTest : ::testing::Test {
 TEST_F(SessionTest, AnswersWhatItOffers) {
   const FeatureSet features(must(front_end().get_u64(Request::get_features)));
   EXPECT_TRUE(features.has_all({VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
-                                VirtioFeature::vhost_user_protocol_features, VirtioFeature::net_host_tso4}));
+                                VirtioFeature::vhost_user_protocol_features, VirtioFeature::net_host_tso4,
+                                VirtioFeature::vhost_log_all}));
   EXPECT_FALSE(features.has(VirtioFeature::ring_packed));
-  EXPECT_FALSE(features.has(VirtioFeature::vhost_log_all));
   const ProtocolFeatureSet protocol(must(front_end().get_u64(Request::get_protocol_features)));
   EXPECT_TRUE(protocol.has_all(usual_protocol_features));
-  EXPECT_FALSE(protocol.has(ProtocolFeature::log_shmfd));
+  EXPECT_TRUE(protocol.has(ProtocolFeature::log_shmfd));
+  EXPECT_FALSE(protocol.has(ProtocolFeature::inflight_shmfd));
   EXPECT_FALSE(protocol.has(ProtocolFeature::config));
   EXPECT_EQ(must(front_end().get_u64(Request::get_queue_num)), 1u);
   machine.negotiate();
@@ -110,9 +111,10 @@ TEST_F(SessionTest, FeaturesNeverOfferedAreRefused) {
   const FeatureSet packed = front_end().features() | FeatureSet{VirtioFeature::ring_packed};
   EXPECT_NE(machine.status_of(Request::set_features, U64{packed.bits()}), 0u);
   EXPECT_EQ(fixture.port->info().features, front_end().features().bits());
-  EXPECT_NE(machine.status_of(Request::set_protocol_features,
-                              U64{ProtocolFeatureSet{ProtocolFeature::log_shmfd, ProtocolFeature::reply_ack}.bits()}),
-            0u);
+  EXPECT_NE(
+      machine.status_of(Request::set_protocol_features,
+                        U64{ProtocolFeatureSet{ProtocolFeature::inflight_shmfd, ProtocolFeature::reply_ack}.bits()}),
+      0u);
 }
 
 TEST_F(SessionTest, WithoutAcknowledgementARefusalEndsTheConnection) {

@@ -25,6 +25,9 @@ std::vector<BenchCase> make_cases() {
     cases.push_back({call, "burst_1", {}, 1, 0.7});
     cases.push_back({call, "509_regions", {.regions = 509}, 32, 1.1});
   }
+  cases.push_back({Call::dequeue, "logged", {.logged = true}, 32, 1});
+  cases.push_back({Call::enqueue, "logged", {.logged = true}, 32, 1});
+  cases.push_back({Call::enqueue, "logged", {.packet_bytes = 1518, .logged = true}, 32, 1});
   cases.push_back({Call::idle, "", {}});
   return cases;
 }

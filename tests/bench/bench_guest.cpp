@@ -7,6 +7,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <unistd.h>
+#include <utility>
+
+#include <sys/mman.h>
 
 #include "protocol/payloads.hpp"
 #include "protocol/requests.hpp"
@@ -177,15 +180,41 @@ BenchGuest::Connection BenchGuest::connect(const std::string& socket_path) {
   negotiate(*connection.front_end);
   share_memory(*connection.front_end);
   for (std::uint32_t i = 0; i < rings_.size(); ++i) configure(connection, i);
+  if (options_.logged) begin_log(*connection.front_end);
   return connection;
+}
+
+// As QEMU does it, on running rings. Nobody takes the marks away.
+void BenchGuest::begin_log(test::FakeFrontEnd& front_end) {
+  const auto last = guest_.description(guest_.region_count() - 1);
+  const protocol::LogBase log{pages((last.guest.value + last.size) / page_bytes / 8 + 1), 0};
+  UniqueFd file(::memfd_create("bench-log", MFD_CLOEXEC));
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(log.mmap_size)) != 0) {
+    std::perror("bench: a file for the dirty log");
+    std::exit(1);
+  }
+  auto message = protocol::make_request(FrontEndRequest::set_log_base, log);
+  message.add_fd(std::move(file));
+  must(front_end.ask(message), "SET_LOG_BASE");
+  auto features = front_end.features();
+  features.set(protocol::VirtioFeature::vhost_log_all);
+  must(front_end.set_u64(FrontEndRequest::set_features, features.bits()), "SET_FEATURES");
+  for (std::uint32_t i = 0; i < rings_.size(); ++i) {
+    const auto at = rings_[i].driver->addresses();
+    const auto& first = guest_.description(0);
+    must(front_end.set_vring_address({i, protocol::vring_log, at.descriptors.value, at.used.value, at.avail.value,
+                                      at.used.value - first.front_end.value + first.guest.value}),
+         "SET_VRING_ADDR");
+  }
 }
 
 void BenchGuest::negotiate(test::FakeFrontEnd& front_end) {
   using protocol::ProtocolFeature;
   const std::uint64_t wanted = options_.features | (options_.queue_pairs > 1 ? multiqueue_feature : 0);
-  must(front_end.negotiate(protocol::FeatureSet(wanted | protocol_features_bit),
-                           protocol::ProtocolFeatureSet{ProtocolFeature::mq, ProtocolFeature::reply_ack,
-                                                        ProtocolFeature::configure_mem_slots}),
+  must(front_end.negotiate(
+           protocol::FeatureSet(wanted | protocol_features_bit),
+           protocol::ProtocolFeatureSet{ProtocolFeature::mq, ProtocolFeature::log_shmfd, ProtocolFeature::reply_ack,
+                                        ProtocolFeature::configure_mem_slots}),
        "negotiation");
   const std::uint64_t got = front_end.features().bits() & wanted;
   if (got == wanted) return;

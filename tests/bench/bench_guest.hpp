@@ -30,6 +30,7 @@ struct BenchOptions {
   std::uint16_t queue_pairs = 1;
   std::uint32_t receive_bytes = 0;  ///< Of a receive buffer, behind the net header; 0: room for a packet.
   bool tcp_segments = false;        ///< Transmitted are large TCP segments, which ask for checksum and segmentation.
+  bool logged = false;              ///< The guest migrates: the back-end marks the pages that it writes.
   bool spread = false;              ///< Buffers as far apart, and in the same mixed order, as with many regions.
 };
 
@@ -80,6 +81,7 @@ class BenchGuest {
   void negotiate(test::FakeFrontEnd& front_end);
   void share_memory(test::FakeFrontEnd& front_end);
   void configure(Connection& connection, std::uint32_t index);
+  void begin_log(test::FakeFrontEnd& front_end);
 
   BenchOptions options_;
   test::FakeGuest guest_;

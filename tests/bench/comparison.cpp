@@ -37,8 +37,8 @@ class Alternation {
     }
   }
 
-  Comparison result(std::string first, std::string second) const {
-    return {std::move(first), std::move(second), spread_of(first_ns_), spread_of(second_ns_), spread_of(ratios_)};
+  Comparison result(std::string second, double target) const {
+    return {"vhostx", std::move(second), spread_of(first_ns_), spread_of(second_ns_), spread_of(ratios_), target};
   }
 
  private:
@@ -63,27 +63,44 @@ void sit_against(Peer peer, Alternation& alternation, const BenchCase& bench_cas
   alternation.run(sitting_rounds, {guest, ours}, {guest, *theirs});
 }
 
+void sit_against_other(Alternation& alternation, const BenchCase& bench_case, const BenchOptions& other) {
+  BenchGuest first_guest(bench_case.options);
+  BenchGuest second_guest(other);
+  VhostxBackEnd first(first_guest);
+  VhostxBackEnd second(second_guest);
+  alternation.run(sitting_rounds, {first_guest, first}, {second_guest, second});
+}
+
 /// The same buffers at the same distances, in one region.
-void sit_against_one_region(Alternation& alternation, const BenchCase& bench_case) {
-  BenchOptions one_region = bench_case.options;
-  one_region.regions = 1;
-  one_region.spread = true;
-  BenchGuest many_guest(bench_case.options);
-  BenchGuest one_guest(one_region);
-  VhostxBackEnd many(many_guest);
-  VhostxBackEnd one(one_guest);
-  alternation.run(sitting_rounds, {many_guest, many}, {one_guest, one});
+BenchOptions in_one_region(BenchOptions options) {
+  options.regions = 1;
+  options.spread = true;
+  return options;
+}
+
+BenchOptions unlogged(BenchOptions options) {
+  options.logged = false;
+  return options;
 }
 
 }  // namespace
 
 Comparison compare(RoundMeter& meter, const BenchCase& bench_case, Peer peer, int sittings) {
+  constexpr double log_target = 1.35;
   const bool many_regions = bench_case.has_many_regions();
-  const char* other = peer == Peer::vhostx ? "vhostx" : "rte_vhost";
   Alternation alternation(meter, bench_case);
-  for (int i = 0; i < sittings; ++i)
-    many_regions ? sit_against_one_region(alternation, bench_case) : sit_against(peer, alternation, bench_case);
-  return alternation.result("vhostx", many_regions ? "vhostx, 1 region" : other);
+  for (int i = 0; i < sittings; ++i) {
+    if (many_regions)
+      sit_against_other(alternation, bench_case, in_one_region(bench_case.options));
+    else if (peer == Peer::unlogged)
+      sit_against_other(alternation, bench_case, unlogged(bench_case.options));
+    else
+      sit_against(peer, alternation, bench_case);
+  }
+  const double target = bench_case.ratio_target;
+  if (many_regions) return alternation.result("vhostx, 1 region", target);
+  if (peer == Peer::unlogged) return alternation.result("vhostx, no log", log_target);
+  return peer == Peer::vhostx ? alternation.result("vhostx", 0) : alternation.result("rte_vhost", target);
 }
 
 }  // namespace vhostx::bench

@@ -16,11 +16,13 @@ struct Comparison {
   tools::bench::Spread first_ns;  ///< A packet.
   tools::bench::Spread second_ns;
   tools::bench::Spread ratio;  ///< First to second, of each pair of rounds.
+  double target = 0;           ///< Of the ratio; 0: none is set.
 };
 
 enum class Peer {
   rte_vhost,
-  vhostx,  ///< Itself: the ratio shall be 1, or the measurement is worth nothing.
+  vhostx,    ///< Itself: the ratio shall be 1, or the measurement is worth nothing.
+  unlogged,  ///< Itself without the dirty log, in cases with it.
 };
 
 /// vhostx against the peer on the same guest's rings; where the case has many regions, vhostx against itself with one.

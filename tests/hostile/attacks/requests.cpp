@@ -33,13 +33,23 @@ Message inflight(Request request, Inflight area) {
   return request == Request::set_inflight_fd ? with_fd(std::move(message), memory_file(4096)) : std::move(message);
 }
 
+// The guest's memory is larger than what these logs cover.
+void add_logs(Group& group) {
+  const GuestPlan logged{.features = {V::vhost_log_all}, .protocol = {P::log_shmfd}};
+  group.add("log-base-whose-offset-wraps", closed("SET_LOG_BASE: dirty log"),
+            send([](Guest&) { return log_base(4096, ~std::uint64_t{0} - 100); }, logged), "2020-10722");
+  group.add("log-base-beyond-its-file", closed("its file has 0x1000"),
+            send([](Guest&) { return log_base(4096, 2048); }, logged));
+  group.add("log-base-with-an-offset", closed("the dirty log has 0x800 bytes"),
+            send([](Guest&) { return log_base(2048, 2048); }, logged), "2026-86563");
+  group.add("log-of-4-bytes", closed("the dirty log has 0x4 bytes"),
+            send([](Guest&) { return log_base(4, 0); }, logged));
+  group.add("log-of-no-bytes", closed("size is 0"), send([](Guest&) { return log_base(0, 0); }, logged));
+}
+
 // A request that has a reply of its own cannot be refused by an acknowledgement: the connection ends.
 void add_not_served(Group& group) {
-  group.add("log-base-whose-offset-wraps", closed("SET_LOG_BASE"),
-            send([](Guest&) { return log_base(4096, ~std::uint64_t{0} - 100); }), "2020-10722");
-  group.add("log-base-with-an-offset", closed("SET_LOG_BASE"), send([](Guest&) { return log_base(2048, 2048); }),
-            "2026-86563");
-  group.add("log-of-4-bytes", closed("SET_LOG_BASE"), send([](Guest&) { return log_base(4, 0); }));
+  group.add("log-base-that-was-not-negotiated", closed("SET_LOG_BASE"), send([](Guest&) { return log_base(4096, 0); }));
   group.add("inflight-area-of-no-size", closed("GET_INFLIGHT_FD"), send([](Guest&) {
               return inflight(Request::get_inflight_fd, {0, 0, 0xffff, 0xffff, 0});
             }),
@@ -114,7 +124,7 @@ void add_numbers(Group& group) {
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_packed}.bits()), "2020-10725");
   group.add("ring-reset-unasked", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_reset}.bits()));
-  group.add("log-all", refused("never offered"),
+  group.add("log-all-without-a-log", refused("while rings run"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::vhost_log_all}.bits()));
   group.add("protocol-features-never-offered", refused("never offered"),
             send_number(Request::set_protocol_features, ~std::uint64_t{0}));
@@ -145,6 +155,7 @@ void add_numbers(Group& group) {
 
 void add_request_attacks(Attacks& attacks) {
   Group group(attacks, "requests");
+  add_logs(group);
   add_not_served(group);
   add_indices(group);
   add_numbers(group);
