@@ -41,12 +41,12 @@ def drive_arguments(path):
     return ["-drive", f"file={path},format=raw,readonly=on,if=virtio,cache=unsafe"]
 
 
-def boot_files(bench, modules=()):
+def boot_files(bench, modules=(), programs=()):
     """(kernel, initramfs) of a guest; the second one is built for the first guest of a test."""
     release, kernel = newest_kernel()
     initramfs = bench.path("initramfs")
     if not os.path.exists(initramfs):
-        build_initramfs(initramfs, release, modules)
+        build_initramfs(initramfs, release, modules, programs)
     return kernel, initramfs
 
 
@@ -129,18 +129,34 @@ class Talker:
             raise Failure(f"{self.name}: `{command}` ended with {status}:\n{output}")
         return output
 
+    def take_over(self, before):
+        """Continues the conversation with a guest that has moved here: its agent does not notice."""
+        self.commands = before.commands
+        self.received = before.received_to_the_end() + self.received
+
+    def received_to_the_end(self):
+        """What the guest has said and nobody has read; it says no more here."""
+        while True:
+            try:
+                chunk = self.agent.recv(65536)
+            except TimeoutError:
+                return self.received
+            if not chunk:
+                return self.received
+            self.received += chunk.decode(errors="replace")
+
     def say_power_off(self):
         self.agent.sendall(b"0 poweroff -f\n")
 
 
 class Machine(Talker):
     """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU; qemu:
-    which one, None: the one on PATH."""
+    which one, None: the one on PATH; programs: of the host's, for the machine's /bin."""
 
     def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=(),
-                 qemu=None):  # fmt: skip
+                 qemu=None, programs=()):  # fmt: skip
         super().__init__(bench, name)
-        kernel, initramfs = boot_files(bench, modules)
+        kernel, initramfs = boot_files(bench, modules, programs)
         qemu = qemu or qemu_program()
         argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
         argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
@@ -162,9 +178,9 @@ class Machine(Talker):
 class Guest(Machine):
     """A machine on a vhost-user port. number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER."""
 
-    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None):
+    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None, programs=()):
         self.address = f"10.0.0.{number}"
         self.mac = f"52:54:00:00:00:{number:02x}"
         arguments = vhost_user_arguments(port_socket, self.mac, device, queues, server)
         arguments += drive_arguments(drive) if drive else []
-        super().__init__(bench, f"guest{number}", arguments, self.address, cpus)
+        super().__init__(bench, f"guest{number}", arguments, self.address, cpus, programs=programs)

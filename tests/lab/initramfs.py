@@ -109,11 +109,12 @@ def read(path):
         return file.read()
 
 
-def build_initramfs(path, release, modules=()):
-    """`modules`: wanted beside those of a virtio guest."""
+def build_initramfs(path, release, modules=(), more_programs=()):
+    """`modules`: wanted beside those of a virtio guest. `more_programs`: of the host's, for the guest's /bin."""
     busybox = need_program("busybox", "busybox-static")
     # busybox has a tc of its own: the other one is called by its path.
     programs = {"bin/ethtool": need_program("ethtool", "ethtool"), "sbin/tc": need_program("tc", "iproute2")}
+    programs |= {f"bin/{os.path.basename(program)}": program for program in more_programs}
     archive = Archive()
     for folder in ("bin", "dev", "proc", "sys", "srv", "tmp", "modules"):
         archive.folder(folder)
