@@ -151,16 +151,18 @@ class Talker:
 
 class Machine(Talker):
     """A Linux machine that takes commands. arguments: QEMU's, for its devices; prefix: a program that execs QEMU; qemu:
-    which one, None: the one on PATH; programs: of the host's, for the machine's /bin."""
+    which one, None: the one on PATH; programs: of the host's, for the machine's /bin; kernel_words: more of
+    the kernel's command line."""
 
     def __init__(self, bench, name, arguments, address="", cpus=1, memory_mib=MEMORY_MIB, modules=(), prefix=(),
-                 qemu=None, programs=()):  # fmt: skip
+                 qemu=None, programs=(), kernel_words=""):  # fmt: skip
         super().__init__(bench, name)
         kernel, initramfs = boot_files(bench, modules, programs)
+        words = kernel_command_line(address) + " " + kernel_words
         qemu = qemu or qemu_program()
         argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
         argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-        argv += ["-kernel", kernel, "-initrd", initramfs, "-append", kernel_command_line(address)]
+        argv += ["-kernel", kernel, "-initrd", initramfs, "-append", words]
         argv += ["-chardev", f"socket,id=agent,path={self.agent_path},server=on,wait=off"]
         argv += ["-serial", f"file:{self.console}", "-serial", "chardev:agent", *arguments]
         self.process = bench.start(self.name, argv)

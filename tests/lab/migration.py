@@ -10,7 +10,10 @@ from processes import check_equal, wait_until
 
 MIB = 1 << 20
 ENDS = ("completed", "failed", "cancelled")
+DOWNTIME_MS = 300
 FULL_SPEED = 1 << 30  # bytes a second
+MOVING_SPEED = 96 * MIB
+LINGERING_SPEED = 8 * MIB  # slow enough that there is always something left to send
 
 # downtime_ms, total_ms, ram_bytes, passes: what query-migrate says. away_ms: from the source's STOP to the destination's RESUME.
 Moved = namedtuple("Moved", "downtime_ms total_ms ram_bytes passes away_ms")
@@ -76,9 +79,14 @@ class MovingGuest:
     def power_off(self):
         self.here.power_off()
 
-    def move(self, port, bytes_per_s=FULL_SPEED):
-        """Moves to a QEMU on another port, and tells how. The one that it has left still runs, until leave()."""
-        there = self.begin_moving(port, bytes_per_s)
+    def move(self, port, while_moving=lambda: None):
+        """Moves to a QEMU on another port, and tells how. All of its memory is sent over once, and then again what is written, until
+        while_moving() returns. The QEMU that it has left still runs, until leave()."""
+        there = self.begin_moving(port, MOVING_SPEED, downtime_ms=1)
+        self.wait_progress(lambda told: told["ram"]["dirty-sync-count"] > 1, "be sent over once")
+        self.set_limits(LINGERING_SPEED, downtime_ms=1)
+        while_moving()
+        self.set_limits(FULL_SPEED, DOWNTIME_MS)
         self.wait_end("completed")
         resumed = there.monitor.wait_event("RESUME")
         stopped = self.here.monitor.wait_event("STOP")
@@ -93,23 +101,26 @@ class MovingGuest:
         self.left.quit()
         self.left = None
 
-    def begin_moving(self, port, bytes_per_s=FULL_SPEED):
+    def begin_moving(self, port, bytes_per_s, downtime_ms=DOWNTIME_MS):
         """The QEMU that it moves to."""
         there = self._place(port, incoming=True)
-        monitor = self.here.monitor
-        monitor.run("migrate-set-parameters", **{"max-bandwidth": bytes_per_s})
-        self.mark = len(monitor.events)
-        monitor.run("migrate", uri=f"unix:{there.incoming}")
+        self.set_limits(bytes_per_s, downtime_ms)
+        self.mark = len(self.here.monitor.events)
+        self.here.monitor.run("migrate", uri=f"unix:{there.incoming}")
         return there
 
-    def wait_transferred(self, mebibytes):
-        """Until so much is on the way; the guest is then still here."""
+    def set_limits(self, bytes_per_s, downtime_ms):
+        """The guest stops once what is left to send takes less than downtime_ms."""
+        self.here.monitor.run("migrate-set-parameters", **{"max-bandwidth": bytes_per_s, "downtime-limit": downtime_ms})
 
-        def enough():
+    def wait_progress(self, enough, what):
+        """Until enough(what query-migrate says), or the migration is over."""
+
+        def look():
             told = self.here.progress()
-            return told["status"] == "active" and told["ram"]["transferred"] >= mebibytes * MIB
+            return told["status"] in ENDS or told["status"] == "active" and enough(told)
 
-        wait_until(enough, f"{mebibytes} MiB of {self.name} to be transferred")
+        wait_until(look, f"{self.name} to {what}")
 
     def wait_end(self, status):
         """Until the migration has ended in this way."""

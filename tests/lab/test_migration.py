@@ -37,13 +37,17 @@ VARIANTS = {
     "two-switches": Variant("source and destination are ports of two switches, which TAPs and a cable join", hosts=2),
 }  # fmt: skip
 
-INTERVAL_US = 1000
+INTERVAL_US = 2000
+# A write of the guest's own moves the whole page, and would hide that the back-end's does not. Linux writes into the buffers of small
+# packets, and clears pages when it allocates them, unless told otherwise.
+MTU = 9000
+KERNEL_WORDS = "init_on_alloc=0"
 FILE_MIB = 8
 CHUNK_KIB = 128  # of the file, which the guest's reader takes at a time
 PAUSE_US = 10000
 RECEIVE_WINDOW = 96 << 10  # of TCP: a burst of more might find the guest's ring full
-SPEED = 64 * MIB  # bytes a second: the guest's memory is sent over while traffic writes there
-SLOW = 16 * MIB  # for a migration that is to be interrupted
+HELD = 500  # datagrams that come to the guest while it moves, after its memory was sent over once
+SLOW = 16 * MIB  # bytes a second, for a migration that is to be interrupted
 MIDWAY_MIB = 8
 SETTLING_MS = 1000  # a guest that has just arrived may be given the CPU so late
 TAP = "vhostx-tap0"
@@ -92,7 +96,7 @@ class Switches:
             wait_until(lambda: TAP in host.run("ip", "-brief", "link"), "the switch's TAP")
             host.run("ip", "link", "add", "bridge", "type", "bridge")
             for port in (TAP, CABLE):
-                host.run("ip", "link", "set", port, "master", "bridge", "up")
+                host.run("ip", "link", "set", port, "mtu", str(MTU), "master", "bridge", "up")
             host.run("ip", "link", "set", "bridge", "up")
 
     def _switch(self, index, specs):
@@ -162,9 +166,10 @@ class Lab:
         self.neighbour = Guest(bench, 1, ports[0], variant.device, variant.queues, variant.queues, variant.server, payload,
                                [program])  # fmt: skip
         self.guest = MovingGuest(bench, 2, ports[1], variant.device, variant.queues, variant.server,
-                                 cpus=variant.queues, programs=[program])  # fmt: skip
+                                 cpus=variant.queues, programs=[program], kernel_words=KERNEL_WORDS)  # fmt: skip
         for guest in (self.neighbour, self.guest):
             guest.booted()
+            guest.run(f"ip link set eth0 mtu {MTU}")
         self.wait_ping()
         # Nobody asks for an address: the answer would show the switch where the guest is.
         for one, other in ((self.neighbour, self.guest), (self.guest, self.neighbour)):
@@ -192,16 +197,21 @@ class Lab:
 
     def move(self):
         self.begin_load()
-        moved = self.guest.move(self.there, SPEED)
+        moved = self.guest.move(self.there, self.wait_sent)
         self.finish_load()
         self.guest.leave()
         self.here, self.there = self.there, self.here
         return moved
 
+    def wait_sent(self):
+        sent = [flow.to_neighbour.report().sent for flow in self.flows]
+        for flow, before in zip(self.flows, sent):
+            wait_until(lambda: flow.to_neighbour.report().sent >= before + HELD, f"{HELD} datagrams to be sent")
+
     def move_in_vain(self):
         self.begin_load()
         there = self.guest.begin_moving(self.there, SLOW)
-        self.guest.wait_transferred(MIDWAY_MIB)
+        self.guest.wait_progress(lambda told: told["ram"]["transferred"] >= MIDWAY_MIB * MIB, "be half way")
         if self.variant.before == "cancel":
             self.guest.cancel()
             there.process.popen.wait(60)

@@ -6,9 +6,9 @@
 //   hold, go      leave what arrives in the socket's queue, or receive (as at first)
 //   report        what was sent and received so far, see report()
 //
-// A datagram is its number and a pattern that follows from the number. Those that wait in the socket's queue are still
-// where the back-end wrote them: nothing in the guest has touched these pages. So a guest that holds, moves to another
-// machine and then finds every datagram whole has taken all that the back-end wrote with it.
+// A datagram is its number and a pattern that follows from the number, 8000 bytes. Those that wait in the socket's
+// queue are still where the back-end wrote them: nothing in the guest has touched these pages. So a guest that holds,
+// moves to another machine and then finds every datagram whole has taken all that the back-end wrote with it.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -31,10 +31,10 @@
 
 namespace {
 
-constexpr std::size_t datagram_words = 128;
+constexpr std::size_t datagram_words = 1000;
 constexpr std::size_t datagram_bytes = datagram_words * sizeof(std::uint64_t);
 constexpr std::size_t numbers_max = std::size_t{1} << 20;
-constexpr std::size_t kept = 4096;
+constexpr std::size_t kept = 1024;
 constexpr int queue_bytes = 64 << 20;
 constexpr std::int64_t late_max_ns = 50'000'000;  // a sender that got no CPU for longer does not make up for it
 constexpr std::int64_t second_ns = 1'000'000'000;
