@@ -269,14 +269,20 @@ def one_round(lab, number):
         check_way(back, 0, no_room, lab.neighbour.name)
         print(f"  {there.received} datagrams came, {there.lost} were lost, {gap} of them in one piece ({gap * lab.interval_us // 1000} ms)"
               f"; back {back.received} and {back.lost}", flush=True)  # fmt: skip
+    check_kernel(lab.guest)
     ping(lab.neighbour, lab.guest.address, 1)
     if lab.variant.queues > 1:
         ping_from_each_cpu(lab.guest, lab.neighbour.address, lab.variant.queues, 10)
 
 
+def check_kernel(guest):
+    _, damage = guest.try_run(f"dmesg | grep -E -A 12 '{DAMAGE}' | head -n 60")
+    check_equal(damage, "", f"what the kernel of {guest.name} reports")
+
+
 def check_end(lab):
     for guest in (lab.neighbour, lab.guest):
-        check_equal(guest.try_run(f"dmesg | grep -E '{DAMAGE}'")[1], "", f"what the kernel of {guest.name} reports")
+        check_kernel(guest)
     stats = lab.switches.stats()
     print(describe(stats))
     for port in stats["ports"]:
