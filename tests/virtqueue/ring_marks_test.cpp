@@ -22,29 +22,20 @@ constexpr std::uint16_t ring_size = 64;
 // The border of two pages is before this offset of the used ring: before nothing, the entries, the avail event.
 constexpr std::size_t borders[] = {0, 4, 4 + 8 * ring_size};
 
-/// Begins so that the used ring, which is allocated last, has the border where it should be.
-std::uint64_t filler(std::size_t border) {
-  FakeGuest guest({{guest_at, guest_bytes}});
-  const FakeDriver driver(guest, ring_size, {.event_idx = true});
-  const std::uint64_t used = driver.addresses().used.value - guest.front_end(guest_at).value;
-  return (2 * LogFile::page - used % LogFile::page - border) % LogFile::page;
-}
-
 struct LoggedRing {
   explicit LoggedRing(std::size_t border)
       : guest({{guest_at, guest_bytes}}),
-        filled(guest.allocate(filler(border))),
         driver(guest, ring_size, {.event_idx = true}),
         memory(guest.map()),
         layout(*driver.lay_out(*memory)),
+        used_at(guest.allocate(3 * LogFile::page, LogFile::page) + LogFile::page - border),
         log(memory::DirtyLog::map(UniqueFd(::dup(file.fd())), 0, file.bytes()).value()) {
+    layout.used = UsedRing(memory->translate(memory::GuestAddress{used_at}, 1).data, ring_size);
     cursor.position.notifications = true;
     cursor.position.signalled_valid = true;
   }
 
-  LogMarks marks() const {
-    return {*log, memory::GuestAddress{driver.addresses().used.value - guest.front_end(0x10'0000).value + guest_at}};
-  }
+  LogMarks marks() const { return {*log, memory::GuestAddress{used_at}}; }
   void look() {
     file.take();
     copy.assign(guest.at(guest_at), guest.at(guest_at) + guest_bytes);
@@ -59,10 +50,10 @@ struct LoggedRing {
   }
 
   FakeGuest guest;
-  std::uint64_t filled;
   FakeDriver driver;
   std::shared_ptr<const memory::GuestMemory> memory;
   RingLayout layout;
+  std::uint64_t used_at;
   VringCursor cursor;
   LogFile file{memory::DirtyLog::bytes_for({guest_at + guest_bytes})};
   std::shared_ptr<const memory::DirtyLog> log;
