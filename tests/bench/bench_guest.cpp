@@ -206,6 +206,7 @@ void BenchGuest::begin_log(test::FakeFrontEnd& front_end) {
                                       at.used.value - first.front_end.value + first.guest.value}),
          "SET_VRING_ADDR");
   }
+  must(front_end.get_u64(FrontEndRequest::get_features), "a round trip");
 }
 
 void BenchGuest::negotiate(test::FakeFrontEnd& front_end) {
