@@ -79,6 +79,9 @@ def sentences(written: Counts) -> dict[str, list[str]]:
         "docs/figures.md": [
             f"takes {far - near:.0f} instructions of {far:.0f},",
             f"ns, {count('vhostx', 'idle'):.0f} instructions each",
+            f"| dequeue, 64 bytes | {count('vhostx', 'dequeue_64_logged'):.0f} instructions |",
+            f"| enqueue, 64 bytes | {count('vhostx', 'enqueue_64_logged'):.0f} instructions |",
+            f"| enqueue, 1518 bytes | {count('vhostx', 'enqueue_1518_logged'):.0f} instructions |",
         ],
         "docs/open-vswitch.md": [f"({ours:.0f} instructions a packet compared with {theirs:.0f}:"],
         "docs/getting-started.md": [f"a burst costs {NUMBERS[round(through_c)]} instructions more"],
