@@ -235,6 +235,18 @@ TEST_F(DirtyPagesOfLoans, CommittedThatWereOutBefore) {
   EXPECT_EQ(counted(VringCounter::lent), 3U);
 }
 
+TEST_F(DirtyPagesOfLoans, CommittedWhoseHeaderHasAPageOfItsOwn) {
+  post(2, {12, 2048});
+  const auto buffers = borrow(2);
+  ASSERT_EQ(buffers.size(), 2U);
+  begin();
+  look();
+  for (rte_mbuf* buffer : buffers) fill(buffer, 1500);
+  std::vector<rte_mbuf*> packets = buffers;
+  EXPECT_EQ(fixture.port->to_guest().commit_burst(packets.data(), 2), 2);
+  EXPECT_EQ(expect_exact("commit"), 5U);
+}
+
 TEST_F(DirtyPagesOfLoans, CommittedOfMemoryThatWasSharedAnew) {
   post(1, {2048}, 3900);
   const auto buffers = borrow(1);

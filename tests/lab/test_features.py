@@ -35,8 +35,8 @@ PINGS = 3
 DRIVER_OK = 4
 STATION = "52:54:00:00:00:63"
 
-# What other tests use: it needs several queue pairs, or a legacy driver.
-MQ, ANY_LAYOUT, PROTOCOL_FEATURES = 22, 27, 30
+# What other tests use: it needs several queue pairs, a guest that migrates, or a legacy driver.
+MQ, LOG_ALL, ANY_LAYOUT, PROTOCOL_FEATURES = 22, 26, 27, 30
 
 # A protocol feature bit, offered on request: QEMU takes it since 11.1.
 GPA_ADDRESSES = 21
@@ -90,7 +90,7 @@ def bits_in(text):
 def check_negotiated(switch, guest, device, expected, protocol):
     """The guest, and the back-end, of one device have what is expected, and nothing else of what could be."""
     seen, port = guest.features(device), port_of(switch.stats(), device.name)
-    wanted = expected - {MQ, ANY_LAYOUT, PROTOCOL_FEATURES}
+    wanted = expected - {MQ, LOG_ALL, ANY_LAYOUT, PROTOCOL_FEATURES}
     check(wanted <= seen, f"the guest lacks bits {sorted(wanted - seen)} of {sorted(seen)}")
     check_equal(bits_in(port["features"]) - {PROTOCOL_FEATURES}, wanted, f"virtio features of {device.name}")
     check_equal(seen & bits_of(VIRTIO, ON_REQUEST), set(), f"bits of {device.name} that nobody asked for")
