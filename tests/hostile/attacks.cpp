@@ -20,6 +20,7 @@ const Attacks& all_attacks() {
     add_rewriting_attacks(all);
     add_flood_attacks(all);
     add_shrinking_attacks(all);
+    add_log_attacks(all);
     add_burst_attacks(all);
     add_burst_meeting_attacks(all);
     add_closing_attacks(all);

@@ -124,8 +124,6 @@ void add_numbers(Group& group) {
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_packed}.bits()), "2020-10725");
   group.add("ring-reset-unasked", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_reset}.bits()));
-  group.add("log-all-without-a-log", refused("while rings run"),
-            send_number(Request::set_features, FeatureSet{V::version_1, V::vhost_log_all}.bits()));
   group.add("protocol-features-never-offered", refused("never offered"),
             send_number(Request::set_protocol_features, ~std::uint64_t{0}));
   group.add("in-band-notifications-without-what-they-need", refused("INBAND_NOTIFICATIONS needs"),
