@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packets into a guest's receiveq of any chains, against the slow model of what its driver sees: used entries, every
 // byte in its memory (net header and num_buffers among them), counters and faults. Every other input is of a guest that
-// migrates: each page of its memory that has changed is marked in its dirty log.
+// migrates, and whose pages are copied by its dirty log meanwhile.
 //
 // Input: Choices.
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <unistd.h>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "base/unique_fd.hpp"
 #include "fuzz/compared_ring.hpp"
 #include "memory/dirty_log.hpp"
+#include "memory/load_hook.hpp"
 #include "net/enqueue.hpp"
 
 namespace {
@@ -66,11 +68,17 @@ void compare_memory(test::HostileWorld& world, std::map<std::uint64_t, Bytes> me
             std::memcmp(world.guest.at(guest), bytes.data(), bytes.size()) == 0);
 }
 
-/// A dirty log for all of a world's memory.
+/// The dirty log of a world, and its front-end, which takes marks away and copies those pages whenever the data path
+/// has loaded something: in the midst of each packet.
 class Log {
  public:
+  static constexpr std::uint64_t memory_max = std::uint64_t{1}
+                                              << 40;  // guest addresses; else the log is too large to map
+
   explicit Log(const test::HostileWorld& world)
-      : bytes_(memory::DirtyLog::bytes_for(world.memory->last())), file_(::memfd_create("fuzz-log", MFD_CLOEXEC)) {
+      : world_(world),
+        bytes_(memory::DirtyLog::bytes_for(world.memory->last())),
+        file_(::memfd_create("fuzz-log", MFD_CLOEXEC)) {
     require(::ftruncate(file_.get(), static_cast<off_t>(bytes_)) == 0);
     void* const view = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
     require(view != MAP_FAILED);
@@ -78,28 +86,58 @@ class Log {
     log_ = memory::DirtyLog::map(UniqueFd(::dup(file_.get())), 0, bytes_).value();
   }
 
-  const memory::DirtyLog& clean() {
-    std::fill_n(bits_, bytes_, std::uint8_t{0});
-    return *log_;
+  const memory::DirtyLog& log() const { return *log_; }
+  void start(const std::map<std::uint64_t, Bytes>& memory) {
+    copy_ = memory;
+    copy_marked();  // of the run before
+    active() = this;
+    memory::load_hook = [](const void*, std::size_t) { active()->copy_marked(); };
   }
-  bool is_marked(std::uint64_t address) const { return (bits_[address / 4096 / 8] >> (address / 4096 % 8) & 1) != 0; }
+  /// What is written is in the copy.
+  void stop() {
+    memory::load_hook = nullptr;
+    copy_marked();
+    for (const auto& [guest, bytes] : copy_)
+      require(std::memcmp(world_.guest.at(guest), bytes.data(), bytes.size()) == 0);
+  }
 
  private:
+  static constexpr std::uint64_t page = 4096;
+
+  static Log*& active() {
+    static Log* log = nullptr;
+    return log;
+  }
+  bool take_mark(std::uint64_t number) {
+    const auto mask = static_cast<std::uint8_t>(1U << (number % 8));
+    if ((bits_[number / 8] & mask) == 0) return false;
+    bits_[number / 8] = static_cast<std::uint8_t>(bits_[number / 8] & ~mask);
+    return true;
+  }
+  /// Two regions may share a page.
+  void copy_marked() {
+    std::set<std::uint64_t> marked;
+    for (const auto& [guest, bytes] : copy_)
+      for (std::uint64_t number = guest / page; number <= (guest + bytes.size() - 1) / page; ++number)
+        if (take_mark(number)) marked.insert(number);
+    for (auto& [guest, bytes] : copy_)
+      for (std::uint64_t at = guest; at < guest + bytes.size(); at = (at / page + 1) * page)
+        if (marked.contains(at / page))
+          std::memcpy(bytes.data() + (at - guest), world_.guest.at(at),
+                      std::min((at / page + 1) * page, guest + bytes.size()) - at);
+  }
+
+  const test::HostileWorld& world_;
   std::uint64_t bytes_;
   UniqueFd file_;
   std::uint8_t* bits_;
   std::shared_ptr<const memory::DirtyLog> log_;
+  std::map<std::uint64_t, Bytes> copy_;
 };
 
 Log& log_of(const test::HostileWorld& world) {
   static std::map<const test::HostileWorld*, Log> logs;
   return logs.try_emplace(&world, world).first->second;
-}
-
-void require_marked(const test::HostileWorld& world, const Log& log, const std::map<std::uint64_t, Bytes>& before) {
-  for (const auto& [guest, bytes] : before)
-    for (std::size_t at = 0; at < bytes.size(); ++at)
-      require(*world.guest.at(guest + at) == bytes[at] || log.is_marked(guest + at));
 }
 
 template <net::Context C>
@@ -138,13 +176,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   test::ComparedRing one(what, *world.memory);
   warm_hint(one, hint);
   std::size_t done = 0;
-  if (size % 2 == 0) {
+  if (size % 2 == 0 || world.memory->last().value >= Log::memory_max) {
     done = enqueue_all(one, one.context(), mbufs, most);
   } else {
     Log& log = log_of(world);
     const memory::GuestAddress used{test::HostileRing::used};
-    done = enqueue_all(one, net::LoggedContext{one.context(), {log.clean(), used}}, mbufs, most);
-    require_marked(world, log, before);
+    log.start(before);
+    done = enqueue_all(one, net::LoggedContext{one.context(), {log.log(), used}}, mbufs, most);
+    log.stop();
   }
   rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
   require(rte_mempool_in_use_count(pool()) == 0);
