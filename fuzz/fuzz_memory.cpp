@@ -213,7 +213,7 @@ class Translations {
     if (length == 0 || length > length_max) return;
     memory::BufferTranslator<length_max> translator(*memory_, hint_);
     for (int i = 0; i < 3; ++i) {
-      std::uint8_t* data = nullptr;
+      const std::uint8_t* data = nullptr;
       const auto found = find_guest(regions_, address);
       require(translator.translate({address}, length, data) == (found && length <= found->left));
       if (found && length <= found->left) require_bytes(data, length, *found);

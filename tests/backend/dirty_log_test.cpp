@@ -79,10 +79,10 @@ TEST_F(DirtyPages, OfCopiesIntoAnyChain) {
   begin();
   const std::vector<Pieces> shapes{{2048}, {12, 2048}, {10, 2, 100, 2048}, {5, 6, 2048}, {13, 50, 60, 70, 2000}};
   for (const auto& shape : shapes)
-    for (const std::uint64_t offset : {0, 2100, 4090})
+    for (const std::uint64_t offset : {0U, 2100U, 4090U})
       for (const bool indirect : {false, true})
         for (const int burst : {1, 2, 12})
-          for (const std::size_t bytes : {64, 1518}) {
+          for (const std::size_t bytes : {64U, 1518U}) {
             post(burst, shape, offset, indirect);
             look();
             EXPECT_EQ(send(burst, bytes), burst);
