@@ -43,6 +43,14 @@ Result<void> check_access(const PortOptions& options) {
   return invalid_argument("socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode, mode_max);
 }
 
+// A state that only one side can move is lost on the way back.
+Result<void> check_state_calls(const PortOptions& options) {
+  if (static_cast<bool>(options.save_state) == static_cast<bool>(options.load_state)) return {};
+  return invalid_argument("{} is set without {}: expected both, or none",
+                          options.save_state ? "save_state" : "load_state",
+                          options.save_state ? "load_state" : "save_state");
+}
+
 Result<void> time_in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
   constexpr std::chrono::milliseconds max = std::chrono::hours(24);
   if (value >= min && value <= max) return {};
@@ -81,6 +89,8 @@ Result<void> check_options(const PortOptions& options) {
            in_range("copy_below", options.copy_below, 0, 65536),
            in_range("loans_max", options.loans_max, 0, 32768),
            in_range("loan_timeout in ms", loan_timeout, 0, 60'000),
+           in_range("state_bytes_max", options.state_bytes_max, 0, 16U << 20),
+           check_state_calls(options),
            looks ? time_in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
        })
     if (!good) return good;

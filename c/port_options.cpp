@@ -3,8 +3,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/error.hpp"
 #include "c/enumeration.hpp"
 #include "c/sized.hpp"
 
@@ -16,6 +22,30 @@ using std::chrono::milliseconds;
 static_assert(static_cast<int>(Role::client) == VHOSTX_ROLE_CLIENT);
 static_assert(static_cast<int>(NumaPolicy::report) == VHOSTX_NUMA_REPORT);
 static_assert(static_cast<int>(NumaPolicy::off) == VHOSTX_NUMA_OFF);
+
+struct SaveInC {
+  vhostx_save_state call;
+  void* user;
+  std::uint32_t bytes_max;
+
+  std::vector<std::byte> operator()() const {
+    std::vector<std::byte> state(bytes_max);
+    const std::size_t count = call(user, state.data(), state.size());
+    if (count > state.size()) throw std::runtime_error("it returned " + std::to_string(count));
+    state.resize(count);
+    return state;
+  }
+};
+
+struct LoadInC {
+  vhostx_load_state call;
+  void* user;
+
+  Result<void> operator()(std::span<const std::byte> state) const {
+    if (call(user, state.data(), state.size())) return {};
+    return make_error(ErrorCode::invalid_argument, "load_state returned false");
+  }
+};
 
 std::uint32_t in_ms(milliseconds time) noexcept { return static_cast<std::uint32_t>(time.count()); }
 
@@ -40,6 +70,10 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   if (from.socket_group != VHOSTX_SOCKET_GROUP_OF_PROCESS) to.socket_group = from.socket_group;
   to.listen_fd = from.listen_fd;
   to.count_sizes = from.count_sizes;
+  if (from.save_state != nullptr) to.save_state = SaveInC{from.save_state, from.state_user, from.state_bytes_max};
+  if (from.load_state != nullptr) to.load_state = LoadInC{from.load_state, from.state_user};
+  to.state_bytes_max = from.state_bytes_max;
+  to.migrate_stats = from.migrate_stats;
   return to;
 }
 
@@ -48,9 +82,10 @@ PortOptions numbers_of(const vhostx_port_options& from) {
 Result<PortOptions> options_of(const vhostx_port_options* given) {
   auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
   if (!known) return std::move(known).error();
-  if (std::ranges::any_of(known->reserved_2, [](std::uint8_t byte) { return byte != 0; }))
-    return make_error(ErrorCode::unsupported,
-                      "vhostx_port_options.reserved_2: expected 0, as this library does not know it");
+  const bool unknown = std::ranges::any_of(known->reserved_2, [](std::uint8_t byte) { return byte != 0; });
+  if (unknown || known->reserved_3 != 0)
+    return make_error(ErrorCode::unsupported, "vhostx_port_options.{}: expected 0, as this library does not know it",
+                      unknown ? "reserved_2" : "reserved_3");
   PortOptions options = numbers_of(*known);
   if (auto good = to_enum("role", known->role, Role::client, options.role); !good) return std::move(good).error();
   if (auto good = to_enum("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
@@ -62,7 +97,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
                copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd,
-               count_sizes] = options;
+               count_sizes, save_state, load_state, state_bytes_max, migrate_stats] = options;
   vhostx_port_options to{};  // also the padding between members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
@@ -86,6 +121,13 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   to.socket_group = socket_group.value_or(VHOSTX_SOCKET_GROUP_OF_PROCESS);
   to.listen_fd = listen_fd;
   to.count_sizes = count_sizes;
+  if (const auto* save = save_state.target<SaveInC>()) {
+    to.save_state = save->call;
+    to.state_user = save->user;
+  }
+  if (const auto* load = load_state.target<LoadInC>()) to.load_state = load->call;
+  to.state_bytes_max = state_bytes_max;
+  to.migrate_stats = migrate_stats;
   return to;
 }
 

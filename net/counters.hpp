@@ -33,6 +33,11 @@ class Counters {
     return values;
   }
 
+  /// shown(i) is `shown_now` from now on, and what is counted later. Any thread, but not while reset() runs.
+  void restore(std::size_t i, std::uint64_t shown_now) noexcept {
+    base_[i].store(value(i) - shown_now, std::memory_order_release);
+  }
+
   /// The data thread goes on counting: what it has reached is remembered. Any thread.
   void reset() noexcept {
     for (std::size_t i = 0; i < Count; ++i) base_[i].store(value(i), std::memory_order_release);

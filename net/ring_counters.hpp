@@ -21,6 +21,9 @@ class RingCounters {
   std::uint64_t shown(VringCounter id) const noexcept { return counters_.shown(static_cast<std::size_t>(id)); }
   VringStats snapshot() const noexcept { return {counters_.snapshot()}; }
   void reset() noexcept { counters_.reset(); }
+  void restore(const VringStats& stats) noexcept {
+    for (std::size_t i = 0; i < vring_counter_count; ++i) counters_.restore(i, stats.values[i]);
+  }
 
  private:
   Counters<vring_counter_count> counters_;

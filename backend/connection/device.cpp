@@ -59,7 +59,8 @@ Device::Device(PortHost& port, const PortParts& parts)
       memory_timer_(port.executor()),
       memory_({.regions_max = parts.options.memory_slots_max, .bytes_max = parts.memory_bytes_max}, parts.attention,
               parts.touch_budget),
-      translations_(parts.options, numa::kernel()) {
+      translations_(parts.options, numa::kernel()),
+      state_transfer_(port.executor(), parts) {
   rings_.reserve(parts.vrings.size());
   for (const auto& vring : parts.vrings)
     rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port, *vring));
@@ -187,6 +188,25 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
 void Device::announce(std::uint64_t mac) {
   parts_.vrings[1]->announce(mac);
   port_.emit(RarpRequested{mac_of(mac)});
+}
+
+Result<void> Device::begin_state_transfer(const protocol::DeviceState& what, UniqueFd channel) {
+  auto begun = check_no_ring_runs();
+  if (begun) begun = state_transfer_.begin(what, std::move(channel));
+  if (!begun) parts_.log.warning("refused: SET_DEVICE_STATE_FD: {}", begun.error().message);
+  return begun;
+}
+
+Result<void> Device::check_state_transfer() {
+  auto good = check_no_ring_runs();
+  if (good) good = state_transfer_.check();
+  if (!good) parts_.log.warning("CHECK_DEVICE_STATE: the state did not move: {}", good.error().message);
+  return good;
+}
+
+Result<void> Device::check_no_ring_runs() const {
+  if (!any_ring_started()) return {};
+  return protocol_violation("rings run, expected GET_VRING_BASE first");
 }
 
 std::uint16_t Device::stop(RingControl& ring) {

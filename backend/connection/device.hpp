@@ -14,6 +14,7 @@
 #include <vhostx/result.hpp>
 
 #include "backend/connection/backend_channel.hpp"
+#include "backend/connection/device_state.hpp"
 #include "backend/connection/memory_table.hpp"
 #include "backend/connection/port_host.hpp"
 #include "backend/connection/translation_placer.hpp"
@@ -54,6 +55,10 @@ class Device final : private RingHost {
   Result<void> set_status(std::uint64_t status);
   Result<void> set_backend_socket(UniqueFd socket);
   void announce(std::uint64_t mac);
+  /// SET_DEVICE_STATE_FD and CHECK_DEVICE_STATE, while no ring runs: see DeviceState. Also logs why not.
+  Result<void> begin_state_transfer(const protocol::DeviceState& what, UniqueFd channel);
+  Result<void> check_state_transfer();
+  DeviceState& state_transfer() noexcept { return state_transfer_; }
   /// All rings stopped, disabled and forgotten, features not set; memory, protocol features and the back-end request
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();
@@ -92,6 +97,7 @@ class Device final : private RingHost {
   void kicked_too_soon(std::uint16_t index) override;
 
   bool any_ring_started() const noexcept;
+  Result<void> check_no_ring_runs() const;
   bool waits_for_log() const noexcept;
   Result<void> switch_log(protocol::FeatureSet features);
   void forget_log_of_stopped_rings();
@@ -120,6 +126,7 @@ class Device final : private RingHost {
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
   TranslationPlacer translations_;
+  DeviceState state_transfer_;
 };
 
 }  // namespace vhostx::backend

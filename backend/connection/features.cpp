@@ -49,6 +49,9 @@ constexpr ProtocolFeatureSet protocol_by_default{P::mq,  P::log_shmfd,          
 constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::reset_device, P::inband_notifications,
                                                  P::gpa_addresses};
 
+// QEMU from 10.0 on moves the state of a network device wherever this was negotiated.
+constexpr ProtocolFeatureSet protocol_of_options{P::device_state};
+
 // VIRTIO 1.2, 5.1.3.1: `feature` needs one of `either`.
 struct Dependency {
   V feature;
@@ -88,6 +91,7 @@ FeatureSet default_features() noexcept { return by_default; }
 FeatureSet features_on_request() noexcept { return on_request; }
 ProtocolFeatureSet default_protocol_features() noexcept { return protocol_by_default; }
 ProtocolFeatureSet protocol_features_on_request() noexcept { return protocol_on_request; }
+ProtocolFeatureSet protocol_features_of_options() noexcept { return protocol_of_options; }
 
 Result<void> check_extra_features(const PortOptions& options) {
   const FeatureSet virtio(options.features_extra);
@@ -119,6 +123,7 @@ ProtocolFeatureSet offered_protocol_features(const PortOptions& options) noexcep
   if (!virtio.has(V::vhost_user_protocol_features)) return {};
   ProtocolFeatureSet offered = protocol_by_default;
   offered = offered | (protocol_on_request & ProtocolFeatureSet(options.protocol_features_extra));
+  if (options.migrate_stats || options.save_state || options.load_state) offered.set(P::device_state);
   if (!virtio.has(V::net_mtu)) offered.clear(P::mtu);
   if (!virtio.has(V::vhost_log_all)) offered.clear(P::log_shmfd);
   return offered;

@@ -9,12 +9,14 @@
 
 namespace vhostx::backend {
 
-/// The features that a port offers by default, and those that it offers only if its options name them: bits whose
-/// front-end or guest part was not seen to work with a Linux guest on QEMU (docs/features.md). Disjoint.
+/// The features that a port offers by default, and those that it offers only if its options name or need them: bits
+/// whose front-end or guest part was not seen to work with a Linux guest on QEMU (docs/features.md). Disjoint.
 protocol::FeatureSet default_features() noexcept;
 protocol::FeatureSet features_on_request() noexcept;
 protocol::ProtocolFeatureSet default_protocol_features() noexcept;
 protocol::ProtocolFeatureSet protocol_features_on_request() noexcept;
+/// Those that another option asks for than protocol_features_extra.
+protocol::ProtocolFeatureSet protocol_features_of_options() noexcept;
 
 /// Checks PortOptions::features_extra and protocol_features_extra. Error: invalid_argument, which names bits that the
 /// library cannot offer, or an option or bit that they contradict or need.

@@ -98,6 +98,15 @@ Result<Reply> send_rarp(const Call& c) {
   return Reply{};
 }
 
+// "Bits 0-7 are 0 on success ... Bit 8 is the invalid FD flag": the transfer goes through the front-end's descriptor.
+// An error has its answer too: the guest goes on where it is.
+Result<Reply> set_device_state_fd(const Call& c) {
+  constexpr std::uint64_t no_fd_of_ours = 0x100;
+  const auto what = c.message.payload_padded_as<protocol::DeviceState>();
+  const bool begun = c.device.begin_state_transfer(what, c.message.take_fd()).ok();
+  return number(c, no_fd_of_ours | (begun ? 0 : 1));
+}
+
 using Id = FrontEndRequest;
 
 struct Entry {
@@ -138,6 +147,8 @@ constexpr std::array entries{
     Entry{Id::add_mem_reg, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::add, c.message)); }},
     Entry{Id::rem_mem_reg, [](const Call& c) { return done(c.device.change_memory(&MemoryTable::remove, c.message)); }},
     Entry{Id::set_status, [](const Call& c) { return done(c.device.set_status(u64_of(c))); }},
+    Entry{Id::set_device_state_fd, set_device_state_fd},
+    Entry{Id::check_device_state, [](const Call& c) { return number(c, c.device.check_state_transfer() ? 0 : 1); }},
     Entry{Id::get_status, [](const Call& c) { return number(c, c.device.status()); }},
 };
 

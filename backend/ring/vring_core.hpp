@@ -84,6 +84,8 @@ class VringCore : public InOwnPages {
     data_.counters.reset();
     if (sizes_ != nullptr) sizes_->reset();
   }
+  /// A guest brings its counters from another back-end. While the vring is stopped.
+  void restore_stats(const VringStats& stats) noexcept { data_.counters.restore(stats); }
   int numa_node() const noexcept { return placer_.node(); }
   VringPlacement placement() const { return placer_.last(); }
   Result<void> watch(std::shared_ptr<Waiter::State> waiter);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -100,6 +103,23 @@ struct PortOptions {
 
   bool count_sizes = false;  ///< Counts packets by size and destination: Vring::packet_sizes(). A port without it pays
                              ///< nothing for it.
+
+  /// Live migration: the application's own state of this guest, which then moves with it (docs/live-migration.md). Both
+  /// must be set, or none. They make the port offer the protocol feature DEVICE_STATE (19). Called on the control
+  /// thread, and all ports of the Backend wait meanwhile. They must not close, destroy or disconnect their port. What
+  /// they throw is logged, and the guest does not move.
+  ///
+  /// The guest leaves, and its vrings are stopped: returns the state, at most state_bytes_max bytes. The guest may come
+  /// back: its migration can still fail.
+  std::function<std::vector<std::byte>()> save_state{};
+  /// The guest has come, with the bytes of save_state() at the other host; no vring runs yet. The bytes are whole and
+  /// unchanged, but their writer may be another version, and the guest's front-end can forge them. An error is logged,
+  /// and the guest does not move: then nothing may have been loaded. Not called if the guest brings no such state.
+  std::function<Result<void>(std::span<const std::byte>)> load_state{};
+  std::uint32_t state_bytes_max = std::uint32_t{1} << 20;  ///< Largest state of the application, in bytes, 0 to
+                                                           ///< 16 MiB. message_timeout is the time to transfer it.
+  bool migrate_stats = false;  ///< Live migration: the counters of the vrings (Vring::stats()) move with the guest, and
+                               ///< replace those of the port to which it comes. Makes the port offer DEVICE_STATE.
 };
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.

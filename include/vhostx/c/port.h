@@ -32,6 +32,16 @@ enum vhostx_role {
 /// vhostx_port_options::socket_group: the kernel decides.
 #define VHOSTX_SOCKET_GROUP_OF_PROCESS UINT32_MAX
 
+/// vhostx_port_options::save_state: the guest leaves, and its vrings are stopped. Writes the state to `buffer`, which
+/// has `size` bytes (state_bytes_max), and returns its length. A larger number: it failed, and the guest does not move.
+/// The guest may come back: its migration can still fail.
+typedef size_t (*vhostx_save_state)(void* user, void* buffer, size_t size);
+/// vhostx_port_options::load_state: the guest has come, with the `count` bytes of save_state() at the other host; no
+/// vring runs yet. The bytes are whole and unchanged, but their writer may be another version, and the guest's
+/// front-end can forge them. Returns false if they are no good: then nothing may have been loaded, and the guest does
+/// not move. Not called if the guest brings no such state.
+typedef bool (*vhostx_load_state)(void* user, const void* bytes, size_t count);
+
 /// Options for a port. vhostx_port_options_init() sets the defaults, which are given at the end of each comment.
 typedef struct vhostx_port_options {
   size_t size;                ///< Size of this struct in the caller's header.
@@ -94,9 +104,20 @@ typedef struct vhostx_port_options {
   /// vhostx_port_socket_path() has it afterwards. socket_mode and socket_group must not be set: whoever bound the
   /// socket chose them. Default: -1, the port binds socket_path itself.
   int listen_fd;
-  bool count_sizes;  ///< Counts packets by size and destination: vhostx_vring_get_packet_sizes(). A port without it
-                     ///< pays nothing for it. false.
-  uint8_t reserved_2[3];  ///< 0.
+  bool count_sizes;    ///< Counts packets by size and destination: vhostx_vring_get_packet_sizes(). A port without it
+                       ///< pays nothing for it. false.
+  bool migrate_stats;  ///< Live migration: the counters of the vrings move with the guest, and replace those of the
+                       ///< port to which it comes. Makes the port offer DEVICE_STATE. false.
+  uint8_t reserved_2[2];  ///< 0.
+  /// Live migration: the application's own state of this guest, which then moves with it (docs/live-migration.md). Both
+  /// must be set, or none. They make the port offer the protocol feature DEVICE_STATE (19). Called on the control
+  /// thread, and all ports of the backend wait meanwhile. They must not close, destroy or disconnect their port. Null.
+  vhostx_save_state save_state;
+  vhostx_load_state load_state;  ///< See save_state. Null.
+  void* state_user;              ///< `user` of both. Null.
+  uint32_t state_bytes_max;      ///< Largest state of the application, in bytes, 0 to 16 MiB. message_timeout_ms is the
+                                 ///< time to transfer it. 1048576.
+  uint32_t reserved_3;           ///< 0.
 } vhostx_port_options;
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
