@@ -51,6 +51,19 @@ TEST(Features, SomeOfTheProtocolAreOfferedOnlyWhenAskedFor) {
   EXPECT_EQ(offered_protocol_features(options), default_protocol_features() | ProtocolFeatureSet{P::reset_device});
 }
 
+TEST(Features, DeviceStateIsOfferedWhereSomethingMoves) {
+  PortOptions options;
+  options.protocol_features_extra = protocol_features_of_options().bits();
+  EXPECT_FALSE(check_extra_features(options)) << "without anything that moves";
+  options.protocol_features_extra = 0;
+  EXPECT_FALSE(offered_protocol_features(options).has(P::device_state));
+  options.migrate_stats = true;
+  EXPECT_EQ(offered_protocol_features(options), default_protocol_features() | protocol_features_of_options());
+  options.migrate_stats = false;
+  options.save_state = [] { return std::vector<std::byte>(); };
+  EXPECT_TRUE(offered_protocol_features(options).has(P::device_state));
+}
+
 TEST(Features, WhatIsAskedForMustBePossible) {
   PortOptions options;
   EXPECT_TRUE(check_extra_features(options));
@@ -140,7 +153,8 @@ TEST(Features, TheDocumentedOnesAreThoseOfTheCode) {
   EXPECT_EQ(documented(virtio, "default"), to_string(default_features()));
   EXPECT_EQ(documented(virtio, "on request"), to_string(features_on_request()));
   EXPECT_EQ(documented(protocol, "default"), to_string(default_protocol_features()));
-  EXPECT_EQ(documented(protocol, "on request"), to_string(protocol_features_on_request()));
+  EXPECT_EQ(documented(protocol, "on request"),
+            to_string(protocol_features_on_request() | protocol_features_of_options()));
 }
 
 }  // namespace

@@ -2,10 +2,13 @@
 #include "tests/c/fake_guest.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <deque>
+#include <fcntl.h>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <vector>
 
 #include <sys/socket.h>
@@ -84,6 +87,38 @@ int fake_socket(const char* path, int (*take)(int, const sockaddr*, socklen_t)) 
 }
 
 }  // namespace
+
+namespace {
+
+/// SET_DEVICE_STATE_FD, with `fd`; whether that was accepted.
+bool begin_transfer(FakeMachine& machine, std::uint32_t direction, int fd) {
+  using namespace vhostx;
+  auto features = test::usual_protocol_features;
+  features.set(protocol::ProtocolFeature::device_state);
+  machine.negotiate(test::usual_features, features);
+  auto message =
+      protocol::make_request(FrontEndRequest::set_device_state_fd, protocol::DeviceState{direction, /*phase=*/0});
+  message.add_fd(UniqueFd(fd));
+  return test::must(machine.front_end().ask(message)).payload_as<protocol::U64>()->value == 0x100;
+}
+
+bool transfer_was_good(FakeMachine& machine) {
+  using namespace vhostx;
+  const auto check = protocol::make_request(FrontEndRequest::check_device_state);
+  return test::must(machine.front_end().ask(check)).payload_as<protocol::U64>()->value == 0;
+}
+
+}  // namespace
+
+int fake_move_state(const char* from_path, const char* to_path) {
+  FakeMachine from(from_path);
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return 1;
+  const vhostx::UniqueFd read(pipe[0]);
+  if (!begin_transfer(from, 0, pipe[1]) || !transfer_was_good(from)) return 1;  // it fits into the pipe
+  FakeMachine to(to_path);
+  return begin_transfer(to, 1, ::fcntl(read.get(), F_DUPFD_CLOEXEC, 0)) && transfer_was_good(to) ? 0 : 2;
+}
 
 int fake_connect(const char* socket_path) { return fake_socket(socket_path, ::connect); }
 

@@ -35,6 +35,9 @@ void fake_guest_enable(struct fake_guest* guest, uint16_t ring, bool enabled);
 void fake_guest_set_mtu(struct fake_guest* guest, uint16_t mtu);
 void fake_guest_send_memory(struct fake_guest* guest);
 
+/// Moves the state of a guest (DEVICE_STATE) from one port to another. 0: done; 1: not saved; 2: not loaded.
+int fake_move_state(const char* from_path, const char* to_path);
+
 /// A descriptor of a bare connection to a socket, or of one that listens there; the caller's to close.
 int fake_connect(const char* socket_path);
 int fake_listen(const char* socket_path);

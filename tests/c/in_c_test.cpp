@@ -38,6 +38,8 @@ TEST(CLife, AnApplicationRunsTheControlSide) { an_application_runs_the_control_s
 TEST(CLife, AClientFindsItsFrontEnd) { a_client_finds_its_front_end(); }
 TEST(CLife, SigbusOfOthersIsNotOurs) { sigbus_of_others_is_not_ours(); }
 
+TEST(CState, MovesFromPortToPort) { a_state_moves_from_port_to_port(); }
+
 TEST(CDataPath, PacketsGoBothWays) { packets_go_both_ways(); }
 TEST(CDataPath, AKickEndsAWait) { a_kick_ends_a_wait(); }
 TEST(CDataPath, DescriptorsAndCallsEndAWait) { descriptors_and_calls_end_a_wait(); }

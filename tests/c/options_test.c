@@ -52,6 +52,8 @@ void defaults_are_those_of_cpp(void) {
   CHECK(!port.zero_copy && port.copy_below == 1024 && port.loans_max == 0 && port.loan_timeout_ms == 100);
   CHECK(port.socket_mode == VHOSTX_SOCKET_MODE_OF_UMASK && port.socket_group == VHOSTX_SOCKET_GROUP_OF_PROCESS);
   CHECK(port.listen_fd == -1 && port.reserved == 0 && port.reserved_2[0] == 0 && !port.count_sizes);
+  CHECK(port.save_state == NULL && port.load_state == NULL && port.state_user == NULL && port.reserved_3 == 0);
+  CHECK(port.state_bytes_max == 1048576 && !port.migrate_stats);
   vhostx_backend_options backend;
   vhostx_backend_options_init(&backend, sizeof backend);
   CHECK(backend.size == sizeof backend && backend.log == NULL && backend.log_level == VHOSTX_LOG_INFO);
@@ -77,6 +79,11 @@ static vhostx_port_options good_options(void) {
   return options;
 }
 
+static size_t save_nothing(void* user, void* buffer, size_t size) {
+  (void)user, (void)buffer, (void)size;
+  return 0;
+}
+
 void options_out_of_range_are_refused(void) {
   vhostx_backend* const backend = vhostx_backend_create(NULL, NULL);
   vhostx_port_options options = good_options();
@@ -99,6 +106,12 @@ void options_out_of_range_are_refused(void) {
   options = good_options();
   options.protocol_features_extra = (uint64_t)1 << 14;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "expected BACKEND_REQ with it");
+  options = good_options();
+  options.state_bytes_max = (16 << 20) + 1;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "state_bytes_max is 16777217");
+  options = good_options();
+  options.save_state = save_nothing;
+  refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "save_state is set without load_state");
   options = good_options();
   options.socket_mode = 01000;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "socket_mode is 01000");
@@ -169,8 +182,11 @@ void a_newer_program_may_not_set_what_is_not_known(void) {
   newer.known.reserved = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved: expected 0");
   newer.known.reserved = 0;
-  newer.known.reserved_2[2] = 1;
+  newer.known.reserved_2[1] = 1;
   refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved_2: expected 0");
+  newer.known.reserved_2[1] = 0;
+  newer.known.reserved_3 = 1;
+  refused(backend, &newer.known, VHOSTX_UNSUPPORTED, "reserved_3: expected 0");
   struct {
     vhostx_port_info known;
     uint64_t later;

@@ -25,6 +25,8 @@ void an_application_runs_the_control_side(void);
 void a_client_finds_its_front_end(void);
 void sigbus_of_others_is_not_ours(void);
 
+void a_state_moves_from_port_to_port(void);
+
 void packets_go_both_ways(void);
 void a_kick_ends_a_wait(void);
 void descriptors_and_calls_end_a_wait(void);
