@@ -33,8 +33,8 @@ void FdWatch::arm() {
   auto on_ready = [state = state_](const asio::error_code& error) {
     if (!state->ended && !error) state->on_ready();
   };
-  using Descriptor = asio::posix::stream_descriptor;
-  state_->descriptor.async_wait(state_->waits_for == For::reading ? Descriptor::wait_read : Descriptor::wait_write,
+  using Stream = asio::posix::stream_descriptor;
+  state_->descriptor.async_wait(state_->waits_for == For::reading ? Stream::wait_read : Stream::wait_write,
                                 protocol::kept_in(state_->memory, std::move(on_ready)));
 }
 

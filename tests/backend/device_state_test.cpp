@@ -92,10 +92,14 @@ struct Side {
             },
             log.options()),
         machine(fixture.options.socket_path) {
+    negotiate();
+    machine.send_memory();
+  }
+
+  void negotiate() {
     auto features = usual_protocol_features;
     features.set(ProtocolFeature::device_state);
     machine.negotiate(usual_features, features);
-    machine.send_memory();
   }
 
   std::uint64_t begin(std::uint32_t direction, UniqueFd channel, std::uint32_t phase = 0) {
@@ -214,6 +218,7 @@ TEST_F(DeviceStateTest, TheSourceCanGoOn) {
   source.start_rings();
   source.stop_rings();
   const Blob first = source.saved();
+  source.negotiate();
   source.start_rings();
   source.stop_rings();
   EXPECT_EQ(source.saved(), first);
