@@ -60,7 +60,7 @@ Device::Device(PortHost& port, const PortParts& parts)
       memory_({.regions_max = parts.options.memory_slots_max, .bytes_max = parts.memory_bytes_max}, parts.attention,
               parts.touch_budget),
       translations_(parts.options, numa::kernel()),
-      state_transfer_(port.executor(), parts) {
+      state_transfer_(parts) {
   rings_.reserve(parts.vrings.size());
   for (const auto& vring : parts.vrings)
     rings_.push_back(std::make_unique<RingControl>(static_cast<RingHost&>(*this), port, *vring));
@@ -190,9 +190,9 @@ void Device::announce(std::uint64_t mac) {
   port_.emit(RarpRequested{mac_of(mac)});
 }
 
-Result<void> Device::begin_state_transfer(const protocol::DeviceState& what, UniqueFd channel) {
-  auto begun = check_no_ring_runs();
-  if (begun) begun = state_transfer_.begin(what, std::move(channel));
+Result<UniqueFd> Device::begin_state_transfer(const protocol::DeviceState& what) {
+  const auto stopped = check_no_ring_runs();
+  auto begun = stopped ? state_transfer_.begin(what) : stopped.error();
   if (!begun) parts_.log.warning("refused: SET_DEVICE_STATE_FD: {}", begun.error().message);
   return begun;
 }

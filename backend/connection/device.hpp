@@ -56,9 +56,8 @@ class Device final : private RingHost {
   Result<void> set_backend_socket(UniqueFd socket);
   void announce(std::uint64_t mac);
   /// SET_DEVICE_STATE_FD and CHECK_DEVICE_STATE, while no ring runs: see DeviceState. Also logs why not.
-  Result<void> begin_state_transfer(const protocol::DeviceState& what, UniqueFd channel);
+  Result<UniqueFd> begin_state_transfer(const protocol::DeviceState& what);
   Result<void> check_state_transfer();
-  DeviceState& state_transfer() noexcept { return state_transfer_; }
   /// All rings stopped, disabled and forgotten, features not set; memory, protocol features and the back-end request
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();

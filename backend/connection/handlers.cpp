@@ -98,13 +98,15 @@ Result<Reply> send_rarp(const Call& c) {
   return Reply{};
 }
 
-// "Bits 0-7 are 0 on success ... Bit 8 is the invalid FD flag": the transfer goes through the front-end's descriptor.
-// An error has its answer too: the guest goes on where it is.
+// "Bits 0-7 are 0 on success ... Bit 8 is the invalid FD flag". An error has its answer too: the guest goes on where it
+// is. The front-end's own descriptor is not used: see DeviceState.
 Result<Reply> set_device_state_fd(const Call& c) {
-  constexpr std::uint64_t no_fd_of_ours = 0x100;
-  const auto what = c.message.payload_padded_as<protocol::DeviceState>();
-  const bool begun = c.device.begin_state_transfer(what, c.message.take_fd()).ok();
-  return number(c, no_fd_of_ours | (begun ? 0 : 1));
+  constexpr std::uint64_t error_without_fd = 0x101;
+  auto channel = c.device.begin_state_transfer(c.message.payload_padded_as<protocol::DeviceState>());
+  if (!channel) return number(c, error_without_fd);
+  auto reply = number(c, 0);
+  (*reply)->add_fd(std::move(channel).value());
+  return reply;
 }
 
 using Id = FrontEndRequest;

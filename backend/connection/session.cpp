@@ -33,7 +33,6 @@ Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket)
                {.message_timeout = parts.options.message_timeout}) {}
 
 void Session::handle(Message&& message) {
-  if (has_to_wait(message)) return hold(std::move(message));
   if (parts_.log.writes(LogLevel::debug))
     parts_.log.debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Request request{message.header(), message.row()};
@@ -54,29 +53,6 @@ void Session::handle(Message&& message) {
   port_.turn_done();
 }
 
-// "The back-end responds once it knows whether the transfer and processing was successful or not." Other ports do not
-// wait, and the transfer has a time limit.
-bool Session::has_to_wait(const Message& message) noexcept {
-  return message.front_end_request() == protocol::FrontEndRequest::check_device_state &&
-         device_.state_transfer().runs();
-}
-
-void Session::hold(Message&& message) {
-  held_.emplace(std::move(message));
-  channel_.pause();
-  device_.state_transfer().call_at_end([this] { take_held(); });
-}
-
-void Session::take_held() noexcept {
-  try {
-    Message message = *std::exchange(held_, std::nullopt);
-    channel_.resume();
-    handle(std::move(message));
-  } catch (const std::exception& error) {
-    port_.end_session(make_error(ErrorCode::out_of_memory, "{}", error.what()));
-  }
-}
-
 void Session::finish(const Request& request, Result<Reply> outcome) {
   port_.publish_info();  // before the answer: whoever sees the answer may call info()
   auto answered = answer(request, std::move(outcome));
@@ -94,7 +70,7 @@ void Session::look_at_releases_in(std::chrono::milliseconds pause) {
 
 void Session::look_at_releases() {
   constexpr std::chrono::milliseconds pause{5};
-  if (!parts_.is_crowded()) return waiting_ || held_ ? void() : channel_.resume();
+  if (!parts_.is_crowded()) return waiting_ ? void() : channel_.resume();
   const auto now = std::chrono::steady_clock::now();
   const std::uint32_t pending = parts_.releases->pending();
   if (pending < releases_before_) {  // none are added meanwhile, so this ends
@@ -110,7 +86,6 @@ void Session::look_at_releases() {
 }
 
 bool Session::lingers() {
-  device_.state_transfer().cancel();
   device_.stop_rings();
   if (settle_loans(false)) return false;
   channel_.close();

@@ -47,9 +47,6 @@ class Session {
     Result<Reply> outcome;
   };
 
-  bool has_to_wait(const protocol::Message& message) noexcept;
-  void hold(protocol::Message&& message);
-  void take_held() noexcept;
   void finish(const Request& request, Result<Reply> outcome);
   void look_at_releases_in(std::chrono::milliseconds pause);
   void look_at_releases();
@@ -69,7 +66,6 @@ class Session {
   Device device_;
   unsigned refusals_ = 0;
   std::optional<Waiting> waiting_;
-  std::optional<protocol::Message> held_;  // CHECK_DEVICE_STATE, until the transfer has ended
   std::chrono::steady_clock::time_point loans_due_;
   OneShotTimer loan_timer_;
   std::chrono::steady_clock::time_point releases_due_;

@@ -10,18 +10,17 @@
 namespace vhostx::backend {
 
 struct FdWatch::State {
-  State(asio::any_io_executor executor, int fd, std::function<void()> callback, For wait)
-      : descriptor(std::move(executor), fd), on_ready(std::move(callback)), waits_for(wait) {}
+  State(asio::any_io_executor executor, int fd, std::function<void()> callback)
+      : descriptor(std::move(executor), fd), on_readable(std::move(callback)) {}
 
   asio::posix::stream_descriptor descriptor;
-  std::function<void()> on_ready;
-  const For waits_for;
+  std::function<void()> on_readable;
   bool ended = false;
   protocol::HandlerMemory<1> memory;
 };
 
-FdWatch::FdWatch(asio::any_io_executor executor, int fd, std::function<void()> on_ready, For wait)
-    : state_(std::make_shared<State>(std::move(executor), fd, std::move(on_ready), wait)) {}
+FdWatch::FdWatch(asio::any_io_executor executor, int fd, std::function<void()> on_readable)
+    : state_(std::make_shared<State>(std::move(executor), fd, std::move(on_readable))) {}
 
 FdWatch::~FdWatch() {
   state_->ended = true;
@@ -30,12 +29,11 @@ FdWatch::~FdWatch() {
 
 void FdWatch::arm() {
   // The handler holds the state: cancelled, it may still run after the watch is gone.
-  auto on_ready = [state = state_](const asio::error_code& error) {
-    if (!state->ended && !error) state->on_ready();
+  auto on_readable = [state = state_](const asio::error_code& error) {
+    if (!state->ended && !error) state->on_readable();
   };
-  using Stream = asio::posix::stream_descriptor;
-  state_->descriptor.async_wait(state_->waits_for == For::reading ? Stream::wait_read : Stream::wait_write,
-                                protocol::kept_in(state_->memory, std::move(on_ready)));
+  state_->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                protocol::kept_in(state_->memory, std::move(on_readable)));
 }
 
 }  // namespace vhostx::backend

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// FdWatch: notices when a descriptor that it does not own is readable, or writable. Asio never closes it.
+// FdWatch: notices when a descriptor that it does not own is readable. Asio never closes it.
 #pragma once
 
 #include <functional>
@@ -12,10 +12,8 @@ namespace vhostx::backend {
 /// Control thread. The descriptor must outlive the watch.
 class FdWatch {
  public:
-  enum class For { reading, writing };
-
-  /// `on_ready` may destroy the watch; it is called once for each arm().
-  FdWatch(asio::any_io_executor executor, int fd, std::function<void()> on_ready, For wait = For::reading);
+  /// `on_readable` may destroy the watch; it is called once for each arm().
+  FdWatch(asio::any_io_executor executor, int fd, std::function<void()> on_readable);
   ~FdWatch();
   FdWatch(const FdWatch&) = delete;
   FdWatch& operator=(const FdWatch&) = delete;

@@ -117,7 +117,7 @@ struct PortOptions {
   /// and the guest does not move: then nothing may have been loaded. Not called if the guest brings no such state.
   std::function<Result<void>(std::span<const std::byte>)> load_state{};
   std::uint32_t state_bytes_max = std::uint32_t{1} << 20;  ///< Largest state of the application, in bytes, 0 to
-                                                           ///< 16 MiB. message_timeout is the time to transfer it.
+                                                           ///< 16 MiB.
   bool migrate_stats = false;  ///< Live migration: the counters of the vrings (Vring::stats()) move with the guest, and
                                ///< replace those of the port to which it comes. Makes the port offer DEVICE_STATE.
 };

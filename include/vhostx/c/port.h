@@ -115,8 +115,7 @@ typedef struct vhostx_port_options {
   vhostx_save_state save_state;
   vhostx_load_state load_state;  ///< See save_state. Null.
   void* state_user;              ///< `user` of both. Null.
-  uint32_t state_bytes_max;      ///< Largest state of the application, in bytes, 0 to 16 MiB. message_timeout_ms is the
-                                 ///< time to transfer it. 1048576.
+  uint32_t state_bytes_max;      ///< Largest state of the application, in bytes, 0 to 16 MiB. 1048576.
   uint32_t reserved_3;           ///< 0.
 } vhostx_port_options;
 
