@@ -5,8 +5,10 @@
 #include <cstring>
 #include <fcntl.h>
 #include <memory>
+#include <span>
 #include <string>
 #include <unistd.h>
+#include <vector>
 
 #include <rte_mbuf.h>
 #include <sys/epoll.h>
@@ -56,6 +58,13 @@ struct World {
     options.queue_pairs_max = 2;
     options.features_extra = backend::features_on_request().bits();
     options.protocol_features_extra = backend::protocol_features_on_request().bits();
+    options.migrate_stats = true;
+    options.state_bytes_max = 256;
+    options.save_state = [] { return std::vector<std::byte>(200); };
+    options.load_state = [](std::span<const std::byte> state) -> Result<void> {
+      require(state.size() <= 256);
+      return {};
+    };
     port = std::move(backend->open_port(options, [this](Port&, const PortEvent& event) {
              require(!describe(event).empty());
              ++events;

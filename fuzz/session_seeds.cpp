@@ -192,5 +192,12 @@ int main(int argc, char** argv) {
       .memory_table()
       .stop(2)
       .write(folder, "old_and_polled");
+  Life()
+      .negotiate(all | ProtocolFeatureSet{ProtocolFeature::device_state})
+      .send(Request::set_device_state_fd, DeviceState{0, 0}, how(false, FdKind::pipe, 1))
+      .send(Request::check_device_state)
+      .send(Request::set_device_state_fd, DeviceState{1, 0}, how(false, FdKind::pipe, 1))
+      .send(Request::check_device_state)
+      .write(folder, "device_state");
   return 0;
 }

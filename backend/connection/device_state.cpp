@@ -105,7 +105,7 @@ Result<void> DeviceState::check() {
   return {};
 }
 
-// fstat() and pread() of a file in memory take no lock that the front-end can hold, as lseek() and read() do.
+// fstat() and pread() of a file in memory take no lock that the front-end can hold.
 Result<DeviceState::Bytes> DeviceState::read(const UniqueFd& file) const {
   const std::size_t most = StateRecord::overhead_max + parts_.options.state_bytes_max;
   struct stat status {};
