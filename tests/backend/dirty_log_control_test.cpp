@@ -6,6 +6,7 @@
 
 #include "tests/backend/backend_log.hpp"
 #include "tests/backend/dirty_log_fixture.hpp"
+#include "tests/support/under_tsan.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -172,14 +173,6 @@ TEST_F(RefusedLog, ThatIsNoFile) {
   offer(4096, 0, read.get());
   EXPECT_NE(reason().find("expected a file or memfd"), std::string::npos);
 }
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool under_tsan = true;
-#elif defined(__has_feature)
-constexpr bool under_tsan = __has_feature(thread_sanitizer);
-#else
-constexpr bool under_tsan = false;
-#endif
 
 TEST_F(RefusedLog, WhoseFileIsShrunkUnderTraffic) {
   if (under_tsan)

@@ -18,6 +18,7 @@
 #include "tests/backend/forbid_membarrier.hpp"
 #include "tests/support/emulated_kernel.hpp"
 #include "tests/support/fake_guest.hpp"
+#include "tests/support/under_tsan.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -254,16 +255,8 @@ bool kernel_has_expedited() {
   return commands > 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0;
 }
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool under_tsan = true;
-#elif defined(__has_feature)
-constexpr bool under_tsan = __has_feature(thread_sanitizer);
-#else
-constexpr bool under_tsan = false;
-#endif
-
 TEST(HeavyFence, IsUsedWhereTheKernelHasIt) {
-  EXPECT_EQ(enable_heavy_fence(), !under_tsan && kernel_has_expedited());
+  EXPECT_EQ(enable_heavy_fence(), !test::under_tsan && kernel_has_expedited());
   EXPECT_EQ(enable_heavy_fence(), enable_heavy_fence());
   if (test::runs_without_membarrier()) {
     EXPECT_FALSE(enable_heavy_fence());
