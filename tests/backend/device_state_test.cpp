@@ -128,12 +128,7 @@ struct Side {
     return must(machine.front_end().ask(make_request(Request::check_device_state))).payload_as<U64>()->value;
   }
   void start_rings() {
-    for (std::uint16_t i = 0; i < 2; ++i) {
-      machine.configure_ring(i);
-      machine.send_fds(i);
-      machine.enable(i);
-      machine.kick(i);
-    }
+    machine.start_rings();
     for (int ring = 0; ring < 2; ++ring) fixture.events.until<VringStarted>();
   }
   void stop_rings() {

@@ -31,12 +31,7 @@ struct Migration {
     protocol_features.set(protocol::ProtocolFeature::log_shmfd);
     machine.negotiate(features, protocol_features);
     machine.send_memory();
-    for (std::uint16_t i = 0; i < 2; ++i) {
-      machine.configure_ring(i);
-      machine.send_fds(i);
-      machine.enable(i);
-      machine.kick(i);
-    }
+    machine.start_rings();
     for (int ring = 0; ring < 2; ++ring) fixture.events.until<VringStarted>();
   }
 

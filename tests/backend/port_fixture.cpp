@@ -137,6 +137,10 @@ void FakeMachine::enable(std::uint16_t index, bool enabled) {
 void FakeMachine::bring_up() {
   negotiate();
   send_memory();
+  start_rings();
+}
+
+void FakeMachine::start_rings() {
   for (std::uint16_t i = 0; i < ring_count(); ++i) {
     configure_ring(i);
     send_fds(i);

@@ -128,7 +128,9 @@ class FakeMachine {
   void send_fds(std::uint16_t index);
   void enable(std::uint16_t index, bool enabled = true);
   void kick(std::uint16_t index) { ring(index).kick.signal(); }
-  /// All of it: every ring configured, enabled and kicked.
+  /// Every ring configured, enabled and kicked.
+  void start_rings();
+  /// All of it.
   void bring_up();
 
   protocol::MemoryRegion region(std::size_t index) const;
