@@ -108,5 +108,18 @@ TEST_F(WindowTest, SaysWhichFileHasNoPageAnyMore) {
   EXPECT_EQ((*window)->lost(), memory->regions()[1].get());
 }
 
+// What shows zeroes of our own in place of its file cannot be mapped a second time.
+TEST_F(WindowTest, RefusesARegionThatIsLost) {
+  ASSERT_TRUE(handle_bus_errors());
+  const FakeGuest guest({{low, region}, {border, region}});
+  const auto memory = guest.map();
+  ASSERT_EQ(::ftruncate(guest.file(1).get(), 0), 0);
+  EXPECT_EQ(*static_cast<const volatile std::uint8_t*>(memory->regions()[1]->host()), 0);
+  const auto window = Window::map(*memory, guest.front_end(border - 4), 8);
+  ASSERT_FALSE(window);
+  EXPECT_EQ(window.error().code, ErrorCode::system);
+  EXPECT_NE(window.error().message.find("a second time"), std::string::npos) << window.error().message;
+}
+
 }  // namespace
 }  // namespace vhostx::memory
