@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "zerocopy/borrow.hpp"
 
+#include <algorithm>
+#include <cstddef>
+
 #include <rte_mbuf.h>
 
 #include "net/enqueue.hpp"
@@ -87,13 +90,18 @@ net::BurstResult keep_returned(const C& context, LoanTable& table) noexcept {
 
 namespace {
 
-// Into buffers that come back empty the application may have written all the same.
+// Into buffers that come back empty the application may have written all the same: as much as borrow() lends of a
+// chain.
 void mark_all(const net::RingContext&, const auto&, const Chain&) noexcept {}
 void mark_all(const net::LoggedContext& context, const auto& queue, const Chain& chain) noexcept {
   auto walker = queue.template walk<virtqueue::Direction::writable>(chain, context.memory, context.cursor.hint);
   memory::WritableSpan piece;
-  for (std::uint32_t i = 0; i <= lent_pieces_max && walker.next(piece) == decltype(walker)::Step::buffer; ++i)
-    queue.write(piece, [](std::uint8_t*) {});
+  std::size_t left = net::packet_bytes_max + net::header_length(context.features);
+  for (std::uint32_t i = 0; i <= lent_pieces_max && walker.next(piece) == decltype(walker)::Step::buffer; ++i) {
+    const std::size_t part = std::min(piece.size(), left);
+    queue.write(piece.first(part), [](std::uint8_t*) {});
+    left -= part;
+  }
 }
 
 }  // namespace
@@ -102,8 +110,10 @@ template <net::Context C>
 net::BurstResult return_spares(const C& context, LoanTable& table) noexcept {
   keep_returned(table);
   return net::with_queue(context, [&](auto& queue) {
+    // A guest that has made its chains long meanwhile does not get all of them marked: it alone would read them.
+    const virtqueue::WalkBudget budget(context.cursor.meter);
     for (Chain chain; table.take_spare(chain);) {
-      mark_all(context, queue, chain);
+      if (budget.has_descriptors()) mark_all(context, queue, chain);
       queue.give_back_kept(chain, 0);
     }
     return net::publish(queue);

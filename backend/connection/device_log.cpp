@@ -30,7 +30,7 @@ Result<void> Device::set_log_base(const protocol::LogBase& where, UniqueFd file)
 
 void Device::set_log_signal(std::shared_ptr<const EventFd> signal) {
   log_signal_ = std::move(signal);
-  environment_changed();
+  if (log_ != nullptr) environment_changed();
 }
 
 Result<void> Device::switch_log(FeatureSet features) {

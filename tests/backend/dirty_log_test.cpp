@@ -324,6 +324,19 @@ TEST_F(DirtyPagesOfLoans, ThatComeBackAndMayHaveBeenWritten) {
   }
 }
 
+// However large the guest says that its buffers are.
+TEST_F(DirtyPagesOfLoans, ThatComeBackAreMarkedAsFarAsTheyWereLent) {
+  post(1, {1 << 20});
+  const auto buffers = borrow(1);
+  ASSERT_EQ(buffers.size(), 1U);
+  begin();
+  free_them(buffers);
+  EXPECT_EQ(fixture.port->to_guest().poll_completions(), 1);
+  const auto marked = log.take().size();
+  EXPECT_GE(marked, 17U) << "a packet of the largest size, and the used ring";
+  EXPECT_LE(marked, 19U);
+}
+
 TEST_F(DirtyPagesOfLoans, LentByTheGuestAreOnlyRead) {
   begin();
   for (std::uint8_t i = 0; i < 3; ++i)
