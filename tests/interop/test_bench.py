@@ -8,6 +8,7 @@ damages one is found out. Nothing may be lost, because no more packets are under
 
 import argparse
 import json
+import os
 import re
 import subprocess
 
@@ -120,6 +121,46 @@ def testpmd(bench, switch_binary, binary):
     back_end.end()
 
 
+def migrate(binary, label, *arguments, allowed=("lost", "foreign")):
+    """The migrations of one size, after a look at each: whatever is not in the log would come twice, damaged or late."""
+    report = json.loads(run_bench(binary, *arguments, "--duration", "0.3", "--rounds", "3", "--json"))
+    (size,) = report["back_ends"][0]["sizes"]
+    faults = {name: size["counts"][name] for name in FAULTS if size["counts"][name] != 0 and name not in allowed}
+    check_equal(faults, {}, f"{label}: faults")
+    moves = size["migrations"]
+    check_equal(len(moves), 3, f"{label}: migrations")
+    check_equal(sum(move["lost"] for move in moves), size["counts"]["lost"], f"{label}: lost")
+    for move in moves:
+        check(0 < move["gap_s"] and 0 < move["back_end_s"], f"{label}: {move}")
+        check(move["dirty_pages_per_second"] > 0 and move["pages_at_stop"] < move["pages_in_all"], f"{label}: {move}")
+    print(f"{label}: {[round(1e3 * move['back_end_s'], 2) for move in moves]} ms", flush=True)
+
+
+def migrations(bench, switch_binary, binary):
+    """A guest moves to another port of the same switch, to another switch, and between ports of rte_vhost."""
+    a, b, c, loop, other, ours = (bench.path(name) for name in ("a", "b", "c", "loop", "other", "ours"))
+    switch = VhostSwitch(bench, switch_binary, [f"{socket},queues=2" for socket in (a, b, c)])
+    pair = ["--connect", a, "--connect", b, "--log", c]
+    migrate(binary, "pair", *pair, "--sizes", "1518")
+    migrate(binary, "pair, both ways", *pair, "--bidirectional", "--no-mergeable")
+    migrate(binary, "pair, packets over several buffers", *pair, "--receive-buffer", "128", "--ring-size", "1024", "--sizes", "9000")
+    # Which queue a flow goes to depends on how many are ready: the first packets may come out of order.
+    two = ["--queue-pairs", "2", "--indirect", "--event-idx"]
+    migrate(binary, "pair, two queue pairs", *pair, *two, allowed=("lost", "foreign", "reordered"))
+    message = run_bench(binary, *pair[:-1], loop, "--timeout", "0.2", status=1)
+    check(re.search(r"loop: .*No such file", message), f"message of a missing destination: {message!r}")
+    switch.finish()
+    looping = [VhostSwitch(bench, switch_binary, [spec], mode="io", extra=LOOP) for spec in (loop, f"{other},role=client")]
+    check(not os.path.exists(other), "no socket of the bench's before it listens")
+    migrate(binary, "from one switch to another", "--connect", loop, "--log", f"{other},server", "--regions", "4")
+    for switch in looping:
+        switch.finish()
+    check(not os.path.exists(other), "the bench leaves no socket")
+    back_end = TestpmdBackEnd(bench, "io", [ours, other], ["--port-topology=loop"])
+    migrate(binary, "testpmd", "--connect", ours, "--log", other)
+    back_end.end()
+
+
 def refusals(bench, _switch_binary, binary):
     """What cannot be done is said exactly."""
     message = run_bench(binary, "--connect", bench.path("nothing") + "/here", "--timeout", "0.2", status=1)
@@ -128,7 +169,7 @@ def refusals(bench, _switch_binary, binary):
     check("'1' is no frame size: expected 64 to" in message, f"message of a wrong size: {message!r}")
 
 
-PARTS = {"modes": modes, "guests": guests, "testpmd": testpmd, "refusals": refusals}
+PARTS = {"modes": modes, "guests": guests, "testpmd": testpmd, "migrations": migrations, "refusals": refusals}
 
 
 def main():

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include "memory/guest_memory.hpp"
+#include "tools/driver/dirty_pages.hpp"
 #include "tools/driver/driver_ring.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/split_queue.hpp"
@@ -246,6 +248,69 @@ TEST(SharedMemory, MovesIntoNewFilesUnseen) {
   SplitQueue queue(link.layout, link.cursor);
   Chain chain;
   EXPECT_EQ(queue.take(chain), Take::empty) << "a device that keeps the old files sees nothing";
+}
+
+/// A guest that moves while its device writes has what was copied, page by page, and nothing else.
+TEST(SharedMemory, MovesPageByPage) {
+  auto memory = *SharedMemory::create(1 << 20, 2, 1 << 20);
+  ASSERT_EQ(memory.region_count(), 2U);
+  std::vector<std::uint8_t*> pages;  // the last is in the second region
+  do pages.push_back(memory.allocate(4096, 4096).at);
+  while (memory.guest_address(pages.back()) < memory.description(1).guest_address);
+  ASSERT_GT(pages.size(), 3U);
+  const auto number = [&](std::size_t page) { return memory.guest_address(pages[page]) / 4096; };
+  const std::size_t last = pages.size() - 1;
+  pages[0][7] = pages[1][7] = pages[2][7] = pages[last][7] = 1;
+  ASSERT_TRUE(memory.begin_copy());
+  memory.copy_all();
+  pages[0][7] = pages[1][7] = pages[2][7] = pages[last][7] = 2;
+  memory.copy_page(number(0));
+  memory.copy_page(number(last));
+  memory.copy_page(number(last) + 100'000);  // nowhere
+  memory.copy_bytes(pages[2] + 100, 1);
+  ASSERT_TRUE(memory.adopt_copy());
+  EXPECT_EQ(pages[0][7], 2);
+  EXPECT_EQ(pages[1][7], 1) << "nobody said that it was written again";
+  EXPECT_EQ(pages[2][7], 2) << "all of a page of which a byte was named";
+  EXPECT_EQ(pages[last][7], 2);
+  EXPECT_EQ(memory.guest_address(&memory), 0U) << "no address of the guest's";
+  EXPECT_EQ(memory.guest_end(), memory.description(1).guest_address + memory.description(1).size);
+}
+
+TEST(DriverRing, NamesWhatTheDriverWrites) {
+  for (const bool device_writes : {false, true}) {
+    Link link(ring_of(8, ChainLayout::indirect, device_writes));
+    const auto buffer = reinterpret_cast<std::uint64_t>(link.ring.buffer(3));
+    const auto at = link.ring.addresses(0);
+    bool descriptors = false;
+    bool avail = false;
+    bool written_buffer = false;
+    link.ring.for_each_written([&](const void* begin, std::size_t bytes) {
+      const auto from = reinterpret_cast<std::uint64_t>(begin);
+      const auto has = [&](std::uint64_t address) { return from <= address && address < from + bytes; };
+      descriptors |= has(at.descriptor) && has(at.descriptor + 8 * 16 - 1);
+      avail |= has(at.available) && has(at.available + 4 + 2 * 8 + 1);
+      written_buffer |= has(buffer) && has(buffer + buffer_bytes - 1);
+      EXPECT_FALSE(has(at.used)) << "the device writes it";
+    });
+    EXPECT_TRUE(descriptors && avail);
+    EXPECT_EQ(written_buffer, !device_writes);
+  }
+}
+
+TEST(DirtyPages, AreTakenOnce) {
+  auto log = *DirtyPages::create((std::uint64_t{1} << 30) + 1);
+  EXPECT_EQ(log.bytes(), ((std::uint64_t{1} << 30) / 4096 / 64 + 1) * 8) << "whole words";
+  const auto size = log.bytes();
+  auto* const bits = static_cast<std::uint8_t*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, log.fd(), 0));
+  ASSERT_NE(bits, MAP_FAILED);
+  bits[0] = 0x81;
+  bits[size - 1] = 0x40;
+  std::vector<std::uint64_t> pages;
+  EXPECT_EQ(log.take([&](std::uint64_t page) { pages.push_back(page); }), 3U);
+  EXPECT_EQ(pages, (std::vector<std::uint64_t>{0, 7, size * 8 - 2}));
+  EXPECT_EQ(log.take([](std::uint64_t) {}), 0U);
+  ::munmap(bits, size);
 }
 
 TEST(DriverRing, WantsCallsOnlyWhenAsked) {

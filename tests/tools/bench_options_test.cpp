@@ -111,6 +111,21 @@ TEST(BenchOptions, CompareTwoBackEnds) {
   expect_refused("--connect /c compare /a /b", "--connect does not go with compare");
 }
 
+TEST(BenchOptions, MigrateTheLastGuest) {
+  EXPECT_FALSE(good("--connect /a").log);
+  const auto pair = good("--connect /a --connect /b --log /c,server");
+  ASSERT_TRUE(pair.log);
+  EXPECT_EQ(pair.log->path, "/c");
+  EXPECT_TRUE(pair.log->listen);
+  EXPECT_TRUE(good("--connect /a --log /b").log);
+  EXPECT_TRUE(good("--connect tap:a --connect /b --log /c").log) << "the TAP stays";
+  expect_refused("--connect /a --connect tap:b --log /c", "expected one socket, for a guest of --connect");
+  expect_refused("--connect /a --log tap:b", "--log tap:b: expected one socket");
+  expect_refused("--connect /a --connect /b --log /b", "--log /b: expected another socket");
+  expect_refused("--connect /a --log /b --mode latency", "--log with --mode latency");
+  expect_refused("compare /a /b --log /c", "--log");
+}
+
 TEST(BenchOptions, HelpNamesEveryMode) {
   auto parsed = parse("--help");
   const auto* exit = std::get_if<EarlyExit>(&parsed);

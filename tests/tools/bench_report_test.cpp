@@ -15,7 +15,7 @@ namespace {
 
 /// Rounds of one second with so many packets of `bytes` each.
 SizeResult result_of(std::uint32_t bytes, const std::vector<std::uint64_t>& packets) {
-  SizeResult result{.frame_bytes = bytes, .impossible = {}, .rounds = {}, .counts = {}, .latency = {}};
+  SizeResult result{.frame_bytes = bytes, .impossible = {}, .rounds = {}, .counts = {}, .latency = {}, .moves = {}};
   for (const std::uint64_t count : packets)
     result.rounds.push_back({.seconds = 1, .idle_seconds = 0, .packets = count, .bytes = bytes * count, .sent = count});
   return result;
@@ -103,6 +103,48 @@ TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {
   Options options;
   options.mode = Mode::rx;
   EXPECT_TRUE(plot_of(report_of(result_of(64, {0, 0})), options).series[0].points.empty());
+}
+
+/// With twice the time a packet while it is logged.
+Move move_of(double milliseconds, std::uint64_t lost) {
+  Move move;
+  move.without_log = {.seconds = 1, .idle_seconds = 0, .packets = 2000, .bytes = 0, .sent = 2000};
+  move.with_log = {.seconds = 2, .idle_seconds = 0, .packets = 2000, .bytes = 0, .sent = 2000};
+  move.lost = lost;
+  move.pages_in_all = 512;
+  move.pages_at_stop = 20;
+  move.dirty_pages_per_second = 1300;
+  move.gap_seconds = 1e-3 * milliseconds;
+  move.stop_seconds = 1e-4 * milliseconds;
+  move.copy_seconds = 2e-4 * milliseconds;
+  move.start_seconds = 3e-4 * milliseconds;
+  move.first_packet_seconds = 4e-4 * milliseconds;
+  return move;
+}
+
+TEST(BenchReport, ShowsWhatMigrationsCost) {
+  auto result = result_of(64, {1000, 1000, 1000});
+  result.moves = {move_of(10, 0), move_of(30, 7), move_of(20, 5)};
+  const Report report = report_of(result);
+  const std::string text = text_of(report, {});
+  const auto has = [&](const char* row, const char* value) {
+    EXPECT_NE(row_of(text, row).find(value), std::string::npos) << row << "\n" << text;
+  };
+  has("64 bytes, 3 migrations", "");
+  has("nothing came to the guest", " 20.000      15.000..25.000");
+  has("the rings stop", " 2.000 ");
+  has("the rest of its memory", " 4.000 ");
+  has("the back-ends' part", " 16.000 ");
+  has("packets lost", " 5 ");
+  has("time a packet with the log", " 2.000 ");
+  has("dirty pages a second", " 1300 ");
+  has("pages dirty at the stop, of 512", " 20 ");
+  const auto json = nlohmann::json::parse(json_of(report, {}));
+  const auto& moves = json["back_ends"][0]["sizes"][0]["migrations"];
+  ASSERT_EQ(moves.size(), 3U);
+  EXPECT_EQ(moves[1]["lost"], 7);
+  EXPECT_NEAR(moves[1]["back_end_s"], 0.024, 1e-9);
+  EXPECT_EQ(moves_of(result_of(64, {1000})), "") << "nothing of them where there were none";
 }
 
 }  // namespace

@@ -127,11 +127,20 @@ Result<void> Measurement::one_round(std::size_t side, std::uint32_t bytes, unsig
   pause_all_but(side);
   const auto duration =
       std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 * options_.duration_s / options_.rounds));
-  auto done = sides_[side]->round(duration);
-  if (!done) return done.error();
-  report_.sides[side].sizes.back().rounds.push_back(*done);
+  SizeResult& result = report_.sides[side].sizes.back();
+  if (options_.log) {
+    auto moved = sides_[side]->migrate(duration);
+    if (!moved) return moved.error();
+    result.rounds.push_back(moved->without_log);
+    result.moves.push_back(*moved);
+  } else {
+    auto done = sides_[side]->round(duration);
+    if (!done) return done.error();
+    result.rounds.push_back(*done);
+  }
+  const Round& done = result.rounds.back();
   progress_.show(fmt::format("{}: {} bytes, round {} of {}: {:.3f} Mpps", sides_[side]->label(), bytes, round + 1,
-                             options_.rounds, static_cast<double>(done->packets) / done->seconds / 1e6));
+                             options_.rounds, static_cast<double>(done.packets) / done.seconds / 1e6));
   return {};
 }
 

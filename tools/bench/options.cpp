@@ -3,7 +3,6 @@
 #include "tools/bench/options.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <charconv>
 #include <map>
@@ -22,16 +21,9 @@
 namespace vhostx::tools::bench {
 namespace {
 
-constexpr std::array<std::uint32_t, 6> sweep_sizes{64, 128, 256, 512, 1024, 1518};
 constexpr std::uint32_t in_flight_max = 1'000'000;  // more than any rings and switches hold
-constexpr std::size_t socket_path_max = 107;        // sun_path without its terminating zero
 const std::map<std::string, Mode> mode_names{
     {"tx", Mode::tx}, {"rx", Mode::rx}, {"loopback", Mode::loopback}, {"pair", Mode::pair}, {"latency", Mode::latency}};
-
-template <typename... Args>
-Error bad(fmt::format_string<Args...> text, Args&&... args) {
-  return make_error(ErrorCode::invalid_argument, text, std::forward<Args>(args)...);
-}
 
 /// What CLI11 fills in before the rules are looked at.
 struct Raw {
@@ -39,7 +31,7 @@ struct Raw {
   std::string a, b, label_a, label_b;
   int pid_a = 0, pid_b = 0;
   std::vector<std::string> sockets;
-  std::string mode, sizes = "64", check = "full";
+  std::string mode, sizes = "64", check = "full", log;
   double timeout_s = 10;
   bool indirect = false, two = false;
   std::uint32_t in_flight = 0;
@@ -161,36 +153,53 @@ Result<void> add_side(Options& options, std::string_view text, const std::string
 
 Result<void> take_sides(const CLI::App& compare, const Raw& raw, Options& options) {
   if (!compare.parsed()) {
-    if (raw.connect.empty()) return bad("no back-end given: expected --connect SOCKET, or compare A B");
+    if (raw.connect.empty()) return invalid_argument("no back-end given: expected --connect SOCKET, or compare A B");
     return add_side(options, fmt::format("{}", fmt::join(raw.connect, ",")), "", raw.pid_a);
   }
-  if (!raw.connect.empty()) return bad("--connect does not go with compare: expected compare A B");
+  if (!raw.connect.empty()) return invalid_argument("--connect does not go with compare: expected compare A B");
   const bool named = !raw.a.empty() || !raw.b.empty();
   if (named ? raw.a.empty() || raw.b.empty() || !raw.sockets.empty() : raw.sockets.size() != 2)
-    return bad("compare: expected two back-ends, either A B or --a SOCKET[,SOCKET] --b SOCKET[,SOCKET]");
+    return invalid_argument("compare: expected two back-ends, either A B or --a SOCKET[,SOCKET] --b SOCKET[,SOCKET]");
   if (auto a = add_side(options, named ? raw.a : raw.sockets[0], raw.label_a, raw.pid_a); !a) return a;
   if (auto b = add_side(options, named ? raw.b : raw.sockets[1], raw.label_b, raw.pid_b); !b) return b;
   if (options.sides[0].endpoints.size() == options.sides[1].endpoints.size()) return {};
-  return bad("compare: {} and {} endpoints: expected as many at each back-end", options.sides[0].endpoints.size(),
-             options.sides[1].endpoints.size());
+  return invalid_argument("compare: {} and {} endpoints: expected as many at each back-end",
+                          options.sides[0].endpoints.size(), options.sides[1].endpoints.size());
 }
 
 Result<void> take_mode(const Raw& raw, Options& options) {
   const std::size_t ends = options.sides.front().endpoints.size();
   options.mode = !raw.mode.empty() ? mode_names.at(raw.mode) : ends == 2 ? Mode::pair : Mode::loopback;
-  if (options.mode == Mode::pair && ends != 2) return bad("--mode pair: expected two endpoints");
+  if (options.mode == Mode::pair && ends != 2) return invalid_argument("--mode pair: expected two endpoints");
   if (options.mode != Mode::pair && options.mode != Mode::latency && ends != 1)
-    return bad("--mode {}: expected one endpoint, not {}", to_string(options.mode), ends);
+    return invalid_argument("--mode {}: expected one endpoint, not {}", to_string(options.mode), ends);
   if (options.mode == Mode::rx && options.sizes.size() != 1)
-    return bad("--mode rx: {} sizes: expected one, the largest that comes (the back-end chooses)",
-               options.sizes.size());
-  if (options.bidirectional && ends != 2) return bad("--bidirectional: expected two endpoints");
+    return invalid_argument("--mode rx: {} sizes: expected one, the largest that comes (the back-end chooses)",
+                            options.sizes.size());
+  if (options.bidirectional && ends != 2) return invalid_argument("--bidirectional: expected two endpoints");
+  return {};
+}
+
+/// The guest that migrates is the last one.
+Result<void> take_log(const CLI::App& compare, const Raw& raw, Options& options) {
+  if (raw.log.empty()) return {};
+  if (compare.parsed()) return invalid_argument("--log does not go with compare: expected --connect SOCKET");
+  auto places = parse_endpoints(raw.log);
+  if (!places) return places.error();
+  const EndpointSpec& from = options.sides.front().endpoints.back();
+  if (places->size() != 1 || places->front().tap || from.tap)
+    return invalid_argument("--log {}: expected one socket, for a guest of --connect that is no TAP", raw.log);
+  if (places->front().path == from.path)
+    return invalid_argument("--log {}: expected another socket than --connect", raw.log);
+  if (options.mode != Mode::loopback && options.mode != Mode::pair)
+    return invalid_argument("--log with --mode {}: expected loopback or pair", to_string(options.mode));
+  options.log = places->front();
   return {};
 }
 
 Result<void> take_guest(const Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
-  if (raw.two && raw.indirect) return bad("--two-descriptors and --indirect: expected one of them");
+  if (raw.two && raw.indirect) return invalid_argument("--two-descriptors and --indirect: expected one of them");
   guest.layout = raw.indirect ? ChainLayout::indirect : raw.two ? ChainLayout::two : ChainLayout::one;
   guest.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(raw.timeout_s * 1e3));
   guest.frame_bytes_max = *std::max_element(options.sizes.begin(), options.sizes.end());
@@ -203,8 +212,8 @@ Result<void> take_guest(const Raw& raw, Options& options) {
 Result<void> check_limit(const Options& options) {
   if (!options.limit || (options.cpu >= 0 && options.limit_cpu >= 0 && options.cpu != options.limit_cpu)) return {};
   const auto given = [](int cpu) { return cpu < 0 ? "not given" : std::to_string(cpu); };
-  return bad("--limit: --cpu is {}, --limit-cpu is {}: expected two different CPUs", given(options.cpu),
-             given(options.limit_cpu));
+  return invalid_argument("--limit: --cpu is {}, --limit-cpu is {}: expected two different CPUs", given(options.cpu),
+                          given(options.limit_cpu));
 }
 
 Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw& raw, Options& options) {
@@ -215,19 +224,9 @@ Result<void> apply_rules(const CLI::App& app, const CLI::App& compare, const Raw
   options.check_heads = raw.check == "head";
   if (auto taken = take_sides(compare, raw, options); !taken) return taken;
   if (auto taken = take_mode(raw, options); !taken) return taken;
+  if (auto taken = take_log(compare, raw, options); !taken) return taken;
   if (auto checked = check_limit(options); !checked) return checked;
   return take_guest(raw, options);
-}
-
-Result<EndpointSpec> parse_endpoint(std::string_view text) {
-  constexpr std::string_view tap = "tap:";
-  EndpointSpec spec;
-  spec.tap = text.starts_with(tap);
-  spec.path = std::string(spec.tap ? text.substr(tap.size()) : text);
-  const std::size_t most = spec.tap ? 15 : socket_path_max;  // IFNAMSIZ
-  if (!spec.path.empty() && spec.path.size() <= most) return spec;
-  return bad("'{}': the {} has {} bytes: expected 1 to {}", text, spec.tap ? "interface's name" : "path",
-             spec.path.size(), most);
 }
 
 }  // namespace
@@ -236,44 +235,6 @@ const char* to_string(Mode mode) noexcept {
   for (const auto& [name, value] : mode_names)
     if (value == mode) return name.c_str();
   return "unknown";
-}
-
-Result<std::vector<EndpointSpec>> parse_endpoints(std::string_view text) {
-  std::vector<EndpointSpec> endpoints;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find(',', begin), text.size());
-    const auto word = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (word == "server" && !endpoints.empty() && !endpoints.back().tap) {
-      endpoints.back().listen = true;
-      continue;
-    }
-    auto spec = parse_endpoint(word);
-    if (!spec) return spec.error();
-    endpoints.push_back(*std::move(spec));
-  }
-  if (endpoints.size() > 2) return bad("{} endpoints: expected one or two", endpoints.size());
-  return endpoints;
-}
-
-Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text) {
-  std::vector<std::uint32_t> sizes;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const auto end = std::min(text.find(',', begin), text.size());
-    const auto word = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (word == "sweep") {
-      sizes.insert(sizes.end(), sweep_sizes.begin(), sweep_sizes.end());
-      continue;
-    }
-    std::uint32_t size = 0;
-    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), size);
-    if (error != std::errc{} || stop != word.data() + word.size() || size < frame_bytes_min || size > frame_bytes_max)
-      return bad("--sizes '{}': '{}' is no frame size: expected {} to {} bytes, or sweep", text, word, frame_bytes_min,
-                 frame_bytes_max);
-    sizes.push_back(size);
-  }
-  return sizes;
 }
 
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments) {
@@ -287,6 +248,11 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
          "A back-end's socket (PATH, or PATH,server to listen for it) or a TAP (tap:NAME); twice for two guests")
       ->type_name("SOCKET")
       ->allow_extra_args(false);
+  app.add_option(
+         "--log", raw.log,
+         "In each round, migrate the guest (the second of two) under load with a dirty log: to this socket, of the "
+         "same back-end or another, and back")
+      ->type_name("SOCKET");
   add_pid(app, "--pid", raw.pid_a, "Process of the back-end, stopped (SIGSTOP) while --limit measures");
   auto* const compare =
       app.add_subcommand("compare", "Two back-ends in alternating rounds, and the ratio of their rates");

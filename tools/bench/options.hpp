@@ -2,6 +2,7 @@
 // The command line of vhostx-bench.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,7 +40,8 @@ struct Options {
   std::vector<SideSpec> sides;  ///< One; two to be compared.
   Mode mode = Mode::loopback;
   std::vector<std::uint32_t> sizes{64};
-  GuestOptions guest;  ///< All but the path.
+  GuestOptions guest;               ///< All but the path.
+  std::optional<EndpointSpec> log;  ///< Where the last guest migrates to, and back.
   unsigned burst = 32;
   std::optional<std::uint32_t> in_flight;  ///< Not given: what the receiver has buffers for; 0: no limit.
   double rate_pps = 0;
@@ -61,6 +63,8 @@ struct Options {
 
 /// Sizes above this are sent as TCP frames for the device to segment.
 inline constexpr std::uint32_t plain_frame_bytes_max = 16384;
+/// What the word "sweep" stands for.
+inline constexpr std::array<std::uint32_t, 6> sweep_sizes{64, 128, 256, 512, 1024, 1518};
 inline constexpr std::uint16_t segment_payload_bytes = 1448;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
@@ -68,7 +72,7 @@ std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& a
 
 /// One or two endpoints with commas between them, as after --connect, --a and --b.
 Result<std::vector<EndpointSpec>> parse_endpoints(std::string_view text);
-/// E.g. "64,128,1518"; the word "sweep" stands for the usual ones.
+/// E.g. "64,128,1518" or "sweep,9000".
 Result<std::vector<std::uint32_t>> parse_sizes(std::string_view text);
 
 }  // namespace vhostx::tools::bench

@@ -105,6 +105,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   for (std::size_t i = 0; i < side.sizes.size(); ++i) text += row_of(report, options, side, i);
   for (const auto& size : side.sizes) text += missed_pace_of(size, options);
   for (const auto& size : side.sizes) text += latency_of(size);
+  for (const auto& size : side.sizes) text += moves_of(size);
   return text;
 }
 

@@ -16,6 +16,29 @@
 
 namespace vhostx::tools::bench {
 
+/// A migration of the guest under load, one a round. Pages are of 4096 bytes.
+struct Move {
+  Round without_log;
+  Round with_log;
+  std::uint64_t lost = 0;  ///< Packets, in the whole round.
+  std::uint64_t pages_in_all = 0;
+  std::uint64_t pages_at_stop = 0;    ///< Marked in the log once the rings had stopped.
+  double dirty_pages_per_second = 0;  ///< Marks found by a look each 10 ms.
+  double gap_seconds = 0;             ///< The longest time in which nothing came to the guest. Of it:
+  double stop_seconds = 0;            ///< ... GET_VRING_BASE of each ring
+  double copy_seconds = 0;            ///< ... the hypervisor's part
+  double start_seconds = 0;           ///< ... the destination is told everything
+  double first_packet_seconds = 0;    ///< ... until the first packet comes
+
+  /// Time a packet with the log, by that without; 0: no packets.
+  double cost_of_log() const noexcept {
+    const double with = with_log.packets == 0 ? 0 : with_log.seconds / static_cast<double>(with_log.packets);
+    return with * static_cast<double>(without_log.packets) / without_log.seconds;
+  }
+  /// The back-end's part of the downtime.
+  double back_end_seconds() const noexcept { return stop_seconds + start_seconds + first_packet_seconds; }
+};
+
 /// Frames of one length, at one back-end.
 struct SizeResult {
   std::uint32_t frame_bytes = 0;  ///< As asked for.
@@ -23,6 +46,7 @@ struct SizeResult {
   std::vector<Round> rounds;
   Counts counts;
   std::optional<LatencyHistogram> latency;
+  std::vector<Move> moves;  ///< By round, where the guest migrates.
 
   std::vector<double> packets_per_second() const;
   std::vector<double> bits_per_second() const;
@@ -50,6 +74,8 @@ std::vector<double> ratios(const SizeResult& a, const SizeResult& b);
 /// Packets came twice or damaged, or were lost although none may be.
 bool is_faulty(const Report& report, const Options& options);
 
+/// What was measured of the migrations, a line a figure: median and quartiles. Empty: there were none.
+std::string moves_of(const SizeResult& result);
 std::string text_of(const Report& report, const Options& options);
 std::string json_of(const Report& report, const Options& options);
 Plot plot_of(const Report& report, const Options& options);

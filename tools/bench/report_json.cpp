@@ -31,6 +31,23 @@ Json latency_json(const LatencyHistogram& times) {
           {"max_ns", times.max()},          {"buckets", buckets}};
 }
 
+Json moves_json(const std::vector<Move>& moves) {
+  Json all = Json::array();
+  for (const Move& move : moves)
+    all.push_back({{"gap_s", move.gap_seconds},
+                   {"stop_s", move.stop_seconds},
+                   {"copy_s", move.copy_seconds},
+                   {"start_s", move.start_seconds},
+                   {"first_packet_s", move.first_packet_seconds},
+                   {"back_end_s", move.back_end_seconds()},
+                   {"lost", move.lost},
+                   {"cost_of_log", move.cost_of_log()},
+                   {"dirty_pages_per_second", move.dirty_pages_per_second},
+                   {"pages_in_all", move.pages_in_all},
+                   {"pages_at_stop", move.pages_at_stop}});
+  return all;
+}
+
 Json size_json(const SizeResult& size) {
   Json json{{"frame_bytes", size.frame_bytes}};
   if (!size.impossible.empty()) {
@@ -44,6 +61,7 @@ Json size_json(const SizeResult& size) {
   json["guests_idle"] = spread_json(size.idle());
   json["counts"] = counts_json(size.counts);
   if (size.latency) json["latency"] = latency_json(*size.latency);
+  if (!size.moves.empty()) json["migrations"] = moves_json(size.moves);
   return json;
 }
 

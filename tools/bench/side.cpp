@@ -13,35 +13,57 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto warm_up_max = std::chrono::nanoseconds(20ms);
+constexpr auto quiet_while_it_moves = 100us;  // what was sent to it meanwhile is lost, and this long not known to be
+
+Result<std::unique_ptr<Endpoint>> open_tap(const EndpointSpec& spec, const Options& options) {
+  auto tap = TapEndpoint::open(spec.path, options.guest.frame_bytes_max);
+  if (!tap) return tap.error();
+  return std::unique_ptr<Endpoint>(*std::move(tap));
+}
+
+}  // namespace
+
+GuestOptions guest_at(const EndpointSpec& spec, const Options& options) {
+  GuestOptions guest = options.guest;
+  guest.path = spec.path;
+  guest.listen = spec.listen;
+  return guest;
+}
 
 MacAddress mac_of(std::size_t guest) noexcept {
   return {0x02, 0x76, 0x68, 0x78, 0x00, static_cast<std::uint8_t>(guest + 1)};  // locally administered
 }
 
-Result<std::unique_ptr<Endpoint>> open_endpoint(const EndpointSpec& spec, const Options& options) {
-  if (spec.tap) {
-    auto tap = TapEndpoint::open(spec.path, options.guest.frame_bytes_max);
-    if (!tap) return tap.error();
-    return std::unique_ptr<Endpoint>(*std::move(tap));
-  }
-  GuestOptions guest = options.guest;
-  guest.path = spec.path;
-  guest.listen = spec.listen;
-  auto endpoint = VhostEndpoint::open(guest);
-  if (!endpoint) return endpoint.error();
-  return std::unique_ptr<Endpoint>(*std::move(endpoint));
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Side>> Side::open(const SideSpec& spec, const Options& options) {
   std::unique_ptr<Side> side(new Side(spec, options));
-  for (const EndpointSpec& one : spec.endpoints) {
-    auto endpoint = open_endpoint(one, options);
-    if (!endpoint) return endpoint.error();
-    side->endpoints_.push_back(*std::move(endpoint));
-  }
+  if (auto opened = side->open_all(); !opened) return opened.error();
   return side;
+}
+
+Result<void> Side::open_all() {
+  for (std::size_t i = 0; i < spec_.endpoints.size(); ++i) {
+    const EndpointSpec& spec = spec_.endpoints[i];
+    if (spec.tap) {
+      auto tap = open_tap(spec, options_);
+      if (!tap) return tap.error();
+      endpoints_.push_back(*std::move(tap));
+      continue;
+    }
+    GuestOptions options = guest_at(spec, options_);
+    options.migrates = options_.log && i + 1 == spec_.endpoints.size();
+    auto guest = VhostEndpoint::open(options);
+    if (!guest) return guest.error();
+    if (!options.migrates) {
+      endpoints_.push_back(*std::move(guest));
+      continue;
+    }
+    auto moving = std::make_unique<MovingEndpoint>(*std::move(guest));
+    moving_ = moving.get();
+    here_ = spec;
+    elsewhere_ = *options_.log;
+    endpoints_.push_back(std::move(moving));
+  }
+  return {};
 }
 
 Side::~Side() { resume(); }
@@ -105,6 +127,8 @@ TrafficOptions Side::traffic_options(std::uint32_t frame_bytes, std::size_t flow
   traffic.interrupt = options_.interrupt;
   traffic.latency = options_.mode == Mode::latency;
   traffic.give_up = options_.guest.timeout;
+  traffic.watched = moving_;
+  if (moving_ != nullptr) traffic.quiet = quiet_while_it_moves;
   // Flows to one guest share its buffers, and a switch may put all of them into one queue.
   const auto sharing = static_cast<std::uint32_t>(options_.bidirectional ? flow_count / 2 : flow_count);
   const std::uint32_t buffers = endpoints_.back()->capacity(frame_bytes) / std::max(sharing, 1U);
@@ -136,9 +160,14 @@ Result<Round> Side::round(std::chrono::nanoseconds duration) {
   traffic_->run(std::min(warm_up_max, duration / 5));
   const Round round = traffic_->run(duration);
   traffic_->drain();
-  for (const auto& endpoint : endpoints_)
-    if (auto healthy = endpoint->health(); !healthy) return healthy.error();
+  if (auto healthy = health(); !healthy) return healthy.error();
   return round;
+}
+
+Result<void> Side::health() {
+  for (const auto& endpoint : endpoints_)
+    if (auto healthy = endpoint->health(); !healthy) return healthy;
+  return {};
 }
 
 }  // namespace vhostx::tools::bench

@@ -6,11 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "tools/bench/moving_endpoint.hpp"
 #include "tools/bench/options.hpp"
 #include "tools/bench/report.hpp"
 #include "tools/bench/traffic.hpp"
 
 namespace vhostx::tools::bench {
+
+/// The guest's number of a side: 0 or 1.
+MacAddress mac_of(std::size_t guest) noexcept;
+GuestOptions guest_at(const EndpointSpec& spec, const Options& options);
 
 class Side {
  public:
@@ -30,6 +35,9 @@ class Side {
   Result<void> begin(std::uint32_t frame_bytes);
   /// Warms up, then loads the back-end for `duration`, which is measured, then waits for packets in flight.
   Result<Round> round(std::chrono::nanoseconds duration);
+  /// The same for a guest that migrates: loads the back-end without its log for a quarter of `duration` and with it for
+  /// half, then moves the guest to the other place of the two, and waits until packets arrive there.
+  Result<Move> migrate(std::chrono::nanoseconds duration);
   /// After the last round: the totals of all rounds.
   Counts counts() const { return traffic_->counts(); }
   const LatencyHistogram& latency() const { return traffic_->latency(); }
@@ -47,6 +55,9 @@ class Side {
   std::vector<Endpoint*> receivers() const;
   TrafficOptions traffic_options(std::uint32_t frame_bytes, std::size_t flow_count) const;
   std::unique_ptr<Traffic> make_traffic(const std::vector<FlowSpec>& flows, const TrafficOptions& options);
+  Result<void> open_all();
+  Result<void> await_arrival_after(Traffic::Clock::time_point time);
+  Result<void> health();
   bool sends() const noexcept { return options_.mode != Mode::rx; }
 
   SideSpec spec_;
@@ -54,6 +65,9 @@ class Side {
   bool stopped_ = false;
   std::uint16_t next_stream_ = 1024;
   std::vector<std::unique_ptr<Endpoint>> endpoints_;
+  MovingEndpoint* moving_ = nullptr;  ///< The last of them, where it migrates.
+  EndpointSpec here_;                 ///< Where it is,
+  EndpointSpec elsewhere_;            ///< ... and goes next.
   std::unique_ptr<Traffic> traffic_;
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/error.hpp"
@@ -118,6 +119,7 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
     // A busy back-end is awake: a notification would cost a fence and two of its cache lines.
     if (done == 0 || options_.latency || ++turns % notify_turns == 0) notify();
     if (done == 0 && options_.interrupt) sleep(end);
+    if (done == 0 && options_.watched != nullptr) std::this_thread::yield();  // for the thread that moves it
     const auto turn_begin = std::exchange(now, Clock::now());
     if (done == 0) idle += now - turn_begin;
   }
@@ -229,12 +231,19 @@ unsigned Traffic::receive_all() noexcept {
     for (unsigned queue = 0; queue < endpoint->queue_count(); ++queue) {
       const unsigned count = endpoint->receive(queue, std::span(came_).first(options_.burst));
       const std::uint64_t now_ns = options_.latency && count != 0 ? nanoseconds(Clock::now()) : 0;
+      if (count != 0 && endpoint == options_.watched) note_arrival();
       for (unsigned i = 0; i < count; ++i) take(came_[i], now_ns);
       endpoint->release(queue);
       done += count;
     }
   }
   return done;
+}
+
+void Traffic::note_arrival() noexcept {
+  const auto now = Clock::now();
+  if (now - last_arrival_ > longest_gap_.end - longest_gap_.begin) longest_gap_ = {last_arrival_, now};
+  last_arrival_ = now;
 }
 
 void Traffic::take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept {

@@ -39,7 +39,8 @@ struct TrafficOptions {
   bool rewrite = false;                      ///< Write header and frame each time, instead of only what changes.
   bool interrupt = false;                    ///< Sleep when there is nothing to do.
   bool latency = false;                      ///< Record how long packets take.
-  std::chrono::milliseconds quiet{50};       ///< drain(): after this time without arrivals it sends another packet.
+  Endpoint* watched = nullptr;               ///< Whose arrivals have their times looked at; it may rest for a while.
+  std::chrono::microseconds quiet{50'000};   ///< drain(): after this time without arrivals it sends another packet.
   std::chrono::milliseconds give_up{10000};  ///< After this time without progress it gives up.
 };
 
@@ -68,6 +69,13 @@ struct Round {
 
 class Traffic {
  public:
+  using Clock = std::chrono::steady_clock;
+  /// Between two arrivals that followed each other.
+  struct Gap {
+    Clock::time_point begin;
+    Clock::time_point end;
+  };
+
   Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> receivers, const TrafficOptions& options);
 
   /// Sends frames until one of each flow has arrived, or (without flows) waits until a frame arrives.
@@ -80,9 +88,16 @@ class Traffic {
   Counts counts() const;
   const LatencyHistogram& latency() const noexcept { return latency_; }
 
- private:
-  using Clock = std::chrono::steady_clock;
+  /// Looks for the longest gap of the watched endpoint from now on.
+  void begin_gaps() noexcept {
+    const auto now = Clock::now();
+    longest_gap_ = {now, now};
+    last_arrival_ = now;
+  }
+  Gap longest_gap() const noexcept { return longest_gap_; }
+  Clock::time_point last_arrival() const noexcept { return last_arrival_; }
 
+ private:
   struct Flow {
     Flow(const FlowSpec& what, const FrameSpec& frame)
         : spec(what), form(frame), taken_before(what.from->taken(what.queue)) {}
@@ -112,6 +127,7 @@ class Traffic {
   unsigned receive_all() noexcept;
   void notify() noexcept;
   void take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept;
+  void note_arrival() noexcept;
   void begin_pace(Clock::time_point now) noexcept;
   double due(Clock::time_point now) noexcept;
   void sleep(Clock::time_point until) noexcept;
@@ -137,6 +153,8 @@ class Traffic {
   std::uint64_t foreign_ = 0;
   std::uint64_t foreign_bytes_ = 0;
   LatencyHistogram latency_;
+  Gap longest_gap_{};
+  Clock::time_point last_arrival_{};
   std::array<SendSlot, burst_max> slots_;      ///< Of send().
   std::array<ReceivedFrame, burst_max> came_;  ///< Of receive_all().
 };

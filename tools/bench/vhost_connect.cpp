@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VhostEndpoint: from a socket to rings that run.
 #include <algorithm>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "tools/bench/frame.hpp"
@@ -37,7 +38,9 @@ Result<FrontEnd> connect(const GuestOptions& options) {
   if (!options.listen) return FrontEnd::connect(options.path, options.timeout);
   auto listener = FrontEnd::listen(options.path);
   if (!listener) return listener.error();
-  return FrontEnd::accept(*listener, options.timeout);
+  auto accepted = FrontEnd::accept(*listener, options.timeout);
+  ::unlink(options.path.c_str());  // for one back-end
+  return accepted;
 }
 
 template <typename T>
@@ -46,55 +49,62 @@ Error in_step(const GuestOptions& options, const char* step, const Result<T>& fa
                failed.error().system_errno};
 }
 
+/// Error: the back-end does not offer what an option asks for. Defaults that it does not offer are not used.
+Result<void> check_requested(const GuestOptions& options, FrontEnd& front_end) {
+  FeatureSet needed;
+  if (options.layout == ChainLayout::indirect) needed.set(VirtioFeature::indirect_desc);
+  if (options.event_idx) needed.set(VirtioFeature::event_idx);
+  if (options.queue_pairs > 1) needed.set(VirtioFeature::net_mq);
+  if (!front_end.features().has_all(needed))
+    return make_error(ErrorCode::unsupported, "the back-end does not offer {}",
+                      to_string(needed.without(front_end.features())));
+  if (options.migrates && !front_end.protocol_features().has(ProtocolFeature::log_shmfd))
+    return make_error(ErrorCode::unsupported, "the back-end does not offer VHOST_USER_PROTOCOL_F_LOG_SHMFD");
+  if (options.queue_pairs == 1) return {};
+  const auto most = front_end.get_u64(FrontEndRequest::get_queue_num);
+  if (!most) return most.error();
+  if (*most >= options.queue_pairs) return {};
+  return make_error(ErrorCode::limit, "the back-end has {} queue pairs, expected at least {}", *most,
+                    options.queue_pairs);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<VhostEndpoint>> VhostEndpoint::open(const GuestOptions& options) {
+Result<FrontEnd> VhostEndpoint::reach(const GuestOptions& options) {
   auto front_end = connect(options);
   if (!front_end) return in_step(options, "no back-end", front_end);
+  ProtocolFeatureSet wanted{ProtocolFeature::mq, ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots};
+  if (options.migrates) wanted = wanted | ProtocolFeatureSet{ProtocolFeature::log_shmfd, ProtocolFeature::rarp};
+  if (auto done = front_end->negotiate(wanted_features(options), wanted); !done)
+    return in_step(options, "negotiation", done);
+  if (auto done = check_requested(options, *front_end); !done) return in_step(options, "negotiation", done);
+  return front_end;
+}
+
+Result<std::unique_ptr<VhostEndpoint>> VhostEndpoint::open(const GuestOptions& options) {
+  auto front_end = reach(options);
+  if (!front_end) return front_end.error();
   std::unique_ptr<VhostEndpoint> endpoint(new VhostEndpoint(options, *std::move(front_end)));
-  const auto step = [&](const char* name, auto action) {
-    auto done = (endpoint.get()->*action)();
-    return done ? Result<void>{} : Result<void>(in_step(options, name, done));
-  };
-  if (auto done = step("negotiation", &VhostEndpoint::negotiate); !done) return done.error();
-  if (auto done = step("memory", &VhostEndpoint::build_queues); !done) return done.error();
-  if (auto done = step("memory", &VhostEndpoint::share_memory); !done) return done.error();
-  if (auto done = step("rings", &VhostEndpoint::start_rings); !done) return done.error();
+  endpoint->take_features();
+  if (auto done = endpoint->build_queues(); !done) return in_step(options, "memory", done);
+  if (auto done = endpoint->share_memory(); !done) return in_step(options, "memory", done);
+  endpoint->fill_receive_rings();
+  const std::vector<std::uint32_t> bases(endpoint->ring_count(), 0);
+  if (auto done = endpoint->start_rings(bases); !done) return in_step(options, "rings", done);
   return endpoint;
 }
 
 VhostEndpoint::~VhostEndpoint() {
   // A back-end that is gone has stopped them already. After an error the others are left alone.
-  for (std::uint32_t vring = 0; vring < 2 * queues_.size() && !front_end_.peer_is_gone(); ++vring)
-    if (!front_end_.get_vring_base(vring)) break;
+  if (!front_end_.peer_is_gone()) static_cast<void>(stop_rings());
 }
 
-Result<void> VhostEndpoint::negotiate() {
-  const ProtocolFeatureSet wanted{ProtocolFeature::mq, ProtocolFeature::reply_ack,
-                                  ProtocolFeature::configure_mem_slots};
-  if (auto done = front_end_.negotiate(wanted_features(options_), wanted); !done) return done;
+void VhostEndpoint::take_features() noexcept {
   const bool long_header = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::net_mrg_rxbuf);
   net_header_bytes_ = long_header ? 12 : 10;
   mergeable_ = features().has(VirtioFeature::net_mrg_rxbuf);
-  return check_requested();
-}
-
-/// Error: the back-end does not offer what an option asks for. Defaults that it does not offer are not used.
-Result<void> VhostEndpoint::check_requested() {
-  FeatureSet needed;
-  if (options_.layout == ChainLayout::indirect) needed.set(VirtioFeature::indirect_desc);
-  if (options_.event_idx) needed.set(VirtioFeature::event_idx);
-  if (options_.queue_pairs > 1) needed.set(VirtioFeature::net_mq);
-  if (!features().has_all(needed))
-    return make_error(ErrorCode::unsupported, "the back-end does not offer {}", to_string(needed.without(features())));
   const bool any_layout = features().has(VirtioFeature::version_1) || features().has(VirtioFeature::any_layout);
   if (options_.layout == ChainLayout::one && !any_layout) options_.layout = ChainLayout::two;
-  if (options_.queue_pairs == 1) return {};
-  const auto most = front_end_.get_u64(FrontEndRequest::get_queue_num);
-  if (!most) return most.error();
-  if (*most >= options_.queue_pairs) return {};
-  return make_error(ErrorCode::limit, "the back-end has {} queue pairs, expected at least {}", *most,
-                    options_.queue_pairs);
 }
 
 DriverRingOptions VhostEndpoint::ring_options(bool device_writes) const noexcept {
@@ -164,32 +174,69 @@ Result<void> VhostEndpoint::share_memory() {
   return {};
 }
 
-Result<void> VhostEndpoint::start_rings() {
-  for (std::uint32_t i = 0; i < queues_.size(); ++i) {
-    DriverRing& receive = queues_[i]->receive;
+void VhostEndpoint::fill_receive_rings() noexcept {
+  for (const auto& queue : queues_) {
+    DriverRing& receive = queue->receive;
     for (std::uint16_t chain = 0; chain < receive.chain_count(); ++chain)
       receive.post(chain, receive.options().buffer_bytes);
     receive.publish();
-    if (auto started = start_ring(2 * i, receive); !started) return started;
-    if (auto started = start_ring(2 * i + 1, queues_[i]->transmit); !started) return started;
   }
+}
+
+Result<void> VhostEndpoint::start_rings(const std::vector<std::uint32_t>& bases) {
+  for (std::uint32_t vring = 0; vring < ring_count(); ++vring)
+    if (auto started = start_ring(vring, bases[vring]); !started) return started;
   if (features().has(VirtioFeature::vhost_user_protocol_features)) {
-    for (std::uint32_t vring = 0; vring < 2 * queues_.size(); ++vring)
+    for (std::uint32_t vring = 0; vring < ring_count(); ++vring)
       if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_enable, vring, 1); !done) return done;
   }
-  for (const auto& queue : queues_) {
-    queue->receive.kick();
-    queue->transmit.kick();
+  for (std::uint32_t vring = 0; vring < ring_count(); ++vring) ring_at(vring).kick();
+  return {};
+}
+
+Result<void> VhostEndpoint::start_ring(std::uint32_t vring, std::uint32_t base) {
+  const DriverRing& ring = ring_at(vring);
+  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_num, vring, ring.options().size); !done) return done;
+  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_base, vring, base); !done) return done;
+  if (auto done = front_end_.set_vring_address(ring.addresses(vring)); !done) return done;
+  if (auto done = front_end_.set_vring_fd(FrontEndRequest::set_vring_call, vring, ring.call_fd()); !done) return done;
+  return front_end_.set_vring_fd(FrontEndRequest::set_vring_kick, vring, ring.kick_fd());
+}
+
+Result<void> VhostEndpoint::log_rings(bool wanted) {
+  FeatureSet with_log = features();
+  if (wanted) with_log.set(VirtioFeature::vhost_log_all);
+  if (auto set = front_end_.set_u64(FrontEndRequest::set_features, with_log.bits()); !set) return set;
+  for (std::uint32_t vring = 0; vring < ring_count(); ++vring) {
+    protocol::VringAddress addresses = ring_at(vring).addresses(vring);
+    if (wanted) addresses.flags = protocol::vring_log;
+    addresses.log = memory_->guest_address(reinterpret_cast<const void*>(addresses.used));
+    if (auto set = front_end_.set_vring_address(addresses); !set) return set;
   }
   return {};
 }
 
-Result<void> VhostEndpoint::start_ring(std::uint32_t vring, DriverRing& ring) {
-  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_num, vring, ring.options().size); !done) return done;
-  if (auto done = front_end_.set_vring(FrontEndRequest::set_vring_base, vring, 0); !done) return done;
-  if (auto done = front_end_.set_vring_address(ring.addresses(vring)); !done) return done;
-  if (auto done = front_end_.set_vring_fd(FrontEndRequest::set_vring_call, vring, ring.call_fd()); !done) return done;
-  return front_end_.set_vring_fd(FrontEndRequest::set_vring_kick, vring, ring.kick_fd());
+Result<std::vector<std::uint32_t>> VhostEndpoint::stop_rings() {
+  std::vector<std::uint32_t> bases;
+  for (std::uint32_t vring = 0; vring < ring_count(); ++vring) {
+    const auto base = front_end_.get_vring_base(vring);
+    if (!base) return base.error();
+    bases.push_back(*base);
+  }
+  return bases;
+}
+
+Result<void> VhostEndpoint::go_on_at(const GuestOptions& options, FrontEnd front_end,
+                                     const std::vector<std::uint32_t>& bases) {
+  if (front_end.features() != features())
+    return make_error(ErrorCode::unsupported, "{}: features {}: expected those of {}: {}", options.path,
+                      to_string(front_end.features()), options_.path, to_string(features()));
+  front_end_ = std::move(front_end);
+  options_.path = options.path;
+  options_.listen = options.listen;
+  if (auto done = share_memory(); !done) return in_step(options, "memory", done);
+  if (auto done = start_rings(bases); !done) return in_step(options, "rings", done);
+  return {};
 }
 
 }  // namespace vhostx::tools::bench

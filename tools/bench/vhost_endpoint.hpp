@@ -31,6 +31,7 @@ struct GuestOptions {
   bool rewrite = false;                    ///< Write all that the back-end reads again for each packet.
   unsigned regions = 1;
   bool huge_pages = true;  ///< If enough are free.
+  bool migrates = false;   ///< Asks for a dirty log, and for RARP frames where it arrives.
   std::chrono::milliseconds timeout{10000};
 };
 
@@ -38,6 +39,8 @@ class VhostEndpoint final : public Endpoint {
  public:
   /// Connects, negotiates, shares memory, starts the rings. The error names the step.
   static Result<std::unique_ptr<VhostEndpoint>> open(const GuestOptions& options);
+  /// The connection alone, with what is negotiated there.
+  static Result<FrontEnd> reach(const GuestOptions& options);
   /// Stops the rings.
   ~VhostEndpoint() override;
 
@@ -59,7 +62,25 @@ class VhostEndpoint final : public Endpoint {
   std::string describe() const override;
 
   protocol::FeatureSet features() const noexcept { return front_end_.features(); }
-  const SharedMemory& memory() const noexcept { return *memory_; }
+  SharedMemory& memory() noexcept { return *memory_; }
+
+  // ---- for a guest that migrates
+  FrontEnd& front_end() noexcept { return front_end_; }
+  const GuestOptions& options() const noexcept { return options_; }
+  /// Has the back-end log its writes to rings and buffers from now on, or no more.
+  Result<void> log_rings(bool wanted);
+  /// Stops each ring. The bases: where each goes on.
+  Result<std::vector<std::uint32_t>> stop_rings();
+  /// Goes on at another back-end, whose connection reach() made; the old one ends.
+  Result<void> go_on_at(const GuestOptions& options, FrontEnd front_end, const std::vector<std::uint32_t>& bases);
+  /// Calls written(at, bytes) for each piece of memory that the guest itself writes.
+  template <typename F>
+  void for_each_written(F written) const {
+    for (const auto& queue : queues_) {
+      queue->receive.for_each_written(written);
+      queue->transmit.for_each_written(written);
+    }
+  }
 
  private:
   struct Queue {
@@ -86,12 +107,16 @@ class VhostEndpoint final : public Endpoint {
   VhostEndpoint(GuestOptions options, FrontEnd front_end) noexcept
       : options_(std::move(options)), front_end_(std::move(front_end)) {}
 
-  Result<void> negotiate();
-  Result<void> check_requested();
+  void take_features() noexcept;
   Result<void> build_queues();
   Result<void> share_memory();
-  Result<void> start_rings();
-  Result<void> start_ring(std::uint32_t vring, DriverRing& ring);
+  void fill_receive_rings() noexcept;
+  Result<void> start_rings(const std::vector<std::uint32_t>& bases);
+  Result<void> start_ring(std::uint32_t vring, std::uint32_t base);
+  DriverRing& ring_at(std::uint32_t vring) noexcept {
+    return vring % 2 == 0 ? queues_[vring / 2]->receive : queues_[vring / 2]->transmit;
+  }
+  std::uint32_t ring_count() const noexcept { return static_cast<std::uint32_t>(2 * queues_.size()); }
   DriverRingOptions ring_options(bool device_writes) const noexcept;
   static void reclaim(Queue& queue) noexcept;
   static void fetch_to_write(const Queue& queue, unsigned count) noexcept;

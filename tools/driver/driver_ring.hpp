@@ -138,6 +138,17 @@ class DriverRing {
   bool want_calls(bool wanted) noexcept;
   void drain_call() const noexcept { call_.drain(); }
 
+  /// Calls written(const void* at, std::size_t bytes) for each piece of memory that the driver writes: descriptors,
+  /// avail, tables, and the buffers of a transmit ring.
+  template <typename F>
+  void for_each_written(F&& written) const {
+    written(descriptors_, options_.size * sizeof(virtqueue::Descriptor));
+    written(avail_, virtqueue::AvailRing::extent(options_.size, true));
+    for (const auto& table : tables_) written(table.at, 2 * sizeof(virtqueue::Descriptor));
+    if (options_.device_writes) return;
+    for (const auto& buffer : buffers_) written(buffer.at, options_.buffer_bytes);
+  }
+
   /// Forgets what is out and goes on at `index`, in both rings: for a ring that is stopped and begins anew.
   void restart_at(std::uint16_t index) noexcept;
   /// Chains with the device.

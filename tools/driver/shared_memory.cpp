@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include <sys/mman.h>
@@ -14,7 +15,8 @@ namespace vhostx::tools {
 namespace {
 
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
-constexpr std::size_t alignment_max = 4096;
+constexpr std::size_t page_bytes = 4096;
+constexpr std::size_t alignment_max = page_bytes;
 constexpr std::size_t reserve = 64;  // buffers may begin that much behind where they were allocated
 constexpr std::uint64_t guest_base = 0x4000'0000;
 constexpr unsigned memfd_hugetlb_2mib = MFD_HUGETLB | 21U << 26;  // MFD_HUGE_2MB
@@ -47,34 +49,102 @@ Result<UniqueFd> SharedMemory::make_file(std::size_t size) const {
   return file;
 }
 
+Result<std::uint8_t*> SharedMemory::map_file(const UniqueFd& file, std::size_t size) const {
+  void* const view = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
+  if (view == MAP_FAILED) return make_system_error(errno, "mapping {} bytes of guest memory", size);
+  return static_cast<std::uint8_t*>(view);
+}
+
 Result<void> SharedMemory::add_region(std::uint64_t guest, std::size_t size) {
-  auto made = make_file(size);
-  if (!made) return made.error();
-  UniqueFd file = *std::move(made);
-  void* view = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file.get(), 0);
-  if (view == MAP_FAILED) {
-    if (!huge_ || !regions_.empty()) return make_system_error(errno, "mapping {} bytes of guest memory", size);
+  auto file = make_file(size);
+  if (!file) return file.error();
+  auto view = map_file(*file, size);
+  if (!view) {
+    if (!huge_ || !regions_.empty()) return view.error();
     huge_ = false;  // somebody else took the free pages in the meantime
     return add_region(guest, size);
   }
-  regions_.push_back({std::move(file), static_cast<std::uint8_t*>(view), guest, size, 0});
+  regions_.push_back({*std::move(file), *view, guest, size, 0, {}, nullptr});
   return {};
 }
 
 Result<void> SharedMemory::replace_files() {
+  if (auto begun = begin_copy(); !begun) return begun;
+  copy_all();
+  return adopt_copy();
+}
+
+Result<void> SharedMemory::begin_copy() {
+  auto made = make_copies();
+  if (made || !huge_) return made;
+  huge_ = false;  // too few huge pages for a second time
+  return make_copies();
+}
+
+Result<void> SharedMemory::make_copies() {
+  drop_copies();
   for (Region& region : regions_) {
     auto file = make_file(region.size);
     if (!file) return file.error();
-    std::vector<std::uint8_t> contents(region.view, region.view + region.size);
-    void* view = mmap(region.view, region.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->get(), 0);
-    if (view == MAP_FAILED) return make_system_error(errno, "mapping {} bytes of guest memory", region.size);
-    std::copy(contents.begin(), contents.end(), region.view);
-    region.file = *std::move(file);
+    auto view = map_file(*file, region.size);
+    if (!view) return view.error();
+    region.copy_file = *std::move(file);
+    region.copy = *view;
   }
   return {};
 }
 
+void SharedMemory::drop_copies() noexcept {
+  for (Region& region : regions_) {
+    if (region.copy != nullptr) munmap(region.copy, region.size);
+    region.copy = nullptr;
+    region.copy_file.reset();
+  }
+}
+
+void SharedMemory::copy_all() noexcept {
+  for (const Region& region : regions_) std::memcpy(region.copy, region.view, region.size);
+}
+
+void SharedMemory::copy_page(std::uint64_t page) noexcept {
+  for (const Region& region : regions_) {
+    const std::uint64_t at = page * page_bytes - region.guest;  // below the region it wraps
+    if (at < region.size) std::memcpy(region.copy + at, region.view + at, page_bytes);
+  }
+}
+
+void SharedMemory::copy_bytes(const void* at, std::size_t bytes) noexcept {
+  for (const Region& region : regions_) {
+    const auto offset = static_cast<std::size_t>(static_cast<const std::uint8_t*>(at) - region.view);
+    if (offset >= region.size) continue;
+    const std::size_t begin = offset / page_bytes * page_bytes;
+    const std::size_t end = round_up(offset + bytes, page_bytes);
+    std::memcpy(region.copy + begin, region.view + begin, end - begin);
+  }
+}
+
+Result<void> SharedMemory::adopt_copy() {
+  for (Region& region : regions_) {
+    if (mremap(region.copy, region.size, region.size, MREMAP_MAYMOVE | MREMAP_FIXED, region.view) == MAP_FAILED)
+      return make_system_error(errno, "moving {} bytes of guest memory", region.size);
+    region.copy = nullptr;
+    region.file = std::move(region.copy_file);
+  }
+  return {};
+}
+
+std::uint64_t SharedMemory::guest_address(const void* at) const noexcept {
+  for (const Region& region : regions_) {
+    const auto offset = static_cast<std::size_t>(static_cast<const std::uint8_t*>(at) - region.view);
+    if (offset < region.size) return region.guest + offset;
+  }
+  return 0;
+}
+
+std::uint64_t SharedMemory::guest_end() const noexcept { return regions_.back().guest + regions_.back().size; }
+
 SharedMemory::~SharedMemory() {
+  drop_copies();
   for (const Region& region : regions_) munmap(region.view, region.size);
 }
 

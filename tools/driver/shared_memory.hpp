@@ -36,6 +36,19 @@ class SharedMemory {
   /// No device may write meanwhile.
   Result<void> replace_files();
 
+  /// The same in steps, for a guest that moves while its device writes. begin_copy() makes the files, empty;
+  /// copy_page() copies the 4096 bytes at guest address 4096 * `page` (a page that is not here is left out);
+  /// copy_bytes() all pages that the bytes are on. adopt_copy(): the memory is the copy from now on.
+  Result<void> begin_copy();
+  void copy_all() noexcept;
+  void copy_page(std::uint64_t page) noexcept;
+  void copy_bytes(const void* at, std::size_t bytes) noexcept;
+  Result<void> adopt_copy();
+  /// Of a byte of it; 0: it is none.
+  std::uint64_t guest_address(const void* at) const noexcept;
+  /// One more than the highest guest address.
+  std::uint64_t guest_end() const noexcept;
+
   bool huge_pages() const noexcept { return huge_; }
   std::size_t bytes() const noexcept;
   std::size_t region_count() const noexcept { return regions_.size(); }
@@ -50,11 +63,16 @@ class SharedMemory {
     std::uint64_t guest;
     std::size_t size;
     std::size_t used;
+    UniqueFd copy_file;
+    std::uint8_t* copy = nullptr;
   };
 
   explicit SharedMemory(bool huge) noexcept : huge_(huge) {}
   Result<UniqueFd> make_file(std::size_t size) const;
+  Result<std::uint8_t*> map_file(const UniqueFd& file, std::size_t size) const;
   Result<void> add_region(std::uint64_t guest, std::size_t size);
+  Result<void> make_copies();
+  void drop_copies() noexcept;
 
   bool huge_;
   std::size_t current_ = 0;
