@@ -132,7 +132,9 @@ def migrate(binary, label, *arguments, allowed=("lost", "foreign")):
     check_equal(sum(move["lost"] for move in moves), size["counts"]["lost"], f"{label}: lost")
     for move in moves:
         check(0 < move["gap_s"] and 0 < move["back_end_s"], f"{label}: {move}")
-        check(move["dirty_pages_per_second"] > 0 and move["pages_at_stop"] < move["pages_in_all"], f"{label}: {move}")
+        # All of them may have been found by the last look: on a machine that was busy with others.
+        check(move["dirty_pages_per_second"] + move["pages_at_stop"] > 0, f"{label}: {move}")
+        check(move["pages_at_stop"] < move["pages_in_all"], f"{label}: {move}")
     print(f"{label}: {[round(1e3 * move['back_end_s'], 2) for move in moves]} ms", flush=True)
 
 

@@ -128,7 +128,8 @@ class Limit {
         idler.had(popped);
       }
       const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-      if (seconds >= options_.seconds) return static_cast<double>(packets) / seconds;
+      // Where the other thread was given no CPU meanwhile, it lasts longer.
+      if (seconds >= options_.seconds && packets != 0) return static_cast<double>(packets) / seconds;
     }
   }
 

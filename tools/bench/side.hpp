@@ -56,6 +56,7 @@ class Side {
   TrafficOptions traffic_options(std::uint32_t frame_bytes, std::size_t flow_count) const;
   std::unique_ptr<Traffic> make_traffic(const std::vector<FlowSpec>& flows, const TrafficOptions& options);
   Result<void> open_all();
+  Round run_until_some(std::chrono::nanoseconds duration);
   Result<void> await_arrival_after(Traffic::Clock::time_point time);
   Result<void> health();
   bool sends() const noexcept { return options_.mode != Mode::rx; }

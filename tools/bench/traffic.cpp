@@ -50,6 +50,15 @@ Counts& Counts::operator+=(const Counts& other) noexcept {
   return *this;
 }
 
+Round& Round::operator+=(const Round& other) noexcept {
+  seconds += other.seconds;
+  idle_seconds += other.idle_seconds;
+  packets += other.packets;
+  bytes += other.bytes;
+  sent += other.sent;
+  return *this;
+}
+
 Traffic::Traffic(const std::vector<FlowSpec>& flows, std::vector<Endpoint*> receivers, const TrafficOptions& options)
     : options_(options), receivers_(std::move(receivers)), endpoints_(receivers_) {
   for (const FlowSpec& spec : flows) {

@@ -65,6 +65,8 @@ struct Round {
   std::uint64_t packets = 0;  ///< Arrived; without a receiver: taken; without a sender: all received.
   std::uint64_t bytes = 0;    ///< Of frames, without FCS.
   std::uint64_t sent = 0;     ///< Packets, whether they arrived or not.
+
+  Round& operator+=(const Round& other) noexcept;
 };
 
 class Traffic {
