@@ -51,7 +51,8 @@ def boot_files(bench, modules=(), programs=()):
 
 
 def kernel_command_line(address=""):
-    return "console=ttyS0 quiet panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
+    # Warnings too, with the stacks of those who hang.
+    return "console=ttyS0 loglevel=5 panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
 
 
 class Talker:

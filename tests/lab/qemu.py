@@ -80,5 +80,9 @@ def smp(cpus):
     """QEMU's emulator leaves the fences of a guest away that can never have a second CPU. Its driver then may overlook
     a packet that the back-end, another process, shows it at that moment, and miss the interrupt: room for a CPU that
     never comes has the fences compiled.
+
+    A socket for each CPU: a kernel whose NUMA nodes divide a socket calls its topology insane, and builds its scheduler's domains
+    from overlapping sets.
     """
-    return f"{cpus},maxcpus={max(cpus, 2)}"
+    room = max(cpus, 2)
+    return f"{cpus},maxcpus={room},sockets={room},cores=1,threads=1"
