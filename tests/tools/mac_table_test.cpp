@@ -43,6 +43,55 @@ TEST(MacTable, AStationMoves) {
   EXPECT_EQ(table.entries_of(1), 1u);
 }
 
+TEST(MacTable, RestoresAStationWithItsAge) {
+  MacTable table(4, secret);
+  EXPECT_EQ(table.restore(station_a, 3, 200), Learned::added);
+  EXPECT_EQ(table.lookup(station_a), 3);
+  EXPECT_EQ(table.entries_of(3), 1u);
+  EXPECT_EQ(table.stations().at(0).age_s, 200u);
+  for (unsigned tick = 200 / MacTable::tick_seconds; tick < MacTable::age_ticks_max; ++tick) table.tick();
+  EXPECT_EQ(table.lookup(station_a), 3);
+  table.tick();
+  EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
+  for (const unsigned too_old : {304u, 500u, 512u, 0xffffu})
+    EXPECT_EQ(table.restore(station_a, 3, too_old), Learned::refused) << too_old;
+}
+
+TEST(MacTable, RestoresNothingThatIsNoStations) {
+  MacTable table(4, secret);
+  for (const std::uint64_t mac : {std::uint64_t{0}, std::uint64_t{0xffffffffffff}, station_a | 1})
+    EXPECT_EQ(table.restore(mac, 0, 0), Learned::refused) << mac;
+  EXPECT_TRUE(table.stations().empty());
+}
+
+TEST(MacTable, RestoringMovesAStationUnlessItWasHeardOfSince) {
+  MacTable table(4, secret);
+  table.learn(station_a, 0);
+  table.learn(station_b, 0);
+  for (int tick = 0; tick < 10; ++tick) table.tick();
+  EXPECT_EQ(table.restore(station_a, 1, 40), Learned::moved);
+  EXPECT_EQ(table.restore(station_b, 1, 44), Learned::moved) << "ages are rounded: one tick more is the same age";
+  EXPECT_EQ(table.entries_of(0), 0u);
+  EXPECT_EQ(table.entries_of(1), 2u);
+  table.learn(station_a, 2);
+  EXPECT_EQ(table.restore(station_a, 1, 8), Learned::known);
+  EXPECT_EQ(table.lookup(station_a), 2);
+  EXPECT_EQ(table.entries_of(2), 1u);
+}
+
+TEST(MacTable, RestoringTakesNoMoreThanThePortsShareAndEvictsNothing) {
+  MacTable table(MacTable::ports_max, secret);
+  std::uint64_t mac = 2;
+  while (table.entries_of(1) < table.entries_per_port_max()) table.restore(mac += 0x100, 1, 100);
+  const auto full = table.entries_of(1);
+  table.learn(station_a, 0);
+  EXPECT_EQ(table.restore(station_a, 1, 0), Learned::refused);
+  EXPECT_EQ(table.restore(station_b, 1, 0), Learned::refused);
+  EXPECT_EQ(table.lookup(station_a), 0);
+  EXPECT_EQ(table.lookup(mac), 1);
+  EXPECT_EQ(table.entries_of(1), full);
+}
+
 TEST(MacTable, GroupAddressesAndZeroAreNoStations) {
   MacTable table(2, secret);
   EXPECT_EQ(table.learn(0, 0), Learned::refused);

@@ -131,6 +131,14 @@ TEST(Options, WhoMayConnect) {
   EXPECT_EQ(good("--port ./@a").ports[0].path, "./@a");
 }
 
+TEST(Options, WhetherWhatIsKnownMovesWithTheGuest) {
+  const auto options = good("--port a --port b,state=stay --port c,state=move,queues=2 --mode io");
+  EXPECT_TRUE(options.ports[0].state_moves);
+  EXPECT_FALSE(options.ports[1].state_moves);
+  EXPECT_TRUE(options.ports[2].state_moves);
+  expect_refused("--port a,state=on", "state is 'on'", "move or stay");
+}
+
 TEST(Options, AddressesOfAPort) {
   const auto options = good("--port a,mac=52:54:00:00:00:02,mac=52:54:00:aB:cD:eF --port b,mac=52:54:00:00:00:03");
   ASSERT_EQ(options.ports[0].macs.size(), 2u);
@@ -256,8 +264,9 @@ TEST(Options, TheLongestPathIsTaken) { EXPECT_EQ(good("--port " + std::string(10
 
 TEST(Options, HelpNamesEachKeyOfAPort) {
   const auto help = std::get<EarlyExit>(parse("--help")).text;
-  for (const auto* key : {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off",
-                          "offer=NAME[+NAME...]", "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS", "memory=SIZE"}) {
+  for (const auto* key :
+       {"role=server|client", "queues=N", "zerocopy=on|off|lend", "numa=follow|report|off", "offer=NAME[+NAME...]",
+        "mode=OCTAL", "group=NAME|NUMBER", "mac=ADDRESS", "memory=SIZE", "state=move|stay"}) {
     EXPECT_NE(help.find(key), std::string::npos) << key << "\n" << help;
     EXPECT_NE(refused("--port a,speed=1").find(key), std::string::npos) << key;
   }

@@ -6,10 +6,6 @@
 
 namespace vhostx::tools {
 
-namespace {
-constexpr std::uint32_t share_max = 4096;
-}
-
 MacTable::MacTable(unsigned ports, std::uint64_t secret)
     : multiplier_(secret | 1u), entries_per_port_max_(share_of(ports)), buckets_(std::size_t{1} << bucket_bits) {}
 
@@ -22,16 +18,31 @@ MacTable::Learned MacTable::learn(std::uint64_t mac, std::uint16_t port) noexcep
   Bucket& bucket = buckets_[bucket_of(mac)];
   for (auto& entry : bucket.entries) {
     const auto word = entry.load(std::memory_order_relaxed);
-    if (word >> mac_shift == mac) return update(entry, word, mac, port);
+    if (word >> mac_shift == mac) return update(entry, word, word_for(mac, port));
   }
-  return insert(bucket, mac, port);
+  return insert(bucket, word_for(mac, port));
 }
 
-MacTable::Learned MacTable::update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t mac,
-                                   std::uint16_t port) noexcept {
-  const auto wanted = word_for(mac, port);
+// An age is rounded to ticks here and there: a difference of one says nothing.
+MacTable::Learned MacTable::restore(std::uint64_t mac, std::uint16_t port, unsigned age_s) noexcept {
+  const unsigned ticks = age_s / tick_seconds;
+  if (mac == 0 || is_group(mac) || ticks > age_ticks_max) return Learned::refused;
+  Bucket& bucket = buckets_[bucket_of(mac)];
+  for (auto& entry : bucket.entries) {
+    const auto word = entry.load(std::memory_order_relaxed);
+    if (word >> mac_shift != mac) continue;
+    if (age_of(word) + 1 < ticks) return Learned::known;
+    return update(entry, word, word_for(mac, port, ticks));
+  }
+  if (entries_of(port) >= entries_per_port_max_) return Learned::refused;
+  return insert(bucket, word_for(mac, port, ticks));
+}
+
+MacTable::Learned MacTable::update(std::atomic<std::uint64_t>& entry, std::uint64_t seen,
+                                   std::uint64_t wanted) noexcept {
   if (seen == wanted) return Learned::known;
   const auto before = port_in(seen);
+  const auto port = port_in(wanted);
   if (before != port && entries_of(port) >= entries_per_port_max_) return Learned::refused;
   // Somebody else may have changed it meanwhile: the next frame tries again.
   if (!entry.compare_exchange_strong(seen, wanted, std::memory_order_relaxed)) return Learned::known;
@@ -41,7 +52,8 @@ MacTable::Learned MacTable::update(std::atomic<std::uint64_t>& entry, std::uint6
   return Learned::moved;
 }
 
-MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t mac, std::uint16_t port) noexcept {
+MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t wanted) noexcept {
+  const auto port = port_in(wanted);
   const bool may_grow = entries_of(port) < entries_per_port_max_;
   std::atomic<std::uint64_t>* place = nullptr;
   std::uint64_t seen = 0;
@@ -60,7 +72,7 @@ MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t mac, std::uint1
   }
   if (place == nullptr) return Learned::refused;
   const bool grows = seen == 0;
-  if (!place->compare_exchange_strong(seen, word_for(mac, port), std::memory_order_relaxed)) return Learned::refused;
+  if (!place->compare_exchange_strong(seen, wanted, std::memory_order_relaxed)) return Learned::refused;
   if (grows) held_[port].fetch_add(1, std::memory_order_relaxed);
   return Learned::added;
 }

@@ -37,6 +37,7 @@ class MacTable {
  public:
   static constexpr std::uint16_t ports_max = 512;  // 9 bits of an entry
   static constexpr std::uint16_t no_port = 0xffff;
+  static constexpr std::uint32_t share_max = 4096;  // entries of a port, however few ports there are
   static constexpr unsigned tick_seconds = 4;
   static constexpr unsigned age_ticks_max = 300 / tick_seconds;
 
@@ -61,6 +62,10 @@ class MacTable {
 
   /// A frame from `mac` came in at `port`. Any thread.
   Learned learn(std::uint64_t mac, std::uint16_t port) noexcept;
+
+  /// As learn(), of a frame that came age_s seconds ago, elsewhere: it takes no room that the port has not got, and
+  /// changes nothing where a later frame from `mac` is known. Any thread.
+  Learned restore(std::uint64_t mac, std::uint16_t port, unsigned age_s) noexcept;
 
   /// To be called every tick_seconds, by one thread: entries unused for 300 s go.
   void tick() noexcept;
@@ -103,14 +108,16 @@ class MacTable {
   static std::uint16_t port_in(std::uint64_t word) noexcept {
     return static_cast<std::uint16_t>((word >> port_shift) & (ports_max - 1));
   }
-  std::uint64_t word_for(std::uint64_t mac, std::uint16_t port) const noexcept {
-    return mac << mac_shift | std::uint64_t{port} << port_shift | epoch_.load(std::memory_order_relaxed);
+  /// Of a frame that came so many ticks ago.
+  std::uint64_t word_for(std::uint64_t mac, std::uint16_t port, std::uint64_t ticks = 0) const noexcept {
+    const auto epoch = (epoch_.load(std::memory_order_relaxed) - ticks) & epoch_mask;
+    return mac << mac_shift | std::uint64_t{port} << port_shift | epoch;
   }
   std::uint64_t age_of(std::uint64_t word) const noexcept {
     return (epoch_.load(std::memory_order_relaxed) - word) & epoch_mask;
   }
-  Learned update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t mac, std::uint16_t port) noexcept;
-  Learned insert(Bucket& bucket, std::uint64_t mac, std::uint16_t port) noexcept;
+  Learned update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t wanted) noexcept;
+  Learned insert(Bucket& bucket, std::uint64_t wanted) noexcept;
   bool release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept;
 
   std::uint64_t multiplier_;

@@ -80,6 +80,7 @@ Result<std::unique_ptr<Port>> PortSet::open_socket(const PortSpec& spec, std::ui
   if (!group) return group.error();
   options.socket_group = *group;
   if (parts_.options.numa_interval) options.numa_interval = *parts_.options.numa_interval;
+  if (spec.state_moves) move_state(spec, id, options);
   parts_.events.add_port(spec.path, 2u * spec.queue_pairs);
   return backend_->open_port(options,
                              [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });

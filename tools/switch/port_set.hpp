@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -97,6 +98,8 @@ class PortSet {
   Result<void> open_and_attach(const PortSpec& spec);
   Result<void> add_tap();
   Result<std::unique_ptr<Port>> open_socket(const PortSpec& spec, std::uint16_t id);
+  void move_state(const PortSpec& spec, std::uint16_t id, PortOptions& options);
+  Result<void> load_state(const PortSpec& spec, std::uint16_t id, std::span<const std::byte> state);
   static void publish_telemetry(Entry& entry);
   Result<void> may_change() const;
   Result<void> may_add(const PortSpec& spec) const;

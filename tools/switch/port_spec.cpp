@@ -160,6 +160,11 @@ Result<void> take_memory(const Item& item, PortSpec& port) {
   return {};
 }
 
+Result<void> take_state(const Item& item, PortSpec& port) {
+  static constexpr Name<bool> names[]{{"move", true}, {"stay", false}};
+  return take_named(item, names, "move or stay", port.state_moves);
+}
+
 struct PortKey {
   const char* key;
   const char* value;  ///< As it stands in the help.
@@ -190,6 +195,11 @@ constexpr PortKey port_keys[]{
      "more addresses (any)",
      take_mac},
     {"memory", "SIZE", "guest memory, at most, with K, M, G or T (twice the machine's memory)", take_memory},
+    {"state", "move|stay",
+     "move: the port's counters and the addresses learned there go along when its guest migrates (default). stay: they "
+     "do "
+     "not",
+     take_state},
 };
 
 Error unknown_key(std::string_view text, std::string_view item) {

@@ -32,6 +32,7 @@ struct PortSpec {
   std::string group;                          ///< Of the socket file: a name or a number; empty: the process's.
   std::vector<std::uint64_t> macs;  ///< Addresses that are this port's alone, as source_of() has them; none: no rule.
   std::uint64_t memory_bytes_max = 0;  ///< 0: PortOptions'.
+  bool state_moves = true;             ///< What is known of a guest moves with it when it migrates (DEVICE_STATE).
 };
 
 /// PATH[,KEY=VALUE]...; port_keys_help() has the keys. Errors: invalid_argument, with the text, what is wrong in it and
