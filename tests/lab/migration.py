@@ -93,7 +93,7 @@ class MovingGuest:
         self.set_limits(FULL_SPEED, DOWNTIME_MS)
         self.wait_end("completed")
         resumed = there.monitor.wait_event("RESUME")
-        stopped = self.here.monitor.wait_event("STOP")
+        stopped = self.here.monitor.wait_event("STOP", self.mark)
         there.take_over(self.here)
         told = self.here.progress()
         self.left, self.here = self.here, there
