@@ -23,7 +23,7 @@ PATIENT = ["--timeout", "20"]
 ALL = ",offer=in_order+reset_device+inband_notifications+gpa_addresses"
 
 # What a network back-end of this project does not offer; each check names one of them.
-NOT_OFFERED = ["INFLIGHT_SHMFD", "CONFIG", "CROSS_ENDIAN", "DEVICE_STATE", "SHMEM"]
+NOT_OFFERED = ["INFLIGHT_SHMFD", "CONFIG", "CROSS_ENDIAN", "SHMEM"]
 
 
 def connected(path):

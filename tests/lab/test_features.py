@@ -41,6 +41,9 @@ MQ, LOG_ALL, ANY_LAYOUT, PROTOCOL_FEATURES = 22, 26, 27, 30
 # A protocol feature bit, offered on request: QEMU takes it since 11.1.
 GPA_ADDRESSES = 21
 
+# One that ports of vhostx-switch offer: QEMU takes it since 8.2, and uses it for network devices since 10.0 (lab.migration_state).
+DEVICE_STATE = 19
+
 DAMAGE = "Bad page|Bad pagetable|BUG|Oops|general protection|WARNING"
 
 Device = namedtuple("Device", "name number properties")
@@ -192,10 +195,11 @@ def one_qemu(bench, binary, qemu, number, extra):
         guest.up(device)
     default, protocol = bits_of(VIRTIO, OFFERED), bits_of(PROTOCOL, OFFERED)
     takes_guest_addresses = qemu_version(qemu) >= (11, 1)
+    taken_always = {DEVICE_STATE} if qemu_version(qemu) >= (8, 2) else set()
     for device in DEVICES[1 if extra else 0 :]:
         taken = {GPA_ADDRESSES} if device.name == "resized" and takes_guest_addresses else set()
         check_negotiated(switch, guest, device, default - ({21} if device.name == "silent" else set())
-                         - (set() if device.name == "announced" else {3}), protocol | taken)  # fmt: skip
+                         - (set() if device.name == "announced" else {3}), protocol | taken | taken_always)  # fmt: skip
     check_offloads(guest)
     check_mtu_and_status(switch, guest)
     announce(switch, guest)
