@@ -23,6 +23,11 @@ TEST(MacTableThreads, CountsStayTrue) {
     threads.emplace_back([&table, port] {
       for (std::uint64_t i = 0; i < 200'000; ++i) table.learn((i % 5000 + 1) * 0x100 + 2, port);
     });
+  threads.emplace_back([&table] {  // guests that migrate here
+    for (std::uint64_t i = 0; i < 200'000; ++i)
+      table.restore((i % 5000 + 1) * 0x100 + 2, static_cast<std::uint16_t>(i % workers),
+                    static_cast<unsigned>(i % 300));
+  });
   for (int tick = 0; tick < 100; ++tick) table.tick();
   for (auto& thread : threads) thread.join();
   // Every entry is somebody's, and forgetting all leaves nothing.
