@@ -4,8 +4,8 @@
 
 The guest has a second address (macvlan), from which it has sent before. After the move it stays silent, and nothing announces that
 address. A neighbour's frames to it arrive all the same, and go nowhere else: on another port of the same switch, and on another
-switch, which never had a frame from it. A port at which the state does not fit makes the migration fail, and the guest goes on.
-Needs QEMU 10.0.
+switch, which never had a frame from it. From a port with state=stay nothing moves, and the same frames go to all ports. A port at
+which the state does not fit makes the migration fail, and the guest goes on. Needs QEMU 10.0.
 """
 
 import argparse
@@ -65,21 +65,25 @@ class Side:
 
 class Lab:
     def __init__(self, bench, binary):
-        self.first = Side(bench, binary, 1, {"one": ",queues=2", "two": ",queues=2"})
+        self.first = Side(bench, binary, 1, {"stays": ",queues=2,state=stay", "one": ",queues=2", "two": ",queues=2"})
         self.second = Side(bench, binary, 3, {"three": ",queues=2", "narrow": ""})
         # No driver that announces all its addresses: QEMU has the back-end send a RARP frame, of the first one.
-        self.guest = MovingGuest(bench, 2, self.first.ports["one"], "guest_announce=off", modules=["macvlan"])
+        self.guest = MovingGuest(bench, 2, self.first.ports["stays"], "guest_announce=off", modules=["macvlan"])
         self.guest.booted()
-        self.side, self.port = self.first, self.first.ports["one"]
+        self.side, self.port = self.first, self.first.ports["stays"]
         for side in (self.first, self.second):
             side.boot_neighbour(self.guest.mac)
         self.guest.run(f"ip link add link eth0 name second type macvlan && ip link set second address {SECOND_MAC} up")
         self.guest.run(f"ip addr add {SECOND_ADDRESS}/24 dev second; ip addr")
         for side in (self.first, self.second):
             self.guest.run(f"arp -s 10.0.1.{side.number} {side.neighbour.mac}; arp -s {side.neighbour.address} {side.neighbour.mac}")
+        self.guest.run("echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all")
+        self.speak()
+
+    def speak(self):
+        """The guest sends from both of its addresses."""
         ping(self.guest, f"10.0.1.{self.side.number}", 1)
         ping(self.guest, self.side.neighbour.address, 20)
-        self.guest.run("echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all")
 
     def counters(self):
         stats = self.side.stats_of(self.port)
@@ -89,16 +93,33 @@ class Lab:
         return {way: int(self.guest.run(f"cat /sys/class/net/second/statistics/{way}_packets")) for way in ("rx", "tx")}
 
     def move(self, side, name):
-        check(int(self.side.stats_of(self.port)["protocol_features"], 16) & DEVICE_STATE, "QEMU has not accepted DEVICE_STATE")
+        check(self.device_state(), "QEMU has not accepted DEVICE_STATE")
+        counted = self.change_places(side, name)
+        self.check_addresses(name)
+        self.check_counters(name, counted)
+        self.guest.leave()
+
+    def move_without_state(self, side, name):
+        """What was learned is forgotten when the QEMU that was left has gone."""
+        check(not self.device_state(), "QEMU has accepted DEVICE_STATE, which is not offered")
+        self.change_places(side, name)
+        self.guest.leave()
+        wait_until(lambda: not self.first.stats_of(self.first.ports["stays"])["connected"], "the QEMU that was left to disconnect")
+        self.check_addresses(name, flooded=FRAMES)
+        self.speak()
+
+    def device_state(self):
+        return int(self.side.stats_of(self.port)["protocol_features"], 16) & DEVICE_STATE
+
+    def change_places(self, side, name):
+        """The counters of the port that was left."""
         mark = side.switch.mark()
         moved = self.guest.move(side.ports[name])
         counted = self.counters()
         self.side, self.port = side, side.ports[name]
         print(f"to port {name}: {moved.total_ms} ms, downtime {moved.downtime_ms} ms, {moved.away_ms:.1f} ms from stop to start", flush=True)
         self.wait_announced(mark)
-        self.check_addresses(name)
-        self.check_counters(name, counted)
-        self.guest.leave()
+        return counted
 
     def wait_announced(self, mark):
         """All RARP frames of the guest, which go to everybody, have passed: what it sends comes after them."""
@@ -111,15 +132,15 @@ class Lab:
         wait_until(announced, f"QEMU to announce {self.guest.name}")
         self.guest.run(f"ping -c 1 -W 60 {self.side.neighbour.address}")
 
-    def check_addresses(self, name):
-        """While the QEMU that was left is still there, on its port."""
-        flooded, before = self.side.flooded(), self.second_address()
+    def check_addresses(self, name, flooded=0):
+        """flooded: how many of the frames go to all ports."""
+        flooded_before, before = self.side.flooded(), self.second_address()
         status, said = self.side.neighbour.try_run(f"ping -c {FRAMES} -i 0.2 -W 1 {SECOND_ADDRESS}")
         check(status != 0, f"the guest has answered, and shown where it is: {said}")
         now = wait_until(lambda: self.arrived(before), f"{FRAMES} frames to the guest's second address at port {name}")
         check_equal(now["tx"], before["tx"], "frames from the guest's second address")
-        check_equal(self.side.flooded(), flooded, f"frames that went to all ports beside {name}")
-        print(f"  {now['rx'] - before['rx']} frames to {SECOND_MAC} came, none went to other ports", flush=True)
+        check_equal(self.side.flooded() - flooded_before, flooded, f"frames that went to all ports beside {name}")
+        print(f"  {now['rx'] - before['rx']} frames to {SECOND_MAC} came, {flooded} went to other ports", flush=True)
 
     def arrived(self, before):
         now = self.second_address()
@@ -148,6 +169,7 @@ class Lab:
 def migrate(bench, binary):
     need_device_state()
     lab = Lab(bench, binary)
+    lab.move_without_state(lab.first, "one")
     lab.move(lab.first, "two")
     lab.move(lab.second, "three")
     lab.move_in_vain(lab.second, "narrow", "the record has statistics of 4 vrings, expected at most 2")
