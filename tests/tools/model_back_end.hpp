@@ -61,6 +61,25 @@ enum class Fault {
   inflight_without_descriptor,
   two_log_replies,
   logs_nothing,
+  logs_first_pages,     ///< Of each piece of memory that was written.
+  logs_from_the_begin,  ///< VHOST_F_LOG_ALL of running rings is not looked at.
+  logs_in_both,         ///< Also in the log before.
+  keeps_first_log,
+  ignores_log_offset,
+  ignores_ring_log_flag,
+  logs_on,  ///< After VHOST_F_LOG_ALL was taken away.
+  logs_unasked,
+  takes_log_to_the_end,  ///< A log that cannot be mapped ends the back-end.
+  // device state
+  state_without_end,
+  state_without_descriptor,
+  says_state_failed,
+  refuses_to_save,
+  refuses_own_state,
+  stops_for_good_when_saved,
+  takes_any_state,
+  takes_half_a_state,
+  takes_any_transfer,
   keeps_status,
   survives_reset,
   // bad input

@@ -89,25 +89,41 @@ std::uint8_t* ModelMemory::front_end(std::uint64_t address, std::uint64_t bytes)
   return nullptr;
 }
 
+ModelLog::~ModelLog() {
+  clear(now_);
+  clear(before_);
+}
+
 bool ModelLog::set(const protocol::LogBase& base, const UniqueFd& fd) {
-  clear();
-  void* view = ::mmap(nullptr, base.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(),
-                      static_cast<off_t>(base.mmap_offset));
+  if (fault_ == Fault::keeps_first_log && now_.bits != nullptr) return true;
+  struct stat file {};
+  const bool good = ::fstat(fd.get(), &file) == 0 && S_ISREG(file.st_mode) && base.mmap_size != 0 &&
+                    base.mmap_offset <= static_cast<std::uint64_t>(file.st_size) &&
+                    base.mmap_size <= static_cast<std::uint64_t>(file.st_size) - base.mmap_offset;
+  if (!good) return false;
+  const auto offset = fault_ == Fault::ignores_log_offset ? 0 : static_cast<off_t>(base.mmap_offset);
+  void* view = ::mmap(nullptr, base.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), offset);
   if (view == MAP_FAILED) return false;
-  bits_ = static_cast<std::uint8_t*>(view);
-  bytes_ = base.mmap_size;
+  clear(before_);
+  before_ = std::exchange(now_, {static_cast<std::uint8_t*>(view), base.mmap_size});
   return true;
 }
 
-void ModelLog::clear() {
-  if (bits_ != nullptr) ::munmap(bits_, bytes_);
-  bits_ = nullptr;
+void ModelLog::clear(View& view) {
+  if (view.bits != nullptr) ::munmap(view.bits, view.bytes);
+  view = {};
 }
 
 void ModelLog::mark(std::uint64_t guest, std::uint64_t bytes) noexcept {
-  if (bits_ == nullptr || bytes == 0) return;
-  for (std::uint64_t page = guest / 4096; page <= (guest + bytes - 1) / 4096 && page / 8 < bytes_; ++page)
-    __atomic_fetch_or(bits_ + page / 8, static_cast<std::uint8_t>(1U << page % 8), __ATOMIC_RELEASE);
+  if (bytes == 0 || fault_ == Fault::logs_nothing) return;
+  if (fault_ == Fault::logs_first_pages) bytes = 1;
+  mark(now_, guest, bytes);
+  if (fault_ == Fault::logs_in_both) mark(before_, guest, bytes);
+}
+
+void ModelLog::mark(const View& view, std::uint64_t guest, std::uint64_t bytes) noexcept {
+  for (std::uint64_t page = guest / 4096; page <= (guest + bytes - 1) / 4096 && page / 8 < view.bytes; ++page)
+    __atomic_fetch_or(view.bits + page / 8, static_cast<std::uint8_t>(1U << page % 8), __ATOMIC_RELEASE);
 }
 
 void ModelRings::start_if_due(ModelRing& ring) {
@@ -155,6 +171,11 @@ std::vector<ModelRings::Piece> ModelRings::chain(ModelRing& ring, std::uint16_t 
   return {};
 }
 
+bool ModelRings::logs_used_of(const ModelRing& ring) const noexcept {
+  const bool asked = (ring.at->flags & protocol::vring_log) != 0 || fault_ == Fault::ignores_ring_log_flag;
+  return (logs && asked) || fault_ == Fault::logs_unasked;
+}
+
 void ModelRings::give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written) {
   const auto at = pointers(ring);
   UsedRing used(at->used, ring.size);
@@ -163,8 +184,7 @@ void ModelRings::give_back(ModelRing& ring, std::uint16_t head, std::uint32_t wr
   if (fault_ == Fault::uses_twice && ring.base == 2)
     used.set_entry(virtqueue::NoMarks(), ring.base++ % ring.size, head, written);
   if (fault_ == Fault::stops_at_wrap && ring.base == 0) ring.broken = true;
-  if (logs && fault_ != Fault::logs_nothing && (ring.at->flags & protocol::vring_log) != 0)
-    log.mark(ring.at->log, UsedRing::extent(ring.size, false));
+  if (logs_used_of(ring)) log.mark(ring.at->log, UsedRing::extent(ring.size, false));
   used.set_index_release(virtqueue::NoMarks(), ring.base);
   virtqueue::full_fence();
   const bool wanted = (AvailRing(at->avail, ring.size).flags() & AvailRing::no_interrupt_flag) == 0;
@@ -204,7 +224,7 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
     if (pieces.empty() || (!mergeable && pieces[0].bytes < packet.size())) return;
     const auto bytes = std::min<std::size_t>(pieces[0].bytes, packet.size() - done);
     std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(done), bytes, pieces[0].at);
-    if (logs && fault_ != Fault::logs_nothing) log.mark(pieces[0].guest, bytes);
+    if (logs) log.mark(pieces[0].guest, bytes);
     if (number_at == nullptr) number_at = pieces[0].at + 10;
     buffers = static_cast<std::uint16_t>(mergeable ? (packet.size() + pieces[0].bytes - 1) / pieces[0].bytes
                                                    : 1);  // all buffers are equal here
@@ -216,6 +236,7 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
 }
 
 void ModelRings::turn() {
+  if (dead) return;
   for (ModelRing& ring : rings) start_if_due(ring);
   take_from_guest();
   for (ModelRing& ring : rings)

@@ -46,14 +46,25 @@ class ModelMemory {
 
 class ModelLog {
  public:
-  ~ModelLog() { clear(); }
+  explicit ModelLog(Fault fault) : fault_(fault) {}
+  ~ModelLog();
+  ModelLog(const ModelLog&) = delete;
+  ModelLog& operator=(const ModelLog&) = delete;
+
   bool set(const protocol::LogBase& base, const UniqueFd& fd);
-  void clear();
   void mark(std::uint64_t guest, std::uint64_t bytes) noexcept;
 
  private:
-  std::uint8_t* bits_ = nullptr;
-  std::size_t bytes_ = 0;
+  struct View {
+    std::uint8_t* bits = nullptr;
+    std::size_t bytes = 0;
+  };
+  static void clear(View& view);
+  static void mark(const View& view, std::uint64_t guest, std::uint64_t bytes) noexcept;
+
+  Fault fault_;
+  View now_;
+  View before_;
 };
 
 struct ModelRing {
@@ -78,8 +89,9 @@ struct ModelRing {
 /// Rings 0 (to the guest) and 1 (from it).
 class ModelRings {
  public:
-  explicit ModelRings(Fault fault) : memory(fault), fault_(fault) {}
+  explicit ModelRings(Fault fault) : memory(fault), log(fault), fault_(fault) {}
 
+  bool any_started() const noexcept { return rings[0].started || rings[1].started; }
   /// Starts what is due, and moves what is there.
   void turn();
 
@@ -88,6 +100,7 @@ class ModelRings {
   std::array<ModelRing, 2> rings;
   bool mergeable = false;
   bool logs = false;  ///< VHOST_F_LOG_ALL
+  bool dead = false;  ///< Nothing moves any more.
 
  private:
   struct Pointers {
@@ -106,6 +119,7 @@ class ModelRings {
   /// The next head that the driver has shown, in ring.base's slot.
   std::optional<std::uint16_t> peek(ModelRing& ring);
   std::vector<Piece> chain(ModelRing& ring, std::uint16_t head);
+  bool logs_used_of(const ModelRing& ring) const noexcept;
   void give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written);
   void signal(ModelRing& ring);
   void take_from_guest();

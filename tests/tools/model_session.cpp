@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "model_session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <unistd.h>
+#include <vector>
 
 #include <sys/mman.h>
 
@@ -19,7 +21,15 @@ using V = VirtioFeature;
 
 namespace {
 constexpr std::uint64_t slots_max = 32;
+constexpr std::size_t state_bytes = 6000;
+
+/// The state of every guest of the model.
+std::vector<std::byte> model_state() {
+  std::vector<std::byte> state(state_bytes);
+  for (std::size_t i = 0; i < state.size(); ++i) state[i] = static_cast<std::byte>(i * 3);
+  return state;
 }
+}  // namespace
 
 FeatureSet ModelSession::features() const {
   FeatureSet offered{V::version_1, V::vhost_user_protocol_features, V::net_mtu, V::net_mrg_rxbuf, V::vhost_log_all,
@@ -30,8 +40,9 @@ FeatureSet ModelSession::features() const {
 }
 
 ProtocolFeatureSet ModelSession::protocol_features() const {
-  return {P::mq,        P::reply_ack,    P::rarp,   P::mtu,    P::backend_req,    P::configure_mem_slots,
-          P::log_shmfd, P::reset_device, P::status, P::config, P::inflight_shmfd, P::gpa_addresses};
+  return {P::mq,          P::reply_ack,    P::rarp,   P::mtu,    P::backend_req,    P::configure_mem_slots,
+          P::log_shmfd,   P::reset_device, P::status, P::config, P::inflight_shmfd, P::gpa_addresses,
+          P::device_state};
 }
 
 void ModelSession::read(std::span<std::byte> into, FdList& fds) {
@@ -201,7 +212,8 @@ ModelSession::Outcome ModelSession::get_inflight(const Message& m) {
 void ModelSession::set_features(std::uint64_t bits) {
   agreed_ = FeatureSet(bits);
   data_.mergeable = agreed_.has(V::net_mrg_rxbuf);
-  data_.logs = agreed_.has(V::vhost_log_all);
+  const bool late = fault_ == Fault::logs_from_the_begin && data_.any_started();
+  if (!late) data_.logs = agreed_.has(V::vhost_log_all) || (data_.logs && fault_ == Fault::logs_on);
   // Ring states: without bit 30 rings start enabled.
   if (!agreed_.has(V::vhost_user_protocol_features) && fault_ != Fault::starts_disabled_without_bit_30)
     for (ModelRing& ring : data_.rings) ring.enabled = true;
@@ -235,15 +247,60 @@ ModelSession::Outcome ModelSession::answer_question(const Message& m) {
       return get_config(m);
     case R::get_inflight_fd:
       return get_inflight(m);
+    case R::check_device_state:
+      return check_state(m);
     default:
       return {false};
   }
 }
 
 ModelSession::Outcome ModelSession::set_log(Message& m) {
-  if (!data_.log.set(m.payload_padded_as<LogBase>(), m.take_fd())) return {false};
+  const bool taken = data_.log.set(m.payload_padded_as<LogBase>(), m.take_fd());
+  if (!taken && fault_ == Fault::takes_log_to_the_end) throw ModelOver{true};
+  if (!taken) return {false};
   if (fault_ == Fault::two_log_replies) write(make_ack(m.header(), 0));
   return {true, make_reply(m.header(), std::span<const std::byte>())};
+}
+
+/// A file in memory goes to the front-end: to be read, or to be written and looked at when CHECK comes.
+ModelSession::Outcome ModelSession::begin_state(Message& m) {
+  const auto what = m.payload_padded_as<DeviceState>();
+  const bool known = what.direction <= 1 && what.phase == 0;
+  if (!known && fault_ != Fault::takes_any_transfer) return number(m, 0x101);
+  if (fault_ == Fault::refuses_to_save && what.direction == 0) return number(m, 0x101);
+  if (fault_ == Fault::state_without_end && what.direction == 0) {
+    unfinished_ = m.take_fd();
+    return number(m, 0x100);
+  }
+  UniqueFd file(::memfd_create("state", MFD_CLOEXEC));
+  loading_ = UniqueFd();
+  if (what.direction == 0) {
+    const auto state = model_state();
+    if (::pwrite(file.get(), state.data(), state.size(), 0) != static_cast<ssize_t>(state.size())) return {false};
+    data_.dead = fault_ == Fault::stops_for_good_when_saved;
+  } else {
+    loading_ = tools::duplicate(file.get());
+  }
+  Message reply = make_reply(m.header(), U64{0});
+  if (fault_ != Fault::state_without_descriptor) reply.add_fd(std::move(file));
+  return {true, std::move(reply)};
+}
+
+bool ModelSession::is_good_state() const {
+  if (fault_ == Fault::refuses_own_state) return false;
+  std::vector<std::byte> state(state_bytes + 1);
+  const ssize_t got = ::pread(loading_.get(), state.data(), state.size(), 0);
+  state.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  auto expected = model_state();
+  if (fault_ == Fault::takes_any_state) return true;
+  if (fault_ == Fault::takes_half_a_state) expected.resize(std::min(state.size(), expected.size()));
+  return state == expected;
+}
+
+ModelSession::Outcome ModelSession::check_state(const Message& m) {
+  const bool good = (!loading_ || is_good_state()) && fault_ != Fault::says_state_failed;
+  loading_ = UniqueFd();
+  return number(m, good ? 0 : 1);
 }
 
 ModelSession::Outcome ModelSession::set_status(std::uint64_t status) {
@@ -281,6 +338,8 @@ ModelSession::Outcome ModelSession::handle_device(Message& m) {
       return set_status(value);
     case R::set_log_base:
       return set_log(m);
+    case R::set_device_state_fd:
+      return begin_state(m);
     default:
       return answer_question(m);
   }

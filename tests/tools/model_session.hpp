@@ -49,6 +49,9 @@ class ModelSession {
   Outcome get_inflight(const protocol::Message& m);
   Outcome answer_question(const protocol::Message& m);
   Outcome set_log(protocol::Message& m);
+  Outcome begin_state(protocol::Message& m);
+  Outcome check_state(const protocol::Message& m);
+  bool is_good_state() const;
   Outcome set_status(std::uint64_t status);
   void set_features(std::uint64_t bits);
   void reset();
@@ -64,6 +67,8 @@ class ModelSession {
   protocol::FeatureSet agreed_;
   protocol::ProtocolFeatureSet protocol_;
   std::uint64_t status_ = 0;
+  UniqueFd loading_;  ///< Where the front-end writes a state.
+  UniqueFd unfinished_;
   unsigned asked_ = 0;
 };
 

@@ -39,10 +39,13 @@ void add_receive_checks(Checks& checks);
 void add_memory_checks(Checks& checks);
 void add_device_checks(Checks& checks);
 void add_log_checks(Checks& checks);
+void add_state_checks(Checks& checks);
 void add_connection_checks(Checks& checks);
 void add_bad_message_checks(Checks& checks);
 void add_bad_value_checks(Checks& checks);
 void add_bad_memory_checks(Checks& checks);
+void add_bad_log_checks(Checks& checks);
+void add_bad_state_checks(Checks& checks);
 void add_bad_driver_checks(Checks& checks);
 
 }  // namespace vhostx::tools::probe

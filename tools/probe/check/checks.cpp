@@ -15,10 +15,13 @@ const Checks& all_checks() {
     add_memory_checks(all);
     add_device_checks(all);
     add_log_checks(all);
+    add_state_checks(all);
     add_connection_checks(all);
     add_bad_message_checks(all);
     add_bad_value_checks(all);
     add_bad_memory_checks(all);
+    add_bad_log_checks(all);
+    add_bad_state_checks(all);
     add_bad_driver_checks(all);
     return all;
   }();

@@ -116,6 +116,10 @@ Message set_device_state_fd(Guest&) {
   const UniqueFd ours(ends[0]);
   return with_descriptor(make_request(R::set_device_state_fd, DeviceState{}), UniqueFd(ends[1]));
 }
+Message check_device_state(Guest& guest) {
+  guest.link().exchange(set_device_state_fd(guest));
+  return make_request(R::check_device_state);
+}
 
 // clang-format off
 constexpr std::array table{
@@ -154,6 +158,7 @@ constexpr std::array table{
     Sample{.request = R::set_status, .protocol = {P::status}, .make = number<R::set_status, acknowledge>},
     Sample{.request = R::get_status, .protocol = {P::status}, .make = plain<R::get_status>},
     Sample{.request = R::set_device_state_fd, .protocol = {P::device_state}, .make = set_device_state_fd},
+    Sample{.request = R::check_device_state, .protocol = {P::device_state}, .make = check_device_state},
     Sample{.request = R::get_shmem_config, .protocol = {P::shmem}, .make = plain<R::get_shmem_config>},
     Sample{.request = R::get_vring_base_skip_drain, .stage = Stage::described,
            .protocol = {P::inflight_shmfd, P::get_vring_base_inflight, P::get_vring_base_skip_drain},

@@ -30,7 +30,7 @@ struct Sample {
   std::string name() const { return std::string(protocol::row_of(request).name); }
 };
 
-/// Those that a network back-end can take; without post-copy, IOTLB and device state, which need a peer's whole play.
+/// Those that a network back-end can take; without post-copy and IOTLB, which need a peer's whole play.
 std::span<const Sample> samples();
 
 /// A connection at the sample's stage.
