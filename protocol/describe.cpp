@@ -97,12 +97,6 @@ std::string text_of_config(const ConfigHeader& config) {
   return fmt::format("offset {} size {} for {}", config.offset, config.size, word_of(config.flags, uses));
 }
 
-std::string text_of_device_state(const DeviceState& state) {
-  static constexpr std::array<std::string_view, 2> directions{"save", "load"};
-  static constexpr std::array<std::string_view, 1> phases{"stopped"};
-  return fmt::format("{} phase {}", word_of(state.direction, directions), word_of(state.phase, phases));
-}
-
 std::string text_of_inflight(const Inflight& inflight) {
   return fmt::format("size {:#x} offset {:#x} queues {} of {}", inflight.mmap_size, inflight.mmap_offset,
                      inflight.queue_count, inflight.queue_size);
@@ -165,7 +159,7 @@ std::string text_of_payload(Incoming incoming, PayloadKind kind, const Message& 
     case PayloadKind::shared_object:
       return fmt::format("{:02x}", fmt::join(as<SharedObject>(message).uuid, ""));
     case PayloadKind::device_state:
-      return text_of_device_state(as<DeviceState>(message));
+      return describe(as<DeviceState>(message));
     case PayloadKind::vring_area:
       return text_of_area(as<VringArea>(message));
     case PayloadKind::shared_memory_config:
@@ -207,6 +201,12 @@ std::string describe_status(std::uint64_t status) {
   }
   if (status != 0) text += fmt::format("{}{:#x}", text.empty() ? "" : "|", status);
   return text;
+}
+
+std::string describe(const DeviceState& state) {
+  static constexpr std::array<std::string_view, 2> directions{"save", "load"};
+  static constexpr std::array<std::string_view, 1> phases{"stopped"};
+  return fmt::format("{} phase {}", word_of(state.direction, directions), word_of(state.phase, phases));
 }
 
 std::string describe(Incoming incoming, const Message& message) {

@@ -7,6 +7,7 @@
 
 #include "protocol/codec.hpp"
 #include "protocol/message.hpp"
+#include "protocol/payloads.hpp"
 
 namespace vhostx::protocol {
 
@@ -16,5 +17,8 @@ std::string describe(Incoming incoming, const Message& message);
 /// The bits of a device status (VIRTIO 1.2, 2.1) by name, in the order in which a driver sets them:
 /// "ACKNOWLEDGE|DRIVER|FEATURES_OK|DRIVER_OK". 0 is "reset"; bits without a name are one number.
 std::string describe_status(std::uint64_t status);
+
+/// What SET_DEVICE_STATE_FD asks for: "save phase stopped"; what has no word is a number.
+std::string describe(const DeviceState& state);
 
 }  // namespace vhostx::protocol

@@ -76,6 +76,10 @@ Html drawing_of(const SessionState& state, std::uint32_t index, const std::array
   return out;
 }
 
+std::string log_of(const RingView& ring) {
+  return is_logged(ring) ? fmt::format("guest {:#x}", ring.addresses->log) : "none";
+}
+
 void add_fact(Html& out, const char* name, const std::string& value, bool good) {
   add(out, "<div class=\"{}\"><dt>{}</dt><dd>{}</dd></div>", good ? "on" : "off", name, value);
 }
@@ -89,6 +93,7 @@ Html facts_of(const SessionState& state, const RingView& ring) {
   add_fact(out, "kick", kick_of(ring), ring.kick_given);
   add_fact(out, "call", ring.call ? "descriptor" : "none", ring.call);
   add_fact(out, "err", ring.err ? "descriptor" : "none", ring.err);
+  if (is_logging(state) || is_logged(ring)) add_fact(out, "used ring's log", log_of(ring), is_logged(ring));
   out.text += "</dl>\n";
   return out;
 }

@@ -127,6 +127,9 @@ Html connection_facts(const ConnectionData& connection) {
   facts.add_fact("Rings", rings_of(state));
   if (state.status)
     facts.add_fact("Device status", fmt::format("{:#x} ({})", *state.status, protocol::describe_status(*state.status)));
+  if (is_logging(state) || state.log) facts.add_fact("Dirty log", text_of_log(state));
+  if (const auto& moved = connection.final_state.device_state)
+    facts.add_fact("Device state", tools::probe::text_of(*moved));
   if (state.queue_pairs) facts.add_fact("Queue pairs offered", fmt::format("{}", *state.queue_pairs));
   if (state.memory_slots) facts.add_fact("Memory slots offered", fmt::format("{}", *state.memory_slots));
   return facts.html();

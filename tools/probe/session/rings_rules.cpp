@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "tools/probe/session/fd_facts.hpp"
+#include "tools/probe/session/migration_rules.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -239,8 +240,11 @@ void take_ring_request(SessionState& state, const Event& event, const Message& r
       return;
     case Request::set_vring_addr:
       ring->addresses = request.payload_padded_as<VringAddress>();
-      return judge_addresses(state, *ring, findings);
+      judge_addresses(state, *ring, findings);
+      return judge_ring_log(state, *index, *ring, findings);
     case Request::set_vring_kick:
+      judge_start_without_log(state, *index, *ring, findings);
+      [[fallthrough]];
     case Request::set_vring_call:
     case Request::set_vring_err:
       return set_notifier(*ring, event, request, findings);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/probe/session/migration_rules.hpp"
 #include "tools/probe/session/rings_rules.hpp"
 
 namespace vhostx::tools::probe {
@@ -29,6 +30,7 @@ std::string protocol_feature_names(std::uint64_t bits) { return to_string(Protoc
 void take_features(SessionState& state, std::uint64_t bits, Findings& findings) {
   const auto offered = state.features_offered ? std::optional(state.features_offered->bits()) : std::nullopt;
   judge_bits(bits, offered, "features", feature_names, findings);
+  judge_feature_change(state, FeatureSet(bits), findings);
   state.features = FeatureSet(bits);
   // vhost-user "Ring states": without bit 30 rings are enabled from the begin.
   if (state.features->has(VirtioFeature::vhost_user_protocol_features)) return;
@@ -144,7 +146,8 @@ void take_request(SessionState& state, const Event& event, const Message& reques
       state.back_end_channel = true;
       return;
     default:
-      if (!take_memory_request(state, event, request, number, findings))
+      if (!take_memory_request(state, event, request, number, findings) &&
+          !take_migration_request(state, event, request, number, findings))
         take_ring_request(state, event, request, findings);
   }
 }
@@ -170,6 +173,9 @@ void take_reply(SessionState& state, const Message& request, const Message& repl
     case Request::get_vring_base:
     case Request::get_vring_base_skip_drain:
       return take_base(state, request, reply, findings);
+    case Request::set_device_state_fd:
+    case Request::check_device_state:
+      return take_migration_reply(state, request, reply, findings);
     default:
       return;
   }

@@ -60,6 +60,20 @@ struct RingView {
                         ///< of 2026 at once, by the older one from its first kick on.
 };
 
+/// SET_LOG_BASE.
+struct LogView {
+  protocol::LogBase where;
+  FdFacts file;
+  std::uint64_t event = 0;  ///< Number of the message that brought it, with its one descriptor.
+};
+
+/// The last SET_DEVICE_STATE_FD, and what became of it.
+struct DeviceStateView {
+  protocol::DeviceState what;
+  std::optional<std::uint64_t> error;   ///< Of the reply; 0: the transfer may begin.
+  std::optional<std::uint64_t> result;  ///< CHECK_DEVICE_STATE; 0: it worked.
+};
+
 /// What was agreed on.
 struct SessionState {
   std::optional<protocol::FeatureSet> features_offered;
@@ -75,6 +89,9 @@ struct SessionState {
   Peer back_end;
   std::vector<RegionView> regions;
   std::map<std::uint32_t, RingView> rings;
+  std::optional<LogView> log;  ///< The last one; whether it is written VHOST_F_LOG_ALL says.
+  bool log_signal = false;     ///< SET_LOG_FD
+  std::optional<DeviceStateView> device_state;
 };
 
 /// One connection. Not for several threads. Hostile input costs bounded time and memory: rings_max rings, regions_max
@@ -129,6 +146,19 @@ class Sessions {
 /// GPA_ADDRESSES: ring areas have guest addresses instead of the front-end's, and what a region's front-end address
 /// says counts for nothing.
 bool has_guest_addresses(const SessionState& state) noexcept;
+
+/// VHOST_F_LOG_ALL: what the back-end writes is marked in the log.
+bool is_logging(const SessionState& state) noexcept;
+/// VHOST_VRING_F_LOG: the used ring's pages too.
+bool is_logged(const RingView& ring) noexcept;
+/// Bytes of guest memory, from address 0 on, that the log has a bit for.
+std::uint64_t covered_bytes(const LogView& log) noexcept;
+/// "on, 256 KiB at offset 0x0 of memfd vhost-log, 256 KiB: guest memory up to 8 GiB"
+std::string text_of_log(const SessionState& state);
+/// "save", "load"
+std::string verb_of(const protocol::DeviceState& what);
+/// "save phase stopped, success"
+std::string text_of(const DeviceStateView& view);
 
 /// The region of `regions` that holds this front-end address (or guest address, see above). Of the bytes, some may lie
 /// in one region that continues it, both in guest and in front-end addresses.

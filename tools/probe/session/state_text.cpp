@@ -59,6 +59,11 @@ std::string descriptors_of(const RingView& ring) {
   return text.empty() ? "-" : text;
 }
 
+std::string log_of(const SessionState& state, const RingView& ring) {
+  if (!is_logged(ring)) return is_logging(state) ? ", used ring not logged" : "";
+  return fmt::format(", used ring logged at guest address {:#x}", ring.addresses->log);
+}
+
 // SET_VRING_KICK starts a ring by the text of 2026, the first kick by the older one; nothing says which the back-end
 // keeps to.
 const char* state_of(const RingView& ring) {
@@ -73,11 +78,11 @@ void add_rings(std::string& text, const SessionState& state, const TextStyle& st
                  "base", "descriptors (region)", "available", "used", "notified by", "state", style.plain());
   for (const auto& [index, ring] : state.rings) {
     const bool placed = ring.addresses.has_value();
-    fmt::format_to(out, "  {:>6} {:>6} {:>6}  {:<24} {:<24} {:<24} {:<16} {}, {}\n", index, text_or_dash(ring.size),
+    fmt::format_to(out, "  {:>6} {:>6} {:>6}  {:<24} {:<24} {:<24} {:<16} {}, {}{}\n", index, text_or_dash(ring.size),
                    text_or_dash(ring.base), placed ? place_of(state, ring.addresses->descriptor) : "-",
                    placed ? place_of(state, ring.addresses->available) : "-",
                    placed ? place_of(state, ring.addresses->used) : "-", descriptors_of(ring), state_of(ring),
-                   ring.enabled ? "enabled" : "disabled");
+                   ring.enabled ? "enabled" : "disabled", log_of(state, ring));
   }
 }
 
@@ -115,12 +120,33 @@ Json json_of(std::uint32_t index, const RingView& ring) {
               {"call", ring.call},
               {"err", ring.err},
               {"enabled", ring.enabled},
-              {"stopped", ring.stopped}};
+              {"stopped", ring.stopped},
+              {"log", is_logged(ring) ? Json(ring.addresses->log) : Json(nullptr)}};
   if (ring.addresses)
     object["addresses"] = {{"descriptors", ring.addresses->descriptor},
                            {"available", ring.addresses->available},
                            {"used", ring.addresses->used}};
   return object;
+}
+
+Json json_of_log(const SessionState& state) {
+  if (!is_logging(state) && !state.log) return nullptr;
+  Json object{{"on", is_logging(state)}, {"size", nullptr}, {"mmap_offset", nullptr}, {"file", nullptr}};
+  if (state.log) {
+    object["size"] = state.log->where.mmap_size;
+    object["mmap_offset"] = state.log->where.mmap_offset;
+    object["file"] = text_of(state.log->file);
+  }
+  object["signal"] = state.log_signal;
+  return object;
+}
+
+Json json_of(const DeviceStateView& view) {
+  return {{"direction", view.what.direction},
+          {"phase", view.what.phase},
+          {"error", or_null(view.error)},
+          {"result", or_null(view.result)},
+          {"text", text_of(view)}};
 }
 
 }  // namespace
@@ -130,6 +156,8 @@ std::string text_of(const SessionState& state, const NodesOf& nodes, const TextS
   add_features(text, "features", state.features_offered, state.features);
   add_features(text, "protocol features", state.protocol_features_offered, state.protocol_features);
   if (state.status) text += fmt::format("  device status: {:#x} ({})\n", *state.status, describe_status(*state.status));
+  if (is_logging(state) || state.log) text += fmt::format("  dirty log: {}\n", printable(text_of_log(state)));
+  if (state.device_state) text += fmt::format("  device state: {}\n", text_of(*state.device_state));
   add_regions(text, state, nodes, style);
   add_rings(text, state, style);
   return text;
@@ -143,6 +171,8 @@ std::string json_of(const SessionState& state, const NodesOf& nodes) {
               {"queue_pairs", or_null(state.queue_pairs)},
               {"memory_slots", or_null(state.memory_slots)},
               {"status", or_null(state.status)},
+              {"log", json_of_log(state)},
+              {"device_state", state.device_state ? json_of(*state.device_state) : Json(nullptr)},
               {"regions", Json::array()},
               {"vrings", Json::array()}};
   for (const RegionView& view : state.regions) object["regions"].push_back(json_of(view, nodes));
