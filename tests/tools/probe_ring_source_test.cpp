@@ -70,7 +70,9 @@ ConnectionFacts example(const RingFile& file) {
   facts.features = {protocol::VirtioFeature::event_idx};
   facts.regions = {{{0x1000, RingFile::bytes, ring_file_address, 0}, file.fd(), status.st_dev, status.st_ino},
                    {{~std::uint64_t{0}, 1, 2, 3}, -1, 0, 0}};
-  facts.rings = {{0, {}, {}, false, false, {}, {}}, {1, 256, file.addresses(), true, true, RingCounts{4, 5}, {}}};
+  facts.rings = {{0, {}, {}, false, false, {}, {}, {}},
+                 {1, 256, file.addresses(), true, true, RingCounts{4, 5}, 0x3000, {}}};
+  facts.log = {4096, 8192, file.fd(), status.st_dev, status.st_ino};
   return facts;
 }
 
@@ -121,6 +123,9 @@ TEST(Published, IsRefusedWhereItIsDamaged) {
                                       damaged("/connections/0/rings/1/size", -1),
                                       damaged("/connections/0/rings/1/addresses", Json::object()),
                                       damaged("/connections/0/rings/1/counts/kicks", {}),
+                                      damaged("/connections/0/rings/1/logged_at", "here"),
+                                      damaged("/connections/0/log/size", -1),
+                                      damaged("/connections/0/log/fd", -2),
                                       damaged("/connections/0/rings/1/enabled", "yes")})
     EXPECT_FALSE(connections_of(document)) << document.substr(0, 200);
 }
@@ -140,6 +145,7 @@ TEST(Published, IsFoundAndReadThroughProc) {
     ASSERT_EQ(read->size(), 1U);
     const PublishedMemory memory(::getpid(), read->front());
     EXPECT_EQ(sample_ring(memory, *place_of(read->front(), read->front().rings[1])).in_flight, 5U);
+    EXPECT_TRUE(sample_log(read->front(), memory.log())->marked_pages);
     ASSERT_TRUE(publisher.publish({}));
     EXPECT_TRUE(read_published(::getpid())->empty());
   }

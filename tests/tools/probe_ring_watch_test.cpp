@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/unique_fd.hpp"
 #include "protocol/codec.hpp"
 #include "tests/protocol/open_fds.hpp"
 #include "tests/tools/probe_ring_file.hpp"
@@ -252,7 +253,7 @@ TEST(RingWatch, KeepsConnectionsApart) {
   for (const std::uint32_t number : {2U, 1U}) {
     ConnectionFacts facts;
     facts.connection = number;
-    facts.rings = {{1, 256, a.addresses(), true, true, {}, {}}};
+    facts.rings = {{1, 256, a.addresses(), true, true, {}, {}, {}}};
     watch.set(facts, std::make_shared<RegionMemory>((number == 1 ? a : b).memory()));
   }
   const auto rows = watch.sample(1s);
@@ -261,6 +262,65 @@ TEST(RingWatch, KeepsConnectionsApart) {
   EXPECT_EQ(rows[1].sample.in_flight, 2U);
   watch.keep_only({2});
   EXPECT_EQ(watch.sample(2s).at(0).connection, 2U);
+}
+
+/// A log of so many bytes in which these pages are marked.
+class LogFile {
+ public:
+  LogFile() : file_(::memfd_create("log", MFD_CLOEXEC)) { EXPECT_EQ(::ftruncate(file_.get(), 2 * bytes), 0); }
+  void mark(std::uint8_t byte, off_t at) { EXPECT_EQ(::pwrite(file_.get(), &byte, 1, at), 1); }
+  int fd() const { return file_.get(); }
+  static constexpr std::uint64_t bytes = 20000;
+
+ private:
+  UniqueFd file_;
+};
+
+TEST(RingWatch, CountsMarkedPages) {
+  RingFile file;
+  LogFile log;
+  log.mark(0xff, 4095);  // before the log
+  log.mark(3, 4096);
+  log.mark(0x80, 4096 + LogFile::bytes - 1);
+  log.mark(0xff, 4096 + LogFile::bytes);  // behind it
+  Started relayed(file);
+  EXPECT_TRUE(relayed.watch.logs().empty());
+  const auto at = file.addresses();
+  relayed.features(FeatureSet(modern).set(VirtioFeature::vhost_log_all));
+  ASSERT_EQ(relayed.watch.logs().size(), 1U);
+  EXPECT_EQ(text_of(relayed.watch.logs()[0]), "on");
+  relayed.see(make_request(Request::set_log_base, LogBase{LogFile::bytes, 4096}), {log.fd()});
+  relayed.see(
+      make_request(Request::set_vring_addr, VringAddress{1, vring_log, at.descriptor, at.used, at.available, 0x3000}));
+  const auto logs = relayed.watch.logs();
+  ASSERT_EQ(logs.size(), 1U);
+  EXPECT_EQ(logs[0].marked_pages, 3U);
+  EXPECT_EQ(text_of(logs[0]), "on, 20000 bytes at offset 0x1000, 3 pages marked");
+  const auto rows = relayed.watch.sample(1s);
+  const std::string text = text_of_rings(rows, {}, logs);
+  EXPECT_NE(text.find("connection 1\ndirty log: on, 20000 bytes"), std::string::npos) << text;
+  EXPECT_NE(text.find("runs, logged\n"), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(json_of_rings(rows, "", 1s, {}, logs));
+  EXPECT_EQ(json["logs"][0]["marked_pages"], 3);
+  EXPECT_EQ(json["rings"][0]["logged_at"], 0x3000);
+}
+
+TEST(RingWatch, KeepsTheLastLogsFile) {
+  RingFile file;
+  const LogFile first, second;
+  Started relayed(file);
+  const auto before = open_fds();
+  relayed.see(make_request(Request::set_log_base, LogBase{LogFile::bytes, 0}), {first.fd()});
+  EXPECT_EQ(open_fds(), before + 1);
+  relayed.see(make_request(Request::set_log_base, LogBase{LogFile::bytes, 0}), {second.fd()});
+  EXPECT_EQ(open_fds(), before + 1);
+  ASSERT_EQ(relayed.watch.logs().size(), 1U);
+  EXPECT_FALSE(relayed.watch.logs()[0].on);
+  EXPECT_EQ(relayed.watch.logs()[0].marked_pages, 0U);
+  ASSERT_EQ(::ftruncate(second.fd(), 0), 0);
+  EXPECT_EQ(text_of(relayed.watch.logs()[0]), "off, 20000 bytes at offset 0x0, which cannot be read");
+  relayed.close();
+  EXPECT_LE(open_fds(), before);
 }
 
 TEST(RingTable, IsTextAndJson) {

@@ -95,14 +95,17 @@ Result<std::vector<ConnectionFacts>> read_published(int pid) {
 }
 
 PublishedMemory::PublishedMemory(int pid, ConnectionFacts connection) : memory_({}) {
-  for (MemoryFacts& memory : connection.regions) {
+  const auto open = [this, pid](auto& file) {
     struct stat expected {};
-    expected.st_dev = memory.device;
-    expected.st_ino = memory.inode;
-    files_.push_back(open_file_of(pid, memory.fd, &expected));
-    memory.fd = files_.back().get();
-  }
+    expected.st_dev = file.device;
+    expected.st_ino = file.inode;
+    files_.push_back(open_file_of(pid, file.fd, &expected));
+    file.fd = files_.back().get();
+  };
+  for (MemoryFacts& memory : connection.regions) open(memory);
+  if (connection.log) open(*connection.log);
   memory_ = memory_of(connection);
+  log_ = log_memory_of(connection);
 }
 
 }  // namespace vhostx::tools::probe

@@ -45,10 +45,13 @@ class PublishedMemory final : public GuestMemory {
   /// Opens for reading what `pid` has; what is not there any more, or is another file by now, cannot be read later.
   PublishedMemory(int pid, ConnectionFacts connection);
   bool read(std::uint64_t address, std::span<std::byte> into) const override { return memory_.read(address, into); }
+  /// See log_memory_of(): for as long as this object lives; null: there is none.
+  const GuestMemory* log() const noexcept { return log_.get(); }
 
  private:
   std::vector<UniqueFd> files_;
   RegionMemory memory_;
+  std::shared_ptr<const GuestMemory> log_;
 };
 
 }  // namespace vhostx::tools::probe

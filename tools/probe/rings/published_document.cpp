@@ -31,6 +31,10 @@ Json memory_json(const MemoryFacts& memory) {
           {"inode", memory.inode}};
 }
 
+Json log_json(const LogFacts& log) {
+  return {{"size", log.size}, {"offset", log.offset}, {"fd", log.fd}, {"device", log.device}, {"inode", log.inode}};
+}
+
 Json ring_json(const RingFacts& ring) {
   Json object{{"ring", ring.index}, {"enabled", ring.enabled}, {"started", ring.started}};
   if (ring.size) object["size"] = *ring.size;
@@ -38,6 +42,7 @@ Json ring_json(const RingFacts& ring) {
     object["addresses"] = {{"descriptor", ring.addresses->descriptor},
                            {"available", ring.addresses->available},
                            {"used", ring.addresses->used}};
+  if (ring.logged_at) object["logged_at"] = *ring.logged_at;
   if (ring.counts) object["counts"] = {{"kicks", ring.counts->kicks}, {"calls", ring.counts->calls}};
   return object;
 }
@@ -52,6 +57,7 @@ Json connection_json(const ConnectionFacts& facts) {
               {"rings", Json::array()}};
   for (const MemoryFacts& memory : facts.regions) object["regions"].push_back(memory_json(memory));
   for (const RingFacts& ring : facts.rings) object["rings"].push_back(ring_json(ring));
+  if (facts.log) object["log"] = log_json(*facts.log);
   return object;
 }
 
@@ -124,6 +130,11 @@ MemoryFacts read_memory(Reader& reader, const Json& object) {
   return memory;
 }
 
+LogFacts read_log(Reader& reader, const Json& object) {
+  return {reader.number(object, "size"), reader.number(object, "offset"), fd_of(reader, object),
+          reader.number(object, "device"), reader.number(object, "inode")};
+}
+
 RingFacts read_ring(Reader& reader, const Json& object) {
   RingFacts ring;
   ring.index = static_cast<std::uint32_t>(reader.number(object, "ring", UINT32_MAX));
@@ -133,6 +144,7 @@ RingFacts read_ring(Reader& reader, const Json& object) {
   if (const Json* addresses = reader.object_in(object, "addresses"))
     ring.addresses = RingAddresses{reader.number(*addresses, "descriptor"), reader.number(*addresses, "available"),
                                    reader.number(*addresses, "used")};
+  if (reader.has(object, "logged_at")) ring.logged_at = reader.number(object, "logged_at");
   if (const Json* counts = reader.object_in(object, "counts"))
     ring.counts = RingCounts{reader.number(*counts, "kicks"), reader.number(*counts, "calls")};
   return ring;
@@ -149,6 +161,7 @@ ConnectionFacts read_connection(Reader& reader, const Json& object) {
     facts.regions.push_back(read_memory(reader, memory));
   for (const Json& ring : reader.list(object, "rings", Session::rings_max))
     facts.rings.push_back(read_ring(reader, ring));
+  if (const Json* log = reader.object_in(object, "log")) facts.log = read_log(reader, *log);
   return facts;
 }
 

@@ -20,4 +20,10 @@ RegionMemory memory_of(const ConnectionFacts& connection) {
   return RegionMemory(std::move(parts));
 }
 
+std::shared_ptr<const GuestMemory> log_memory_of(const ConnectionFacts& connection) {
+  if (!connection.log) return nullptr;
+  const LogFacts& log = *connection.log;
+  return std::make_shared<const RegionMemory>(std::vector<RegionMemory::Part>{{0, log.size, log.offset, log.fd}});
+}
+
 }  // namespace vhostx::tools::probe

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,9 +42,20 @@ struct RingFacts {
   bool enabled = false;
   bool started = false;              ///< It has its kick descriptor, or polls, and GET_VRING_BASE has not come since.
   std::optional<RingCounts> counts;  ///< None: nobody counts.
-  std::string problem;               ///< Why there are no addresses, or why the back-end has stopped serving it, where
-                                     ///< that is known. Not published.
+  std::optional<std::uint64_t> logged_at{};  ///< VHOST_VRING_F_LOG: the guest address that SET_VRING_ADDR gave.
+  std::string problem;  ///< Why there are no addresses, or why the back-end has stopped serving it, where
+                        ///< that is known. Not published.
   friend bool operator==(const RingFacts&, const RingFacts&) = default;
+};
+
+/// SET_LOG_BASE.
+struct LogFacts {
+  std::uint64_t size = 0;
+  std::uint64_t offset = 0;  ///< In its file.
+  int fd = -1;               ///< As of MemoryFacts.
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  friend bool operator==(const LogFacts&, const LogFacts&) = default;
 };
 
 struct ConnectionFacts {
@@ -54,6 +66,7 @@ struct ConnectionFacts {
   bool network = true;            ///< Its even rings are filled by the device. False: no ring is.
   std::vector<MemoryFacts> regions;
   std::vector<RingFacts> rings;  ///< Ascending.
+  std::optional<LogFacts> log{};
   friend bool operator==(const ConnectionFacts&, const ConnectionFacts&) = default;
 };
 
@@ -61,5 +74,7 @@ struct ConnectionFacts {
 std::optional<RingPlace> place_of(const ConnectionFacts& connection, const RingFacts& ring);
 /// The regions with their own descriptors.
 RegionMemory memory_of(const ConnectionFacts& connection);
+/// The bytes of the log, from address 0 on, with its own descriptor; null: there is none.
+std::shared_ptr<const GuestMemory> log_memory_of(const ConnectionFacts& connection);
 
 }  // namespace vhostx::tools::probe

@@ -31,13 +31,18 @@ Error prefixed(const std::string& name, Error error) {
   return error;
 }
 
+struct Memories {
+  std::shared_ptr<const GuestMemory> guest;
+  std::shared_ptr<const GuestMemory> log{};
+};
+
 void set_all(RingWatch& watch, std::vector<ConnectionFacts> connections,
-             const std::function<std::shared_ptr<const GuestMemory>(const ConnectionFacts&)>& memory) {
+             const std::function<Memories(const ConnectionFacts&)>& memory) {
   std::vector<std::uint32_t> numbers;
   for (ConnectionFacts& facts : connections) {
     numbers.push_back(facts.connection);
-    auto its_memory = memory(facts);
-    watch.set(std::move(facts), std::move(its_memory));
+    auto [guest, log] = memory(facts);
+    watch.set(std::move(facts), std::move(guest), std::move(log));
   }
   watch.keep_only(numbers);
 }
@@ -50,8 +55,10 @@ class RelaySource final : public RingSource {
   Result<void> refresh(RingWatch& watch, const Look&) override {
     auto connections = read_published(pid_);
     if (!connections) return prefixed(name_, connections.error());
-    set_all(watch, *std::move(connections),
-            [this](const ConnectionFacts& facts) { return std::make_shared<PublishedMemory>(pid_, facts); });
+    set_all(watch, *std::move(connections), [this](const ConnectionFacts& facts) {
+      auto memory = std::make_shared<const PublishedMemory>(pid_, facts);
+      return Memories{memory, std::shared_ptr<const GuestMemory>(memory, memory->log())};
+    });
     return {};
   }
   std::string name() const override { return name_; }
@@ -92,7 +99,7 @@ class PortSource final : public RingSource {
       return std::none_of(ports->begin(), ports->end(), [&](const NoticedPort& p) { return p.address == each.first; });
     });
     if (connections.empty() && !socket_.empty()) return make_error(ErrorCode::closed, "{} has closed this port", name_);
-    set_all(watch, std::move(connections), [this](const ConnectionFacts&) { return memory_; });
+    set_all(watch, std::move(connections), [this](const ConnectionFacts&) { return Memories{memory_}; });
     return {};
   }
   std::string name() const override { return name_; }
@@ -132,7 +139,7 @@ class Qemu final : public RingSource {
     qmp_.while_waiting(look);
     auto connections = ask_rings(qmp_);
     if (!connections) return connections.error();
-    set_all(watch, *std::move(connections), [this](const ConnectionFacts&) { return memory_; });
+    set_all(watch, *std::move(connections), [this](const ConnectionFacts&) { return Memories{memory_}; });
     return {};
   }
   std::string name() const override { return name_; }

@@ -34,6 +34,7 @@ Places places_of(const RingRow& row) {
 std::string state_of(const RingRow& row) {
   std::string text = row.started ? row.enabled ? "runs" : "disabled" : "stopped";
   if (row.packed) text += ", packed";
+  if (row.logged_at) text += row.logging ? ", logged" : ", to be logged";
   return text;
 }
 
@@ -109,7 +110,8 @@ Json row_json(const RingRow& row) {
               {"size", or_null(row.size)},
               {"layout", row.packed ? "packed" : "split"},
               {"enabled", row.enabled},
-              {"started", row.started}};
+              {"started", row.started},
+              {"logged_at", or_null(row.logged_at)}};
   object["problem"] = row.sample.ok() ? Json(nullptr) : Json(row.sample.problem);
   add_sample(object, row);
   object["available_per_s"] = or_null(row.rates.available);
@@ -122,18 +124,33 @@ Json row_json(const RingRow& row) {
   return object;
 }
 
+Json log_json(const LogRow& log) {
+  return {{"connection", log.connection},
+          {"on", log.on},
+          {"size", or_null(log.size)},
+          {"offset", or_null(log.offset)},
+          {"marked_pages", or_null(log.marked_pages)}};
+}
+
+/// The connection's line before its rings, where its guest migrates.
+std::string line_of_log(const std::vector<LogRow>& logs, std::uint32_t connection) {
+  const auto at =
+      std::find_if(logs.begin(), logs.end(), [&](const LogRow& log) { return log.connection == connection; });
+  return at == logs.end() ? std::string() : fmt::format("dirty log: {}\n", text_of(*at));
+}
+
 }  // namespace
 
-std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style) {
+std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style, const std::vector<LogRow>& logs) {
   if (rows.empty()) return "no rings\n";
   std::string text;
   const RingRow* before = nullptr;
   double most = std::numeric_limits<double>::infinity();
   for (const RingRow& row : rows) {
     if (before == nullptr || before->connection != row.connection)
-      fmt::format_to(std::back_inserter(text), "{}connection {}{}{}\n{}{}\n", before == nullptr ? "" : "\n",
-                     row.connection, row.name.empty() ? "" : ": ", printable(row.name), style.strong(),
-                     std::string(heading) + style.plain());
+      fmt::format_to(std::back_inserter(text), "{}connection {}{}{}\n{}{}{}\n", before == nullptr ? "" : "\n",
+                     row.connection, row.name.empty() ? "" : ": ", printable(row.name),
+                     line_of_log(logs, row.connection), style.strong(), std::string(heading) + style.plain());
     add_row(text, row, style);
     most = std::min(most, row.rates.most.value_or(most));
     before = &row;
@@ -143,11 +160,13 @@ std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& sty
 }
 
 std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time,
-                          const std::vector<std::string>& remarks) {
+                          const std::vector<std::string>& remarks, const std::vector<LogRow>& logs) {
   Json object{{"source", source},
               {"time_s", std::chrono::duration<double>(time).count()},
               {"remarks", remarks},
+              {"logs", Json::array()},
               {"rings", Json::array()}};
+  for (const LogRow& log : logs) object["logs"].push_back(log_json(log));
   for (const RingRow& row : rows) object["rings"].push_back(row_json(row));
   return object.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }

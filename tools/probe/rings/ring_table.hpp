@@ -11,10 +11,11 @@
 namespace vhostx::tools::probe {
 
 /// A table for each connection; where there is no row, a line that says so.
-std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style = {});
+std::string text_of_rings(const std::vector<RingRow>& rows, const TextStyle& style = {},
+                          const std::vector<LogRow>& logs = {});
 
 /// One object on one line; README.md of tools/probe/ has its keys. `source`: what is watched; `time`: since the begin.
 std::string json_of_rings(const std::vector<RingRow>& rows, const std::string& source, ProbeTime time,
-                          const std::vector<std::string>& remarks = {});
+                          const std::vector<std::string>& remarks = {}, const std::vector<LogRow>& logs = {});
 
 }  // namespace vhostx::tools::probe

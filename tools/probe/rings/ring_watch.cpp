@@ -23,6 +23,7 @@ RingFacts facts_of_ring(std::uint32_t index, const RingView& view) {
   facts.size = view.size;
   if (view.addresses)
     facts.addresses = RingAddresses{view.addresses->descriptor, view.addresses->available, view.addresses->used};
+  if (is_logged(view)) facts.logged_at = view.addresses->log;
   facts.enabled = view.enabled;
   facts.started = view.kick_given && !view.stopped;
   return facts;
@@ -45,21 +46,26 @@ void RingWatch::take(const Event& event, const Decoded& decoded, const SessionSt
   if (event.kind == EventKind::closed) return forget(event.connection);
   Connection& connection = connections_[event.connection];
   std::map<FdKey, UniqueFd> kept;
-  auto facts = facts_of(event.connection, state);
-  for (const RegionView& view : state.regions) {
-    const FdKey key{view.event, view.fd};
-    MemoryFacts memory{view.region, -1, view.file.device, view.file.inode};
+  const auto keep = [&](const FdKey& key) {
     if (auto& file = kept[key]; !file) {
       if (const auto at = connection.files.find(key); at != connection.files.end()) file = std::move(at->second);
-      if (view.event == decoded.number && view.fd < fds.size()) file = std::move(fds[view.fd]);
+      if (key.first == decoded.number && key.second < fds.size()) file = std::move(fds[key.second]);
     }
-    memory.fd = kept[key].get();
-    facts.regions.push_back(memory);
+    return kept[key].get();
+  };
+  auto facts = facts_of(event.connection, state);
+  for (const RegionView& view : state.regions) {
+    const int fd = keep({view.event, view.fd});
+    facts.regions.push_back({view.region, fd, view.file.device, view.file.inode});
   }
+  if (const auto& log = state.log)
+    facts.log = LogFacts{log->where.mmap_size, log->where.mmap_offset, keep({log->event, 0}), log->file.device,
+                         log->file.inode};
   for (RingFacts& ring : facts.rings)
     if (const auto at = connection.counts.find(ring.index); at != connection.counts.end()) ring.counts = at->second;
   auto memory = std::make_shared<const RegionMemory>(memory_of(facts));
   connection.files = std::move(kept);
+  connection.log = log_memory_of(facts);
   update(connection, std::move(facts), std::move(memory));
 }
 
@@ -76,8 +82,10 @@ void RingWatch::count(std::uint32_t connection, std::uint32_t ring, std::uint64_
   known->second.history.count(counts);
 }
 
-void RingWatch::set(ConnectionFacts facts, std::shared_ptr<const GuestMemory> memory) {
+void RingWatch::set(ConnectionFacts facts, std::shared_ptr<const GuestMemory> memory,
+                    std::shared_ptr<const GuestMemory> log) {
   Connection& connection = connections_[facts.connection];
+  connection.log = std::move(log);
   update(connection, std::move(facts), std::move(memory));
 }
 
@@ -134,6 +142,13 @@ std::vector<RingRow> RingWatch::sample(ProbeTime now) {
   return rows;
 }
 
+std::vector<LogRow> RingWatch::logs() const {
+  std::vector<LogRow> rows;
+  for (const auto& [number, connection] : connections_)
+    if (const auto row = sample_log(connection.facts, connection.log.get())) rows.push_back(*row);
+  return rows;
+}
+
 RingRow RingWatch::row_of(const Connection& connection, Ring& ring, ProbeTime now) const {
   RingRow row;
   row.connection = connection.facts.connection;
@@ -144,6 +159,8 @@ RingRow RingWatch::row_of(const Connection& connection, Ring& ring, ProbeTime no
   row.packed = connection.facts.features.has(VirtioFeature::ring_packed);
   row.enabled = ring.facts.enabled;
   row.started = ring.facts.started;
+  row.logging = connection.facts.features.has(VirtioFeature::vhost_log_all);
+  row.logged_at = ring.facts.logged_at;
   row.sample = look_at(connection, ring, now);
   row.rates = ring.history.take_rates(now);
   add_notes(ring, now, row);

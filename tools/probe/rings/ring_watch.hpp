@@ -19,6 +19,7 @@
 
 #include "base/unique_fd.hpp"
 #include "tools/probe/rings/guest_memory.hpp"
+#include "tools/probe/rings/log_sample.hpp"
 #include "tools/probe/rings/ring_facts.hpp"
 #include "tools/probe/rings/ring_history.hpp"
 #include "tools/probe/rings/ring_sample.hpp"
@@ -44,7 +45,9 @@ struct RingRow {
   bool packed = false;
   bool enabled = false;
   bool started = false;
-  RingSample sample;  ///< Its `problem` is set also where the ring was not configured yet.
+  bool logging = false;                      ///< VHOST_F_LOG_ALL
+  std::optional<std::uint64_t> logged_at{};  ///< See RingFacts.
+  RingSample sample;                         ///< Its `problem` is set also where the ring was not configured yet.
   RingRates rates;
   std::optional<ProbeTime> stuck_for;
   std::vector<std::string> notes;  ///< For people: stuck, findings.
@@ -65,7 +68,9 @@ class RingWatch {
 
   /// A connection as somebody else knows it, in place of what was known of it. `memory` may be null: nothing can be
   /// read.
-  void set(ConnectionFacts facts, std::shared_ptr<const GuestMemory> memory);
+  /// The same of `log`, see log_memory_of().
+  void set(ConnectionFacts facts, std::shared_ptr<const GuestMemory> memory,
+           std::shared_ptr<const GuestMemory> log = nullptr);
   void forget(std::uint32_t connection) { connections_.erase(connection); }
   /// Forgets connections that are none of these.
   void keep_only(const std::vector<std::uint32_t>& connections);
@@ -76,6 +81,8 @@ class RingWatch {
   void look(ProbeTime now);
   /// The same, and everything about each ring, by connection and number. Rates are those since the last call.
   std::vector<RingRow> sample(ProbeTime now);
+  /// The dirty logs of connections whose guest migrates, by connection.
+  std::vector<LogRow> logs() const;
 
   /// What is known, for publishing; descriptors are this process's.
   std::vector<ConnectionFacts> facts() const;
@@ -91,6 +98,7 @@ class RingWatch {
   struct Connection {
     ConnectionFacts facts;  // without rings
     std::shared_ptr<const GuestMemory> memory;
+    std::shared_ptr<const GuestMemory> log;
     std::map<std::uint32_t, Ring> rings;
     std::map<FdKey, UniqueFd> files;
     std::map<std::uint32_t, RingCounts> counts;  // take() and count()

@@ -86,7 +86,7 @@ class Watcher {
 
   int show(bool first) {
     const auto rows = watch_.sample(now());
-    if (options_.json) return print(json_of_rings(rows, source_.name(), now(), source_.remarks()));
+    if (options_.json) return print(json_of_rings(rows, source_.name(), now(), source_.remarks(), watch_.logs()));
     const std::string text = text_of(rows);
     if (::isatty(STDOUT_FILENO) == 0) return print((first ? "" : "\n") + text);
     return print((first ? "\x1b[2J" : "") + in_place(text));
@@ -97,7 +97,7 @@ class Watcher {
     std::string text = source_.name() + '\n';
     const auto remarks = source_.remarks();
     for (const std::string& remark : remarks) text += printable(remark) + '\n';
-    return rows.empty() && !remarks.empty() ? text : text + text_of_rings(rows, style_of_output());
+    return rows.empty() && !remarks.empty() ? text : text + text_of_rings(rows, style_of_output(), watch_.logs());
   }
 
   ProbeTime now() const { return Clock::now() - begin_; }

@@ -74,8 +74,8 @@ class Observation {
 
   void show_rings(Clock::time_point now) {
     const auto rows = watch_.sample(now - begun_);
-    output_.show_rings(show_.output.json ? json_of_rings(rows, "trace", now - begun_)
-                                         : text_of_rings(rows, style_of_output()));
+    output_.show_rings(show_.output.json ? json_of_rings(rows, "trace", now - begun_, {}, watch_.logs())
+                                         : text_of_rings(rows, style_of_output(), watch_.logs()));
   }
 
   // What cannot be published cannot be watched from elsewhere; the connection goes on. Said once.
