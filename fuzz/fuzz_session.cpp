@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A front-end that sends any requests in any order, with descriptors of any kind, against a Port. After each input the
-// connection is gone, no ring runs, every descriptor is closed and every mbuf is back.
+// connection is gone, no ring runs, every descriptor is closed and every mbuf is back. While VHOST_F_LOG_ALL is not
+// negotiated, bursts write nothing to a dirty log.
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fcntl.h>
@@ -24,6 +26,7 @@
 #include "fuzz/protocol_input.hpp"
 #include "fuzz/session_input.hpp"
 #include "protocol/codec.hpp"
+#include "protocol/features.hpp"
 #include "protocol/socket_io.hpp"
 #include "tests/support/eal.hpp"
 #include "tests/support/slow_releases.hpp"
@@ -72,6 +75,7 @@ struct World {
     memory = make_memory(memory_bytes, 0);
     sealed = make_memory(memory_bytes, F_SEAL_SHRINK | F_SEAL_GROW);
     small = make_memory(4096, 0);
+    log = make_memory(log_bytes, 0);
     kick.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     std::array<int, 2> ends{};
     require(::pipe2(ends.data(), O_CLOEXEC) == 0);
@@ -117,6 +121,8 @@ struct World {
         return duplicate(pipe_out.get());
       case FdKind::socket:
         return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      case FdKind::log:
+        return duplicate(log.get());
       case FdKind::none:
         break;
     }
@@ -129,10 +135,47 @@ struct World {
   UniqueFd memory;
   UniqueFd sealed;
   UniqueFd small;
+  UniqueFd log;
   UniqueFd kick;
   UniqueFd pipe_in;
   UniqueFd pipe_out;
   std::uint64_t events = 0;
+};
+
+/// The answers' side of a connection: what came with answers to SET_DEVICE_STATE_FD.
+class Answers {
+ public:
+  /// Answers are read and dropped: a back-end whose answers wait does not read on.
+  void drop(int socket) {
+    std::array<std::byte, 4096> answers;
+    while (true) {
+      protocol::FdList fds;
+      const auto got = protocol::receive(socket, answers, fds, protocol::Blocking::no);
+      if (got.error != 0 || got.bytes == 0) return;
+      for (std::size_t i = 0; i < fds.size(); ++i) take(fds.take(i));
+    }
+  }
+  void write_state(Input record) const {
+    if (!loading_) return;
+    const std::size_t offset = record.two_bytes();
+    const auto bytes = record.rest();
+    [[maybe_unused]] auto written = ::pwrite(loading_.get(), saved_.data(), saved_.size(), 0);
+    written = ::pwrite(loading_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  }
+
+ private:
+  /// One that holds something is a state that was saved; another one is where a state is wanted.
+  void take(UniqueFd fd) {
+    std::vector<std::byte> bytes(65536);
+    const ssize_t got = ::pread(fd.get(), bytes.data(), bytes.size(), 0);
+    if (got == 0) loading_ = std::move(fd);
+    if (got <= 0) return;
+    bytes.resize(static_cast<std::size_t>(got));
+    saved_ = std::move(bytes);
+  }
+
+  std::vector<std::byte> saved_;
+  UniqueFd loading_;
 };
 
 void write_memory(const World& world, Input record) {
@@ -162,8 +205,17 @@ void give_packets(Vring& ring) {
   rte_pktmbuf_free_bulk(packets.data(), packets.size());
 }
 
+std::vector<std::byte> bytes_of(const UniqueFd& file) {
+  std::vector<std::byte> bytes(log_bytes);
+  const ssize_t got = ::pread(file.get(), bytes.data(), bytes.size(), 0);
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return bytes;
+}
+
 /// Virtio-net numbers queues from the guest's side: it receives from the even ones (VIRTIO 1.2, 5.1.2).
 void have_bursts(World& world) {
+  const bool logs = protocol::FeatureSet(world.port->info().features).has(protocol::VirtioFeature::vhost_log_all);
+  const auto log = bytes_of(world.log);
   for (std::uint16_t i = 0; i < world.port->vring_count(); ++i) {
     Vring& ring = world.port->vring(i);
     ring.set_notifications(true);
@@ -171,6 +223,7 @@ void have_bursts(World& world) {
     ring.set_notifications(false);
   }
   require(rte_mempool_in_use_count(pool()) == 0);
+  require(logs || bytes_of(world.log) == log);
 }
 
 void send_message(const World& world, int socket, std::uint8_t request, std::uint8_t how_bits,
@@ -182,40 +235,45 @@ void send_message(const World& world, int socket, std::uint8_t request, std::uin
   std::vector<std::byte> bytes(header.begin(), header.end());
   bytes.insert(bytes.end(), payload.begin(), payload.end());
   protocol::FdList fds;
-  const auto kind = static_cast<FdKind>((how_bits >> how_kind_shift) & 15);
+  auto kind = static_cast<FdKind>((how_bits >> how_kind_shift) & 15);
+  // What is memory of the guest, too, changes without a mark.
+  if (kind == FdKind::log && request != static_cast<std::uint8_t>(protocol::FrontEndRequest::set_log_base))
+    kind = FdKind::memory;
   for (unsigned i = 0; i < unsigned{how_bits} >> how_count_shift; ++i)
     if (UniqueFd fd = world.fd_of(kind)) fds.add(std::move(fd));
   static_cast<void>(protocol::transmit(socket, bytes, fds, protocol::Blocking::no));
 }
 
-// Answers are read and dropped: a back-end whose answers wait does not read on.
-void drop_answers(int socket) {
-  std::array<std::byte, 4096> answers;
-  while (::recv(socket, answers.data(), answers.size(), MSG_DONTWAIT) > 0) {
-  }
-}
+void set_log_size(const World& world, Input record) { require(::ftruncate(world.log.get(), record.two_bytes()) == 0); }
 
 void run(World& world, int socket, Input& input) {
+  Answers answers;
   while (!input.empty()) {
     const std::uint8_t what = input.byte();
     const std::uint8_t how_bits = input.byte();
     const std::size_t length = input.two_bytes() % (protocol::payload_bytes_max + 2);
     const auto bytes = input.bytes(length);
+    const Input content(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     if (what == record_kick) [[maybe_unused]]
       const auto written = ::eventfd_write(world.kick.get(), 1);
     else if (what == record_data)
       have_bursts(world);
     else if (what == record_memory)
-      write_memory(world, Input(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
+      write_memory(world, content);
+    else if (what == record_log_size)
+      set_log_size(world, content);
+    else if (what == record_state)
+      answers.write_state(content);
     else
       send_message(world, socket, what, how_bits, bytes);
     world.turn();
-    drop_answers(socket);
+    answers.drop(socket);
   }
 }
 
 void reset_memory(const World& world) {
   require(::ftruncate(world.memory.get(), 0) == 0 && ::ftruncate(world.memory.get(), memory_bytes) == 0);
+  require(::ftruncate(world.log.get(), 0) == 0 && ::ftruncate(world.log.get(), log_bytes) == 0);
   // What is sealed cannot be emptied: the holes are made by hand.
   const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   require(::fallocate(world.sealed.get(), punch, 0, memory_bytes) == 0);

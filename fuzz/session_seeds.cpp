@@ -59,13 +59,51 @@ class Life {
   }
   Life& negotiate(ProtocolFeatureSet protocol) {
     if (protocol.has(ProtocolFeature::gpa_addresses)) user_base_ = 0;
-    const FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
-                              VirtioFeature::vhost_user_protocol_features};
     return send(Request::get_features)
         .send(Request::get_protocol_features)
         .send(Request::set_protocol_features, U64{protocol.bits()})
         .send(Request::set_owner)
         .send(Request::set_features, U64{features.bits()});
+  }
+  /// Packets each way again: the `number`th buffer of each ring of packet_each_way() is the one that it had before.
+  Life& another_packet_each_way(std::uint16_t number) {
+    const std::array<std::uint16_t, 2> avail{0, number};
+    return poke(1024, avail).poke(4096 + 1024, avail).act(record_kick).act(record_data);
+  }
+  Life& log_base(FdKind file = FdKind::log, std::uint64_t size = log_bytes, std::uint64_t offset = 0) {
+    return send(Request::set_log_base, LogBase{size, offset}, how(false, file, 1));
+  }
+  /// What is wrong ends the connection where no reply is asked for.
+  Life& wrong_log_base(FdKind file, std::uint64_t size, std::uint64_t offset = 0) {
+    return send(Request::set_log_base, LogBase{size, offset}, how(true, file, 1));
+  }
+  Life& log_all(bool on = true) {
+    const FeatureSet all = on ? features | FeatureSet{VirtioFeature::vhost_log_all} : features;
+    return send(Request::set_features, U64{all.bits()}, how(true));
+  }
+  Life& log_ring(std::uint32_t index, std::uint64_t offset, bool on = true) {
+    const std::uint64_t at = front_end_base + offset;
+    return send(Request::set_vring_addr,
+                VringAddress{index, on ? vring_log : 0, at, at + 2048, at + 1024, guest_base + offset + 2048},
+                how(true));
+  }
+  Life& log_rings(bool on = true) { return log_ring(0, 0, on).log_ring(1, 4096, on); }
+  /// As QEMU begins and ends a migration, on running rings.
+  Life& begin_logging() { return log_base().log_all().log_rings(); }
+  Life& end_logging() { return log_all(false).log_rings(false); }
+  Life& log_size(std::uint16_t bytes) {
+    add_record(input_, record_log_size, 0, std::as_bytes(std::span(&bytes, 1)));
+    return *this;
+  }
+  Life& state(std::uint32_t direction) {
+    return send(Request::set_device_state_fd, DeviceState{direction, 0}, how(false, FdKind::pipe, 1));
+  }
+  /// What was saved, with `bytes` at the offset in place of what was there.
+  Life& bring_state(std::uint16_t offset, std::span<const std::byte> bytes = {}) {
+    std::vector<std::byte> content{static_cast<std::byte>(offset & 0xff), static_cast<std::byte>(offset >> 8)};
+    content.insert(content.end(), bytes.begin(), bytes.end());
+    add_record(input_, record_state, 0, content);
+    return *this;
   }
   Life& memory_table() {
     struct {
@@ -110,6 +148,9 @@ class Life {
   }
 
  private:
+  static constexpr FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
+                                       VirtioFeature::vhost_user_protocol_features};
+
   std::vector<std::byte> input_;
   std::uint64_t user_base_ = front_end_base;  // 0: with GPA_ADDRESSES
 };
@@ -122,6 +163,91 @@ constexpr ProtocolFeatureSet all{ProtocolFeature::mq,
                                  ProtocolFeature::reset_device,
                                  ProtocolFeature::configure_mem_slots,
                                  ProtocolFeature::status};
+constexpr ProtocolFeatureSet migrates = all | ProtocolFeatureSet{ProtocolFeature::log_shmfd};
+
+/// A guest that migrates, before it does.
+Life guest_with_packets(ProtocolFeatureSet protocol = migrates) {
+  return Life().negotiate(protocol).memory_table().packet_each_way();
+}
+
+void write_migrations(const std::filesystem::path& folder) {
+  guest_with_packets()
+      .begin_logging()
+      .send(Request::set_log_fd, how(false, FdKind::event_fd, 1))
+      .another_packet_each_way(2)
+      .log_base(FdKind::memory_sealed, memory_bytes)  // memory has grown: another log
+      .another_packet_each_way(3)
+      .stop(0)
+      .stop(1)
+      .send(Request::set_status, U64{0}, how(true))
+      .write(folder, "log");
+  guest_with_packets()
+      .begin_logging()
+      .another_packet_each_way(2)
+      .end_logging()
+      .another_packet_each_way(3)
+      .begin_logging()
+      .log_ring(0, 0, false)
+      .another_packet_each_way(4)
+      .log_all(false)
+      .log_all()
+      .another_packet_each_way(5)
+      .write(folder, "log_toggles");
+  // A device that starts while logging is on: the log comes after the kicks.
+  Life()
+      .negotiate(migrates)
+      .log_all()
+      .memory_table()
+      .packet_each_way()
+      .log_rings()
+      .act(record_data)
+      .log_base()
+      .act(record_data)
+      .another_packet_each_way(2)
+      .write(folder, "log_comes_late");
+  guest_with_packets()
+      .log_base(FdKind::log, 0x8000)  // ends where memory begins
+      .log_all()
+      .another_packet_each_way(2)
+      .wrong_log_base(FdKind::memory_small, log_bytes)
+      .wrong_log_base(FdKind::log, log_bytes, 4096)
+      .wrong_log_base(FdKind::log, 0)
+      .wrong_log_base(FdKind::pipe, log_bytes)
+      .begin_logging()
+      .wrong_log_base(FdKind::log, 8)
+      .another_packet_each_way(3)
+      .write(folder, "log_too_small");
+  guest_with_packets()
+      .begin_logging()
+      .another_packet_each_way(2)
+      .log_size(4096)
+      .another_packet_each_way(3)  // ends the connection
+      .write(folder, "log_shrinks");
+  guest_with_packets()
+      .log_base(FdKind::memory, memory_bytes)
+      .log_all()
+      .log_rings()
+      .another_packet_each_way(2)
+      .another_packet_each_way(3)
+      .write(folder, "log_in_guest_memory");
+  const std::array<std::byte, 1> damage{std::byte{0xa5}};
+  guest_with_packets(migrates | ProtocolFeatureSet{ProtocolFeature::device_state})
+      .state(0)  // while rings run
+      .stop(0)
+      .stop(1)
+      .state(0)
+      .send(Request::check_device_state)
+      .state(1)
+      .bring_state(0)
+      .send(Request::check_device_state)
+      .state(1)
+      .bring_state(40, damage)
+      .send(Request::check_device_state)
+      .fds(0)
+      .fds(1)
+      .another_packet_each_way(2)
+      .write(folder, "device_state_moves");
+}
 
 }  // namespace
 
@@ -199,5 +325,6 @@ int main(int argc, char** argv) {
       .send(Request::set_device_state_fd, DeviceState{1, 0}, how(false, FdKind::pipe, 1))
       .send(Request::check_device_state)
       .write(folder, "device_state");
+  write_migrations(folder);
   return 0;
 }

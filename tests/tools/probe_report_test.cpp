@@ -32,10 +32,10 @@ TEST(ProbeReportPage, HasFindingsFirstAndLinkedToTheirMessages) {
   Recording recording = whole_session();
   recording.request(Request::set_owner);                             // the second time: 22
   recording.request(static_cast<Request>(77));                       // not known: 23
-  recording.request(Request::set_features, U64{features | 1 << 5});  // not offered: 24
+  recording.request(Request::set_features, U64{features | 1 << 5});  // not offered, and rings run: 24
   const auto data = gather(recording);
   EXPECT_EQ(data.violation_count, 2U);
-  EXPECT_EQ(data.remark_count, 1U);
+  EXPECT_EQ(data.remark_count, 2U);
   const std::string page = html_of(data);
   EXPECT_LT(page.find("SET_OWNER for the second time"), page.find("features VIRTIO_NET_F_MAC were not offered"));
   EXPECT_LT(page.find("features VIRTIO_NET_F_MAC were not offered"), page.find("request 77 is not known"));
@@ -76,6 +76,25 @@ TEST(ProbeReportPage, DrawsTheFullestStateNotTheLast) {
   EXPECT_EQ(fullness_of(connection.peak).running, 2U);
   EXPECT_EQ(connection.peak_event, 22U) << "GET_VRING_BASE was asked, not answered";
   EXPECT_TRUE(contains(html_of(data), "As it stood after event <a href=\"#c1-m22\">22</a>"));
+}
+
+TEST(ProbeReportPage, ShowsTheDirtyLogAndTheDevicesState) {
+  Recording recording = whole_session();
+  EXPECT_FALSE(contains(page_of(recording), "Dirty log"));
+  EXPECT_FALSE(contains(page_of(recording), "log of used ring"));
+  const std::uint64_t log_all = std::uint64_t{1} << 26;
+  recording.request(Request::set_log_base, LogBase{8 * mib, 4096}, {Recording::memory_file()});
+  recording.request(Request::set_features, U64{features | log_all});
+  recording.request(Request::set_vring_addr, VringAddress{1, vring_log, base, base + 8192, base + 4096, 0x2000});
+  recording.stop_ring(0).stop_ring(1);
+  recording.request(Request::set_device_state_fd, DeviceState{0, 0}, {Recording::event_fd()});
+  recording.reply(Request::set_device_state_fd, U64{0x100}).request(Request::check_device_state);
+  recording.reply(Request::check_device_state, U64{1}).close();
+  const std::string page = page_of(recording);
+  EXPECT_TRUE(contains(page, "<dt>Dirty log</dt><dd>on, 8 MiB at offset 0x1000 of memfd pc.ram"));
+  EXPECT_TRUE(contains(page, "<dt>log of used ring</dt><dd>none</dd>")) << "ring 0";
+  EXPECT_TRUE(contains(page, "<dt>log of used ring</dt><dd>guest 0x2000</dd>")) << "ring 1";
+  EXPECT_TRUE(contains(page, "<dt>Device state</dt><dd>save phase stopped, failed: 1</dd>"));
 }
 
 TEST(ProbeReportPage, TakesTheLastOfEquallyFullStates) {

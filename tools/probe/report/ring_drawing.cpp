@@ -93,7 +93,7 @@ Html facts_of(const SessionState& state, const RingView& ring) {
   add_fact(out, "kick", kick_of(ring), ring.kick_given);
   add_fact(out, "call", ring.call ? "descriptor" : "none", ring.call);
   add_fact(out, "err", ring.err ? "descriptor" : "none", ring.err);
-  if (is_logging(state) || is_logged(ring)) add_fact(out, "used ring's log", log_of(ring), is_logged(ring));
+  if (is_logging(state) || is_logged(ring)) add_fact(out, "log of used ring", log_of(ring), is_logged(ring));
   out.text += "</dl>\n";
   return out;
 }
