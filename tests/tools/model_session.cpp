@@ -11,6 +11,7 @@
 #include "protocol/request_table.hpp"
 #include "protocol/socket_io.hpp"
 #include "tools/front_end/config_messages.hpp"
+#include "tools/front_end/front_end.hpp"
 
 namespace vhostx::test {
 

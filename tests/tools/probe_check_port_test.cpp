@@ -21,7 +21,7 @@ using namespace tools::probe;
 class Returning {
  public:
   explicit Returning(bool state_moves)
-      : fixture_([this, state_moves](PortOptions& options) {
+      : fixture_([state_moves](PortOptions& options) {
           if (state_moves) set(options);
         }) {
     thread_ = std::thread([this] { run(); });
