@@ -404,6 +404,7 @@ void PortCore::publish_notice() noexcept {
     notice.connected = connected ? 1 : 0;
     notice.front_end_pid = connected ? front_end_pid_ : 0;
     notice.features = 0;
+    notice.log = notice.log_bytes = notice.log_offset = 0;
     if (session_ != nullptr) return session_->device().describe_to(notice, vrings);
     std::fill(vrings.begin(), vrings.end(), VringNotice{});
   });

@@ -31,6 +31,9 @@ class DirtyLog {
                                                      std::shared_ptr<const EventFd> alarm = {},
                                                      std::shared_ptr<TouchBudget> budget = {});
   std::uint64_t bytes() const noexcept { return pages_ / 8; }
+  /// Its first byte in its file, and in this process.
+  std::uint64_t offset() const noexcept { return map_->description().mmap_offset; }
+  const std::uint8_t* data() const noexcept { return bits_; }
 
   /// Marks the pages of [address, address + bytes); what is beyond the log is ignored.
   void mark(GuestAddress address, std::size_t bytes) const noexcept {

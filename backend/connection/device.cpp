@@ -36,6 +36,10 @@ VringNotice notice_of(const RingControl& ring) noexcept {
   notice.started = ring.started();
   notice.enabled = ring.config().enabled;
   notice.waits_for_kick = ring.waits_for_kick();
+  if (const auto& log = ring.config().used_log) {
+    notice.logged = 1;
+    notice.log = log->value;
+  }
   if (const RunningVring* const running = ring.running()) {
     const virtqueue::RingLayout& layout = running->layout;
     const auto [descriptors, avail, used] = layout.areas();
@@ -274,6 +278,9 @@ void Device::describe_to(PortInfo& info) const noexcept {
 // A message that names a ring changes no other one: with 128 queue pairs there are thousands of them.
 void Device::describe_to(PortNotice& notice, std::span<VringNotice> vrings) noexcept {
   notice.features = features_.bits();
+  notice.log = log_ == nullptr ? 0 : number_of(log_->data());
+  notice.log_bytes = log_ == nullptr ? 0 : log_->bytes();
+  notice.log_offset = log_ == nullptr ? 0 : log_->offset();
   if (const auto ring = std::exchange(ring_to_note_, std::nullopt)) {
     vrings[*ring] = notice_of(*rings_[*ring]);
     return;

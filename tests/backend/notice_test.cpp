@@ -11,6 +11,7 @@
 
 #include "base/port_notice.hpp"
 #include "base/unique_fd.hpp"
+#include "tests/backend/dirty_log_fixture.hpp"
 #include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
@@ -87,6 +88,27 @@ TEST_F(PortNotices, SayWhichRingIsBroken) {
   must(machine.front_end().get_vring_base(1));
   EXPECT_EQ(vring(1).started, 0);
   EXPECT_EQ(std::string(vring(1).fault.data()), "");
+}
+
+TEST(PortNoticesOfMigration, SayWhereTheLogIs) {
+  Migration guest;
+  const auto port = [] { return load<PortNotice>(notices().at(0)); };
+  const auto vring = [](std::size_t index) {
+    return load<VringNotice>(notices().at(0) + sizeof(PortNotice) + index * sizeof(VringNotice));
+  };
+  EXPECT_EQ(port().log_bytes, 0U);
+  EXPECT_EQ(vring(1).logged, 0);
+  guest.begin();
+  EXPECT_EQ(port().log_bytes, Migration::log_bytes);
+  EXPECT_EQ(port().log_offset, 0U);
+  EXPECT_EQ(vring(1).logged, 1);
+  EXPECT_EQ(vring(1).log, guest.used_address(1));
+  // Bytes at the log's end: of pages that nothing writes to.
+  EXPECT_EQ(load<std::uint8_t>(port().log + port().log_bytes - 1), 0U);
+  guest.end();
+  EXPECT_EQ(port().log, 0U);
+  EXPECT_EQ(port().log_bytes, 0U);
+  EXPECT_EQ(vring(1).logged, 0);
 }
 
 TEST_F(PortNotices, GoWithTheFrontEndAndThePort) {

@@ -10,14 +10,19 @@ import json
 import os
 import signal
 import socket
+import struct
 
 from probe import TIMEOUT_S, Observer, run_probe
 from processes import check, check_equal, run_test, wait_until
-from vhost_user import NetGuest
+from vhost_user import PROTOCOL_WANTED, SET_FEATURES, SET_VRING_ADDR, VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_VERSION_1, NetGuest
 from vhostx_switch import VhostSwitch
 
 FRAME = b"\xff" * 6 + b"\x52\x54\x00\x00\x00\x01\x88\xb5" + bytes(50)
 RECEIVE, TRANSMIT = 0, 1
+SET_LOG_BASE = 6
+PROTOCOL_LOG_SHMFD = 1 << 1
+LOG_ALL = 1 << 26
+LOG_BYTES = 65536  # of 2 GiB of guest memory
 
 
 class Probe:
@@ -28,9 +33,30 @@ class Probe:
         return run_probe(self.binary, "rings", *arguments, status=status)[0 if status == 0 else 1]
 
     def rows(self, target, *arguments):
-        """Of the last refresh."""
+        return self.refresh(target, *arguments)["rings"]
+
+    def refresh(self, target, *arguments):
+        """The last one."""
         lines = self.run(target, "--json", "--interval", "0.1", *arguments).splitlines()
-        return json.loads(lines[-1])["rings"]
+        return json.loads(lines[-1])
+
+
+class MigratingGuest(NetGuest):
+    protocol_wanted = PROTOCOL_WANTED | PROTOCOL_LOG_SHMFD
+
+    def begin_logging(self):
+        """As QEMU does: the log, LOG_ALL, and the addresses of rings once more; here of the transmit ring alone."""
+        log = os.memfd_create("log", os.MFD_CLOEXEC)
+        os.ftruncate(log, LOG_BYTES)
+        self.front_end.tell(SET_LOG_BASE, struct.pack("=QQ", LOG_BYTES, 0), [log])
+        self.front_end.tell(SET_FEATURES, struct.pack("=Q", VIRTIO_F_VERSION_1 | VHOST_USER_F_PROTOCOL_FEATURES | LOG_ALL))
+        ring = self.transmit_ring
+        self.front_end.tell(SET_VRING_ADDR, struct.pack("=IIQQQQ", ring.index, 1, *ring.addresses(), self.used_page()))
+        os.close(log)
+
+    def used_page(self):
+        """The guest address of the transmit ring's used ring."""
+        return self.transmit_ring.slot.guest_address + self.transmit_ring.used
 
 
 def refuse_others(probe, bench):
@@ -51,11 +77,12 @@ def watch_a_port(bench, binary, probe_binary):
     paths = [bench.path("direct"), bench.path("idle")]
     switch = VhostSwitch(bench, binary, paths, name="direct-switch")
     check("idle: no front-end is connected" in probe.run(paths[1], "--once"), "a port without a front-end")
-    guest = NetGuest(paths[0])
+    guest = MigratingGuest(paths[0])
     switch.wait_started(paths[:1])
     see_packets(probe, guest, paths[0], counted=False)
     see_packets(probe, guest, str(switch.pid), counted=False)
     see_it_stuck(probe, switch, guest, paths[0])
+    see_it_migrate(probe, guest, paths[0])
     text = probe.run(str(switch.pid), "--once")
     check(f"{paths[0]}, front-end" in text and f"({os.getpid()})" in text, text)
     check(f"{paths[1]}: no front-end is connected" in text, text)
@@ -107,18 +134,32 @@ def see_it_stuck(probe, switch, guest, target):
     wait_until(lambda: probe.rows(target, "--once")[TRANSMIT]["in_flight"] == 0, "the ring to go on")
 
 
+def see_it_migrate(probe, guest, target):
+    check_equal(probe.refresh(target, "--once")["logs"], [], "logs of a guest that stays")
+    guest.begin_logging()
+    log = probe.refresh(target, "--once")["logs"][0]
+    check_equal((log["on"], log["size"], log["offset"], log["marked_pages"]), (True, LOG_BYTES, 0, 0), "the log at first")
+    check(guest.send(FRAME), "room for a frame")
+    wait_until(lambda: probe.refresh(target, "--once")["logs"][0]["marked_pages"] == 1, "the used ring's page to be marked")
+    rows = probe.rows(target, "--once")
+    check_equal((rows[RECEIVE]["logged_at"], rows[TRANSMIT]["logged_at"]), (None, guest.used_page()), "used rings' logs")
+    text = probe.run(target, "--once")
+    check("dirty log: on, 64 KiB at offset 0x0, 1 page marked" in text and "runs, logged" in text, text)
+
+
 def watch_a_relay(bench, binary, probe_binary):
     probe = Probe(probe_binary)
     switch = VhostSwitch(bench, binary, [bench.path("port")])
     refuse_others(probe, bench)
     relay = Observer(bench, probe_binary, "trace", bench.path("relay"), "--connect", bench.path("port"), "--count-notifications")
     check_equal(probe.rows(bench.path("relay"), "--once"), [], "rings of a relay that nobody has connected to")
-    guest = NetGuest(bench.path("relay"))
+    guest = MigratingGuest(bench.path("relay"))
     switch.wait_started([bench.path("port")])
     # The relay counts once a second.
     wait_until(lambda: probe.rows(bench.path("relay"), "--once")[TRANSMIT]["kicks_per_s"] is not None, "kicks to be counted")
     see_packets(probe, guest, str(relay.process.pid))
     see_it_stuck(probe, switch, guest, bench.path("relay"))
+    see_it_migrate(probe, guest, bench.path("relay"))
     watching = bench.start("watching", [probe_binary, "rings", bench.path("relay"), "--interval", "0.1"])
     watching.wait_for(rf"connection 1: \S+ \({os.getpid()}\)")
     relay.end()

@@ -240,10 +240,20 @@ TEST(PortNotices, AreRead) {
   EXPECT_TRUE(noticed()[0].facts.rings.empty()) << "nobody has configured it";
   notice.port->connected = 1;
   notice.port->front_end_pid = 7;
-  *notice.vring = {1, 2, 3, 256, 1, 1, 0, 0, {}};
+  *notice.vring = {1, 2, 3, 256, 1, 1, 0, 0, 0, {}};
   EXPECT_EQ(noticed()[0].front_end_pid, 7);
-  const RingFacts expected{0, 256, RingAddresses{1, 2, 3}, true, true, {}, {}};
+  const RingFacts expected{0, 256, RingAddresses{1, 2, 3}, true, true, {}, {}, {}};
   EXPECT_EQ(noticed()[0].facts.rings.at(0), expected);
+  EXPECT_FALSE(noticed()[0].facts.log);
+  notice.vring->logged = 1;
+  EXPECT_EQ(noticed()[0].facts.rings.at(0).logged_at, 0U);
+  notice.vring->log = 0x3000;
+  EXPECT_EQ(noticed()[0].facts.rings.at(0).logged_at, 0x3000U);
+  notice.port->log = 0x1234;
+  notice.port->log_bytes = 4096;
+  notice.port->log_offset = 8192;
+  EXPECT_EQ(noticed()[0].facts.log, (LogFacts{4096, 8192}));
+  EXPECT_EQ(noticed()[0].log_address, 0x1234U);
 }
 
 TEST(PortNotices, SayWhyARingIsNotServed) {

@@ -40,7 +40,8 @@ std::optional<LogRow> sample_log(const ConnectionFacts& connection, const GuestM
 std::string text_of(const LogRow& log) {
   std::string text = log.on ? "on" : "off";
   if (log.size) text += fmt::format(", {} at offset {:#x}", text_of_bytes(*log.size), log.offset.value_or(0));
-  if (log.marked_pages) return text + fmt::format(", {} pages marked", *log.marked_pages);
+  if (log.marked_pages)
+    return text + fmt::format(", {} {} marked", *log.marked_pages, *log.marked_pages == 1 ? "page" : "pages");
   return log.size ? text + ", which cannot be read" : text;
 }
 

@@ -71,6 +71,7 @@ RingFacts facts_of(std::uint32_t index, const VringNotice& vring) {
   if (vring.size != 0) facts.size = vring.size;
   facts.enabled = vring.enabled != 0;
   facts.started = vring.started != 0;
+  if (vring.logged != 0) facts.logged_at = vring.log;
   if (facts.started) facts.addresses = RingAddresses{vring.descriptors, vring.avail, vring.used};
   const std::string fault = text_in(vring.fault);
   if (!fault.empty())
@@ -82,9 +83,11 @@ RingFacts facts_of(std::uint32_t index, const VringNotice& vring) {
 
 NoticedPort port_of(std::uint64_t address, const Copy& copy) {
   NoticedPort port{
-      address, text_in(copy.notice.socket_path), copy.notice.connected != 0, copy.notice.front_end_pid, {}};
+      address,        text_in(copy.notice.socket_path), copy.notice.connected != 0, copy.notice.front_end_pid, {},
+      copy.notice.log};
   // The library translates the addresses that a front-end gives.
   port.facts.features = protocol::FeatureSet(copy.notice.features).clear(protocol::VirtioFeature::iommu_platform);
+  if (copy.notice.log_bytes != 0) port.facts.log = LogFacts{copy.notice.log_bytes, copy.notice.log_offset};
   for (std::uint32_t i = 0; i < copy.vrings.size(); ++i)
     if (const VringNotice& vring = copy.vrings[i]; vring.size != 0 || vring.started != 0 || vring.enabled != 0)
       port.facts.rings.push_back(facts_of(i, vring));

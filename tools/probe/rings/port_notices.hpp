@@ -21,6 +21,7 @@ struct NoticedPort {
   int front_end_pid = 0;  ///< 0: not known.
   /// Features and rings; ring addresses are the process's own. Rings that nobody has configured are left out.
   ConnectionFacts facts;
+  std::uint64_t log_address = 0;  ///< Of facts.log's first byte, in the process.
 };
 
 inline constexpr std::size_t noticed_ports_max = 1024;

@@ -68,6 +68,20 @@ class RelaySource final : public RingSource {
   std::string name_;
 };
 
+/// A piece of another process's memory, from address 0 on.
+class PieceOfMemory final : public GuestMemory {
+ public:
+  PieceOfMemory(std::shared_ptr<const GuestMemory> memory, std::uint64_t begin)
+      : memory_(std::move(memory)), begin_(begin) {}
+  bool read(std::uint64_t address, std::span<std::byte> into) const override {
+    return memory_->read(begin_ + address, into);
+  }
+
+ private:
+  std::shared_ptr<const GuestMemory> memory_;
+  std::uint64_t begin_;
+};
+
 /// An application on vhostx, whose memory is read at its own addresses.
 class PortSource final : public RingSource {
  public:
@@ -86,11 +100,13 @@ class PortSource final : public RingSource {
     std::sort(ports->begin(), ports->end(),
               [](const NoticedPort& a, const NoticedPort& b) { return a.socket_path < b.socket_path; });
     std::vector<ConnectionFacts> connections;
+    std::map<std::uint32_t, std::uint64_t> logs;  // their addresses
     for (NoticedPort& port : *ports) {
       const std::uint32_t number = number_of(port.address);
       if (!socket_.empty() && port.socket_path != socket_) continue;
       add_remark(port);
       port.facts.connection = number;
+      logs[number] = port.log_address;
       port.facts.name = port.socket_path;
       if (port.front_end_pid > 0) port.facts.name += ", front-end " + text_of_process(port.front_end_pid);
       connections.push_back(std::move(port.facts));
@@ -99,7 +115,9 @@ class PortSource final : public RingSource {
       return std::none_of(ports->begin(), ports->end(), [&](const NoticedPort& p) { return p.address == each.first; });
     });
     if (connections.empty() && !socket_.empty()) return make_error(ErrorCode::closed, "{} has closed this port", name_);
-    set_all(watch, std::move(connections), [this](const ConnectionFacts&) { return Memories{memory_}; });
+    set_all(watch, std::move(connections), [&, this](const ConnectionFacts& facts) {
+      return Memories{memory_, std::make_shared<const PieceOfMemory>(memory_, logs[facts.connection])};
+    });
     return {};
   }
   std::string name() const override { return name_; }
