@@ -16,6 +16,7 @@ VOCABULARY = {"vhostx/result.hpp", "vhostx/log.hpp", "vhostx/vring_fault.hpp", "
               "vhostx/features.hpp"}
 LAYERS = {
     "base": {"base"},
+    "continuity": {"continuity", "base"},
     "protocol": {"protocol", "base"},
     "memory": {"memory", "base"},
     "numa": {"numa", "base"},
@@ -23,7 +24,7 @@ LAYERS = {
     "virtqueue": {"virtqueue", "memory", "base"},
     "net": {"net", "virtqueue", "memory", "base"},
     "zerocopy": {"zerocopy", "net", "virtqueue", "numa", "memory", "base"},
-    "backend": {"backend", "zerocopy", "net", "virtqueue", "numa", "memory", "protocol", "base"},
+    "backend": {"backend", "zerocopy", "net", "virtqueue", "numa", "memory", "protocol", "continuity", "base"},
     # The C interface stands on the C++ one, as any application does; of the rest it has the words for its errors.
     "c": {"c", "base"},
     "compat": {"compat"},  # what any application sees: the public headers
@@ -44,7 +45,8 @@ TOOLS = {
     "driver": {"tools/driver", "virtqueue", "protocol", "base"},
     "front_end": {"tools/front_end", "protocol", "base"},
     "bench": {"tools/bench", "tools/common", "tools/front_end", "tools/driver", "protocol", "base"},
-    "probe": {"tools/probe", "tools/common", "tools/front_end", "tools/driver", "virtqueue", "protocol", "numa", "base"},
+    "probe": {"tools/probe", "tools/common", "tools/front_end", "tools/driver", "virtqueue", "protocol", "numa", "continuity", "base"},
+    "keeper": {"tools/keeper", "tools/common", "continuity", "base"},
     # Applications see the public headers, and of the project's own headers the switch has only these.
     "switch": {"tools/switch", "tools/common", "base/unique_fd.hpp"},
     "examples": set(),
