@@ -80,7 +80,8 @@ vhostx_package(tools vhostx-tools net "libvhostx${VHOSTX_SOVERSION} (= ${package
   "switch, load generator and inspector for vhost-user sockets
 vhostx-switch connects virtual machines, vhostx-bench loads a back-end and
 checks each packet, vhostx-probe shows what is said on a socket and checks
-back-ends against the specification.")
+back-ends against the specification. vhostx-keeper holds the descriptors of
+ports while their processes change.")
 set(components runtime dev tools)
 if(TARGET vhostx-rte-vhost)
   vhostx_package(compat vhostx-rte-vhost-compat libs ""
@@ -110,7 +111,7 @@ if(for_packages)
   install(FILES ${packaging}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
           RENAME libvhostx${VHOSTX_SOVERSION} COMPONENT runtime EXCLUDE_FROM_ALL)
 endif()
-set(scripts postinst prerm postrm) # of the unit vhostx-switch.service
+set(scripts postinst prerm postrm) # of the units vhostx-switch.service and vhostx-keeper.service
 list(TRANSFORM scripts PREPEND ${PROJECT_SOURCE_DIR}/tools/switch/share/debian/)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_CONTROL_EXTRA ${scripts})
 include(CPack)

@@ -31,8 +31,8 @@ using SharedFd = std::shared_ptr<const UniqueFd>;
 struct KeeperLimits {
   std::uint32_t clients = 128;
   std::uint32_t bundles = 4096;
-  std::uint32_t waiting = 16384;     ///< Claims that wait, of all clients.
-  std::uint32_t descriptors = 8192;  ///< That all bundles hold.
+  std::uint32_t waiting = 16384;        ///< Claims that wait, of all clients.
+  std::uint32_t descriptors = 1 << 20;  ///< That all bundles hold.
 };
 
 /// What happened, for the keeper's log.

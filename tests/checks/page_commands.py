@@ -10,7 +10,7 @@ from pathlib import Path
 from page import ROOT, Page
 
 OWN_FOLDERS = ("tools/", "tests/", "fuzz/", ".ci/")
-PROGRAMS = {name: f"tools/{name.removeprefix('vhostx-')}" for name in ("vhostx-switch", "vhostx-bench", "vhostx-probe")}
+PROGRAMS = {name: f"tools/{name.removeprefix('vhostx-')}" for name in ("vhostx-switch", "vhostx-bench", "vhostx-probe", "vhostx-keeper")}
 BEFORE_PROGRAM = re.compile(r"^(\w+=\S*|sudo|nice|taskset|-c|\d+|&&|cd)$")
 # Options of others' frameworks, that no source of ours spells out.
 FRAMEWORK = re.compile(r"^--(help|version|gtest_\w+)$")

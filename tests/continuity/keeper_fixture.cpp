@@ -9,12 +9,12 @@
 #include <stdexcept>
 #include <unistd.h>
 
-#include "base/release_pool.hpp"
-
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#include "base/release_pool.hpp"
 
 namespace vhostx::continuity {
 

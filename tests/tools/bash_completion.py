@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The completion of the three tools in a real bash, without the package bash-completion.
+"""The completion of the tools in a real bash, without the package bash-completion.
 
-    bash_completion.py SWITCH BENCH PROBE
+    bash_completion.py SWITCH BENCH PROBE KEEPER
 """
 
 import os
@@ -13,8 +13,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-TOOLS = {os.path.basename(tool): tool for tool in sys.argv[1:4]}
-del sys.argv[1:4]
+TOOLS = {os.path.basename(tool): tool for tool in sys.argv[1:5]}
+del sys.argv[1:5]
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "common" / "share" / "vhostx.bash"
 
 # What readline does: words are taken apart at '=' and ':' too, and only the last part is replaced.
@@ -76,6 +76,9 @@ class Completion(unittest.TestCase):
             ("vhostx-bench compare --label-", {"--label-a", "--label-b"}),
             ("vhostx-bench compare vm1", {"vm1.sock"}),
             ("vhostx-bench --connect vm0.sock --check ", {"full", "head"}),
+            ("vhostx-keeper --gr", {"--grace"}),
+            ("vhostx-keeper v", {"vm0.sock", "vm1.sock"}),
+            ("vhostx-probe kee", {"keeper"}),
             ("vhostx-probe qu", {"query"}),
             ("vhostx-probe trace --co", {"--connect", "--count-notifications"}),
             ("vhostx-probe query v", {"vm0.sock", "vm1.sock"}),
@@ -89,7 +92,8 @@ class Completion(unittest.TestCase):
                 self.assertEqual(self.complete(line), expected)
 
     def test_every_option_of_help_is_offered(self):
-        for line in ("vhostx-switch", "vhostx-bench", "vhostx-bench compare", "vhostx-probe trace", "vhostx-probe check"):
+        for line in ("vhostx-switch", "vhostx-bench", "vhostx-bench compare", "vhostx-probe trace", "vhostx-probe check",
+                     "vhostx-keeper"):
             name, *command = line.split()
             text = subprocess.run([TOOLS[name], *command, "--help"], capture_output=True, text=True, timeout=60).stdout
             listed = set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.MULTILINE))

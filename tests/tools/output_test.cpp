@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Standard output that is not read, slowly read, or closed.
-#include "tools/switch/output.hpp"
+#include "tools/common/output.hpp"
 
 #include <array>
 #include <atomic>

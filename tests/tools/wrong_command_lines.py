@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Wrong command lines of the three tools: exit status 2, two lines at most, in words that say what was wrong and expected.
+"""Wrong command lines of the tools: exit status 2, two lines at most, in words that say what was wrong and expected.
 
-    wrong_command_lines.py SWITCH BENCH PROBE
+    wrong_command_lines.py SWITCH BENCH PROBE KEEPER
 """
 
 import os
@@ -11,8 +11,8 @@ import sys
 import tempfile
 import unittest
 
-SWITCH, BENCH, PROBE = sys.argv[1:4]
-del sys.argv[1:4]
+SWITCH, BENCH, PROBE, KEEPER = sys.argv[1:5]
+del sys.argv[1:5]
 
 # What libraries say by themselves: CLI11 (2.3 to 2.6), nlohmann's JSON, the C++ library.
 FOREIGN = ("not in range", "Could not convert", "is required", "not expected", "required TEXT", "json.exception", "std::", "stoi",
@@ -81,10 +81,17 @@ LINES = [
     (PROBE, "rings", ["rings: expected PID|SOCK or --qmp SOCK"]),
     (PROBE, "rings x --count 1 --once", ["rings: ", "--once", "--count", "expected one of them"]),
     (PROBE, "rings x --pid 7", ["rings: --pid goes with --qmp"]),
+    (PROBE, "keeper", ["keeper: SOCK is missing", "keeper's Unix socket"]),
+    (PROBE, "keeper x --timeout 0", ["keeper: --timeout is '0'", "seconds, 0.01 to 3600"]),
     (PROBE, "check", ["check: SOCK is missing"]),
     (PROBE, "check x --tap --json", ["check: ", "--tap", "--json", "expected one of them"]),
     (PROBE, "check x --device nett", ["check: --device is 'nett'", "did you mean 'net'?"]),
     (PROBE, "features no_such_feature", ["features", "no_such_feature"]),
+    (KEEPER, "", ["SOCKET is missing", "Unix socket to listen at"]),
+    (KEEPER, "a b", ["unexpected word 'b'", "no more than SOCKET"]),
+    (KEEPER, "a --grace soon", ["--grace is 'soon'", "expected seconds, 0 to 4000000"]),
+    (KEEPER, "a --grase 1", ["unknown option '--grase'", "did you mean '--grace'?"]),
+    (KEEPER, 108 * "x", ["SOCKET has 108 bytes", "expected 1 to 107"]),
 ]
 
 
@@ -95,6 +102,8 @@ MISSING = [
     (PROBE, "listen a --write no/deep/a.jsonl", ["no/deep/a.jsonl", "the folder 'no' does not exist"]),
     (PROBE, "show no.jsonl", ["no.jsonl", "No such file or directory"]),
     (PROBE, "query no.sock", ["no.sock", "no back-end listens there"]),
+    (PROBE, "keeper no.sock", ["no.sock", "no keeper listens there: No such file or directory"]),
+    (KEEPER, "no/a", ["the folder 'no'", "No such file or directory"]),
 ]
 
 

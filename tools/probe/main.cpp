@@ -14,6 +14,7 @@ struct Run {
   int operator()(const CheckOptions& options) const { return run_check(options); }
   int operator()(const ReportOptions& options) const { return run_report(options); }
   int operator()(const RingsOptions& options) const { return run_rings(options); }
+  int operator()(const KeeperOptions& options) const { return run_keeper(options); }
   int operator()(const RecordShowOptions& options) const { return run_show(options); }
 };
 

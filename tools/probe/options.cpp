@@ -34,6 +34,7 @@ class Commands {
     add(app, add_show_command, show_);
     add(app, add_report_command, report_);
     add(app, add_rings_command, rings_);
+    add(app, add_keeper_command, keeper_);
     add(app, add_check_command, check_);
   }
   Commands(const Commands&) = delete;
@@ -63,6 +64,7 @@ class Commands {
   RecordShowOptions show_;
   ReportOptions report_;
   RingsOptions rings_;
+  KeeperOptions keeper_;
   CheckOptions check_;
   std::vector<Command> commands_;
 };

@@ -9,6 +9,7 @@
 #include "tools/common/program.hpp"
 #include "tools/probe/check/check_options.hpp"
 #include "tools/probe/features/features_options.hpp"
+#include "tools/probe/keeper/keeper_options.hpp"
 #include "tools/probe/listen/listen_options.hpp"
 #include "tools/probe/query/query_options.hpp"
 #include "tools/probe/report/report_options.hpp"
@@ -20,7 +21,7 @@ namespace vhostx::tools::probe {
 
 /// One alternative a subcommand.
 using Options = std::variant<QueryOptions, FeaturesOptions, ListenOptions, TraceOptions, RecordShowOptions,
-                             ReportOptions, RingsOptions, CheckOptions>;
+                             ReportOptions, RingsOptions, KeeperOptions, CheckOptions>;
 
 /// Pure: the same arguments (without the program's name) give the same answer.
 std::variant<Options, EarlyExit> parse_options(const std::vector<std::string>& arguments);

@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "tools/common/output.hpp"
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/lane_moved.hpp"
 #include "tools/switch/options.hpp"
-#include "tools/switch/output.hpp"
 #include "tools/switch/snapshot.hpp"
 #include "tools/switch/terminal.hpp"
 

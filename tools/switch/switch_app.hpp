@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "tools/common/output.hpp"
 #include "tools/switch/control_commands.hpp"
 #include "tools/switch/control_server.hpp"
 #include "tools/switch/event_queue.hpp"
@@ -17,7 +18,6 @@
 #include "tools/switch/metrics_server.hpp"
 #include "tools/switch/node_pools.hpp"
 #include "tools/switch/options.hpp"
-#include "tools/switch/output.hpp"
 #include "tools/switch/port_set.hpp"
 #include "tools/switch/reporter.hpp"
 #include "tools/switch/tap_port.hpp"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion of vhostx-switch, vhostx-bench and vhostx-probe for bash. The programs themselves say what may stand in a place
-# (`PROGRAM --complete WORD...`), so this knows every option that they have.
+# Completion of vhostx-switch, vhostx-bench, vhostx-probe and vhostx-keeper for bash. The programs themselves say what may stand in
+# a place (`PROGRAM --complete WORD...`), so this knows every option that they have.
 
 _vhostx() {
   local current=${COMP_WORDS[COMP_CWORD]} line=${COMP_LINE:0:COMP_POINT} words=() typed before replies
@@ -22,4 +22,4 @@ _vhostx() {
   fi
 }
 
-complete -F _vhostx vhostx-switch vhostx-bench vhostx-probe
+complete -F _vhostx vhostx-switch vhostx-bench vhostx-probe vhostx-keeper

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "tools/switch/output.hpp"
+#include "tools/common/output.hpp"
 
 #include <cerrno>
 #include <condition_variable>
