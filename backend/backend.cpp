@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cerrno>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"
+#include "continuity/kept_bundle.hpp"
 #include "memory/bus_errors.hpp"
 #include "memory/first_touch.hpp"
 
@@ -36,6 +38,18 @@ Result<void> check_eal() {
   return invalid_argument("EAL is not initialised, expected a successful rte_eal_init() before the first Backend");
 }
 
+Result<void> check_keeper(const BackendOptions& options) {
+  constexpr std::chrono::hours grace_max{24};
+  constexpr std::size_t path_max = 107;  // sun_path without its terminating zero
+  if (options.keeper.size() > path_max)
+    return invalid_argument("keeper has {} bytes, expected a socket's path of at most {}", options.keeper.size(),
+                            path_max);
+  if (options.keeper_grace.count() < 0 || options.keeper_grace > grace_max)
+    return invalid_argument("keeper_grace is {} ms, expected 0 to {}", options.keeper_grace.count(),
+                            std::chrono::milliseconds(grace_max).count());
+  return {};
+}
+
 }  // namespace
 
 bool recover_from_bus_error(const siginfo_t& info) noexcept { return memory::recover_from_bus_error(info); }
@@ -45,8 +59,12 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (auto good = check_eal(); !good) return std::move(good).error();
     if (options.bus_errors == BusErrors::handle && !memory::handle_bus_errors())
       return make_system_error(errno, "sigaction for SIGBUS");
+    if (auto good = check_keeper(options); !good) return std::move(good).error();
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
+    if (!options.keeper.empty())
+      (*loop)->set_keepers(
+          [path = options.keeper](const std::string& bundle) { return continuity::KeptBundle::connect(path, bundle); });
     if (const auto good = prepare_peer_signals(); !good)
       (*loop)->log().warning("a front-end can delay the threads that signal its call eventfd: {}",
                              good.error().message);

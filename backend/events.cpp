@@ -61,7 +61,9 @@ const char* event_name(const PortEvent& event) noexcept {
 std::string describe(const PortEvent& event) {
   return std::visit(
       Overloaded{
-          [](const FrontEndConnected&) { return std::string("front-end connected"); },
+          [](const FrontEndConnected& e) {
+            return std::string(e.adopted ? "front-end taken over from another process" : "front-end connected");
+          },
           [](const FrontEndDisconnected& e) { return fmt::format("front-end disconnected: {}", e.reason.message); },
           [](const FeaturesNegotiated& e) { return fmt::format("features {:#x} negotiated", e.features); },
           [](const MemoryChanged& e) { return fmt::format("guest memory: {} regions, {} bytes", e.regions, e.bytes); },

@@ -72,13 +72,16 @@ Result<void> PortCore::make_vrings() {
 }
 
 Result<void> PortCore::open() {
+  if (auto kept = open_keeping(); !kept) return kept;
+  auto found = keeping_ == nullptr ? std::nullopt : keeping_->take_found();
   watch_attention();
   const PortOptions& options = parts_.options;
   const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
   if (options.role == Role::client) {
     const auto on_failure = [this](Error error) { report_no_connection(std::move(error)); };
     connector_ =
-        std::make_unique<Connector>(executor(), options, parts_.releases, Connector::Handlers{on_socket, on_failure});
+        std::make_unique<Connector>(executor(), options, parts_.releases, Connector::Handlers{on_socket, on_failure},
+                                    found ? Connector::Start::by_retry : Connector::Start::now);
   } else {
     Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(), on_socket};
     auto listener =
@@ -90,6 +93,7 @@ Result<void> PortCore::open() {
     parts_.log.info("listening");
   }
   loop_->add(shared_from_this());
+  if (found) take_over(std::move(*found));
   return {};
 }
 
@@ -110,8 +114,10 @@ void PortCore::close(Farewell farewell) {
   attention_watch_.reset();
   loan_timer_.cancel();
   placement_watch_.stop();
+  if (farewell == Farewell::events) leave_to_keeper();
   if (farewell == Farewell::silent) {
     closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
+    leave_to_keeper();
     drop_session();
     events_.clear();
     publish_info();
@@ -204,20 +210,28 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
     ::shutdown(socket.get(), SHUT_RDWR);  // the peer is to know at once
     return;
   }
-  front_end_pid_ = peer_pid(socket.get());
-  try {
-    session_ = std::make_unique<Session>(*this, parts_, std::move(socket));
-  } catch (const std::exception& error) {
-    parts_.log.error("connection dropped: {}", error.what());
+  if (!start_session(std::move(socket))) {
     if (connector_ != nullptr) connector_->retry();
     return;
   }
-  ++connections_;
   keep_error({});
   parts_.log.info("front-end connected");
   publish_info();
   emit(FrontEndConnected{}, {});
   deliver();
+}
+
+bool PortCore::start_session(UniqueFd socket) noexcept {
+  front_end_pid_ = peer_pid(socket.get());
+  try {
+    if (keeping_ != nullptr) keeping_->begin(socket.get());
+    session_ = std::make_unique<Session>(*this, parts_, std::move(socket), keeping_.get());
+  } catch (const std::exception& error) {
+    parts_.log.error("connection dropped: {}", error.what());
+    return false;
+  }
+  ++connections_;
+  return true;
 }
 
 void PortCore::report_no_connection(Error error) noexcept {
@@ -295,6 +309,7 @@ void PortCore::drop_session() noexcept {
   session_->end_without_loans();
   publish_memory({});
   session_.reset();
+  if (keeping_ != nullptr) keeping_->end();
   farewell_.reset();
   placement_watch_.stop();
   look_after_loans();

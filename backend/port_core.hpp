@@ -21,6 +21,7 @@
 #include "backend/connection/listener.hpp"
 #include "backend/connection/port_host.hpp"
 #include "backend/connection/session.hpp"
+#include "backend/connection/session_keeping.hpp"
 #include "backend/loop/control_loop.hpp"
 #include "backend/loop/fd_watch.hpp"
 #include "backend/loop/one_shot_timer.hpp"
@@ -92,6 +93,10 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
 
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
+  Result<void> open_keeping();
+  bool start_session(UniqueFd socket) noexcept;
+  void take_over(SessionKeeping::Found found) noexcept;
+  void leave_to_keeper();
   void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
   bool make_room();
@@ -114,6 +119,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<FdWatch> attention_watch_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Connector> connector_;
+  std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -25,6 +27,8 @@ constexpr vhostx_backend_options backend_defaults{
     .reserved = 0,
     .control_cpus = nullptr,
     .control_cpu_count = 0,
+    .keeper = nullptr,
+    .keeper_grace_ms = 30'000,
 };
 
 static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);
@@ -52,6 +56,12 @@ Result<BackendOptions> convert(const vhostx_backend_options& given) {
     return make_error(ErrorCode::invalid_argument, "control_cpus is null, expected {} CPUs as control_cpu_count says",
                       given.control_cpu_count);
   options.control_cpus.assign(given.control_cpus, given.control_cpus + given.control_cpu_count);
+  if (given.keeper != nullptr) options.keeper = given.keeper;
+  constexpr std::uint64_t grace_max_ms = 86'400'000;
+  if (given.keeper_grace_ms > grace_max_ms)
+    return make_error(ErrorCode::invalid_argument, "keeper_grace_ms is {}, expected 0 to {}", given.keeper_grace_ms,
+                      grace_max_ms);
+  options.keeper_grace = std::chrono::milliseconds(given.keeper_grace_ms);
   return options;
 }
 

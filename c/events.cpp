@@ -26,7 +26,10 @@ EventView::EventView(const PortEvent& from) noexcept {
   std::visit([this](const auto& what) { fill(what); }, from);
 }
 
-void EventView::fill(const FrontEndConnected&) noexcept { event_.kind = VHOSTX_EVENT_CONNECTED; }
+void EventView::fill(const FrontEndConnected& from) noexcept {
+  event_.kind = VHOSTX_EVENT_CONNECTED;
+  event_.as.adopted = from.adopted;
+}
 
 void EventView::fill(const FrontEndDisconnected& from) noexcept {
   event_.kind = VHOSTX_EVENT_DISCONNECTED;

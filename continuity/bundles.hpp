@@ -29,7 +29,7 @@ using SharedFd = std::shared_ptr<const UniqueFd>;
 
 /// How much a keeper takes. What is beyond is refused, with the bound.
 struct KeeperLimits {
-  std::uint32_t clients = 128;
+  std::uint32_t clients = 320;  ///< Each port of a vhostx-switch is one.
   std::uint32_t bundles = 4096;
   std::uint32_t waiting = 16384;        ///< Claims that wait, of all clients.
   std::uint32_t descriptors = 1 << 20;  ///< That all bundles hold.

@@ -93,11 +93,8 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     if (open_) read_later();
   }
 
-  void close() noexcept {
-    open_ = false;
-    release();
-    handlers_ = nullptr;  // they may hold the Channel's owner
-  }
+  void close() noexcept { end(Socket::shut_down); }
+  void leave() noexcept { end(Socket::left_open); }
 
   bool is_open() const noexcept { return open_; }
   bool peer_is_gone() const noexcept {
@@ -111,6 +108,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
 
  private:
   enum class Step { message, would_block, failed };
+  enum class Socket { shut_down, left_open };
 
   // ---- reading
 
@@ -139,8 +137,10 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
       // that only the peer can make it miss its deadline.
       if (!output_.empty() && !message_has_begun()) return;
       if (paused_) return;
+      report_busy(true);
       Step step = read_step();
       if (step == Step::would_block) {
+        if (!message_has_begun() && output_.empty()) report_busy(false);
         start_deadline();
         return wait_readable();
       }
@@ -226,6 +226,10 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     if (auto checked = check_message(incoming_, message); !checked) return fail(checked.error());
     const auto handlers = handlers_;  // they stay until the one that runs returns
     if (handlers != nullptr && handlers->on_message) handlers->on_message(std::move(message));
+  }
+
+  void report_busy(bool busy) const {
+    if (handlers_ != nullptr && handlers_->on_busy) handlers_->on_busy(busy);
   }
 
   // A message has begun when its first byte is here.
@@ -315,12 +319,18 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     if (handlers != nullptr && handlers->on_closed) handlers->on_closed(std::move(failure_));
   }
 
+  void end(Socket socket) noexcept {
+    open_ = false;
+    release(socket);
+    handlers_ = nullptr;  // they may hold the Channel's owner
+  }
+
   // Drops everything that the peer made us hold.
-  void release() noexcept {
+  void release(Socket socket = Socket::shut_down) noexcept {
     std::error_code ignored;
     if (socket_.is_open()) {
       socket_.release(ignored);  // out of Asio's epoll set, and not closed
-      ::shutdown(fd_.get(), SHUT_RDWR);
+      if (socket == Socket::shut_down) ::shutdown(fd_.get(), SHUT_RDWR);
       fd_.reset();
     }
     forget_message();
@@ -372,6 +382,8 @@ void Channel::pause() noexcept { state_->pause(); }
 void Channel::resume() { state_->resume(); }
 
 void Channel::close() noexcept { state_->close(); }
+
+void Channel::leave() noexcept { state_->leave(); }
 
 bool Channel::is_open() const noexcept { return state_->is_open(); }
 

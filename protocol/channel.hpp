@@ -32,6 +32,9 @@ struct ChannelHandlers {
   /// Called at most once: the peer left, broke the protocol or was too slow, or the socket failed. The socket is closed
   /// by then. Not called after close() or the destructor.
   std::function<void(Error)> on_closed;
+  /// May be empty. true: a message may be read now. false: none is in work, and no answer waits to be written. The
+  /// Channel must not be destroyed or called from it.
+  std::function<void(bool)> on_busy;
 };
 
 /// All calls on the executor's thread (one thread runs it, or a strand).
@@ -57,6 +60,9 @@ class Channel {
   /// Ends the connection, which the peer sees at once, and drops waiting output. No handler is called any more. May be
   /// called twice.
   void close() noexcept;
+  /// The same, but the peer sees nothing, if somebody else holds the socket too and goes on with it. Between two
+  /// messages.
+  void leave() noexcept;
   bool is_open() const noexcept;
 
   /// Whether the peer has closed its end, even if some of its messages are still unread. For a new connection that

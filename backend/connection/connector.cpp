@@ -10,13 +10,13 @@
 namespace vhostx::backend {
 
 Connector::Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
-                     Handlers handlers)
+                     Handlers handlers, Start start)
     : options_(options),
       delay_(options.reconnect_delay_min),
       releases_(std::move(releases)),
       handlers_(std::move(handlers)),
       timer_(std::move(executor)) {
-  timer_.start(std::chrono::milliseconds::zero(), [this] { attempt(); });
+  if (start == Start::now) timer_.start(std::chrono::milliseconds::zero(), [this] { attempt(); });
 }
 
 void Connector::attempt() {

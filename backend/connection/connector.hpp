@@ -25,9 +25,10 @@ class Connector {
     std::function<void(UniqueFd)> connected;  ///< The socket is released by `releases`. retry() makes it reconnect.
     std::function<void(Error)> failed;        ///< For the first failure and each new errno; attempts continue.
   };
+  enum class Start { now, by_retry };  ///< by_retry: there is a connection already.
   /// `options` outlive it.
   Connector(asio::any_io_executor executor, const PortOptions& options, std::shared_ptr<Releases> releases,
-            Handlers handlers);
+            Handlers handlers, Start start);
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 

@@ -79,6 +79,7 @@ class Device final : private RingHost {
   protocol::ProtocolFeatureSet protocol_features_offered() const noexcept { return protocol_offered_; }
   protocol::ProtocolFeatureSet protocol_features() const noexcept { return protocol_features_; }
   std::uint8_t status() const noexcept { return status_; }
+  bool has_log() const noexcept { return log_ != nullptr; }
   const PortParts& parts() const noexcept { return parts_; }
 
   /// Everything of PortInfo that a connection knows.

@@ -21,22 +21,29 @@ constexpr unsigned refusals_logged_max = 32;
 constexpr std::chrono::seconds releases_patience{5};  // a release thread may have to wait for a processor
 }  // namespace
 
-Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket)
+Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket, SessionKeeping* keeping)
     : port_(port),
       parts_(parts),
+      keeping_(keeping),
       device_(port, parts),
       loan_timer_(port.executor()),
       release_timer_(port.executor()),
-      channel_(port.executor(), std::move(socket), Incoming::front_end_requests,
-               {.on_message = [this](Message&& message) { handle(std::move(message)); },
-                .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); }},
+      channel_(port.executor(), std::move(socket), Incoming::front_end_requests, channel_handlers(),
                {.message_timeout = parts.options.message_timeout}) {}
+
+protocol::ChannelHandlers Session::channel_handlers() {
+  protocol::ChannelHandlers handlers{.on_message = [this](Message&& message) { handle(std::move(message)); },
+                                     .on_closed = [this](Error reason) { port_.end_session(std::move(reason)); },
+                                     .on_busy = {}};
+  if (keeping_ != nullptr) handlers.on_busy = [this](bool busy) { keeping_->set_busy(busy); };
+  return handlers;
+}
 
 void Session::handle(Message&& message) {
   if (parts_.log.writes(LogLevel::debug))
     parts_.log.debug("{}", protocol::describe(Incoming::front_end_requests, message));
   const Request request{message.header(), message.row()};
-  auto outcome = try_dispatch(message);
+  auto outcome = keeping_ == nullptr ? try_dispatch(message) : dispatch_and_keep(message);
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
   if (parts_.is_crowded()) {

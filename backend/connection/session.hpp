@@ -12,6 +12,7 @@
 #include "backend/connection/device.hpp"
 #include "backend/connection/handlers.hpp"
 #include "backend/connection/port_host.hpp"
+#include "backend/connection/session_keeping.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "base/unique_fd.hpp"
 #include "protocol/channel.hpp"
@@ -22,7 +23,8 @@ namespace vhostx::backend {
 /// Control thread. Owned by its port, which may destroy it during its calls.
 class Session {
  public:
-  Session(PortHost& port, const PortParts& parts, UniqueFd socket);
+  /// keeping: null, or where the connection is kept; outlives this.
+  Session(PortHost& port, const PortParts& parts, UniqueFd socket, SessionKeeping* keeping);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -32,6 +34,10 @@ class Session {
   /// Stops the rings and ends the connection. True: loans are out, and the session calls PortHost::finish_session()
   /// when it no longer waits for them.
   bool lingers();
+  /// Sets up again what a front-end had set up at another process. Error: something does not fit; end the session then.
+  Result<void> adopt(const continuity::SessionState& state, const continuity::PortKeeper::Files& files);
+  /// The rings stop, loans are given up, and the connection stays open for another process.
+  void leave();
   /// The same, but waits for nothing.
   void end_without_loans();
 
@@ -47,6 +53,9 @@ class Session {
     Result<Reply> outcome;
   };
 
+  protocol::ChannelHandlers channel_handlers();
+  Result<Reply> dispatch_and_keep(protocol::Message& message);
+  Result<void> repeat(const continuity::SessionState::Step& step, const continuity::PortKeeper::Files& files);
   void finish(const Request& request, Result<Reply> outcome);
   void look_at_releases_in(std::chrono::milliseconds pause);
   void look_at_releases();
@@ -63,6 +72,7 @@ class Session {
 
   PortHost& port_;
   const PortParts& parts_;
+  SessionKeeping* const keeping_;
   Device device_;
   unsigned refusals_ = 0;
   std::optional<Waiting> waiting_;

@@ -31,7 +31,10 @@ Result<std::shared_ptr<ControlLoop>> ControlLoop::create(const BackendOptions& o
 }
 
 ControlLoop::ControlLoop(const BackendOptions& options, const cpu_set_t& cpus)
-    : mode_(options.control_thread), log_(options.log, options.log_level), cpus_(cpus) {
+    : mode_(options.control_thread),
+      log_(options.log, options.log_level),
+      keeper_grace_(options.keeper_grace),
+      cpus_(cpus) {
   reserve_timers();
 }
 

@@ -9,8 +9,10 @@
 #include <memory>
 #include <mutex>
 #include <sched.h>
+#include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/executor_work_guard.hpp>
@@ -21,6 +23,7 @@
 
 #include "base/logger.hpp"
 #include "base/release_pool.hpp"
+#include "continuity/port_keeper.hpp"
 #include "protocol/handler_memory.hpp"
 
 namespace vhostx::backend {
@@ -55,6 +58,13 @@ class ControlLoop {
   asio::any_io_executor executor() noexcept { return io_.get_executor(); }
   const Logger& log() const noexcept { return log_; }
 
+  /// Who holds the connections of ports beyond this process; makes nothing where nobody does.
+  using KeeperMaker = std::function<Result<std::unique_ptr<continuity::PortKeeper>>(const std::string& bundle)>;
+  const KeeperMaker& keepers() const noexcept { return keepers_; }
+  /// Before the first port.
+  void set_keepers(KeeperMaker maker) { keepers_ = std::move(maker); }
+  std::chrono::milliseconds keeper_grace() const noexcept { return keeper_grace_; }
+
   /// The threads that close descriptors and unmap memory of peers.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
 
@@ -88,6 +98,8 @@ class ControlLoop {
 
   const ControlThread mode_;
   Logger log_;
+  KeeperMaker keepers_;
+  const std::chrono::milliseconds keeper_grace_;
   const cpu_set_t cpus_;  // of all threads of the library's own
   const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>(cpus_);
   protocol::HandlerMemory<1> last_work_;

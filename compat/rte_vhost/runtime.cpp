@@ -2,9 +2,11 @@
 #include "compat/rte_vhost/runtime.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -59,9 +61,20 @@ Result<void> Runtime::start_thread() {
   return {};
 }
 
+namespace {
+
+/// An application made for rte_vhost has no option for it.
+std::string keeper() {
+  const char* const path = std::getenv("VHOSTX_KEEPER");
+  return path == nullptr ? std::string() : path;
+}
+
+}  // namespace
+
 void Runtime::thread_main(void* self) {
   auto& runtime = *static_cast<Runtime*>(self);
-  auto backend = Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info});
+  auto backend =
+      Backend::create({.log = say, .log_level = says_all() ? LogLevel::debug : LogLevel::info, .keeper = keeper()});
   const bool made = backend.ok();
   {
     const std::lock_guard guard(runtime.thread_lock_);

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <vhostx/events.hpp>
@@ -49,6 +50,14 @@ struct BackendOptions {
   /// the lcores'; where none is left either, those of the calling thread. With ControlThread::application they are for
   /// the threads that close descriptors (vhostx-release) alone.
   std::vector<unsigned> control_cpus;
+  /// Socket of a keeper (vhostx-keeper, at most 107 bytes), which holds the connections of all ports while no process
+  /// serves them. A port that is opened with the name of one that is held goes on with its connection:
+  /// FrontEndConnected::adopted. Empty: none, and connections end with the process. Ports with zero_copy or in-band
+  /// notifications cannot be kept.
+  std::string keeper{};
+  /// How long the keeper holds the connection of a port that was closed, or whose Backend was destroyed, for the next
+  /// process; 0 to 24 hours. 0: not at all, a port that is closed closes its connection.
+  std::chrono::milliseconds keeper_grace{30'000};
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
@@ -69,12 +78,14 @@ class VHOSTX_EXPORT Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  /// Opens a port and serves it at once. `on_event` may be empty. Events may be delivered before the call has returned.
+  /// Opens a port and serves it at once. With BackendOptions::keeper it goes on with the connection that the keeper
+  /// holds in this port's name; where what is left there does not fit the options, that connection is closed, and the
+  /// front-end may come again. `on_event` may be empty. Events may be delivered before the call has returned.
   ///
   /// Errors: invalid_argument (an option out of range: the message has its name, value and range), busy (a process
-  /// listens on that path, or the file is not a socket), system (the call that failed, with its errno and, for the
-  /// socket file, the path), out_of_memory. In the client role a missing listener is not an error: the port tries
-  /// again.
+  /// listens on that path, or the file is not a socket; a process that lives serves the port, by the keeper's word),
+  /// system (the call that failed, with its errno and, for the socket file, the path), out_of_memory. In the client
+  /// role a missing listener is not an error: the port tries again.
   ///
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;

@@ -18,7 +18,11 @@ namespace vhostx {
 class Port;
 
 /// A front-end is connected; nothing is negotiated yet.
-struct FrontEndConnected {};
+struct FrontEndConnected {
+  /// Its connection was another process's (BackendOptions::keeper). The events of features, memory and vrings follow as
+  /// always.
+  bool adopted = false;
+};
 /// The connection ended; every vring was stopped before. Not delivered when the Port is destroyed. `reason.code` is
 /// `closed` when the front-end or Port::disconnect() closed the connection.
 struct FrontEndDisconnected {

@@ -20,7 +20,9 @@ void expect(int kind, const Event& event, Look look) {
 }
 
 TEST(CEvents, OfConnections) {
-  expect(VHOSTX_EVENT_CONNECTED, FrontEndConnected{}, [](const vhostx_event&) {});
+  expect(VHOSTX_EVENT_CONNECTED, FrontEndConnected{}, [](const vhostx_event& e) { EXPECT_FALSE(e.as.adopted); });
+  expect(VHOSTX_EVENT_CONNECTED, FrontEndConnected{.adopted = true},
+         [](const vhostx_event& e) { EXPECT_TRUE(e.as.adopted); });
   const FrontEndDisconnected gone{{ErrorCode::system, "read failed", 104}};
   expect(VHOSTX_EVENT_DISCONNECTED, gone, [](const vhostx_event& event) {
     EXPECT_EQ(event.as.disconnected.code, VHOSTX_SYSTEM);

@@ -16,7 +16,7 @@ VOCABULARY = {"vhostx/result.hpp", "vhostx/log.hpp", "vhostx/vring_fault.hpp", "
               "vhostx/features.hpp"}
 LAYERS = {
     "base": {"base"},
-    "continuity": {"continuity", "base"},
+    "continuity": {"continuity", "protocol", "base"},
     "protocol": {"protocol", "base"},
     "memory": {"memory", "base"},
     "numa": {"numa", "base"},

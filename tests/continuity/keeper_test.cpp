@@ -496,7 +496,7 @@ TEST_F(KeeperTest, ItHoldsWhatTheProcessMayOpen) {
   low.rlim_cur = 500;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
   const auto none = Keeper::create(options());
-  low.rlim_cur = 800;
+  low.rlim_cur = 992;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
   const auto some = Keeper::create(options());
   EXPECT_TRUE(raise_descriptor_limit().ok());
@@ -505,7 +505,7 @@ TEST_F(KeeperTest, ItHoldsWhatTheProcessMayOpen) {
   EXPECT_EQ(raised.rlim_cur, raised.rlim_max);
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_FALSE(none.ok());
-  EXPECT_EQ(none.error().message, "the process may open 500 descriptors (ulimit -n), expected more than 701");
+  EXPECT_EQ(none.error().message, "the process may open 500 descriptors (ulimit -n), expected more than 893");
   ASSERT_TRUE(some.ok()) << some.error().message;
   EXPECT_EQ(some.value()->descriptors_max(), 99u);
 }

@@ -40,9 +40,10 @@ def own_network():
 
 class OpenVswitch:
     """library: the folder of the librte_vhost.so.23 to run on; None: DPDK's. host: where it runs and keeps its files, as a
-    Host of two_hosts.py; None: in the test's folder. settings: more of other_config."""
+    Host of two_hosts.py; None: in the test's folder. settings: more of other_config. environment: more of vswitchd's."""
 
-    def __init__(self, bench, library=None, host=None, bridge="br0", memory_mib=MEMORY_MIB, cpus=0x1, settings=PMD_SLEEP):
+    def __init__(self, bench, library=None, host=None, bridge="br0", memory_mib=MEMORY_MIB, cpus=0x1, settings=PMD_SLEEP,
+                 environment=None):  # fmt: skip
         need_open_vswitch(memory_mib // 2 + PAGES_SPARE)
         self.bench = bench
         self.library = library
@@ -53,7 +54,7 @@ class OpenVswitch:
         self.database = self.path("db.sock")
         folders = {f"OVS_{kind}DIR": self.folder for kind in ("RUN", "LOG", "DB", "SYSCONF")}
         self.environment = {**os.environ, **folders}
-        self.on_library = {**self.environment, **({"LD_LIBRARY_PATH": library} if library else {})}
+        self.on_library = {**self.environment, **({"LD_LIBRARY_PATH": library} if library else {}), **(environment or {})}
         self._call("ovsdb-tool", "create", self.path("conf.db"), SCHEMA)
         self.start_beside("ovsdb-server", [need_program("ovsdb-server", "openvswitch-common"), self.path("conf.db"),
                     f"--remote=punix:{self.database}", f"--unixctl={self.path('db.ctl')}"])  # fmt: skip

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Open vSwitch with DPDK, Debian's binaries, on our librte_vhost.so.23: two Linux guests ping, and one fetches 64 MiB.
 
+With a keeper (scenario `kept`), neither is noticed by the guests at all: a port of each kind keeps its connection.
+
 As `dpdkvhostuserclient`, what OVS counts of each port (by way of the library's statistics of each queue; OVS 3.1 asks for
 them in this role alone) is compared with what the guests' drivers count; and vswitchd is ended and killed under the guests,
 and started again: they go on.
@@ -9,13 +11,16 @@ and started again: they go on.
 
 import argparse
 
+import interop_path  # noqa: F401
 from guest import Guest
+from keeper import Keeper
 from open_vswitch import OpenVswitch
 from processes import check, check_equal, run_test, wait_until
 from qemu import qemu_program, ring_size
-from traffic import MIB, PAYLOAD_MIB, fetch, make_payload, ping, serve_drive, wait_ping
+from traffic import MIB, PAYLOAD_MIB, FetchAgain, fetch, make_payload, ping, serve_drive, wait_ping
 
 RESTARTS = 3
+KEPT_RESTARTS = 4
 # OVS's names of what the library calls size_64_packets and so on.
 SIZES = ["1_to_64", "65_to_127", "128_to_255", "256_to_511", "512_to_1023", "1024_to_1522", "1523_to_max"]
 
@@ -102,11 +107,40 @@ def client(bench, library):
     ovs.end()
 
 
-SCENARIOS = {"server": server, "client": client}
+def kept(bench, library, keeper_binary):
+    """vhostx-keeper holds the connections: a file is fetched while vswitchd ends, is killed, and starts again."""
+    keeper = Keeper(bench, keeper_binary)
+    ovs = OpenVswitch(bench, library, environment={"VHOSTX_KEEPER": keeper.socket})
+    paths = [ovs.add_port("vhu0"), ovs.add_port("vhu1", client_path=bench.path("client1"))]
+    payload = make_payload(bench)
+    guests = [Guest(bench, 1, paths[0], drive=payload), Guest(bench, 2, paths[1], server=True)]
+    for guest in guests:
+        guest.booted()
+    wait_ping(guests[1], guests[0].address)
+    serve_drive(guests[0], PAYLOAD_MIB * MIB)
+    files = FetchAgain(guests[1], guests[0].address, payload)
+    held = keeper.open_fds()
+    for turn in range(KEPT_RESTARTS):
+        files.wait_progress()
+        ovs.kill() if turn % 2 else ovs.end()
+        ovs.start()
+        for _ in paths:
+            ovs.process.wait_for("the connection of a process before goes on")
+        check_equal(keeper.open_fds(), held, "descriptors of the keeper")
+        print(f"vswitchd {'killed' if turn % 2 else 'ended'} and started: both connections go on", flush=True)
+    files.wait_progress()
+    print(f"{files.finish()} times {PAYLOAD_MIB} MiB with equal sums")
+    for guest in guests:
+        guest.power_off()
+    ovs.end()
+
+
+SCENARIOS = {"server": server, "client": client, "kept": kept}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", help="the folder of our librte_vhost.so.23; - for DPDK's own")
     parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("keeper", nargs="*", help="kept: vhostx-keeper")
     arguments = parser.parse_args()
-    run_test(SCENARIOS[arguments.scenario], None if arguments.library == "-" else arguments.library)
+    run_test(SCENARIOS[arguments.scenario], None if arguments.library == "-" else arguments.library, *arguments.keeper)

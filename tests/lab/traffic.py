@@ -93,3 +93,26 @@ def many_small_fetches(guest, address, count, cpus):
     masks = " ".join(f"{1 << cpu:x}" for cpu in range(cpus))
     rounds = f"for i in $(seq {count // cpus}); do for mask in {masks}; do {{fetch}} || exit 1; done; done"
     guest.run("(" + rounds.format(fetch=f"taskset $mask wget -q -O /dev/null http://{address}/small") + ")", timeout_s=180)
+
+
+class FetchAgain:
+    """A guest fetches the served file over and over, until it is told to end; each time the checksum must be the payload's."""
+
+    def __init__(self, guest, address, payload):
+        self.guest, self.expected = guest, sha256(payload)
+        fetch_one = f"wget -q -O - http://{address}/part0 | sha256sum >>/tmp/sums"
+        guest.run(f"(until [ -e /tmp/enough ]; do {fetch_one}; done; touch /tmp/ended) >/dev/null 2>&1 &")
+
+    def received(self):
+        return int(self.guest.run("cat /sys/class/net/eth0/statistics/rx_packets"))
+
+    def wait_progress(self):
+        before = self.received()
+        wait_until(lambda: self.received() > before, f"packets to come to {self.guest.name}")
+
+    def finish(self):
+        """How often it came."""
+        self.guest.run("touch /tmp/enough; until [ -e /tmp/ended ]; do usleep 10000; done", timeout_s=300)
+        sums = [line.split()[0] for line in self.guest.run("cat /tmp/sums").splitlines()]
+        check_equal(set(sums), {self.expected}, "checksums of the files that came")
+        return len(sums)

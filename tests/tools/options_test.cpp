@@ -58,6 +58,11 @@ TEST(Options, Defaults) {
 }
 
 TEST(Options, MetricsAreServedLocallyOnly) {
+  EXPECT_EQ(good("--port a").keeper, "");
+  EXPECT_EQ(good("--port a --keeper k").keeper, "k");
+  EXPECT_EQ(good("--port a --keeper k").keeper_grace, std::chrono::seconds(30));
+  EXPECT_EQ(good("--port a --keeper k --keeper-grace 1.5").keeper_grace, std::chrono::milliseconds(1500));
+  expect_refused("--port a --keeper k --keeper-grace -1", "--keeper-grace", "0 to 86400");
   EXPECT_FALSE(good("--port a").metrics);
   EXPECT_EQ(good("--port a --metrics unix:m").metrics->path, "m");
   EXPECT_EQ(good("--port a --metrics 127.0.0.1:9109").metrics->port, 9109);

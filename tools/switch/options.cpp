@@ -40,6 +40,7 @@ struct Raw {
   std::uint32_t numa_interval_ms = 0;
   std::string log_level = "warning";
   std::string metrics;
+  double keeper_grace_s = 30;
 };
 
 void declare_forwarding(CLI::App& app, Raw& raw, Options& options) {
@@ -108,6 +109,16 @@ void declare_reports(CLI::App& app, Raw& raw, Options& options) {
                  "Listen at this Unix socket (mode 0600) for `vhostx-switch ctl`, which adds and removes ports, shows "
                  "addresses and follows events")
       ->type_name("PATH");
+  app.add_option("--keeper", options.keeper,
+                 "Have the keeper at this socket (vhostx-keeper) hold the guests' connections: the next vhostx-switch "
+                 "with the same "
+                 "ports goes on with them, also after a crash")
+      ->type_name("SOCKET");
+  expect_number(
+      app.add_option("--keeper-grace", raw.keeper_grace_s,
+                     "Seconds that the keeper waits for the next one when this one ends in order, 0 to 86400 (30)")
+          ->type_name("S"),
+      0, 86400, "seconds");
   app.add_option("--metrics", raw.metrics,
                  "Serve GET /metrics for Prometheus at unix:PATH, 127.0.0.1:PORT or [::1]:PORT (loopback only; port 0: "
                  "the kernel chooses a free one)")
@@ -155,6 +166,7 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   if (app.count("--numa-interval") != 0) options.numa_interval = std::chrono::milliseconds(raw.numa_interval_ms);
   if (app.count("--control") != 0)
     if (auto checked = check_control_path(options.control); !checked) return checked;
+  options.keeper_grace = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * raw.keeper_grace_s));
   if (app.count("--metrics") != 0) {
     auto address = parse_metrics_address(raw.metrics);
     if (!address) return address.error();

@@ -39,6 +39,8 @@ struct Options {
   std::optional<unsigned> workers;         ///< Not given: one, or every worker lcore of the EAL options.
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
+  std::string keeper;                                      ///< Socket of who holds connections; empty: nobody.
+  std::chrono::milliseconds keeper_grace{30'000};          ///< How long, when this ends in order.
   std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
   std::string control;                                     ///< Path of the control socket; empty: none.
 

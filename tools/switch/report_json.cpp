@@ -118,7 +118,9 @@ Json short_port_of(const PortSnapshot& port) {
 struct Fields {
   Json& out;
 
-  void operator()(const FrontEndConnected&) const {}
+  void operator()(const FrontEndConnected& event) const {
+    if (event.adopted) out["adopted"] = true;
+  }
   void operator()(const FrontEndDisconnected& event) const {
     out["code"] = to_string(event.reason.code);
     out["reason"] = event.reason.message;

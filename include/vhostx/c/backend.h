@@ -50,6 +50,13 @@ typedef struct vhostx_backend_options {
   /// VHOSTX_CONTROL_THREAD_APPLICATION they are for the threads that close descriptors (vhostx-release) alone. Null.
   const unsigned* control_cpus;
   size_t control_cpu_count;  ///< Number of CPUs in control_cpus. 0.
+  /// Socket of a keeper (vhostx-keeper, at most 107 bytes), which holds the connections of all ports while no process
+  /// serves them. A port that is opened with the name of one that is held goes on with its connection. Null: none, and
+  /// connections end with the process. Ports with zero_copy or in-band notifications cannot be kept. Null.
+  const char* keeper;
+  /// How long the keeper holds the connection of a port that was closed, or whose backend was destroyed, for the next
+  /// process, in milliseconds, 0 to 86400000. 0: not at all. 30000.
+  uint64_t keeper_grace_ms;
 } vhostx_backend_options;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.

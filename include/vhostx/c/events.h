@@ -19,7 +19,7 @@ typedef struct vhostx_port vhostx_port;
 
 /// Kind of an event. The member of vhostx_event::as that belongs to it is in brackets.
 enum vhostx_event_kind {
-  VHOSTX_EVENT_CONNECTED = 0,     ///< A front-end is connected; nothing is negotiated yet.
+  VHOSTX_EVENT_CONNECTED = 0,     ///< A front-end is connected; nothing is negotiated yet. [adopted]
   VHOSTX_EVENT_DISCONNECTED = 1,  ///< The connection ended; every vring was stopped before. Not delivered when the port
                                   ///< is closed by vhostx_port_close(). [disconnected]
   VHOSTX_EVENT_FEATURES_NEGOTIATED = 2,  ///< SET_FEATURES: other feature bits are in force. [features]
@@ -127,6 +127,7 @@ typedef struct vhostx_event {
   const char* text;  ///< The event in one line, e.g. "vring 3 broken: outside_memory (head 7, 0xdead0000, 0x40)".
   /// The data of each kind.
   union {
+    bool adopted;  ///< VHOSTX_EVENT_CONNECTED: the connection was another process's (vhostx_backend_options::keeper).
     vhostx_event_disconnected disconnected;  ///< VHOSTX_EVENT_DISCONNECTED
     uint64_t features;                 ///< VHOSTX_EVENT_FEATURES_NEGOTIATED: the bits that are in force from now on.
     vhostx_event_memory memory;        ///< VHOSTX_EVENT_MEMORY_CHANGED

@@ -126,7 +126,7 @@ class Flow {
       while (seen_[last + 1] == 0) ++last;
       lost += last - first + 1;
       if (runs_shown++ < runs_shown_max)
-        runs += (runs.empty() ? "" : ",") + std::to_string(first) + "-" + std::to_string(last);
+        runs.append(runs.empty() ? "" : ",").append(std::to_string(first)).append("-").append(std::to_string(last));
       first = last;
     }
     std::array<char, 256> text{};

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// KeptBundle: one port's bundle at vhostx-keeper, over a connection of its own.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "continuity/keeper_client.hpp"
+#include "continuity/port_keeper.hpp"
+
+namespace vhostx::continuity {
+
+/// The connection is what ownership hangs on: the kernel closes it when the last thread of its process has ended, so
+/// that none of them serves a ring that another process has claimed.
+class KeptBundle final : public PortKeeper {
+ public:
+  /// Errors: as KeeperClient::connect().
+  static Result<std::unique_ptr<PortKeeper>> connect(const std::string& keeper, const std::string& bundle);
+  KeptBundle(KeeperClient client, std::string name) noexcept : client_(std::move(client)), name_(std::move(name)) {}
+
+  Result<Files> claim() override;
+  Result<void> hold(Slot slot, int fd) override;
+  Result<void> drop(Slot slot) override;
+  Result<void> park(std::chrono::milliseconds grace) override;
+
+ private:
+  Result<void> after(Result<void> done);
+
+  KeeperClient client_;
+  std::string name_;
+};
+
+}  // namespace vhostx::continuity

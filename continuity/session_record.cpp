@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "continuity/session_record.hpp"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <type_traits>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/error.hpp"
+
+namespace vhostx::continuity {
+namespace {
+
+constexpr std::uint64_t magic = 0x31647263'78736876;  // "vhsxcrd1": the last character is the version
+constexpr std::uint32_t rings_most = 256;
+constexpr std::uint32_t regions_most = 4096;
+constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+/// At the file's begin.
+struct FileHeader {
+  std::uint64_t magic = 0;
+  std::uint32_t rings_max = 0;
+  std::uint32_t regions_max = 0;
+  std::uint32_t half = 0;     ///< The one in use: 0 or 1.
+  std::uint32_t in_work = 0;  ///< Not 0: a message is.
+  std::array<std::uint64_t, 5> padding{};
+};
+static_assert(sizeof(FileHeader) == 64 && std::is_trivially_copyable_v<FileHeader>);
+
+/// At a half's begin; regions and rings follow.
+struct HalfHeader {
+  std::uint64_t sum = 0;  ///< Of all that follows, as far as it is in use.
+  std::uint32_t ring_count = 0;
+  std::uint32_t region_count = 0;
+  std::uint64_t features = 0;
+  std::uint64_t protocol_features = 0;
+  std::uint32_t features_set = 0;
+  std::uint32_t protocol_features_set = 0;
+  std::uint32_t status = 0;
+  std::uint32_t mtu = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t log_offset = 0;
+  Slot log = 0;
+  Slot log_signal = 0;
+  Slot back_end_socket = 0;
+  std::uint32_t padding = 0;
+};
+static_assert(sizeof(HalfHeader) == 80);
+static_assert(sizeof(RingState) == 72 && std::is_trivially_copyable_v<RingState>);
+static_assert(sizeof(RegionState) == 40 && std::is_trivially_copyable_v<RegionState>);
+
+// FNV-1a over words of 64 bits: all parts are multiples of 8 bytes. Against accidents; a forger can make one.
+std::uint64_t sum_of(const std::byte* bytes, std::size_t count, std::uint64_t sum) noexcept {
+  for (std::size_t i = 0; i < count; i += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes + i, sizeof word);
+    sum = (sum ^ word) * 0x100000001b3;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+
+std::uint64_t sum_of(const HalfHeader& header, const std::byte* rest, std::size_t rest_bytes) noexcept {
+  HalfHeader without = header;
+  without.sum = 0;
+  std::array<std::byte, sizeof without> bytes;
+  std::memcpy(bytes.data(), &without, sizeof without);
+  return sum_of(rest, rest_bytes, sum_of(bytes.data(), bytes.size(), 0xcbf29ce484222325));
+}
+
+HalfHeader header_of(const SessionState& state) noexcept {
+  return {.ring_count = static_cast<std::uint32_t>(state.rings.size()),
+          .region_count = static_cast<std::uint32_t>(state.regions.size()),
+          .features = state.features,
+          .protocol_features = state.protocol_features,
+          .features_set = state.features_set,
+          .protocol_features_set = state.protocol_features_set,
+          .status = state.status,
+          .mtu = state.mtu,
+          .log_bytes = state.log_bytes,
+          .log_offset = state.log_offset,
+          .log = state.log,
+          .log_signal = state.log_signal,
+          .back_end_socket = state.back_end_socket};
+}
+
+SessionState state_of(const HalfHeader& header) noexcept {
+  SessionState state;
+  state.features = header.features;
+  state.protocol_features = header.protocol_features;
+  state.features_set = header.features_set;
+  state.protocol_features_set = header.protocol_features_set;
+  state.status = header.status;
+  state.mtu = header.mtu;
+  state.log_bytes = header.log_bytes;
+  state.log_offset = header.log_offset;
+  state.log = header.log;
+  state.log_signal = header.log_signal;
+  state.back_end_socket = header.back_end_socket;
+  return state;
+}
+
+/// A word of the file's header.
+std::atomic_ref<std::uint32_t> word_at(std::byte* view, std::size_t offset) noexcept {
+  return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(view + offset));
+}
+
+}  // namespace
+
+std::size_t SessionRecord::half_bytes() const noexcept {
+  return sizeof(HalfHeader) + limits_.regions * sizeof(RegionState) + limits_.rings * sizeof(RingState);
+}
+
+std::size_t SessionRecord::file_bytes() const noexcept { return sizeof(FileHeader) + 2 * half_bytes(); }
+
+Result<SessionRecord> SessionRecord::create(const RecordLimits& limits) {
+  if (limits.rings == 0 || limits.rings > rings_most || limits.regions == 0 || limits.regions > regions_most)
+    return invalid_argument("a record of {} rings and {} regions: expected 1 to {} and 1 to {}", limits.rings,
+                            limits.regions, rings_most, regions_most);
+  SessionRecord sizes({}, nullptr, limits);
+  UniqueFd file(::memfd_create("vhostx-session", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(sizes.file_bytes())) != 0 ||
+      ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
+    return make_system_error(errno, "making a session's record of {} bytes", sizes.file_bytes());
+  auto record = map(std::move(file), limits);
+  if (!record) return record;
+  const FileHeader header{.magic = magic, .rings_max = limits.rings, .regions_max = limits.regions};
+  std::memcpy(record->view_, &header, sizeof header);
+  SessionState none;
+  none.rings.resize(limits.rings);
+  if (auto written = record->write(none); !written) return written.error();
+  return record;
+}
+
+Result<SessionRecord> SessionRecord::adopt(UniqueFd file, const RecordLimits& limits) {
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) return make_system_error(errno, "a session's record");
+  const int sealed = ::fcntl(file.get(), F_GET_SEALS);
+  if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
+    return protocol_violation("a session's record is not sealed against shrinking");
+  const SessionRecord sizes({}, nullptr, limits);
+  if (static_cast<std::uint64_t>(facts.st_size) != sizes.file_bytes())
+    return protocol_violation("a session's record has {} bytes, expected {} for {} rings and {} regions", facts.st_size,
+                              sizes.file_bytes(), limits.rings, limits.regions);
+  return map(std::move(file), limits);
+}
+
+Result<SessionRecord> SessionRecord::map(UniqueFd file, const RecordLimits& limits) {
+  SessionRecord record(std::move(file), nullptr, limits);
+  void* const view = ::mmap(nullptr, record.file_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, record.file_.get(), 0);
+  if (view == MAP_FAILED)
+    return make_system_error(errno, "mapping a session's record of {} bytes", record.file_bytes());
+  record.view_ = static_cast<std::byte*>(view);
+  return record;
+}
+
+SessionRecord::SessionRecord(SessionRecord&& other) noexcept
+    : file_(std::move(other.file_)), view_(std::exchange(other.view_, nullptr)), limits_(other.limits_) {}
+
+SessionRecord::~SessionRecord() {
+  if (view_ != nullptr) ::munmap(view_, file_bytes());
+}
+
+void SessionRecord::begin_message() noexcept {
+  word_at(view_, offsetof(FileHeader, in_work)).store(1, std::memory_order_seq_cst);
+}
+
+void SessionRecord::end_message() noexcept {
+  word_at(view_, offsetof(FileHeader, in_work)).store(0, std::memory_order_seq_cst);
+}
+
+Result<void> SessionRecord::write(const SessionState& state) {
+  if (state.rings.size() > limits_.rings || state.regions.size() > limits_.regions)
+    return make_error(ErrorCode::limit, "a session of {} rings and {} regions: its record has room for {} and {}",
+                      state.rings.size(), state.regions.size(), limits_.rings, limits_.regions);
+  const auto in_use = word_at(view_, offsetof(FileHeader, half));
+  const std::uint32_t next = 1 - (in_use.load(std::memory_order_relaxed) & 1);
+  std::byte* const half = view_ + sizeof(FileHeader) + next * half_bytes();
+  std::byte* at = half + sizeof(HalfHeader);
+  const auto put = [&at](const auto& list) {
+    const std::size_t bytes = list.size() * sizeof list[0];
+    if (bytes != 0) std::memcpy(at, list.data(), bytes);
+    at += bytes;
+  };
+  put(state.regions);
+  put(state.rings);
+  HalfHeader header = header_of(state);
+  const std::byte* const rest = half + sizeof header;
+  header.sum = sum_of(header, rest, static_cast<std::size_t>(at - rest));
+  std::memcpy(half, &header, sizeof header);
+  in_use.store(next, std::memory_order_release);
+  return {};
+}
+
+Result<SessionState> SessionRecord::read() const {
+  const std::vector<std::byte> copy(view_, view_ + file_bytes());
+  FileHeader file;
+  std::memcpy(&file, copy.data(), sizeof file);
+  if (file.magic != magic)
+    return protocol_violation("a session's record of another version: {:#x}, expected {:#x}", file.magic, magic);
+  if (file.rings_max != limits_.rings || file.regions_max != limits_.regions || file.half > 1)
+    return protocol_violation("a session's record for {} rings and {} regions, half {}: expected {}, {}, 0 or 1",
+                              file.rings_max, file.regions_max, file.half, limits_.rings, limits_.regions);
+  if (file.in_work != 0) return protocol_violation("the process before ended in the midst of a message");
+  const std::byte* const half = copy.data() + sizeof file + file.half * half_bytes();
+  HalfHeader header;
+  std::memcpy(&header, half, sizeof header);
+  if (header.ring_count > limits_.rings || header.region_count > limits_.regions)
+    return protocol_violation("a session's record of {} rings and {} regions: expected at most {} and {}",
+                              header.ring_count, header.region_count, limits_.rings, limits_.regions);
+  const std::byte* const rest = half + sizeof header;
+  const std::size_t region_bytes = header.region_count * sizeof(RegionState);
+  const std::size_t ring_bytes = header.ring_count * sizeof(RingState);
+  if (const std::uint64_t sum = sum_of(header, rest, region_bytes + ring_bytes); sum != header.sum)
+    return protocol_violation("a session's record with the sum {:#x}, expected {:#x}", header.sum, sum);
+  SessionState state = state_of(header);
+  state.regions.resize(header.region_count);
+  state.rings.resize(header.ring_count);
+  if (region_bytes != 0) std::memcpy(state.regions.data(), rest, region_bytes);
+  if (ring_bytes != 0) std::memcpy(state.rings.data(), rest + region_bytes, ring_bytes);
+  return state;
+}
+
+}  // namespace vhostx::continuity

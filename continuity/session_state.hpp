@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SessionState: what a front-end has set up, as the messages that would set it up again.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "protocol/message.hpp"
+#include "protocol/payloads.hpp"
+
+namespace vhostx::continuity {
+
+/// Names a descriptor that a keeper holds, within one port's bundle. 0: none.
+using Slot = std::uint32_t;
+
+/// How a ring is kicked (SET_VRING_KICK, VRING_KICK).
+enum class KickKind : std::uint32_t { unarmed, descriptor, polled, in_band };
+
+struct RingState {
+  std::uint32_t size = 0;
+  std::uint32_t base = 0;
+  protocol::VringAddress address{};  ///< All zero: SET_VRING_ADDR has not come.
+  KickKind kick_kind = KickKind::unarmed;
+  Slot kick = 0;
+  Slot call = 0;
+  Slot error = 0;
+  std::uint32_t enabled = 0;  ///< By SET_VRING_ENABLE.
+
+  friend bool operator==(const RingState& a, const RingState& b) noexcept;
+};
+
+struct RegionState {
+  protocol::MemoryRegion region{};
+  Slot file = 0;
+  std::uint32_t additions = 1;  ///< How often ADD_MEM_REG brought it.
+
+  friend bool operator==(const RegionState& a, const RegionState& b) noexcept;
+};
+
+/// Control thread. Neither reads nor writes a descriptor.
+struct SessionState {
+  std::uint64_t features = 0;
+  std::uint64_t protocol_features = 0;
+  std::uint32_t features_set = 0;
+  std::uint32_t protocol_features_set = 0;
+  std::uint32_t status = 0;
+  std::uint32_t mtu = 0;  ///< 0: NET_SET_MTU has not come.
+  std::uint64_t log_bytes = 0;
+  std::uint64_t log_offset = 0;
+  Slot log = 0;
+  Slot log_signal = 0;
+  Slot back_end_socket = 0;
+  std::vector<RegionState> regions;
+  std::vector<RingState> rings;
+
+  friend bool operator==(const SessionState&, const SessionState&) noexcept = default;
+
+  /// `message` was accepted. slots: of the descriptors that it brought, in their order. answer: the number of the reply
+  /// to GET_VRING_BASE. A ring that it names is below rings.size().
+  void apply(const protocol::Message& message, std::span<const Slot> slots, std::uint32_t answer);
+  /// SET_LOG_BASE is forgotten.
+  void forget_log() noexcept;
+
+  /// Every slot that is named, without order.
+  std::vector<Slot> slots() const;
+
+  /// A message, and the slots of the descriptors that it brings.
+  struct Step {
+    protocol::Message message;
+    std::vector<Slot> slots;
+  };
+  /// What sets it up again, in an order that every state of a back-end takes. Rings that were kicked in-band are
+  /// kicked.
+  std::vector<Step> steps() const;
+
+ private:
+  void apply_to_memory(const protocol::Message& message, std::span<const Slot> slots);
+  void apply_to_ring(const protocol::Message& message, Slot slot, std::uint32_t answer);
+  void reset() noexcept;
+};
+
+}  // namespace vhostx::continuity

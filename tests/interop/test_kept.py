@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""vhostx-switch is killed, or ends and starts again, under traffic from guest to guest: its guests keep their connections.
+
+vhostx-bench is both guests. Each packet carries a number: nothing may be lost, as packets wait in the rings while nobody serves. Of
+the burst in work when the process died, packets may come twice. A connection that closes ends vhostx-bench.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import time
+
+from keeper import Keeper
+from processes import check, check_equal, run_test, wait_until
+from testpmd import Testpmd
+from vhostx_switch import VhostSwitch
+
+TIMES = 20
+BURST = 32
+ROUNDS = 5
+SECONDS_A_LIFE = 1.5  # of vhostx-bench; a life begins with EAL's start
+MOMENT_S = 0.3  # traffic is seen; then another instant each time
+RUN = ["--timeout", "60", "--json"]
+
+
+class Lives:
+    """One vhostx-switch after the other, on the same ports."""
+
+    def __init__(self, bench, binary, keeper, ports, **switch):
+        self.bench, self.binary, self.keeper, self.ports, self.switch = bench, binary, keeper, ports, switch
+        self.count = 0
+        self.current = None
+
+    def begin(self):
+        self.count += 1
+        extra = [*self.keeper.arguments(), *self.switch.get("extra", [])]
+        options = {**self.switch, "extra": extra}
+        self.current = VhostSwitch(self.bench, self.binary, self.ports, name=f"switch-{self.count}", **options)
+        return self.current
+
+    def connected(self):
+        """How each of its ports came to its front-end."""
+        sockets = [port.split(",")[0] for port in self.ports]
+        events = [self.current.wait_event("connected", port=socket) for socket in sockets]
+        return [event.get("adopted", False) for event in events]
+
+    def wait_moving(self):
+        first = [port["to_guest"]["packets"] for port in self.current.stats()["ports"]]
+
+        def moved(stats):
+            return any(port["to_guest"]["packets"] > before for port, before in zip(stats["ports"], first))
+
+        self.current.wait_stats(moved, "packets to move")
+
+
+def start_bench(bench, binary, lives, arguments):
+    seconds = SECONDS_A_LIFE * lives
+    argv = [binary, *arguments, "--duration", str(seconds), "--rounds", str(ROUNDS), *RUN]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+def finish_bench(guests):
+    report, _ = guests.communicate(timeout=300)
+    check(report.startswith("{"), f"vhostx-bench ended with {guests.returncode}: {report}")
+    (size,) = json.loads(report)["back_ends"][0]["sizes"]
+    return size["counts"]
+
+
+def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end, packets=()):
+    keeper = Keeper(bench, keeper_binary)
+    a, b = bench.path("a"), bench.path("b")
+    lives = Lives(bench, switch_binary, keeper, [a, b])
+    lives.begin()
+    arguments = ["--connect", a, "--connect", b, "--bidirectional", *packets]
+    guests = start_bench(bench, bench_binary, times + 1, arguments)
+    check_equal(lives.connected(), [False, False], "adopted at first")
+    held = None
+    for _ in range(times):
+        lives.wait_moving()
+        time.sleep(random.random() * MOMENT_S)
+        if guests.poll() is not None:
+            break
+        end(lives.current)
+        lives.begin()
+        check_equal(lives.connected(), [True, True], f"adopted by life {lives.count}")
+        lives.wait_moving() if guests.poll() is None else None
+        held = held or keeper.open_fds()
+        wait_until(lambda: keeper.open_fds() <= held, f"the keeper to hold no more than {held} descriptors")
+    counts = finish_bench(guests)
+    print(f"{lives.count} lives: {counts}", flush=True)
+    faults = {name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}
+    check_equal(faults, {}, "faults")
+    repeated = counts["duplicated"]
+    check(repeated <= 4 * BURST * lives.count, f"{repeated} packets came twice in {lives.count} lives")
+    lives.current.finish()
+
+
+def killed(*arguments, times=TIMES // 2):
+    between_guests(*arguments, times, lambda switch: switch.process.kill())
+
+
+def ended(*arguments, times=TIMES // 4):
+    between_guests(*arguments, times, lambda switch: switch.finish())
+
+
+def many_killed(*arguments):
+    killed(*arguments, times=1000)
+
+
+def virtio_user(bench, switch_binary, keeper_binary, _bench_binary):
+    """testpmd's own front-end, as client and as server of the socket."""
+    keeper = Keeper(bench, keeper_binary)
+    for role in ("server", "client"):
+        socket = bench.path("testpmd-" + role)
+        lives = Lives(bench, switch_binary, keeper, [f"{socket},role={role}"], mode="io", extra=["--topology", "loop"])
+        if role == "client":
+            guest = Testpmd(bench, socket, name="testpmd-" + role, server=1)
+            lives.begin()
+            guest.ready()
+        else:
+            lives.begin()
+            guest = Testpmd(bench, socket, name="testpmd-" + role).ready()
+        guest.start("io", first_bursts=2)
+        check_equal(lives.connected(), [False], "adopted at first")
+        for _ in range(TIMES // 4):
+            lives.wait_moving()
+            time.sleep(random.random() * MOMENT_S)
+            lives.current.process.kill()
+            lives.begin()
+            check_equal(lives.connected(), [True], f"adopted by life {lives.count}")
+        lives.wait_moving()
+        guest.end()
+        lives.current.wait_event("disconnected")
+        lives.current.finish()
+        print(f"{lives.count} lives of a {role} with testpmd", flush=True)
+
+
+PARTS = {"killed": killed, "ended": ended, "virtio-user": virtio_user, "many": many_killed}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("switch")
+    parser.add_argument("keeper")
+    parser.add_argument("bench")
+    parser.add_argument("part", choices=PARTS)
+    options = parser.parse_args()
+    run_test(PARTS[options.part], options.switch, options.keeper, options.bench)
+
+
+if __name__ == "__main__":
+    main()
