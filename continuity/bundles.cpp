@@ -30,7 +30,7 @@ void Bundles::handle(const Client& client, const Tagged<Request>& request, Uniqu
       [&](const auto& body) {
         using Body = std::decay_t<decltype(body)>;
         if constexpr (std::is_same_v<Body, Hello> || std::is_same_v<Body, List>)
-          assert(!"the keeper answers these");
+          assert(false);  // the keeper answers these
         else
           take(client, request.tag, body, std::move(fd), now);
       },

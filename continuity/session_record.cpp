@@ -33,7 +33,7 @@ struct FileHeader {
   std::uint32_t in_work = 0;  ///< Not 0: a message is.
   std::array<std::uint64_t, 5> padding{};
 };
-static_assert(sizeof(FileHeader) == 64 && std::is_trivially_copyable_v<FileHeader>);
+static_assert(sizeof(FileHeader) == 64 && std::has_unique_object_representations_v<FileHeader>);
 
 /// At a half's begin; regions and rings follow.
 struct HalfHeader {
@@ -53,9 +53,9 @@ struct HalfHeader {
   Slot back_end_socket = 0;
   std::uint32_t padding = 0;
 };
-static_assert(sizeof(HalfHeader) == 80);
-static_assert(sizeof(RingState) == 72 && std::is_trivially_copyable_v<RingState>);
-static_assert(sizeof(RegionState) == 40 && std::is_trivially_copyable_v<RegionState>);
+static_assert(sizeof(HalfHeader) == 80 && std::has_unique_object_representations_v<HalfHeader>);
+static_assert(sizeof(RingState) == 72 && std::has_unique_object_representations_v<RingState>);
+static_assert(sizeof(RegionState) == 40 && std::has_unique_object_representations_v<RegionState>);
 
 // FNV-1a over words of 64 bits: all parts are multiples of 8 bytes. Against accidents; a forger can make one.
 std::uint64_t sum_of(const std::byte* bytes, std::size_t count, std::uint64_t sum) noexcept {

@@ -27,6 +27,7 @@ struct RingState {
   Slot call = 0;
   Slot error = 0;
   std::uint32_t enabled = 0;  ///< By SET_VRING_ENABLE.
+  std::uint32_t padding = 0;  ///< What is compared, and written to a record, is all of it.
 
   friend bool operator==(const RingState& a, const RingState& b) noexcept;
 };

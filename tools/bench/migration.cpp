@@ -14,10 +14,6 @@ using protocol::ProtocolFeature;
 
 constexpr auto between_looks = 10ms;
 
-double seconds(std::chrono::steady_clock::duration time) noexcept {
-  return std::chrono::duration<double>(time).count();
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Migration>> Migration::begin(MovingEndpoint& guest, const GuestOptions& destination,
@@ -78,7 +74,7 @@ void Migration::copy_while_it_runs() {
     steps_.pages_dirtied += log_.take([&](std::uint64_t page) { memory.copy_page(page); });
     ++steps_.looks;
   }
-  steps_.logged_seconds = seconds(MoveSteps::Clock::now() - begin);
+  steps_.logged_seconds = std::chrono::duration<double>(MoveSteps::Clock::now() - begin).count();
 }
 
 Result<void> Migration::copy_while_it_rests() {

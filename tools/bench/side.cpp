@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 constexpr auto warm_up_max = std::chrono::nanoseconds(20ms);
 constexpr auto quiet_while_it_moves = 100us;  // what was sent to it meanwhile is lost, and this long not known to be
 
-Result<std::unique_ptr<Endpoint>> open_tap(const EndpointSpec& spec, const Options& options) {
+Result<std::unique_ptr<Endpoint>> tap_at(const EndpointSpec& spec, const Options& options) {
   auto tap = TapEndpoint::open(spec.path, options.guest.frame_bytes_max);
   if (!tap) return tap.error();
   return std::unique_ptr<Endpoint>(*std::move(tap));
@@ -44,7 +44,7 @@ Result<void> Side::open_all() {
   for (std::size_t i = 0; i < spec_.endpoints.size(); ++i) {
     const EndpointSpec& spec = spec_.endpoints[i];
     if (spec.tap) {
-      auto tap = open_tap(spec, options_);
+      auto tap = tap_at(spec, options_);
       if (!tap) return tap.error();
       endpoints_.push_back(*std::move(tap));
       continue;

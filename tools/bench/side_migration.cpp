@@ -14,18 +14,18 @@ using namespace std::chrono_literals;
 
 constexpr auto turn = std::chrono::nanoseconds(1ms);
 
-double seconds(Traffic::Clock::duration time) noexcept { return std::chrono::duration<double>(time).count(); }
+double length_of(Traffic::Clock::duration time) noexcept { return std::chrono::duration<double>(time).count(); }
 
 Move measured(const MoveSteps& steps, const Traffic::Gap& gap) {
   Move move;
   move.pages_in_all = steps.pages_in_all;
   move.pages_at_stop = steps.pages_at_stop;
   move.dirty_pages_per_second = static_cast<double>(steps.pages_dirtied) / steps.logged_seconds;
-  move.gap_seconds = seconds(gap.end - gap.begin);
-  move.stop_seconds = seconds(steps.stopped - steps.left);
-  move.copy_seconds = seconds(steps.copied - steps.stopped);
-  move.start_seconds = seconds(steps.started - steps.copied);
-  move.first_packet_seconds = std::max(seconds(gap.end - steps.started), 0.0);
+  move.gap_seconds = length_of(gap.end - gap.begin);
+  move.stop_seconds = length_of(steps.stopped - steps.left);
+  move.copy_seconds = length_of(steps.copied - steps.stopped);
+  move.start_seconds = length_of(steps.started - steps.copied);
+  move.first_packet_seconds = std::max(length_of(gap.end - steps.started), 0.0);
   return move;
 }
 
