@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Boots a root folder in which vhostx-tools is installed, with systemd as its init, and tries the unit vhostx-switch there.
+"""Boots a root folder in which vhostx-tools is installed, with systemd as its init, and tries the units vhostx-switch and vhostx-keeper there.
 
 The folder becomes the disk of a virtual machine (QEMU, by emulation unless VHOSTX_LAB_ACCEL says otherwise) on the newest kernel of
 /boot; nothing is written into it. A script in the machine starts the unit, lets vhostx-bench exchange packets through it and stops it;
@@ -73,6 +73,17 @@ systemctl stop $unit || fail "it does not stop"
 said | grep -i warn && fail "it warned of what the unit denies"
 [ ! -e /run/vhostx ] || fail "/run/vhostx is left"
 
+echo "== the keeper: its clients are root and the switch's user"
+unit=vhostx-keeper.service keeper=/run/vhostx-keeper/keeper.sock
+[ "$(systemctl is-enabled $unit)" = disabled ] && ! systemctl -q is-active $unit || fail "the package enables or starts it"
+systemctl enable --now $unit || fail "it does not start"
+[ "$(stat -c '%U %a' $keeper)" = "vhostx-switch 600" ] || fail "its socket is not for its user alone: $(stat $keeper)"
+vhostx-probe keeper $keeper || fail "root is no client"
+systemd-run -q --wait --pipe -p DynamicUser=yes -p User=vhostx-switch vhostx-probe keeper $keeper || fail "the switch's user is no client"
+systemd-analyze security --no-pager $unit | tail -1
+keeper_before=$(pid)
+unit=vhostx-switch.service
+
 echo "== the package is installed again, and is removed, while it runs"
 systemctl enable --now $unit || fail "it cannot be enabled"
 before=$(pid)
@@ -80,9 +91,10 @@ dpkg -i /packages/vhostx-tools_*.deb || fail "it cannot be installed again"
 systemctl -q is-active $unit && [ "$(pid)" != "$before" ] || fail "an upgrade does not restart it"
 [ "$(systemctl is-enabled $unit)" = enabled ] || fail "an upgrade disables it"
 carries_packets
+[ "$(systemctl show -p MainPID --value vhostx-keeper.service)" = "$keeper_before" ] || fail "an upgrade restarts the keeper"
 dpkg --purge vhostx-tools || fail "purge"
-! pgrep -x vhostx-switch || fail "it runs on when its package is gone"
-left=$(find /etc/systemd /run/systemd /var/lib/systemd -name '*vhostx-switch*')
+! pgrep -x 'vhostx-(switch|keeper)' || fail "it runs on when its package is gone"
+left=$(find /etc/systemd /run/systemd /var/lib/systemd -name '*vhostx-switch*' -o -name '*vhostx-keeper*')
 [ -z "$left" ] || fail "purge leaves $left"
 echo "WELL"
 """.replace("WELL", WELL)
