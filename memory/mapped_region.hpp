@@ -50,6 +50,8 @@ class MappedRegion {
 
   const RegionDescription& description() const noexcept { return description_; }
   std::uint8_t* host() const noexcept { return host_; }
+  /// The byte at `offset`, which is below the region's size.
+  std::uint8_t* at(std::size_t offset) const noexcept { return host_ + offset; }
   std::size_t page_size() const noexcept { return page_size_; }
   /// All that is mapped, in whole pages: it may begin before host() and end after the region's last byte.
   HostSpan mapping() const noexcept;

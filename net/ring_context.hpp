@@ -23,12 +23,12 @@ struct RingContext {
   std::uint32_t frame_max;  ///< Largest frame to the guest without segmentation offload, bytes.
 };
 
-/// The same for a guest whose writes are logged.
+/// The same for a guest whose writes are logged, or whose chains are recorded (InflightRecord).
 struct LoggedContext : RingContext {
   virtqueue::LogMarks marks;
 };
 
-/// A burst takes either, so that one that is not logged has no instruction for it.
+/// A burst takes either, so that one that marks nothing has no instruction for it.
 template <typename C>
 concept Context = std::derived_from<C, RingContext>;
 

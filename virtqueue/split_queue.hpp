@@ -72,8 +72,8 @@ class SplitQueue {
     return count;
   }
   /// Takes the first `count` chains that a batch has looked at, or the one of a Single.
-  void take(const ChainList&, std::uint16_t count) noexcept { advance(count); }
-  void take(const Chain&) noexcept { advance(1); }
+  void take(const ChainList& chains, std::uint16_t count) noexcept { advance(chains.ids.data(), count); }
+  void take(const Chain& chain) noexcept { advance(&chain.id, 1); }
   /// Puts back the chain that was taken last, but not the bad ones that were skipped on the way to it.
   void untake(const Chain&) noexcept {
     --avail_next_;
@@ -108,6 +108,7 @@ class SplitQueue {
       fail({VringFaultCause::bad_head, id, id, layout_.size});
       return false;
     }
+    marks_.skip(avail_next_);
     ++avail_next_;
     return true;
   }
@@ -117,6 +118,7 @@ class SplitQueue {
   /// Gives a chain back to the driver; `written` is how many bytes the device wrote into it (2.7.8.2).
   void give_back(const Chain& chain, std::uint32_t written) noexcept {
     layout_used().set_entry(marks_, layout_.slot(used_next_), chain.id, written);
+    marks_.give(used_next_, &chain.id, 1);
     ++used_next_;
     ledger_.add(-1);
   }
@@ -129,6 +131,7 @@ class SplitQueue {
     UsedRing used = layout_used();
     const std::uint32_t slot = layout_.slot(used_next_);
     const std::uint32_t straight = std::min<std::uint32_t>(count, layout_.size - slot);
+    marks_.give(used_next_, ids, count);
     used_next_ = static_cast<std::uint16_t>(used_next_ + count);
     ledger_.add(-count);
     used.set_entries(marks_, slot, straight, ids, written);
@@ -137,7 +140,10 @@ class SplitQueue {
                        [written, straight](std::size_t i) { return written(straight + i); });
   }
   /// The layer above keeps chains that were taken, and remembers their ids and entries.
-  void keep(std::uint16_t chains) noexcept { ledger_.add(-chains); }
+  void keep(std::uint16_t chains) noexcept {
+    marks_.keep();
+    ledger_.add(-chains);
+  }
   /// Gives a kept chain back, in this burst or a later one.
   void give_back_kept(const Chain& chain, std::uint32_t written) noexcept {
     ledger_.add(1);
@@ -158,14 +164,18 @@ class SplitQueue {
   }
 
   /// Publishes what was given back to the driver and stores the position. True: there was something, and needs_call()
-  /// must follow. Its fence is also the one between the avail event and the next burst's load of avail->idx.
+  /// must follow. Its fence is also the one between the avail event and the next burst's load of avail->idx. Records
+  /// what the burst has taken, kept and given back (InflightRecord).
   bool publish() noexcept {
     ledger_.check();
     RingPosition& position = cursor_.position;
+    const std::uint16_t used_before = position.used_next;
+    marks_.before_index(avail_next_, used_before, used_next_);
     position.avail_next = avail_next_;
-    if (used_next_ == position.used_next) return false;
+    if (used_next_ == used_before) return false;
     position.used_next = used_next_;
     layout_used().set_index_release(marks_, used_next_);
+    marks_.after_index(used_before, used_next_);
     if (position.notifications && layout_.features.event_idx) layout_used().set_avail_event(marks_, avail_next_);
     return true;
   }
@@ -204,6 +214,8 @@ class SplitQueue {
   /// The entry at `ahead` entries after the next one; `ahead` is below ready(). The driver's value: it may be out of
   /// range.
   std::uint16_t head(std::uint16_t ahead) const noexcept {
+    std::uint16_t again = 0;
+    if (marks_.copy_again(static_cast<std::uint16_t>(avail_next_ + ahead), &again, 1) != 0) return again;
     return layout_.avail.entry(layout_.slot(static_cast<std::uint16_t>(avail_next_ + ahead)));
   }
   /// Copies head(0) to head(count - 1). Returns how many of them are in range, before the first that is not.
@@ -215,7 +227,8 @@ class SplitQueue {
     std::uint16_t all = avail.copy_entries(first, straight, heads);
     if (straight != count) [[unlikely]]
       all |= avail.copy_entries(0, count - straight, heads + straight);
-    if (all < size) [[likely]]  // `size` is a power of two: all heads have only bits below it
+    if (marks_.copy_again(avail_next_, heads, count) == 0 && all < size)
+        [[likely]]  // `size` is a power of two: all heads have only bits below it
       return count;
     return static_cast<std::uint16_t>(
         std::find_if(heads, heads + count, [size](std::uint16_t head) { return head >= size; }) - heads);
@@ -225,7 +238,7 @@ class SplitQueue {
     while (ready() != 0) {
       id = head(0);
       if (id < layout_.size) [[likely]] {
-        advance(1);
+        advance(&id, 1);
         return Take::chain;
       }
       if (!skip_bad_chain(id)) return Take::invalid;
@@ -233,7 +246,8 @@ class SplitQueue {
     return broken() ? Take::invalid : Take::empty;
   }
   Chain chain_at(std::uint16_t id) const noexcept { return {.id = id, .first = layout_.descriptor(id)}; }
-  void advance(std::uint16_t count) noexcept {
+  void advance(const std::uint16_t* ids, std::uint16_t count) noexcept {
+    marks_.take(avail_next_, ids, count);
     avail_next_ = static_cast<std::uint16_t>(avail_next_ + count);
     ledger_.add(count);
   }

@@ -12,7 +12,8 @@
 namespace vhostx::zerocopy {
 using virtqueue::Chain;
 
-net::BurstResult borrow(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
+template <net::Context C>
+net::BurstResult borrow(const C& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
                         std::uint16_t count) noexcept {
   keep_returned(lending.table);
   if (!can_attach(pool)) return {};
@@ -120,6 +121,10 @@ net::BurstResult return_spares(const C& context, LoanTable& table) noexcept {
   });
 }
 
+template net::BurstResult borrow(const net::RingContext&, const Lending&, rte_mempool*, rte_mbuf**,
+                                 std::uint16_t) noexcept;
+template net::BurstResult borrow(const net::LoggedContext&, const Lending&, rte_mempool*, rte_mbuf**,
+                                 std::uint16_t) noexcept;
 template net::BurstResult commit(const net::RingContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
 template net::BurstResult commit(const net::LoggedContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
 template net::BurstResult keep_returned(const net::RingContext&, LoanTable&) noexcept;

@@ -16,7 +16,8 @@ namespace vhostx::zerocopy {
 /// net header (mbuf chains if a buffer is in several pieces). Stops at a chain that cannot be lent, because its net
 /// header is cut or it has too many pieces; net::enqueue() can use it. A chain that breaks the specification sets
 /// context.cursor.fault. `packets` of the result counts mbufs.
-net::BurstResult borrow(const net::RingContext& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
+template <net::Context C>
+net::BurstResult borrow(const C& context, const Lending& lending, rte_mempool* pool, rte_mbuf** buffers,
                         std::uint16_t count) noexcept;
 
 /// Publishes packets in buffers of borrow() to the driver. Each is one borrowed mbuf, or several linked, and is freed.

@@ -117,10 +117,8 @@ Result<void> RingControl::start_if_due() {
   if (!config_.kicked && !starts_without_kick(config_, (*running)->layout)) return {};
   config_.kicked = true;
   watch_.reset();
-  if (core_.is_stuck())
-    report_stuck("not started");
-  else
-    start(std::move(running).value());
+  if (!core_.is_stuck()) return start(std::move(running).value());
+  report_stuck("not started");
   return {};
 }
 
@@ -132,8 +130,9 @@ void RingControl::set_ready(bool ready) {
   if (ready) port_.placement_due();
 }
 
-void RingControl::start(std::unique_ptr<RunningVring> running) {
+Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
   const auto position = virtqueue::resume(running->layout);
+  if (auto good = recover(*running, position); !good) return good;
   if (position.base() != config_.base)
     port_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
                       position.base());
@@ -144,6 +143,20 @@ void RingControl::start(std::unique_ptr<RunningVring> running) {
   port_.placement_due();
   watch_idle_kicks();
   if (core_.running() == nullptr) stop();  // VringCore::show() met a burst that does not end
+  return {};
+}
+
+// What an earlier back-end has taken and not given back comes before what the driver has made available since.
+Result<void> RingControl::recover(RunningVring& running, const virtqueue::RingPosition& position) {
+  const auto environment = host_.ring_environment();
+  if (!environment || environment->inflight == nullptr || core_.index() >= environment->inflight->queues()) return {};
+  auto record = virtqueue::InflightRecord::open(environment->inflight, core_.index(), running.layout, position);
+  if (!record) return make_error(record.error().code, "vring {}: {}", core_.index(), record.error().message);
+  running.inflight = config_.inflight = std::move(record).value();
+  if (running.inflight->left() != 0)
+    port_.log().info("vring {}: {} chains that an earlier back-end had in flight are served again", core_.index(),
+                     running.inflight->left());
+  return {};
 }
 
 // QEMU sends the kick before the call, and swaps calls when interrupts are masked: what was used meanwhile was
@@ -195,6 +208,7 @@ std::uint16_t RingControl::stop() {
   std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
   if (started()) {
     config_.base = core_.stop();
+    config_.inflight = nullptr;
     if (core_.is_stuck()) report_stuck("stopped");
     host_.forget_requests(core_.index());
     kick_shown_ = std::move(kick);

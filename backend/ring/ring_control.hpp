@@ -111,7 +111,8 @@ class RingControl {
   bool is_untouched() const noexcept;
   Result<void> start_if_due();
   void set_ready(bool ready);
-  void start(std::unique_ptr<RunningVring> running);
+  Result<void> start(std::unique_ptr<RunningVring> running);
+  Result<void> recover(RunningVring& running, const virtqueue::RingPosition& position);
   bool look_before_start(VringPlacer::Effort effort);
   void fail(const Error& reason);
   template <typename Change>

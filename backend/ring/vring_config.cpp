@@ -40,6 +40,7 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
   running->log = environment.log;
   running->used_log = config.used_log;
   running->log_signal = environment.log_signal;
+  running->inflight = config.inflight;
   running->call = config.call;
   running->err = config.err;
   running->call_in_band = environment.call_in_band && config.call == nullptr;

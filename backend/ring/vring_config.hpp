@@ -12,6 +12,8 @@
 #include "base/event_fd.hpp"
 #include "memory/guest_memory.hpp"
 #include "protocol/features.hpp"
+#include "virtqueue/inflight_area.hpp"
+#include "virtqueue/inflight_record.hpp"
 #include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::backend {
@@ -28,6 +30,7 @@ struct VringConfig {
   std::shared_ptr<const EventFd> kick;                ///< the driver's, or our own for in-band kicks
   std::shared_ptr<const EventFd> call;
   std::shared_ptr<const EventFd> err;
+  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< While it runs, if its front-end keeps one.
 
   bool configured() const noexcept { return size != 0 && addresses.has_value(); }
 };
@@ -35,9 +38,10 @@ struct VringConfig {
 /// What a ring needs from its device.
 struct RingEnvironment {
   std::shared_ptr<const memory::GuestMemory> memory;
-  std::shared_ptr<const zerocopy::DmaMemory> dma;  ///< Of a port with zero copy.
-  std::shared_ptr<const memory::DirtyLog> log;     ///< Null: nothing is logged.
-  std::shared_ptr<const EventFd> log_signal;       ///< SET_LOG_FD; may be null.
+  std::shared_ptr<const zerocopy::DmaMemory> dma;           ///< Of a port with zero copy.
+  std::shared_ptr<const memory::DirtyLog> log;              ///< Null: nothing is logged.
+  std::shared_ptr<const EventFd> log_signal;                ///< SET_LOG_FD; may be null.
+  std::shared_ptr<const virtqueue::InflightArea> inflight;  ///< SET_INFLIGHT_FD; null: no record is kept.
   protocol::FeatureSet features;
   std::uint16_t mtu = 0;  ///< 0: not set.
   bool call_in_band = false;

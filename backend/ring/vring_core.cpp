@@ -88,8 +88,8 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, counts sizes, or is
-// logged; and for a pool other than that of the last burst.
+// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, counts sizes, is
+// logged or recorded; and for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   if (!is_from_guest(index_)) return 0;
@@ -143,8 +143,10 @@ std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std
     if (running != nullptr && running->log != nullptr) return 0;  // a packet that is copied is marked at once
   }
   if (running == nullptr || (pool != data_.pool && !accepts(pool))) return 0;
-  const auto result =
-      zerocopy::borrow(context_of(*running, data_), {*running->loans, *running->pin}, pool, buffers, count);
+  const auto borrow = [&](const auto& context) {
+    return zerocopy::borrow(context, {*running->loans, *running->pin}, pool, buffers, count);
+  };
+  const auto result = running->marks ? with_context(*running, data_, borrow) : borrow(context_of(*running, data_));
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
@@ -324,7 +326,8 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
 void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
-  const bool straight = running.enabled && sizes_ == nullptr && running.log == nullptr;
+  running.marks = running.log != nullptr || running.inflight != nullptr;
+  const bool straight = running.enabled && sizes_ == nullptr && !running.marks;
   running.dequeues = straight && from_guest;
   running.enqueues = straight && !from_guest;
 }
@@ -381,6 +384,7 @@ std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) cons
   std::vector<MemoryArea> areas{area_of(*this), area_of(running)};
   if (running.loans != nullptr) running.loans->add_areas(areas);
   if (running.sizes != nullptr) areas.push_back(area_of(*running.sizes));
+  if (running.inflight != nullptr) areas.push_back(area_of(*running.inflight));
   return areas;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VringCore: bursts of a ring whose packets are counted by size (PortOptions::count_sizes), or whose writes are logged.
+// VringCore: bursts of a ring whose packets are counted by size (PortOptions::count_sizes), whose writes are logged, or
+// whose chains are recorded.
 // Other rings pay nothing for it: a burst leaves its usual way where it would for a ring that is disabled.
 #include <algorithm>
 #include <array>

@@ -28,12 +28,12 @@ inline net::RingContext context_of(const RunningVring& running, VringDataState& 
   return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
 }
 
-/// Calls `use` with the context of a ring that may be logged.
+/// Calls `use` with the context of a ring that may be logged or recorded.
 template <typename Use>
 auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
   const net::RingContext context = context_of(running, data);
-  if (running.log == nullptr) return use(context);
-  const auto result = use(net::LoggedContext{context, {*running.log, running.used_log}});
+  if (!running.marks) return use(context);
+  const auto result = use(net::LoggedContext{context, {running.log.get(), running.used_log, running.inflight.get()}});
   if (running.log_signal != nullptr) running.log_signal->signal();
   return result;
 }

@@ -35,7 +35,7 @@ struct LoggedRing {
     cursor.position.signalled_valid = true;
   }
 
-  LogMarks marks() const { return {*log, memory::GuestAddress{used_at}}; }
+  LogMarks marks() const { return {log.get(), memory::GuestAddress{used_at}}; }
   void look() {
     file.take();
     copy.assign(guest.at(guest_at), guest.at(guest_at) + guest_bytes);
@@ -124,7 +124,7 @@ TEST(RingMarks, AreNoneOfARingWithoutALog) {
   LoggedRing ring(0);
   ring.driver.chain().readable(test::bytes("x")).publish();
   ring.look();
-  SplitQueue queue(ring.layout, ring.cursor, LogMarks{*ring.log, std::nullopt});
+  SplitQueue queue(ring.layout, ring.cursor, LogMarks{ring.log.get(), std::nullopt});
   EXPECT_EQ(queue.give_back_all(), 1);
   queue.publish();
   EXPECT_TRUE(ring.file.take().empty());
