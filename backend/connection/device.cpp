@@ -243,6 +243,8 @@ void Device::lend_again() {
 
 std::optional<Error> Device::memory_lost() const {
   std::optional<Error> lost = memory_.lost();
+  if (!lost && inflight_ != nullptr && inflight_->is_lost())
+    lost = protocol_violation("the in-flight area is lost: its file was shrunk, or had no page to give (SIGBUS)");
   for (const auto& ring : rings_)
     if (!lost) lost = ring->memory_lost();
   return lost;
@@ -298,6 +300,7 @@ std::optional<RingEnvironment> Device::ring_environment() const {
                          .dma = dma_,
                          .log = features_.has(VirtioFeature::vhost_log_all) ? log_ : nullptr,
                          .log_signal = log_signal_,
+                         .inflight = inflight_,
                          .features = features_,
                          .mtu = mtu_,
                          .call_in_band = notifies_in_band()};

@@ -28,6 +28,7 @@
 #include "protocol/message.hpp"
 #include "protocol/payloads.hpp"
 #include "protocol/request_table.hpp"
+#include "virtqueue/inflight_area.hpp"
 
 namespace vhostx::backend {
 
@@ -51,6 +52,10 @@ class Device final : private RingHost {
   Result<void> set_log_base(const protocol::LogBase& where, UniqueFd file);
   /// SET_LOG_FD: signalled when pages were marked; null: nothing is.
   void set_log_signal(std::shared_ptr<const EventFd> signal);
+  /// GET_INFLIGHT_FD: a new area for what `wanted` counts, and where it is. Also error: system.
+  Result<UniqueFd> create_inflight(protocol::Inflight& wanted) const;
+  /// SET_INFLIGHT_FD, before rings run: in place of an earlier one. Also error: out_of_memory.
+  Result<void> set_inflight(const protocol::Inflight& where, UniqueFd file);
   Result<void> set_mtu(std::uint64_t mtu);
   Result<void> set_status(std::uint64_t status);
   Result<void> set_backend_socket(UniqueFd socket);
@@ -98,6 +103,7 @@ class Device final : private RingHost {
 
   bool any_ring_started() const noexcept;
   Result<void> check_no_ring_runs() const;
+  Result<void> check_inflight(const protocol::Inflight& said) const;
   bool waits_for_log() const noexcept;
   Result<void> switch_log(protocol::FeatureSet features);
   void forget_log_of_stopped_rings();
@@ -123,6 +129,7 @@ class Device final : private RingHost {
   std::shared_ptr<const zerocopy::DmaMemory> dma_;  // of memory_; null without zero copy
   std::shared_ptr<const memory::DirtyLog> log_;     // as SET_LOG_BASE brought it; used with LOG_ALL
   std::shared_ptr<const EventFd> log_signal_;
+  std::shared_ptr<const virtqueue::InflightArea> inflight_;  // as SET_INFLIGHT_FD brought it
   std::unique_ptr<BackendChannel> backend_channel_;
   std::vector<std::unique_ptr<RingControl>> rings_;
   TranslationPlacer translations_;

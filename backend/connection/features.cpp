@@ -41,13 +41,14 @@ constexpr FeatureSet by_default{V::net_csum,
 // writing into buffers that the guest has freed. Of the others no Linux guest on a QEMU of the tests makes use.
 constexpr FeatureSet on_request{V::in_order, V::ring_reset, V::net_guest_uso4, V::net_guest_uso6, V::net_host_uso};
 
-// HOST_NOTIFIER, INFLIGHT_SHMFD and the like are not implemented; QEMU warns of CONFIG on a network device.
+// HOST_NOTIFIER and the like are not implemented; QEMU warns of CONFIG on a network device.
 constexpr ProtocolFeatureSet protocol_by_default{P::mq,  P::log_shmfd,           P::rarp,  P::reply_ack,
                                                  P::mtu, P::configure_mem_slots, P::status};
 
-// QEMU takes any protocol feature below its highest one, also INBAND_NOTIFICATIONS, which it does not implement.
-constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::reset_device, P::inband_notifications,
-                                                 P::gpa_addresses};
+// QEMU takes any protocol feature below its highest one, also INBAND_NOTIFICATIONS, which it does not implement; and
+// its network device keeps no record for INFLIGHT_SHMFD.
+constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::inflight_shmfd, P::reset_device,
+                                                 P::inband_notifications, P::gpa_addresses};
 
 // QEMU from 10.0 on moves the state of a network device wherever this was negotiated.
 constexpr ProtocolFeatureSet protocol_of_options{P::device_state};

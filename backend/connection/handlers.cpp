@@ -75,6 +75,22 @@ Result<Reply> set_log_fd(const Call& c) {
   return Reply{};
 }
 
+Result<Reply> get_inflight_fd(const Call& c) {
+  auto area = c.message.payload_padded_as<protocol::Inflight>();
+  auto file = c.device.create_inflight(area);
+  if (!file) return make_error(file.error().code, "GET_INFLIGHT_FD: {}", file.error().message);
+  Reply reply{protocol::make_reply(c.message.header(), area)};
+  reply->add_fd(std::move(file).value());
+  return reply;
+}
+
+Result<Reply> set_inflight_fd(const Call& c) {
+  const auto where = c.message.payload_padded_as<protocol::Inflight>();
+  if (auto good = c.device.set_inflight(where, c.message.take_fd()); !good)
+    return make_error(good.error().code, "SET_INFLIGHT_FD: {}", good.error().message);
+  return Reply{};
+}
+
 Result<Reply> set_vring_kick(const Call& c) {
   auto fd = event_fd_of(c, "SET_VRING_KICK: the descriptor");
   if (!fd) return std::move(fd).error();
@@ -143,6 +159,8 @@ constexpr std::array entries{
     Entry{Id::send_rarp, send_rarp},
     Entry{Id::net_set_mtu, [](const Call& c) { return done(c.device.set_mtu(u64_of(c))); }},
     Entry{Id::set_backend_req_fd, [](const Call& c) { return done(c.device.set_backend_socket(c.message.take_fd())); }},
+    Entry{Id::get_inflight_fd, get_inflight_fd},
+    Entry{Id::set_inflight_fd, set_inflight_fd},
     Entry{Id::reset_device, reset_device},
     Entry{Id::vring_kick, [](const Call& c) { return done(c.ring->kick_in_band()); }},
     Entry{Id::get_max_mem_slots, [](const Call& c) { return number(c, c.device.parts().options.memory_slots_max); }},

@@ -89,12 +89,13 @@ Result<void> take_extra(const Item& item, PortSpec& port) {
       {"gpa_addresses", {.protocol = bit(21)}},
       {"in_order", {.virtio = bit(35)}},
       {"inband_notifications", {.protocol = bit(14) | bit(5)}},  // the one needs the other
+      {"inflight_shmfd", {.protocol = bit(12)}},
       {"reset_device", {.protocol = bit(13)}},
       {"ring_reset", {.virtio = bit(40)}},
       {"uso", {.virtio = bit(54) | bit(55) | bit(56)}}};
   constexpr auto expected =
-      "backend_req, gpa_addresses, in_order, inband_notifications, reset_device, ring_reset or uso, with + between "
-      "them";
+      "backend_req, gpa_addresses, in_order, inband_notifications, inflight_shmfd, reset_device, ring_reset or uso, "
+      "with + between them";
   for (std::size_t begin = 0; begin <= item.value.size();) {
     const auto end = std::min(item.value.find('+', begin), item.value.size());
     Extra extra;
@@ -184,7 +185,7 @@ constexpr PortKey port_keys[]{
      take_numa},
     {"offer", "NAME[+NAME...]",
      "offer more feature bits, which few front-ends support: backend_req, gpa_addresses, in_order, "
-     "inband_notifications, "
+     "inband_notifications, inflight_shmfd, "
      "reset_device, ring_reset (breaks guests of QEMU that resize a ring), uso",
      take_extra},
     {"mode", "OCTAL", "permissions of the socket file, such as 0660 (by the umask)", take_mode},
