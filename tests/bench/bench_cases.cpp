@@ -28,6 +28,8 @@ std::vector<BenchCase> make_cases() {
   cases.push_back({Call::dequeue, "logged", {.logged = true}, 32, 1});
   cases.push_back({Call::enqueue, "logged", {.logged = true}, 32, 1});
   cases.push_back({Call::enqueue, "logged", {.packet_bytes = 1518, .logged = true}, 32, 1});
+  cases.push_back({Call::dequeue, "recorded", {.recorded = true}, 32, 1});
+  cases.push_back({Call::enqueue, "recorded", {.recorded = true}, 32, 1});
   cases.push_back({Call::idle, "", {}});
   return cases;
 }

@@ -179,9 +179,22 @@ BenchGuest::Connection BenchGuest::connect(const std::string& socket_path) {
       std::make_unique<test::FakeFrontEnd>(must(test::FakeFrontEnd::connect(socket_path), "connect"));
   negotiate(*connection.front_end);
   share_memory(*connection.front_end);
+  if (options_.recorded) keep_record(*connection.front_end);
   for (std::uint32_t i = 0; i < rings_.size(); ++i) configure(connection, i);
   if (options_.logged) begin_log(*connection.front_end);
   return connection;
+}
+
+void BenchGuest::keep_record(test::FakeFrontEnd& front_end) {
+  const protocol::Inflight wanted{.queue_count = static_cast<std::uint16_t>(rings_.size()),
+                                  .queue_size = options_.ring_size};
+  auto made = must(front_end.ask(protocol::make_request(FrontEndRequest::get_inflight_fd, wanted)), "GET_INFLIGHT_FD");
+  auto brought =
+      protocol::make_request(FrontEndRequest::set_inflight_fd, made.payload_padded_as<protocol::Inflight>(), true);
+  brought.add_fd(made.take_fd());
+  if (must(front_end.acknowledged(std::move(brought)), "SET_INFLIGHT_FD") == 0) return;
+  std::fputs("bench: SET_INFLIGHT_FD was refused\n", stderr);
+  std::exit(1);
 }
 
 // As QEMU does it, on running rings. Nobody takes the marks away.
@@ -212,11 +225,10 @@ void BenchGuest::begin_log(test::FakeFrontEnd& front_end) {
 void BenchGuest::negotiate(test::FakeFrontEnd& front_end) {
   using protocol::ProtocolFeature;
   const std::uint64_t wanted = options_.features | (options_.queue_pairs > 1 ? multiqueue_feature : 0);
-  must(front_end.negotiate(
-           protocol::FeatureSet(wanted | protocol_features_bit),
-           protocol::ProtocolFeatureSet{ProtocolFeature::mq, ProtocolFeature::log_shmfd, ProtocolFeature::reply_ack,
-                                        ProtocolFeature::configure_mem_slots}),
-       "negotiation");
+  protocol::ProtocolFeatureSet wanted_protocol{ProtocolFeature::mq, ProtocolFeature::log_shmfd,
+                                               ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots};
+  if (options_.recorded) wanted_protocol.set(ProtocolFeature::inflight_shmfd);
+  must(front_end.negotiate(protocol::FeatureSet(wanted | protocol_features_bit), wanted_protocol), "negotiation");
   const std::uint64_t got = front_end.features().bits() & wanted;
   if (got == wanted) return;
   std::fprintf(stderr, "bench: features 0x%" PRIx64 " were asked for, the back-end has 0x%" PRIx64 " of them\n", wanted,

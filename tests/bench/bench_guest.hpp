@@ -31,6 +31,7 @@ struct BenchOptions {
   std::uint32_t receive_bytes = 0;  ///< Of a receive buffer, behind the net header; 0: room for a packet.
   bool tcp_segments = false;        ///< Transmitted are large TCP segments, which ask for checksum and segmentation.
   bool logged = false;              ///< The guest migrates: the back-end marks the pages that it writes.
+  bool recorded = false;            ///< The front-end keeps a record of what is in flight.
   bool spread = false;              ///< Buffers as far apart, and in the same mixed order, as with many regions.
 };
 
@@ -81,6 +82,7 @@ class BenchGuest {
   void negotiate(test::FakeFrontEnd& front_end);
   void share_memory(test::FakeFrontEnd& front_end);
   void configure(Connection& connection, std::uint32_t index);
+  void keep_record(test::FakeFrontEnd& front_end);
   void begin_log(test::FakeFrontEnd& front_end);
 
   BenchOptions options_;

@@ -66,6 +66,7 @@ int run(const Options& options) {
   int measured = 0;
   for (const BenchCase& bench_case : bench_cases()) {
     if (!std::regex_search(bench_case.name(), wanted)) continue;
+    if (bench_case.options.recorded) continue;  // rte_vhost keeps no record for a network device
     if (options.peer == Peer::unlogged && !bench_case.options.logged) continue;
     const Comparison comparison = compare(meter, bench_case, options.peer, sittings_of(options.rounds));
     options.json ? print_json(bench_case, comparison) : print_row(bench_case, comparison);

@@ -87,6 +87,7 @@ std::vector<Pair> make_pairs(const Options& options, const BenchCase& bench_case
 std::string lacking(const Options& options, const BenchCase& bench_case) {
   if (options.library == "vhostx") return "";
   if (options.tell_memory) return fmt::format("of {} it is not told which memory is what", options.library);
+  if (bench_case.options.recorded) return fmt::format("of {} no record is counted", options.library);
   if (options.library == "vhostx-c")
     return bench_case.options.queue_pairs == 1 ? "" : "through C one queue pair is counted";
   if (bench_case.options.regions > table_regions_max)

@@ -82,6 +82,8 @@ def sentences(written: Counts) -> dict[str, list[str]]:
             f"| dequeue, 64 bytes | {count('vhostx', 'dequeue_64_logged'):.0f} instructions |",
             f"| enqueue, 64 bytes | {count('vhostx', 'enqueue_64_logged'):.0f} instructions |",
             f"| enqueue, 1518 bytes | {count('vhostx', 'enqueue_1518_logged'):.0f} instructions |",
+            f"{count('vhostx', 'dequeue_64_recorded'):.0f} instructions a packet of 64 bytes from the guest, "
+            f"{count('vhostx', 'enqueue_64_recorded'):.0f} to it.",
         ],
         "docs/open-vswitch.md": [f"({ours:.0f} instructions a packet compared with {theirs:.0f}:"],
         "docs/getting-started.md": [f"a burst costs {NUMBERS[round(through_c)]} instructions more"],
