@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <deque>
 #include <map>
 #include <new>
 #include <optional>
-#include <poll.h>
 #include <span>
 #include <system_error>
 #include <unistd.h>
@@ -22,8 +20,10 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
+#include "base/file_kind.hpp"
 #include "base/peer_process.hpp"
 #include "base/release_pool.hpp"
+#include "continuity/keeper_connection.hpp"
 #include "continuity/keeper_socket.hpp"
 #include "continuity/packet_socket.hpp"
 
@@ -47,36 +47,6 @@ enum class Watched : std::uint64_t { listener, stop, client, front_end };
 std::uint64_t entry_of(Watched kind, std::uint64_t number) noexcept {
   return number << 2 | static_cast<std::uint64_t>(kind);
 }
-
-struct Outgoing {
-  std::vector<std::byte> bytes;
-  std::vector<SharedFd> fds;
-};
-
-int send_out(int socket, const Outgoing& out) noexcept {
-  std::array<int, granted_fds_max> fds{};
-  for (std::size_t i = 0; i < out.fds.size(); ++i) fds[i] = out.fds[i]->get();
-  return send_packet(socket, out.bytes, std::span(fds).first(out.fds.size()));
-}
-
-struct Listing {
-  std::uint32_t tag = 0;
-  std::string last;
-  std::uint32_t bundles = 0;
-};
-
-struct Client {
-  Bundles::Client who;
-  std::shared_ptr<Releases> releases;
-  UniqueFd socket;
-  bool greeted = false;
-  bool deaf = false;  // it takes no answers any more; what it sent is still read
-  std::deque<Outgoing> queue;
-  std::optional<Listing> listing;
-  std::uint32_t watched = EPOLLIN;
-
-  bool owes_answers() const noexcept { return !queue.empty() || listing; }
-};
 
 class EpollKeeper final : public Keeper, private Bundles::Host {
  public:
@@ -116,23 +86,20 @@ class EpollKeeper final : public Keeper, private Bundles::Host {
   void resume_accepting();
 
   void serve(ClientId id, std::uint32_t events);
-  std::string read_turn(Client& client);
-  std::string handle_packet(Client& client, std::span<const std::byte> packet, std::vector<UniqueFd> fds);
-  std::string handle_request(Client& client, const Tagged<Request>& request, std::vector<UniqueFd> fds);
-  std::string greet(Client& client, std::uint32_t tag, const Hello& hello);
+  std::string read_turn(KeeperConnection& client);
+  std::string handle_packet(KeeperConnection& client, std::span<const std::byte> packet, std::vector<UniqueFd> fds);
+  std::string handle_request(KeeperConnection& client, const Tagged<Request>& request, std::vector<UniqueFd> fds);
+  std::string greet(KeeperConnection& client, std::uint32_t tag, const Hello& hello);
   const char* why_not_held(int fd) const noexcept;
-  void refuse(Client& client, std::uint32_t tag, const Request& request, ErrorCode code, std::string text);
-  void flush(Client& client);
-  void flush_queue(Client& client);
-  void go_on_listing(Client& client);
-  void update_watch(Client& client);
+  void refuse(KeeperConnection& client, std::uint32_t tag, const Request& request, ErrorCode code, std::string text);
+  void update_watch(KeeperConnection& client);
   void end_client(ClientId id, const std::string& reason);
 
   KeeperOptions options_;
   std::shared_ptr<ReleasePool> pool_;
   KeeperSocket listener_;
   UniqueFd epoll_;
-  std::map<ClientId, Client> clients_;
+  std::map<ClientId, KeeperConnection> clients_;
   Bundles bundles_;
   ClientId last_client_ = 0;
   std::optional<Clock::time_point> accepts_again_;
@@ -223,15 +190,10 @@ void EpollKeeper::accept_one(UniqueFd socket, std::shared_ptr<Releases> releases
     return report({KeeperEvent::Kind::ended, {}, pid, reason});
   }
   const ClientId id = ++last_client_;
-  Client client;
-  client.who = {id, pid};
-  client.releases = std::move(releases);
-  client.socket = std::move(socket);
-  const auto at = clients_.emplace(id, std::move(client)).first;
-  if (!add(at->second.socket.get(), EPOLLIN, entry_of(Watched::client, id))) {
-    clients_.erase(at);
-    return;
-  }
+  KeeperConnection client({id, pid}, std::move(socket), std::move(releases));
+  if (!add(client.fd(), EPOLLIN, entry_of(Watched::client, id))) return;
+  client.watched = EPOLLIN;
+  clients_.emplace(id, std::move(client));
   report({KeeperEvent::Kind::connected, {}, pid, {}});
 }
 
@@ -248,13 +210,13 @@ void EpollKeeper::resume_accepting() {
 void EpollKeeper::serve(ClientId id, std::uint32_t events) {
   const auto at = clients_.find(id);
   if (at == clients_.end()) return;
-  Client& client = at->second;
+  KeeperConnection& client = at->second;
   std::string end;
   try {
-    if ((events & EPOLLHUP) != 0) client.deaf = true;
-    flush(client);
+    if ((events & EPOLLHUP) != 0) client.stop_sending();
+    client.flush(bundles_, Clock::now());
     if (!client.owes_answers()) end = read_turn(client);
-    if (end.empty()) flush(client);
+    if (end.empty()) client.flush(bundles_, Clock::now());
   } catch (const std::bad_alloc&) {
     end = "there is no memory for its requests";
   }
@@ -263,11 +225,11 @@ void EpollKeeper::serve(ClientId id, std::uint32_t events) {
 }
 
 // Why the connection has to end; empty: it goes on.
-std::string EpollKeeper::read_turn(Client& client) {
+std::string EpollKeeper::read_turn(KeeperConnection& client) {
   std::array<std::byte, packet_bytes_max> packet;
   for (int i = 0; i < packets_of_a_turn && !client.owes_answers(); ++i) {
     std::vector<UniqueFd> fds;
-    const auto got = receive_packet(client.socket.get(), packet, fds, client.releases.get());
+    const auto got = client.receive(packet, fds);
     if (got.error == EAGAIN) return {};
     if (got.error != 0) return std::generic_category().message(got.error);
     if (got.bytes == 0) return "it has closed its end";
@@ -279,33 +241,35 @@ std::string EpollKeeper::read_turn(Client& client) {
   return {};
 }
 
-std::string EpollKeeper::handle_packet(Client& client, std::span<const std::byte> packet, std::vector<UniqueFd> fds) {
+std::string EpollKeeper::handle_packet(KeeperConnection& client, std::span<const std::byte> packet,
+                                       std::vector<UniqueFd> fds) {
   const auto request = decode_request(packet, fds.size());
   if (request) return handle_request(client, *request, std::move(fds));
-  send(client.who.id, {0, Failed{PacketType::hello, ErrorCode::protocol_violation, {}, request.error().message}}, {});
+  send(client.who().id, {0, Failed{PacketType::hello, ErrorCode::protocol_violation, {}, request.error().message}}, {});
   return request.error().message;
 }
 
-std::string EpollKeeper::handle_request(Client& client, const Tagged<Request>& request, std::vector<UniqueFd> fds) {
+std::string EpollKeeper::handle_request(KeeperConnection& client, const Tagged<Request>& request,
+                                        std::vector<UniqueFd> fds) {
   if (const auto* const hello = std::get_if<Hello>(&request.body)) return greet(client, request.tag, *hello);
   if (!client.greeted) return "its first packet is not HELLO";
   if (std::holds_alternative<List>(request.body)) {
-    client.listing = Listing{request.tag, {}, 0};
+    client.begin_list(request.tag);
     return {};
   }
   UniqueFd fd = fds.empty() ? UniqueFd() : std::move(fds.front());
   if (const char* const reason = fd ? why_not_held(fd.get()) : nullptr)
     refuse(client, request.tag, request.body, ErrorCode::limit, reason);
   else
-    bundles_.handle(client.who, request, std::move(fd), Clock::now());
+    bundles_.handle(client.who(), request, std::move(fd), Clock::now());
   return {};
 }
 
-std::string EpollKeeper::greet(Client& client, std::uint32_t tag, const Hello& hello) {
+std::string EpollKeeper::greet(KeeperConnection& client, std::uint32_t tag, const Hello& hello) {
   if (client.greeted) return "it sent HELLO twice";
   client.greeted = hello.version == keeper_version;
   if (client.greeted) {
-    send(client.who.id, {tag, Welcome{}}, {});
+    send(client.who().id, {tag, Welcome{}}, {});
     return {};
   }
   auto text = fmt::format("the client speaks version {}, the keeper version {}", hello.version, keeper_version);
@@ -321,73 +285,32 @@ const char* EpollKeeper::why_not_held(int fd) const noexcept {
   return nullptr;
 }
 
-void EpollKeeper::refuse(Client& client, std::uint32_t tag, const Request& request, ErrorCode code, std::string text) {
-  send(client.who.id, {tag, Failed{type_of(request), code, name_of(request), std::move(text)}}, {});
+void EpollKeeper::refuse(KeeperConnection& client, std::uint32_t tag, const Request& request, ErrorCode code,
+                         std::string text) {
+  send(client.who().id, {tag, Failed{type_of(request), code, name_of(request), std::move(text)}}, {});
 }
 
 void EpollKeeper::send(ClientId to, Tagged<Reply> reply, std::vector<SharedFd> fds) {
   const auto at = clients_.find(to);
-  if (at == clients_.end() || at->second.deaf) return;
-  Client& client = at->second;
-  Outgoing out{encode(reply), std::move(fds)};
-  // Others may ask for a bundle as often as they like: its owner is to know once.
-  const auto same = [&out](const Outgoing& other) { return other.bytes == out.bytes; };
-  if (std::holds_alternative<YieldAsked>(reply.body) && std::any_of(client.queue.begin(), client.queue.end(), same))
-    return;
-  client.queue.push_back(std::move(out));
-  flush_queue(client);
-  update_watch(client);
+  if (at == clients_.end()) return;
+  at->second.send(reply, std::move(fds));
+  update_watch(at->second);
 }
 
-void EpollKeeper::flush(Client& client) {
-  flush_queue(client);
-  if (client.queue.empty() && client.listing) go_on_listing(client);
-}
-
-void EpollKeeper::flush_queue(Client& client) {
-  while (!client.deaf && !client.queue.empty()) {
-    const int error = send_out(client.socket.get(), client.queue.front());
-    if (error == EAGAIN) return;
-    // EPIPE: it has closed its end. ETOOMANYREFS: descriptors that others have not received are too many; without what
-    // was to be sent the client cannot go on, and sees its connection end.
-    if (error != 0) client.deaf = true;
-    if (error != 0) ::shutdown(client.socket.get(), SHUT_RDWR);
-    client.queue.pop_front();
-  }
-  if (!client.deaf) return;
-  client.queue.clear();
-  client.listing.reset();
-}
-
-void EpollKeeper::go_on_listing(Client& client) {
-  while (client.listing && client.queue.empty()) {
-    Listing& listing = *client.listing;
-    if (auto facts = bundles_.next_after(listing.last, Clock::now())) {
-      listing.last = facts->name;
-      ++listing.bundles;
-      client.queue.push_back({encode(Tagged<Reply>{listing.tag, Listed{*std::move(facts)}}), {}});
-    } else {
-      client.queue.push_back({encode(Tagged<Reply>{listing.tag, ListEnd{listing.bundles}}), {}});
-      client.listing.reset();
-    }
-    flush_queue(client);
-  }
-}
-
-void EpollKeeper::update_watch(Client& client) {
+void EpollKeeper::update_watch(KeeperConnection& client) {
   const std::uint32_t wanted = client.owes_answers() ? EPOLLOUT : EPOLLIN;
   if (client.watched == wanted) return;
   epoll_event event{};
   event.events = wanted;
-  event.data.u64 = entry_of(Watched::client, client.who.id);
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.socket.get(), &event) == 0) client.watched = wanted;
+  event.data.u64 = entry_of(Watched::client, client.who().id);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, client.fd(), &event) == 0) client.watched = wanted;
 }
 
 void EpollKeeper::end_client(ClientId id, const std::string& reason) {
   const auto at = clients_.find(id);
-  const auto pid = at->second.who.pid;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, at->second.socket.get(), nullptr);
-  ::shutdown(at->second.socket.get(), SHUT_RDWR);  // closed it is later, on another thread
+  const auto pid = at->second.who().pid;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, at->second.fd(), nullptr);
+  ::shutdown(at->second.fd(), SHUT_RDWR);  // closed it is later, on another thread
   clients_.erase(at);
   report({KeeperEvent::Kind::ended, {}, pid, reason});
   bundles_.client_gone(id, Clock::now());
@@ -395,16 +318,15 @@ void EpollKeeper::end_client(ClientId id, const std::string& reason) {
 
 // Another process may hold the socket too: an entry of the epoll set outlives our descriptor then, so each is removed.
 bool EpollKeeper::watch(WatchId watch, int socket) {
-  return add(socket, EPOLLRDHUP, entry_of(Watched::front_end, watch)).ok();
+  // Not of what a client could make ready as often as it likes: another epoll set, a pipe.
+  return file_kind(socket) == FileKind::socket && add(socket, EPOLLRDHUP, entry_of(Watched::front_end, watch)).ok();
 }
 
 void EpollKeeper::unwatch(WatchId, int socket) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket, nullptr); }
 
 bool EpollKeeper::is_leaving(ClientId id) {
   const auto at = clients_.find(id);
-  if (at == clients_.end()) return true;
-  pollfd one{at->second.socket.get(), POLLRDHUP, 0};
-  return ::poll(&one, 1, 0) == 1 && (one.revents & (POLLHUP | POLLRDHUP)) != 0;
+  return at == clients_.end() || at->second.is_leaving();
 }
 
 Result<std::uint32_t> lower_to_limit(const KeeperLimits& limits) {

@@ -47,13 +47,17 @@ Result<KeeperClient> KeeperClient::connect(const std::string& path, std::chrono:
   if (error == EAGAIN) return make_error(ErrorCode::busy, "'{}': the keeper accepts no connection", path);
   if (error == EPROTOTYPE) return invalid_argument("'{}' is the socket of another program, expected a keeper's", path);
   if (error != 0) return make_system_error(error, "connecting to the keeper '{}'", path);
-  KeeperClient client(*std::move(socket), timeout);
-  if (auto greeted = client.greet(); !greeted) return std::move(greeted).error();
+  return greet(*std::move(socket), timeout);
+}
+
+Result<KeeperClient> KeeperClient::greet(UniqueFd socket, std::chrono::milliseconds timeout) {
+  KeeperClient client(std::move(socket), timeout);
+  if (auto greeted = client.say_hello(); !greeted) return std::move(greeted).error();
   return client;
 }
 
 // A keeper that turns the client away says why, and has closed the connection before it reads HELLO.
-Result<void> KeeperClient::greet() {
+Result<void> KeeperClient::say_hello() {
   const std::uint32_t tag = ++last_tag_;
   const int error = send_packet(socket_.get(), encode(Tagged<Request>{tag, Hello{}}), {});
   if (error != 0 && error != EPIPE) return make_system_error(error, "greeting the keeper");

@@ -69,6 +69,8 @@ class KeeperClient {
   /// (too many clients, or another user's keeper), protocol_violation, invalid_argument.
   static Result<KeeperClient> connect(const std::string& path,
                                       std::chrono::milliseconds timeout = std::chrono::seconds(1));
+  /// The same on a SOCK_SEQPACKET socket that is connected to a keeper.
+  static Result<KeeperClient> greet(UniqueFd socket, std::chrono::milliseconds timeout = std::chrono::seconds(1));
   KeeperClient(KeeperClient&&) noexcept = default;
   KeeperClient& operator=(KeeperClient&&) noexcept = default;
 
@@ -115,7 +117,7 @@ class KeeperClient {
 
   KeeperClient(UniqueFd socket, std::chrono::milliseconds timeout) : socket_(std::move(socket)), timeout_(timeout) {}
 
-  Result<void> greet();
+  Result<void> say_hello();
   template <typename Body>
   Result<std::uint32_t> send(Body body, std::string_view name, std::span<const int> fds = {});
   Result<void> transmit(const Tagged<Request>& request, std::span<const int> fds);

@@ -207,6 +207,24 @@ TEST_F(KeeperTest, AFrontEndMayHangUpAtAnyLaterTime) {
   EXPECT_EQ(keeper.wait_for(Kind::dropped).reason, "its front-end has gone");
 }
 
+TEST_F(KeeperTest, AFrontEndSlotMayHoldAnythingElse) {
+  KeeperThread keeper(options());
+  auto owner = client();
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd reads(ends[0]);
+  UniqueFd writes(ends[1]);
+  const auto file = memory_file();
+  for (const int fd : {file.get(), reads.get()}) {
+    ASSERT_TRUE(owner.claim("port", ClaimHow::now).ok());
+    ASSERT_TRUE(owner.hold("port", front_end_slot, fd).ok());
+    ASSERT_TRUE(owner.release("port").ok());
+    writes.reset();
+    ASSERT_EQ(owner.list()->size(), 1u);
+    EXPECT_EQ(owner.list()->front().front_end_pid, 0u);
+  }
+}
+
 TEST_F(KeeperTest, TheFrontEndLosesItsConnectionWhenTheGraceTimeEnds) {
   KeeperThread keeper(options());
   auto owner = client();
