@@ -8,14 +8,27 @@
 #include "base/peer_process.hpp"
 
 namespace vhostx::backend {
+namespace {
+
+/// What such a port knows of its rings would be nowhere after a kill: lent buffers, the answer to a call in-band, and a
+/// record that only its front-end brings. Null: it can be kept.
+const char* cannot_be_kept(const PortOptions& options) noexcept {
+  using protocol::ProtocolFeature;
+  const protocol::ProtocolFeatureSet extra(options.protocol_features_extra);
+  if (options.zero_copy) return "zero_copy";
+  if (extra.has(ProtocolFeature::inband_notifications)) return "INBAND_NOTIFICATIONS";
+  if (extra.has(ProtocolFeature::inflight_shmfd)) return "INFLIGHT_SHMFD";
+  return nullptr;
+}
+
+}  // namespace
 
 Result<void> PortCore::open_keeping() {
   if (!loop_->keepers()) return {};
   const PortOptions& options = parts_.options;
-  const protocol::ProtocolFeatureSet extra(options.protocol_features_extra);
-  if (options.zero_copy || extra.has(protocol::ProtocolFeature::inband_notifications))
+  if (const char* const reason = cannot_be_kept(options))
     return invalid_argument("{}: a keeper cannot hold a port with {}, expected one without", options.socket_path,
-                            options.zero_copy ? "zero_copy" : "INBAND_NOTIFICATIONS");
+                            reason);
   auto keeper = loop_->keepers()(options.socket_path);
   if (!keeper) return make_error(keeper.error().code, "{}: {}", options.socket_path, keeper.error().message);
   auto keeping = SessionKeeping::open(std::move(keeper).value(), {vring_count(), options.memory_slots_max}, parts_.log);

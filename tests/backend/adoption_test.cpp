@@ -297,6 +297,8 @@ TEST(Adoption, WhatAKeeperCannotHoldIsRefused) {
   using P = ProtocolFeature;
   c.options.protocol_features_extra = ProtocolFeatureSet{P::backend_req, P::inband_notifications}.bits();
   EXPECT_NE(c.next().error.message.find("INBAND_NOTIFICATIONS"), std::string::npos);
+  c.options.protocol_features_extra = ProtocolFeatureSet{P::inflight_shmfd}.bits();
+  EXPECT_NE(c.next().error.message.find("INFLIGHT_SHMFD"), std::string::npos);
 }
 
 /// The process ends after the k-th message of a connection, whichever that is, and the front-end does not notice.
