@@ -129,10 +129,10 @@ void fill(SessionRecord& record, Input input) {
 /// The port's next bundle.
 PortKeeper::Files next_files;
 
-Backend& backend() {
+Backend& the_backend() {
   static const std::unique_ptr<Backend> one = [] {
     test::start_eal();
-    auto loop = backend::ControlLoop::create(
+    auto loop = vhostx::backend::ControlLoop::create(
         {.control_thread = ControlThread::application, .keeper_grace = std::chrono::milliseconds(0)});
     require(loop.ok());
     (*loop)->set_keepers([](const std::string&) -> Result<std::unique_ptr<PortKeeper>> {
@@ -147,7 +147,7 @@ Backend& backend() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  Backend& served = backend();
+  Backend& served = the_backend();
   auto record = SessionRecord::create(limits);
   require(record.ok());
   fill(*record, Input({data, size}));
@@ -162,14 +162,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.role = Role::client;
   options.queue_pairs_max = limits.rings / 2;
   options.memory_slots_max = static_cast<std::uint16_t>(limits.regions);
-  auto port = served.open_port(options);
-  require(port.ok());
+  auto opened = served.open_port(options);
+  require(opened.ok());
+  std::unique_ptr<Port> port = std::move(opened).value();
   for (int i = 0; i < 4; ++i) served.run_control(std::chrono::milliseconds(0));
-  const PortInfo info = (*port)->info();
+  const PortInfo info = port->info();
   char byte;
   const bool closed = ::recv(front_end.get(), &byte, 1, MSG_DONTWAIT) == 0;
   require(info.connected || closed);
-  port->reset();
+  port.reset();
   require(::recv(front_end.get(), &byte, 1, MSG_DONTWAIT) == 0);
   return 0;
 }
