@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// KeptBundle at a keeper that runs: what one process left, the next one finds.
+#include "continuity/kept_bundle.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/continuity/keeper_fixture.hpp"
+
+namespace vhostx::continuity {
+namespace {
+
+struct Kept : ::testing::Test {
+  std::unique_ptr<PortKeeper> connect() {
+    auto connected = KeptBundle::connect(path, "port");
+    if (!connected) throw std::runtime_error(connected.error().message);
+    return std::move(connected).value();
+  }
+
+  Folder folder;
+  std::string path = folder.path("keeper");
+  KeeperThread keeper{{.path = path, .grace = generous, .limits = {}, .on_event = {}}};
+};
+
+TEST_F(Kept, TheNextOwnerFindsWhatWasLeft) {
+  const UniqueFd file = memory_file();
+  auto first = connect();
+  ASSERT_TRUE(first->claim());
+  ASSERT_TRUE(first->hold(7, file.get()));
+  ASSERT_TRUE(first->hold(8, file.get()));
+  ASSERT_TRUE(first->drop(8));
+  ASSERT_TRUE(first->park(generous));
+  auto second = connect();
+  const auto files = second->claim();
+  ASSERT_TRUE(files) << files.error().message;
+  ASSERT_EQ(files->size(), 1U);
+  EXPECT_TRUE(same_file(files->at(7).get(), file.get()));
+}
+
+TEST_F(Kept, AnOwnerThatLivesIsNamed) {
+  auto first = connect();
+  ASSERT_TRUE(first->claim());
+  auto second = connect();
+  const auto refused = second->claim();
+  EXPECT_EQ(refused.error().code, ErrorCode::busy);
+  EXPECT_EQ(refused.error().message, "'port' belongs to this process");
+}
+
+/// What the keeper refuses, or that it is gone, is an error of a later call at the latest.
+TEST_F(Kept, FailuresAreToldLater) {
+  const UniqueFd file = memory_file();
+  const auto fails_in_time = [&](PortKeeper& bundle) {
+    const auto end = std::chrono::steady_clock::now() + generous;
+    while (std::chrono::steady_clock::now() < end)
+      if (!bundle.hold(7, file.get())) return true;
+    return false;
+  };
+  EXPECT_TRUE(fails_in_time(*connect())) << "nobody has claimed it";
+  auto owner = connect();
+  ASSERT_TRUE(owner->claim());
+  keeper.stop();
+  EXPECT_TRUE(fails_in_time(*owner));
+  EXPECT_FALSE(KeptBundle::connect(path, "port"));
+}
+
+}  // namespace
+}  // namespace vhostx::continuity
