@@ -343,6 +343,16 @@ TEST_F(RefusedRecord, ThatIsDamagedRefusesItsRing) {
   }()));
   expect_reason("vring 1: in-flight record: version 7, expected 1");
 }
+TEST_F(RefusedRecord, WhoseFileIsShrunkBeforeItsRingsStart) {
+  const InflightFile own(area.mmap_size);
+  ASSERT_EQ(set_record(area, own.fd()), 0U);
+  ASSERT_EQ(::ftruncate(own.fd(), 0), 0);
+  machine->configure_ring(1);
+  machine->send_fds(1);
+  machine->kick(1);
+  expect_reason("the in-flight area is lost");
+  ASSERT_EQ(::ftruncate(own.fd(), static_cast<off_t>(own.bytes())), 0);
+}
 TEST_F(RefusedRecord, WhoseFileIsShrunkUnderTraffic) {
   if (under_tsan) GTEST_SKIP() << "TSan holds a lock of its own: the handler of SIGBUS waits for it";
   const InflightFile own(area.mmap_size);
