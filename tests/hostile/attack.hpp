@@ -67,6 +67,7 @@ void add_rewriting_attacks(Attacks& attacks);
 void add_flood_attacks(Attacks& attacks);
 void add_shrinking_attacks(Attacks& attacks);
 void add_log_attacks(Attacks& attacks);
+void add_inflight_attacks(Attacks& attacks);
 void add_burst_attacks(Attacks& attacks);
 void add_burst_meeting_attacks(Attacks& attacks);
 void add_closing_attacks(Attacks& attacks);

@@ -21,6 +21,7 @@ const Attacks& all_attacks() {
     add_flood_attacks(all);
     add_shrinking_attacks(all);
     add_log_attacks(all);
+    add_inflight_attacks(all);
     add_burst_attacks(all);
     add_burst_meeting_attacks(all);
     add_closing_attacks(all);

@@ -26,9 +26,9 @@ constexpr std::array<const char*, socket_count> names{"attacked",       "honest"
 // Two queue pairs, so that there is something beside the pair that is attacked. What is attacked offers all that it can
 // but RING_RESET, which an attack takes all the same.
 constexpr std::array<const char*, socket_count> port_options{
-    ",queues=2,offer=in_order+uso+reset_device+inband_notifications+gpa_addresses",
+    ",queues=2,offer=in_order+uso+reset_device+inband_notifications+gpa_addresses+inflight_shmfd",
     ",queues=2",
-    ",zerocopy=lend,offer=uso+reset_device+inband_notifications+gpa_addresses",
+    ",zerocopy=lend,offer=uso+reset_device+inband_notifications+gpa_addresses+inflight_shmfd",
     "",
     ",zerocopy=off,offer=uso",
     ""};
