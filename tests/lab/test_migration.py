@@ -16,7 +16,7 @@ import interop_path  # noqa: F401
 from guest import Guest
 from migration import MIB, MovingGuest
 from numbered_flow import NumberedFlow
-from processes import check, check_equal, run_test, wait_until
+from processes import Failure, check, check_equal, run_test, wait_until
 from traffic import make_payload, ping, ping_from_each_cpu, serve_drive, sha256
 from two_hosts import CABLE, two_hosts
 from vhostx_switch import VhostSwitch, describe, dropped
@@ -291,12 +291,25 @@ def check_end(lab):
         check_equal(port["vrings_broken"], 0, f"broken rings of {port['name']}")
 
 
+def tell_losses(lab):
+    """Where datagrams may have been lost: in the switches, and in the kernels."""
+    for port in lab.switches.stats()["ports"]:
+        print(f"{port['name']}: {dropped(port)}", flush=True)
+    counters = "grep -E 'Udp:|Ip:' /proc/net/snmp; cat /proc/net/softnet_stat; grep . /sys/class/net/eth0/statistics/[rt]x_[de]r*"
+    for guest in (lab.neighbour, lab.guest):
+        print(f"{guest.name}:\n{guest.try_run(counters)[1]}", flush=True)
+
+
 def migrate(bench, binary, program, name, rounds):
     lab = Lab(bench, binary, program, VARIANTS[name])
     for flow in lab.flows:
         flow.begin()
     for number in range(1, rounds + 1):
-        one_round(lab, number)
+        try:
+            one_round(lab, number)
+        except Failure:
+            tell_losses(lab)
+            raise
     for flow in lab.flows:
         flow.end()
     check_end(lab)
