@@ -115,8 +115,9 @@ class Switches:
         return {"ports": [port for switch in self.switches for port in switch.stats()["ports"]]}
 
     def no_room(self):
-        """Packets for which the rings of their receivers had no room: an emulated guest may get no CPU for long."""
-        return sum(dropped(port).get("ring_full", 0) for port in self.stats()["ports"])
+        """Packets for which the rings of their receivers had no room, or too few buffers: an emulated guest may get no CPU for long."""
+        causes = [dropped(port) for port in self.stats()["ports"]]
+        return sum(lost.get("ring_full", 0) + lost.get("few_buffers", 0) for lost in causes)
 
     def finish(self):
         for switch in self.switches:
