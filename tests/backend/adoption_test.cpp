@@ -48,6 +48,23 @@ struct Continuity {
   std::list<std::unique_ptr<Life>> lives;  ///< The latest first, which is the first to be destroyed.
 };
 
+void until_started(Life& life, int rings = 2) {
+  for (int i = 0; i < rings; ++i) life.events.until<VringStarted>();
+}
+
+/// With a first life, whose front-end is there and has started its rings.
+struct Served : Continuity {
+  struct Started {
+    Life& first;
+    FakeMachine machine;
+  };
+  explicit Served(std::uint16_t pairs = 1) : Continuity(pairs), started{next(), FakeMachine(path())} {
+    started.machine.bring_up();
+    until_started(started.first);
+  }
+  Started started;
+};
+
 std::uint16_t deliver(Port& port, std::uint16_t pair = 0) {
   rte_mbuf* packet = rte_pktmbuf_alloc(test_pool());
   rte_pktmbuf_append(packet, 60);
@@ -66,10 +83,6 @@ void expect_traffic(Life& life, FakeMachine& machine) {
   EXPECT_EQ(machine.ring(1).driver.reap().size(), 1U);
 }
 
-void until_started(Life& life, int rings = 2) {
-  for (int i = 0; i < rings; ++i) life.events.until<VringStarted>();
-}
-
 TEST(Adoption, ANewConnectionIsNotAdopted) {
   Continuity c;
   Life& life = c.next();
@@ -78,11 +91,8 @@ TEST(Adoption, ANewConnectionIsNotAdopted) {
 }
 
 TEST(Adoption, AfterAKillTheConnectionGoesOn) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   expect_traffic(first, machine);
   Life& second = c.killed_and_next();
   EXPECT_TRUE(second.events.until<FrontEndConnected>().adopted);
@@ -97,11 +107,8 @@ TEST(Adoption, AfterAKillTheConnectionGoesOn) {
 }
 
 TEST(Adoption, PacketsWaitInTheRingWhileNobodyServes) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   first.die(c.vault);
   transmit(machine, 3);
   Life& second = c.next();
@@ -110,22 +117,16 @@ TEST(Adoption, PacketsWaitInTheRingWhileNobodyServes) {
 }
 
 TEST(Adoption, WhatWasUsedBeforeAndNotSignalledIsSignalled) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   machine.ring(0).call.drain();
   until_started(c.killed_and_next());
   EXPECT_TRUE(signalled(machine.ring(0).call));
 }
 
 TEST(Adoption, AMessageThatCameWhileNobodyServedIsAnswered) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   first.die(c.vault);
   must(machine.front_end().send(make_request(Request::get_queue_num)));
   c.next();
@@ -135,11 +136,8 @@ TEST(Adoption, AMessageThatCameWhileNobodyServedIsAnswered) {
 
 /// Of a message that was read in part nobody can tell what is left in the socket.
 TEST(Adoption, AMessageInWorkEndsTheConnection) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   const auto request = make_request(Request::set_vring_num, protocol::VringState{0, 64});
   const auto bytes = encode(request);
   must(machine.front_end().send_bytes(std::span(bytes).first(5)));
@@ -214,11 +212,8 @@ TEST(Adoption, WhatIsReplacedIsDropped) {
 }
 
 TEST(Adoption, WhatDoesNotFitEndsTheConnection) {
-  Continuity c(2);
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c(2);
+  auto& [first, machine] = c.started;
   first.die(c.vault);
   c.options.queue_pairs_max = 1;
   Life& second = c.next();
@@ -228,11 +223,8 @@ TEST(Adoption, WhatDoesNotFitEndsTheConnection) {
 }
 
 TEST(Adoption, FeaturesThatAreNotOfferedAnyMoreEndTheConnection) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   first.die(c.vault);
   c.options.features_masked = FeatureSet{VirtioFeature::net_mrg_rxbuf}.bits();
   Life& second = c.next();
@@ -248,11 +240,8 @@ TEST(Adoption, FeaturesThatAreNotOfferedAnyMoreEndTheConnection) {
 TEST(Adoption, ForgedDescriptorsAreRefused) {
   const EventFd event = must(EventFd::create());
   for (const int fd : {-1, event.get()}) {
-    Continuity c;
-    Life& first = c.next();
-    FakeMachine machine(c.path());
-    machine.bring_up();
-    until_started(first);
+    Served c;
+    auto& [first, machine] = c.started;
     first.die(c.vault);
     const auto state = must(must(continuity::SessionRecord::adopt(c.vault.file(record_slot), c.limits())).read());
     c.vault.forge(state.regions.at(0).file, fd);
@@ -263,11 +252,8 @@ TEST(Adoption, ForgedDescriptorsAreRefused) {
 }
 
 TEST(Adoption, TwoProcessesNeverServeOnePort) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   Life& second = c.next();
   EXPECT_EQ(second.port, nullptr);
   EXPECT_EQ(second.error.code, ErrorCode::busy);
@@ -276,11 +262,8 @@ TEST(Adoption, TwoProcessesNeverServeOnePort) {
 }
 
 TEST(Adoption, WhereTheKeeperFailsThePortGoesOn) {
-  Continuity c;
-  Life& first = c.next();
-  FakeMachine machine(c.path());
-  machine.bring_up();
-  until_started(first);
+  Served c;
+  auto& [first, machine] = c.started;
   c.vault.break_down();
   expect_traffic(first, machine);
   machine.send_fds(0);
