@@ -164,7 +164,7 @@ TEST_F(Recorded, ManyEndsInARowLoseAndRepeatNothing) {
   for (int life = 0; life < 10; ++life) {
     transmit_numbered(number, 3);
     number = static_cast<std::uint8_t>(number + 3);
-    lend_and_free_all_but({life % 3 * 1UL, 2});
+    lend_and_free_all_but({static_cast<std::size_t>(life % 3), 2});
     end_here();
     next_back_end();
     given += driver(1).reap().size();
