@@ -137,18 +137,29 @@ class Life {
     port.reset();
     backend_.reset();
   }
-  const std::string& logged() const { return log_.text; }
+  std::string logged() { return log_.copy(); }
 
   EventLog events;
   std::unique_ptr<Port> port;  ///< Null: see error.
   Error error;
 
  private:
-  struct Text {
+  class Text {
+   public:
     LogSink sink() {
-      return [this](LogLevel, std::string_view line) { (text += line) += '\n'; };
+      return [this](LogLevel, std::string_view line) {
+        const std::lock_guard guard(lock_);
+        (text_ += line) += '\n';
+      };
     }
-    std::string text;
+    std::string copy() {
+      const std::lock_guard guard(lock_);
+      return text_;
+    }
+
+   private:
+    std::mutex lock_;
+    std::string text_;
   };
 
   void stop() {
