@@ -22,6 +22,7 @@ namespace {
 constexpr std::uint64_t magic = 0x31647263'78736876;  // "vhsxcrd1": the last character is the version
 constexpr std::uint32_t rings_most = 256;
 constexpr std::uint32_t regions_most = 4096;
+constexpr std::uint32_t additions_most = 128;  // as many as the library's MemoryTable takes
 constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /// At the file's begin.
@@ -226,6 +227,11 @@ Result<SessionState> SessionRecord::read() const {
   state.rings.resize(header.ring_count);
   if (region_bytes != 0) std::memcpy(state.regions.data(), rest, region_bytes);
   if (ring_bytes != 0) std::memcpy(state.rings.data(), rest + region_bytes, ring_bytes);
+  // Each becomes a message that is repeated.
+  for (const RegionState& region : state.regions)
+    if (region.additions == 0 || region.additions > additions_most)
+      return protocol_violation("a session's record of a region that was added {} times: expected 1 to {}",
+                                region.additions, additions_most);
   return state;
 }
 

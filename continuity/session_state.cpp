@@ -41,7 +41,7 @@ Message fd_message(FrontEndRequest request, std::size_t ring, bool with_fd) {
 
 void add_ring_steps(std::vector<SessionState::Step>& steps, const RingState& ring, std::size_t index) {
   const auto add = [&](Message message, std::vector<Slot> slots = {}) {
-    steps.push_back({std::move(message), std::move(slots)});
+    steps.push_back({std::move(message), std::move(slots), 1});
   };
   if (ring.size != 0) add(vring_message(FrontEndRequest::set_vring_num, index, ring.size));
   add(vring_message(FrontEndRequest::set_vring_base, index, ring.base));
@@ -190,7 +190,7 @@ std::vector<Slot> SessionState::slots() const {
 std::vector<SessionState::Step> SessionState::steps() const {
   std::vector<Step> steps;
   const auto add = [&](Message message, std::vector<Slot> slots = {}) {
-    steps.push_back({std::move(message), std::move(slots)});
+    steps.push_back({std::move(message), std::move(slots), 1});
   };
   if (protocol_features_set != 0)
     add(protocol::make_request(FrontEndRequest::set_protocol_features, U64{protocol_features}));
@@ -202,9 +202,9 @@ std::vector<SessionState::Step> SessionState::steps() const {
   for (const RegionState& one : regions) {
     table.push_back(one.region);
     files.push_back(one.file);
-    for (std::uint32_t i = 0; by_slots && i < one.additions; ++i)
-      add(protocol::make_request(FrontEndRequest::add_mem_reg, protocol::SingleMemoryRegion{0, one.region}),
-          {one.file});
+    if (!by_slots) continue;
+    add(protocol::make_request(FrontEndRequest::add_mem_reg, protocol::SingleMemoryRegion{0, one.region}), {one.file});
+    steps.back().times = one.additions;
   }
   if (!by_slots && !table.empty()) add(protocol::make_memory_table(table), files);
   if (log != 0) add(protocol::make_request(FrontEndRequest::set_log_base, LogBase{log_bytes, log_offset}), {log});

@@ -67,10 +67,11 @@ struct SessionState {
   /// Every slot that is named, without order.
   std::vector<Slot> slots() const;
 
-  /// A message, and the slots of the descriptors that it brings.
+  /// A message, the slots of the descriptors that it brings, and how often it comes.
   struct Step {
     protocol::Message message;
     std::vector<Slot> slots;
+    std::uint32_t times = 1;
   };
   /// What sets it up again, in an order that every state of a back-end takes. Rings that were kicked in-band are
   /// kicked.

@@ -33,7 +33,8 @@ Result<Reply> Session::dispatch_and_keep(Message& message) {
 // it.
 Result<void> Session::adopt(const continuity::SessionState& state, const continuity::PortKeeper::Files& files) {
   for (const auto& step : state.steps())
-    if (auto repeated = repeat(step, files); !repeated) return repeated;
+    for (std::uint32_t i = 0; i < step.times; ++i)
+      if (auto repeated = repeat(step, files); !repeated) return repeated;
   // What the process before had used and not signalled.
   for (const auto& ring : device_.rings())
     if (ring->started() && ring->config().call != nullptr) ring->config().call->signal();

@@ -2,6 +2,7 @@
 #include "backend/connection/session_keeping.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include <sys/socket.h>
@@ -28,6 +29,16 @@ UniqueFd take(PortKeeper::Files& files, Slot slot) {
 
 }  // namespace
 
+template <typename Action>
+void SessionKeeping::ask(Action action) noexcept {
+  if (keeper_ == nullptr) return;
+  try {
+    if (auto done = action(*keeper_); !done) fail(done.error().message);
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+}
+
 Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(std::unique_ptr<PortKeeper> keeper,
                                                              const continuity::RecordLimits& limits,
                                                              const Logger& log) {
@@ -47,14 +58,14 @@ Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(std::unique_ptr<Por
     keeping->find(*std::move(files));
   else
     keeping->close_left(take(*files, socket_slot));
-  keeping->check(keeping->keeper_->hold(record_slot, keeping->record_.fd()));
+  keeping->ask([&](PortKeeper& asked) { return asked.hold(record_slot, keeping->record_.fd()); });
   return keeping;
 }
 
 SessionKeeping::SessionKeeping(std::unique_ptr<PortKeeper> keeper, SessionRecord record, std::uint32_t rings,
                                const Logger& log)
-    : keeper_(std::move(keeper)), record_(std::move(record)), rings_(rings), log_(log), next_slot_(first_slot) {
-  clear();
+    : keeper_(std::move(keeper)), record_(std::move(record)), log_(log), next_slot_(first_slot) {
+  state_.rings.resize(rings);
 }
 
 void SessionKeeping::find(PortKeeper::Files files) {
@@ -76,16 +87,10 @@ void SessionKeeping::close_left(UniqueFd socket) {
   end();
 }
 
-void SessionKeeping::clear() {
-  state_ = {};
-  state_.rings.resize(rings_);
-}
-
 void SessionKeeping::begin(int socket) {
   end();
-  if (keeper_ == nullptr) return;
   held_.push_back(socket_slot);
-  check(keeper_->hold(socket_slot, socket));
+  ask([&](PortKeeper& keeper) { return keeper.hold(socket_slot, socket); });
 }
 
 void SessionKeeping::go_on(const SessionState& state) {
@@ -93,29 +98,45 @@ void SessionKeeping::go_on(const SessionState& state) {
   drop_unused();
 }
 
-void SessionKeeping::end() {
-  clear();
-  check(record_.write(state_));
-  record_.end_message();
-  for (const Slot slot : std::exchange(held_, {}))
-    if (keeper_ != nullptr) check(keeper_->drop(slot));
+// Also where memory is out: nothing is allocated for the state.
+void SessionKeeping::end() noexcept {
+  std::vector<continuity::RingState> rings = std::move(state_.rings);
+  std::fill(rings.begin(), rings.end(), continuity::RingState{});
+  state_ = {};
+  state_.rings = std::move(rings);
+  ask([&](PortKeeper&) { return record_.write(state_); });
+  set_busy(false);
+  for (const Slot slot : held_) ask([&](PortKeeper& keeper) { return keeper.drop(slot); });
+  held_.clear();
 }
 
-void SessionKeeping::park(std::chrono::milliseconds grace) {
-  if (keeper_ != nullptr) check(keeper_->park(grace));
+void SessionKeeping::park(std::chrono::milliseconds grace) noexcept {
+  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
   keeper_ = nullptr;
 }
 
-void SessionKeeping::set_busy(bool busy) noexcept { busy ? record_.begin_message() : record_.end_message(); }
+void SessionKeeping::set_busy(bool busy) noexcept {
+  if (keeper_ == nullptr) return;
+  busy ? record_.begin_message() : record_.end_message();
+}
 
 std::vector<Slot> SessionKeeping::hold(const protocol::Message& message) {
   std::vector<Slot> slots;
   for (std::size_t i = 0; i < message.fd_count() && keeper_ != nullptr; ++i) {
-    slots.push_back(next_slot_++);
+    slots.push_back(free_slot());
     held_.push_back(slots.back());
-    check(keeper_->hold(slots.back(), message.fd(i)));
+    ask([&](PortKeeper& keeper) { return keeper.hold(slots.back(), message.fd(i)); });
   }
   return slots;
+}
+
+// A front-end may bring more descriptors than there are numbers.
+Slot SessionKeeping::free_slot() noexcept {
+  const auto taken = [this](Slot slot) {
+    return slot < first_slot || std::find(held_.begin(), held_.end(), slot) != held_.end();
+  };
+  while (taken(next_slot_)) next_slot_ = std::max(next_slot_ + 1, first_slot);
+  return next_slot_++;
 }
 
 void SessionKeeping::accepted(const protocol::Message& message, std::span<const Slot> slots, std::uint32_t answer,
@@ -125,7 +146,7 @@ void SessionKeeping::accepted(const protocol::Message& message, std::span<const 
   state_.apply(message, slots, answer);
   if (!has_log) state_.forget_log();
   if (state_ == before && slots.empty()) return;
-  check(record_.write(state_));
+  ask([&](PortKeeper&) { return record_.write(state_); });
   drop_unused();
 }
 
@@ -139,15 +160,20 @@ void SessionKeeping::drop_unused() {
   std::sort(used.begin(), used.end());
   std::erase_if(held_, [&](Slot slot) {
     if (std::binary_search(used.begin(), used.end(), slot)) return false;
-    if (keeper_ != nullptr) check(keeper_->drop(slot));
+    ask([slot](PortKeeper& keeper) { return keeper.drop(slot); });
     return true;
   });
 }
 
-void SessionKeeping::check(const Result<void>& done) {
-  if (done || keeper_ == nullptr) return;
-  log_.warning("the keeper failed, and the port goes on without it: {}", done.error().message);
+// To the keeper we may be gone now, while we go on. Whoever claims the bundle must not: the record says for good that a
+// message is in work.
+void SessionKeeping::fail(const std::string& why) noexcept {
+  record_.begin_message();
   keeper_ = nullptr;
+  try {
+    log_.warning("the keeper failed, and the port goes on without it: {}", why);
+  } catch (const std::exception&) {  // only the line is lost
+  }
 }
 
 }  // namespace vhostx::backend

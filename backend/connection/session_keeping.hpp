@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <vhostx/result.hpp>
@@ -42,9 +43,9 @@ class SessionKeeping {
   /// The connection of take_found() goes on with all that it had.
   void go_on(const continuity::SessionState& state);
   /// The connection is over.
-  void end();
+  void end() noexcept;
   /// The process or the port ends, and the connection shall not: it is there for `grace`.
-  void park(std::chrono::milliseconds grace);
+  void park(std::chrono::milliseconds grace) noexcept;
 
   /// A message may be in work from now on, or none is: its answer is sent.
   void set_busy(bool busy) noexcept;
@@ -61,15 +62,16 @@ class SessionKeeping {
   void find(continuity::PortKeeper::Files files);
   void close_left(UniqueFd socket);
   void drop_unused();
-  void clear();
-  void check(const Result<void>& done);
+  continuity::Slot free_slot() noexcept;
+  template <typename Action>
+  void ask(Action action) noexcept;
+  void fail(const std::string& why) noexcept;
 
   std::unique_ptr<continuity::PortKeeper> keeper_;  // null: it failed
   continuity::SessionRecord record_;
-  const std::uint32_t rings_;
   const Logger log_;
   continuity::SessionState state_;
-  std::vector<Slot> held_;  // of this connection, ascending
+  std::vector<Slot> held_;  // of this connection
   Slot next_slot_;
   std::optional<Found> found_;
 };

@@ -264,12 +264,14 @@ TEST(Adoption, TwoProcessesNeverServeOnePort) {
 TEST(Adoption, WhereTheKeeperFailsThePortGoesOn) {
   Served c;
   auto& [first, machine] = c.started;
+  const auto record = must(continuity::SessionRecord::adopt(c.vault.file(record_slot), c.limits()));
   c.vault.break_down();
   expect_traffic(first, machine);
   machine.send_fds(0);
   machine.sync();
   expect_traffic(first, machine);
   EXPECT_NE(first.logged().find("goes on without it"), std::string::npos) << first.logged();
+  EXPECT_FALSE(record.read()) << "nobody else may serve these rings now";
 }
 
 TEST(Adoption, WhatAKeeperCannotHoldIsRefused) {

@@ -54,6 +54,16 @@ TEST(SessionRecord, AMessageInWorkIsRefused) {
   EXPECT_TRUE(record->read());
 }
 
+TEST(SessionRecord, NothingIsRepeatedWithoutABound) {
+  auto record = SessionRecord::create(limits);
+  for (const std::uint32_t additions : {0U, 129U, UINT32_MAX}) {
+    SessionState state = some_state(1);
+    state.regions[0].additions = additions;
+    ASSERT_TRUE(record->write(state));
+    EXPECT_NE(record->read().error().message.find("times: expected 1 to 128"), std::string::npos) << additions;
+  }
+}
+
 TEST(SessionRecord, ThereIsRoomForWhatWasSaid) {
   auto record = SessionRecord::create(limits);
   SessionState large = some_state(1);

@@ -64,7 +64,8 @@ SessionState full_state() {
 
 SessionState replayed(const SessionState& state) {
   SessionState again = state_of(state.rings.size());
-  for (const auto& step : state.steps()) again.apply(step.message, step.slots, 0);
+  for (const auto& step : state.steps())
+    for (std::uint32_t i = 0; i < step.times; ++i) again.apply(step.message, step.slots, 0);
   return again;
 }
 
