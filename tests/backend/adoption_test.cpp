@@ -197,9 +197,10 @@ TEST(Adoption, AConnectionThatHasEndedLeavesNothing) {
 /// A change takes the place of what was there before.
 TEST(Adoption, WhatIsReplacedIsDropped) {
   Continuity c;
-  c.next();
+  Life& life = c.next();
   FakeMachine machine(c.path());
   machine.bring_up();
+  until_started(life);
   const std::size_t held = c.vault.size();
   for (int i = 0; i < 5; ++i) {
     machine.send_fds(0);
