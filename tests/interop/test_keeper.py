@@ -39,8 +39,12 @@ class Client:
         self.socket.sendmsg([packet], rights)
 
     def receive(self):
-        """(type, body, descriptors)"""
-        packet, rights, _, _ = self.socket.recvmsg(16384, socket.CMSG_SPACE(4 * 16))
+        """(type, body, descriptors); no type at the end. A keeper that is killed with packets unread makes the kernel
+        report a reset once, before what it sent, and only then the end."""
+        try:
+            packet, rights, _, _ = self.socket.recvmsg(16384, socket.CMSG_SPACE(4 * 16))
+        except ConnectionResetError:
+            return self.receive()
         fds = array.array("i")
         for _, _, data in rights:
             fds.frombytes(data)
