@@ -34,7 +34,25 @@ std::string describe_placement(const PlacementChanged& event) {
   return text;
 }
 
+std::string describe_ownership(const OwnershipChanged& event) {
+  const std::string other = event.other_pid == 0 ? "another process" : fmt::format("process {}", event.other_pid);
+  switch (event.ownership) {
+    case PortOwnership::serving:
+      return "served by this process";
+    case PortOwnership::standing_by:
+      return fmt::format("stands by: {} serves it", other);
+    case PortOwnership::handed_over:
+      return fmt::format("handed over to {}", other);
+  }
+  return {};
+}
+
 }  // namespace
+
+const char* to_string(PortOwnership ownership) noexcept {
+  constexpr const char* names[] = {"serving", "standing_by", "handed_over"};
+  return names[static_cast<std::size_t>(ownership)];
+}
 
 const char* event_name(const PortEvent& event) noexcept {
   return std::visit(Overloaded{
@@ -54,6 +72,7 @@ const char* event_name(const PortEvent& event) noexcept {
                         [](const PlacementChanged&) { return "placement_changed"; },
                         [](const VringReady&) { return "vring_ready"; },
                         [](const ConnectFailed&) { return "connect_failed"; },
+                        [](const OwnershipChanged&) { return "ownership_changed"; },
                     },
                     event);
 }
@@ -81,6 +100,7 @@ std::string describe(const PortEvent& event) {
           [](const PlacementChanged& e) { return describe_placement(e); },
           [](const VringReady& e) { return fmt::format("vring {} {}", e.index, e.ready ? "ready" : "not ready"); },
           [](const ConnectFailed& e) { return fmt::format("{}; trying again", e.error.message); },
+          [](const OwnershipChanged& e) { return describe_ownership(e); },
       },
       event);
 }

@@ -29,6 +29,10 @@ bool Port::disconnect() noexcept {
   return was_connected;
 }
 
+void Port::confirm_take_over() noexcept {
+  core_->loop().post_and_wait([this] { core_->confirm_take_over(); });
+}
+
 std::uint64_t Port::offered_features(const PortOptions& options) noexcept {
   return backend::offered_features(options).bits();
 }

@@ -51,6 +51,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options
              .releases = std::make_shared<Releases>(loop_->release_pool()),
              .vrings = {}},
       handler_(std::move(on_event)),
+      keeper_timer_(loop_->executor()),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -73,28 +74,61 @@ Result<void> PortCore::make_vrings() {
 
 Result<void> PortCore::open() {
   if (auto kept = open_keeping(); !kept) return kept;
-  auto found = keeping_ == nullptr ? std::nullopt : keeping_->take_found();
   watch_attention();
-  const PortOptions& options = parts_.options;
-  const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
-  if (options.role == Role::client) {
-    const auto on_failure = [this](Error error) { report_no_connection(std::move(error)); };
-    connector_ =
-        std::make_unique<Connector>(executor(), options, parts_.releases, Connector::Handlers{on_socket, on_failure},
-                                    found ? Connector::Start::by_retry : Connector::Start::now);
+  if (keeping_ == nullptr || keeping_->owns()) {
+    if (auto served = serve(); !served) return served;
   } else {
-    Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(), on_socket};
-    auto listener =
-        options.listen_fd >= 0
-            ? Listener::adopt(options.listen_fd, options.socket_path, std::move(parts))
-            : Listener::open(options.socket_path, {options.socket_mode, options.socket_group}, std::move(parts));
-    if (!listener) return std::move(listener).error();
-    listener_ = std::move(listener).value();
-    parts_.log.info("listening");
+    publish_info();
+    emit(OwnershipChanged{PortOwnership::standing_by, 0}, {});
+    deliver();
   }
   loop_->add(shared_from_this());
+  return {};
+}
+
+// Also with what another process has left.
+Result<void> PortCore::serve() {
+  auto found = keeping_ == nullptr ? std::nullopt : keeping_->take_found();
+  if (parts_.options.role == Role::client) {
+    const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
+    const auto on_failure = [this](Error error) { report_no_connection(std::move(error)); };
+    connector_ = std::make_unique<Connector>(executor(), parts_.options, parts_.releases,
+                                             Connector::Handlers{on_socket, on_failure},
+                                             found ? Connector::Start::by_retry : Connector::Start::now);
+  } else if (auto listening = start_listening(); !listening) {
+    return listening;
+  }
+  if (std::exchange(is_waiting_, false)) emit(OwnershipChanged{PortOwnership::serving, 0}, {});
   if (found) take_over(std::move(*found));
   return {};
+}
+
+Result<void> PortCore::start_listening() {
+  auto listener = make_listener();
+  if (!listener) return std::move(listener).error();
+  listener_ = std::move(listener).value();
+  parts_.log.info("listening");
+  if (keeping_ == nullptr || parts_.options.listen_fd >= 0) return {};
+  auto file = listener_->open_file();
+  if (!file) return std::move(file).error();
+  keeping_->listens(listener_->socket(), file->get());
+  return {};
+}
+
+Result<std::unique_ptr<Listener>> PortCore::make_listener() {
+  const PortOptions& options = parts_.options;
+  const SocketAccess access{options.socket_mode, options.socket_group};
+  const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
+  const Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(), on_socket};
+  auto left = keeping_ == nullptr ? std::nullopt : keeping_->take_listener();
+  if (left && options.listen_fd < 0) {
+    auto goes_on = Listener::go_on(left->socket.get(), left->file.get(), options.socket_path, access, parts);
+    if (goes_on) return goes_on;
+    parts_.log.info("listens anew: {}", goes_on.error().message);
+  }
+  if (left) ::shutdown(left->socket.get(), SHUT_RDWR);  // the keeper may still have it
+  return options.listen_fd >= 0 ? Listener::adopt(options.listen_fd, options.socket_path, parts)
+                                : Listener::open(options.socket_path, access, parts);
 }
 
 // From an event handler the caller's frames below deliver what is emitted; but those of another port do not: its own
@@ -109,15 +143,23 @@ bool PortCore::disconnect() noexcept {
 void PortCore::close(Farewell farewell) {
   if (closed_) return;
   const auto self = shared_from_this();
+  keeper_watch_.reset();
+  keeper_timer_.cancel();
+  if (listener_ != nullptr && leaves_session()) listener_->leave();
   listener_.reset();
   connector_.reset();
   attention_watch_.reset();
   loan_timer_.cancel();
   placement_watch_.stop();
-  if (farewell == Farewell::events) leave_to_keeper();
+  if (farewell == Farewell::silent)
+    closed_ = true;  // nothing is delivered, not even by a delivery that is on the stack
+  if (leaves_session()) {
+    leave_session("the port was closed, and its keeper holds the connection");
+    keeping_->park(loop_->keeper_grace());
+    publish_info();
+    deliver();
+  }
   if (farewell == Farewell::silent) {
-    closed_ = true;  // nothing is delivered any more, not even by a delivery that is on the stack
-    leave_to_keeper();
     drop_session();
     events_.clear();
     publish_info();
@@ -127,6 +169,7 @@ void PortCore::close(Farewell farewell) {
     finish_session();
   }
   closed_ = true;
+  if (keeping_ != nullptr && keeping_->owns()) keeping_->park({});
   notice_.reset();
   parts_.signals->close();
   loop_->remove(*this);
@@ -191,6 +234,7 @@ void PortCore::report_missed_vring() {
 
 void PortCore::attend() {
   serve_signals();
+  attend_keeper();
   report_missed_vring();
   try {
     report_misuse();

@@ -63,6 +63,8 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void close(Farewell farewell);
   /// Ends the connection of the moment; whether there was one. Listening or connecting goes on.
   bool disconnect() noexcept;
+  /// See Port::confirm_take_over().
+  void confirm_take_over() noexcept;
   /// After close(), before this is released: waits for the bursts in progress. The loop keeps the core where one does
   /// not end.
   void drain() noexcept;
@@ -94,9 +96,20 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
   Result<void> open_keeping();
+  Result<void> serve();
+  Result<void> start_listening();
+  Result<std::unique_ptr<Listener>> make_listener();
   bool start_session(UniqueFd socket) noexcept;
   void take_over(SessionKeeping::Found found) noexcept;
-  void leave_to_keeper();
+  bool leaves_session() const noexcept;
+  void leave_session(const std::string& why);
+  void watch_keeper();
+  void attend_keeper();
+  void acquired();
+  void yield_to(std::uint32_t pid);
+  void settled_by(std::uint32_t pid);
+  void keeper_lost();
+  void look_for_keeper();
   void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
   bool make_room();
@@ -120,6 +133,11 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
+  std::unique_ptr<FdWatch> keeper_watch_;
+  OneShotTimer keeper_timer_;
+  std::chrono::milliseconds keeper_pause_{};  // before the next look for a keeper
+  bool is_waiting_ = false;                   // for another process that serves the port
+  bool yielded_ = false;                      // to that process, and it has not said that it serves for good
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // PortCore: its connection comes from a keeper, and goes there.
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -29,11 +30,16 @@ Result<void> PortCore::open_keeping() {
   if (const char* const reason = cannot_be_kept(options))
     return invalid_argument("{}: a keeper cannot hold a port with {}, expected one without", options.socket_path,
                             reason);
-  auto keeper = loop_->keepers()(options.socket_path);
-  if (!keeper) return make_error(keeper.error().code, "{}: {}", options.socket_path, keeper.error().message);
-  auto keeping = SessionKeeping::open(std::move(keeper).value(), {vring_count(), options.memory_slots_max}, parts_.log);
+  SessionKeeping::Parts parts{.connect = [this] { return loop_->keepers()(parts_.options.socket_path); },
+                              .limits = {vring_count(), options.memory_slots_max},
+                              .on_events = [this] { parts_.attention->signal(); },
+                              .releases = parts_.releases,
+                              .log = parts_.log};
+  auto keeping = SessionKeeping::open(std::move(parts), loop_->keeper_claim());
   if (!keeping) return make_error(keeping.error().code, "{}: {}", options.socket_path, keeping.error().message);
   keeping_ = std::move(keeping).value();
+  is_waiting_ = !keeping_->owns();
+  watch_keeper();
   return {};
 }
 
@@ -42,11 +48,10 @@ void PortCore::take_over(SessionKeeping::Found found) noexcept {
   front_end_pid_ = peer_pid(found.socket.get());
   Result<void> adopted;
   try {
-    UniqueFd socket(found.socket.release(), parts_.releases->ticket());
-    session_ = std::make_unique<Session>(*this, parts_, std::move(socket), keeping_.get());
+    session_ = std::make_unique<Session>(*this, parts_, std::move(found.socket), keeping_.get());
     ++connections_;
     emit(FrontEndConnected{.adopted = true}, {});
-    adopted = session_->adopt(found.state, found.files);
+    adopted = session_->adopt(found.state, keeping_->files());
     keeping_->go_on(found.state);
   } catch (const std::exception& error) {
     adopted = make_error(ErrorCode::out_of_memory, "{}", error.what());
@@ -59,17 +64,101 @@ void PortCore::take_over(SessionKeeping::Found found) noexcept {
       make_error(adopted.error().code, "the connection of a process before cannot go on: {}", adopted.error().message));
 }
 
-void PortCore::leave_to_keeper() {
-  const auto grace = loop_->keeper_grace();
-  if (keeping_ == nullptr || session_ == nullptr || farewell_ || grace.count() == 0) return;
+// Whether the connection outlives this port.
+bool PortCore::leaves_session() const noexcept {
+  return keeping_ != nullptr && keeping_->owns() && session_ != nullptr && !farewell_ &&
+         loop_->keeper_grace().count() != 0;
+}
+
+void PortCore::leave_session(const std::string& why) {
   session_->leave();
   publish_memory({});
   session_.reset();
-  keeping_->park(grace);
-  emit(FrontEndDisconnected{make_error(ErrorCode::closed, "the port was closed, and its keeper holds the connection")},
-       {});
+  placement_watch_.stop();
+  emit(FrontEndDisconnected{make_error(ErrorCode::closed, "{}", why)}, {});
+}
+
+void PortCore::watch_keeper() {
+  keeper_watch_.reset();
+  if (keeping_->event_fd() < 0) return;
+  keeper_watch_ = std::make_unique<FdWatch>(executor(), keeping_->event_fd(), [this] {
+    keeper_watch_->arm();
+    attend_keeper();
+  });
+  keeper_watch_->arm();
+}
+
+void PortCore::attend_keeper() {
+  const auto self = shared_from_this();
+  while (keeping_ != nullptr && !closed_) {
+    const auto event = keeping_->next_event();
+    if (!event) return;
+    if (std::holds_alternative<SessionKeeping::Acquired>(*event)) acquired();
+    if (const auto* const yield = std::get_if<SessionKeeping::YieldAsked>(&*event)) yield_to(yield->pid);
+    if (const auto* const settled = std::get_if<SessionKeeping::Settled>(&*event)) settled_by(settled->pid);
+    if (std::holds_alternative<SessionKeeping::Lost>(*event)) keeper_lost();
+  }
+}
+
+void PortCore::acquired() {
+  yielded_ = false;
+  if (auto served = serve(); !served) {
+    parts_.log.error("the port is this process's now, and cannot be served: {}", served.error().message);
+    is_waiting_ = true;
+    keep_error(served.error().message);
+    keeping_->let_go();
+  }
   publish_info();
   deliver();
+}
+
+// What another process has asked for is there for it at once: the grace time is for one that is killed meanwhile.
+void PortCore::yield_to(std::uint32_t pid) {
+  constexpr std::chrono::seconds grace{30};
+  if (farewell_) finish_session();  // it waits for loans only
+  if (closed_) return;
+  const std::string who = describe_process(static_cast<int>(pid));
+  parts_.log.info("{} takes the port over", who);
+  if (session_ != nullptr) leave_session(who + " takes the port over");
+  if (listener_ != nullptr) listener_->leave();
+  listener_.reset();
+  connector_.reset();
+  keeping_->yield(grace);
+  is_waiting_ = yielded_ = true;
+  publish_info();
+  emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});
+  deliver();
+}
+
+void PortCore::settled_by(std::uint32_t pid) {
+  const auto now = std::exchange(yielded_, false) ? PortOwnership::handed_over : PortOwnership::standing_by;
+  parts_.log.info("{} serves the port for good", describe_process(static_cast<int>(pid)));
+  if (now == PortOwnership::handed_over) {
+    keeper_watch_.reset();
+    keeper_timer_.cancel();
+    keeping_.reset();
+  }
+  emit(OwnershipChanged{now, static_cast<int>(pid)}, {});
+  deliver();
+}
+
+// Who waits for the port leaves it to its owner to find the next keeper first.
+void PortCore::keeper_lost() {
+  constexpr std::chrono::milliseconds first{500}, of_waiting{2'000};
+  keeper_watch_.reset();
+  keeper_pause_ = is_waiting_ ? of_waiting : std::max(first, keeper_pause_);
+  keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
+}
+
+void PortCore::look_for_keeper() {
+  constexpr std::chrono::milliseconds longest{30'000};
+  keeper_pause_ = std::min(2 * keeper_pause_, longest);
+  if (!keeping_->reconnect()) return keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
+  watch_keeper();
+}
+
+void PortCore::confirm_take_over() noexcept {
+  if (keeping_ != nullptr && !closed_) keeping_->settle();
 }
 
 }  // namespace vhostx::backend

@@ -24,6 +24,7 @@ void PortCore::publish_info() noexcept {
   publish_notice();
   PortInfo info;
   info.connected = session_ != nullptr && !farewell_;
+  info.standing_by = is_waiting_;
   info.features_offered = offered_features(parts_.options).bits();
   info.protocol_features_offered = offered_protocol_features(parts_.options).bits();
   info.connections = connections_;

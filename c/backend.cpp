@@ -29,11 +29,14 @@ constexpr vhostx_backend_options backend_defaults{
     .control_cpu_count = 0,
     .keeper = nullptr,
     .keeper_grace_ms = 30'000,
+    .keeper_claim = VHOSTX_KEEPER_CLAIM_IF_FREE,
+    .reserved_2 = 0,
 };
 
 static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);
 static_assert(static_cast<int>(ControlThread::application) == VHOSTX_CONTROL_THREAD_APPLICATION);
 static_assert(static_cast<int>(BusErrors::application) == VHOSTX_BUS_ERRORS_APPLICATION);
+static_assert(static_cast<int>(KeeperClaim::take_over) == VHOSTX_KEEPER_CLAIM_TAKE_OVER);
 
 LogSink sink_of(vhostx_log_sink log, void* user) {
   if (log == nullptr) return {};
@@ -56,6 +59,8 @@ Result<BackendOptions> convert(const vhostx_backend_options& given) {
     return make_error(ErrorCode::invalid_argument, "control_cpus is null, expected {} CPUs as control_cpu_count says",
                       given.control_cpu_count);
   options.control_cpus.assign(given.control_cpus, given.control_cpus + given.control_cpu_count);
+  if (auto good = to_enum("keeper_claim", given.keeper_claim, KeeperClaim::take_over, options.keeper_claim); !good)
+    return std::move(good).error();
   if (given.keeper != nullptr) options.keeper = given.keeper;
   constexpr std::uint64_t grace_max_ms = 86'400'000;
   if (given.keeper_grace_ms > grace_max_ms)

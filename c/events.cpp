@@ -10,6 +10,8 @@
 namespace vhostx::c {
 namespace {
 
+static_assert(static_cast<int>(PortOwnership::handed_over) == VHOSTX_OWNERSHIP_HANDED_OVER);
+
 constexpr vhostx_node_histogram nothing_known{nullptr, 0, 0, 0};
 constexpr vhostx_vring_placement unknown_placement{
     nothing_known, nothing_known, nothing_known, no_node, no_node, no_node, 0, 0, "out of memory", nullptr, 0};
@@ -40,6 +42,11 @@ void EventView::fill(const FrontEndDisconnected& from) noexcept {
 void EventView::fill(const ConnectFailed& from) noexcept {
   event_.kind = VHOSTX_EVENT_CONNECT_FAILED;
   event_.as.connect_failed = {code_of(from.error.code), from.error.system_errno, from.error.message.c_str()};
+}
+
+void EventView::fill(const OwnershipChanged& from) noexcept {
+  event_.kind = VHOSTX_EVENT_OWNERSHIP_CHANGED;
+  event_.as.ownership = {static_cast<int>(from.ownership), from.other_pid};
 }
 
 void EventView::fill(const FeaturesNegotiated& from) noexcept {

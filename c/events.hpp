@@ -37,6 +37,7 @@ class EventView {
   void fill(const LoansRecalled& from) noexcept;
   void fill(const LoansOverdue& from) noexcept;
   void fill(const ConnectFailed& from) noexcept;
+  void fill(const OwnershipChanged& from) noexcept;
   void fill(const PlacementChanged& from) noexcept;
   void fill(const VringReady& from) noexcept;
   const vhostx_vring_placement& own(const VringPlacement& from) noexcept;

@@ -18,9 +18,9 @@ namespace vhostx::c {
 namespace {
 
 vhostx_port_info info_for_c(const PortInfo& info) noexcept {
-  const auto& [connected, features_offered, features, protocol_features_offered, protocol_features, memory_regions,
-               memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named, connections,
-               releases_pending, last_error, driver_ok, vrings_ready, queue_pairs_up, link_up] = info;
+  const auto& [connected, standing_by, features_offered, features, protocol_features_offered, protocol_features,
+               memory_regions, memory_bytes, memory_regions_for_dma, dma_problem, mtu, status, vrings_named,
+               connections, releases_pending, last_error, driver_ok, vrings_ready, queue_pairs_up, link_up] = info;
   vhostx_port_info to{};
   to.features_offered = features_offered;
   to.features = features;
@@ -41,6 +41,7 @@ vhostx_port_info info_for_c(const PortInfo& info) noexcept {
   to.queue_pairs_up = queue_pairs_up;
   to.driver_ok = driver_ok;
   to.link_up = link_up;
+  to.standing_by = standing_by;
   return to;
 }
 
@@ -67,6 +68,8 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
 }
 
 bool vhostx_port_disconnect(vhostx_port* port) { return object(port)->disconnect(); }
+
+void vhostx_port_confirm_take_over(vhostx_port* port) { object(port)->confirm_take_over(); }
 
 void vhostx_port_close(vhostx_port* port) { object(port)->close(); }
 

@@ -93,7 +93,7 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Claim& claim, 
   if (at == bundles_.end()) at = make_bundle(client, tag, claim);
   if (at == bundles_.end()) return;
   Bundle& bundle = at->second;
-  if (bundle.owner.id == 0 || bundle.owner.id == client.id) return grant(bundle, {client, tag}, now);
+  if (bundle.owner.id == 0 || bundle.owner.id == client.id) return grant(bundle, {client, tag, false}, now);
   // A client that was killed has not released anything. What it sent comes first, then this claim is granted.
   if (claim.how == ClaimHow::now && !host_.is_leaving(bundle.owner.id))
     return host_.send(client.id, {tag, Refused{bundle.name, bundle.owner.pid}}, {});
@@ -118,9 +118,12 @@ void Bundles::wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, 
   if (waiting_ >= limits_.waiting)
     return refuse(client, tag, Claim::type, claim.name, ErrorCode::limit,
                   fmt::format("{} claims wait, the most", limits_.waiting));
-  bundle.waiters.push_back({client, tag});
+  const bool asks = claim.how == ClaimHow::hand_over;
+  const auto stands_by = [](const Waiter& waiter) { return !waiter.asks; };
+  const auto at = asks ? std::find_if(bundle.waiters.begin(), bundle.waiters.end(), stands_by) : bundle.waiters.end();
+  bundle.waiters.insert(at, {client, tag, asks});
   ++waiting_;
-  if (claim.how == ClaimHow::hand_over) host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, client.pid}}, {});
+  if (asks) host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, client.pid}}, {});
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Cancel& cancel, UniqueFd, Time) {
@@ -164,6 +167,13 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Release& relea
 void Bundles::take(const Client& client, std::uint32_t tag, const Park& park, UniqueFd, Time now) {
   const auto at = owned_by(client, tag, park);
   if (at != bundles_.end()) end_ownership(at, std::chrono::milliseconds(park.grace_ms), "its owner parked it", now);
+}
+
+void Bundles::take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd, Time) {
+  const auto at = owned_by(client, tag, settle);
+  if (at == bundles_.end()) return;
+  for (const Waiter& waiter : at->second.waiters)
+    host_.send(waiter.client.id, {0, Settled{settle.name, client.pid}}, {});
 }
 
 template <typename Body>

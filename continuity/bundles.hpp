@@ -109,6 +109,7 @@ class Bundles {
   struct Waiter {
     Client client;
     std::uint32_t tag = 0;
+    bool asks = false;  // the owner was asked for it: comes before those that only stand by
   };
   struct Bundle {
     std::string name;
@@ -129,6 +130,7 @@ class Bundles {
   void take(const Client& client, std::uint32_t tag, const Forget& forget, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Release& release, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Park& park, UniqueFd fd, Time now);
+  void take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd fd, Time now);
 
   Map::iterator make_bundle(const Client& client, std::uint32_t tag, const Claim& claim);
   void wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, const Claim& claim);

@@ -146,6 +146,8 @@ Result<void> KeeperClient::park(std::string_view name, std::chrono::milliseconds
   return post(Park{{}, static_cast<std::uint32_t>(grace.count())}, name);
 }
 
+Result<void> KeeperClient::settle(std::string_view name) { return post(Settle{}, name); }
+
 Result<void> KeeperClient::stand_by(std::string_view name, ClaimHow how) {
   assert(how != ClaimHow::now);
   const auto tag = send(Claim{{}, how}, name);
@@ -334,6 +336,8 @@ Result<void> KeeperClient::take_event(Answer answer) {
   const std::uint32_t tag = answer.reply.tag;
   if (auto* const yield = std::get_if<YieldAsked>(&answer.reply.body)) {
     events_.push_back(YieldEvent{std::move(yield->name), yield->asker_pid});
+  } else if (auto* const settled = std::get_if<Settled>(&answer.reply.body)) {
+    events_.push_back(SettledEvent{std::move(settled->name), settled->owner_pid});
   } else if (auto* const failed = std::get_if<Failed>(&answer.reply.body)) {
     const auto at = standing_by_.find(failed->name);
     if (at != standing_by_.end() && at->second == tag) standing_by_.erase(at);

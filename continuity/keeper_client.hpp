@@ -36,7 +36,12 @@ struct GrantedEvent {
   std::string name;
   Slots slots;
 };
-/// The keeper refused a hold, drop, forget, release, park or stand_by.
+/// The owner of a bundle for which this client stands by has said that it serves it for good (settle()).
+struct SettledEvent {
+  std::string name;
+  std::uint32_t owner_pid = 0;  ///< 0: not known here.
+};
+/// The keeper refused a hold, drop, forget, release, park, settle or stand_by.
 struct FailedEvent {
   PacketType request = PacketType::hold;
   std::string name;
@@ -47,15 +52,15 @@ struct FailedEvent {
 struct KeeperGoneEvent {
   Error error;
 };
-using KeeperEventOfClient = std::variant<YieldEvent, GrantedEvent, FailedEvent, KeeperGoneEvent>;
+using KeeperEventOfClient = std::variant<YieldEvent, GrantedEvent, SettledEvent, FailedEvent, KeeperGoneEvent>;
 
 /// One connection. One thread at a time. No call waits longer than its time-out, whatever the keeper does. After the
 /// keeper has closed the connection, answered too late or not as the protocol says, each call returns that error at
 /// once.
 ///
-/// hold(), drop(), forget(), release() and park() return once the packet is sent, which then reaches the keeper even if
-/// this process is killed. If the keeper refuses it, a FailedEvent says so later. All five are refused unless this
-/// client owns the bundle.
+/// hold(), drop(), forget(), release(), park() and settle() return once the packet is sent, which then reaches the
+/// keeper even if this process is killed. If the keeper refuses it, a FailedEvent says so later. All six are refused
+/// unless this client owns the bundle.
 ///
 ///     auto keeper = KeeperClient::connect("/run/vhostx-keeper/keeper.sock");
 ///     if (!keeper) return std::move(keeper).error();
@@ -89,6 +94,8 @@ class KeeperClient {
   Result<void> release(std::string_view name);
   /// The same with a grace time, 0 to 2^32 - 1 ms. Errors: as hold().
   Result<void> park(std::string_view name, std::chrono::milliseconds grace);
+  /// Tells clients that stand by for the bundle that this one serves it for good. Errors: as hold().
+  Result<void> settle(std::string_view name);
 
   /// Claims a bundle, and makes it if there is none. Its descriptors, none in a new one. A client may claim again what
   /// it owns. `patience` is how long `stand_by` and `hand_over` wait for the owner, 0 or more; then the claim is

@@ -18,9 +18,10 @@ bool KeeperConnection::is_leaving() const noexcept {
 void KeeperConnection::send(const Tagged<Reply>& reply, std::vector<SharedFd> fds) {
   if (!sends_) return;
   Outgoing out{encode(reply), std::move(fds)};
-  // Others may ask for a bundle as often as they like: its owner is to know once.
+  // Others may ask for a bundle, or say that they serve it, as often as they like: each is to be known once.
   const auto same = [&out](const Outgoing& other) { return other.bytes == out.bytes; };
-  if (std::holds_alternative<YieldAsked>(reply.body) && std::any_of(queue_.begin(), queue_.end(), same)) return;
+  const bool unasked = std::holds_alternative<YieldAsked>(reply.body) || std::holds_alternative<Settled>(reply.body);
+  if (unasked && std::any_of(queue_.begin(), queue_.end(), same)) return;
   queue_.push_back(std::move(out));
   flush_queue();
 }

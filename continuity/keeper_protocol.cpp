@@ -131,7 +131,7 @@ void visit_fields(Coder& coder, Self& self) {
     coder.number(self.first);
     coder.slots(self.slots, granted_fds_max);
   }
-  if constexpr (std::is_same_v<T, Refused>) coder.number(self.owner_pid);
+  if constexpr (std::is_same_v<T, Refused> || std::is_same_v<T, Settled>) coder.number(self.owner_pid);
   if constexpr (std::is_same_v<T, YieldAsked>) coder.number(self.asker_pid);
   if constexpr (std::is_same_v<T, ListEnd>) coder.number(self.bundles);
   if constexpr (std::is_same_v<T, Listed>) {
@@ -146,7 +146,7 @@ void visit_fields(Coder& coder, Self& self) {
     coder.number(bundle.grace_ms);
   }
   if constexpr (std::is_same_v<T, Failed>) {
-    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::list));
+    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::settle));
     coder.choice(self.code, static_cast<std::uint32_t>(ErrorCode::timed_out));
     coder.text(self.name, 0, name_bytes_max);
     coder.text(self.text, 0, text_bytes_max);
@@ -214,9 +214,10 @@ const char* fault_of(const Granted& grant) noexcept {
 }  // namespace
 
 const char* to_string(PacketType type) noexcept {
-  constexpr const char* requests[] = {"HELLO", "CLAIM", "CANCEL", "HOLD", "DROP", "FORGET", "RELEASE", "PARK", "LIST"};
-  constexpr const char* replies[] = {"WELCOME",   "GRANTED", "REFUSED",  "YIELD",
-                                     "CANCELLED", "LISTED",  "LIST_END", "FAILED"};
+  constexpr const char* requests[] = {"HELLO",  "CLAIM",   "CANCEL", "HOLD", "DROP",
+                                      "FORGET", "RELEASE", "PARK",   "LIST", "SETTLE"};
+  constexpr const char* replies[] = {"WELCOME", "GRANTED",  "REFUSED", "YIELD",  "CANCELLED",
+                                     "LISTED",  "LIST_END", "FAILED",  "SETTLED"};
   const auto number = static_cast<std::uint16_t>(type);
   if (number >= 1 && number <= std::size(requests)) return requests[number - 1];
   if (number >= 101 && number < 101 + std::size(replies)) return replies[number - 101];

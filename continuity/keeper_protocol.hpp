@@ -54,6 +54,7 @@ enum class PacketType : std::uint16_t {
   release = 7,
   park = 8,
   list = 9,
+  settle = 10,
   welcome = 101,
   granted = 102,
   refused = 103,
@@ -62,6 +63,7 @@ enum class PacketType : std::uint16_t {
   listed = 106,
   list_end = 107,
   failed = 108,
+  settled = 109,
 };
 
 /// Name of a type in messages, e.g. "HOLD"; "UNKNOWN" for other values.
@@ -85,7 +87,7 @@ struct Cancel {
   static constexpr PacketType type = PacketType::cancel;
   std::string name;
 };
-/// Brings one descriptor, which takes the place of what the slot holds. As with the following four there is no answer
+/// Brings one descriptor, which takes the place of what the slot holds. As with the following five there is no answer
 /// if it succeeds: a packet that was sent reaches the keeper even if its sender is killed right after. FAILED if it
 /// does not, e.g. because the client does not own the bundle.
 struct Hold {
@@ -114,6 +116,12 @@ struct Park {
   static constexpr PacketType type = PacketType::park;
   std::string name;
   std::uint32_t grace_ms = 0;
+};
+/// The owner serves what the bundle is for, and does so for good: clients whose claims wait are told (SETTLED). One
+/// that yielded need not be ready to go on any more.
+struct Settle {
+  static constexpr PacketType type = PacketType::settle;
+  std::string name;
 };
 /// Answered by a LISTED for each bundle, in the order of their names, and LIST_END.
 struct List {
@@ -178,10 +186,18 @@ struct Failed {
   std::string text;
 };
 
-using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List>;
-using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed>;
+/// The owner of a bundle that this client waits for has sent SETTLE.
+struct Settled {
+  static constexpr PacketType type = PacketType::settled;
+  std::string name;
+  std::uint32_t owner_pid = 0;  ///< 0: not known here.
+};
 
-/// A message with the number that a client gives its request. Answers have the number of their request; YIELD has 0.
+using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle>;
+using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled>;
+
+/// A message with the number that a client gives its request. Answers have the number of their request; YIELD and
+/// SETTLED have 0.
 template <typename Body>
 struct Tagged {
   std::uint32_t tag = 0;

@@ -21,15 +21,37 @@ Result<void> KeptBundle::drop(Slot slot) { return after(client_.drop(name_, slot
 
 Result<void> KeptBundle::park(std::chrono::milliseconds grace) { return after(client_.park(name_, grace)); }
 
+Result<void> KeptBundle::wait(bool asks) {
+  return after(client_.stand_by(name_, asks ? ClaimHow::hand_over : ClaimHow::stand_by));
+}
+
+Result<void> KeptBundle::settle() { return after(client_.settle(name_)); }
+
+std::optional<PortKeeper::Event> KeptBundle::next_event() {
+  if (auto looked = look(); !looked) events_.emplace_back(Gone{looked.error()});
+  if (events_.empty()) return {};
+  std::optional<Event> event(std::move(events_.front()));
+  events_.pop_front();
+  return event;
+}
+
 /// What the keeper refused earlier counts as well: its bundle lacks something.
 Result<void> KeptBundle::after(Result<void> done) {
   if (!done) return done;
+  return look();
+}
+
+// Error: the keeper has gone, or has refused something.
+Result<void> KeptBundle::look() {
   while (true) {
     auto event = client_.next_event();
     if (!event) return event.error();
     if (!*event) return {};
     if (const auto* failed = std::get_if<FailedEvent>(&**event)) return failed->error;
     if (const auto* gone = std::get_if<KeeperGoneEvent>(&**event)) return gone->error;
+    if (auto* granted = std::get_if<GrantedEvent>(&**event)) events_.emplace_back(Granted{std::move(granted->slots)});
+    if (const auto* yield = std::get_if<YieldEvent>(&**event)) events_.emplace_back(YieldAsked{yield->asker_pid});
+    if (const auto* settled = std::get_if<SettledEvent>(&**event)) events_.emplace_back(Settled{settled->owner_pid});
   }
 }
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,12 +26,19 @@ class KeptBundle final : public PortKeeper {
   Result<void> hold(Slot slot, int fd) override;
   Result<void> drop(Slot slot) override;
   Result<void> park(std::chrono::milliseconds grace) override;
+  Result<void> wait(bool asks) override;
+  Result<void> settle() override;
+  std::optional<Event> next_event() override;
+  bool has_events() const noexcept override { return !events_.empty(); }
+  int event_fd() const noexcept override { return client_.fd(); }
 
  private:
   Result<void> after(Result<void> done);
+  Result<void> look();
 
   KeeperClient client_;
   std::string name_;
+  std::deque<Event> events_;  // that nobody has asked for yet
 };
 
 }  // namespace vhostx::continuity

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <optional>
+#include <variant>
 
 #include <vhostx/result.hpp>
 
+#include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "continuity/session_state.hpp"
 
@@ -30,6 +34,38 @@ class PortKeeper {
   virtual Result<void> drop(Slot slot) = 0;
   /// Another process may claim it now; where none does within `grace`, its descriptors are closed.
   virtual Result<void> park(std::chrono::milliseconds grace) = 0;
+
+  // ---- two processes at a time; a keeper that serves one after the other does without
+
+  /// What a keeper says by itself. Process ids are 0 where they are not known here.
+  struct Granted {
+    Files files;
+  };
+  struct YieldAsked {
+    std::uint32_t asker_pid = 0;
+  };
+  struct Settled {
+    std::uint32_t owner_pid = 0;
+  };
+  struct Gone {
+    Error error;
+  };
+  using Event = std::variant<Granted, YieldAsked, Settled, Gone>;
+
+  /// Claims the bundle as soon as its owner ends or parks it: Granted. With `asks` the owner is asked to (YieldAsked).
+  /// Error: unsupported, closed, timed_out.
+  virtual Result<void> wait(bool asks) {
+    static_cast<void>(asks);
+    return make_error(ErrorCode::unsupported, "this keeper serves one process at a time");
+  }
+  /// This process serves the port for good: whoever waits for the bundle is told (Settled).
+  virtual Result<void> settle() { return {}; }
+  /// The next event, if one is there. Events may have come in any other call: ask until there is none.
+  virtual std::optional<Event> next_event() { return {}; }
+  /// Whether some have come in another call: event_fd() may not be readable.
+  virtual bool has_events() const noexcept { return false; }
+  /// Readable when there may be events; negative: there never are.
+  virtual int event_fd() const noexcept { return -1; }
 };
 
 }  // namespace vhostx::continuity

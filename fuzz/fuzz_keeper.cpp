@@ -79,6 +79,7 @@ class Clients : private Bundles::Host {
       require(std::ranges::all_of(fds, [](const SharedFd& fd) { return ::fcntl(fd->get(), F_GETFD) >= 0; }));
     }
     if (const auto* const yield = std::get_if<YieldAsked>(&reply.body)) require(owners_.at(yield->name) == to);
+    if (const auto* const settled = std::get_if<Settled>(&reply.body)) require(owners_.at(settled->name) != to);
   }
   bool watch(WatchId watch, int socket) override {
     require(::fcntl(socket, F_GETFD) >= 0);
@@ -95,7 +96,7 @@ class Clients : private Bundles::Host {
   }
 
   Request request() {
-    switch (choices_.below(8)) {
+    switch (choices_.below(9)) {
       case 0:
         return Cancel{name(choices_)};
       case 1:
@@ -108,6 +109,8 @@ class Clients : private Bundles::Host {
         return Park{name(choices_), choices_.below(200)};
       case 5:
         return Claim{name(choices_), static_cast<ClaimHow>(choices_.below(3))};
+      case 6:
+        return Settle{name(choices_)};
       default:
         return Hold{name(choices_), choices_.below(24)};
     }
@@ -159,7 +162,7 @@ class Clients : private Bundles::Host {
 
 /// What a keeper says, before the client asks.
 Reply reply(fuzz::Choices& choices) {
-  switch (choices.below(8)) {
+  switch (choices.below(9)) {
     case 0:
       return YieldAsked{name(choices), choices.byte()};
     case 1:
@@ -171,7 +174,9 @@ Reply reply(fuzz::Choices& choices) {
     case 4:
       return ListEnd{choices.byte()};
     case 5:
-      return Failed{static_cast<PacketType>(choices.below(10)), ErrorCode::busy, name(choices), "why"};
+      return Failed{static_cast<PacketType>(choices.below(11)), ErrorCode::busy, name(choices), "why"};
+    case 6:
+      return Settled{name(choices), choices.byte()};
     default: {
       Granted grant{name(choices), choices.below(6), choices.below(6), {}};
       for (std::uint32_t i = choices.below(4), slot = choices.below(3); i != 0; --i) grant.slots.push_back(slot++);

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <fcntl.h>
 #include <unistd.h>
 #include <utility>
 
@@ -58,6 +59,33 @@ Result<std::unique_ptr<Listener>> Listener::adopt(int socket, const std::string&
   if (!own) return std::move(own).error();
   return std::unique_ptr<Listener>(
       new Listener(path, std::move(own).value(), Owner::somebody_else, {}, std::move(parts)));
+}
+
+Result<std::unique_ptr<Listener>> Listener::go_on(int socket, int file, const std::string& path,
+                                                  const SocketAccess& access, Parts parts) {
+  const auto id = file_of(file);
+  if (!id || id != file_at(path))
+    return make_error(ErrorCode::busy, "'{}' is not the file any more that its socket was bound to", path);
+  const auto bound = listening_path(socket);
+  if (!bound) return bound.error();
+  if (*bound != path) return invalid_argument("a socket listens at '{}', expected '{}'", *bound, path);
+  if (auto set = set_access(path, access); !set) return std::move(set).error();
+  auto own = duplicate_listening(socket, *parts.releases);
+  if (!own) return std::move(own).error();
+  return std::unique_ptr<Listener>(new Listener(path, std::move(own).value(), Owner::us, id, std::move(parts)));
+}
+
+Result<UniqueFd> Listener::open_file() const {
+  UniqueFd file(::open(path_.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return make_system_error(errno, "'{}'", path_);
+  if (!file_ || file_of(file.get()) != file_)
+    return make_error(ErrorCode::busy, "'{}' is not the socket that was bound: somebody else has replaced it", path_);
+  return file;
+}
+
+void Listener::leave() noexcept {
+  owner_ = Owner::somebody_else;
+  file_.reset();
 }
 
 Listener::Listener(std::string path, UniqueFd socket, Owner owner, std::optional<FileId> file, Parts parts)

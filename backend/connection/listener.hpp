@@ -37,6 +37,17 @@ class Listener {
   static Result<std::unique_ptr<Listener>> open(const std::string& path, const SocketAccess& access, Parts parts);
   /// Listens by a duplicate of `socket`, which somebody else has bound to `path`. Error: system.
   static Result<std::unique_ptr<Listener>> adopt(int socket, const std::string& path, Parts parts);
+  /// Goes on with a socket on which another process listened at `path`. `file` is what it was bound to (O_PATH).
+  /// Errors: busy (that is not at `path` any more), invalid_argument (it is no socket that listens there), system.
+  static Result<std::unique_ptr<Listener>> go_on(int socket, int file, const std::string& path,
+                                                 const SocketAccess& access, Parts parts);
+
+  int socket() const noexcept { return socket_.get(); }
+  /// The socket file (O_PATH) as long as it is this Listener's. Error: busy, system.
+  Result<UniqueFd> open_file() const;
+  /// Another process goes on with the socket: it goes on listening, and its file stays.
+  void leave() noexcept;
+
   /// Removes the socket file if it is still this Listener's. A socket of somebody else goes on listening.
   ~Listener();
   Listener(const Listener&) = delete;
@@ -52,7 +63,7 @@ class Listener {
 
   std::string path_;
   UniqueFd socket_;
-  const Owner owner_;
+  Owner owner_;
   std::optional<FileId> file_;
   const Parts parts_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);

@@ -4,15 +4,20 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include <vhostx/backend.hpp>
 #include <vhostx/result.hpp>
 
 #include "base/logger.hpp"
+#include "base/releases.hpp"
 #include "base/unique_fd.hpp"
 #include "continuity/port_keeper.hpp"
 #include "continuity/session_record.hpp"
@@ -20,7 +25,8 @@
 
 namespace vhostx::backend {
 
-/// Control thread. Where the keeper fails the port goes on without it, which the log says once.
+/// Control thread. Where the keeper fails the port goes on without it, which the log says once, until reconnect() has
+/// found a keeper and filled it.
 class SessionKeeping {
  public:
   using Slot = continuity::Slot;
@@ -28,15 +34,52 @@ class SessionKeeping {
   struct Found {
     UniqueFd socket;
     continuity::SessionState state;
-    continuity::PortKeeper::Files files;
+  };
+  /// The socket on which another process listened for the port, and the file that it is bound to (O_PATH).
+  struct FoundListener {
+    UniqueFd socket;
+    UniqueFd file;
+  };
+  struct Parts {
+    std::function<Result<std::unique_ptr<continuity::PortKeeper>>()> connect;  ///< To the keeper of the moment.
+    continuity::RecordLimits limits;
+    std::function<void()> on_events;     ///< There may be events, though event_fd() says nothing.
+    std::shared_ptr<Releases> releases;  ///< Closes what a front-end has sent.
+    Logger log;
   };
 
-  /// Claims the port's bundle. Errors: as PortKeeper::claim(), and of the record.
-  static Result<std::unique_ptr<SessionKeeping>> open(std::unique_ptr<continuity::PortKeeper> keeper,
-                                                      const continuity::RecordLimits& limits, const Logger& log);
+  // ---- what the keeper says by itself
+  struct Acquired {};  ///< The port is this process's: take_found(), take_listener().
+  struct YieldAsked {
+    std::uint32_t pid;
+  };
+  struct Settled {
+    std::uint32_t pid;
+  };
+  struct Lost {};  ///< The keeper has failed: reconnect().
+  using Event = std::variant<Acquired, YieldAsked, Settled, Lost>;
 
-  /// What open() found; once. Its connection is closed where what was left does not fit: never a guess.
+  /// Claims the port's bundle. Where another process serves the port, `claim` says whether to wait for it. Errors: as
+  /// PortKeeper::claim(), and of the record.
+  static Result<std::unique_ptr<SessionKeeping>> open(Parts parts, KeeperClaim claim);
+
+  /// Whether the port is this process's. Otherwise it waits: nothing but the following three are called.
+  bool owns() const noexcept { return record_.has_value(); }
+  /// The next event, if one is there. noexcept: where memory is out, the keeper is lost.
+  std::optional<Event> next_event() noexcept;
+  /// To be watched: readable when there may be events; negative: no keeper, or one that says nothing by itself.
+  int event_fd() const noexcept { return keeper_ == nullptr ? -1 : keeper_->event_fd(); }
+  /// After Lost: tries a keeper once. What this process owns is held there again. False: none is there, or another
+  /// process owns the port by its word. Nobody watches event_fd() meanwhile.
+  bool reconnect() noexcept;
+
+  /// What the process before had; each once. A connection is closed where what was left does not fit: never a guess.
   std::optional<Found> take_found() noexcept { return std::exchange(found_, std::nullopt); }
+  std::optional<FoundListener> take_listener() noexcept { return std::exchange(found_listener_, std::nullopt); }
+  /// What is at the keeper, by slot.
+  const continuity::PortKeeper::Files& files() const noexcept { return held_; }
+  /// The port listens on `socket`, whose file is `file`.
+  void listens(int socket, int file);
 
   /// A front-end has connected.
   void begin(int socket);
@@ -44,8 +87,14 @@ class SessionKeeping {
   void go_on(const continuity::SessionState& state);
   /// The connection is over.
   void end() noexcept;
-  /// The process or the port ends, and the connection shall not: it is there for `grace`.
+  /// The process or the port ends, and the connection shall not: it is there for `grace`. With 0 all of it ends.
   void park(std::chrono::milliseconds grace) noexcept;
+  /// Another process may serve the port now, and this one waits until that ends.
+  void yield(std::chrono::milliseconds grace) noexcept;
+  /// This process serves the port for good.
+  void settle() noexcept;
+  /// As if the keeper had failed: somebody else may serve the port.
+  void let_go() noexcept;
 
   /// A message may be in work from now on, or none is: its answer is sent.
   void set_busy(bool busy) noexcept;
@@ -57,23 +106,34 @@ class SessionKeeping {
   void refused(std::span<const Slot> slots);
 
  private:
-  SessionKeeping(std::unique_ptr<continuity::PortKeeper> keeper, continuity::SessionRecord record, std::uint32_t rings,
-                 const Logger& log);
-  void find(continuity::PortKeeper::Files files);
-  void close_left(UniqueFd socket);
+  explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
+  Result<void> claim(KeeperClaim how);
+  Result<void> acquire(continuity::PortKeeper::Files files);
+  void find();
+  void close_left();
+  Result<void> refill(continuity::PortKeeper& keeper);
+  std::optional<Event> event_of(continuity::PortKeeper::Event event);
+  void clear() noexcept;
+  void forget_state() noexcept;
+  void keep(Slot slot, int fd);
   void drop_unused();
-  continuity::Slot free_slot() noexcept;
+  Slot free_slot() noexcept;
   template <typename Action>
   void ask(Action action) noexcept;
   void fail(const std::string& why) noexcept;
 
+  const Parts parts_;
   std::unique_ptr<continuity::PortKeeper> keeper_;  // null: it failed
-  continuity::SessionRecord record_;
-  const Logger log_;
+  std::unique_ptr<continuity::PortKeeper> lost_;    // which may be watched still
+  bool told_lost_ = true;
+  std::optional<continuity::SessionRecord> record_;  // none: another process serves the port
   continuity::SessionState state_;
-  std::vector<Slot> held_;  // of this connection
-  Slot next_slot_;
+  continuity::PortKeeper::Files
+      held_;            // all that the keeper holds but for the record: another keeper is filled with it
+  Slot next_slot_ = 0;  // to be tried
+  bool busy_ = false;
   std::optional<Found> found_;
+  std::optional<FoundListener> found_listener_;
 };
 
 }  // namespace vhostx::backend

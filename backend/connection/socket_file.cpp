@@ -35,6 +35,12 @@ std::optional<FileId> file_at(const std::string& path) noexcept {
   return FileId{status.st_dev, status.st_ino};
 }
 
+std::optional<FileId> file_of(int descriptor) noexcept {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return {};
+  return FileId{status.st_dev, status.st_ino};
+}
+
 // A process that listens there accepts the connection; a stale file refuses it.
 Result<void> remove_stale_socket(const std::string& path, Releases* releases) {
   struct stat status {};

@@ -25,6 +25,9 @@ struct FileId {
 /// What is at `path` itself: links are not followed. None: nothing, or it cannot be seen.
 std::optional<FileId> file_at(const std::string& path) noexcept;
 
+/// Which file an open descriptor is of. None: the descriptor is of none.
+std::optional<FileId> file_of(int descriptor) noexcept;
+
 /// Removes the file of a socket on which nobody listens any more. Errors: busy (somebody listens, and who; or it is no
 /// socket), system. `releases` closes the socket that is tried, see make_unix_socket().
 Result<void> remove_stale_socket(const std::string& path, Releases* releases = nullptr);

@@ -34,6 +34,7 @@ ControlLoop::ControlLoop(const BackendOptions& options, const cpu_set_t& cpus)
     : mode_(options.control_thread),
       log_(options.log, options.log_level),
       keeper_grace_(options.keeper_grace),
+      keeper_claim_(options.keeper_claim),
       cpus_(cpus) {
   reserve_timers();
 }

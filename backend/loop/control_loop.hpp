@@ -64,6 +64,7 @@ class ControlLoop {
   /// Before the first port.
   void set_keepers(KeeperMaker maker) { keepers_ = std::move(maker); }
   std::chrono::milliseconds keeper_grace() const noexcept { return keeper_grace_; }
+  KeeperClaim keeper_claim() const noexcept { return keeper_claim_; }
 
   /// The threads that close descriptors and unmap memory of peers.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
@@ -100,6 +101,7 @@ class ControlLoop {
   Logger log_;
   KeeperMaker keepers_;
   const std::chrono::milliseconds keeper_grace_;
+  const KeeperClaim keeper_claim_;
   const cpu_set_t cpus_;  // of all threads of the library's own
   const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>(cpus_);
   protocol::HandlerMemory<1> last_work_;

@@ -39,6 +39,14 @@ enum class BusErrors {
 /// from the handler; the control thread ends the connection that the memory belongs to. Async-signal-safe. Any thread.
 VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
 
+/// What open_port() does with a port that another process serves, by the word of the keeper. The ports that wait tell
+/// how it goes by OwnershipChanged.
+enum class KeeperClaim {
+  if_free,    ///< It fails: busy.
+  stand_by,   ///< The port waits until that process ends, is killed, or closes the port.
+  take_over,  ///< The same, and that process is asked to hand the port over now. See Port::confirm_take_over().
+};
+
 /// Options for a backend.
 struct BackendOptions {
   ControlThread control_thread = ControlThread::own;  ///< Which thread runs the control side.
@@ -58,6 +66,8 @@ struct BackendOptions {
   /// How long the keeper holds the connection of a port that was closed, or whose Backend was destroyed, for the next
   /// process; 0 to 24 hours. 0: not at all, a port that is closed closes its connection.
   std::chrono::milliseconds keeper_grace{30'000};
+  /// What open_port() does with a port that another process serves.
+  KeeperClaim keeper_claim = KeeperClaim::if_free;
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the

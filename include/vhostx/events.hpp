@@ -111,10 +111,27 @@ struct ConnectFailed {
   Error error;  ///< The call, the path and errno.
 };
 
+/// Who serves a port that a keeper holds.
+enum class PortOwnership {
+  serving,      ///< This process does.
+  standing_by,  ///< Another process does. This one goes on when that has ended: `serving` follows, then
+                ///< FrontEndConnected if there is a connection.
+  handed_over,  ///< Another process has taken the port over for good. Close this one.
+};
+/// Its name in JSON, e.g. "standing_by". Any thread.
+VHOSTX_EXPORT const char* to_string(PortOwnership ownership) noexcept;
+
+/// Another process (BackendOptions::keeper) serves the port, or no longer does. When this process has served it, its
+/// vrings are stopped before, and FrontEndDisconnected came if there was a connection.
+struct OwnershipChanged {
+  PortOwnership ownership = PortOwnership::serving;  ///< From now on.
+  int other_pid = 0;  ///< Who serves it instead; 0: this process does, or it is not known here.
+};
+
 /// Any event of a port.
 using PortEvent = std::variant<FrontEndConnected, FrontEndDisconnected, FeaturesNegotiated, MemoryChanged, VringStarted,
                                VringStopped, VringEnabled, VringBroken, MtuSet, RarpRequested, StatusSet, LoansRecalled,
-                               LoansOverdue, PlacementChanged, VringReady, ConnectFailed>;
+                               LoansOverdue, PlacementChanged, VringReady, ConnectFailed, OwnershipChanged>;
 
 /// Called on the control thread, one event at a time for each Backend, in the order in which things happened, with no
 /// library lock held. It may call any public function, and may destroy the Port; it must not destroy the Backend. Keep

@@ -127,6 +127,7 @@ struct PortOptions {
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
 struct PortInfo {
   bool connected = false;                       ///< Whether a front-end is connected.
+  bool standing_by = false;                     ///< Another process serves the port (OwnershipChanged).
   std::uint64_t features_offered = 0;           ///< Virtio feature bits that the port offers.
   std::uint64_t features = 0;                   ///< Negotiated virtio feature bits; 0 before SET_FEATURES.
   std::uint64_t protocol_features_offered = 0;  ///< vhost-user protocol feature bits that the port offers.
@@ -201,6 +202,11 @@ class VHOSTX_EXPORT Port {
   /// Returns whether there was a connection. An event handler may call this, for its own port too. Threads: as for
   /// Backend::open_port().
   bool disconnect() noexcept;
+
+  /// After KeeperClaim::take_over, once the port is served: the process that handed it over may end. Until then that
+  /// process goes on with the port if this one dies. Does nothing for a port that is not served by this process.
+  /// Threads: as for Backend::open_port().
+  void confirm_take_over() noexcept;
 
   /// Ends the connection, waits for bursts in progress, removes the socket file. The Port and its vrings stay, but do
   /// nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to stop; destroy

@@ -48,10 +48,6 @@ struct Continuity {
   std::list<std::unique_ptr<Life>> lives;  ///< The latest first, which is the first to be destroyed.
 };
 
-void until_started(Life& life, int rings = 2) {
-  for (int i = 0; i < rings; ++i) life.events.until<VringStarted>();
-}
-
 /// With a first life, whose front-end is there and has started its rings.
 struct Served : Continuity {
   struct Started {
@@ -64,24 +60,6 @@ struct Served : Continuity {
   }
   Started started;
 };
-
-std::uint16_t deliver(Port& port, std::uint16_t pair = 0) {
-  rte_mbuf* packet = rte_pktmbuf_alloc(test_pool());
-  rte_pktmbuf_append(packet, 60);
-  const std::uint16_t sent = port.to_guest(pair).enqueue_burst(&packet, 1);
-  if (sent == 0) rte_pktmbuf_free(packet);
-  return sent;
-}
-
-/// A packet each way through this life's port.
-void expect_traffic(Life& life, FakeMachine& machine) {
-  transmit(machine);
-  EXPECT_EQ(take_burst(life.port->from_guest(0)), 1);
-  machine.ring(0).driver.chain().writable(2000).publish();
-  EXPECT_EQ(deliver(*life.port), 1);
-  EXPECT_EQ(machine.ring(0).driver.reap().size(), 1U);
-  EXPECT_EQ(machine.ring(1).driver.reap().size(), 1U);
-}
 
 TEST(Adoption, ANewConnectionIsNotAdopted) {
   Continuity c;

@@ -35,4 +35,13 @@ inline std::uint16_t take_burst(Vring& vring, rte_mempool* pool = test_pool()) {
   return count;
 }
 
+/// A packet of the host's for the guest; how many it took.
+inline std::uint16_t deliver(Port& port, std::uint16_t pair = 0) {
+  rte_mbuf* packet = rte_pktmbuf_alloc(test_pool());
+  rte_pktmbuf_append(packet, 60);
+  const std::uint16_t sent = port.to_guest(pair).enqueue_burst(&packet, 1);
+  if (sent == 0) rte_pktmbuf_free(packet);
+  return sent;
+}
+
 }  // namespace vhostx::test

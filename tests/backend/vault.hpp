@@ -11,10 +11,13 @@
 #include <thread>
 #include <utility>
 
+#include <gtest/gtest.h>
+
 #include "backend/loop/control_loop.hpp"
 #include "base/error.hpp"
 #include "continuity/port_keeper.hpp"
 #include "tests/backend/port_fixture.hpp"
+#include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
 
@@ -107,13 +110,17 @@ class Vault {
 /// destroy it after its successors.
 class Life {
  public:
-  explicit Life(Vault& vault, const PortOptions& options, BackendOptions backend_options = {}) {
+  explicit Life(Vault& vault, const PortOptions& options, BackendOptions backend_options = {})
+      : Life(
+            [&vault](const std::string&) -> Result<std::unique_ptr<continuity::PortKeeper>> {
+              return std::unique_ptr<continuity::PortKeeper>(std::make_unique<Vault::View>(vault));
+            },
+            options, std::move(backend_options)) {}
+  Life(backend::ControlLoop::KeeperMaker keepers, const PortOptions& options, BackendOptions backend_options) {
     backend_options.control_thread = ControlThread::application;
     if (!backend_options.log) backend_options.log = log_.sink();
     auto loop = must(backend::ControlLoop::create(backend_options));
-    loop->set_keepers([&vault](const std::string&) -> Result<std::unique_ptr<continuity::PortKeeper>> {
-      return std::unique_ptr<continuity::PortKeeper>(std::make_unique<Vault::View>(vault));
-    });
+    loop->set_keepers(std::move(keepers));
     backend_ = std::make_unique<Backend>(std::move(loop));
     auto opened = backend_->open_port(options, events.handler());
     error = opened ? Error{} : opened.error();
@@ -130,6 +137,11 @@ class Life {
   void die(Vault& vault) {
     stop();
     vault.owner_died();
+  }
+  /// What is done here ends: nothing runs any more.
+  void stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
   }
   /// In order.
   void end() {
@@ -162,15 +174,24 @@ class Life {
     std::string text_;
   };
 
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-
   Text log_;
   std::unique_ptr<Backend> backend_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
+
+inline void until_started(Life& life, int rings = 2) {
+  for (int i = 0; i < rings; ++i) life.events.until<VringStarted>();
+}
+
+/// A packet each way through this life's port.
+inline void expect_traffic(Life& life, FakeMachine& machine) {
+  transmit(machine);
+  EXPECT_EQ(take_burst(life.port->from_guest(0)), 1);
+  machine.ring(0).driver.chain().writable(2000).publish();
+  EXPECT_EQ(deliver(*life.port), 1);
+  EXPECT_EQ(machine.ring(0).driver.reap().size(), 1U);
+  EXPECT_EQ(machine.ring(1).driver.reap().size(), 1U);
+}
 
 }  // namespace vhostx::test

@@ -90,7 +90,7 @@ TEST_F(BundlesTest, WhatIsHeldIsGrantedToTheNextInPackets) {
 TEST_F(BundlesTest, OnlyTheOwnerChangesABundle) {
   ask(first, Claim{"a"});
   ask(first, Hold{"a", 0});
-  const std::vector<Request> changes{Hold{"a", 1}, Drop{"a", 0}, Forget{"a"}, Release{"a"}, Park{"a", 1}};
+  const std::vector<Request> changes{Hold{"a", 1}, Drop{"a", 0}, Forget{"a"}, Release{"a"}, Park{"a", 1}, Settle{"a"}};
   for (const auto& change : changes) {
     ask(second, change);
     EXPECT_EQ(refusal(second), "the bundle belongs to another client, expected this client (claim it first)");
@@ -117,6 +117,33 @@ TEST_F(BundlesTest, StandingByIsGrantedInTurn) {
   ask(second, Release{"a"});
   EXPECT_NE(last<Granted>(third), nullptr);
   EXPECT_EQ(bundles.waiting(), 0u);
+}
+
+TEST_F(BundlesTest, WhoAsksComesBeforeWhoStandsBy) {
+  ask(first, Claim{"a"});
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  ask(third, Claim{"a", ClaimHow::hand_over});
+  EXPECT_EQ(last<YieldAsked>(first)->asker_pid, third.pid);
+  ask(first, Park{"a", 0});
+  EXPECT_NE(last<Granted>(third), nullptr);
+  ask(first, Claim{"a", ClaimHow::hand_over});
+  bundles.client_gone(third.id, now);
+  EXPECT_NE(last<Granted>(first), nullptr);
+  bundles.client_gone(first.id, now);
+  EXPECT_NE(last<Granted>(second), nullptr);
+}
+
+TEST_F(BundlesTest, WhoWaitsIsToldThatTheOwnerStays) {
+  ask(first, Claim{"a"});
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  ask(third, Claim{"b"});
+  sent.clear();
+  ask(first, Settle{"a"});
+  ASSERT_EQ(sent.size(), 1u);
+  ASSERT_NE(last<Settled>(second), nullptr);
+  EXPECT_EQ(last<Settled>(second)->owner_pid, first.pid);
+  bundles.client_gone(first.id, now);
+  EXPECT_NE(last<Granted>(second), nullptr) << "it still waits";
 }
 
 TEST_F(BundlesTest, StandingByEndsWithItsClientOrIsCancelled) {

@@ -26,7 +26,8 @@ std::vector<Request> all_requests() {
           Forget{name},
           Release{name},
           Park{name, 5000},
-          List{}};
+          List{},
+          Settle{name}};
 }
 
 std::vector<Reply> all_replies() {
@@ -39,7 +40,8 @@ std::vector<Reply> all_replies() {
           Listed{{name, ascending(slots_max), true, 1, 2, 3, 4, 0}},
           ListEnd{6},
           Failed{PacketType::hold, ErrorCode::busy, name, "why"},
-          Failed{PacketType::hello, ErrorCode::timed_out, "", ""}};
+          Failed{PacketType::hello, ErrorCode::timed_out, "", ""},
+          Settled{name, 19}};
 }
 
 TEST(KeeperProtocol, WhatIsEncodedDecodesToTheSame) {

@@ -2,6 +2,9 @@
 // KeptBundle at a keeper that runs: what one process left, the next one finds.
 #include "continuity/kept_bundle.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "tests/continuity/keeper_fixture.hpp"
@@ -43,6 +46,47 @@ TEST_F(Kept, AnOwnerThatLivesIsNamed) {
   const auto refused = second->claim();
   EXPECT_EQ(refused.error().code, ErrorCode::busy);
   EXPECT_EQ(refused.error().message, "'port' belongs to this process");
+}
+
+/// The next event, waited for.
+PortKeeper::Event event_of(PortKeeper& bundle) {
+  for (;;) {
+    if (auto event = bundle.next_event()) return std::move(*event);
+    pollfd one{bundle.event_fd(), POLLIN, 0};
+    if (::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(generous).count())) != 1)
+      throw std::runtime_error("no event came");
+  }
+}
+
+TEST_F(Kept, ABundleIsHandedOverAndTakenBack) {
+  const UniqueFd file = memory_file();
+  auto old = connect();
+  ASSERT_TRUE(old->claim());
+  ASSERT_TRUE(old->hold(7, file.get()));
+  auto fresh = connect();
+  ASSERT_TRUE(fresh->wait(true));
+  EXPECT_EQ(std::get<PortKeeper::YieldAsked>(event_of(*old)).asker_pid, static_cast<std::uint32_t>(::getpid()));
+  ASSERT_TRUE(old->park(generous));
+  ASSERT_TRUE(old->wait(false));
+  EXPECT_EQ(std::get<PortKeeper::Granted>(event_of(*fresh)).files.size(), 1U);
+  ASSERT_TRUE(fresh->settle());
+  EXPECT_EQ(std::get<PortKeeper::Settled>(event_of(*old)).owner_pid, static_cast<std::uint32_t>(::getpid()));
+  fresh.reset();
+  EXPECT_EQ(std::get<PortKeeper::Granted>(event_of(*old)).files.size(), 1U);
+}
+
+/// What comes while something else is asked waits for who asks for it.
+TEST_F(Kept, EventsThatComeInOtherCallsAreKept) {
+  const UniqueFd file = memory_file();
+  auto owner = connect();
+  ASSERT_TRUE(owner->claim());
+  auto asker = connect();
+  ASSERT_TRUE(asker->wait(true));
+  while (!owner->has_events()) ASSERT_TRUE(owner->hold(7, file.get()));
+  EXPECT_TRUE(std::holds_alternative<PortKeeper::YieldAsked>(event_of(*owner)));
+  EXPECT_FALSE(owner->next_event());
+  keeper.stop();
+  EXPECT_TRUE(std::holds_alternative<PortKeeper::Gone>(event_of(*owner)));
 }
 
 /// What the keeper refuses, or that it is gone, is an error of a later call at the latest.

@@ -126,6 +126,10 @@ struct Fields {
     out["reason"] = event.reason.message;
   }
   void operator()(const ConnectFailed& event) const { out["reason"] = event.error.message; }
+  void operator()(const OwnershipChanged& event) const {
+    out["ownership"] = to_string(event.ownership);
+    if (event.other_pid != 0) out["other_pid"] = event.other_pid;
+  }
   void operator()(const FeaturesNegotiated& event) const { out["features"] = hex(event.features); }
   void operator()(const MemoryChanged& event) const {
     out["regions"] = event.regions;

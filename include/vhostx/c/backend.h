@@ -35,6 +35,15 @@ enum vhostx_bus_errors {
   VHOSTX_BUS_ERRORS_APPLICATION = 1  ///< The application, whose handler calls vhostx_recover_from_bus_error().
 };
 
+/// What vhostx_port_open() does with a port that another process serves, by the word of the keeper. The ports that wait
+/// tell how it goes by VHOSTX_EVENT_OWNERSHIP_CHANGED.
+enum vhostx_keeper_claim {
+  VHOSTX_KEEPER_CLAIM_IF_FREE = 0,   ///< It fails: VHOSTX_BUSY.
+  VHOSTX_KEEPER_CLAIM_STAND_BY = 1,  ///< The port waits until that process ends, is killed, or closes the port.
+  VHOSTX_KEEPER_CLAIM_TAKE_OVER = 2  ///< The same, and that process is asked to hand the port over now. See
+                                     ///< vhostx_port_confirm_take_over().
+};
+
 /// Options for a backend. vhostx_backend_options_init() sets the defaults, which are given at the end of each line.
 typedef struct vhostx_backend_options {
   size_t size;          ///< Size of this struct in the caller's header.
@@ -58,6 +67,8 @@ typedef struct vhostx_backend_options {
   /// How long the keeper holds the connection of a port that was closed, or whose backend was destroyed, for the next
   /// process, in milliseconds, 0 to 86400000. 0: not at all. 30000.
   uint64_t keeper_grace_ms;
+  int keeper_claim;  ///< One of vhostx_keeper_claim. VHOSTX_KEEPER_CLAIM_IF_FREE.
+  int reserved_2;    ///< 0.
 } vhostx_backend_options;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.

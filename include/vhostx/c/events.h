@@ -58,10 +58,28 @@ enum vhostx_event_kind {
                                   ///< descriptor. It then starts with the first kick, which may come late or never. It
                                   ///< is not ready any more when it was stopped or the connection ended, whether it had
                                   ///< started or not. [ready]
-  VHOSTX_EVENT_CONNECT_FAILED = 15  ///< Client role: connecting to the socket failed. The library tries again.
-                                    ///< Delivered for the first failure after a connection or after the port was
-                                    ///< opened, and then only when errno changes. [connect_failed]
+  VHOSTX_EVENT_CONNECT_FAILED = 15,    ///< Client role: connecting to the socket failed. The library tries again.
+                                       ///< Delivered for the first failure after a connection or after the port was
+                                       ///< opened, and then only when errno changes. [connect_failed]
+  VHOSTX_EVENT_OWNERSHIP_CHANGED = 16  ///< Another process (vhostx_backend_options::keeper) serves the port, or no
+                                       ///< longer does. When this process has served it, its vrings are stopped
+                                       ///< before, and VHOSTX_EVENT_DISCONNECTED came if there was a connection.
+                                       ///< [ownership]
 };
+
+/// Who serves a port that a keeper holds.
+enum vhostx_ownership {
+  VHOSTX_OWNERSHIP_SERVING = 0,      ///< This process does.
+  VHOSTX_OWNERSHIP_STANDING_BY = 1,  ///< Another process does. This one goes on when that has ended: SERVING follows,
+                                     ///< then VHOSTX_EVENT_CONNECTED if there is a connection.
+  VHOSTX_OWNERSHIP_HANDED_OVER = 2   ///< Another process has taken the port over for good. Close this one.
+};
+
+/// VHOSTX_EVENT_OWNERSHIP_CHANGED.
+typedef struct vhostx_event_ownership {
+  int ownership;  ///< One of vhostx_ownership: from now on.
+  int other_pid;  ///< Who serves it instead; 0: this process does, or it is not known here.
+} vhostx_event_ownership;
 
 /// VHOSTX_EVENT_DISCONNECTED.
 typedef struct vhostx_event_disconnected {
@@ -141,6 +159,7 @@ typedef struct vhostx_event {
     vhostx_event_placement placement;  ///< VHOSTX_EVENT_PLACEMENT_CHANGED
     vhostx_event_ready ready;          ///< VHOSTX_EVENT_VRING_READY
     vhostx_event_connect_failed connect_failed;  ///< VHOSTX_EVENT_CONNECT_FAILED
+    vhostx_event_ownership ownership;            ///< VHOSTX_EVENT_OWNERSHIP_CHANGED
   } as;                                          ///< The data that belongs to `kind`.
 } vhostx_event;
 

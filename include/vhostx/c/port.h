@@ -147,6 +147,7 @@ typedef struct vhostx_port_info {
   bool driver_ok;                      ///< The guest's driver has said that it is ready: DRIVER_OK in `status`. If the
                                        ///< protocol feature STATUS was not negotiated: whether any vring is ready.
   bool link_up;                        ///< As vhostx_port_link_up().
+  bool standing_by;                    ///< Another process serves the port (VHOSTX_EVENT_OWNERSHIP_CHANGED).
 } vhostx_port_info;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
@@ -176,6 +177,11 @@ vhostx_port* vhostx_port_open(vhostx_backend* backend, const vhostx_port_options
 /// anew. Returns whether there was a connection. An event handler may call this, for its own port too. Threads: as for
 /// vhostx_port_open().
 bool vhostx_port_disconnect(vhostx_port* port);
+
+/// After VHOSTX_KEEPER_CLAIM_TAKE_OVER, once the port is served: the process that handed it over may end. Until then
+/// that process goes on with the port if this one dies. Does nothing for a port that is not served by this process.
+/// Threads: as for vhostx_port_open().
+void vhostx_port_confirm_take_over(vhostx_port* port);
 
 /// Closes a port: ends the connection, waits for bursts in progress, removes the socket file. The port and its vrings
 /// stay, but do nothing any more: bursts return 0. So threads that poll the vrings can go on while they are told to

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Two back-ends and one port, at a real keeper: the port is handed over, taken back, waited for; and the keeper may
+// end.
+#include <list>
+#include <memory>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "continuity/kept_bundle.hpp"
+#include "tests/backend/vault.hpp"
+#include "tests/continuity/keeper_fixture.hpp"
+
+namespace vhostx::test {
+namespace {
+
+using continuity::KeeperEvent;
+using continuity::KeeperThread;
+using continuity::PortKeeper;
+
+/// A back-end at the keeper, with one port.
+struct BackEnd {
+  BackEnd(const std::string& keeper, const PortOptions& options, KeeperClaim claim)
+      : life(
+            [this, keeper](const std::string& bundle) -> Result<std::unique_ptr<PortKeeper>> {
+              auto connected = continuity::KeptBundle::connect(keeper, bundle);
+              if (connected) connection = (*connected)->event_fd();
+              return connected;
+            },
+            options, {.keeper_claim = claim}) {}
+  /// As the kernel does after SIGKILL.
+  void die() {
+    life.stop();
+    ::shutdown(connection, SHUT_RDWR);
+  }
+  OwnershipChanged ownership() { return life.events.until<OwnershipChanged>(); }
+  PortOwnership becomes() { return ownership().ownership; }
+
+  int connection = -1;  // of the latest; before life, whose constructor sets it
+  Life life;
+};
+
+struct HandOver : ::testing::Test {
+  HandOver() {
+    options.socket_path = folder.path("port");
+    start_keeper();
+  }
+  void start_keeper() {
+    keeper = std::make_unique<KeeperThread>(continuity::KeeperOptions{
+        .path = folder.path("keeper"), .grace = continuity::generous, .limits = {}, .on_event = {}});
+  }
+  BackEnd& open(KeeperClaim claim) {
+    lives.push_front(std::make_unique<BackEnd>(folder.path("keeper"), options, claim));
+    EXPECT_NE(lives.front()->life.port, nullptr) << lives.front()->life.error.message;
+    return *lives.front();
+  }
+  /// The first back-end, whose front-end has started its rings.
+  BackEnd& serve() {
+    BackEnd& first = open(KeeperClaim::if_free);
+    machine = std::make_unique<FakeMachine>(options.socket_path);
+    machine->bring_up();
+    until_started(first.life);
+    return first;
+  }
+  /// It serves the port with its connection from now on.
+  void expect_service(BackEnd& back_end) {
+    EXPECT_EQ(back_end.becomes(), PortOwnership::serving);
+    EXPECT_TRUE(back_end.life.events.until<FrontEndConnected>().adopted);
+    until_started(back_end.life);
+    EXPECT_FALSE(back_end.life.port->info().standing_by);
+    expect_traffic(back_end.life, *machine);
+    machine->sync();
+  }
+
+  TemporaryFolder folder;
+  PortOptions options;
+  std::unique_ptr<KeeperThread> keeper;
+  std::unique_ptr<FakeMachine> machine;
+  std::list<std::unique_ptr<BackEnd>> lives;  ///< The latest first, which is the first to be destroyed.
+};
+
+TEST_F(HandOver, AProcessThatTakesOverGoesOnAndTheOldOneMayEnd) {
+  BackEnd& old = serve();
+  expect_traffic(old.life, *machine);
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  expect_service(fresh);
+  EXPECT_EQ(old.life.events.until<FrontEndDisconnected>().reason.code, ErrorCode::closed);
+  const auto yielded = old.ownership();
+  EXPECT_EQ(yielded.ownership, PortOwnership::standing_by);
+  EXPECT_EQ(yielded.other_pid, ::getpid());
+  EXPECT_TRUE(old.life.port->info().standing_by);
+  fresh.life.port->confirm_take_over();
+  EXPECT_EQ(old.becomes(), PortOwnership::handed_over);
+  old.life.end();
+  expect_traffic(fresh.life, *machine);
+  machine->sync();
+}
+
+TEST_F(HandOver, IfTheNewProcessDiesBeforeItHasConfirmedTheOldOneGoesOn) {
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  expect_service(fresh);
+  EXPECT_EQ(old.becomes(), PortOwnership::standing_by);
+  fresh.die();
+  expect_service(old);
+  BackEnd& third = open(KeeperClaim::take_over);
+  EXPECT_EQ(third.becomes(), PortOwnership::standing_by);
+  expect_service(third);
+}
+
+TEST_F(HandOver, WhoStandsByGoesOnAfterAKill) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  EXPECT_EQ(second.life.port->info().standing_by, true);
+  expect_traffic(first.life, *machine);
+  first.die();
+  expect_service(second);
+}
+
+TEST_F(HandOver, WhoStandsByGoesOnAfterTheOtherHasClosedThePort) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  first.life.end();
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  expect_service(second);
+}
+
+TEST_F(HandOver, WithoutAClaimThatWaitsTheOwnerIsNamed) {
+  serve();
+  BackEnd second(folder.path("keeper"), options, KeeperClaim::if_free);
+  EXPECT_EQ(second.life.error.code, ErrorCode::busy);
+  EXPECT_NE(second.life.error.message.find("belongs to this process"), std::string::npos) << second.life.error.message;
+}
+
+/// Nobody has to wait: the same options work for the first start.
+TEST_F(HandOver, WhereNobodyServesThePortIsTakenAtOnce) {
+  BackEnd& first = open(KeeperClaim::take_over);
+  machine = std::make_unique<FakeMachine>(options.socket_path);
+  machine->bring_up();
+  until_started(first.life);
+  expect_traffic(first.life, *machine);
+}
+
+TEST_F(HandOver, OfTwoThatTakeOverOneDoesAndTheOtherLearnsWho) {
+  BackEnd& old = serve();
+  old.life.stop();  // it answers nothing meanwhile
+  BackEnd& second = open(KeeperClaim::take_over);
+  BackEnd& third = open(KeeperClaim::take_over);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  EXPECT_EQ(third.becomes(), PortOwnership::standing_by);
+  old.die();
+  expect_service(second);
+  second.life.port->confirm_take_over();
+  const auto told = third.ownership();
+  EXPECT_EQ(told.ownership, PortOwnership::standing_by);
+  EXPECT_EQ(told.other_pid, ::getpid());
+}
+
+/// Front-ends that connect while nobody serves wait, and are served.
+TEST_F(HandOver, TheListeningSocketIsKeptToo) {
+  BackEnd& first = open(KeeperClaim::if_free);
+  BackEnd& second = open(KeeperClaim::stand_by);
+  first.life.stop();
+  machine = std::make_unique<FakeMachine>(options.socket_path);
+  ::shutdown(first.connection, SHUT_RDWR);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_FALSE(second.life.events.until<FrontEndConnected>().adopted);
+  machine->bring_up();
+  until_started(second.life);
+  expect_traffic(second.life, *machine);
+}
+
+/// A socket whose file is gone, or is another's, leads nobody to it.
+TEST_F(HandOver, ASocketWhoseFileIsGoneIsMadeAnew) {
+  BackEnd& first = serve();
+  ::unlink(options.socket_path.c_str());
+  first.die();
+  BackEnd& second = open(KeeperClaim::if_free);
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  until_started(second.life);
+  expect_traffic(second.life, *machine);
+  machine.reset();
+  second.life.events.until<FrontEndDisconnected>();
+  FakeMachine next(options.socket_path);
+  EXPECT_FALSE(second.life.events.until<FrontEndConnected>().adopted);
+}
+
+TEST_F(HandOver, ANewKeeperIsFilledAgain) {
+  BackEnd& first = serve();
+  keeper->stop();
+  start_keeper();
+  keeper->wait_for(KeeperEvent::Kind::claimed);
+  expect_traffic(first.life, *machine);
+  while (first.life.logged().find("the connection is held by a keeper again") == std::string::npos)
+    std::this_thread::yield();
+  first.die();
+  BackEnd& second = open(KeeperClaim::if_free);
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  until_started(second.life);
+  expect_traffic(second.life, *machine);
+  machine->sync();
+}
+
+TEST_F(HandOver, WhoWaitsFindsANewKeeperToo) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  keeper->stop();
+  start_keeper();
+  while (second.life.logged().find("waits for the port at a keeper again") == std::string::npos)
+    std::this_thread::yield();
+  first.die();
+  expect_service(second);
+}
+
+}  // namespace
+}  // namespace vhostx::test
