@@ -39,6 +39,8 @@ std::string describe_ownership(const OwnershipChanged& event) {
   switch (event.ownership) {
     case PortOwnership::serving:
       return "served by this process";
+    case PortOwnership::yielding:
+      return fmt::format("{} takes it over", other);
     case PortOwnership::standing_by:
       return fmt::format("stands by: {} serves it", other);
     case PortOwnership::handed_over:
@@ -50,7 +52,7 @@ std::string describe_ownership(const OwnershipChanged& event) {
 }  // namespace
 
 const char* to_string(PortOwnership ownership) noexcept {
-  constexpr const char* names[] = {"serving", "standing_by", "handed_over"};
+  constexpr const char* names[] = {"serving", "yielding", "standing_by", "handed_over"};
   return names[static_cast<std::size_t>(ownership)];
 }
 

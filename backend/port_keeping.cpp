@@ -119,6 +119,9 @@ void PortCore::yield_to(std::uint32_t pid) {
   if (closed_) return;
   const std::string who = describe_process(static_cast<int>(pid));
   parts_.log.info("{} takes the port over", who);
+  emit(OwnershipChanged{PortOwnership::yielding, static_cast<int>(pid)}, {});
+  deliver();
+  if (closed_) return;
   if (session_ != nullptr) leave_session(who + " takes the port over");
   if (listener_ != nullptr) listener_->leave();
   listener_.reset();

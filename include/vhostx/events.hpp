@@ -114,6 +114,8 @@ struct ConnectFailed {
 /// Who serves a port that a keeper holds.
 enum class PortOwnership {
   serving,      ///< This process does.
+  yielding,     ///< This process does, and another one has asked for it: after this event its vrings stop. A program
+                ///< that forwards between ports may stop taking packets for it now, so that they stay in their rings.
   standing_by,  ///< Another process does. This one goes on when that has ended: `serving` follows, then
                 ///< FrontEndConnected if there is a connection.
   handed_over,  ///< Another process has taken the port over for good. Close this one.

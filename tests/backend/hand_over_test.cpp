@@ -88,6 +88,8 @@ TEST_F(HandOver, AProcessThatTakesOverGoesOnAndTheOldOneMayEnd) {
   BackEnd& fresh = open(KeeperClaim::take_over);
   EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
   expect_service(fresh);
+  EXPECT_EQ(old.becomes(), PortOwnership::yielding) << "before its rings have stopped";
+  old.life.events.until<VringStopped>();
   EXPECT_EQ(old.life.events.until<FrontEndDisconnected>().reason.code, ErrorCode::closed);
   const auto yielded = old.ownership();
   EXPECT_EQ(yielded.ownership, PortOwnership::standing_by);
@@ -105,6 +107,7 @@ TEST_F(HandOver, IfTheNewProcessDiesBeforeItHasConfirmedTheOldOneGoesOn) {
   BackEnd& fresh = open(KeeperClaim::take_over);
   EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
   expect_service(fresh);
+  EXPECT_EQ(old.becomes(), PortOwnership::yielding);
   EXPECT_EQ(old.becomes(), PortOwnership::standing_by);
   fresh.die();
   expect_service(old);

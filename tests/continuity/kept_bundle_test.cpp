@@ -48,13 +48,17 @@ TEST_F(Kept, AnOwnerThatLivesIsNamed) {
   EXPECT_EQ(refused.error().message, "'port' belongs to this process");
 }
 
+void wait_readable(const PortKeeper& bundle) {
+  pollfd one{bundle.event_fd(), POLLIN, 0};
+  if (::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(generous).count())) != 1)
+    throw std::runtime_error("no event came");
+}
+
 /// The next event, waited for.
 PortKeeper::Event event_of(PortKeeper& bundle) {
   for (;;) {
     if (auto event = bundle.next_event()) return std::move(*event);
-    pollfd one{bundle.event_fd(), POLLIN, 0};
-    if (::poll(&one, 1, static_cast<int>(std::chrono::milliseconds(generous).count())) != 1)
-      throw std::runtime_error("no event came");
+    wait_readable(bundle);
   }
 }
 
@@ -82,7 +86,9 @@ TEST_F(Kept, EventsThatComeInOtherCallsAreKept) {
   ASSERT_TRUE(owner->claim());
   auto asker = connect();
   ASSERT_TRUE(asker->wait(true));
-  while (!owner->has_events()) ASSERT_TRUE(owner->hold(7, file.get()));
+  wait_readable(*owner);
+  ASSERT_TRUE(owner->hold(7, file.get()));
+  EXPECT_TRUE(owner->has_events());
   EXPECT_TRUE(std::holds_alternative<PortKeeper::YieldAsked>(event_of(*owner)));
   EXPECT_FALSE(owner->next_event());
   keeper.stop();

@@ -22,6 +22,7 @@ BURST = 32
 ROUNDS = 5
 SECONDS_A_LIFE = 1.5  # of vhostx-bench; a life begins with EAL's start
 MOMENT_S = 0.3  # traffic is seen; then another instant each time
+FAULTS = ("lost", "damaged", "late", "duplicated")
 RUN = ["--timeout", "60", "--json"]
 
 
@@ -40,10 +41,29 @@ class Lives:
         self.current = VhostSwitch(self.bench, self.binary, self.ports, name=f"switch-{self.count}", **options)
         return self.current
 
-    def connected(self):
+    def begin_beside(self, *extra):
+        """The next one, while the one before serves. Returns that one."""
+        before = self.current
+        self.switch["extra"] = list(extra)
+        self.begin()
+        return before
+
+    def wait_ownership(self, switch, ownership, since=0):
+        """Each of its ports becomes owned so."""
+        for port in self.ports:
+            socket = port.split(",")[0]
+
+            def told(socket=socket):
+                switch.mark()
+                events = [event for event in switch.events[since:] if event.get("event") == "ownership_changed"]
+                return any(event["port"] == socket and event["ownership"] == ownership for event in events)
+
+            wait_until(told, f"{socket}: {ownership}")
+
+    def connected(self, since=0):
         """How each of its ports came to its front-end."""
         sockets = [port.split(",")[0] for port in self.ports]
-        events = [self.current.wait_event("connected", port=socket) for socket in sockets]
+        events = [self.current.wait_event("connected", port=socket, since=since) for socket in sockets]
         return [event.get("adopted", False) for event in events]
 
     def wait_moving(self):
@@ -105,6 +125,80 @@ def ended(*arguments, times=TIMES // 4):
     between_guests(*arguments, times, lambda switch: switch.finish())
 
 
+def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed):
+    """Lives that overlap: `succeed(lives)` ends with the next one that serves. It returns from which of its events on."""
+    keeper = Keeper(bench, keeper_binary)
+    a, b = bench.path("a"), bench.path("b")
+    lives = Lives(bench, switch_binary, keeper, [a, b])
+    lives.begin()
+    guests = start_bench(bench, bench_binary, times + 1, ["--connect", a, "--connect", b, "--bidirectional"])
+    check_equal(lives.connected(), [False, False], "adopted at first")
+    for _ in range(times):
+        lives.wait_moving()
+        time.sleep(random.random() * MOMENT_S)
+        if guests.poll() is not None:
+            break
+        since = succeed(lives)
+        check_equal(lives.connected(since), [True, True], f"adopted by life {lives.count}")
+        lives.wait_moving() if guests.poll() is None else None
+    counts = finish_bench(guests)
+    print(f"{lives.count} lives: {counts}", flush=True)
+    lives.current.finish()
+    return lives.count, counts
+
+
+def upgraded(*arguments, times=TIMES // 4):
+    """Each new switch asks the one before for its ports, which ends by itself once the new one has served for a while."""
+
+    def take_over(lives):
+        before = lives.begin_beside("--take-over")
+        lives.wait_ownership(lives.current, "serving")
+        lives.wait_ownership(before, "handed_over")
+        wait_until(lambda: not before.process.alive(), "the switch that handed over to end")
+        check_equal(before.process.popen.returncode, 0, "its exit status")
+        return 0
+
+    _, counts = next_lives(*arguments, times, take_over)
+    faults = {name: count for name, count in counts.items() if name in FAULTS and count != 0}
+    check_equal(faults, {}, "faults")
+
+
+def taken_back(bench, switch_binary, keeper_binary, bench_binary):
+    """A switch that takes over and dies at once: the one before goes on."""
+
+    def fail(lives):
+        before = lives.begin_beside("--take-over")
+        lives.wait_ownership(lives.current, "serving")
+        lives.wait_moving()
+        since = before.mark()
+        lives.current.process.kill()
+        lives.current = before
+        lives.wait_ownership(before, "serving", since)
+        return since
+
+    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 4, fail)
+    check_equal({name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}, {}, "faults")
+    check(counts["duplicated"] <= 4 * BURST * count, f"{counts['duplicated']} packets came twice in {count} lives")
+
+
+def stood_by(bench, switch_binary, keeper_binary, bench_binary):
+    """One switch serves, the next one waits until that is killed."""
+
+    def killed_beside(lives):
+        before = lives.begin_beside("--standby")
+        lives.wait_ownership(lives.current, "standing_by")
+        lives_now, lives.current = lives.current, before
+        lives.wait_moving()
+        lives.current = lives_now
+        before.process.kill()
+        lives.wait_ownership(lives.current, "serving")
+        return 0
+
+    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 4, killed_beside)
+    check_equal({name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}, {}, "faults")
+    check(counts["duplicated"] <= 4 * BURST * count, f"{counts['duplicated']} packets came twice in {count} lives")
+
+
 def many_killed(*arguments):
     killed(*arguments, times=1000)
 
@@ -137,7 +231,8 @@ def virtio_user(bench, switch_binary, keeper_binary, _bench_binary):
         print(f"{lives.count} lives of a {role} with testpmd", flush=True)
 
 
-PARTS = {"killed": killed, "ended": ended, "virtio-user": virtio_user, "many": many_killed}
+PARTS = {"killed": killed, "ended": ended, "virtio-user": virtio_user, "many": many_killed, "upgraded": upgraded,
+         "taken-back": taken_back, "stood-by": stood_by}  # fmt: skip
 
 
 def main():

@@ -41,6 +41,8 @@ struct Raw {
   std::string log_level = "warning";
   std::string metrics;
   double keeper_grace_s = 30;
+  bool take_over = false;
+  bool standby = false;
 };
 
 void declare_forwarding(CLI::App& app, Raw& raw, Options& options) {
@@ -119,6 +121,11 @@ void declare_reports(CLI::App& app, Raw& raw, Options& options) {
                      "Seconds that the keeper waits for the next one when this one ends in order, 0 to 86400 (30)")
           ->type_name("S"),
       0, 86400, "seconds");
+  app.add_flag(
+      "--take-over", raw.take_over,
+      "With --keeper: ask the vhostx-switch that serves the ports to hand them over; it ends when this one runs");
+  app.add_flag("--standby", raw.standby,
+               "With --keeper: get ready and wait until the process that serves the ports has ended, then go on");
   app.add_option("--metrics", raw.metrics,
                  "Serve GET /metrics for Prometheus at unix:PATH, 127.0.0.1:PORT or [::1]:PORT (loopback only; port 0: "
                  "the kernel chooses a free one)")
@@ -154,6 +161,16 @@ Result<void> take_ports(const Raw& raw, Options& options) {
   return {};
 }
 
+Result<void> take_claim(const Raw& raw, Options& options) {
+  if (!raw.take_over && !raw.standby) return {};
+  if (raw.take_over && raw.standby) return bad("--take-over and --standby: expected one of them");
+  if (options.keeper.empty())
+    return bad(fmt::format("{}: expected --keeper SOCKET, whose keeper knows who serves the ports",
+                           raw.take_over ? "--take-over" : "--standby"));
+  options.keeper_claim = raw.take_over ? KeeperClaim::take_over : KeeperClaim::stand_by;
+  return {};
+}
+
 Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) {
   options.mode = mode_names.at(raw.mode);
   options.topology = topology_names.at(raw.topology);
@@ -167,6 +184,7 @@ Result<void> apply_rules(const CLI::App& app, const Raw& raw, Options& options) 
   if (app.count("--control") != 0)
     if (auto checked = check_control_path(options.control); !checked) return checked;
   options.keeper_grace = std::chrono::milliseconds(static_cast<std::int64_t>(1e3 * raw.keeper_grace_s));
+  if (auto claimed = take_claim(raw, options); !claimed) return claimed;
   if (app.count("--metrics") != 0) {
     auto address = parse_metrics_address(raw.metrics);
     if (!address) return address.error();

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include <vhostx/backend.hpp>
 #include <vhostx/log.hpp>
 
 #include "tools/common/program.hpp"
@@ -41,6 +42,7 @@ struct Options {
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
   std::string keeper;                                      ///< Socket of who holds connections; empty: nobody.
   std::chrono::milliseconds keeper_grace{30'000};          ///< How long, when this ends in order.
+  KeeperClaim keeper_claim = KeeperClaim::if_free;         ///< Of ports that another process serves.
   std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
   std::string control;                                     ///< Path of the control socket; empty: none.
 

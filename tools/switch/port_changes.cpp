@@ -22,6 +22,7 @@ Error refused(ErrorCode code, std::string why) { return Error{code, std::move(wh
 }  // namespace
 
 Result<void> PortSet::add(const PortSpec& spec) {
+  const std::lock_guard alone(changing_);
   if (auto may = may_add(spec); !may) return may;
   return add_socket(spec);
 }
@@ -168,6 +169,7 @@ void PortSet::share_out(std::size_t ports) noexcept {
 }
 
 Result<PortSnapshot> PortSet::remove(const std::string& name) {
+  const std::lock_guard alone(changing_);
   if (auto may = may_change(); !may) return may.error();
   Entry entry;
   LaneParts parts;
@@ -195,8 +197,9 @@ Result<PortSnapshot> PortSet::remove(const std::string& name) {
   return last;
 }
 
-/// Not with mutex_ held: it waits for the control thread. The port stays: only this thread ends ports.
+/// Not with mutex_ held: it waits for the control thread.
 Result<void> PortSet::disconnect(const std::string& name) {
+  const std::lock_guard alone(changing_);
   Port* port = nullptr;
   {
     const std::lock_guard guard(mutex_);

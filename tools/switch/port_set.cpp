@@ -26,6 +26,7 @@ Result<std::unique_ptr<PortSet>> PortSet::open(const Parts& parts) {
     if (auto added = set->add_socket(spec); !added) return added.error();
   if (parts.tap != nullptr)
     if (auto added = set->add_tap(); !added) return added.error();
+  set->pause_for_others();
   set->take_moves();  // what is told later is told against this
   return set;
 }
@@ -33,6 +34,7 @@ Result<std::unique_ptr<PortSet>> PortSet::open(const Parts& parts) {
 PortSet::PortSet(const Parts& parts)
     : parts_(parts), rules_(parts.options.mode, parts.options.tap), placement_(parts.fabric) {
   entries_.resize(tools::ports_max);
+  ownership_.resize(tools::ports_max);
   parts_.fabric.ports.reserve(tools::ports_max);  // so that they never move
 }
 
@@ -55,6 +57,7 @@ Result<void> PortSet::make_backend() {
   options.log_level = log_level();
   options.keeper = parts_.options.keeper;
   options.keeper_grace = parts_.options.keeper_grace;
+  options.keeper_claim = parts_.options.keeper_claim;
   auto backend = Backend::create(std::move(options));
   if (!backend) return backend.error();
   backend_ = *std::move(backend);
@@ -84,6 +87,10 @@ Result<std::unique_ptr<Port>> PortSet::open_socket(const PortSpec& spec, std::ui
   if (parts_.options.numa_interval) options.numa_interval = *parts_.options.numa_interval;
   if (spec.state_moves) move_state(spec, id, options);
   parts_.events.add_port(spec.path, 2u * spec.queue_pairs);
+  {
+    const std::lock_guard guard(mutex_);
+    ownership_[id] = PortOwnership::serving;
+  }
   return backend_->open_port(options,
                              [this, id](Port& source, const PortEvent& event) { on_event(id, source, event); });
 }
@@ -103,6 +110,9 @@ void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
   } else if (std::holds_alternative<PlacementChanged>(event)) {
     const std::lock_guard guard(mutex_);
     follow(id);
+  } else if (const auto* const changed = std::get_if<OwnershipChanged>(&event)) {
+    const std::lock_guard guard(mutex_);
+    ownership_changed(id, changed->ownership);
   }
   if (std::holds_alternative<FrontEndDisconnected>(event)) parts_.fabric.macs->forget_port(id);
   parts_.events.push(port.socket_path(), event);
@@ -113,7 +123,9 @@ void PortSet::publish(std::uint16_t id) {
   auto& entry = entries_[id];
   std::vector<std::uint8_t> ready;
   for (auto* lane : entry.lanes) {
-    const bool receives = lane->vring == nullptr ? Sink{nullptr, lane->device}.ready() : lane->vring->state().started;
+    const bool receives = paused_since_            ? false
+                          : lane->vring == nullptr ? Sink{nullptr, lane->device}.ready()
+                                                   : lane->vring->state().started;
     const bool sends = Sink{lane->tx->vring(), lane->device}.ready();
     lane->receives.store(receives, std::memory_order_relaxed);
     lane->sends.store(sends, std::memory_order_relaxed);

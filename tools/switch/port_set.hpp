@@ -2,6 +2,7 @@
 // PortSet: the ports of the switch, their lanes, and what their events change for the workers.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,18 +51,32 @@ class PortSet {
   PortSet(const PortSet&) = delete;
   PortSet& operator=(const PortSet&) = delete;
 
-  /// Opens one more port while the workers run: they pause between two rounds for a moment. One thread at a time calls
-  /// add() or remove(), and no worker. Errors: those of PortRules and Backend::open_port, unsupported (the mode pairs
-  /// ports), limit (ports_max()), out_of_memory.
+  /// Opens one more port while the workers run: they pause between two rounds for a moment. Not on a worker. Errors:
+  /// those of PortRules and Backend::open_port, unsupported (the mode pairs ports), limit (ports_max()), out_of_memory.
   Result<void> add(const PortSpec& spec);
   /// Ends a port: its connection, its socket file, its learned addresses, the packets that wait for its guest. Returns
   /// its last counters. Errors: invalid_argument (no such port, or the TAP), unsupported (the mode pairs ports).
   Result<PortSnapshot> remove(const std::string& name);
-  /// Ends the connection of a port's front-end; the port goes on. Called by the thread that calls add() and remove().
-  /// Errors: invalid_argument (no such port, or the TAP), closed (there is no front-end).
+  /// Ends the connection of a port's front-end; the port goes on. Errors: invalid_argument (no such port, or the TAP),
+  /// closed (there is no front-end).
   Result<void> disconnect(const std::string& name);
   /// How many ports there may be, the TAP among them.
   std::size_t ports_max() const noexcept;
+
+  /// Who serves the sockets, where a keeper holds them.
+  struct Ownership {
+    std::size_t sockets = 0;
+    std::size_t standing_by = 0;  ///< Another process serves them.
+    std::size_t handed_over = 0;  ///< The same, for good.
+  };
+  Ownership ownership() const;
+  /// While another process serves some of the ports, no packets are taken from the others: they would be lost. Where
+  /// that lasts, as somebody wants just these, the others go on: to be called now and then.
+  void end_pause();
+  /// Until when that is to be called next; none: nothing pauses.
+  std::optional<std::chrono::steady_clock::time_point> pause_ends() const;
+  /// The process that handed the ports over may end: workers run, and all that this one serves is served for good.
+  void confirm_take_over();
 
   /// Of all ports, the TAP last.
   std::vector<PortSnapshot> snapshots() const;
@@ -116,6 +131,10 @@ class PortSet {
 
   void on_event(std::uint16_t id, Port& port, const PortEvent& event);
   void publish(std::uint16_t id);
+  void publish_all();
+  void pause_for_others();
+  void ownership_changed(std::uint16_t id, PortOwnership ownership);
+  Ownership count_owned() const;
   void follow(std::uint16_t id);
   PortSnapshot snapshot_of(std::uint16_t id) const;
   void add_vrings(const Entry& entry, PortSnapshot& out) const;
@@ -125,9 +144,12 @@ class PortSet {
   PortRules rules_;  // of add() and remove()
   std::uint64_t serials_ = 0;
   std::unique_ptr<Backend> backend_;
+  std::mutex changing_;  // add(), remove() and what needs ports to stay: one at a time
   // Never held by a worker, nor while a port is opened or closed: that waits for the control thread, which takes it.
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;  // by port number, as fabric.ports
+  std::optional<std::chrono::steady_clock::time_point> paused_since_;
+  std::vector<PortOwnership> ownership_;  // the same; events may come before there is an entry
   LanePlacement placement_;
 };
 

@@ -117,6 +117,7 @@ Result<void> SwitchApp::start_parts() {
   ports_ = *std::move(ports);
   for (const auto& path : idle_sockets(options_.ports))
     fmt::print(stderr, "vhostx-switch: systemd listens on '{}', which is no --port: nobody is served there\n", path);
+  succeeds_ = options_.keeper_claim != KeeperClaim::if_free;
   if (auto served = serve_metrics(); !served) return served;
   launch_workers(*lcores);
   return serve_control();  // changes of ports need workers that run
@@ -125,7 +126,7 @@ Result<void> SwitchApp::start_parts() {
 Result<void> SwitchApp::serve_metrics() {
   if (!options_.metrics) return {};
   auto server = MetricsServer::open(*options_.metrics, [this] { return metrics_text(take_snapshot()); });
-  if (!server) return server.error();
+  if (!server) return try_later(server.error());
   metrics_ = *std::move(server);
   return {};
 }
@@ -181,7 +182,8 @@ bool SwitchApp::run() {
   ready_at_ = events_.seconds();
   reporter_.ready({sockets, memory_, metrics_ == nullptr ? "" : to_text(metrics_->address()), options_.control},
                   ready_at_);
-  while (wait() && !duration_over() && !output_.lost()) {
+  while (wait() && !duration_over() && !output_.lost() && !handed_over()) {
+    succeed();
     report_events(EventQueue::Take::in_turn);
     reporter_.live(events_.seconds());
     age_stations();
@@ -201,6 +203,7 @@ bool SwitchApp::wait() {
   if (lanes_wait_) until = std::min(until, lanes_told_at_ + lanes_s);
   if (events_.holds_back()) until = std::min(until, events_.seconds() + held_back_s);
   if (options_.duration_s) until = std::min(until, ready_at_ + *options_.duration_s);
+  if (const auto due = next_succession()) until = std::min(until, *due);
   const double wait_ms = std::clamp((until - events_.seconds()) * 1000, 0.0, 60'000.0);
   pollfd fds[]{{signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
   poll(fds, std::size(fds), static_cast<int>(std::ceil(wait_ms)));

@@ -59,6 +59,11 @@ class SwitchApp : private ControlledSwitch {
   void finish_output();
   void age_stations();
   bool duration_over() const;
+  bool handed_over() const;
+  void succeed();
+  Result<void> try_later(const Error& error);
+  void open_late_servers();
+  std::optional<double> next_succession() const;
   Snapshot take_snapshot() const;
 
   // ControlledSwitch, on the control server's thread.
@@ -94,6 +99,10 @@ class SwitchApp : private ControlledSwitch {
   LinkState link_told_ = LinkState::up;  ///< The TAP's.
   bool eal_started_ = false;
   bool worker_failed_ = false;
+  std::optional<double> served_since_;  ///< With another process's ports, all of them.
+  bool succeeds_ = false;               ///< They are not confirmed yet.
+  std::optional<double> servers_tried_at_;
+  bool servers_wait_ = false;  ///< What is missing of --control and --metrics.
 };
 
 }  // namespace vhostx::tools

@@ -16,7 +16,7 @@ Result<void> SwitchApp::serve_control() {
   if (options_.control.empty()) return {};
   auto server =
       ControlServer::open(options_.control, [this](std::string_view line) { return answer_line(*this, line); });
-  if (!server) return server.error();
+  if (!server) return try_later(server.error());
   control_ = *std::move(server);
   reporter_.follow([this] { return control_ != nullptr && control_->is_followed(); },
                    [this](const std::string& event) { control_->tell(event); });
