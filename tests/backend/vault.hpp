@@ -126,7 +126,7 @@ class Life {
     error = opened ? Error{} : opened.error();
     if (opened) port = std::move(opened).value();
     thread_ = std::thread([this] {
-      while (!stop_) backend_->run_control(std::chrono::milliseconds(10));
+      while (!stop_) backend_->run_control(std::chrono::milliseconds(1));  // so long an end may take
     });
   }
   ~Life() { end(); }
