@@ -11,6 +11,7 @@ import json
 import random
 import subprocess
 import time
+from functools import partial
 
 from keeper import Keeper
 from processes import check, check_equal, run_test, wait_until
@@ -117,8 +118,36 @@ def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end
     lives.current.finish()
 
 
-def killed(*arguments, times=TIMES // 2):
-    between_guests(*arguments, times, lambda switch: switch.process.kill())
+def killed(*arguments, times=TIMES // 2, packets=()):
+    between_guests(*arguments, times, lambda switch: switch.process.kill(), packets)
+
+
+# Few packets, and who waits for them sleeps: each kick and call counts, also those made while nobody served.
+ASLEEP = ["--interrupt", "--rate", "2000"]
+# Room for two packets, each in three of the receiver's buffers: the sender's packets wait for them.
+FEW_BUFFERS = ["--ring-size", "8", "--sizes", "1518", "--receive-buffer", "600"]
+
+
+def both_killed(bench, switch_binary, keeper_binary, _bench_binary):
+    """Nothing is left of the connection: the front-end connects again, as without a keeper."""
+    socket = bench.path("testpmd")
+    keeper = Keeper(bench, keeper_binary)
+    lives = Lives(bench, switch_binary, keeper, [f"{socket},role=client"], mode="io", extra=["--topology", "loop"])
+    guest = Testpmd(bench, socket, server=1)
+    lives.begin()
+    guest.ready()
+    for life in range(4):
+        check_equal(lives.connected(), [False], f"adopted by life {life}")
+        guest.start("io", first_bursts=2)
+        lives.wait_moving()
+        if life < 3:
+            lives.current.process.kill()
+            keeper.process.kill()
+            guest.stop()
+            keeper = lives.keeper = Keeper(bench, keeper_binary)
+            lives.begin()
+    guest.end()
+    lives.current.finish()
 
 
 def ended(*arguments, times=TIMES // 4):
@@ -231,8 +260,19 @@ def virtio_user(bench, switch_binary, keeper_binary, _bench_binary):
         print(f"{lives.count} lives of a {role} with testpmd", flush=True)
 
 
-PARTS = {"killed": killed, "ended": ended, "virtio-user": virtio_user, "many": many_killed, "upgraded": upgraded,
-         "taken-back": taken_back, "stood-by": stood_by}  # fmt: skip
+PARTS = {
+    "killed": killed,
+    "asleep-killed": partial(killed, times=TIMES // 5, packets=ASLEEP),
+    "asleep-event-idx-killed": partial(killed, times=TIMES // 5, packets=[*ASLEEP, "--event-idx"]),
+    "few-buffers-killed": partial(killed, times=TIMES // 5, packets=FEW_BUFFERS),
+    "both-killed": both_killed,
+    "ended": ended,
+    "virtio-user": virtio_user,
+    "many": many_killed,
+    "upgraded": upgraded,
+    "taken-back": taken_back,
+    "stood-by": stood_by,
+}
 
 
 def main():
