@@ -88,6 +88,7 @@ Result<void> PortCore::open() {
 
 // Also with what another process has left.
 Result<void> PortCore::serve() {
+  if (keeping_ != nullptr) open_counters();
   auto found = keeping_ == nullptr ? std::nullopt : keeping_->take_found();
   if (parts_.options.role == Role::client) {
     const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
@@ -268,13 +269,13 @@ void PortCore::take_socket(UniqueFd socket) noexcept {
 bool PortCore::start_session(UniqueFd socket) noexcept {
   front_end_pid_ = peer_pid(socket.get());
   try {
-    if (keeping_ != nullptr) keeping_->begin(socket.get());
+    begin_keeping(socket.get());
     session_ = std::make_unique<Session>(*this, parts_, std::move(socket), keeping_.get());
   } catch (const std::exception& error) {
     parts_.log.error("connection dropped: {}", error.what());
     return false;
   }
-  ++connections_;
+  count_connection();
   return true;
 }
 

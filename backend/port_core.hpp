@@ -99,6 +99,9 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   Result<void> serve();
   Result<void> start_listening();
   Result<std::unique_ptr<Listener>> make_listener();
+  void begin_keeping(int socket);
+  void open_counters();
+  void count_connection() noexcept;
   bool start_session(UniqueFd socket) noexcept;
   void take_over(SessionKeeping::Found found) noexcept;
   bool leaves_session() const noexcept;
@@ -133,6 +136,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
+  std::optional<CounterPages> counters_;     // with keeping_
   std::unique_ptr<FdWatch> keeper_watch_;
   OneShotTimer keeper_timer_;
   std::chrono::milliseconds keeper_pause_{};  // before the next look for a keeper

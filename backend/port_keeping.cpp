@@ -2,6 +2,7 @@
 // PortCore: its connection comes from a keeper, and goes there.
 #include <algorithm>
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
 #include "backend/port_core.hpp"
@@ -9,27 +10,9 @@
 #include "base/peer_process.hpp"
 
 namespace vhostx::backend {
-namespace {
-
-/// What such a port knows of its rings would be nowhere after a kill: lent buffers, the answer to a call in-band, and a
-/// record that only its front-end brings. Null: it can be kept.
-const char* cannot_be_kept(const PortOptions& options) noexcept {
-  using protocol::ProtocolFeature;
-  const protocol::ProtocolFeatureSet extra(options.protocol_features_extra);
-  if (options.zero_copy) return "zero_copy";
-  if (extra.has(ProtocolFeature::inband_notifications)) return "INBAND_NOTIFICATIONS";
-  if (extra.has(ProtocolFeature::inflight_shmfd)) return "INFLIGHT_SHMFD";
-  return nullptr;
-}
-
-}  // namespace
-
 Result<void> PortCore::open_keeping() {
   if (!loop_->keepers()) return {};
   const PortOptions& options = parts_.options;
-  if (const char* const reason = cannot_be_kept(options))
-    return invalid_argument("{}: a keeper cannot hold a port with {}, expected one without", options.socket_path,
-                            reason);
   SessionKeeping::Parts parts{.connect = [this] { return loop_->keepers()(parts_.options.socket_path); },
                               .limits = {vring_count(), options.memory_slots_max},
                               .on_events = [this] { parts_.attention->signal(); },
@@ -43,16 +26,43 @@ Result<void> PortCore::open_keeping() {
   return {};
 }
 
+// Without them the counts begin at 0, and all else works.
+void PortCore::open_counters() {
+  auto counters = CounterPages::open(keeping_->take_counters(), vring_count());
+  Result<void> shown = counters ? Result<void>{} : counters.error();
+  for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
+  if (!shown) return parts_.log.warning("the next process will begin to count at 0: {}", shown.error().message);
+  keeping_->hold_counters(counters->fd());
+  connections_ = counters->connections();
+  counters_.emplace(std::move(counters).value());
+}
+
+void PortCore::count_connection() noexcept {
+  ++connections_;
+  if (counters_) counters_->set_connections(connections_);
+}
+
+void PortCore::begin_keeping(int socket) {
+  if (keeping_ == nullptr) return;
+  keeping_->begin(socket);
+  if (!parts_.options.zero_copy) return;
+  if (auto begun = keeping_->begin_own_inflight(); !begun) {
+    keeping_->end();
+    throw std::runtime_error(begun.error().message);
+  }
+}
+
 void PortCore::take_over(SessionKeeping::Found found) noexcept {
   const auto self = shared_from_this();
   front_end_pid_ = peer_pid(found.socket.get());
   Result<void> adopted;
   try {
     session_ = std::make_unique<Session>(*this, parts_, std::move(found.socket), keeping_.get());
-    ++connections_;
+    if (connections_ == 0) count_connection();  // else it was counted by the process that accepted it
     emit(FrontEndConnected{.adopted = true}, {});
-    adopted = session_->adopt(found.state, keeping_->files());
+    adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
     keeping_->go_on(found.state);
+    if (adopted) adopted = session_->adopt(found.state, keeping_->files());
   } catch (const std::exception& error) {
     adopted = make_error(ErrorCode::out_of_memory, "{}", error.what());
   }

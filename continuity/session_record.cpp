@@ -19,10 +19,12 @@
 namespace vhostx::continuity {
 namespace {
 
-constexpr std::uint64_t magic = 0x31647263'78736876;  // "vhsxcrd1": the last character is the version
+constexpr std::uint64_t magic = 0x32647263'78736876;  // "vhsxcrd2": the last character is the version
 constexpr std::uint32_t rings_most = 256;
 constexpr std::uint32_t regions_most = 4096;
 constexpr std::uint32_t additions_most = 128;  // as many as the library's MemoryTable takes
+constexpr std::uint32_t message_in_work = 1;
+constexpr std::uint32_t answer_in_work = 2;
 constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /// At the file's begin.
@@ -31,8 +33,10 @@ struct FileHeader {
   std::uint32_t rings_max = 0;
   std::uint32_t regions_max = 0;
   std::uint32_t half = 0;     ///< The one in use: 0 or 1.
-  std::uint32_t in_work = 0;  ///< Not 0: a message is.
-  std::array<std::uint64_t, 5> padding{};
+  std::uint32_t in_work = 0;  ///< message_in_work, answer_in_work
+  std::uint32_t answers_due = 0;
+  std::uint32_t padding = 0;
+  std::array<std::uint64_t, 4> more_padding{};
 };
 static_assert(sizeof(FileHeader) == 64 && std::has_unique_object_representations_v<FileHeader>);
 
@@ -52,9 +56,10 @@ struct HalfHeader {
   Slot log = 0;
   Slot log_signal = 0;
   Slot back_end_socket = 0;
-  std::uint32_t padding = 0;
+  Slot own_inflight = 0;
+  InflightState inflight;
 };
-static_assert(sizeof(HalfHeader) == 80 && std::has_unique_object_representations_v<HalfHeader>);
+static_assert(sizeof(HalfHeader) == 104 && std::has_unique_object_representations_v<HalfHeader>);
 static_assert(sizeof(RingState) == 72 && std::has_unique_object_representations_v<RingState>);
 static_assert(sizeof(RegionState) == 40 && std::has_unique_object_representations_v<RegionState>);
 
@@ -90,7 +95,9 @@ HalfHeader header_of(const SessionState& state) noexcept {
           .log_offset = state.log_offset,
           .log = state.log,
           .log_signal = state.log_signal,
-          .back_end_socket = state.back_end_socket};
+          .back_end_socket = state.back_end_socket,
+          .own_inflight = state.own_inflight,
+          .inflight = state.inflight};
 }
 
 SessionState state_of(const HalfHeader& header) noexcept {
@@ -106,6 +113,8 @@ SessionState state_of(const HalfHeader& header) noexcept {
   state.log = header.log;
   state.log_signal = header.log_signal;
   state.back_end_socket = header.back_end_socket;
+  state.own_inflight = header.own_inflight;
+  state.inflight = header.inflight;
   return state;
 }
 
@@ -171,11 +180,23 @@ SessionRecord::~SessionRecord() {
 }
 
 void SessionRecord::begin_message() noexcept {
-  word_at(view_, offsetof(FileHeader, in_work)).store(1, std::memory_order_seq_cst);
+  word_at(view_, offsetof(FileHeader, in_work)).fetch_or(message_in_work);
 }
 
 void SessionRecord::end_message() noexcept {
-  word_at(view_, offsetof(FileHeader, in_work)).store(0, std::memory_order_seq_cst);
+  word_at(view_, offsetof(FileHeader, in_work)).fetch_and(~message_in_work);
+}
+
+void SessionRecord::begin_answer() noexcept { word_at(view_, offsetof(FileHeader, in_work)).fetch_or(answer_in_work); }
+
+void SessionRecord::end_answer() noexcept { word_at(view_, offsetof(FileHeader, in_work)).fetch_and(~answer_in_work); }
+
+std::uint32_t SessionRecord::answers_due() const noexcept {
+  return word_at(view_, offsetof(FileHeader, answers_due)).load();
+}
+
+void SessionRecord::set_answers_due(std::uint32_t count) noexcept {
+  word_at(view_, offsetof(FileHeader, answers_due)).store(count);
 }
 
 Result<void> SessionRecord::write(const SessionState& state) {

@@ -37,6 +37,13 @@ class SessionRecord {
   /// process ended cannot be told.
   void begin_message() noexcept;
   void end_message() noexcept;
+  /// The same of the front-end's answer to a request of ours, on the other socket.
+  void begin_answer() noexcept;
+  void end_answer() noexcept;
+
+  /// How many answers of the front-end may still come, at most: of requests that were sent, or were about to be.
+  std::uint32_t answers_due() const noexcept;
+  void set_answers_due(std::uint32_t count) noexcept;
 
   /// Shows `state` from now on. Error: limit (more rings or regions than there is room for); the one before is shown.
   Result<void> write(const SessionState& state);

@@ -11,6 +11,7 @@ namespace vhostx::continuity {
 namespace {
 
 using protocol::FrontEndRequest;
+using protocol::Inflight;
 using protocol::LogBase;
 using protocol::MemoryRegion;
 using protocol::Message;
@@ -98,6 +99,11 @@ void SessionState::apply(const Message& message, std::span<const Slot> slots, st
     case FrontEndRequest::set_backend_req_fd:
       back_end_socket = slot;
       break;
+    case FrontEndRequest::set_inflight_fd: {
+      const auto where = message.payload_padded_as<Inflight>();
+      inflight = {where.mmap_size, where.mmap_offset, where.queue_count, where.queue_size, slot};
+      break;
+    }
     case FrontEndRequest::set_mem_table:
     case FrontEndRequest::add_mem_reg:
     case FrontEndRequest::rem_mem_reg:
@@ -180,7 +186,7 @@ void SessionState::reset() noexcept {
 }
 
 std::vector<Slot> SessionState::slots() const {
-  std::vector<Slot> all{log, log_signal, back_end_socket};
+  std::vector<Slot> all{log, log_signal, back_end_socket, own_inflight, inflight.file};
   for (const RegionState& region : regions) all.push_back(region.file);
   for (const RingState& ring : rings) all.insert(all.end(), {ring.kick, ring.call, ring.error});
   std::erase(all, 0U);
@@ -209,6 +215,10 @@ std::vector<SessionState::Step> SessionState::steps() const {
   if (!by_slots && !table.empty()) add(protocol::make_memory_table(table), files);
   if (log != 0) add(protocol::make_request(FrontEndRequest::set_log_base, LogBase{log_bytes, log_offset}), {log});
   if (log_signal != 0) add(protocol::make_request(FrontEndRequest::set_log_fd), {log_signal});
+  if (inflight.file != 0)
+    add(protocol::make_request(FrontEndRequest::set_inflight_fd,
+                               Inflight{inflight.bytes, inflight.offset, inflight.queues, inflight.queue_size}),
+        {inflight.file});
   if (mtu != 0) add(protocol::make_request(FrontEndRequest::net_set_mtu, U64{mtu}));
   for (std::size_t i = 0; i < rings.size(); ++i)
     if (rings[i] != RingState{}) add_ring_steps(steps, rings[i], i);

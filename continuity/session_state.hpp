@@ -40,6 +40,17 @@ struct RegionState {
   friend bool operator==(const RegionState& a, const RegionState& b) noexcept;
 };
 
+/// The front-end's memory for the record of what is in flight (SET_INFLIGHT_FD).
+struct InflightState {
+  std::uint64_t bytes = 0;
+  std::uint64_t offset = 0;
+  std::uint16_t queues = 0;
+  std::uint16_t queue_size = 0;
+  Slot file = 0;  ///< 0: it has brought none.
+
+  friend bool operator==(const InflightState&, const InflightState&) noexcept = default;
+};
+
 /// Control thread. Neither reads nor writes a descriptor.
 struct SessionState {
   std::uint64_t features = 0;
@@ -53,6 +64,8 @@ struct SessionState {
   Slot log = 0;
   Slot log_signal = 0;
   Slot back_end_socket = 0;
+  Slot own_inflight = 0;  ///< The port's own record of what is in flight; 0: it has none. No message brings it.
+  InflightState inflight;
   std::vector<RegionState> regions;
   std::vector<RingState> rings;
 

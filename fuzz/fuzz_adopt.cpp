@@ -2,8 +2,8 @@
 // Bytes that claim to be the record of a connection, at a keeper, with descriptors of all kinds beside it: a port that
 // adopts it goes on or closes the connection, and serves the next one.
 //
-// Input: one byte; if it is odd, the fields of a SessionState follow, which is written as its owner would write it;
-// otherwise bytes of the record's file.
+// Input: one byte; if it is odd, the fields of a SessionState follow, which is written as its owner would write it, and
+// words for the port's own record of what is in flight, each with its place; otherwise bytes of the record's file.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -13,7 +13,9 @@
 #include <span>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
+#include <rte_mbuf.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -25,6 +27,8 @@
 #include "continuity/port_keeper.hpp"
 #include "continuity/session_record.hpp"
 #include "tests/support/eal.hpp"
+#include "virtqueue/inflight_area.hpp"
+#include "virtqueue/inflight_store.hpp"
 
 namespace {
 
@@ -32,7 +36,10 @@ using namespace vhostx;
 using namespace vhostx::continuity;
 
 constexpr RecordLimits limits{.rings = 4, .regions = 8};
+constexpr Slot own_inflight_slot = 4;
+constexpr Slot counters_slot = 5;
 constexpr Slot first_slot = 16;
+constexpr std::uint16_t posted = 8;
 
 void require(bool holds) {
   if (!holds) __builtin_trap();
@@ -44,17 +51,28 @@ UniqueFd memory_file(std::size_t bytes) {
   return file;
 }
 
+/// A ring whose avail area is in the first half of the file has chains for a record that says so; its used area is in
+/// the other half.
+void post_in(const UniqueFd& file) {
+  const std::vector<std::uint16_t> words(1 << 14, posted);
+  require(::pwrite(file.get(), words.data(), 2 * words.size(), 0) >= 0);
+}
+
 /// What a bundle could hold. Slots from first_slot on: files, eventfds, a socket, a folder.
 PortKeeper::Files some_files() {
   PortKeeper::Files files;
   Slot slot = first_slot;
-  for (const std::size_t bytes : {std::size_t{1} << 16, std::size_t{1} << 21}) files[slot++] = memory_file(bytes);
+  for (const std::size_t bytes : {std::size_t{1} << 16, std::size_t{1} << 21}) {
+    files[slot] = memory_file(bytes);
+    post_in(files[slot++]);
+  }
   for (int i = 0; i < 4; ++i) files[slot++] = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::array<int, 2> pair{};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
   files[slot++] = UniqueFd(pair[0]);
   files[slot++] = UniqueFd(pair[1]);
   files[slot++] = UniqueFd(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  files[counters_slot] = memory_file(1 << 16);  // not sealed
   return files;
 }
 
@@ -112,13 +130,26 @@ SessionState state_in(Input& input) {
   }
   state.rings.resize(limits.rings);
   for (RingState& ring : state.rings) ring = input.take<RingState>();
+  state.own_inflight = input.take<std::uint8_t>();
+  state.inflight = input.take<InflightState>();
   return state;
 }
 
-void fill(SessionRecord& record, Input input) {
+/// Words of the regions' headers and of their first entries.
+void damage(const virtqueue::InflightStore& in_flight, Input& input) {
+  constexpr std::uint64_t region = virtqueue::InflightArea::region_bytes(32768);
+  while (!input.rest().empty()) {
+    const std::uint64_t ring = input.take<std::uint8_t>() % limits.rings;
+    const std::uint64_t at = input.take<std::uint16_t>() % 4096;
+    const auto word = input.take<std::uint64_t>();
+    require(::pwrite(in_flight.fd(), &word, sizeof word, static_cast<off_t>(ring * region + at)) == sizeof word);
+  }
+}
+
+void fill(SessionRecord& record, const virtqueue::InflightStore& in_flight, Input input) {
   if ((input.take<std::uint8_t>() & 1) != 0) {
     require(record.write(state_in(input)).ok());
-    return;
+    return damage(in_flight, input);
   }
   struct stat facts {};
   require(::fstat(record.fd(), &facts) == 0);
@@ -143,6 +174,19 @@ Backend& the_backend() {
   return *one;
 }
 
+/// What is in flight is served again.
+void serve(Port& port) {
+  std::array<rte_mbuf*, 32> packets{};
+  for (std::uint16_t pair = 0; pair < limits.rings / 2; ++pair) {
+    const std::uint16_t count = port.from_guest(pair).dequeue_burst(test::test_pool(), packets.data(), 32);
+    rte_pktmbuf_free_bulk(packets.data(), count);
+    rte_mbuf* packet = rte_pktmbuf_alloc(test::test_pool());
+    require(packet != nullptr);
+    port.to_guest(pair).enqueue_burst(&packet, 1);
+    rte_pktmbuf_free(packet);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -150,13 +194,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Backend& served = the_backend();
   auto record = SessionRecord::create(limits);
   require(record.ok());
-  fill(*record, Input({data, size}));
+  auto in_flight = virtqueue::InflightStore::create(limits.rings);
+  require(in_flight.ok());
+  fill(*record, **in_flight, Input({data, size}));
   std::array<int, 2> pair{};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
   const UniqueFd front_end(pair[0]);
   next_files = some_files();
   next_files[0] = UniqueFd(pair[1]);
   next_files[1] = UniqueFd(::fcntl(record->fd(), F_DUPFD_CLOEXEC, 0));
+  next_files[own_inflight_slot] = UniqueFd(::fcntl((*in_flight)->fd(), F_DUPFD_CLOEXEC, 0));
   PortOptions options;
   options.socket_path = "/nonexistent/port";
   options.role = Role::client;
@@ -166,6 +213,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(opened.ok());
   std::unique_ptr<Port> port = std::move(opened).value();
   for (int i = 0; i < 4; ++i) served.run_control(std::chrono::milliseconds(0));
+  serve(*port);
   const PortInfo info = port->info();
   char byte;
   const bool closed = ::recv(front_end.get(), &byte, 1, MSG_DONTWAIT) == 0;

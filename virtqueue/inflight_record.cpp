@@ -135,6 +135,10 @@ void InflightRecord::initialise() noexcept {
   store(region_ + inflight::version_at, inflight::version, nothing);
 }
 
+void InflightRecord::end() noexcept {
+  store(region_ + inflight::version_at, std::uint16_t{0}, [] {});
+}
+
 void InflightRecord::adopt(const Found& found) noexcept {
   const auto nothing = [] {};
   for (const std::uint16_t head : found.committed)

@@ -46,6 +46,10 @@ class InflightRecord : public InOwnPages {
   /// Chains of an earlier back-end that have not been taken again.
   std::uint16_t left() const noexcept { return again_left_; }
 
+  /// The ring has stopped and all its chains were given back: the next open() begins anew, with a ring of any size. In
+  /// a front-end's area that is not needed.
+  void end() noexcept;
+
   // ---- a burst, by positions in the avail and in the used ring
   /// The chains at `position` and after it that are served again: copies at most `count` of their heads. Returns how
   /// many.

@@ -15,14 +15,26 @@ using protocol::BackEndRequest;
 using protocol::Incoming;
 
 BackendChannel::BackendChannel(asio::any_io_executor executor, UniqueFd socket, std::chrono::milliseconds reply_timeout,
-                               Logger log)
+                               Logger log, SessionKeeping* keeping)
     : log_(std::move(log)),
       reply_timeout_(reply_timeout),
+      keeping_(keeping),
       timer_(executor),
-      channel_(executor, std::move(socket), Incoming::replies_to_back_end,
-               {.on_message = [this](protocol::Message&& reply) { on_reply(reply); },
-                .on_closed = [this](const Error& reason) { close(reason); }},
+      channel_(executor, std::move(socket), Incoming::replies_to_back_end, channel_handlers(),
                {.message_timeout = reply_timeout}) {}
+
+protocol::ChannelHandlers BackendChannel::channel_handlers() {
+  protocol::ChannelHandlers handlers{.on_message = [this](protocol::Message&& reply) { on_reply(reply); },
+                                     .on_closed = [this](const Error& reason) { close(reason); },
+                                     .on_busy = {}};
+  if (keeping_ != nullptr) handlers.on_busy = [this](bool busy) { keeping_->set_answer_busy(busy); };
+  return handlers;
+}
+
+void BackendChannel::leave() noexcept {
+  timer_.cancel();
+  channel_.leave();
+}
 
 void BackendChannel::forget(std::uint16_t index) noexcept {
   calls_.reset(index);
@@ -54,14 +66,22 @@ void BackendChannel::send(BackEndRequest request, std::uint16_t index) {
     close(make_error(ErrorCode::timed_out, "no answer to {} within {} ms", protocol::row_of(*awaited_).name,
                      reply_timeout_.count()));
   });
+  // A request of 20 bytes goes into a Unix socket's buffer whole or not at all: none is ever half sent.
+  if (keeping_ != nullptr) keeping_->request_sent();
   const auto sent = channel_.send(protocol::make_request(request, protocol::VringState{index, 0}, true));
   if (!sent) close(sent.error());
 }
 
 void BackendChannel::on_reply(const protocol::Message& reply) {
-  if (!awaited_ || reply.back_end_request() != *awaited_)
+  if (keeping_ != nullptr) keeping_->request_answered();
+  if (!awaited_ || reply.back_end_request() != *awaited_) {
+    if (others_ != 0) {
+      --others_;
+      return;
+    }
     return close(protocol_violation("an unexpected answer to {}",
                                     protocol::request_name(Incoming::replies_to_back_end, reply.request())));
+  }
   const auto status = reply.payload_as<protocol::U64>();
   if (status && status->value != 0)
     log_.debug("{} was refused by the front-end: {:#x}", protocol::row_of(*awaited_).name, status->value);
@@ -77,6 +97,7 @@ void BackendChannel::close(const Error& reason) {
     log_.warning("back-end request channel closed: {}", reason.message);
   timer_.cancel();
   channel_.close();
+  if (keeping_ != nullptr) keeping_->requests_ended();
   calls_.reset();
   errors_.reset();
 }

@@ -12,6 +12,7 @@
 
 #include <vhostx/result.hpp>
 
+#include "backend/connection/session_keeping.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "base/logger.hpp"
 #include "base/unique_fd.hpp"
@@ -23,7 +24,9 @@ namespace vhostx::backend {
 class BackendChannel {
  public:
   /// `reply_timeout` bounds the wait for each acknowledgement. Errors close this channel and are logged.
-  BackendChannel(asio::any_io_executor executor, UniqueFd socket, std::chrono::milliseconds reply_timeout, Logger log);
+  /// keeping: null, or where the connection is kept; outlives this.
+  BackendChannel(asio::any_io_executor executor, UniqueFd socket, std::chrono::milliseconds reply_timeout, Logger log,
+                 SessionKeeping* keeping);
   BackendChannel(const BackendChannel&) = delete;
   BackendChannel& operator=(const BackendChannel&) = delete;
 
@@ -31,6 +34,11 @@ class BackendChannel {
   /// it, as "In-band notifications" requires.
   void call(std::uint16_t index) { ask(calls_, index); }
   void error(std::uint16_t index) { ask(errors_, index); }
+  /// Answers to at most `count` requests of the process before may come, among those to ours. They look the same: one
+  /// that comes first is taken for ours, and ours is then the one too many. That is as good, as calls are repeated.
+  void expect_others(std::uint32_t count) noexcept { others_ = count; }
+  /// The socket goes on with another process.
+  void leave() noexcept;
   /// Nothing is sent for a ring that is stopped.
   void forget(std::uint16_t index) noexcept;
 
@@ -40,11 +48,14 @@ class BackendChannel {
   void ask(Pending& pending, std::uint16_t index);
   void send_next();
   void send(protocol::BackEndRequest request, std::uint16_t index);
+  protocol::ChannelHandlers channel_handlers();
   void on_reply(const protocol::Message& reply);
   void close(const Error& reason);
 
   Logger log_;
   const std::chrono::milliseconds reply_timeout_;
+  SessionKeeping* const keeping_;
+  std::uint32_t others_ = 0;
   Pending calls_;
   Pending errors_;
   std::size_t next_ = 0;  // the ring to check first, so that each has its turn

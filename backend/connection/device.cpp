@@ -55,9 +55,10 @@ VringNotice notice_of(const RingControl& ring) noexcept {
 
 }  // namespace
 
-Device::Device(PortHost& port, const PortParts& parts)
+Device::Device(PortHost& port, const PortParts& parts, SessionKeeping* keeping)
     : port_(port),
       parts_(parts),
+      keeping_(keeping),
       features_offered_(offered_features(parts.options)),
       protocol_offered_(offered_protocol_features(parts.options)),
       memory_timer_(port.executor()),
@@ -184,8 +185,8 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
     return protocol_violation(
         "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
   backend_channel_.reset();
-  backend_channel_ =
-      std::make_unique<BackendChannel>(port_.executor(), std::move(socket), parts_.options.message_timeout, parts_.log);
+  backend_channel_ = std::make_unique<BackendChannel>(port_.executor(), std::move(socket),
+                                                      parts_.options.message_timeout, parts_.log, keeping_);
   return {};
 }
 
@@ -233,6 +234,21 @@ void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (const auto& vring : parts_.vrings) vring->set_enabled(false);
   parts_.vrings[1]->forget_announcement();
+}
+
+void Device::call_again() {
+  if (backend_channel_ != nullptr && keeping_ != nullptr) backend_channel_->expect_others(keeping_->answers_due());
+  for (const auto& ring : rings_) {
+    if (!ring->started()) continue;
+    if (ring->config().call != nullptr)
+      ring->config().call->signal();
+    else if (notifies_in_band())
+      send_call(ring->index());
+  }
+}
+
+void Device::leave_requests() noexcept {
+  if (backend_channel_ != nullptr) backend_channel_->leave();
 }
 
 void Device::lend_again() {
@@ -301,6 +317,7 @@ std::optional<RingEnvironment> Device::ring_environment() const {
                          .log = features_.has(VirtioFeature::vhost_log_all) ? log_ : nullptr,
                          .log_signal = log_signal_,
                          .inflight = inflight_,
+                         .own_inflight = keeping_ == nullptr ? nullptr : keeping_->own_inflight(),
                          .features = features_,
                          .mtu = mtu_,
                          .call_in_band = notifies_in_band()};

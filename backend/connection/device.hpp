@@ -17,6 +17,7 @@
 #include "backend/connection/device_state.hpp"
 #include "backend/connection/memory_table.hpp"
 #include "backend/connection/port_host.hpp"
+#include "backend/connection/session_keeping.hpp"
 #include "backend/connection/translation_placer.hpp"
 #include "backend/loop/one_shot_timer.hpp"
 #include "backend/ring/ring_control.hpp"
@@ -37,7 +38,8 @@ inline constexpr std::uint8_t status_driver_ok = 4;  // VIRTIO 1.2, 2.1
 /// Control thread. Errors of all changes: protocol_violation, limit, system; after one nothing has changed.
 class Device final : private RingHost {
  public:
-  Device(PortHost& port, const PortParts& parts);
+  /// keeping: null, or where the connection is kept; outlives this.
+  Device(PortHost& port, const PortParts& parts, SessionKeeping* keeping);
 
   /// For check_legal(); `ring` is the ring that the message names, if it names one.
   protocol::Agreement agreement(const RingControl* ring) const noexcept;
@@ -67,6 +69,10 @@ class Device final : private RingHost {
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();
   void stop_rings();
+  /// The rings are another process's, whose calls may be lost: calls all drivers. Answers to its requests may come.
+  void call_again();
+  /// The back-end request channel goes on with another process.
+  void leave_requests() noexcept;
   /// GET_VRING_BASE.
   std::uint16_t stop(RingControl& ring);
 
@@ -113,6 +119,7 @@ class Device final : private RingHost {
 
   PortHost& port_;
   const PortParts& parts_;
+  SessionKeeping* const keeping_;
   const protocol::FeatureSet features_offered_;
   const protocol::ProtocolFeatureSet protocol_offered_;
   protocol::FeatureSet features_;

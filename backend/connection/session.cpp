@@ -25,7 +25,7 @@ Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket, Sessio
     : port_(port),
       parts_(parts),
       keeping_(keeping),
-      device_(port, parts),
+      device_(port, parts, keeping),
       loan_timer_(port.executor()),
       release_timer_(port.executor()),
       channel_(port.executor(), std::move(socket), Incoming::front_end_requests, channel_handlers(),

@@ -35,9 +35,7 @@ Result<void> Session::adopt(const continuity::SessionState& state, const continu
   for (const auto& step : state.steps())
     for (std::uint32_t i = 0; i < step.times; ++i)
       if (auto repeated = repeat(step, files); !repeated) return repeated;
-  // What the process before had used and not signalled.
-  for (const auto& ring : device_.rings())
-    if (ring->started() && ring->config().call != nullptr) ring->config().call->signal();
+  device_.call_again();
   port_.publish_info();
   return {};
 }
@@ -63,6 +61,7 @@ Result<void> Session::repeat(const continuity::SessionState::Step& step, const c
 void Session::leave() {
   device_.stop_rings();
   settle_loans(true);
+  device_.leave_requests();
   channel_.leave();
 }
 

@@ -24,10 +24,13 @@ constexpr Slot socket_slot = 0;  // whose end a keeper notices
 constexpr Slot record_slot = 1;
 constexpr Slot listener_slot = 2;
 constexpr Slot listener_file_slot = 3;
+constexpr Slot counters_slot = 5;
 // What messages bring.
 constexpr Slot first_slot = 16;
 
-bool is_of_connection(Slot slot) noexcept { return slot == socket_slot || slot >= first_slot; }
+bool is_of_connection(Slot slot) noexcept {
+  return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot >= first_slot;
+}
 
 UniqueFd duplicate(int fd, Releases& releases) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0), releases.ticket()); }
 
@@ -83,6 +86,7 @@ Result<void> SessionKeeping::acquire(PortKeeper::Files files) {
   auto record = fits ? std::move(left) : SessionRecord::create(parts_.limits);
   if (!record) return record.error();
   record_.emplace(std::move(record).value());
+  counters_ = take(held_, counters_slot);
   UniqueFd listener = take(held_, listener_slot);
   UniqueFd listener_file = take(held_, listener_file_slot);
   if (listener && listener_file) found_listener_.emplace(FoundListener{std::move(listener), std::move(listener_file)});
@@ -165,6 +169,8 @@ Result<void> SessionKeeping::refill(PortKeeper& keeper) {
   if (!record) return record.error();
   if (auto written = record->write(state_); !written) return written;
   if (busy_) record->begin_message();
+  if (answer_busy_) record->begin_answer();
+  record->set_answers_due(answers_due());
   for (const auto& [slot, fd] : *left)
     if (slot != record_slot && !held_.contains(slot))
       if (auto dropped = keeper.drop(slot); !dropped) return dropped;
@@ -173,6 +179,13 @@ Result<void> SessionKeeping::refill(PortKeeper& keeper) {
   if (auto held = keeper.hold(record_slot, record->fd()); !held) return held;
   record_.emplace(std::move(record).value());
   return {};
+}
+
+void SessionKeeping::hold_counters(int fd) noexcept {
+  ask([&](PortKeeper&) {
+    keep(counters_slot, fd);
+    return Result<void>{};
+  });
 }
 
 void SessionKeeping::listens(int socket, int file) {
@@ -197,12 +210,15 @@ void SessionKeeping::forget_state() noexcept {
   std::fill(rings.begin(), rings.end(), continuity::RingState{});
   state_ = {};
   state_.rings = std::move(rings);
+  own_inflight_ = nullptr;
 }
 
 void SessionKeeping::end() noexcept {
   forget_state();
   ask([&](PortKeeper&) { return record_->write(state_); });
   set_busy(false);
+  set_answer_busy(false);
+  if (owns()) record_->set_answers_due(0);
   std::erase_if(held_, [&](const auto& held) {
     if (!is_of_connection(held.first)) return false;
     ask([&](PortKeeper& keeper) { return keeper.drop(held.first); });
@@ -240,6 +256,30 @@ void SessionKeeping::set_busy(bool busy) noexcept {
   busy ? record_->begin_message() : record_->end_message();
 }
 
+// Also while there is no keeper: the record that the next one gets goes on with it.
+void SessionKeeping::set_answer_busy(bool busy) noexcept {
+  answer_busy_ = busy;
+  if (owns()) busy ? record_->begin_answer() : record_->end_answer();
+}
+
+void SessionKeeping::request_sent() noexcept {
+  if (owns()) record_->set_answers_due(answers_due() + 1);
+}
+
+void SessionKeeping::request_answered() noexcept {
+  if (owns()) record_->set_answers_due(std::max(answers_due(), 1U) - 1);
+}
+
+void SessionKeeping::requests_ended() noexcept {
+  set_answer_busy(false);
+  state_.back_end_socket = 0;
+  ask([&](PortKeeper&) { return record_->write(state_); });
+  ask([&](PortKeeper&) {
+    drop_unused();
+    return Result<void>{};
+  });
+}
+
 // A copy of ours stays here, for a keeper that takes the place of this one.
 void SessionKeeping::keep(Slot slot, int fd) {
   UniqueFd ours = duplicate(fd, *parts_.releases);
@@ -268,6 +308,8 @@ void SessionKeeping::accepted(const protocol::Message& message, std::span<const 
   const SessionState before = state_;
   state_.apply(message, slots, answer);
   if (!has_log) state_.forget_log();
+  if (owns() && message.front_end_request() == protocol::FrontEndRequest::set_backend_req_fd)
+    record_->set_answers_due(0);
   if (state_ == before && slots.empty()) return;
   ask([&](PortKeeper&) { return record_->write(state_); });
   drop_unused();
@@ -293,7 +335,8 @@ void SessionKeeping::clear() noexcept {
   found_.reset();
   found_listener_.reset();
   next_slot_ = first_slot;
-  busy_ = false;
+  busy_ = answer_busy_ = false;
+  counters_.reset();
   forget_state();
 }
 

@@ -22,6 +22,7 @@
 #include "continuity/port_keeper.hpp"
 #include "continuity/session_record.hpp"
 #include "protocol/message.hpp"
+#include "virtqueue/inflight_store.hpp"
 
 namespace vhostx::backend {
 
@@ -30,6 +31,7 @@ namespace vhostx::backend {
 class SessionKeeping {
  public:
   using Slot = continuity::Slot;
+  static constexpr Slot own_inflight_slot = 4;
   /// A connection that another process served.
   struct Found {
     UniqueFd socket;
@@ -81,6 +83,10 @@ class SessionKeeping {
   /// The port listens on `socket`, whose file is `file`.
   void listens(int socket, int file);
 
+  /// The port's counters as another process has left them, if it has; once.
+  UniqueFd take_counters() noexcept { return std::move(counters_); }
+  void hold_counters(int fd) noexcept;
+
   /// A front-end has connected.
   void begin(int socket);
   /// The connection of take_found() goes on with all that it had.
@@ -105,6 +111,27 @@ class SessionKeeping {
   /// It was not.
   void refused(std::span<const Slot> slots);
 
+  // ---- our requests to the front-end
+  /// Its answer may be read now, or none is.
+  void set_answer_busy(bool busy) noexcept;
+  /// Before a request is sent, and after an answer was read.
+  void request_sent() noexcept;
+  void request_answered() noexcept;
+  /// Their socket is closed, and the connection goes on without it.
+  void requests_ended() noexcept;
+  /// Answers that may come to requests of the process before, at most.
+  std::uint32_t answers_due() const noexcept { return record_->answers_due(); }
+
+  // ---- what is in flight: session_keeping_inflight.cpp
+  /// The rings of a new connection may lend: the port keeps a record of its own. After begin(). Errors: system,
+  /// out_of_memory.
+  Result<void> begin_own_inflight();
+  /// The connection goes on, with the record that it had, or with a new one if it had none and its rings may lend now.
+  /// Before its rings start. Errors: as above, and protocol_violation (no such record).
+  Result<void> adopt_own_inflight(Found& found, bool lends);
+  /// Null: there is none.
+  const virtqueue::InflightStore::Shared& own_inflight() const noexcept { return own_inflight_; }
+
  private:
   explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
   Result<void> claim(KeeperClaim how);
@@ -117,6 +144,7 @@ class SessionKeeping {
   void forget_state() noexcept;
   void keep(Slot slot, int fd);
   void drop_unused();
+  Result<void> make_own_inflight(continuity::SessionState& state);
   Slot free_slot() noexcept;
   template <typename Action>
   void ask(Action action) noexcept;
@@ -132,8 +160,11 @@ class SessionKeeping {
       held_;            // all that the keeper holds but for the record: another keeper is filled with it
   Slot next_slot_ = 0;  // to be tried
   bool busy_ = false;
+  bool answer_busy_ = false;
   std::optional<Found> found_;
   std::optional<FoundListener> found_listener_;
+  UniqueFd counters_;
+  virtqueue::InflightStore::Shared own_inflight_;
 };
 
 }  // namespace vhostx::backend

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "backend/ring/ring_record.hpp"
 #include "base/error.hpp"
 #include "virtqueue/ring_layout.hpp"
 
@@ -149,11 +150,12 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
 // What an earlier back-end has taken and not given back comes before what the driver has made available since.
 Result<void> RingControl::recover(RunningVring& running, const virtqueue::RingPosition& position) {
   const auto environment = host_.ring_environment();
-  if (!environment || environment->inflight == nullptr || core_.index() >= environment->inflight->queues()) return {};
-  auto record = virtqueue::InflightRecord::open(environment->inflight, core_.index(), running.layout, position);
-  if (!record) return make_error(record.error().code, "vring {}: {}", core_.index(), record.error().message);
-  running.inflight = config_.inflight = std::move(record).value();
-  if (running.inflight->left() != 0)
+  if (!environment) return {};
+  auto opened = open_record(*environment, core_.index(), running.layout, position);
+  if (!opened) return make_error(opened.error().code, "vring {}: {}", core_.index(), opened.error().message);
+  own_record_ = std::move(opened->own);
+  running.inflight = config_.inflight = std::move(opened->record);
+  if (running.inflight != nullptr && running.inflight->left() != 0)
     port_.log().info("vring {}: {} chains that an earlier back-end had in flight are served again", core_.index(),
                      running.inflight->left());
   return {};
@@ -214,6 +216,8 @@ std::uint16_t RingControl::stop() {
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
     if (!settle_loans(false)) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
+  } else if (!waits_for_loans_) {
+    end_own_record();  // of a start that failed
   }
   set_ready(false);
   return config_.base;
@@ -229,8 +233,13 @@ bool RingControl::settle_loans(bool give_up) {
     port_.emit(LoansOverdue{core_.index(), out});
   }
   waits_for_loans_ = false;
+  end_own_record();
   port_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
   return true;
+}
+
+void RingControl::end_own_record() noexcept {
+  if (own_record_ != nullptr) std::exchange(own_record_, nullptr)->end();
 }
 
 void RingControl::reset() {

@@ -63,6 +63,7 @@ class RingControl {
   RingControl(const RingControl&) = delete;
   RingControl& operator=(const RingControl&) = delete;
 
+  std::uint16_t index() const noexcept { return core_.index(); }
   const VringConfig& config() const noexcept { return config_; }
   bool started() const noexcept { return core_.started(); }
   /// Everything is there that it needs to start, but the driver's first kick.
@@ -119,15 +120,17 @@ class RingControl {
   void change_running(Change change);
   bool replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick);
   void report_stuck(const char* outcome);
+  void end_own_record() noexcept;
   void check(Result<void> watched);
 
   RingHost& host_;
   RingPort& port_;
   VringCore& core_;
   VringConfig config_;
-  bool ready_ = false;                         // as last reported by VringReady
-  bool broken_ = false;                        // since the last start
-  bool waits_for_loans_ = false;               // the ring has stopped
+  bool ready_ = false;                                     // as last reported by VringReady
+  bool broken_ = false;                                    // since the last start
+  bool waits_for_loans_ = false;                           // the ring has stopped
+  std::shared_ptr<virtqueue::InflightRecord> own_record_;  // see RingRecord; until the ring has its loans back
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<IdleKicks> idle_kicks_;      // of a ring that has started and is empty
   std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_, so that it goes before the kick is closed

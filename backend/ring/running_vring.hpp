@@ -37,7 +37,7 @@ struct RunningVring : InOwnPages {
   std::shared_ptr<const memory::DirtyLog> log;   ///< Null: writes to guest memory are not logged.
   std::optional<memory::GuestAddress> used_log;  ///< Where writes to the used ring are.
   std::shared_ptr<const EventFd> log_signal;     ///< Signalled after a burst that may have marked pages; null: nobody.
-  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< Null: its front-end keeps no record of chains in flight.
+  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< Null: nobody keeps a record of chains in flight.
   net::SizeCounters* sizes = nullptr;                   ///< Null: packets are not counted by size. Set by VringCore.
   std::uint64_t serial = 0;                             ///< Unique within its vring, never 0; set by VringCore::run().
 

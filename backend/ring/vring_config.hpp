@@ -14,6 +14,7 @@
 #include "protocol/features.hpp"
 #include "virtqueue/inflight_area.hpp"
 #include "virtqueue/inflight_record.hpp"
+#include "virtqueue/inflight_store.hpp"
 #include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::backend {
@@ -30,7 +31,7 @@ struct VringConfig {
   std::shared_ptr<const EventFd> kick;                ///< the driver's, or our own for in-band kicks
   std::shared_ptr<const EventFd> call;
   std::shared_ptr<const EventFd> err;
-  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< While it runs, if its front-end keeps one.
+  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< While it runs; null: nobody keeps one.
 
   bool configured() const noexcept { return size != 0 && addresses.has_value(); }
 };
@@ -41,7 +42,9 @@ struct RingEnvironment {
   std::shared_ptr<const zerocopy::DmaMemory> dma;           ///< Of a port with zero copy.
   std::shared_ptr<const memory::DirtyLog> log;              ///< Null: nothing is logged.
   std::shared_ptr<const EventFd> log_signal;                ///< SET_LOG_FD; may be null.
-  std::shared_ptr<const virtqueue::InflightArea> inflight;  ///< SET_INFLIGHT_FD; null: no record is kept.
+  std::shared_ptr<const virtqueue::InflightArea> inflight;  ///< SET_INFLIGHT_FD; may be null.
+  /// For rings without a record of the front-end's; null: they have none.
+  std::shared_ptr<const virtqueue::InflightStore> own_inflight;
   protocol::FeatureSet features;
   std::uint16_t mtu = 0;  ///< 0: not set.
   bool call_in_band = false;

@@ -62,7 +62,10 @@ VringCore::VringCore(std::uint16_t index, const PortOptions& options, const Even
       loans_(options, index, data_),
       placer_(options, numa::kernel()) {}
 
-VringCore::~VringCore() { static_cast<void>(expose_kick(nullptr)); }
+VringCore::~VringCore() {
+  static_cast<void>(expose_kick(nullptr));
+  if (counters_kept_) CounterPages::release(data_.counters);
+}
 
 // ---- data thread ----
 
@@ -305,6 +308,12 @@ void VringCore::unwatch(const Waiter::State& waiter) noexcept {
 }
 
 // ---- control thread ----
+
+Result<void> VringCore::keep_counters(const CounterPages& pages) {
+  auto shown = pages.show_in(data_.counters, index_);
+  counters_kept_ |= shown.ok();
+  return shown;
+}
 
 Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtqueue::RingPosition& position,
                               std::shared_ptr<const EventFd> kick) {

@@ -92,6 +92,8 @@ class VringCore : public InOwnPages {
   void unwatch(const Waiter::State& waiter) noexcept;
 
   // ---- control thread ----
+  /// Counts in `pages` from now on, as a process before may have done. No thread uses the vring yet. Error: system.
+  Result<void> keep_counters(const CounterPages& pages);
   /// Starts a stopped vring at `position`, and clears its fault. `kick` is the eventfd to expose.
   /// Wakes the waiter. The vring runs even after an error: then the waiter cannot watch the kick, or nothing can be
   /// lent.
@@ -178,8 +180,9 @@ class VringCore : public InOwnPages {
   std::uint16_t take_announcement(rte_mempool* pool, rte_mbuf** packets) noexcept;
   std::vector<MemoryArea> state_areas(const RunningVring& running) const;
 
+  // First, for the page of its counters. What follows is in its last page, too.
+  [[no_unique_address]] VringDataState data_;
   VringGate gate_;
-  VringDataState data_;
   const EventFd& attention_;
   const std::uint16_t index_;
   Vring handle_;
@@ -187,6 +190,7 @@ class VringCore : public InOwnPages {
   VringLoans loans_;
   std::unique_ptr<net::SizeCounters> sizes_;  // null without PortOptions::count_sizes
   VringPlacer placer_;
+  bool counters_kept_ = false;
 
   // Seldom written; on a cache line apart from the gate's. Each is one word that depends on no other, so accesses are
   // relaxed. The exception is attention_bits_, which releases the fault.

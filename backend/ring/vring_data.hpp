@@ -2,18 +2,18 @@
 // What only a vring's data thread writes while the ring runs.
 #pragma once
 
+#include "backend/ring/counter_pages.hpp"
 #include "backend/ring/running_vring.hpp"
 #include "net/ring_context.hpp"
-#include "net/ring_counters.hpp"
 #include "virtqueue/split_queue.hpp"
 
 namespace vhostx::backend {
 
 /// Part of VringCore, so it is in pages that NUMA placement can move.
 struct VringDataState {
+  PagedCounters counters;
   virtqueue::VringCursor cursor;
   const void* pool = this;  ///< The last mempool that was found good; itself, which is none: no pool yet.
-  net::RingCounters counters;
 
   /// The driver broke the rules; until the next start.
   bool broken() const noexcept { return cursor.broken(); }

@@ -60,8 +60,9 @@ struct BackendOptions {
   std::vector<unsigned> control_cpus;
   /// Socket of a keeper (vhostx-keeper, at most 107 bytes), which holds the connections of all ports while no process
   /// serves them. A port that is opened with the name of one that is held goes on with its connection:
-  /// FrontEndConnected::adopted. Empty: none, and connections end with the process. Ports with zero_copy or in-band
-  /// notifications cannot be kept.
+  /// FrontEndConnected::adopted. Empty: none, and connections end with the process. A port with zero_copy records what
+  /// is lent, so that each buffer is given back once, also after a kill. Counters of vrings and PortInfo::connections
+  /// go on.
   std::string keeper{};
   /// How long the keeper holds the connection of a port that was closed, or whose Backend was destroyed, for the next
   /// process; 0 to 24 hours. 0: not at all, a port that is closed closes its connection.

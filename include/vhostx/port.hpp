@@ -140,7 +140,8 @@ struct PortInfo {
   std::uint16_t mtu = 0;               ///< From NET_SET_MTU, in bytes; 0: not set.
   std::uint8_t status = 0;             ///< Device status (VIRTIO 1.2, 2.1), from SET_STATUS.
   std::uint16_t vrings_named = 0;      ///< Highest vring index that a message of this connection named, plus 1.
-  std::uint64_t connections = 0;       ///< Connections since the Port was opened.
+  std::uint64_t connections = 0;       ///< Connections since the Port was opened, with a keeper also those of
+                                       ///< processes before.
   std::uint32_t releases_pending = 0;  ///< Descriptors and mappings of front-ends whose close() or munmap() has
                                        ///< not returned yet.
   std::string last_error;              ///< Why the last attempt to connect failed or the last connection ended; empty:

@@ -2,64 +2,20 @@
 // A connection outlives the back-end that serves it: what it was made of is with a keeper, and another back-end goes
 // on.
 #include <array>
-#include <list>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "continuity/session_record.hpp"
 #include "protocol/codec.hpp"
+#include "tests/backend/adoption_fixture.hpp"
 #include "tests/backend/traffic.hpp"
-#include "tests/backend/vault.hpp"
 
 namespace vhostx::test {
 namespace {
 
 using namespace protocol;
 using Request = FrontEndRequest;
-
-constexpr continuity::Slot socket_slot = 0;
-constexpr continuity::Slot record_slot = 1;
-
-struct Continuity {
-  explicit Continuity(std::uint16_t pairs = 1) : listener(must(tools::FrontEnd::listen(folder.path("port")))) {
-    options.listen_fd = listener.get();
-    options.queue_pairs_max = pairs;
-    using P = ProtocolFeature;
-    options.protocol_features_extra = ProtocolFeatureSet{P::backend_req, P::reset_device}.bits();
-  }
-  Life& next(BackendOptions backend_options = {}) {
-    lives.push_front(std::make_unique<Life>(vault, options, std::move(backend_options)));
-    return *lives.front();
-  }
-  Life& killed_and_next() {
-    lives.front()->die(vault);
-    return next();
-  }
-  std::string path() const { return folder.path("port"); }
-  continuity::RecordLimits limits() const {
-    return {static_cast<std::uint32_t>(2 * options.queue_pairs_max), options.memory_slots_max};
-  }
-
-  TemporaryFolder folder;
-  UniqueFd listener;
-  PortOptions options;
-  Vault vault;
-  std::list<std::unique_ptr<Life>> lives;  ///< The latest first, which is the first to be destroyed.
-};
-
-/// With a first life, whose front-end is there and has started its rings.
-struct Served : Continuity {
-  struct Started {
-    Life& first;
-    FakeMachine machine;
-  };
-  explicit Served(std::uint16_t pairs = 1) : Continuity(pairs), started{next(), FakeMachine(path())} {
-    started.machine.bring_up();
-    until_started(started.first);
-  }
-  Started started;
-};
 
 TEST(Adoption, ANewConnectionIsNotAdopted) {
   Continuity c;
@@ -251,18 +207,6 @@ TEST(Adoption, WhereTheKeeperFailsThePortGoesOn) {
   expect_traffic(first, machine);
   EXPECT_NE(first.logged().find("goes on without it"), std::string::npos) << first.logged();
   EXPECT_FALSE(record.read()) << "nobody else may serve these rings now";
-}
-
-TEST(Adoption, WhatAKeeperCannotHoldIsRefused) {
-  Continuity c;
-  c.options.zero_copy = true;
-  EXPECT_EQ(c.next().error.code, ErrorCode::invalid_argument);
-  c.options.zero_copy = false;
-  using P = ProtocolFeature;
-  c.options.protocol_features_extra = ProtocolFeatureSet{P::backend_req, P::inband_notifications}.bits();
-  EXPECT_NE(c.next().error.message.find("INBAND_NOTIFICATIONS"), std::string::npos);
-  c.options.protocol_features_extra = ProtocolFeatureSet{P::inflight_shmfd}.bits();
-  EXPECT_NE(c.next().error.message.find("INFLIGHT_SHMFD"), std::string::npos);
 }
 
 /// The process ends after the k-th message of a connection, whichever that is, and the front-end does not notice.

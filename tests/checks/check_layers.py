@@ -81,7 +81,7 @@ RING_INSIDE = re.compile(r"\b(Raw)?Descriptor\b|\bload_descriptor\b|\b(Avail|Use
                          r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\bfirst\.(address|rest|unpack)\b")
 # The headers of virtqueue/ for the layers above: what a burst sees, and what starts and places a ring.
 RING_OUTSIDE = {"chain.hpp", "prefetch.hpp", "virtqueue.hpp", "vring_cursor.hpp", "walk_budget.hpp"}
-RING_CONTROL = RING_OUTSIDE | {"inflight_area.hpp", "inflight_record.hpp", "posted_sample.hpp", "ring_layout.hpp", "split_queue.hpp"}
+RING_CONTROL = RING_OUTSIDE | {"inflight_area.hpp", "inflight_record.hpp", "inflight_store.hpp", "posted_sample.hpp", "ring_layout.hpp", "split_queue.hpp"}
 # Here the kind of a ring is chosen.
 KIND_CHOSEN = "net/ring_context.hpp"
 

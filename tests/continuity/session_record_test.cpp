@@ -23,6 +23,8 @@ SessionState some_state(std::uint32_t seed) {
   state.features_set = 1;
   state.log_bytes = 4096 + seed;
   state.back_end_socket = seed;
+  state.own_inflight = 2 * seed;
+  state.inflight = {seed, 64, 2, 256, 3 * seed};
   state.rings.resize(4);
   state.rings[seed % 4].size = 256;
   state.rings[seed % 4].kick = seed + 1;

@@ -48,6 +48,7 @@ SessionState full_state() {
   take(make_request(FrontEndRequest::add_mem_reg, SingleMemoryRegion{0, region_at(0x10000)}), {23});
   take(make_request(FrontEndRequest::set_log_base, LogBase{4096, 8}), {24});
   take(make_request(FrontEndRequest::set_log_fd), {25});
+  take(make_request(FrontEndRequest::set_inflight_fd, protocol::Inflight{0x880, 64, 2, 64}), {29});
   take(make_request(FrontEndRequest::net_set_mtu, U64{1500}));
   take(make_request(FrontEndRequest::set_vring_num, VringState{1, 256}));
   take(make_request(FrontEndRequest::set_vring_base, VringState{1, 17}));
@@ -87,9 +88,11 @@ TEST(SessionState, StepsAreMessagesThatTheCodecTakes) {
 }
 
 TEST(SessionState, NamesEverySlotThatItNeeds) {
-  auto slots = full_state().slots();
+  SessionState state = full_state();
+  state.own_inflight = 4;
+  auto slots = state.slots();
   std::sort(slots.begin(), slots.end());
-  EXPECT_EQ(slots, (std::vector<Slot>{20, 21, 22, 24, 25, 26, 27, 28}))
+  EXPECT_EQ(slots, (std::vector<Slot>{4, 20, 21, 22, 24, 25, 26, 27, 28, 29}))
       << "the second file of one region is not needed";
 }
 
@@ -133,6 +136,7 @@ TEST(SessionState, AStatusOfZeroLeavesBasesAndDescriptors) {
     EXPECT_EQ(state.mtu, 0U);
     EXPECT_NE(state.protocol_features, 0U);
     EXPECT_EQ(state.regions.size(), 2U);
+    EXPECT_EQ(state.inflight, (InflightState{0x880, 64, 2, 64, 29}));
     EXPECT_EQ(state.rings[1].size, 0U);
     EXPECT_EQ(state.rings[1].base, 17U);
     EXPECT_EQ(state.rings[1].call, 26U);

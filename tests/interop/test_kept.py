@@ -89,10 +89,10 @@ def finish_bench(guests):
     return size["counts"]
 
 
-def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end, packets=()):
+def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end, packets=(), port="", **switch):
     keeper = Keeper(bench, keeper_binary)
     a, b = bench.path("a"), bench.path("b")
-    lives = Lives(bench, switch_binary, keeper, [a, b])
+    lives = Lives(bench, switch_binary, keeper, [a + port, b + port], **switch)
     lives.begin()
     arguments = ["--connect", a, "--connect", b, "--bidirectional", *packets]
     guests = start_bench(bench, bench_binary, times + 1, arguments)
@@ -148,6 +148,15 @@ def both_killed(bench, switch_binary, keeper_binary, _bench_binary):
             lives.begin()
     guest.end()
     lives.current.finish()
+
+
+def lent_killed(*arguments, times=TIMES // 2):
+    """Packets are lent to the switch, and are in its mbufs when it is killed.
+
+    Those that come twice need receive buffers, too: without one, mode io drops a packet. So fewer are in flight than there are.
+    """
+    lent = {"packets": ["--size", "1518", "--in-flight", "128"], "port": ",zerocopy=lend", "mode": "io"}
+    between_guests(*arguments, times, lambda switch: switch.process.kill(), **lent)
 
 
 def ended(*arguments, times=TIMES // 4):
@@ -266,6 +275,7 @@ PARTS = {
     "asleep-event-idx-killed": partial(killed, times=TIMES // 5, packets=[*ASLEEP, "--event-idx"]),
     "few-buffers-killed": partial(killed, times=TIMES // 5, packets=FEW_BUFFERS),
     "both-killed": both_killed,
+    "lent-killed": lent_killed,
     "ended": ended,
     "virtio-user": virtio_user,
     "many": many_killed,

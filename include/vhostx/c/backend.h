@@ -61,8 +61,8 @@ typedef struct vhostx_backend_options {
   size_t control_cpu_count;  ///< Number of CPUs in control_cpus. 0.
   /// Socket of a keeper (vhostx-keeper, at most 107 bytes), which holds the connections of all ports while no process
   /// serves them. A port that is opened with the name of one that is held goes on with its connection. Null: none, and
-  /// connections end with the process. Ports with zero_copy, INBAND_NOTIFICATIONS or INFLIGHT_SHMFD cannot be kept.
-  /// Null.
+  /// connections end with the process. A port with zero_copy records what is lent, so that each buffer is given back
+  /// once, also after a kill. Counters of vrings and vhostx_port_info::connections go on. Null.
   const char* keeper;
   /// How long the keeper holds the connection of a port that was closed, or whose backend was destroyed, for the next
   /// process, in milliseconds, 0 to 86400000. 0: not at all. 30000.

@@ -128,7 +128,7 @@ typedef struct vhostx_port_info {
   uint64_t protocol_features_offered;  ///< vhost-user protocol feature bits that the port offers.
   uint64_t protocol_features;          ///< Negotiated protocol feature bits; 0 before SET_PROTOCOL_FEATURES.
   uint64_t memory_bytes;               ///< Bytes of all regions of guest memory together.
-  uint64_t connections;                ///< Connections since the port was opened.
+  uint64_t connections;                ///< Connections since the port was opened, with a keeper also before.
   uint32_t memory_regions;             ///< Regions of guest memory.
   uint32_t memory_regions_for_dma;     ///< Zero copy: regions that devices can access; 0 without zero copy.
   uint16_t mtu;                        ///< From NET_SET_MTU, in bytes; 0: not set.

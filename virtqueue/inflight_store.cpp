@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "virtqueue/inflight_store.hpp"
+
+#include <cassert>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/error.hpp"
+#include "virtqueue/ring_layout.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+constexpr int seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+constexpr std::uint64_t bytes_of_a_ring = InflightArea::region_bytes(ring_size_max);
+
+constexpr std::uint64_t bytes_for(std::uint16_t rings) noexcept { return rings * bytes_of_a_ring; }
+
+}  // namespace
+
+Result<InflightStore::Shared> InflightStore::create(std::uint16_t rings) {
+  UniqueFd file(::memfd_create("vhostx-own-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file || ::ftruncate(file.get(), static_cast<off_t>(bytes_for(rings))) != 0 ||
+      ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
+    return make_system_error(errno, "making a record of what is in flight, {} bytes", bytes_for(rings));
+  return Shared(new InflightStore(std::move(file), rings));
+}
+
+Result<InflightStore::Shared> InflightStore::adopt(UniqueFd file, std::uint16_t rings) {
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) return make_system_error(errno, "a record of what is in flight");
+  const int sealed = ::fcntl(file.get(), F_GET_SEALS);
+  if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
+    return protocol_violation("a record of what is in flight is not sealed against shrinking");
+  if (static_cast<std::uint64_t>(facts.st_size) != bytes_for(rings))
+    return protocol_violation("a record of what is in flight has {} bytes, expected {} for {} rings", facts.st_size,
+                              bytes_for(rings), rings);
+  return Shared(new InflightStore(std::move(file), rings));
+}
+
+Result<std::shared_ptr<const InflightArea>> InflightStore::area(std::uint16_t ring, std::uint16_t ring_size) const {
+  assert(ring < rings_);
+  UniqueFd file(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!file) return make_system_error(errno, "a record of what is in flight");
+  return InflightArea::map(std::move(file), ring * bytes_of_a_ring, 1, ring_size);
+}
+
+}  // namespace vhostx::virtqueue
