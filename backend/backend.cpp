@@ -13,6 +13,7 @@
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"
+#include "continuity/keeper_service.hpp"
 #include "continuity/kept_bundle.hpp"
 #include "memory/bus_errors.hpp"
 #include "memory/first_touch.hpp"
@@ -44,6 +45,8 @@ Result<void> check_keeper(const BackendOptions& options) {
   if (options.keeper.size() > path_max)
     return invalid_argument("keeper has {} bytes, expected a socket's path of at most {}", options.keeper.size(),
                             path_max);
+  if (!options.keeper.empty() && options.keeper_service != nullptr)
+    return invalid_argument("keeper is '{}', and there is a keeper_service: expected one of them", options.keeper);
   if (options.keeper_grace.count() < 0 || options.keeper_grace > grace_max)
     return invalid_argument("keeper_grace is {} ms, expected 0 to {}", options.keeper_grace.count(),
                             std::chrono::milliseconds(grace_max).count());
@@ -65,6 +68,9 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (!options.keeper.empty())
       (*loop)->set_keepers(
           [path = options.keeper](const std::string& bundle) { return continuity::KeptBundle::connect(path, bundle); });
+    if (options.keeper_service != nullptr)
+      (*loop)->set_keepers(
+          [keepers = options.keeper_service](const std::string& bundle) { return keepers->open(bundle); });
     if (const auto good = prepare_peer_signals(); !good)
       (*loop)->log().warning("a front-end can delay the threads that signal its call eventfd: {}",
                              good.error().message);

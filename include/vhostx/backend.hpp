@@ -20,6 +20,9 @@ namespace vhostx {
 namespace backend {
 class ControlLoop;
 }
+namespace continuity {
+class KeeperService;
+}
 
 /// Which thread runs the control side: messages, timers, events.
 enum class ControlThread {
@@ -69,6 +72,8 @@ struct BackendOptions {
   std::chrono::milliseconds keeper_grace{30'000};
   /// What open_port() does with a port that another process serves.
   KeeperClaim keeper_claim = KeeperClaim::if_free;
+  /// A keeper of another kind, in place of `keeper`: SystemdStore::keeper() of <vhostx/systemd.hpp> is one. Null: none.
+  std::shared_ptr<continuity::KeeperService> keeper_service{};
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
@@ -89,9 +94,10 @@ class VHOSTX_EXPORT Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
-  /// Opens a port and serves it at once. With BackendOptions::keeper it goes on with the connection that the keeper
-  /// holds in this port's name; where what is left there does not fit the options, that connection is closed, and the
-  /// front-end may come again. `on_event` may be empty. Events may be delivered before the call has returned.
+  /// Opens a port and serves it at once. With BackendOptions::keeper or keeper_service it goes on with the connection
+  /// that the keeper holds in this port's name; where what is left there does not fit the options, that connection is
+  /// closed, and the front-end may come again. `on_event` may be empty. Events may be delivered before the call has
+  /// returned.
   ///
   /// Errors: invalid_argument (an option out of range: the message has its name, value and range), busy (a process
   /// listens on that path, or the file is not a socket; a process that lives serves the port, by the keeper's word),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The whole public C++ interface of vhostx, except telemetry.hpp.
+// The whole public C++ interface of vhostx, except telemetry.hpp and systemd.hpp.
 #pragma once
 
 /// A vhost-user-net back-end for DPDK applications.

@@ -29,16 +29,21 @@ LAYERS = {
     "c": {"c", "base"},
     "compat": {"compat"},  # what any application sees: the public headers
     "telemetry": {"telemetry"},  # a library of its own: it sees the public headers, as an application does
+    "systemd": {"systemd", "continuity", "base"},  # a library of its own, too
 }
 DPDK = {"topology", "net", "zerocopy", "backend", "compat"}
 # The parts of backend/, each with those of backend/ that it may include. What is in none of them joins them.
 PARTS = {"loop": {"loop"}, "ring": {"ring", "loop"}, "connection": {"connection", "ring", "loop"}}
 TELEMETRY = "rte_telemetry.h"  # all that telemetry/ has of DPDK, and nobody else has it
+# Of continuity/ systemd/ has what a keeper is.
+KEEPER = {"continuity/keeper_service.hpp", "continuity/port_keeper.hpp", "continuity/session_state.hpp"}
+LIBSYSTEMD = "systemd/sd-daemon.h"
 ASIO = {"protocol/channel.hpp", "protocol/channel.cpp", "protocol/socket_io.hpp", "protocol/socket_io.cpp",
         "protocol/asio_source.cpp", "protocol/handler_memory.hpp"}
 # Public headers that a layer implements itself.
 PUBLIC = {"net": {"vhostx/offload.hpp", "vhostx/peeked_packet.hpp", "vhostx/packet_sizes.hpp"},
-          "topology": {"vhostx/numa.hpp"}}
+          "topology": {"vhostx/numa.hpp"},
+          "systemd": {"vhostx/systemd.hpp"}}
 # The parts of tools/: which folders and headers of the project each may include. The public headers are everybody's.
 TOOLS = {
     "common": {"tools/common", "base/unique_fd.hpp"},
@@ -107,6 +112,8 @@ def check_include(layer: str, file: str, quote: str, target: str):
             return "includes are written from the project's root"
         if folder not in LAYERS[layer]:
             return f"layer {layer} may not include {folder}/"
+        if layer == "systemd" and folder == "continuity":
+            return None if target in KEEPER else f"{target} is no header of systemd/'s"
         if folder == "virtqueue" and layer != "virtqueue" and file != KIND_CHOSEN:
             seen = RING_CONTROL if layer == "backend" else RING_OUTSIDE
             return None if target.split("/")[1] in seen else f"{target} is for virtqueue/ alone"
@@ -119,6 +126,8 @@ def check_include(layer: str, file: str, quote: str, target: str):
         return None if allowed else f"layer {layer} may not include <{target}>: not vocabulary"
     if target == TELEMETRY:
         return None if layer == "telemetry" else f"{TELEMETRY} is telemetry/'s"
+    if target == LIBSYSTEMD:
+        return None if layer == "systemd" else f"{LIBSYSTEMD} is systemd/'s"
     if target.startswith("rte_") and layer not in DPDK:
         return f"layer {layer} builds without DPDK"
     if target.startswith("asio") and layer != "backend" and file not in ASIO:
