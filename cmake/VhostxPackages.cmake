@@ -24,7 +24,8 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(package_version ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/telemetry)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/telemetry
+    ${PROJECT_BINARY_DIR}/systemd)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 # What a package has in share/doc beside its copyright: the project's changes, and those of the packages. Installed into packages only, not
@@ -72,7 +73,11 @@ vhostx_package(runtime libvhostx${VHOSTX_SOVERSION} libs "${mempool_driver}"
 Virtual machines connect to a Unix socket, and the lcores of a DPDK
 application exchange packets with them through shared memory. This package
 has the shared libraries, libvhostx and libvhostx_telemetry.")
-vhostx_package(dev libvhostx-dev libdevel "libvhostx${VHOSTX_SOVERSION} (= ${package_version}), libdpdk-dev"
+set(dev_depends "libvhostx${VHOSTX_SOVERSION} (= ${package_version}), libdpdk-dev")
+if(TARGET vhostx_systemd)
+  string(APPEND dev_depends ", libvhostx-systemd${VHOSTX_SOVERSION} (= ${package_version})")
+endif()
+vhostx_package(dev libvhostx-dev libdevel "${dev_depends}"
   "vhost-user-net back-end for DPDK applications: development files
 Headers for C++20 and C11, CMake package, pkg-config files, and examples in
 /usr/share/vhostx/examples.")
@@ -83,6 +88,14 @@ checks each packet, vhostx-probe shows what is said on a socket and checks
 back-ends against the specification. vhostx-keeper holds the descriptors of
 ports while their processes change.")
 set(components runtime dev tools)
+if(TARGET vhostx_systemd)
+  vhostx_package(systemd libvhostx-systemd${VHOSTX_SOVERSION} libs "libvhostx${VHOSTX_SOVERSION} (= ${package_version})"
+    "vhost-user-net back-end for DPDK applications: systemd as keeper
+Connections of virtual machines are kept in systemd's descriptor store
+while the service that serves them is restarted. This package has the
+shared library libvhostx_systemd, which vhostx-switch uses.")
+  list(APPEND components systemd)
+endif()
 if(TARGET vhostx-rte-vhost)
   vhostx_package(compat vhostx-rte-vhost-compat libs ""
     "replacement for DPDK's vhost library, based on vhostx
@@ -100,16 +113,26 @@ file(CONFIGURE OUTPUT ${shlibs} CONTENT [[
 libvhostx @VHOSTX_SOVERSION@ libvhostx@VHOSTX_SOVERSION@ (>= @PROJECT_VERSION@)
 libvhostx_telemetry @VHOSTX_SOVERSION@ libvhostx@VHOSTX_SOVERSION@ (>= @PROJECT_VERSION@)
 ]] @ONLY)
+file(CONFIGURE OUTPUT ${packaging}/systemd/shlibs CONTENT [[
+libvhostx_systemd @VHOSTX_SOVERSION@ libvhostx-systemd@VHOSTX_SOVERSION@ (>= @PROJECT_VERSION@)
+]] @ONLY)
 # ldconfig by dpkg's trigger. CPack calls it in maintainer scripts too, for any package with a library, and has no switch for that.
 file(CONFIGURE OUTPUT ${packaging}/triggers CONTENT "activate-noawait ldconfig\n" @ONLY)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${shlibs} ${packaging}/triggers)
-file(CONFIGURE OUTPUT ${packaging}/lintian-overrides CONTENT [[
+set(CPACK_DEBIAN_SYSTEMD_PACKAGE_CONTROL_EXTRA ${packaging}/systemd/shlibs ${packaging}/triggers)
+function(vhostx_lintian_overrides component name)
+  file(CONFIGURE OUTPUT ${packaging}/${component}/lintian-overrides CONTENT [[
 # CPack writes these scripts for each package with a library. The trigger is there too.
-libvhostx@VHOSTX_SOVERSION@: maintscript-calls-ldconfig *
+@name@: maintscript-calls-ldconfig *
 ]] @ONLY)
-if(for_packages)
-  install(FILES ${packaging}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
-          RENAME libvhostx${VHOSTX_SOVERSION} COMPONENT runtime EXCLUDE_FROM_ALL)
+  if(for_packages)
+    install(FILES ${packaging}/${component}/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/lintian/overrides
+            RENAME ${name} COMPONENT ${component} EXCLUDE_FROM_ALL)
+  endif()
+endfunction()
+vhostx_lintian_overrides(runtime libvhostx${VHOSTX_SOVERSION})
+if(TARGET vhostx_systemd)
+  vhostx_lintian_overrides(systemd libvhostx-systemd${VHOSTX_SOVERSION})
 endif()
 set(scripts postinst prerm postrm) # of the units vhostx-switch.service and vhostx-keeper.service
 list(TRANSFORM scripts PREPEND ${PROJECT_SOURCE_DIR}/tools/switch/share/debian/)

@@ -20,3 +20,7 @@ class Keeper:
     def arguments(self):
         """vhostx-switch's."""
         return ["--keeper", self.socket]
+
+    def start_options(self):
+        """VhostSwitch's."""
+        return {}

@@ -13,6 +13,7 @@ import subprocess
 import time
 from functools import partial
 
+from fake_systemd import FakeSystemd
 from keeper import Keeper
 from processes import check, check_equal, run_test, wait_until
 from testpmd import Testpmd
@@ -38,7 +39,7 @@ class Lives:
     def begin(self):
         self.count += 1
         extra = [*self.keeper.arguments(), *self.switch.get("extra", [])]
-        options = {**self.switch, "extra": extra}
+        options = {**self.switch, **self.keeper.start_options(), "extra": extra}
         self.current = VhostSwitch(self.bench, self.binary, self.ports, name=f"switch-{self.count}", **options)
         return self.current
 
@@ -89,8 +90,7 @@ def finish_bench(guests):
     return size["counts"]
 
 
-def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end, packets=(), port="", **switch):
-    keeper = Keeper(bench, keeper_binary)
+def between_guests(bench, switch_binary, keeper, bench_binary, times, end, packets=(), port="", **switch):
     a, b = bench.path("a"), bench.path("b")
     lives = Lives(bench, switch_binary, keeper, [a + port, b + port], **switch)
     lives.begin()
@@ -118,8 +118,8 @@ def between_guests(bench, switch_binary, keeper_binary, bench_binary, times, end
     lives.current.finish()
 
 
-def killed(*arguments, times=TIMES // 2, packets=()):
-    between_guests(*arguments, times, lambda switch: switch.process.kill(), packets)
+def killed(bench, switch, keeper, bench_binary, times=TIMES // 2, **traffic):
+    between_guests(bench, switch, Keeper(bench, keeper), bench_binary, times, lambda life: life.process.kill(), **traffic)
 
 
 # Few packets, and who waits for them sleeps: each kick and call counts, also those made while nobody served.
@@ -156,11 +156,19 @@ def lent_killed(*arguments, times=TIMES // 2):
     Those that come twice need receive buffers, too: without one, mode io drops a packet. So fewer are in flight than there are.
     """
     lent = {"packets": ["--size", "1518", "--in-flight", "128"], "port": ",zerocopy=lend", "mode": "io"}
-    between_guests(*arguments, times, lambda switch: switch.process.kill(), **lent)
+    killed(*arguments, times=times, **lent)
 
 
-def ended(*arguments, times=TIMES // 4):
-    between_guests(*arguments, times, lambda switch: switch.finish())
+def ended(bench, switch, keeper, *arguments, times=TIMES // 4):
+    between_guests(bench, switch, Keeper(bench, keeper), *arguments, times, lambda switch: switch.finish())
+
+
+def systemd_killed(bench, switch, _keeper, *arguments):
+    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 2, lambda switch: switch.process.kill())
+
+
+def systemd_ended(bench, switch, _keeper, *arguments):
+    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 4, lambda switch: switch.finish())
 
 
 def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed):
@@ -242,8 +250,15 @@ def many_killed(*arguments):
 
 
 def virtio_user(bench, switch_binary, keeper_binary, _bench_binary):
+    on_virtio_user(bench, switch_binary, Keeper(bench, keeper_binary))
+
+
+def systemd_virtio_user(bench, switch_binary, _keeper_binary, _bench_binary):
+    on_virtio_user(bench, switch_binary, FakeSystemd(bench))
+
+
+def on_virtio_user(bench, switch_binary, keeper):
     """testpmd's own front-end, as client and as server of the socket."""
-    keeper = Keeper(bench, keeper_binary)
     for role in ("server", "client"):
         socket = bench.path("testpmd-" + role)
         lives = Lives(bench, switch_binary, keeper, [f"{socket},role={role}"], mode="io", extra=["--topology", "loop"])
@@ -282,6 +297,9 @@ PARTS = {
     "upgraded": upgraded,
     "taken-back": taken_back,
     "stood-by": stood_by,
+    "systemd-killed": systemd_killed,
+    "systemd-ended": systemd_ended,
+    "systemd-virtio-user": systemd_virtio_user,
 }
 
 

@@ -11,13 +11,14 @@ NOT_SHARED = "is the guest's memory shared"
 
 
 class VhostSwitch:
-    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]; prefix a program that execs it.
+    """ports is a list of --port arguments: PATH[,role=server|client][,queues=N]; prefix a program that execs it; popen more
+    for subprocess.Popen.
 
     Of several in one Bench each has its own name.
     """
 
     def __init__(self, bench, binary, ports, mode="switch", extra=(), prefix=(), wait_ready=True,
-                 name="vhostx-switch", stats_s=STATS_INTERVAL_S):  # fmt: skip
+                 name="vhostx-switch", stats_s=STATS_INTERVAL_S, popen=None):  # fmt: skip
         argv = [*prefix, binary]
         for port in ports:
             argv += ["--port", port]
@@ -28,7 +29,7 @@ class VhostSwitch:
         errors = open(self.errors_path, "ab")
         bench.keep_log(errors.name)
         with errors:
-            self.process = bench.start(name, argv, stderr=errors)
+            self.process = bench.start(name, argv, stderr=errors, **(popen or {}))
         self.read_to = self.process.seen
         if wait_ready:
             self.wait_event("ready")

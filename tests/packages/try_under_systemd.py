@@ -73,6 +73,32 @@ systemctl stop $unit || fail "it does not stop"
 said | grep -i warn && fail "it warned of what the unit denies"
 [ ! -e /run/vhostx ] || fail "/run/vhostx is left"
 
+echo "== guests keep their connections when it is restarted, and when it is killed"
+systemctl start $unit || fail "it does not start"
+vhostx-bench --connect /run/vhostx/vm0.sock --connect /run/vhostx/vm1.sock --duration 60 --rounds 1 --timeout 60 --json >/run/bench.json 2>&1 &
+bench=$!
+adopted() { said | grep -c "front-end taken over from another process"; }
+wait_for() { # COUNT WHAT: ports whose connection went on, in all processes
+  until [ "$(adopted)" -ge "$1" ]; do
+    kill -0 $bench 2>/dev/null || { cat /run/bench.json; fail "a guest's connection ended: $2"; }
+    sleep 0.2
+  done
+}
+until [ "$(said | grep -c "front-end connected")" -ge 4 ]; do kill -0 $bench || fail "vhostx-bench ended early"; sleep 0.2; done
+stored() { systemctl show -p NFileDescriptorStore --value $unit; }
+echo "systemd keeps $(stored) descriptors"
+systemctl restart $unit || fail "it does not restart"
+wait_for 2 "systemctl restart"
+systemctl kill --kill-whom=main -s KILL $unit
+wait_for 4 "kill -9"
+systemctl restart $unit || fail "it does not restart after a crash"
+wait_for 6 "systemctl restart after a crash"
+echo "systemd keeps $(stored) descriptors after 3 more processes"
+wait $bench # 1 where packets came twice, which a kill may cause
+[ "$(grep -o '"lost": *[0-9]*' /run/bench.json | sort -u | tr -d ' ')" = '"lost":0' ] || { cat /run/bench.json; fail "packets were lost"; }
+systemctl stop $unit || fail "it does not stop"
+[ "$(stored)" = 0 ] || fail "systemd keeps $(stored) descriptors of a unit that is stopped"
+
 echo "== the keeper: its clients are root and the switch's user"
 unit=vhostx-keeper.service keeper=/run/vhostx-keeper/keeper.sock
 [ "$(systemctl is-enabled $unit)" = disabled ] && ! systemctl -q is-active $unit || fail "the package enables or starts it"

@@ -60,6 +60,7 @@ TEST(Options, Defaults) {
 TEST(Options, MetricsAreServedLocallyOnly) {
   EXPECT_EQ(good("--port a").keeper, "");
   EXPECT_EQ(good("--port a --keeper k").keeper, "k");
+  EXPECT_EQ(good("--port a --keeper systemd").keeper, systemd_keeper);
   EXPECT_EQ(good("--port a --keeper k").keeper_grace, std::chrono::seconds(30));
   EXPECT_EQ(good("--port a --keeper k --keeper-grace 1.5").keeper_grace, std::chrono::milliseconds(1500));
   expect_refused("--port a --keeper k --keeper-grace -1", "--keeper-grace", "0 to 86400");

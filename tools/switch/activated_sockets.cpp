@@ -28,6 +28,13 @@ int number_of(const char* variable) noexcept {
   return error == std::errc{} && stopped == end ? number : -1;
 }
 
+/// Not a connection: systemd's descriptor store has those, too, and one has the path of the socket that accepted it.
+bool listens(int fd) noexcept {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value != 0;
+}
+
 /// Empty: it is no Unix socket, or bound to no path.
 std::string path_of(int fd) {
   sockaddr_un address{};
@@ -49,7 +56,7 @@ std::vector<Socket> activated() {
   if (number_of("LISTEN_PID") != ::getpid()) return sockets;
   const int count = std::min(number_of("LISTEN_FDS"), count_max);
   for (int fd = first_fd; fd < first_fd + count; ++fd)
-    if (auto path = path_of(fd); !path.empty()) sockets.push_back({fd, std::move(path)});
+    if (auto path = listens(fd) ? path_of(fd) : std::string(); !path.empty()) sockets.push_back({fd, std::move(path)});
   return sockets;
 }
 

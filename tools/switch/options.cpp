@@ -113,9 +113,9 @@ void declare_reports(CLI::App& app, Raw& raw, Options& options) {
       ->type_name("PATH");
   app.add_option("--keeper", options.keeper,
                  "Have the keeper at this socket (vhostx-keeper) hold the guests' connections: the next vhostx-switch "
-                 "with the same "
-                 "ports goes on with them, also after a crash")
-      ->type_name("SOCKET");
+                 "with the same ports goes on with them, also after a crash. systemd: the descriptor store of this "
+                 "service is the keeper")
+      ->type_name("SOCKET|systemd");
   expect_number(
       app.add_option("--keeper-grace", raw.keeper_grace_s,
                      "Seconds that the keeper waits for the next one when this one ends in order, 0 to 86400 (30)")

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -40,7 +41,7 @@ struct Options {
   std::optional<unsigned> workers;         ///< Not given: one, or every worker lcore of the EAL options.
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
-  std::string keeper;                                      ///< Socket of who holds connections; empty: nobody.
+  std::string keeper;  ///< Socket of who holds connections, or systemd_keeper; empty: nobody.
   std::chrono::milliseconds keeper_grace{30'000};          ///< How long, when this ends in order.
   KeeperClaim keeper_claim = KeeperClaim::if_free;         ///< Of ports that another process serves.
   std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
@@ -49,6 +50,9 @@ struct Options {
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }
 };
+
+/// Options::keeper: systemd holds them, in the service's descriptor store.
+inline constexpr std::string_view systemd_keeper = "systemd";
 
 /// Ports that one switch may have; MacTable's entries have room for twice as many.
 inline constexpr std::size_t ports_max = 256;

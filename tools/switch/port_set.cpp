@@ -55,9 +55,8 @@ Result<void> PortSet::make_backend() {
   BackendOptions options;
   options.log = log_line;
   options.log_level = log_level();
-  options.keeper = parts_.options.keeper;
-  options.keeper_grace = parts_.options.keeper_grace;
   options.keeper_claim = parts_.options.keeper_claim;
+  if (auto done = keepers_.set_up(parts_.options, options); !done) return done;
   auto backend = Backend::create(std::move(options));
   if (!backend) return backend.error();
   backend_ = *std::move(backend);

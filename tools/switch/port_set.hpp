@@ -15,6 +15,7 @@
 
 #include "tools/switch/event_queue.hpp"
 #include "tools/switch/fabric.hpp"
+#include "tools/switch/keepers.hpp"
 #include "tools/switch/lane_moved.hpp"
 #include "tools/switch/lane_placement.hpp"
 #include "tools/switch/port_rules.hpp"
@@ -85,6 +86,9 @@ class PortSet {
   /// Lanes that have another worker since the last call, noticed now. One thread.
   std::vector<LaneMoved> take_moves();
 
+  /// Closes the connections that a process before left and no port took in time (--keeper systemd). Now and then.
+  void drop_unclaimed() noexcept { keepers_.drop_unclaimed(); }
+
   /// Of the library's lines and of the switch's.
   void set_log_level(LogLevel level) noexcept;
 
@@ -143,6 +147,7 @@ class PortSet {
   const Parts parts_;
   PortRules rules_;  // of add() and remove()
   std::uint64_t serials_ = 0;
+  Keepers keepers_;
   std::unique_ptr<Backend> backend_;
   std::mutex changing_;  // add(), remove() and what needs ports to stay: one at a time
   // Never held by a worker, nor while a port is opened or closed: that waits for the control thread, which takes it.

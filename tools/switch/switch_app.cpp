@@ -283,8 +283,10 @@ void SwitchApp::finish_output() {
 }
 
 void SwitchApp::age_stations() {
-  for (; events_.seconds() >= aged_at_ + MacTable::tick_seconds; aged_at_ += MacTable::tick_seconds)
+  for (; events_.seconds() >= aged_at_ + MacTable::tick_seconds; aged_at_ += MacTable::tick_seconds) {
     fabric_.macs->tick();
+    ports_->drop_unclaimed();
+  }
 }
 
 bool SwitchApp::duration_over() const {

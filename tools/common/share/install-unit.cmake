@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Part of `cmake --install`: ${unit}.in with ${bindir}, which is below the prefix unless it is absolute.
+# Part of `cmake --install`: ${unit}.in with ${bindir}, which is below the prefix unless it is absolute, and ${keeper}.
 get_filename_component(prefix "${CMAKE_INSTALL_PREFIX}" ABSOLUTE)
 cmake_path(ABSOLUTE_PATH bindir BASE_DIRECTORY "${prefix}" NORMALIZE)
 cmake_path(GET unit FILENAME name)
