@@ -145,7 +145,7 @@ int FakeSystemd::run_service(const std::function<void()>& run, const std::vector
       ::setenv("NOTIFY_SOCKET", path_.c_str(), 1);
       pass_descriptors(named);
       run();
-      ::_exit(0);
+      std::exit(0);  // tests/coverage sees what it reached
     } catch (const std::exception& error) {
       std::fprintf(stderr, "the service: %s\n", error.what());
       ::_exit(1);
