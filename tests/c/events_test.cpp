@@ -43,6 +43,14 @@ TEST(CEvents, OfConnections) {
   });
 }
 
+TEST(CEvents, OfOwnership) {
+  expect(VHOSTX_EVENT_OWNERSHIP_CHANGED, OwnershipChanged{PortOwnership::standing_by, 4711},
+         [](const vhostx_event& event) {
+           EXPECT_EQ(event.as.ownership.ownership, VHOSTX_OWNERSHIP_STANDING_BY);
+           EXPECT_EQ(event.as.ownership.other_pid, 4711);
+         });
+}
+
 TEST(CEvents, OfRings) {
   const auto is_vring_7 = [](const vhostx_event& event) { EXPECT_EQ(event.as.vring.index, 7); };
   expect(VHOSTX_EVENT_VRING_STARTED, VringStarted{7}, is_vring_7);

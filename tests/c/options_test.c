@@ -60,6 +60,7 @@ void defaults_are_those_of_cpp(void) {
   CHECK(backend.control_thread == VHOSTX_CONTROL_THREAD_OWN && backend.bus_errors == VHOSTX_BUS_ERRORS_HANDLE);
   CHECK(backend.control_cpus == NULL && backend.control_cpu_count == 0);
   CHECK(backend.keeper == NULL && backend.keeper_grace_ms == 30000);
+  CHECK(backend.keeper_claim == VHOSTX_KEEPER_CLAIM_IF_FREE);
   vhostx_mempools_options pools;
   vhostx_mempools_options_init(&pools, sizeof pools);
   CHECK_TEXT(pools.name, "vhostx");
@@ -146,6 +147,10 @@ void options_out_of_range_are_refused(void) {
   bad.keeper_grace_ms = 86400001;
   CHECK(vhostx_backend_create(&bad, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
   CHECK_TEXT(error.message, "keeper_grace_ms is 86400001, expected 0 to 86400000");
+  vhostx_backend_options_init(&bad, sizeof bad);
+  bad.keeper_claim = 3;
+  CHECK(vhostx_backend_create(&bad, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  CHECK_TEXT(error.message, "keeper_claim is 3, expected 0 to 2");
   vhostx_backend_destroy(backend);
 }
 

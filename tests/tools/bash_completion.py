@@ -59,7 +59,7 @@ class Completion(unittest.TestCase):
 
     def test_options_commands_and_values(self):
         for line, expected in (
-            ("vhostx-switch --st", {"--stats"}),
+            ("vhostx-switch --st", {"--standby", "--stats"}),
             ("vhostx-switch --mode r", {"rxonly"}),
             ("vhostx-switch --mode=tx", {"--mode=txonly"}),
             ("vhostx-switch --mode=", {"--mode=switch", "--mode=io", "--mode=mac", "--mode=rxonly", "--mode=txonly"}),

@@ -64,6 +64,12 @@ TEST(Options, MetricsAreServedLocallyOnly) {
   EXPECT_EQ(good("--port a --keeper k").keeper_grace, std::chrono::seconds(30));
   EXPECT_EQ(good("--port a --keeper k --keeper-grace 1.5").keeper_grace, std::chrono::milliseconds(1500));
   expect_refused("--port a --keeper k --keeper-grace -1", "--keeper-grace", "0 to 86400");
+  EXPECT_EQ(good("--port a --keeper k").keeper_claim, KeeperClaim::if_free);
+  EXPECT_EQ(good("--port a --keeper k --take-over").keeper_claim, KeeperClaim::take_over);
+  EXPECT_EQ(good("--port a --keeper k --standby").keeper_claim, KeeperClaim::stand_by);
+  expect_refused("--port a --take-over", "--take-over", "expected --keeper SOCKET");
+  expect_refused("--port a --keeper k --take-over --standby", "--take-over and --standby", "expected one of them");
+  expect_refused("--port a --keeper systemd --standby", "--standby", "one process at a time");
   EXPECT_FALSE(good("--port a").metrics);
   EXPECT_EQ(good("--port a --metrics unix:m").metrics->path, "m");
   EXPECT_EQ(good("--port a --metrics 127.0.0.1:9109").metrics->port, 9109);

@@ -167,6 +167,10 @@ Result<void> take_claim(const Raw& raw, Options& options) {
   if (options.keeper.empty())
     return bad(fmt::format("{}: expected --keeper SOCKET, whose keeper knows who serves the ports",
                            raw.take_over ? "--take-over" : "--standby"));
+  if (options.keeper == systemd_keeper)
+    return bad(
+        fmt::format("{}: systemd's store is for one process at a time; expected --keeper SOCKET of a vhostx-keeper",
+                    raw.take_over ? "--take-over" : "--standby"));
   options.keeper_claim = raw.take_over ? KeeperClaim::take_over : KeeperClaim::stand_by;
   return {};
 }

@@ -42,10 +42,10 @@ struct Options {
   std::optional<std::chrono::milliseconds> numa_interval;  ///< Not given: PortOptions'.
   std::string tap;                                         ///< Name of the TAP interface; empty: none.
   std::string keeper;  ///< Socket of who holds connections, or systemd_keeper; empty: nobody.
-  std::chrono::milliseconds keeper_grace{30'000};          ///< How long, when this ends in order.
-  KeeperClaim keeper_claim = KeeperClaim::if_free;         ///< Of ports that another process serves.
-  std::optional<MetricsAddress> metrics;                   ///< Where Prometheus finds them; not given: nowhere.
-  std::string control;                                     ///< Path of the control socket; empty: none.
+  std::chrono::milliseconds keeper_grace{30'000};   ///< How long, when this ends in order.
+  KeeperClaim keeper_claim = KeeperClaim::if_free;  ///< Of ports that another process serves.
+  std::optional<MetricsAddress> metrics;            ///< Where Prometheus finds them; not given: nowhere.
+  std::string control;                              ///< Path of the control socket; empty: none.
 
   /// Ports of the switch: sockets, and the TAP behind them.
   std::size_t port_count() const noexcept { return ports.size() + (tap.empty() ? 0 : 1); }
