@@ -19,7 +19,7 @@ from processes import check, check_equal, run_test, wait_until
 from testpmd import Testpmd
 from vhostx_switch import VhostSwitch
 
-TIMES = 20
+TIMES = 20  # and more, of all parts together
 BURST = 32
 ROUNDS = 5
 SECONDS_A_LIFE = 1.5  # of vhostx-bench; a life begins with EAL's start
@@ -150,7 +150,7 @@ def both_killed(bench, switch_binary, keeper_binary, _bench_binary):
     lives.current.finish()
 
 
-def lent_killed(*arguments, times=TIMES // 2):
+def lent_killed(*arguments, times=TIMES // 4):
     """Packets are lent to the switch, and are in its mbufs when it is killed.
 
     Those that come twice need receive buffers, too: without one, mode io drops a packet. So fewer are in flight than there are.
@@ -164,11 +164,11 @@ def ended(bench, switch, keeper, *arguments, times=TIMES // 4):
 
 
 def systemd_killed(bench, switch, _keeper, *arguments):
-    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 2, lambda switch: switch.process.kill())
+    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 5, lambda switch: switch.process.kill())
 
 
 def systemd_ended(bench, switch, _keeper, *arguments):
-    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 4, lambda switch: switch.finish())
+    between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 7, lambda switch: switch.finish())
 
 
 def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed):
@@ -222,7 +222,7 @@ def taken_back(bench, switch_binary, keeper_binary, bench_binary):
         lives.wait_ownership(before, "serving", since)
         return since
 
-    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 4, fail)
+    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 5, fail)
     check_equal({name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}, {}, "faults")
     check(counts["duplicated"] <= 4 * BURST * count, f"{counts['duplicated']} packets came twice in {count} lives")
 
@@ -240,7 +240,7 @@ def stood_by(bench, switch_binary, keeper_binary, bench_binary):
         lives.wait_ownership(lives.current, "serving")
         return 0
 
-    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 4, killed_beside)
+    count, counts = next_lives(bench, switch_binary, keeper_binary, bench_binary, TIMES // 5, killed_beside)
     check_equal({name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}, {}, "faults")
     check(counts["duplicated"] <= 4 * BURST * count, f"{counts['duplicated']} packets came twice in {count} lives")
 
@@ -271,7 +271,7 @@ def on_virtio_user(bench, switch_binary, keeper):
             guest = Testpmd(bench, socket, name="testpmd-" + role).ready()
         guest.start("io", first_bursts=2)
         check_equal(lives.connected(), [False], "adopted at first")
-        for _ in range(TIMES // 4):
+        for _ in range(TIMES // 5):
             lives.wait_moving()
             time.sleep(random.random() * MOMENT_S)
             lives.current.process.kill()
@@ -286,9 +286,9 @@ def on_virtio_user(bench, switch_binary, keeper):
 
 PARTS = {
     "killed": killed,
-    "asleep-killed": partial(killed, times=TIMES // 5, packets=ASLEEP),
-    "asleep-event-idx-killed": partial(killed, times=TIMES // 5, packets=[*ASLEEP, "--event-idx"]),
-    "few-buffers-killed": partial(killed, times=TIMES // 5, packets=FEW_BUFFERS),
+    "asleep-killed": partial(killed, times=TIMES // 7, packets=ASLEEP),
+    "asleep-event-idx-killed": partial(killed, times=TIMES // 7, packets=[*ASLEEP, "--event-idx"]),
+    "few-buffers-killed": partial(killed, times=TIMES // 7, packets=FEW_BUFFERS),
     "both-killed": both_killed,
     "lent-killed": lent_killed,
     "ended": ended,
