@@ -13,6 +13,24 @@ Result<std::unique_ptr<PortKeeper>> KeptBundle::connect(const std::string& keepe
   return std::unique_ptr<PortKeeper>(std::make_unique<KeptBundle>(std::move(client).value(), bundle));
 }
 
+Result<std::unique_ptr<PortKeeper>> KeptBundles::open(const std::string& bundle) {
+  constexpr std::chrono::seconds rest{10};
+  {
+    const std::lock_guard guard(lock_);
+    if (Clock::now() < asked_again_)
+      return make_error(ErrorCode::timed_out,
+                        "the keeper '{}' did not answer a moment ago; it is asked again after {} s", path_,
+                        rest.count());
+  }
+  auto connected = KeptBundle::connect(path_, bundle);
+  const bool waited = !connected && (connected.error().code == ErrorCode::timed_out ||  // it does not answer
+                                     connected.error().code == ErrorCode::busy);        // or does not accept
+  if (!waited) return connected;
+  const std::lock_guard guard(lock_);
+  asked_again_ = Clock::now() + rest;
+  return connected;
+}
+
 Result<PortKeeper::Files> KeptBundle::claim() { return client_.claim(name_, ClaimHow::now); }
 
 Result<void> KeptBundle::hold(Slot slot, int fd) { return after(client_.hold(name_, slot, fd)); }

@@ -5,11 +5,13 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "continuity/keeper_client.hpp"
+#include "continuity/keeper_service.hpp"
 #include "continuity/port_keeper.hpp"
 
 namespace vhostx::continuity {
@@ -39,6 +41,21 @@ class KeptBundle final : public PortKeeper {
   KeeperClient client_;
   std::string name_;
   std::deque<Event> events_;  // that nobody has asked for yet
+};
+
+/// Bundles at the keeper of one path. One that does not answer holds up the caller once, and not for each port: for
+/// some seconds after that no port asks it.
+class KeptBundles final : public KeeperService {
+ public:
+  explicit KeptBundles(std::string path) : path_(std::move(path)) {}
+  /// Errors: as KeptBundle::connect().
+  Result<std::unique_ptr<PortKeeper>> open(const std::string& bundle) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const std::string path_;
+  std::mutex lock_;
+  Clock::time_point asked_again_{};
 };
 
 }  // namespace vhostx::continuity

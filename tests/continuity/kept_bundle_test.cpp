@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "tests/continuity/keeper_fixture.hpp"
 
@@ -93,6 +95,23 @@ TEST_F(Kept, EventsThatComeInOtherCallsAreKept) {
   EXPECT_FALSE(owner->next_event());
   keeper.stop();
   EXPECT_TRUE(std::holds_alternative<PortKeeper::Gone>(event_of(*owner)));
+}
+
+/// A keeper that accepts no more than its backlog, and says nothing.
+TEST_F(Kept, AKeeperThatDoesNotAnswerHoldsUpOnePort) {
+  const std::string silent = folder.path("silent");
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  silent.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 8), 0);
+  KeptBundles bundles(silent);
+  EXPECT_EQ(bundles.open("a").error().code, ErrorCode::timed_out);
+  EXPECT_EQ(bundles.open("b").error().message,
+            "the keeper '" + silent + "' did not answer a moment ago; it is asked again after 10 s");
+  KeptBundles good(path);
+  EXPECT_TRUE(good.open("a"));
 }
 
 /// What the keeper refuses, or that it is gone, is an error of a later call at the latest.
