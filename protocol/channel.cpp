@@ -128,34 +128,48 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   }
 
   void wait_readable() {
-    wait(asio::socket_base::wait_read, read_is_scheduled_, "waiting for the peer", [this] { read_turn(); });
+    wait(asio::socket_base::wait_read, read_is_scheduled_, "waiting for the peer", [this] { read_turn(true); });
   }
 
-  void read_turn() {
+  void read_turn(bool is_readable) {
     for (unsigned count = 0; count < options_.messages_per_turn; ++count) {
       // A peer that does not read its answers gets no new ones. A message that has begun is still read to its end, so
       // that only the peer can make it miss its deadline.
       if (!output_.empty() && !message_has_begun()) return;
       if (paused_) return;
-      report_busy(true);
-      Step step = read_step();
+      const Step step = std::exchange(is_readable, false) || may_read() ? busy_read_step() : Step::would_block;
       if (step == Step::would_block) {
-        if (!message_has_begun() && output_.empty()) report_busy(false);
         start_deadline();
         return wait_readable();
       }
       if (step == Step::failed) return;
       deliver();
       if (!open_) return;
+      if (!paused_) report_idle();
     }
     read_later();  // the others on this executor first
+  }
+
+  // Who is told of work is not told of a read that finds nothing.
+  bool may_read() {
+    if (!reports_busy() || message_has_begun()) return true;
+    report_idle();
+    pollfd watched{fd_.get(), POLLIN, 0};
+    return ::poll(&watched, 1, 0) != 0;  // an error: the read says what it is
+  }
+
+  Step busy_read_step() {
+    report_busy(true);
+    const Step step = read_step();
+    if (step == Step::would_block) report_idle();
+    return step;
   }
 
   void read_later() {
     if (std::exchange(read_is_scheduled_, true)) return;
     post_kept(socket_.get_executor(), memory_, [self = shared_from_this()] {
       self->read_is_scheduled_ = false;
-      if (self->open_) self->guarded([&] { self->read_turn(); });
+      if (self->open_) self->guarded([&] { self->read_turn(false); });
     });
   }
 
@@ -228,8 +242,14 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     if (handlers != nullptr && handlers->on_message) handlers->on_message(std::move(message));
   }
 
+  bool reports_busy() const noexcept { return handlers_ != nullptr && handlers_->on_busy; }
+
   void report_busy(bool busy) const {
-    if (handlers_ != nullptr && handlers_->on_busy) handlers_->on_busy(busy);
+    if (reports_busy()) handlers_->on_busy(busy);
+  }
+
+  void report_idle() const {
+    if (!message_has_begun() && output_.empty()) report_busy(false);
   }
 
   // A message has begun when its first byte is here.
@@ -283,6 +303,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
       output_bytes_ -= put.bytes;
       if (next.sent == next.bytes.size()) output_.pop_front();
     }
+    report_idle();  // at once: what the handler does after its answer is no part of the message's work
     return true;
   }
 

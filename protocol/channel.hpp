@@ -32,7 +32,8 @@ struct ChannelHandlers {
   /// Called at most once: the peer left, broke the protocol or was too slow, or the socket failed. The socket is closed
   /// by then. Not called after close() or the destructor.
   std::function<void(Error)> on_closed;
-  /// May be empty. true: a message may be read now. false: none is in work, and no answer waits to be written. The
+  /// May be empty. true: right before the first byte of a message is read. false: its last answer is written (also from
+  /// inside send()), or on_message has returned without one and without pause(). Repeated calls mean nothing. The
   /// Channel must not be destroyed or called from it.
   std::function<void(bool)> on_busy;
 };

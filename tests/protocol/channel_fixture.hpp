@@ -65,7 +65,8 @@ class ChannelFixture : public testing::Test {
               EXPECT_FALSE(closed_) << "told twice";
               closed_ = error;
               if (on_closed_) on_closed_();
-            }};
+            },
+            on_busy_};
   }
 
   /// Runs what is ready and no more.
@@ -96,6 +97,7 @@ class ChannelFixture : public testing::Test {
   std::optional<Error> closed_;
   std::function<void(Message&)> on_message_;
   std::function<void()> on_closed_;
+  std::function<void(bool)> on_busy_;  // before open()
 
  private:
   std::ptrdiff_t fds_before_ = 0;

@@ -179,5 +179,95 @@ TEST_F(ChannelTest, KnowsThatThePeerIsGoneBehindUnreadMessages) {
   EXPECT_TRUE(channel_->peer_is_gone());
 }
 
+/// What on_busy has said last.
+class ChannelBusyTest : public ChannelTest {
+ protected:
+  void SetUp() override {
+    ChannelTest::SetUp();
+    on_busy_ = [this](bool busy) {
+      busy_ = busy;
+      reported_ |= busy;
+    };
+  }
+  static Message request() { return make_request(FrontEndRequest::get_features); }
+  Result<void> answer() { return channel_->send(make_reply(request().header(), U64{1})); }
+
+  bool busy_ = false;
+  bool reported_ = false;  // ever
+};
+
+TEST_F(ChannelBusyTest, IsReportedWhileAMessageIsHandledAndUntilItsAnswerIsSent) {
+  open();
+  on_message_ = [this](Message&) {
+    EXPECT_TRUE(busy_);
+    ASSERT_TRUE(answer());
+    EXPECT_FALSE(busy_) << "at once, whatever the handler does next";
+  };
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(write(request()));  // more than in one turn
+  poll();
+  EXPECT_EQ(received_.size(), 40U);
+  EXPECT_FALSE(busy_);
+}
+
+TEST_F(ChannelBusyTest, EndsWithAMessageThatHasNoAnswer) {
+  open();
+  on_message_ = [this](Message&) { EXPECT_TRUE(busy_); };
+  ASSERT_TRUE(write(request()));
+  poll();
+  EXPECT_EQ(received_.size(), 1U);
+  EXPECT_FALSE(busy_);
+}
+
+TEST_F(ChannelBusyTest, IsNotReportedWhereNothingIsToBeRead) {
+  open();
+  poll();
+  channel_->pause();
+  channel_->resume();  // it looks again
+  poll();
+  EXPECT_FALSE(reported_);
+}
+
+TEST_F(ChannelBusyTest, LastsWhileAMessageIsHalfThere) {
+  open();
+  const auto bytes = encode(request());
+  ASSERT_TRUE(write(std::span(bytes).first(1)));
+  poll();
+  EXPECT_TRUE(busy_);
+  ASSERT_TRUE(answer());  // to an earlier one
+  EXPECT_TRUE(busy_);
+  ASSERT_TRUE(write(std::span(bytes).subspan(1)));
+  poll();
+  EXPECT_FALSE(busy_);
+}
+
+TEST_F(ChannelBusyTest, LastsWhileTheHandlerWaitsAndUntilItHasAnswered) {
+  open();
+  on_message_ = [this](Message&) { channel_->pause(); };
+  ASSERT_TRUE(write(request()));
+  poll();
+  EXPECT_TRUE(busy_);
+  channel_->resume();
+  ASSERT_TRUE(answer());
+  EXPECT_FALSE(busy_);
+}
+
+TEST_F(ChannelBusyTest, LastsUntilThePeerHasTakenTheAnswer) {
+  auto [ours, theirs] = socket_pair();
+  peer_ = std::move(theirs);
+  on_message_ = [this, socket = ours.get()](Message&) {
+    const std::array<std::byte, 4096> bytes{};
+    while (::send(socket, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) {
+    }
+    ASSERT_TRUE(answer());
+  };
+  adopt(std::move(ours));
+  ASSERT_TRUE(write(request()));
+  poll();
+  EXPECT_TRUE(busy_);
+  std::array<std::byte, 4096> bytes;
+  while (::recv(peer_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT) > 0) poll();
+  EXPECT_FALSE(busy_);
+}
+
 }  // namespace
 }  // namespace vhostx::protocol
