@@ -123,7 +123,9 @@ void Bundles::wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, 
   const auto at = asks ? std::find_if(bundle.waiters.begin(), bundle.waiters.end(), stands_by) : bundle.waiters.end();
   bundle.waiters.insert(at, {client, tag, asks});
   ++waiting_;
-  if (asks) host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, client.pid}}, {});
+  if (asks) return host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, client.pid}}, {});
+  // One that yielded may be slower than the one that took over.
+  if (bundle.settled) host_.send(client.id, {0, Settled{bundle.name, bundle.owner.pid}}, {});
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Cancel& cancel, UniqueFd, Time) {
@@ -172,6 +174,7 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Park& park, Un
 void Bundles::take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd, Time) {
   const auto at = owned_by(client, tag, settle);
   if (at == bundles_.end()) return;
+  at->second.settled = true;
   for (const Waiter& waiter : at->second.waiters)
     host_.send(waiter.client.id, {0, Settled{settle.name, client.pid}}, {});
 }
@@ -192,6 +195,7 @@ void Bundles::grant(Bundle& bundle, const Waiter& to, Time now) {
   if (bundle.owner.id != to.client.id) {
     bundle.owner = to.client;
     bundle.owner_since = now;
+    bundle.settled = false;
     host_.report({KeeperEvent::Kind::claimed, bundle.name, to.client.pid, {}});
   }
   const auto total = static_cast<std::uint32_t>(bundle.slots.size());

@@ -117,6 +117,7 @@ class Bundles {
     std::deque<Waiter> waiters;  // empty unless it is owned
     Client owner;                // id 0: nobody
     Time owner_since;
+    bool settled = false;          // by this owner
     std::optional<Time> deadline;  // set where nobody owns it
     WatchId watch = 0;
   };

@@ -117,8 +117,8 @@ struct Park {
   std::string name;
   std::uint32_t grace_ms = 0;
 };
-/// The owner serves what the bundle is for, and does so for good: clients whose claims wait are told (SETTLED). One
-/// that yielded need not be ready to go on any more.
+/// The owner serves what the bundle is for, and does so for good: clients whose claims wait are told (SETTLED), and
+/// those that stand by later. One that yielded need not be ready to go on any more.
 struct Settle {
   static constexpr PacketType type = PacketType::settle;
   std::string name;

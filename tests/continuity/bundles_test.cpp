@@ -146,6 +146,20 @@ TEST_F(BundlesTest, WhoWaitsIsToldThatTheOwnerStays) {
   EXPECT_NE(last<Granted>(second), nullptr) << "it still waits";
 }
 
+TEST_F(BundlesTest, WhoYieldedAndIsSlowerThanTheNewOwnerIsToldToo) {
+  ask(first, Claim{"a"});
+  ask(second, Claim{"a", ClaimHow::hand_over});
+  ask(first, Park{"a", 1000});
+  ask(second, Settle{"a"});
+  ask(first, Claim{"a", ClaimHow::stand_by});
+  ASSERT_NE(last<Settled>(first), nullptr);
+  EXPECT_EQ(last<Settled>(first)->owner_pid, second.pid);
+  sent.clear();
+  ask(second, Park{"a", 1000});
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  EXPECT_EQ(last<Settled>(second), nullptr) << "the next owner has not said so";
+}
+
 TEST_F(BundlesTest, StandingByEndsWithItsClientOrIsCancelled) {
   ask(first, Claim{"a"});
   ask(second, Claim{"a", ClaimHow::stand_by});
