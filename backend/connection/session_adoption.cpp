@@ -58,9 +58,12 @@ Result<void> Session::repeat(const continuity::SessionState::Step& step, const c
   return outcome ? Result<void>{} : outcome.error();
 }
 
+// A message that waits for loans was handled, and is in the record: its answer comes from here.
 void Session::leave() {
   device_.stop_rings();
   settle_loans(true);
+  if (auto waiting = std::exchange(waiting_, std::nullopt))
+    static_cast<void>(answer(waiting->request, std::move(waiting->outcome)));
   device_.leave_requests();
   channel_.leave();
 }

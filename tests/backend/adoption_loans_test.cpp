@@ -106,6 +106,23 @@ struct KeptLoans : ::testing::Test, Continuity {
   Bytes memory, record;
 };
 
+/// It was handled: the process that ends answers it, and who goes on does not.
+TEST_F(KeptLoans, AMessageThatWaitsForThemIsAnsweredByAProcessThatEnds) {
+  options.loan_timeout = std::chrono::minutes(1);
+  begin();
+  transmit_numbered(1, 1);
+  lent = take_lent(port());
+  must(machine->front_end().send(make_request(Request::get_vring_base, protocol::VringState{1, 0})));
+  life().events.until<LoansRecalled>();
+  life().end();
+  next();
+  EXPECT_TRUE(life().events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(must(machine->front_end().receive_reply()).payload_padded_as<protocol::VringState>().num, 1U);
+  machine->sync();
+  EXPECT_TRUE(port().vring(0).state().started);
+  EXPECT_FALSE(port().vring(1).state().started);
+}
+
 TEST_F(KeptLoans, ComeAgainFirstAndAreGivenBackOnce) {
   begin();
   transmit_numbered(0, 6);
