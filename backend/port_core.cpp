@@ -234,8 +234,10 @@ void PortCore::report_missed_vring() {
 }
 
 void PortCore::attend() {
+  const auto self = shared_from_this();
   serve_signals();
   attend_keeper();
+  if (closed_) return;
   report_missed_vring();
   try {
     report_misuse();
