@@ -171,6 +171,7 @@ void PortCore::close(Farewell farewell) {
   }
   closed_ = true;
   if (keeping_ != nullptr && keeping_->owns()) keeping_->park({});
+  keeping_.reset();  // who waits for the port waits no more, and is not given it
   notice_.reset();
   parts_.signals->close();
   loop_->remove(*this);
