@@ -109,6 +109,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void watch_keeper();
   void attend_keeper();
   void acquired();
+  void stop_listening() noexcept;
   void yield_to(std::uint32_t pid);
   void settled_by(std::uint32_t pid);
   void keeper_lost();

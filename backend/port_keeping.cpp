@@ -10,6 +10,12 @@
 #include "base/peer_process.hpp"
 
 namespace vhostx::backend {
+namespace {
+
+constexpr std::chrono::seconds given_up_grace{30};  // for one that is killed before it has what it was given
+
+}  // namespace
+
 Result<void> PortCore::open_keeping() {
   if (!loop_->keepers()) return {};
   const PortOptions& options = parts_.options;
@@ -85,6 +91,7 @@ void PortCore::leave_session(const std::string& why) {
   publish_memory({});
   session_.reset();
   placement_watch_.stop();
+  look_after_loans();
   emit(FrontEndDisconnected{make_error(ErrorCode::closed, "{}", why)}, {});
 }
 
@@ -116,27 +123,30 @@ void PortCore::acquired() {
     parts_.log.error("the port is this process's now, and cannot be served: {}", served.error().message);
     is_waiting_ = true;
     keep_error(served.error().message);
-    keeping_->let_go();
+    stop_listening();
+    keeping_->let_go(given_up_grace);
   }
   publish_info();
   deliver();
 }
 
-// What another process has asked for is there for it at once: the grace time is for one that is killed meanwhile.
+void PortCore::stop_listening() noexcept {
+  if (listener_ != nullptr) listener_->leave();
+  listener_.reset();
+  connector_.reset();
+}
+
+// What another process has asked for is there for it at once.
 void PortCore::yield_to(std::uint32_t pid) {
-  constexpr std::chrono::seconds grace{30};
-  if (farewell_) finish_session();  // it waits for loans only
-  if (closed_) return;
   const std::string who = describe_process(static_cast<int>(pid));
   parts_.log.info("{} takes the port over", who);
   emit(OwnershipChanged{PortOwnership::yielding, static_cast<int>(pid)}, {});
   deliver();
+  if (farewell_) finish_session();  // it waits for loans only; the handler may have ended the connection, too
   if (closed_) return;
   if (session_ != nullptr) leave_session(who + " takes the port over");
-  if (listener_ != nullptr) listener_->leave();
-  listener_.reset();
-  connector_.reset();
-  keeping_->yield(grace);
+  stop_listening();
+  keeping_->yield(given_up_grace);
   is_waiting_ = yielded_ = true;
   publish_info();
   emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});

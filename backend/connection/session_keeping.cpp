@@ -244,9 +244,11 @@ void SessionKeeping::settle() noexcept {
   if (owns()) ask([](PortKeeper& keeper) { return keeper.settle(); });
 }
 
-void SessionKeeping::let_go() noexcept {
+// At once: the process that serves the port may be looking for this keeper.
+void SessionKeeping::let_go(std::chrono::milliseconds grace) noexcept {
   record_.reset();
   clear();
+  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
   fail("the port is served by somebody else");
 }
 

@@ -99,8 +99,9 @@ class SessionKeeping {
   void yield(std::chrono::milliseconds grace) noexcept;
   /// This process serves the port for good.
   void settle() noexcept;
-  /// As if the keeper had failed: somebody else may serve the port.
-  void let_go() noexcept;
+  /// The port cannot be served here. What it had is there for another process for `grace`; later this one may wait
+  /// again: as if the keeper had failed.
+  void let_go(std::chrono::milliseconds grace) noexcept;
 
   /// A message may be in work from now on, or none is: its answer is sent.
   void set_busy(bool busy) noexcept;
