@@ -3,6 +3,7 @@
 // end.
 #include <list>
 #include <memory>
+#include <poll.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -210,6 +211,57 @@ TEST_F(HandOver, ANewKeeperIsFilledAgain) {
   expect_traffic(second.life, *machine);
   machine->sync();
 }
+
+/// The port that a process cannot serve, as its owner lives, is there for the owner at once.
+TEST_F(HandOver, ANewKeeperIsFilledAlsoWhereWhoWaitsFindsItFirst) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  first.life.stop();
+  keeper->stop();
+  start_keeper();
+  while (second.life.logged().find("cannot be served") == std::string::npos) std::this_thread::yield();
+  first.life.go_on();
+  while (first.life.logged().find("the connection is held by a keeper again") == std::string::npos)
+    std::this_thread::yield();
+  first.die();
+  expect_service(second);
+}
+
+TEST_F(HandOver, APortThatIsClosedStandsByNoMore) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  second.life.port->close();
+  first.die();
+  BackEnd& third = open(KeeperClaim::if_free);
+  EXPECT_TRUE(third.life.events.until<FrontEndConnected>().adopted);
+}
+
+struct DestroyedPort : HandOver, ::testing::WithParamInterface<PortOwnership> {};
+
+/// Also where other work of the port's is to be done in the same turn.
+TEST_P(DestroyedPort, IsTakenOver) {
+  BackEnd& first = serve();
+  Life& old = first.life;
+  old.stop();
+  old.on_event = [&old](const PortEvent& event) {
+    const auto* const changed = std::get_if<OwnershipChanged>(&event);
+    if (changed != nullptr && changed->ownership == GetParam()) old.port.reset();
+  };
+  machine->ring(1).driver.set_avail_index(1000);  // broken: the control thread is to look
+  EXPECT_EQ(take_burst(old.port->from_guest()), 0);
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  pollfd asked{first.connection, POLLIN, 0};
+  ASSERT_EQ(::poll(&asked, 1, static_cast<int>(std::chrono::milliseconds(patience).count())), 1);
+  old.go_on();
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::serving);
+  EXPECT_TRUE(fresh.life.events.until<FrontEndConnected>().adopted);
+}
+
+INSTANTIATE_TEST_SUITE_P(InItsHandler, DestroyedPort,
+                         ::testing::Values(PortOwnership::yielding, PortOwnership::standing_by));
 
 TEST_F(HandOver, WhoWaitsFindsANewKeeperToo) {
   BackEnd& first = serve();

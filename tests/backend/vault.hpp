@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <fcntl.h>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -122,12 +123,13 @@ class Life {
     auto loop = must(backend::ControlLoop::create(backend_options));
     loop->set_keepers(std::move(keepers));
     backend_ = std::make_unique<Backend>(std::move(loop));
-    auto opened = backend_->open_port(options, events.handler());
+    auto opened = backend_->open_port(options, [this, log = events.handler()](Port& of, const PortEvent& event) {
+      log(of, event);
+      if (on_event) on_event(event);
+    });
     error = opened ? Error{} : opened.error();
     if (opened) port = std::move(opened).value();
-    thread_ = std::thread([this] {
-      while (!stop_) backend_->run_control(std::chrono::milliseconds(1));  // so long an end may take
-    });
+    go_on();
   }
   ~Life() { end(); }
   Life(const Life&) = delete;
@@ -143,6 +145,13 @@ class Life {
     stop_ = true;
     if (thread_.joinable()) thread_.join();
   }
+  /// After stop().
+  void go_on() {
+    stop_ = false;
+    thread_ = std::thread([this] {
+      while (!stop_) backend_->run_control(std::chrono::milliseconds(1));  // so long an end may take
+    });
+  }
   /// In order.
   void end() {
     stop();
@@ -154,6 +163,7 @@ class Life {
   EventLog events;
   std::unique_ptr<Port> port;  ///< Null: see error.
   Error error;
+  std::function<void(const PortEvent&)> on_event;  ///< Set it after stop().
 
  private:
   class Text {
