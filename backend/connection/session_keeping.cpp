@@ -44,12 +44,13 @@ UniqueFd take(PortKeeper::Files& files, Slot slot) {
 
 }  // namespace
 
+// The action may ask, too, and the keeper fail then.
 template <typename Action>
 void SessionKeeping::ask(Action action) noexcept {
   if (keeper_ == nullptr) return;
   try {
     if (auto done = action(*keeper_); !done) return fail(done.error().message);
-    if (keeper_->has_events()) parts_.on_events();
+    if (keeper_ != nullptr && keeper_->has_events()) parts_.on_events();
   } catch (const std::exception& error) {
     fail(error.what());
   }
