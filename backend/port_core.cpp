@@ -278,6 +278,7 @@ bool PortCore::start_session(UniqueFd socket) noexcept {
     parts_.log.error("connection dropped: {}", error.what());
     return false;
   }
+  if (state_ != nullptr) state_->begin();
   count_connection();
   return true;
 }
@@ -357,6 +358,7 @@ void PortCore::drop_session() noexcept {
   session_->end_without_loans();
   publish_memory({});
   session_.reset();
+  if (state_ != nullptr) state_->end();
   if (keeping_ != nullptr) keeping_->end();
   farewell_.reset();
   placement_watch_.stop();

@@ -22,6 +22,7 @@
 #include "backend/connection/port_host.hpp"
 #include "backend/connection/session.hpp"
 #include "backend/connection/session_keeping.hpp"
+#include "backend/connection/state_keeping.hpp"
 #include "backend/loop/control_loop.hpp"
 #include "backend/loop/fd_watch.hpp"
 #include "backend/loop/one_shot_timer.hpp"
@@ -104,6 +105,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void count_connection() noexcept;
   bool start_session(UniqueFd socket) noexcept;
   void take_over(SessionKeeping::Found found) noexcept;
+  void load_kept_state();
   bool leaves_session() const noexcept;
   void leave_session(const std::string& why);
   void watch_keeper();
@@ -138,6 +140,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<Connector> connector_;
   std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
   std::optional<CounterPages> counters_;     // with keeping_
+  std::unique_ptr<StateKeeping> state_;      // with keeping_ and save_state
   std::unique_ptr<FdWatch> keeper_watch_;
   OneShotTimer keeper_timer_;
   std::chrono::milliseconds keeper_pause_{};  // before the next look for a keeper

@@ -21,12 +21,14 @@ Result<void> PortCore::open_keeping() {
   const PortOptions& options = parts_.options;
   SessionKeeping::Parts parts{.connect = [this] { return loop_->keepers()(parts_.options.socket_path); },
                               .limits = {vring_count(), options.memory_slots_max},
+                              .keeps_state = static_cast<bool>(options.save_state),
                               .on_events = [this] { parts_.attention->signal(); },
                               .releases = parts_.releases,
                               .log = parts_.log};
   auto keeping = SessionKeeping::open(std::move(parts), loop_->keeper_claim());
   if (!keeping) return make_error(keeping.error().code, "{}: {}", options.socket_path, keeping.error().message);
   keeping_ = std::move(keeping).value();
+  if (options.save_state) state_ = std::make_unique<StateKeeping>(executor(), parts_, *keeping_);
   is_waiting_ = !keeping_->owns();
   watch_keeper();
   return {};
@@ -68,16 +70,28 @@ void PortCore::take_over(SessionKeeping::Found found) noexcept {
     emit(FrontEndConnected{.adopted = true}, {});
     adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
     keeping_->go_on(found.state);
+    if (adopted) load_kept_state();
+    if (closed_ || session_ == nullptr || farewell_) return;
     if (adopted) adopted = session_->adopt(found.state, keeping_->files());
   } catch (const std::exception& error) {
     adopted = make_error(ErrorCode::out_of_memory, "{}", error.what());
   }
   if (adopted) {
+    if (state_ != nullptr) state_->go_on();
     parts_.log.info("the connection of a process before goes on");
     return turn_done();
   }
   end_session(
       make_error(adopted.error().code, "the connection of a process before cannot go on: {}", adopted.error().message));
+}
+
+// As where a guest brings its state: the application has heard of the front-end, and of no ring yet. Its handler may
+// end the connection or close the port.
+void PortCore::load_kept_state() {
+  if (state_ == nullptr) return;
+  publish_info();
+  deliver();
+  if (!closed_ && session_ != nullptr && !farewell_) state_->load();
 }
 
 // Whether the connection outlives this port.
@@ -88,6 +102,7 @@ bool PortCore::leaves_session() const noexcept {
 
 void PortCore::leave_session(const std::string& why) {
   session_->leave();
+  if (state_ != nullptr) state_->leave();
   publish_memory({});
   session_.reset();
   placement_watch_.stop();
@@ -159,6 +174,7 @@ void PortCore::settled_by(std::uint32_t pid) {
   if (now == PortOwnership::handed_over) {
     keeper_watch_.reset();
     keeper_timer_.cancel();
+    state_.reset();
     keeping_.reset();
   }
   emit(OwnershipChanged{now, static_cast<int>(pid)}, {});

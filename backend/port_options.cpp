@@ -76,6 +76,7 @@ Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;
   const auto loan_timeout = static_cast<std::uint64_t>(options.loan_timeout.count());
   const bool looks = options.numa_interval != milliseconds(0);
+  const bool keeps = options.state_interval != milliseconds(0);
   for (const Result<void>& good : {
            check_path(options.socket_path),
            check_extra_features(options),
@@ -91,6 +92,7 @@ Result<void> check_options(const PortOptions& options) {
            in_range("loan_timeout in ms", loan_timeout, 0, 60'000),
            in_range("state_bytes_max", options.state_bytes_max, 0, 16U << 20),
            check_state_calls(options),
+           keeps ? time_in_range("state_interval", options.state_interval, milliseconds(10)) : Result<void>(),
            looks ? time_in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
        })
     if (!good) return good;

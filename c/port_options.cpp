@@ -74,6 +74,7 @@ PortOptions numbers_of(const vhostx_port_options& from) {
   if (from.load_state != nullptr) to.load_state = LoadInC{from.load_state, from.state_user};
   to.state_bytes_max = from.state_bytes_max;
   to.migrate_stats = from.migrate_stats;
+  to.state_interval = milliseconds(from.state_interval_ms);
   return to;
 }
 
@@ -83,9 +84,9 @@ Result<PortOptions> options_of(const vhostx_port_options* given) {
   auto known = read_options(given, options_for_c(PortOptions{}), "vhostx_port_options");
   if (!known) return std::move(known).error();
   const bool unknown = std::ranges::any_of(known->reserved_2, [](std::uint8_t byte) { return byte != 0; });
-  if (unknown || known->reserved_3 != 0)
-    return make_error(ErrorCode::unsupported, "vhostx_port_options.{}: expected 0, as this library does not know it",
-                      unknown ? "reserved_2" : "reserved_3");
+  if (unknown)
+    return make_error(ErrorCode::unsupported,
+                      "vhostx_port_options.reserved_2: expected 0, as this library does not know it");
   PortOptions options = numbers_of(*known);
   if (auto good = to_enum("role", known->role, Role::client, options.role); !good) return std::move(good).error();
   if (auto good = to_enum("numa", known->numa, NumaPolicy::off, options.numa); !good) return std::move(good).error();
@@ -97,7 +98,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   const auto& [socket_path, role, queue_pairs_max, features_masked, features_extra, protocol_features_extra,
                memory_slots_max, memory_bytes_max, message_timeout, reconnect_delay_min, reconnect_delay_max, zero_copy,
                copy_below, loans_max, loan_timeout, numa, numa_interval, socket_mode, socket_group, listen_fd,
-               count_sizes, save_state, load_state, state_bytes_max, migrate_stats] = options;
+               count_sizes, save_state, load_state, state_bytes_max, migrate_stats, state_interval] = options;
   vhostx_port_options to{};  // also the padding between members
   to.size = sizeof to;
   to.socket_path = socket_path.empty() ? nullptr : socket_path.c_str();
@@ -127,6 +128,7 @@ vhostx_port_options options_for_c(const PortOptions& options) noexcept {
   }
   if (const auto* load = load_state.target<LoadInC>()) to.load_state = load->call;
   to.state_bytes_max = state_bytes_max;
+  to.state_interval_ms = in_ms(state_interval);
   to.migrate_stats = migrate_stats;
   return to;
 }

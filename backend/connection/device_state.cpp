@@ -2,7 +2,6 @@
 #include "backend/connection/device_state.hpp"
 
 #include <cerrno>
-#include <exception>
 #include <fcntl.h>
 #include <unistd.h>
 #include <utility>
@@ -10,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "backend/connection/application_state.hpp"
 #include "base/error.hpp"
 
 namespace vhostx::backend {
@@ -18,18 +18,6 @@ namespace {
 constexpr std::uint32_t direction_save = 0;
 constexpr std::uint32_t direction_load = 1;
 constexpr std::uint32_t phase_stopped = 0;
-
-/// The application's code: whatever it throws is the reason.
-template <typename T, typename Call>
-Result<T> guarded(const char* name, Call call) {
-  try {
-    return call();
-  } catch (const std::exception& error) {
-    return make_error(ErrorCode::invalid_argument, "{} threw: {}", name, error.what());
-  } catch (...) {
-    return make_error(ErrorCode::invalid_argument, "{} threw", name);
-  }
-}
 
 }  // namespace
 
@@ -83,20 +71,11 @@ Result<StateRecord> DeviceState::record() const {
     for (const auto& vring : parts_.vrings) record.statistics->push_back(vring->stats());
   }
   if (parts_.options.save_state) {
-    auto saved = save_application();
+    auto saved = save_application(parts_.options);
     if (!saved) return std::move(saved).error();
     record.application = std::move(saved).value();
   }
   return record;
-}
-
-Result<DeviceState::Bytes> DeviceState::save_application() const {
-  const PortOptions& options = parts_.options;
-  auto saved = guarded<Bytes>("save_state", [&]() -> Result<Bytes> { return options.save_state(); });
-  if (saved && saved->size() > options.state_bytes_max)
-    return make_error(ErrorCode::limit, "save_state returned {} bytes, expected at most {} (state_bytes_max)",
-                      saved->size(), options.state_bytes_max);
-  return saved;
 }
 
 Result<void> DeviceState::check() {
@@ -138,26 +117,10 @@ Result<void> DeviceState::load(const StateRecord& record) const {
   if (has_statistics && record.statistics->size() > vrings.size())
     return protocol_violation("the record has statistics of {} vrings, expected at most {}", record.statistics->size(),
                               vrings.size());
-  if (auto loaded = load_application(record); !loaded) return loaded;
+  if (auto loaded = load_application(parts_.options, record); !loaded) return loaded;
   if (has_statistics)
     for (std::size_t i = 0; i < record.statistics->size(); ++i) vrings[i]->restore_stats((*record.statistics)[i]);
   return {};
-}
-
-Result<void> DeviceState::load_application(const StateRecord& record) const {
-  if (!record.application) return {};
-  const PortOptions& options = parts_.options;
-  const Bytes& state = *record.application;
-  if (!options.load_state)
-    return make_error(ErrorCode::unsupported,
-                      "the record has {} bytes of an application's state, but this port has no load_state",
-                      state.size());
-  if (state.size() > options.state_bytes_max)
-    return make_error(ErrorCode::limit, "the application's state has {} bytes, expected at most {} (state_bytes_max)",
-                      state.size(), options.state_bytes_max);
-  auto loaded = guarded<void>("load_state", [&] { return options.load_state(state); });
-  if (loaded) return {};
-  return make_error(loaded.error().code, "the application refused its state: {}", loaded.error().message);
 }
 
 }  // namespace vhostx::backend

@@ -40,11 +40,9 @@ class DeviceState {
   Result<UniqueFd> begin_loading();
   Result<UniqueFd> new_file() const;
   Result<StateRecord> record() const;
-  Result<Bytes> save_application() const;
   Result<Bytes> read(const UniqueFd& file) const;
   Result<void> load(const UniqueFd& file) const;
   Result<void> load(const StateRecord& record) const;
-  Result<void> load_application(const StateRecord& record) const;
 
   const PortParts& parts_;
   UniqueFd loading_;  // the file into which the front-end writes; empty: nothing is to be loaded

@@ -29,7 +29,8 @@ constexpr Slot counters_slot = 5;
 constexpr Slot first_slot = 16;
 
 bool is_of_connection(Slot slot) noexcept {
-  return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot >= first_slot;
+  return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot == SessionKeeping::state_slot ||
+         slot >= first_slot;
 }
 
 UniqueFd duplicate(int fd, Releases& releases) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0), releases.ticket()); }
@@ -189,6 +190,18 @@ void SessionKeeping::hold_counters(int fd) noexcept {
   });
 }
 
+int SessionKeeping::state_file() const noexcept {
+  const auto found = held_.find(state_slot);
+  return found == held_.end() ? -1 : found->second.get();
+}
+
+void SessionKeeping::hold_state(int fd) noexcept {
+  ask([&](PortKeeper&) {
+    keep(state_slot, fd);
+    return Result<void>{};
+  });
+}
+
 void SessionKeeping::listens(int socket, int file) {
   keep(listener_slot, socket);
   keep(listener_file_slot, file);
@@ -325,6 +338,7 @@ void SessionKeeping::refused(std::span<const Slot> slots) {
 void SessionKeeping::drop_unused() {
   std::vector<Slot> used = state_.slots();
   used.push_back(socket_slot);
+  if (parts_.keeps_state) used.push_back(state_slot);
   std::sort(used.begin(), used.end());
   std::erase_if(held_, [&](const auto& held) {
     if (!is_of_connection(held.first) || std::binary_search(used.begin(), used.end(), held.first)) return false;

@@ -32,6 +32,7 @@ class SessionKeeping {
  public:
   using Slot = continuity::Slot;
   static constexpr Slot own_inflight_slot = 4;
+  static constexpr Slot state_slot = 6;
   /// A connection that another process served.
   struct Found {
     UniqueFd socket;
@@ -45,6 +46,7 @@ class SessionKeeping {
   struct Parts {
     std::function<Result<std::unique_ptr<continuity::PortKeeper>>()> connect;  ///< To the keeper of the moment.
     continuity::RecordLimits limits;
+    bool keeps_state = false;            ///< The application's state of a connection is kept: hold_state().
     std::function<void()> on_events;     ///< There may be events, though event_fd() says nothing.
     std::shared_ptr<Releases> releases;  ///< Closes what a front-end has sent.
     Logger log;
@@ -86,6 +88,10 @@ class SessionKeeping {
   /// The port's counters as another process has left them, if it has; once.
   UniqueFd take_counters() noexcept { return std::move(counters_); }
   void hold_counters(int fd) noexcept;
+
+  /// The application's state of this connection is in this file; negative: there is none.
+  int state_file() const noexcept;
+  void hold_state(int fd) noexcept;
 
   /// A front-end has connected.
   void begin(int socket);

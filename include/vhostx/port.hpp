@@ -106,22 +106,32 @@ struct PortOptions {
   bool count_sizes = false;  ///< Counts packets by size and destination: Vring::packet_sizes(). A port without it pays
                              ///< nothing for it.
 
-  /// Live migration: the application's own state of this guest, which then moves with it (docs/live-migration.md). Both
-  /// must be set, or none. They make the port offer the protocol feature DEVICE_STATE (19). Called on the control
-  /// thread, and all ports of the Backend wait meanwhile. They must not close, destroy or disconnect their port. What
-  /// they throw is logged, and the guest does not move.
+  /// The application's own state of this guest, which moves with the guest in a live migration
+  /// (docs/live-migration.md), and with its connection from process to process where a keeper holds that
+  /// (BackendOptions::keeper). Both must be set, or none. They make the port offer the protocol feature DEVICE_STATE
+  /// (19). Called on the control thread, and all ports of the Backend wait meanwhile. They must not close, destroy or
+  /// disconnect their port.
   ///
-  /// The guest leaves, and its vrings are stopped: returns the state, at most state_bytes_max bytes. The guest may come
-  /// back: its migration can still fail.
+  /// Returns the state, at most state_bytes_max bytes. In a migration: the guest leaves, and its vrings are stopped; it
+  /// may come back, as its migration can still fail. What is thrown is logged, and the guest does not move. With a
+  /// keeper: also each state_interval while a front-end is connected and vrings run, and when the connection is left to
+  /// another process, with the vrings stopped, within Port::close() or ~Port(), too. What is thrown is logged, and what
+  /// was kept before stays.
   std::function<std::vector<std::byte>()> save_state{};
-  /// The guest has come, with the bytes of save_state() at the other host; no vring runs yet. The bytes are whole and
-  /// unchanged, but their writer may be another version, and the guest's front-end can forge them. An error is logged,
-  /// and the guest does not move: then nothing may have been loaded. Not called if the guest brings no such state.
+  /// The guest has come, with the bytes of save_state() at the other host, or its connection has, with those that the
+  /// process before has kept; no vring runs yet, and FrontEndConnected was delivered (but not where open_port() is
+  /// called in an event handler). The bytes are whole and unchanged, but their writer may be another version, and the
+  /// guest's front-end, or whoever may use the keeper, can forge them. An error is logged: then nothing may have been
+  /// loaded. A guest does not move then; a connection goes on without the state. Not called if there is no state.
   std::function<Result<void>(std::span<const std::byte>)> load_state{};
   std::uint32_t state_bytes_max = std::uint32_t{1} << 20;  ///< Largest state of the application, in bytes, 0 to
                                                            ///< 16 MiB.
   bool migrate_stats = false;  ///< Live migration: the counters of the vrings (Vring::stats()) move with the guest, and
                                ///< replace those of the port to which it comes. Makes the port offer DEVICE_STATE.
+  std::chrono::milliseconds state_interval{1000};  ///< With a keeper: interval at which save_state() is called and the
+                                                   ///< state kept if it has changed, 10 ms to 24 h. A process that is
+                                                   ///< killed leaves what it kept last. 0: the state is kept only when
+                                                   ///< the connection is left in order.
 };
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.

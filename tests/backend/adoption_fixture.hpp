@@ -17,6 +17,7 @@ namespace vhostx::test {
 inline constexpr continuity::Slot record_slot = 1;
 inline constexpr continuity::Slot own_inflight_slot = 4;
 inline constexpr continuity::Slot counters_slot = 5;
+inline constexpr continuity::Slot state_slot = 6;
 
 struct Continuity {
   explicit Continuity(std::uint16_t pairs = 1) : listener(must(tools::FrontEnd::listen(folder.path("port")))) {
@@ -28,7 +29,7 @@ struct Continuity {
             .bits();
   }
   Life& next(BackendOptions backend_options = {}) {
-    lives.push_front(std::make_unique<Life>(vault, options, std::move(backend_options)));
+    lives.push_front(std::make_unique<Life>(vault, options, std::move(backend_options), also));
     return *lives.front();
   }
   Life& killed_and_next() {
@@ -43,6 +44,7 @@ struct Continuity {
   TemporaryFolder folder;
   UniqueFd listener;
   PortOptions options;
+  EventHandler also;  ///< Gets each event of the lives to come, on their control threads.
   Vault vault;
   std::list<std::unique_ptr<Life>> lives;  ///< The latest first, which is the first to be destroyed.
 };

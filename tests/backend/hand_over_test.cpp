@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Two back-ends and one port, at a real keeper: the port is handed over, taken back, waited for; and the keeper may
 // end.
+#include <atomic>
 #include <list>
 #include <memory>
 #include <poll.h>
+#include <span>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -115,6 +117,28 @@ TEST_F(HandOver, IfTheNewProcessDiesBeforeItHasConfirmedTheOldOneGoesOn) {
   BackEnd& third = open(KeeperClaim::take_over);
   EXPECT_EQ(third.becomes(), PortOwnership::standing_by);
   expect_service(third);
+}
+
+/// Whoever serves the port has loaded what the one before knew when its rings had stopped, and goes on from there.
+TEST_F(HandOver, TheApplicationsStateIsHandedOverAndBack) {
+  std::atomic<int> saved{0}, loaded{0};  // of each back-end's control thread
+  options.state_interval = std::chrono::milliseconds(0);
+  options.save_state = [&saved] { return std::vector<std::byte>{static_cast<std::byte>(++saved)}; };
+  options.load_state = [&loaded](std::span<const std::byte> state) -> Result<void> {
+    loaded = std::to_integer<int>(state.front());
+    return {};
+  };
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  expect_service(fresh);
+  EXPECT_EQ(loaded, 1);
+  EXPECT_EQ(old.becomes(), PortOwnership::yielding);
+  EXPECT_EQ(old.becomes(), PortOwnership::standing_by);
+  loaded = 0;
+  fresh.die();
+  expect_service(old);
+  EXPECT_EQ(loaded, 1) << "the new one kept nothing of its own";
 }
 
 TEST_F(HandOver, WhoStandsByGoesOnAfterAKill) {

@@ -111,20 +111,23 @@ class Vault {
 /// destroy it after its successors.
 class Life {
  public:
-  explicit Life(Vault& vault, const PortOptions& options, BackendOptions backend_options = {})
+  /// `also` gets each event, too, on the control thread.
+  explicit Life(Vault& vault, const PortOptions& options, BackendOptions backend_options = {}, EventHandler also = {})
       : Life(
             [&vault](const std::string&) -> Result<std::unique_ptr<continuity::PortKeeper>> {
               return std::unique_ptr<continuity::PortKeeper>(std::make_unique<Vault::View>(vault));
             },
-            options, std::move(backend_options)) {}
-  Life(backend::ControlLoop::KeeperMaker keepers, const PortOptions& options, BackendOptions backend_options) {
+            options, std::move(backend_options), std::move(also)) {}
+  Life(backend::ControlLoop::KeeperMaker keepers, const PortOptions& options, BackendOptions backend_options,
+       EventHandler also = {}) {
     backend_options.control_thread = ControlThread::application;
     if (!backend_options.log) backend_options.log = log_.sink();
     auto loop = must(backend::ControlLoop::create(backend_options));
     loop->set_keepers(std::move(keepers));
     backend_ = std::make_unique<Backend>(std::move(loop));
-    auto opened = backend_->open_port(options, [this, log = events.handler()](Port& of, const PortEvent& event) {
-      log(of, event);
+    auto opened = backend_->open_port(options, [this, also = std::move(also)](Port& source, const PortEvent& event) {
+      events.add(event);
+      if (also) also(source, event);
       if (on_event) on_event(event);
     });
     error = opened ? Error{} : opened.error();

@@ -32,14 +32,19 @@ enum vhostx_role {
 /// vhostx_port_options::socket_group: the kernel decides.
 #define VHOSTX_SOCKET_GROUP_OF_PROCESS UINT32_MAX
 
-/// vhostx_port_options::save_state: the guest leaves, and its vrings are stopped. Writes the state to `buffer`, which
-/// has `size` bytes (state_bytes_max), and returns its length. A larger number: it failed, and the guest does not move.
-/// The guest may come back: its migration can still fail.
+/// vhostx_port_options::save_state: writes the state to `buffer`, which has `size` bytes (state_bytes_max), and returns
+/// its length. A larger number: it failed. In a migration: the guest leaves, and its vrings are stopped; it may come
+/// back, as its migration can still fail. If the call fails, the guest does not move. With a keeper: also each
+/// state_interval_ms while a front-end is connected and vrings run, and when the connection is left to another process,
+/// with the vrings stopped, within vhostx_port_close() or vhostx_port_destroy(), too. If the call fails, what was kept
+/// before stays.
 typedef size_t (*vhostx_save_state)(void* user, void* buffer, size_t size);
-/// vhostx_port_options::load_state: the guest has come, with the `count` bytes of save_state() at the other host; no
-/// vring runs yet. The bytes are whole and unchanged, but their writer may be another version, and the guest's
-/// front-end can forge them. Returns false if they are no good: then nothing may have been loaded, and the guest does
-/// not move. Not called if the guest brings no such state.
+/// vhostx_port_options::load_state: the guest has come, with the `count` bytes of save_state() at the other host, or
+/// its connection has, with those that the process before has kept; no vring runs yet, and
+/// VHOSTX_EVENT_FRONT_END_CONNECTED was delivered (but not where vhostx_port_open() is called in an event handler). The
+/// bytes are whole and unchanged, but their writer may be another version, and the guest's front-end, or whoever may
+/// use the keeper, can forge them. Returns false if they are no good: then nothing may have been loaded. A guest does
+/// not move then; a connection goes on without the state. Not called if there is no state.
 typedef bool (*vhostx_load_state)(void* user, const void* bytes, size_t count);
 
 /// Options for a port. vhostx_port_options_init() sets the defaults, which are given at the end of each comment.
@@ -111,14 +116,18 @@ typedef struct vhostx_port_options {
   bool migrate_stats;  ///< Live migration: the counters of the vrings move with the guest, and replace those of the
                        ///< port to which it comes. Makes the port offer DEVICE_STATE. false.
   uint8_t reserved_2[2];  ///< 0.
-  /// Live migration: the application's own state of this guest, which then moves with it (docs/live-migration.md). Both
-  /// must be set, or none. They make the port offer the protocol feature DEVICE_STATE (19). Called on the control
-  /// thread, and all ports of the backend wait meanwhile. They must not close, destroy or disconnect their port. Null.
+  /// The application's own state of this guest, which moves with the guest in a live migration
+  /// (docs/live-migration.md), and with its connection from process to process where a keeper holds that
+  /// (vhostx_backend_options::keeper). Both must be set, or none. They make the port offer the protocol feature
+  /// DEVICE_STATE (19). Called on the control thread, and all ports of the backend wait meanwhile. They must not close,
+  /// destroy or disconnect their port. Null.
   vhostx_save_state save_state;
   vhostx_load_state load_state;  ///< See save_state. Null.
   void* state_user;              ///< `user` of both. Null.
   uint32_t state_bytes_max;      ///< Largest state of the application, in bytes, 0 to 16 MiB. 1048576.
-  uint32_t reserved_3;           ///< 0.
+  uint32_t state_interval_ms;  ///< With a keeper: interval at which save_state() is called and the state kept if it has
+                               ///< changed, 10 ms to 24 h. A process that is killed leaves what it kept last. 0: the
+                               ///< state is kept only when the connection is left in order. 1000.
 } vhostx_port_options;
 
 /// State of a port and of its present connection. Without a connection, what a front-end negotiates or sends is 0.
