@@ -9,6 +9,7 @@ the burst in work when the process died, packets may come twice. A connection th
 import argparse
 import json
 import random
+import signal
 import subprocess
 import time
 from functools import partial
@@ -245,6 +246,42 @@ def stood_by(bench, switch_binary, keeper_binary, bench_binary):
     check(counts["duplicated"] <= 4 * BURST * count, f"{counts['duplicated']} packets came twice in {count} lives")
 
 
+def learned(switch):
+    """Addresses that it has learned, by port."""
+    return {port["name"]: port["stations"] for port in switch.stats()["ports"]}
+
+
+def addresses(bench, switch_binary, keeper_binary, bench_binary):
+    """Learned addresses are handed on with the ports: the next switch knows them before a frame has come.
+
+    The guests of vhostx-bench are stopped meanwhile, so no frame comes.
+    """
+    a, b = bench.path("a"), bench.path("b")
+    lives = Lives(bench, switch_binary, Keeper(bench, keeper_binary), [a, b])
+    lives.begin()
+    guests = bench.start("guests", [bench_binary, "--connect", a, "--connect", b, "--bidirectional", "--duration", "200"])
+    lives.current.wait_stats(lambda _: learned(lives.current) == {a: 1, b: 1}, "two addresses to be learned")
+    guests.popen.send_signal(signal.SIGSTOP)
+
+    def adopted(since=0):
+        check_equal(lives.connected(since), [True, True], f"adopted by life {lives.count}")
+        check_equal(learned(lives.current), {a: 1, b: 1}, f"what life {lives.count} has learned")
+
+    lives.current.finish()
+    lives.begin()
+    adopted()
+    before = lives.begin_beside("--take-over")
+    lives.wait_ownership(before, "handed_over")
+    adopted()
+    lives.switch["extra"] = []
+    lives.current.process.kill()  # what it has adopted is still with the keeper
+    lives.begin()
+    adopted()
+    lives.current.finish()
+    guests.popen.send_signal(signal.SIGCONT)
+    guests.kill()
+
+
 def many_killed(*arguments):
     killed(*arguments, times=1000)
 
@@ -297,6 +334,7 @@ PARTS = {
     "upgraded": upgraded,
     "taken-back": taken_back,
     "stood-by": stood_by,
+    "addresses": addresses,
     "systemd-killed": systemd_killed,
     "systemd-ended": systemd_ended,
     "systemd-virtio-user": systemd_virtio_user,

@@ -197,9 +197,8 @@ constexpr PortKey port_keys[]{
      take_mac},
     {"memory", "SIZE", "guest memory, at most, with K, M, G or T (twice the machine's memory)", take_memory},
     {"state", "move|stay",
-     "move: the port's counters and the addresses learned there go along when its guest migrates (default). stay: they "
-     "do "
-     "not",
+     "move: the addresses learned at the port go along when its guest migrates, with the port's counters, and when "
+     "another process goes on with the connection (default). stay: they do not",
      take_state},
 };
 
