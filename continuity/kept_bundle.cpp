@@ -46,7 +46,11 @@ Result<void> KeptBundle::wait(bool asks) {
 Result<void> KeptBundle::settle() { return after(client_.settle(name_)); }
 
 std::optional<PortKeeper::Event> KeptBundle::next_event() {
-  if (auto looked = look(); !looked) events_.emplace_back(Gone{looked.error()});
+  if (auto looked = look(); !looked) {
+    // Who yields now gives the port to nobody.
+    std::erase_if(events_, [](const Event& event) { return std::holds_alternative<YieldAsked>(event); });
+    events_.emplace_back(Gone{looked.error()});
+  }
   if (events_.empty()) return {};
   std::optional<Event> event(std::move(events_.front()));
   events_.pop_front();

@@ -71,7 +71,8 @@ Result<void> SessionKeeping::claim(KeeperClaim how) {
   if (files) return acquire(std::move(files).value());
   if (files.error().code != ErrorCode::busy || how == KeeperClaim::if_free) return files.error();
   parts_.log.info("waits for another process: {}", files.error().message);
-  auto waits = keeper_->wait(how == KeeperClaim::take_over);
+  asks_ = how == KeeperClaim::take_over;
+  auto waits = keeper_->wait(asks_);
   if (waits && keeper_->has_events()) parts_.on_events();
   return waits;
 }
@@ -151,7 +152,7 @@ bool SessionKeeping::reconnect() noexcept {
   try {
     auto keeper = parts_.connect();
     if (!keeper) return false;
-    const auto done = owns() ? refill(**keeper) : (*keeper)->wait(false);
+    const auto done = owns() ? refill(**keeper) : (*keeper)->wait(asks_);
     if (!done) return false;
     keeper_ = std::move(keeper).value();
     parts_.log.info("{} a keeper again", owns() ? "the connection is held by" : "waits for the port at");
@@ -352,7 +353,7 @@ void SessionKeeping::clear() noexcept {
   found_.reset();
   found_listener_.reset();
   next_slot_ = first_slot;
-  busy_ = answer_busy_ = false;
+  busy_ = answer_busy_ = asks_ = false;
   counters_.reset();
   forget_state();
 }

@@ -166,6 +166,7 @@ class SessionKeeping {
   continuity::PortKeeper::Files
       held_;            // all that the keeper holds but for the record: another keeper is filled with it
   Slot next_slot_ = 0;  // to be tried
+  bool asks_ = false;   // the port's owner to yield; once: who has had the port only waits
   bool busy_ = false;
   bool answer_busy_ = false;
   std::optional<Found> found_;

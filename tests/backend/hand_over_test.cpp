@@ -68,6 +68,11 @@ struct HandOver : ::testing::Test {
     until_started(first.life);
     return first;
   }
+  /// Returns once its keeper has something to say to it.
+  static void until_asked(const BackEnd& owner) {
+    pollfd asked{owner.connection, POLLIN, 0};
+    ASSERT_EQ(::poll(&asked, 1, static_cast<int>(std::chrono::milliseconds(patience).count())), 1);
+  }
   /// It serves the port with its connection from now on.
   void expect_service(BackEnd& back_end) {
     EXPECT_EQ(back_end.becomes(), PortOwnership::serving);
@@ -252,6 +257,24 @@ TEST_F(HandOver, ANewKeeperIsFilledAlsoWhereWhoWaitsFindsItFirst) {
   expect_service(second);
 }
 
+/// What a keeper that is gone has asked for is not done: nobody would get the port.
+TEST_F(HandOver, WhoTakesOverAsksAtANewKeeperAgain) {
+  BackEnd& old = serve();
+  old.life.stop();
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  until_asked(old);
+  fresh.life.stop();
+  keeper->stop();
+  start_keeper();
+  old.life.go_on();
+  while (old.life.logged().find("the connection is held by a keeper again") == std::string::npos)
+    std::this_thread::yield();
+  fresh.life.go_on();
+  expect_service(fresh);
+  EXPECT_EQ(old.becomes(), PortOwnership::yielding);
+}
+
 TEST_F(HandOver, APortThatIsClosedStandsByNoMore) {
   BackEnd& first = serve();
   BackEnd& second = open(KeeperClaim::stand_by);
@@ -276,8 +299,7 @@ TEST_P(DestroyedPort, IsTakenOver) {
   machine->ring(1).driver.set_avail_index(1000);  // broken: the control thread is to look
   EXPECT_EQ(take_burst(old.port->from_guest()), 0);
   BackEnd& fresh = open(KeeperClaim::take_over);
-  pollfd asked{first.connection, POLLIN, 0};
-  ASSERT_EQ(::poll(&asked, 1, static_cast<int>(std::chrono::milliseconds(patience).count())), 1);
+  until_asked(first);
   old.go_on();
   EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
   EXPECT_EQ(fresh.becomes(), PortOwnership::serving);
