@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "tests/backend/port_fixture.hpp"
 #include "tests/continuity/keeper_fixture.hpp"
@@ -200,6 +201,8 @@ class Cut {
     child_.kill();
     return within;
   }
+  bool reads() const { return child_.place().call == SYS_recvmsg && child_.place().begins; }
+  bool has_answered() const { return child_.place().call == SYS_sendmsg && !child_.place().begins; }
   bool is_answered() { return is_readable(machine_.front_end().fd()); }
   /// Of the message, by the back-end that was killed.
   int unread_bytes() const {
@@ -292,16 +295,16 @@ TEST_P(MessageInstants, TheNextOneGoesOnOrCloses) {
     if (state) {
       EXPECT_EQ(*state, before_it) << "the message was handled once, by either";
     } else {
+      EXPECT_TRUE(progress != Progress::unread || cut.reads()) << "its first byte is not even looked for";
+      EXPECT_TRUE(progress != Progress::answered || cut.has_answered()) << "it does something else already";
       EXPECT_NE(cut.log().find("in the midst of a message"), std::string::npos) << cut.log();
     }
     ASSERT_FALSE(HasFailure());
   }
   EXPECT_GT(adopted[Progress::unread], 0U);
-  EXPECT_LE(closed[Progress::unread], 1U) << "the beginning of the call that reads its first byte";
   EXPECT_GT(closed[Progress::handled], 0U) << "nobody can tell";
   EXPECT_EQ(adopted[Progress::handled], 0U) << "its answer is lost";
   EXPECT_GT(adopted[Progress::answered], 0U);
-  EXPECT_LE(closed[Progress::answered], 1U) << "the end of the call that sends its answer";
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -57,6 +57,14 @@ bool CutProcess::wait_still() {
   return true;
 }
 
+// The number comes with the beginning alone.
+void CutProcess::look() {
+  __ptrace_syscall_info info{};
+  must_trace(::ptrace(PTRACE_GET_SYSCALL_INFO, pid_, sizeof info, &info), "PTRACE_GET_SYSCALL_INFO");
+  place_.begins = info.op == PTRACE_SYSCALL_INFO_ENTRY;
+  if (place_.begins) place_.call = info.entry.nr;
+}
+
 bool CutProcess::run(std::size_t n) {
   while (n-- != 0) {
     must_trace(::ptrace(PTRACE_SYSCALL, pid_, nullptr, nullptr), "PTRACE_SYSCALL");
@@ -66,6 +74,7 @@ bool CutProcess::run(std::size_t n) {
       throw std::runtime_error("the process has ended before it was cut off");
     }
     if (WSTOPSIG(status) != system_call_stop) return false;
+    look();
   }
   return true;
 }

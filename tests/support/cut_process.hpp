@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
 #include <sys/types.h>
@@ -26,13 +27,22 @@ class CutProcess {
   bool wait_still();
   /// Lets it go on to the n-th beginning or end of a system call. False: it has come to its end before.
   bool run(std::size_t n);
+  /// Where run() has left it: at the beginning or at the end of this system call.
+  struct Place {
+    std::uint64_t call = 0;
+    bool begins = false;
+  };
+  Place place() const noexcept { return place_; }
   /// Returns when it has ended with all its threads.
   void kill() noexcept;
 
  private:
   int wait() const;
 
+  void look();
+
   pid_t pid_;
+  Place place_;
 };
 
 }  // namespace vhostx::test
