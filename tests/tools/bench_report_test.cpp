@@ -99,6 +99,21 @@ TEST(BenchReport, HistogramUsesTheWholeLine) {
   EXPECT_EQ(longest, 79U);
 }
 
+TEST(BenchReport, ShowsTheLongestGapOfEachRoundWhereLatencyIsMeasured) {
+  auto result = result_of(64, {1000, 1000, 1000});
+  result.rounds[0].longest_gap_seconds = 0.001;
+  result.rounds[1].longest_gap_seconds = 0.004;
+  result.rounds[2].longest_gap_seconds = 0.002;
+  EXPECT_EQ(text_of(report_of(result), {}).find("longest gap"), std::string::npos);
+  result.latency.emplace();
+  const Report report = report_of(result);
+  const std::string said =
+      "longest gap between arrivals in a round, ms: median 2.000  quartiles 1.500..3.000  max 4.000";
+  EXPECT_NE(text_of(report, {}).find(said), std::string::npos) << text_of(report, {});
+  const auto json = nlohmann::json::parse(json_of(report, {}));
+  EXPECT_EQ(json["back_ends"][0]["sizes"][0]["longest_gap_s"]["rounds"], nlohmann::json::array({0.001, 0.004, 0.002}));
+}
+
 TEST(BenchReport, NothingReceivedIsNoPointOfThePlot) {
   Options options;
   options.mode = Mode::rx;

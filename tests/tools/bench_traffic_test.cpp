@@ -196,6 +196,29 @@ TEST(Traffic, RecordsHowLongPacketsTake) {
   EXPECT_GT(traffic.latency().max(), 0U);
 }
 
+TEST(Traffic, RecordsTheLongestGapOfARun) {
+  Wire wire(pass);
+  TrafficOptions options;
+  options.latency = true;
+  options.rate_pps = 1000;
+  const Round round = Traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, options).run(50ms);
+  EXPECT_LE(round.longest_gap_seconds, round.seconds);
+  EXPECT_GE(round.longest_gap_seconds, round.seconds / static_cast<double>(round.packets + 1));
+}
+
+TEST(Traffic, WhereNothingComesTheGapIsTheWholeRun) {
+  Wire wire([](Bytes, std::uint64_t, std::deque<Bytes>&) {});
+  TrafficOptions options;
+  options.latency = true;
+  const Round round = Traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, options).run(5ms);
+  EXPECT_EQ(round.longest_gap_seconds, round.seconds);
+}
+
+TEST(Traffic, WithoutLatencyNoGapIsLookedFor) {
+  Wire wire(pass);
+  EXPECT_EQ(Traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, {}).run(1ms).longest_gap_seconds, 0);
+}
+
 TEST(Traffic, SaysWhatDoesNotGetThrough) {
   Wire wire([](Bytes, std::uint64_t, std::deque<Bytes>&) {});
   Traffic traffic({{&wire, 0, &wire, {}, {}}}, {&wire}, {});

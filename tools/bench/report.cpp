@@ -94,6 +94,17 @@ std::string latency_of(const SizeResult& result) {
       us(times.percentile(99.9)), us(times.max()), histogram_text(times, histogram_columns));
 }
 
+std::string gaps_of(const SizeResult& result) {
+  if (!result.latency) return {};
+  const auto seconds = result.longest_gap_seconds();
+  if (seconds.empty()) return {};
+  const Spread spread = spread_of(seconds);
+  const double longest = *std::max_element(seconds.begin(), seconds.end());
+  return fmt::format(
+      "{} bytes, longest gap between arrivals in a round, ms: median {:.3f}  quartiles {:.3f}..{:.3f}  max {:.3f}\n",
+      result.frame_bytes, 1e3 * spread.median, 1e3 * spread.low, 1e3 * spread.high, 1e3 * longest);
+}
+
 std::string table_of(const Report& report, const Options& options, const SideResult& side) {
   std::string text = fmt::format("\n{}\n", side.label);
   for (const auto& line : side.endpoints) text += "  " + line + "\n";
@@ -104,7 +115,7 @@ std::string table_of(const Report& report, const Options& options, const SideRes
   text += shows_arrivals(options) ? "  faults\n" : "\n";
   for (std::size_t i = 0; i < side.sizes.size(); ++i) text += row_of(report, options, side, i);
   for (const auto& size : side.sizes) text += missed_pace_of(size, options);
-  for (const auto& size : side.sizes) text += latency_of(size);
+  for (const auto& size : side.sizes) text += latency_of(size) + gaps_of(size);
   for (const auto& size : side.sizes) text += moves_of(size);
   return text;
 }
@@ -157,6 +168,12 @@ double SizeResult::mean_bytes() const {
 std::vector<double> SizeResult::idle() const {
   std::vector<double> values;
   for (const Round& round : rounds) values.push_back(round.idle_seconds / round.seconds);
+  return values;
+}
+
+std::vector<double> SizeResult::longest_gap_seconds() const {
+  std::vector<double> values;
+  for (const Round& round : rounds) values.push_back(round.longest_gap_seconds);
   return values;
 }
 

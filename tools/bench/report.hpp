@@ -55,6 +55,8 @@ struct SizeResult {
   double mean_bytes() const;
   /// Shares of the time, 0 to 1, in which the guests had nothing to do: where there is none, they are what is measured.
   std::vector<double> idle() const;
+  /// With `latency`, of each round: the longest time in which nothing came.
+  std::vector<double> longest_gap_seconds() const;
 };
 
 struct SideResult {

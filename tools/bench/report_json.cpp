@@ -60,7 +60,10 @@ Json size_json(const SizeResult& size) {
   json["sent_per_second"] = spread_json(size.sent_per_second());
   json["guests_idle"] = spread_json(size.idle());
   json["counts"] = counts_json(size.counts);
-  if (size.latency) json["latency"] = latency_json(*size.latency);
+  if (size.latency) {
+    json["latency"] = latency_json(*size.latency);
+    json["longest_gap_s"] = spread_json(size.longest_gap_seconds());
+  }
   if (!size.moves.empty()) json["migrations"] = moves_json(size.moves);
   return json;
 }

@@ -56,6 +56,7 @@ Round& Round::operator+=(const Round& other) noexcept {
   packets += other.packets;
   bytes += other.bytes;
   sent += other.sent;
+  longest_gap_seconds = std::max(longest_gap_seconds, other.longest_gap_seconds);
   return *this;
 }
 
@@ -120,6 +121,7 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   const Moved before = moved();
   const std::uint64_t sent_before = sent_in_all();
   begin_pace(begin);
+  if (options_.latency) begin_gaps(begin);
   auto now = begin;
   Clock::duration idle{};
   unsigned turns = 0;
@@ -134,8 +136,11 @@ Round Traffic::run(std::chrono::nanoseconds duration) {
   }
   notify();
   const Moved after = moved();
-  return {seconds(now - begin), seconds(idle), after.packets - before.packets, after.bytes - before.bytes,
-          sent_in_all() - sent_before};
+  Round round{seconds(now - begin), seconds(idle), after.packets - before.packets, after.bytes - before.bytes,
+              sent_in_all() - sent_before};
+  if (options_.latency)
+    round.longest_gap_seconds = seconds(std::max(longest_gap_.end - longest_gap_.begin, now - last_arrival_));
+  return round;
 }
 
 void Traffic::drain() {
@@ -239,8 +244,10 @@ unsigned Traffic::receive_all() noexcept {
   for (Endpoint* const endpoint : receivers_) {
     for (unsigned queue = 0; queue < endpoint->queue_count(); ++queue) {
       const unsigned count = endpoint->receive(queue, std::span(came_).first(options_.burst));
-      const std::uint64_t now_ns = options_.latency && count != 0 ? nanoseconds(Clock::now()) : 0;
-      if (count != 0 && endpoint == options_.watched) note_arrival();
+      const bool timed = count != 0 && (options_.latency || endpoint == options_.watched);
+      const auto now = timed ? Clock::now() : Clock::time_point{};
+      if (timed) note_arrival(now);
+      const std::uint64_t now_ns = nanoseconds(now);
       for (unsigned i = 0; i < count; ++i) take(came_[i], now_ns);
       endpoint->release(queue);
       done += count;
@@ -249,8 +256,7 @@ unsigned Traffic::receive_all() noexcept {
   return done;
 }
 
-void Traffic::note_arrival() noexcept {
-  const auto now = Clock::now();
+void Traffic::note_arrival(Clock::time_point now) noexcept {
   if (now - last_arrival_ > longest_gap_.end - longest_gap_.begin) longest_gap_ = {last_arrival_, now};
   last_arrival_ = now;
 }

@@ -38,7 +38,7 @@ struct TrafficOptions {
   Check check = Check::full;
   bool rewrite = false;                      ///< Write header and frame each time, instead of only what changes.
   bool interrupt = false;                    ///< Sleep when there is nothing to do.
-  bool latency = false;                      ///< Record how long packets take.
+  bool latency = false;                      ///< Record how long packets take, and when none comes.
   Endpoint* watched = nullptr;               ///< Whose arrivals have their times looked at; it may rest for a while.
   std::chrono::microseconds quiet{50'000};   ///< drain(): after this time without arrivals it sends another packet.
   std::chrono::milliseconds give_up{10000};  ///< After this time without progress it gives up.
@@ -65,6 +65,8 @@ struct Round {
   std::uint64_t packets = 0;  ///< Arrived; without a receiver: taken; without a sender: all received.
   std::uint64_t bytes = 0;    ///< Of frames, without FCS.
   std::uint64_t sent = 0;     ///< Packets, whether they arrived or not.
+  /// With TrafficOptions::latency: the longest time between two arrivals. Begin and end of the round count as one each.
+  double longest_gap_seconds = 0;
 
   Round& operator+=(const Round& other) noexcept;
 };
@@ -91,8 +93,7 @@ class Traffic {
   const LatencyHistogram& latency() const noexcept { return latency_; }
 
   /// Looks for the longest gap of the watched endpoint from now on.
-  void begin_gaps() noexcept {
-    const auto now = Clock::now();
+  void begin_gaps(Clock::time_point now = Clock::now()) noexcept {
     longest_gap_ = {now, now};
     last_arrival_ = now;
   }
@@ -129,7 +130,7 @@ class Traffic {
   unsigned receive_all() noexcept;
   void notify() noexcept;
   void take(const ReceivedFrame& frame, std::uint64_t now_ns) noexcept;
-  void note_arrival() noexcept;
+  void note_arrival(Clock::time_point now) noexcept;
   void begin_pace(Clock::time_point now) noexcept;
   double due(Clock::time_point now) noexcept;
   void sleep(Clock::time_point until) noexcept;
