@@ -74,6 +74,17 @@ def open_fds(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def open_sockets(pid):
+    """Those that the process has open. A socket that was closed and opened again is another one."""
+    sockets = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            sockets.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return {socket for socket in sockets if socket.startswith("socket:")}
+
+
 def go_first(pid):
     """Puts it before the other programs of the machine where the kernel groups them by session: what is measured is to wait
     for its CPU as little as can be."""

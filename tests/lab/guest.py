@@ -179,11 +179,13 @@ class Machine(Talker):
 
 
 class Guest(Machine):
-    """A machine on a vhost-user port. number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER."""
+    """A machine on a vhost-user port. number picks the address and MAC: 10.0.0.NUMBER, 52:54:00:00:00:NUMBER. arguments: more
+    of QEMU's."""
 
-    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None, programs=()):
+    def __init__(self, bench, number, port_socket, device="", queues=1, cpus=1, server=False, drive=None, programs=(),
+                 arguments=()):  # fmt: skip
         self.address = f"10.0.0.{number}"
         self.mac = f"52:54:00:00:00:{number:02x}"
-        arguments = vhost_user_arguments(port_socket, self.mac, device, queues, server)
+        arguments = [*arguments, *vhost_user_arguments(port_socket, self.mac, device, queues, server)]
         arguments += drive_arguments(drive) if drive else []
         super().__init__(bench, f"guest{number}", arguments, self.address, cpus, programs=programs)

@@ -15,12 +15,11 @@ import interop_path  # noqa: F401
 from guest import Guest
 from keeper import Keeper
 from open_vswitch import OpenVswitch
-from processes import check, check_equal, run_test, wait_until
+from processes import check, check_equal, open_sockets, run_test, wait_until
 from qemu import qemu_program, ring_size
 from traffic import MIB, PAYLOAD_MIB, FetchAgain, fetch, make_payload, ping, serve_drive, wait_ping
 
 RESTARTS = 3
-KEPT_RESTARTS = 4
 # OVS's names of what the library calls size_64_packets and so on.
 SIZES = ["1_to_64", "65_to_127", "128_to_255", "256_to_511", "512_to_1023", "1024_to_1522", "1523_to_max"]
 
@@ -107,7 +106,7 @@ def client(bench, library):
     ovs.end()
 
 
-def kept(bench, library, keeper_binary):
+def kept(bench, library, keeper_binary, times):
     """vhostx-keeper holds the connections: a file is fetched while vswitchd ends, is killed, and starts again."""
     keeper = Keeper(bench, keeper_binary)
     ovs = OpenVswitch(bench, library, environment={"VHOSTX_KEEPER": keeper.socket})
@@ -120,16 +119,18 @@ def kept(bench, library, keeper_binary):
     serve_drive(guests[0], PAYLOAD_MIB * MIB)
     files = FetchAgain(guests[1], guests[0].address, payload)
     held = keeper.open_fds()
-    for turn in range(KEPT_RESTARTS):
+    connections = [open_sockets(guest.process.pid) for guest in guests]
+    for turn in range(2 * times):
         files.wait_progress()
         ovs.kill() if turn % 2 else ovs.end()
         ovs.start()
         for _ in paths:
             ovs.process.wait_for("the connection of a process before goes on")
         check_equal(keeper.open_fds(), held, "descriptors of the keeper")
+        check_equal([open_sockets(guest.process.pid) for guest in guests], connections, "sockets of the guests' QEMUs")
         print(f"vswitchd {'killed' if turn % 2 else 'ended'} and started: both connections go on", flush=True)
     files.wait_progress()
-    print(f"{files.finish()} times {PAYLOAD_MIB} MiB with equal sums")
+    print(f"ended {times} times, killed {times} times: {files.finish()} times {PAYLOAD_MIB} MiB with equal sums")
     for guest in guests:
         guest.power_off()
     ovs.end()
@@ -141,6 +142,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", help="the folder of our librte_vhost.so.23; - for DPDK's own")
     parser.add_argument("scenario", choices=SCENARIOS)
-    parser.add_argument("keeper", nargs="*", help="kept: vhostx-keeper")
+    parser.add_argument("keeper", nargs="?", help="kept: vhostx-keeper")
+    parser.add_argument("--times", type=int, default=2, help="kept: vswitchd is ended, and killed, as often (2)")
     arguments = parser.parse_args()
-    run_test(SCENARIOS[arguments.scenario], None if arguments.library == "-" else arguments.library, *arguments.keeper)
+    library = None if arguments.library == "-" else arguments.library
+    how = [arguments.keeper, arguments.times] if arguments.scenario == "kept" else []
+    run_test(SCENARIOS[arguments.scenario], library, *how)
