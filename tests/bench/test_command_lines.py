@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each compare-* script of this folder tells how it is called, and ends with 2 when it is not called so: nothing is started."""
+"""Each compare-* and measure-* script of this folder tells how it is called, and ends with 2 when it is not called so: nothing is started."""
 
 import glob
 import os
@@ -8,7 +8,8 @@ import subprocess
 import sys
 import unittest
 
-SCRIPTS = sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare-*")))
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCRIPTS = sorted(script for kind in ("compare-*", "measure-*") for script in glob.glob(os.path.join(HERE, kind)))
 DEADLINE_S = 60
 
 
@@ -30,7 +31,7 @@ class CommandLines(unittest.TestCase):
 
     def test_what_is_no_number(self):
         for script in SCRIPTS:
-            done = self.call(script, "no-program", "no-program", "--rounds", "some")
+            done = self.call(script, "no-program", "no-program", "no-program", "--rounds", "some")
             self.assertEqual(done.returncode, 2, script)
             self.assertIn("invalid int value: 'some'", done.stderr)
 
