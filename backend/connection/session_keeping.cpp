@@ -21,7 +21,6 @@ using Slot = continuity::Slot;
 
 // What is the port's, and not of a connection.
 constexpr Slot socket_slot = 0;  // whose end a keeper notices
-constexpr Slot record_slot = 1;
 constexpr Slot listener_slot = 2;
 constexpr Slot listener_file_slot = 3;
 constexpr Slot counters_slot = 5;
@@ -44,38 +43,6 @@ UniqueFd take(PortKeeper::Files& files, Slot slot) {
 }
 
 }  // namespace
-
-// The action may ask, too, and the keeper fail then.
-template <typename Action>
-void SessionKeeping::ask(Action action) noexcept {
-  if (keeper_ == nullptr) return;
-  try {
-    if (auto done = action(*keeper_); !done) return fail(done.error().message);
-    if (keeper_ != nullptr && keeper_->has_events()) parts_.on_events();
-  } catch (const std::exception& error) {
-    fail(error.what());
-  }
-}
-
-Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(Parts parts, KeeperClaim how) {
-  std::unique_ptr<SessionKeeping> keeping(new SessionKeeping(std::move(parts)));
-  if (auto claimed = keeping->claim(how); !claimed) return std::move(claimed).error();
-  return keeping;
-}
-
-Result<void> SessionKeeping::claim(KeeperClaim how) {
-  auto keeper = parts_.connect();
-  if (!keeper) return std::move(keeper).error();
-  keeper_ = std::move(keeper).value();
-  auto files = keeper_->claim();
-  if (files) return acquire(std::move(files).value());
-  if (files.error().code != ErrorCode::busy || how == KeeperClaim::if_free) return files.error();
-  parts_.log.info("waits for another process: {}", files.error().message);
-  asks_ = how == KeeperClaim::take_over;
-  auto waits = keeper_->wait(asks_);
-  if (waits && keeper_->has_events()) parts_.on_events();
-  return waits;
-}
 
 // What was left is this process's now.
 Result<void> SessionKeeping::acquire(PortKeeper::Files files) {
@@ -114,74 +81,6 @@ void SessionKeeping::find() {
 void SessionKeeping::close_left() {
   if (const auto socket = held_.find(socket_slot); socket != held_.end()) ::shutdown(socket->second.get(), SHUT_RDWR);
   end();
-}
-
-std::optional<SessionKeeping::Event> SessionKeeping::next_event() noexcept {
-  try {
-    while (keeper_ != nullptr) {
-      auto event = keeper_->next_event();
-      if (!event) break;
-      if (auto ours = event_of(std::move(*event))) return ours;
-    }
-  } catch (const std::exception& error) {
-    fail(error.what());
-  }
-  if (std::exchange(told_lost_, true)) return {};
-  return Event(Lost{});
-}
-
-std::optional<SessionKeeping::Event> SessionKeeping::event_of(PortKeeper::Event event) {
-  if (auto* const granted = std::get_if<PortKeeper::Granted>(&event)) {
-    if (owns()) return {};
-    auto acquired = acquire(std::move(granted->files));
-    if (acquired) return Event(Acquired{});
-    fail(acquired.error().message);
-  } else if (const auto* const yield = std::get_if<PortKeeper::YieldAsked>(&event)) {
-    if (owns()) return Event(YieldAsked{yield->asker_pid});
-  } else if (const auto* const settled = std::get_if<PortKeeper::Settled>(&event)) {
-    if (!owns()) return Event(Settled{settled->owner_pid});
-  } else {
-    fail(std::get<PortKeeper::Gone>(event).error.message);
-  }
-  return {};
-}
-
-bool SessionKeeping::reconnect() noexcept {
-  lost_.reset();
-  if (keeper_ != nullptr) return true;
-  try {
-    auto keeper = parts_.connect();
-    if (!keeper) return false;
-    const auto done = owns() ? refill(**keeper) : (*keeper)->wait(asks_);
-    if (!done) return false;
-    keeper_ = std::move(keeper).value();
-    parts_.log.info("{} a keeper again", owns() ? "the connection is held by" : "waits for the port at");
-    parts_.on_events();
-    return true;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-// The record comes last: without it nobody goes on with the rest. A new one, as the one before says for good that a
-// message is in work.
-Result<void> SessionKeeping::refill(PortKeeper& keeper) {
-  const auto left = keeper.claim();
-  if (!left) return left.error();
-  auto record = SessionRecord::create(parts_.limits);
-  if (!record) return record.error();
-  if (auto written = record->write(state_); !written) return written;
-  if (busy_) record->begin_message();
-  if (answer_busy_) record->begin_answer();
-  record->set_answers_due(answers_due());
-  for (const auto& [slot, fd] : *left)
-    if (slot != record_slot && !held_.contains(slot))
-      if (auto dropped = keeper.drop(slot); !dropped) return dropped;
-  for (const auto& [slot, fd] : held_)
-    if (auto held = keeper.hold(slot, fd.get()); !held) return held;
-  if (auto held = keeper.hold(record_slot, record->fd()); !held) return held;
-  record_.emplace(std::move(record).value());
-  return {};
 }
 
 void SessionKeeping::hold_counters(int fd) noexcept {
@@ -239,32 +138,6 @@ void SessionKeeping::end() noexcept {
     ask([&](PortKeeper& keeper) { return keeper.drop(held.first); });
     return true;
   });
-}
-
-// The record is another process's from then on: where the keeper fails, nothing is written to it.
-void SessionKeeping::park(std::chrono::milliseconds grace) noexcept {
-  record_.reset();
-  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
-  keeper_ = nullptr;
-}
-
-void SessionKeeping::yield(std::chrono::milliseconds grace) noexcept {
-  record_.reset();
-  clear();
-  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
-  ask([](PortKeeper& keeper) { return keeper.wait(false); });
-}
-
-void SessionKeeping::settle() noexcept {
-  if (owns()) ask([](PortKeeper& keeper) { return keeper.settle(); });
-}
-
-// At once: the process that serves the port may be looking for this keeper.
-void SessionKeeping::let_go(std::chrono::milliseconds grace) noexcept {
-  record_.reset();
-  clear();
-  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
-  fail("the port is served by somebody else");
 }
 
 void SessionKeeping::set_busy(bool busy) noexcept {
@@ -355,21 +228,8 @@ void SessionKeeping::clear() noexcept {
   next_slot_ = first_slot;
   busy_ = answer_busy_ = asks_ = false;
   counters_.reset();
+  settles_ = false;
   forget_state();
-}
-
-// To the keeper we may be gone now, while we go on. Whoever claims the bundle must not: the record says for good that a
-// message is in work.
-void SessionKeeping::fail(const std::string& why) noexcept {
-  if (owns()) record_->begin_message();
-  if (keeper_ == nullptr) return;
-  lost_ = std::move(keeper_);
-  told_lost_ = false;
-  try {
-    parts_.log.warning("the keeper failed, and the port goes on without it: {}", why);
-    parts_.on_events();
-  } catch (const std::exception&) {  // only the line is lost
-  }
 }
 
 }  // namespace vhostx::backend

@@ -140,6 +140,8 @@ class SessionKeeping {
   const virtqueue::InflightStore::Shared& own_inflight() const noexcept { return own_inflight_; }
 
  private:
+  static constexpr Slot record_slot = 1;
+
   explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
   Result<void> claim(KeeperClaim how);
   Result<void> acquire(continuity::PortKeeper::Files files);
@@ -166,7 +168,8 @@ class SessionKeeping {
   continuity::PortKeeper::Files
       held_;            // all that the keeper holds but for the record: another keeper is filled with it
   Slot next_slot_ = 0;  // to be tried
-  bool asks_ = false;   // the port's owner to yield; once: who has had the port only waits
+  bool settles_ = false;
+  bool asks_ = false;  // the port's owner to yield; once: who has had the port only waits
   bool busy_ = false;
   bool answer_busy_ = false;
   std::optional<Found> found_;
@@ -174,5 +177,17 @@ class SessionKeeping {
   UniqueFd counters_;
   virtqueue::InflightStore::Shared own_inflight_;
 };
+
+// The action may ask, too, and the keeper fail then.
+template <typename Action>
+void SessionKeeping::ask(Action action) noexcept {
+  if (keeper_ == nullptr) return;
+  try {
+    if (auto done = action(*keeper_); !done) return fail(done.error().message);
+    if (keeper_ != nullptr && keeper_->has_events()) parts_.on_events();
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+}
 
 }  // namespace vhostx::backend
