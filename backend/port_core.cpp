@@ -99,8 +99,13 @@ Result<void> PortCore::serve() {
   } else if (auto listening = start_listening(); !listening) {
     return listening;
   }
-  if (std::exchange(is_waiting_, false)) emit(OwnershipChanged{PortOwnership::serving, 0}, {});
+  const bool has_waited = std::exchange(is_waiting_, false);
   if (found) take_over(std::move(*found));
+  // Last: whoever forwards between ports begins when the rings of all run.
+  if (has_waited && keeping_ != nullptr && keeping_->owns()) {
+    emit(OwnershipChanged{PortOwnership::serving, 0}, {});
+    deliver();
+  }
   return {};
 }
 

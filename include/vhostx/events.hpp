@@ -113,11 +113,11 @@ struct ConnectFailed {
 
 /// Who serves a port that a keeper holds.
 enum class PortOwnership {
-  serving,      ///< This process does.
+  serving,      ///< This process does. If there was a connection, FrontEndConnected and the events of its vrings came
+                ///< before.
   yielding,     ///< This process does, and another one has asked for it: after this event its vrings stop. A program
                 ///< that forwards between ports may stop taking packets for it now, so that they stay in their rings.
-  standing_by,  ///< Another process does. This one goes on when that has ended: `serving` follows, then
-                ///< FrontEndConnected if there is a connection.
+  standing_by,  ///< Another process does. This one goes on when that has ended: `serving` follows.
   handed_over,  ///< Another process has taken the port over for good. Close this one.
 };
 /// Its name in JSON, e.g. "standing_by". Any thread.

@@ -75,9 +75,9 @@ struct HandOver : ::testing::Test {
   }
   /// It serves the port with its connection from now on.
   void expect_service(BackEnd& back_end) {
-    EXPECT_EQ(back_end.becomes(), PortOwnership::serving);
     EXPECT_TRUE(back_end.life.events.until<FrontEndConnected>().adopted);
     until_started(back_end.life);
+    EXPECT_EQ(back_end.becomes(), PortOwnership::serving) << "after its rings have started";
     EXPECT_FALSE(back_end.life.port->info().standing_by);
     expect_traffic(back_end.life, *machine);
     machine->sync();
@@ -302,8 +302,8 @@ TEST_P(DestroyedPort, IsTakenOver) {
   until_asked(first);
   old.go_on();
   EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
-  EXPECT_EQ(fresh.becomes(), PortOwnership::serving);
   EXPECT_TRUE(fresh.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::serving);
 }
 
 INSTANTIATE_TEST_SUITE_P(InItsHandler, DestroyedPort,

@@ -69,12 +69,12 @@ enum vhostx_event_kind {
 
 /// Who serves a port that a keeper holds.
 enum vhostx_ownership {
-  VHOSTX_OWNERSHIP_SERVING = 0,      ///< This process does.
+  VHOSTX_OWNERSHIP_SERVING = 0,      ///< This process does. If there was a connection, VHOSTX_EVENT_CONNECTED and the
+                                     ///< events of its vrings came before.
   VHOSTX_OWNERSHIP_YIELDING = 1,     ///< This process does, and another one has asked for it: after this event its
                                      ///< vrings stop. A program that forwards between ports may stop taking packets for
                                      ///< it now, so that they stay in their rings.
-  VHOSTX_OWNERSHIP_STANDING_BY = 2,  ///< Another process does. This one goes on when that has ended: SERVING follows,
-                                     ///< then VHOSTX_EVENT_CONNECTED if there is a connection.
+  VHOSTX_OWNERSHIP_STANDING_BY = 2,  ///< Another process does. This one goes on when that has ended: SERVING follows.
   VHOSTX_OWNERSHIP_HANDED_OVER = 3   ///< Another process has taken the port over for good. Close this one.
 };
 
