@@ -16,17 +16,17 @@
 namespace vhostx::continuity {
 namespace {
 
-constexpr std::uint64_t magic = 0x31747374'78736876;  // "vhsxtst1": the last character is the version
+constexpr std::uint64_t state_magic = 0x31747374'78736876;  // "vhsxtst1": the last character is the version
 constexpr std::size_t page = 4096;
-constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+constexpr int state_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /// The first page begins so.
-struct FileHeader {
+struct StateHeader {
   std::uint64_t magic = 0;
   std::uint32_t in_use = 0;  ///< 0: nothing was written; 1 or 2: that half.
   std::uint32_t padding = 0;
 };
-static_assert(sizeof(FileHeader) == 16 && std::has_unique_object_representations_v<FileHeader>);
+static_assert(sizeof(StateHeader) == 16 && std::has_unique_object_representations_v<StateHeader>);
 
 /// A half begins so, and its bytes follow.
 using HalfLength = std::uint64_t;
@@ -69,9 +69,9 @@ Result<std::size_t> check_file(int fd) {
 Result<StateFile> StateFile::create(std::size_t bytes_max) {
   UniqueFd file(::memfd_create("vhostx-state", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::ftruncate(file.get(), static_cast<off_t>(file_bytes(bytes_max))) != 0 ||
-      ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
+      ::fcntl(file.get(), F_ADD_SEALS, state_seals) != 0)
     return make_system_error(errno, "making a file of {} bytes for an application's state", file_bytes(bytes_max));
-  const FileHeader header{.magic = magic};
+  const StateHeader header{.magic = state_magic};
   if (auto written = write_all(file, &header, sizeof header, 0); !written) return written.error();
   return StateFile(std::move(file), bytes_max);
 }
@@ -85,7 +85,7 @@ Result<void> StateFile::write(std::span<const std::byte> bytes) {
   const HalfLength length = bytes.size();
   if (auto written = write_all(file_, &length, sizeof length, at); !written) return written;
   if (auto written = write_all(file_, bytes.data(), bytes.size(), at + sizeof length); !written) return written;
-  if (auto shown = write_all(file_, &next, sizeof next, offsetof(FileHeader, in_use)); !shown) return shown;
+  if (auto shown = write_all(file_, &next, sizeof next, offsetof(StateHeader, in_use)); !shown) return shown;
   in_use_ = next;
   return {};
 }
@@ -93,11 +93,11 @@ Result<void> StateFile::write(std::span<const std::byte> bytes) {
 Result<StateFile::Bytes> StateFile::read(int fd, std::size_t bytes_max) {
   const auto size = check_file(fd);
   if (!size) return size.error();
-  FileHeader header;
+  StateHeader header;
   if (auto got = read_all(fd, &header, sizeof header, 0); !got) return got.error();
-  if (header.magic != magic || header.in_use > 2)
+  if (header.magic != state_magic || header.in_use > 2)
     return protocol_violation("its file is of another version: {:#x}, half {}, expected {:#x}, half 0 to 2",
-                              header.magic, header.in_use, magic);
+                              header.magic, header.in_use, state_magic);
   if (header.in_use == 0) return Bytes();
   const std::size_t each = (*size - page) / 2;
   const std::size_t at = half_at(header.in_use, each);
