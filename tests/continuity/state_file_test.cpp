@@ -12,7 +12,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 namespace vhostx::continuity {
 namespace {
@@ -101,18 +100,6 @@ TEST(StateFile, OtherFilesAreRefused) {
               std::string::npos)
         << refusal(odd.get());
   }
-}
-
-TEST(StateFile, WithoutADescriptorThereIsNone) {
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit none = before;
-  none.rlim_cur = 0;
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const auto file = StateFile::create(bytes_max);
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_FALSE(file);
-  EXPECT_EQ(file.error().code, ErrorCode::system);
 }
 
 }  // namespace
