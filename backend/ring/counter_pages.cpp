@@ -68,7 +68,8 @@ Result<void> CounterPages::show_in(PagedCounters& counters, std::uint16_t ring) 
 }
 
 void CounterPages::release(PagedCounters& counters) noexcept {
-  ::mmap(&counters, counter_page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  ::syscall(SYS_mmap, &counters, counter_page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+            -1, 0);
 }
 
 }  // namespace vhostx::backend

@@ -176,6 +176,7 @@ TEST(KeptCounters, OfAClosedPortAreItsOwn) {
   Served c;
   auto& [first, machine] = c.started;
   serve(first, machine, 3);
+  first.stop();  // closing is for the thread that runs the control side
   first.port->close();
   first.die(c.vault);
   Life& second = c.next();

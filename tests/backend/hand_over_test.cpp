@@ -39,6 +39,12 @@ struct BackEnd {
     life.stop();
     ::shutdown(connection, SHUT_RDWR);
   }
+  /// On no other thread than that which runs the control side.
+  void confirm() {
+    life.stop();
+    life.port->confirm_take_over();
+    life.go_on();
+  }
   OwnershipChanged ownership() { return life.events.until<OwnershipChanged>(); }
   PortOwnership becomes() { return ownership().ownership; }
 
@@ -85,6 +91,7 @@ struct HandOver : ::testing::Test {
 
   TemporaryFolder folder;
   PortOptions options;
+  std::atomic<int> saved{0}, loaded{0};  ///< Of each back-end's control thread, also when it ends.
   std::unique_ptr<KeeperThread> keeper;
   std::unique_ptr<FakeMachine> machine;
   std::list<std::unique_ptr<BackEnd>> lives;  ///< The latest first, which is the first to be destroyed.
@@ -103,7 +110,7 @@ TEST_F(HandOver, AProcessThatTakesOverGoesOnAndTheOldOneMayEnd) {
   EXPECT_EQ(yielded.ownership, PortOwnership::standing_by);
   EXPECT_EQ(yielded.other_pid, ::getpid());
   EXPECT_TRUE(old.life.port->info().standing_by);
-  fresh.life.port->confirm_take_over();
+  fresh.confirm();
   EXPECT_EQ(old.becomes(), PortOwnership::handed_over);
   old.life.end();
   expect_traffic(fresh.life, *machine);
@@ -126,10 +133,9 @@ TEST_F(HandOver, IfTheNewProcessDiesBeforeItHasConfirmedTheOldOneGoesOn) {
 
 /// Whoever serves the port has loaded what the one before knew when its rings had stopped, and goes on from there.
 TEST_F(HandOver, TheApplicationsStateIsHandedOverAndBack) {
-  std::atomic<int> saved{0}, loaded{0};  // of each back-end's control thread
   options.state_interval = std::chrono::milliseconds(0);
-  options.save_state = [&saved] { return std::vector<std::byte>{static_cast<std::byte>(++saved)}; };
-  options.load_state = [&loaded](std::span<const std::byte> state) -> Result<void> {
+  options.save_state = [this] { return std::vector<std::byte>{static_cast<std::byte>(++saved)}; };
+  options.load_state = [this](std::span<const std::byte> state) -> Result<void> {
     loaded = std::to_integer<int>(state.front());
     return {};
   };
@@ -189,7 +195,7 @@ TEST_F(HandOver, OfTwoThatTakeOverOneDoesAndTheOtherLearnsWho) {
   EXPECT_EQ(third.becomes(), PortOwnership::standing_by);
   old.die();
   expect_service(second);
-  second.life.port->confirm_take_over();
+  second.confirm();
   const auto told = third.ownership();
   EXPECT_EQ(told.ownership, PortOwnership::standing_by);
   EXPECT_EQ(told.other_pid, ::getpid());
@@ -279,7 +285,9 @@ TEST_F(HandOver, APortThatIsClosedStandsByNoMore) {
   BackEnd& first = serve();
   BackEnd& second = open(KeeperClaim::stand_by);
   EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  second.life.stop();
   second.life.port->close();
+  second.life.go_on();
   first.die();
   BackEnd& third = open(KeeperClaim::if_free);
   EXPECT_TRUE(third.life.events.until<FrontEndConnected>().adopted);
