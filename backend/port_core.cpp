@@ -281,6 +281,7 @@ bool PortCore::start_session(UniqueFd socket) noexcept {
     session_ = std::make_unique<Session>(*this, parts_, std::move(socket), keeping_.get());
   } catch (const std::exception& error) {
     parts_.log.error("connection dropped: {}", error.what());
+    if (keeping_ != nullptr) keeping_->end();
     return false;
   }
   if (state_ != nullptr) state_->begin();

@@ -144,8 +144,9 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<FdWatch> keeper_watch_;
   OneShotTimer keeper_timer_;
   std::chrono::milliseconds keeper_pause_{};  // before the next look for a keeper
-  bool is_waiting_ = false;                   // for another process that serves the port
-  bool yielded_ = false;                      // to that process, and it has not said that it serves for good
+  std::chrono::steady_clock::time_point keeper_found_at_{};
+  bool is_waiting_ = false;  // for another process that serves the port
+  bool yielded_ = false;     // to that process, and it has not said that it serves for good
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;

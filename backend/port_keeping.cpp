@@ -54,10 +54,7 @@ void PortCore::begin_keeping(int socket) {
   if (keeping_ == nullptr) return;
   keeping_->begin(socket);
   if (!parts_.options.zero_copy) return;
-  if (auto begun = keeping_->begin_own_inflight(); !begun) {
-    keeping_->end();
-    throw std::runtime_error(begun.error().message);
-  }
+  if (auto begun = keeping_->begin_own_inflight(); !begun) throw std::runtime_error(begun.error().message);
 }
 
 void PortCore::take_over(SessionKeeping::Found found) noexcept {
@@ -184,8 +181,10 @@ void PortCore::settled_by(std::uint32_t pid) {
 // Who waits for the port leaves it to its owner to find the next keeper first.
 void PortCore::keeper_lost() {
   constexpr std::chrono::milliseconds first{500}, of_waiting{2'000};
+  constexpr std::chrono::minutes good_for{1};  // then it is not one that fails again and again
   keeper_watch_.reset();
-  keeper_pause_ = is_waiting_ ? of_waiting : std::max(first, keeper_pause_);
+  if (std::chrono::steady_clock::now() > keeper_found_at_ + good_for) keeper_pause_ = {};
+  keeper_pause_ = std::max(is_waiting_ ? of_waiting : first, keeper_pause_);
   keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
 }
 
@@ -193,6 +192,7 @@ void PortCore::look_for_keeper() {
   constexpr std::chrono::milliseconds longest{30'000};
   keeper_pause_ = std::min(2 * keeper_pause_, longest);
   if (!keeping_->reconnect()) return keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
+  keeper_found_at_ = std::chrono::steady_clock::now();
   watch_keeper();
 }
 

@@ -145,6 +145,7 @@ class SessionKeeping {
   explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
   Result<void> claim(KeeperClaim how);
   Result<void> acquire(continuity::PortKeeper::Files files);
+  Result<void> try_acquire(continuity::PortKeeper::Files files) noexcept;
   void find();
   void close_left();
   Result<void> refill(continuity::PortKeeper& keeper);

@@ -48,7 +48,7 @@ std::optional<SessionKeeping::Event> SessionKeeping::next_event() noexcept {
 std::optional<SessionKeeping::Event> SessionKeeping::event_of(PortKeeper::Event event) {
   if (auto* const granted = std::get_if<PortKeeper::Granted>(&event)) {
     if (owns()) return {};
-    auto acquired = acquire(std::move(granted->files));
+    auto acquired = try_acquire(std::move(granted->files));
     if (acquired) return Event(Acquired{});
     fail(acquired.error().message);
   } else if (const auto* const yield = std::get_if<PortKeeper::YieldAsked>(&event)) {
@@ -59,6 +59,17 @@ std::optional<SessionKeeping::Event> SessionKeeping::event_of(PortKeeper::Event 
     fail(std::get<PortKeeper::Gone>(event).error.message);
   }
   return {};
+}
+
+// Without memory the port is not this process's, and waits on.
+Result<void> SessionKeeping::try_acquire(PortKeeper::Files files) noexcept {
+  try {
+    return acquire(std::move(files));
+  } catch (const std::exception& error) {
+    record_.reset();
+    clear();
+    return make_error(ErrorCode::out_of_memory, "{}", error.what());
+  }
 }
 
 bool SessionKeeping::reconnect() noexcept {
@@ -81,8 +92,10 @@ bool SessionKeeping::reconnect() noexcept {
 // The record comes last: without it nobody goes on with the rest. A new one, as the one before says for good that a
 // message is in work.
 Result<void> SessionKeeping::refill(PortKeeper& keeper) {
-  const auto left = keeper.claim();
+  auto left = keeper.claim();
   if (!left) return left.error();
+  // This may be the last of a descriptor that a front-end has sent.
+  for (auto& [slot, fd] : *left) fd = UniqueFd(fd.release(), parts_.releases->ticket());
   auto record = SessionRecord::create(parts_.limits);
   if (!record) return record.error();
   if (auto written = record->write(state_); !written) return written;
