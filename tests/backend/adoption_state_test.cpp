@@ -243,8 +243,7 @@ TEST_F(KeptState, WhatCannotBeSavedLeavesTheOneBefore) {
   application.knows("good again");
   until_kept("good again");
   application.knows(std::string(1001, 'x'));
-  while (first.logged().find("1001 bytes, expected at most 1000 (state_bytes_max)") == std::string::npos)
-    std::this_thread::yield();
+  first.until_logged("1001 bytes, expected at most 1000 (state_bytes_max)");
   killed_and_next();
   EXPECT_TRUE(has_loaded("good again"));
 }

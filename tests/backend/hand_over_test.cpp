@@ -75,9 +75,13 @@ struct HandOver : ::testing::Test {
     return first;
   }
   /// Returns once its keeper has something to say to it.
-  static void until_asked(const BackEnd& owner) {
-    pollfd asked{owner.connection, POLLIN, 0};
-    ASSERT_EQ(::poll(&asked, 1, static_cast<int>(std::chrono::milliseconds(patience).count())), 1);
+  static void until_asked(const BackEnd& owner) { until(owner, POLLIN); }
+  /// Returns once its keeper's end can be seen: a keeper closes its connections on threads of its own.
+  static void until_left(const BackEnd& owner) { until(owner, POLLRDHUP); }
+  static void until(const BackEnd& owner, short event) {
+    pollfd watched{owner.connection, event, 0};
+    ASSERT_EQ(::poll(&watched, 1, static_cast<int>(std::chrono::milliseconds(patience).count())), 1);
+    ASSERT_NE(watched.revents & event, 0);
   }
   /// It serves the port with its connection from now on.
   void expect_service(BackEnd& back_end) {
@@ -237,8 +241,7 @@ TEST_F(HandOver, ANewKeeperIsFilledAgain) {
   start_keeper();
   keeper->wait_for(KeeperEvent::Kind::claimed);
   expect_traffic(first.life, *machine);
-  while (first.life.logged().find("the connection is held by a keeper again") == std::string::npos)
-    std::this_thread::yield();
+  first.life.until_logged("the connection is held by a keeper again");
   first.die();
   BackEnd& second = open(KeeperClaim::if_free);
   EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
@@ -255,10 +258,9 @@ TEST_F(HandOver, ANewKeeperIsFilledAlsoWhereWhoWaitsFindsItFirst) {
   first.life.stop();
   keeper->stop();
   start_keeper();
-  while (second.life.logged().find("cannot be served") == std::string::npos) std::this_thread::yield();
+  second.life.until_logged("cannot be served");
   first.life.go_on();
-  while (first.life.logged().find("the connection is held by a keeper again") == std::string::npos)
-    std::this_thread::yield();
+  first.life.until_logged("the connection is held by a keeper again");
   first.die();
   expect_service(second);
 }
@@ -272,10 +274,10 @@ TEST_F(HandOver, WhoTakesOverAsksAtANewKeeperAgain) {
   until_asked(old);
   fresh.life.stop();
   keeper->stop();
+  until_left(old);
   start_keeper();
   old.life.go_on();
-  while (old.life.logged().find("the connection is held by a keeper again") == std::string::npos)
-    std::this_thread::yield();
+  old.life.until_logged("the connection is held by a keeper again");
   fresh.life.go_on();
   expect_service(fresh);
   EXPECT_EQ(old.becomes(), PortOwnership::yielding);
@@ -323,8 +325,7 @@ TEST_F(HandOver, WhoWaitsFindsANewKeeperToo) {
   EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
   keeper->stop();
   start_keeper();
-  while (second.life.logged().find("waits for the port at a keeper again") == std::string::npos)
-    std::this_thread::yield();
+  second.life.until_logged("waits for the port at a keeper again");
   first.die();
   expect_service(second);
 }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <fcntl.h>
 #include <functional>
 #include <map>
@@ -162,6 +163,8 @@ class Life {
     backend_.reset();
   }
   std::string logged() { return log_.copy(); }
+  /// Returns once it has logged these words.
+  void until_logged(const std::string& words) { log_.until(words); }
 
   EventLog events;
   std::unique_ptr<Port> port;  ///< Null: see error.
@@ -175,7 +178,14 @@ class Life {
       return [this](LogLevel, std::string_view line) {
         const std::lock_guard guard(lock_);
         (text_ += line) += '\n';
+        came_.notify_all();
       };
+    }
+    void until(const std::string& words) {
+      std::unique_lock guard(lock_);
+      const auto there = [&] { return text_.find(words) != std::string::npos; };
+      if (!came_.wait_for(guard, patience, there))
+        throw std::runtime_error("not logged: '" + words + "', but:\n" + text_);
     }
     std::string copy() {
       const std::lock_guard guard(lock_);
@@ -184,6 +194,7 @@ class Life {
 
    private:
     std::mutex lock_;
+    std::condition_variable came_;
     std::string text_;
   };
 
