@@ -128,16 +128,16 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
   }
 
   void wait_readable() {
-    wait(asio::socket_base::wait_read, read_is_scheduled_, "waiting for the peer", [this] { read_turn(true); });
+    wait(asio::socket_base::wait_read, read_is_scheduled_, "waiting for the peer", [this] { read_turn(); });
   }
 
-  void read_turn(bool is_readable) {
+  void read_turn() {
     for (unsigned count = 0; count < options_.messages_per_turn; ++count) {
       // A peer that does not read its answers gets no new ones. A message that has begun is still read to its end, so
       // that only the peer can make it miss its deadline.
       if (!output_.empty() && !message_has_begun()) return;
       if (paused_) return;
-      const Step step = std::exchange(is_readable, false) || may_read() ? busy_read_step() : Step::would_block;
+      const Step step = may_read() ? busy_read_step() : Step::would_block;
       if (step == Step::would_block) {
         start_deadline();
         return wait_readable();
@@ -150,7 +150,8 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     read_later();  // the others on this executor first
   }
 
-  // Who is told of work is not told of a read that finds nothing.
+  // Who is told of work is not told of a read that finds nothing: the socket is reported as ready also for a message
+  // that came, and was read, while the one before was handled.
   bool may_read() {
     if (!reports_busy() || message_has_begun()) return true;
     report_idle();
@@ -169,7 +170,7 @@ class Channel::State : public std::enable_shared_from_this<Channel::State> {
     if (std::exchange(read_is_scheduled_, true)) return;
     post_kept(socket_.get_executor(), memory_, [self = shared_from_this()] {
       self->read_is_scheduled_ = false;
-      if (self->open_) self->guarded([&] { self->read_turn(false); });
+      if (self->open_) self->guarded([&] { self->read_turn(); });
     });
   }
 

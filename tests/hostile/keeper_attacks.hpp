@@ -2,8 +2,10 @@
 // A port at a keeper, whose process is killed, and another port beside it that must not notice.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "continuity/session_record.hpp"
 #include "tests/backend/traffic.hpp"
@@ -65,16 +68,32 @@ inline void expect_traffic(Server& server, FakeMachine& machine) {
   EXPECT_EQ(machine.ring(1).driver.reap().size(), 1U);
 }
 
-/// A front-end has its answer before the record says so. The keeper of a test is in this process, and its records are.
-inline void await_no_message_in_work() {
-  const continuity::RecordLimits limits{.rings = 2, .regions = PortOptions{}.memory_slots_max};
+/// The records of sessions that this process has descriptors of: a descriptor, by the file's inode number.
+inline std::map<ino_t, int> session_records() {
+  std::map<ino_t, int> records;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code gone;
-    if (std::filesystem::read_symlink(entry, gone).string().find("vhostx-session") == std::string::npos) continue;
-    const auto record = continuity::SessionRecord::adopt(tools::duplicate(std::stoi(entry.path().filename())), limits);
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (record && !record->read() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    struct stat facts {};
+    const int fd = std::stoi(entry.path().filename());
+    if (std::filesystem::read_symlink(entry, gone).string().find("vhostx-session") != std::string::npos &&
+        ::fstat(fd, &facts) == 0)
+      records.emplace(facts.st_ino, fd);
   }
+  return records;
+}
+
+/// A front-end has its answer before the record says so, and maybe before the keeper has the record. The keeper of a
+/// test is in this process, and its records are; `before` are those of other sessions.
+inline void await_no_message_in_work(const std::map<ino_t, int>& before) {
+  const continuity::RecordLimits limits{.rings = 2, .regions = PortOptions{}.memory_slots_max};
+  const auto is_idle = [&](const auto& entry) {
+    if (before.contains(entry.first)) return false;
+    const auto record = continuity::SessionRecord::adopt(tools::duplicate(entry.second), limits);
+    return record && record->read();
+  };
+  for (const auto end = std::chrono::steady_clock::now() + patience; !std::ranges::any_of(session_records(), is_idle);
+       std::this_thread::yield())
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("no record, or a message is always in work");
 }
 
 class KeeperAttacks : public continuity::KeeperTest {
@@ -90,11 +109,12 @@ class KeeperAttacks : public continuity::KeeperTest {
 
   /// The port is served by a process that can be killed; `machine_` has started its rings.
   void serve() {
+    const auto others = session_records();
     owner_ = std::make_unique<continuity::ChildProcess>([this] { static Server server(path_, socket_); });
     machine_ = std::make_unique<FakeMachine>(socket_, 2, small_memory());
     machine_->bring_up();
     machine_->sync();
-    await_no_message_in_work();
+    await_no_message_in_work(others);
   }
   void kill() { owner_.reset(); }
   std::unique_ptr<Server> take_over() const { return std::make_unique<Server>(path_, socket_); }
