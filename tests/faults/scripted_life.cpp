@@ -2,6 +2,7 @@
 #include "tests/faults/scripted_life.hpp"
 
 #include <array>
+#include <poll.h>
 #include <thread>
 
 #include "tests/backend/traffic.hpp"
@@ -129,10 +130,16 @@ void ScriptedLife::wait_until(FakeMachine& machine, const char* what, const std:
   }
 }
 
-// In the client role the next connection, which nobody has accepted yet, may follow at once.
+// In the client role the next connection, which nobody has accepted yet, may follow at once; its number may even be
+// the one that was asked for.
 void ScriptedLife::wait_left(std::uint64_t connection) {
   const auto end = std::chrono::steady_clock::now() + busy_machine;
-  for (auto info = port_->info(); info.connected && info.connections == connection; info = port_->info()) {
+  const auto next_one_waits = [this] {
+    pollfd watched{listener_.get(), POLLIN, 0};
+    return listener_ && ::poll(&watched, 1, 0) == 1;
+  };
+  for (auto info = port_->info(); info.connected && info.connections == connection && !next_one_waits();
+       info = port_->info()) {
     if (std::chrono::steady_clock::now() > end) throw Hang("the port did not see its front-end leave");
     pause();
   }
