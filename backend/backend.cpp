@@ -65,8 +65,10 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (auto good = check_keeper(options); !good) return std::move(good).error();
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
-    if (options.keeper_service == nullptr && !options.keeper.empty())
+    if (!options.keeper.empty()) {
       options.keeper_service = std::make_shared<continuity::KeptBundles>(options.keeper);
+      (*loop)->hold_memory();
+    }
     if (options.keeper_service != nullptr)
       (*loop)->set_keepers(
           [keepers = options.keeper_service](const std::string& bundle) { return keepers->open(bundle); });

@@ -170,6 +170,12 @@ void ControlLoop::post_and_wait(const std::function<void()>& work) {
   if (errand.thrown) std::rethrow_exception(errand.thrown);
 }
 
+void ControlLoop::hold_memory() {
+  auto holder = MemoryHolder::start();
+  if (holder) return void(memory_holder_ = *std::move(holder));
+  log_.info("if this process is killed, its connections are taken over later: {}", holder.error().message);
+}
+
 void ControlLoop::add(const std::shared_ptr<LoopPort>& port) {
   release_kept();
   ports_.emplace(port.get(), port);

@@ -22,6 +22,7 @@
 #include <vhostx/result.hpp>
 
 #include "base/logger.hpp"
+#include "base/memory_holder.hpp"
 #include "base/release_pool.hpp"
 #include "continuity/port_keeper.hpp"
 #include "protocol/handler_memory.hpp"
@@ -63,6 +64,8 @@ class ControlLoop {
   const KeeperMaker& keepers() const noexcept { return keepers_; }
   /// Before the first port.
   void set_keepers(KeeperMaker maker) { keepers_ = std::move(maker); }
+  /// If this process is killed, another one that waits for its connections gets them at once. Before the first port.
+  void hold_memory();
   std::chrono::milliseconds keeper_grace() const noexcept { return keeper_grace_; }
   KeeperClaim keeper_claim() const noexcept { return keeper_claim_; }
 
@@ -100,6 +103,7 @@ class ControlLoop {
   const ControlThread mode_;
   Logger log_;
   KeeperMaker keepers_;
+  MemoryHolder memory_holder_;
   const std::chrono::milliseconds keeper_grace_;
   const KeeperClaim keeper_claim_;
   const cpu_set_t cpus_;  // of all threads of the library's own
