@@ -22,8 +22,7 @@ from vhostx_switch import VhostSwitch
 
 TIMES = 20  # and more, of all parts together
 BURST = 32
-ROUNDS = 5
-SECONDS_A_LIFE = 1.5  # of vhostx-bench; a life begins with EAL's start
+ROUNDS, ROUND_S = 3600, 2  # vhostx-bench measures until it is told to end, which it does after a round
 MOMENT_S = 0.3  # traffic is seen; then another instant each time
 FAULTS = ("lost", "damaged", "late", "duplicated")
 RUN = ["--timeout", "60", "--json"]
@@ -78,13 +77,17 @@ class Lives:
         self.current.wait_stats(moved, "packets to move")
 
 
-def start_bench(bench, binary, lives, arguments):
-    seconds = SECONDS_A_LIFE * lives
-    argv = [binary, *arguments, "--duration", str(seconds), "--rounds", str(ROUNDS), *RUN]
+def start_bench(binary, arguments):
+    argv = [binary, *arguments, "--duration", str(ROUNDS * ROUND_S), "--rounds", str(ROUNDS), *RUN]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
+def check_running(guests):
+    check(guests.poll() is None, f"vhostx-bench ended with {guests.returncode}")
+
+
 def finish_bench(guests):
+    guests.send_signal(signal.SIGINT)
     report, _ = guests.communicate(timeout=300)
     check(report.startswith("{"), f"vhostx-bench ended with {guests.returncode}: {report}")
     (size,) = json.loads(report)["back_ends"][0]["sizes"]
@@ -96,18 +99,17 @@ def between_guests(bench, switch_binary, keeper, bench_binary, times, end, packe
     lives = Lives(bench, switch_binary, keeper, [a + port, b + port], **switch)
     lives.begin()
     arguments = ["--connect", a, "--connect", b, "--bidirectional", *packets]
-    guests = start_bench(bench, bench_binary, times + 1, arguments)
+    guests = start_bench(bench_binary, arguments)
     check_equal(lives.connected(), [False, False], "adopted at first")
     held = None
     for _ in range(times):
         lives.wait_moving()
         time.sleep(random.random() * MOMENT_S)
-        if guests.poll() is not None:
-            break
+        check_running(guests)
         end(lives.current)
         lives.begin()
         check_equal(lives.connected(), [True, True], f"adopted by life {lives.count}")
-        lives.wait_moving() if guests.poll() is None else None
+        lives.wait_moving()
         held = held or keeper.open_fds()
         wait_until(lambda: keeper.open_fds() <= held, f"the keeper to hold no more than {held} descriptors")
     counts = finish_bench(guests)
@@ -178,16 +180,15 @@ def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed
     a, b = bench.path("a"), bench.path("b")
     lives = Lives(bench, switch_binary, keeper, [a, b])
     lives.begin()
-    guests = start_bench(bench, bench_binary, times + 1, ["--connect", a, "--connect", b, "--bidirectional"])
+    guests = start_bench(bench_binary, ["--connect", a, "--connect", b, "--bidirectional"])
     check_equal(lives.connected(), [False, False], "adopted at first")
     for _ in range(times):
         lives.wait_moving()
         time.sleep(random.random() * MOMENT_S)
-        if guests.poll() is not None:
-            break
+        check_running(guests)
         since = succeed(lives)
         check_equal(lives.connected(since), [True, True], f"adopted by life {lives.count}")
-        lives.wait_moving() if guests.poll() is None else None
+        lives.wait_moving()
     counts = finish_bench(guests)
     print(f"{lives.count} lives: {counts}", flush=True)
     lives.current.finish()
