@@ -99,6 +99,10 @@ Result<std::unique_ptr<Port>> Backend::open_port(PortOptions options, EventHandl
   });
 }
 
+void Backend::take_over() noexcept {
+  loop_->post_and_wait([this] { loop_->take_over(); });
+}
+
 void Backend::set_log_level(LogLevel level) noexcept { loop_->log().set_level(level); }
 
 std::size_t Backend::run_control(std::chrono::milliseconds wait) noexcept { return loop_->run_for(wait); }

@@ -73,6 +73,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void look_at_placement(VringPlacer::Effort effort);
 
  private:
+  void ask_owner() noexcept override;
   void loop_ends() override { close(Farewell::events); }
   bool is_in_use() noexcept override;
 

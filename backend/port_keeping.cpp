@@ -196,6 +196,10 @@ void PortCore::look_for_keeper() {
   watch_keeper();
 }
 
+void PortCore::ask_owner() noexcept {
+  if (keeping_ != nullptr && !closed_) keeping_->ask_owner();
+}
+
 void PortCore::confirm_take_over() noexcept {
   if (keeping_ != nullptr && !closed_) keeping_->settle();
 }

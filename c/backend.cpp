@@ -91,6 +91,8 @@ vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vho
 
 void vhostx_backend_destroy(vhostx_backend* backend) { delete object(backend); }
 
+void vhostx_backend_take_over(vhostx_backend* backend) { object(backend)->take_over(); }
+
 void vhostx_backend_set_log_level(vhostx_backend* backend, int level) {
   if (level >= VHOSTX_LOG_DEBUG && level <= VHOSTX_LOG_ERROR)
     object(backend)->set_log_level(static_cast<vhostx::LogLevel>(level));

@@ -118,14 +118,30 @@ void Bundles::wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, 
   if (waiting_ >= limits_.waiting)
     return refuse(client, tag, Claim::type, claim.name, ErrorCode::limit,
                   fmt::format("{} claims wait, the most", limits_.waiting));
-  const bool asks = claim.how == ClaimHow::hand_over;
-  const auto stands_by = [](const Waiter& waiter) { return !waiter.asks; };
-  const auto at = asks ? std::find_if(bundle.waiters.begin(), bundle.waiters.end(), stands_by) : bundle.waiters.end();
-  bundle.waiters.insert(at, {client, tag, asks});
   ++waiting_;
-  if (asks) return host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, client.pid}}, {});
+  add_waiter(bundle, {client, tag, claim.how == ClaimHow::hand_over});
+}
+
+void Bundles::add_waiter(Bundle& bundle, const Waiter& waiter) {
+  auto& all = bundle.waiters;
+  const auto stands_by = [](const Waiter& other) { return !other.asks; };
+  all.insert(waiter.asks ? std::find_if(all.begin(), all.end(), stands_by) : all.end(), waiter);
+  if (waiter.asks) return host_.send(bundle.owner.id, {0, YieldAsked{bundle.name, waiter.client.pid}}, {});
   // One that yielded may be slower than the one that took over.
-  if (bundle.settled) host_.send(client.id, {0, Settled{bundle.name, bundle.owner.pid}}, {});
+  if (bundle.settled) host_.send(waiter.client.id, {0, Settled{bundle.name, bundle.owner.pid}}, {});
+}
+
+void Bundles::take(const Client& client, std::uint32_t, const Ask& ask, UniqueFd, Time) {
+  const auto at = bundles_.find(ask.name);
+  if (at == bundles_.end()) return;
+  auto& waiters = at->second.waiters;
+  const auto stands_by = [&](const Waiter& waiter) { return waiter.client.id == client.id && !waiter.asks; };
+  const auto one = std::find_if(waiters.begin(), waiters.end(), stands_by);
+  if (one == waiters.end()) return;
+  Waiter asks = *one;
+  asks.asks = true;
+  waiters.erase(one);
+  add_waiter(at->second, asks);
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Cancel& cancel, UniqueFd, Time) {

@@ -132,9 +132,11 @@ class Bundles {
   void take(const Client& client, std::uint32_t tag, const Release& release, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Park& park, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd fd, Time now);
+  void take(const Client& client, std::uint32_t tag, const Ask& ask, UniqueFd fd, Time now);
 
   Map::iterator make_bundle(const Client& client, std::uint32_t tag, const Claim& claim);
   void wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, const Claim& claim);
+  void add_waiter(Bundle& bundle, const Waiter& waiter);
   void grant(Bundle& bundle, const Waiter& to, Time now);
   void end_ownership(Map::iterator at, std::chrono::milliseconds grace, const char* reason, Time now);
   void watch_front_end(Bundle& bundle);

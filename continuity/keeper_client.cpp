@@ -156,6 +156,8 @@ Result<void> KeeperClient::stand_by(std::string_view name, ClaimHow how) {
   return {};
 }
 
+Result<void> KeeperClient::ask_owner(std::string_view name) { return post(Ask{}, name); }
+
 Result<bool> KeeperClient::cancel(std::string_view name) {
   const auto tag = send(Cancel{}, name);
   if (!tag) return tag.error();

@@ -105,6 +105,9 @@ class KeeperClient {
   /// Claims without waiting: a GrantedEvent comes once nobody else owns the bundle. `how` is stand_by or hand_over
   /// (asserted). Errors: as hold().
   Result<void> stand_by(std::string_view name, ClaimHow how);
+  /// A stand_by() asks the owner from now on, as with hand_over. If there is none (it may have been granted), nothing
+  /// happens. Errors: as hold().
+  Result<void> ask_owner(std::string_view name);
   /// Ends a stand_by(). True: it has ended. False: there was none, or it was granted before; then its event follows.
   Result<bool> cancel(std::string_view name);
 

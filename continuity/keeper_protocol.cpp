@@ -146,7 +146,7 @@ void visit_fields(Coder& coder, Self& self) {
     coder.number(bundle.grace_ms);
   }
   if constexpr (std::is_same_v<T, Failed>) {
-    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::settle));
+    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::ask));
     coder.choice(self.code, static_cast<std::uint32_t>(ErrorCode::timed_out));
     coder.text(self.name, 0, name_bytes_max);
     coder.text(self.text, 0, text_bytes_max);
@@ -214,8 +214,8 @@ const char* fault_of(const Granted& grant) noexcept {
 }  // namespace
 
 const char* to_string(PacketType type) noexcept {
-  constexpr const char* requests[] = {"HELLO",  "CLAIM",   "CANCEL", "HOLD", "DROP",
-                                      "FORGET", "RELEASE", "PARK",   "LIST", "SETTLE"};
+  constexpr const char* requests[] = {"HELLO",   "CLAIM", "CANCEL", "HOLD",   "DROP", "FORGET",
+                                      "RELEASE", "PARK",  "LIST",   "SETTLE", "ASK"};
   constexpr const char* replies[] = {"WELCOME", "GRANTED",  "REFUSED", "YIELD",  "CANCELLED",
                                      "LISTED",  "LIST_END", "FAILED",  "SETTLED"};
   const auto number = static_cast<std::uint16_t>(type);

@@ -55,6 +55,7 @@ enum class PacketType : std::uint16_t {
   park = 8,
   list = 9,
   settle = 10,
+  ask = 11,
   welcome = 101,
   granted = 102,
   refused = 103,
@@ -121,6 +122,12 @@ struct Park {
 /// those that stand by later. One that yielded need not be ready to go on any more.
 struct Settle {
   static constexpr PacketType type = PacketType::settle;
+  std::string name;
+};
+/// This client's claim that stands by is one that asks from now on, as if it had been made with `hand_over`. Without
+/// one nothing happens: it may have been granted just before.
+struct Ask {
+  static constexpr PacketType type = PacketType::ask;
   std::string name;
 };
 /// Answered by a LISTED for each bundle, in the order of their names, and LIST_END.
@@ -193,7 +200,7 @@ struct Settled {
   std::uint32_t owner_pid = 0;  ///< 0: not known here.
 };
 
-using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle>;
+using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle, Ask>;
 using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled>;
 
 /// A message with the number that a client gives its request. Answers have the number of their request; YIELD and

@@ -43,6 +43,8 @@ Result<void> KeptBundle::wait(bool asks) {
   return after(client_.stand_by(name_, asks ? ClaimHow::hand_over : ClaimHow::stand_by));
 }
 
+Result<void> KeptBundle::ask_owner() { return after(client_.ask_owner(name_)); }
+
 Result<void> KeptBundle::settle() { return after(client_.settle(name_)); }
 
 std::optional<PortKeeper::Event> KeptBundle::next_event() {

@@ -58,6 +58,8 @@ class PortKeeper {
     static_cast<void>(asks);
     return make_error(ErrorCode::unsupported, "this keeper serves one process at a time");
   }
+  /// What waits without asking asks from now on. Nothing happens if nothing waits: it may have been granted.
+  virtual Result<void> ask_owner() { return {}; }
   /// This process serves the port for good: whoever waits for the bundle is told (Settled).
   virtual Result<void> settle() { return {}; }
   /// The next event, if one is there. Events may have come in any other call: ask until there is none.

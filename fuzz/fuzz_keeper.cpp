@@ -96,7 +96,7 @@ class Clients : private Bundles::Host {
   }
 
   Request request() {
-    switch (choices_.below(9)) {
+    switch (choices_.below(10)) {
       case 0:
         return Cancel{name(choices_)};
       case 1:
@@ -111,6 +111,8 @@ class Clients : private Bundles::Host {
         return Claim{name(choices_), static_cast<ClaimHow>(choices_.below(3))};
       case 6:
         return Settle{name(choices_)};
+      case 7:
+        return Ask{name(choices_)};
       default:
         return Hold{name(choices_), choices_.below(24)};
     }

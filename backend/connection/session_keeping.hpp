@@ -103,6 +103,8 @@ class SessionKeeping {
   void park(std::chrono::milliseconds grace) noexcept;
   /// Another process may serve the port now, and this one waits until that ends.
   void yield(std::chrono::milliseconds grace) noexcept;
+  /// This process waits for the port: the one that serves it is asked to yield.
+  void ask_owner() noexcept;
   /// This process serves the port for good.
   void settle() noexcept;
   /// The port cannot be served here. What it had is there for another process for `grace`; later this one may wait

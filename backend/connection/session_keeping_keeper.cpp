@@ -126,6 +126,13 @@ void SessionKeeping::yield(std::chrono::milliseconds grace) noexcept {
   ask([](PortKeeper& keeper) { return keeper.wait(false); });
 }
 
+// Also at a keeper that comes later.
+void SessionKeeping::ask_owner() noexcept {
+  if (owns()) return;
+  asks_ = true;
+  ask([](PortKeeper& keeper) { return keeper.ask_owner(); });
+}
+
 // A keeper that comes later is told, too.
 void SessionKeeping::settle() noexcept {
   settles_ = owns();

@@ -181,6 +181,11 @@ void ControlLoop::add(const std::shared_ptr<LoopPort>& port) {
   ports_.emplace(port.get(), port);
 }
 
+void ControlLoop::take_over() noexcept {
+  for (const auto& [number, port] : ports_)
+    if (const auto lives = port.lock()) lives->ask_owner();
+}
+
 void ControlLoop::remove(const LoopPort& port) noexcept { ports_.erase(&port); }
 
 void ControlLoop::keep(std::shared_ptr<LoopPort> port) noexcept {

@@ -34,6 +34,8 @@ class LoopPort {
  public:
   /// The loop ends: closes the port.
   virtual void loop_ends() = 0;
+  /// See Backend::take_over().
+  virtual void ask_owner() noexcept = 0;
   /// Whether a burst that nobody waits for any more (VringCore::is_stuck()) is inside one of the vrings. After it was
   /// closed the loop keeps the port for as long.
   virtual bool is_in_use() noexcept = 0;
@@ -71,6 +73,9 @@ class ControlLoop {
 
   /// The threads that close descriptors and unmap memory of peers.
   const std::shared_ptr<ReleasePool>& release_pool() const noexcept { return release_pool_; }
+
+  /// See Backend::take_over(). Control thread.
+  void take_over() noexcept;
 
   /// Runs `work` on the control thread and returns when it is done: at once when this is that thread, when the
   /// application runs the loop, or after shut_down().

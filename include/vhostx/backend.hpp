@@ -46,7 +46,7 @@ VHOSTX_EXPORT bool recover_from_bus_error(const siginfo_t& info) noexcept;
 /// how it goes by OwnershipChanged.
 enum class KeeperClaim {
   if_free,    ///< It fails: busy.
-  stand_by,   ///< The port waits until that process ends, is killed, or closes the port.
+  stand_by,   ///< The port waits until that process ends, is killed, or closes the port. See Backend::take_over().
   take_over,  ///< The same, and that process is asked to hand the port over now. See Port::confirm_take_over().
 };
 
@@ -106,6 +106,12 @@ class VHOSTX_EXPORT Backend {
   ///
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;
+
+  /// Asks for all ports that stand by (KeeperClaim::stand_by), at once: the processes that serve them hand them over as
+  /// with KeeperClaim::take_over. What is opened first and asked for then leaves guests without service for the
+  /// hand-over alone, and not while further ports are opened. OwnershipChanged tells how it goes. Without a port that
+  /// stands by it does nothing. Threads: as open_port(), and not in an event handler.
+  void take_over() noexcept;
 
   /// Sets the level below which lines are not produced, instead of BackendOptions::log_level. Any thread.
   void set_log_level(LogLevel level) noexcept;

@@ -319,6 +319,34 @@ TEST_P(DestroyedPort, IsTakenOver) {
 INSTANTIATE_TEST_SUITE_P(InItsHandler, DestroyedPort,
                          ::testing::Values(PortOwnership::yielding, PortOwnership::standing_by));
 
+TEST_F(HandOver, WhatStandsByIsAskedForLater) {
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::stand_by);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  expect_traffic(old.life, *machine);
+  fresh.life.take_over();
+  expect_service(fresh);
+  EXPECT_EQ(old.becomes(), PortOwnership::yielding);
+  EXPECT_EQ(old.becomes(), PortOwnership::standing_by);
+  fresh.life.take_over();  // it serves: nobody is asked
+  fresh.confirm();
+  EXPECT_EQ(old.becomes(), PortOwnership::handed_over);
+  old.life.take_over();  // it has handed it over for good
+  expect_traffic(fresh.life, *machine);
+}
+
+TEST_F(HandOver, WhatIsAskedForWithoutAKeeperIsAskedForAtTheNextOne) {
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::stand_by);
+  EXPECT_EQ(fresh.becomes(), PortOwnership::standing_by);
+  keeper->stop();
+  until_left(fresh);
+  fresh.life.take_over();
+  start_keeper();
+  old.life.until_logged("the connection is held by a keeper again");
+  expect_service(fresh);
+}
+
 TEST_F(HandOver, WhoWaitsFindsANewKeeperToo) {
   BackEnd& first = serve();
   BackEnd& second = open(KeeperClaim::stand_by);

@@ -162,6 +162,12 @@ class Life {
     port.reset();
     backend_.reset();
   }
+  /// As Backend::take_over(): on no other thread than that which runs the control side.
+  void take_over() {
+    stop();
+    backend_->take_over();
+    go_on();
+  }
   std::string logged() { return log_.copy(); }
   /// Returns once it has logged these words.
   void until_logged(const std::string& words) { log_.until(words); }

@@ -270,6 +270,7 @@ void lines_are_logged(void) {
   vhostx_backend* const backend = vhostx_backend_create(&options, NULL);
   vhostx_backend_set_log_level(backend, VHOSTX_LOG_DEBUG);
   vhostx_backend_set_log_level(backend, VHOSTX_LOG_ERROR + 1);  // is no level, and changes nothing
+  vhostx_backend_take_over(backend);                            // nothing stands by
   vhostx_port* const port = open_port(backend, "logged", event_log_add, &log);
   struct fake_guest* const guest = fake_guest_connect(fake_path("logged"));
   event_log_until_started(&log, 1);

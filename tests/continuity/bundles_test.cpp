@@ -185,6 +185,36 @@ TEST_F(BundlesTest, AHandOverAsksTheOwner) {
   EXPECT_EQ(last<Granted>(second)->total, 1u);
 }
 
+TEST_F(BundlesTest, WhoStandsByMayAskLater) {
+  ask(first, Claim{"a"});
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  ask(third, Claim{"a", ClaimHow::stand_by});
+  sent.clear();
+  ask(third, Ask{"a"});
+  ASSERT_EQ(sent.size(), 1u);
+  ASSERT_NE(last<YieldAsked>(first), nullptr);
+  EXPECT_EQ(last<YieldAsked>(first)->asker_pid, third.pid);
+  ask(third, Ask{"a"});
+  EXPECT_EQ(sent.size(), 1u) << "once";
+  EXPECT_EQ(bundles.waiting(), 2u);
+  const auto claim = tag - 2;
+  ask(first, Release{"a"});
+  ASSERT_NE(last<Granted>(third), nullptr);
+  EXPECT_EQ(sent.back().reply.tag, claim) << "of the claim";
+  bundles.client_gone(third.id, now);
+  EXPECT_NE(last<Granted>(second), nullptr);
+}
+
+TEST_F(BundlesTest, AskingWithoutAClaimThatWaitsDoesNothing) {
+  ask(first, Claim{"a"});
+  sent.clear();
+  ask(first, Ask{"a"});
+  ask(second, Ask{"a"});
+  ask(second, Ask{"nothing"});
+  EXPECT_TRUE(sent.empty());
+  EXPECT_EQ(bundles.size(), 1u);
+}
+
 // Killed and started again at once: the new process's claim may come before the end of the old one's connection.
 TEST_F(BundlesTest, AClaimWaitsForAnOwnerWhoseConnectionIsEnding) {
   ask(first, Claim{"a"});

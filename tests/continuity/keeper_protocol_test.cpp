@@ -27,7 +27,8 @@ std::vector<Request> all_requests() {
           Release{name},
           Park{name, 5000},
           List{},
-          Settle{name}};
+          Settle{name},
+          Ask{name}};
 }
 
 std::vector<Reply> all_replies() {

@@ -24,7 +24,9 @@ Error refused(ErrorCode code, std::string why) { return Error{code, std::move(wh
 Result<void> PortSet::add(const PortSpec& spec) {
   const std::lock_guard alone(changing_);
   if (auto may = may_add(spec); !may) return may;
-  return add_socket(spec);
+  auto added = add_socket(spec);
+  take_over();
+  return added;
 }
 
 Result<void> PortSet::may_change() const {

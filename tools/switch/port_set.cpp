@@ -2,6 +2,8 @@
 // PortSet: opening at the start, events, addresses.
 #include "tools/switch/port_set.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tools/switch/activated_sockets.hpp"
@@ -55,7 +57,8 @@ Result<void> PortSet::make_backend() {
   BackendOptions options;
   options.log = log_line;
   options.log_level = log_level();
-  options.keeper_claim = parts_.options.keeper_claim;
+  // All are opened first, and then asked for at once.
+  options.keeper_claim = std::min(parts_.options.keeper_claim, KeeperClaim::stand_by);
   if (auto done = keepers_.set_up(parts_.options, options); !done) return done;
   auto backend = Backend::create(std::move(options));
   if (!backend) return backend.error();
@@ -101,11 +104,12 @@ void PortSet::publish_telemetry(Entry& entry) {
   entry.published = *std::move(published);
 }
 
-/// On the control thread. A port that workers do not know has no lanes to change.
+/// On the control thread. A port that workers do not know has no lanes to change. In a pause they sleep, and look at
+/// all lanes at its end.
 void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
   if (changes_rings(event)) {
     const std::lock_guard guard(mutex_);
-    if (!entries_[id].lanes.empty()) publish(id);
+    if (!entries_[id].lanes.empty() && !paused_since_) publish(id);
   } else if (std::holds_alternative<PlacementChanged>(event)) {
     const std::lock_guard guard(mutex_);
     follow(id);

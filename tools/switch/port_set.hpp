@@ -78,6 +78,8 @@ class PortSet {
   std::optional<std::chrono::steady_clock::time_point> pause_ends() const;
   /// The process that handed the ports over may end: workers run, and all that this one serves is served for good.
   void confirm_take_over();
+  /// With --take-over: asks the processes that serve ports of ours to hand them over.
+  void take_over();
 
   /// Of all ports, the TAP last.
   std::vector<PortSnapshot> snapshots() const;

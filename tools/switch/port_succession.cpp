@@ -67,6 +67,10 @@ void PortSet::publish_all() {
     if (!entries_[id].lanes.empty()) publish(id);
 }
 
+void PortSet::take_over() {
+  if (parts_.options.keeper_claim == KeeperClaim::take_over) backend_->take_over();
+}
+
 /// Not with mutex_ held: it waits for the control thread.
 void PortSet::confirm_take_over() {
   const std::lock_guard alone(changing_);

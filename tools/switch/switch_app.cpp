@@ -120,7 +120,9 @@ Result<void> SwitchApp::start_parts() {
   succeeds_ = options_.keeper_claim != KeeperClaim::if_free;
   if (auto served = serve_metrics(); !served) return served;
   launch_workers(*lcores);
-  return serve_control();  // changes of ports need workers that run
+  if (auto served = serve_control(); !served) return served;  // changes of ports need workers that run
+  ports_->take_over();
+  return {};
 }
 
 Result<void> SwitchApp::serve_metrics() {

@@ -85,6 +85,12 @@ vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vho
 /// VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 void vhostx_backend_destroy(vhostx_backend* backend);
 
+/// Asks for all ports that stand by (VHOSTX_KEEPER_CLAIM_STAND_BY), at once: the processes that serve them hand them
+/// over as with VHOSTX_KEEPER_CLAIM_TAKE_OVER. What is opened first and asked for then leaves guests without service
+/// for the hand-over alone, and not while further ports are opened. VHOSTX_EVENT_OWNERSHIP_CHANGED tells how it goes.
+/// Without a port that stands by it does nothing. Threads: as vhostx_port_open(), and not in an event handler.
+void vhostx_backend_take_over(vhostx_backend* backend);
+
 /// Sets the level (enum vhostx_log_level) below which lines are not produced, instead of
 /// vhostx_backend_options::log_level. No effect if there is no such level. Any thread.
 void vhostx_backend_set_log_level(vhostx_backend* backend, int level);
