@@ -177,7 +177,9 @@ void PortCore::settled_by(std::uint32_t pid) {
 }
 
 void PortCore::confirm_take_over() noexcept {
-  if (keeping_ != nullptr && !closed_) keeping_->settle();
+  if (keeping_ == nullptr || closed_ || !keeping_->owns()) return;
+  keeping_->settle();
+  loop_->confirm_take_over();
 }
 
 }  // namespace vhostx::backend

@@ -108,6 +108,10 @@ struct BackendOptions {
   KeeperClaim keeper_claim = KeeperClaim::if_free;
   /// A keeper of another kind, in place of `keeper`: SystemdStore::keeper() of <vhostx/systemd.hpp> is one. Null: none.
   std::shared_ptr<continuity::KeeperService> keeper_service{};
+  /// The application's bytes that belong to no port. Without a keeper nothing is kept. With a keeper it is one more
+  /// client, as a port is. They are yielded as soon as another process asks for them with KeeperClaim::take_over, in
+  /// its create(), and so before it can ask for ports. They are left for keeper_grace; with 0 not at all.
+  KeptState state{};
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
@@ -115,8 +119,9 @@ struct BackendOptions {
 class VHOSTX_EXPORT Backend {
  public:
   /// Creates a Backend. EAL must be initialised. Errors: invalid_argument (EAL is not initialised, an option), system
-  /// (no thread, no descriptors, no SIGBUS handler), out_of_memory. If the process
-  /// cannot have asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
+  /// (no thread, no descriptors, no SIGBUS handler), out_of_memory; with BackendOptions::state also busy (a process
+  /// that lives owns it, by the keeper's word), and those of the keeper, as for open_port(). If the process cannot have
+  /// asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
   /// Internal. create() creates a Backend.
