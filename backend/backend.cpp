@@ -9,8 +9,10 @@
 
 #include <vhostx/backend.hpp>
 
+#include "backend/backend_state.hpp"
 #include "backend/loop/control_loop.hpp"
 #include "backend/port_core.hpp"
+#include "backend/port_options.hpp"
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"
 #include "continuity/keeper_service.hpp"
@@ -63,6 +65,7 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (options.bus_errors == BusErrors::handle && !memory::handle_bus_errors())
       return make_system_error(errno, "sigaction for SIGBUS");
     if (auto good = check_keeper(options); !good) return std::move(good).error();
+    if (auto good = backend::check_options(options.state); !good) return std::move(good).error();
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
     if (!options.keeper.empty()) {
@@ -79,6 +82,9 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
       if (const auto good = memory::guard_first_touches(); !good)
         (*loop)->log().warning("front-ends can use up the memory limit of this process with sparse files: {}",
                                good.error().message);
+    if (!options.state.name.empty() && options.keeper_service != nullptr)
+      if (auto opened = backend::BackendState::open(**loop, std::move(options.state)); !opened)
+        return std::move(opened).error();
     return std::make_unique<Backend>(std::move(loop).value());
   });
 }

@@ -51,7 +51,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options
              .releases = std::make_shared<Releases>(loop_->release_pool()),
              .vrings = {}},
       handler_(std::move(on_event)),
-      keeper_timer_(loop_->executor()),
+      keeper_watch_(loop_->executor(), [this] { attend_keeper(); }),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -149,8 +149,7 @@ bool PortCore::disconnect() noexcept {
 void PortCore::close(Farewell farewell) {
   if (closed_) return;
   const auto self = shared_from_this();
-  keeper_watch_.reset();
-  keeper_timer_.cancel();
+  keeper_watch_.end();
   if (listener_ != nullptr && leaves_session()) listener_->leave();
   listener_.reset();
   connector_.reset();

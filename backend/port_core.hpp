@@ -18,6 +18,7 @@
 #include <vhostx/result.hpp>
 
 #include "backend/connection/connector.hpp"
+#include "backend/connection/keeper_watch.hpp"
 #include "backend/connection/listener.hpp"
 #include "backend/connection/port_host.hpp"
 #include "backend/connection/session.hpp"
@@ -98,6 +99,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
   Result<void> open_keeping();
+  void make_state_keeping();
   Result<void> serve();
   Result<void> start_listening();
   Result<std::unique_ptr<Listener>> make_listener();
@@ -109,14 +111,11 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void load_kept_state();
   bool leaves_session() const noexcept;
   void leave_session(const std::string& why);
-  void watch_keeper();
   void attend_keeper();
   void acquired();
   void stop_listening() noexcept;
   void yield_to(std::uint32_t pid);
   void settled_by(std::uint32_t pid);
-  void keeper_lost();
-  void look_for_keeper();
   void report_no_connection(Error error) noexcept;
   void keep_error(const std::string& text) noexcept;  // PortInfo::last_error
   bool make_room();
@@ -142,10 +141,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
   std::optional<CounterPages> counters_;     // with keeping_
   std::unique_ptr<StateKeeping> state_;      // with keeping_ and save_state
-  std::unique_ptr<FdWatch> keeper_watch_;
-  OneShotTimer keeper_timer_;
-  std::chrono::milliseconds keeper_pause_{};  // before the next look for a keeper
-  std::chrono::steady_clock::time_point keeper_found_at_{};
+  KeeperWatch keeper_watch_;
   bool is_waiting_ = false;  // for another process that serves the port
   bool yielded_ = false;     // to that process, and it has not said that it serves for good
   std::unique_ptr<Session> session_;

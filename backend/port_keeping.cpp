@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // PortCore: its connection comes from a keeper, and goes there.
-#include <algorithm>
 #include <exception>
 #include <stdexcept>
 #include <utility>
@@ -19,19 +18,29 @@ constexpr std::chrono::seconds given_up_grace{30};  // for one that is killed be
 Result<void> PortCore::open_keeping() {
   if (!loop_->keepers()) return {};
   const PortOptions& options = parts_.options;
-  SessionKeeping::Parts parts{.connect = [this] { return loop_->keepers()(parts_.options.socket_path); },
+  SessionKeeping::Parts parts{.link = {.connect = [this] { return loop_->keepers()(parts_.options.socket_path); },
+                                       .on_events = [this] { parts_.attention->signal(); },
+                                       .releases = parts_.releases,
+                                       .log = parts_.log},
                               .limits = {vring_count(), options.memory_slots_max},
-                              .keeps_state = static_cast<bool>(options.save_state),
-                              .on_events = [this] { parts_.attention->signal(); },
-                              .releases = parts_.releases,
-                              .log = parts_.log};
+                              .keeps_state = static_cast<bool>(options.save_state)};
   auto keeping = SessionKeeping::open(std::move(parts), loop_->keeper_claim());
   if (!keeping) return make_error(keeping.error().code, "{}: {}", options.socket_path, keeping.error().message);
   keeping_ = std::move(keeping).value();
-  if (options.save_state) state_ = std::make_unique<StateKeeping>(executor(), parts_, *keeping_);
+  if (options.save_state) make_state_keeping();
   is_waiting_ = !keeping_->owns();
-  watch_keeper();
+  keeper_watch_.begin(*keeping_);
   return {};
+}
+
+void PortCore::make_state_keeping() {
+  const PortOptions& options = parts_.options;
+  KeptState state{.save = options.save_state,
+                  .load = options.load_state,
+                  .bytes_max = options.state_bytes_max,
+                  .interval = options.state_interval};
+  StateKeeping::Parts parts{.state = std::move(state), .who = "the connection", .log = parts_.log};
+  state_ = std::make_unique<StateKeeping>(executor(), std::move(parts), *keeping_);
 }
 
 // Without them the counts begin at 0, and all else works.
@@ -107,16 +116,6 @@ void PortCore::leave_session(const std::string& why) {
   emit(FrontEndDisconnected{make_error(ErrorCode::closed, "{}", why)}, {});
 }
 
-void PortCore::watch_keeper() {
-  keeper_watch_.reset();
-  if (keeping_->event_fd() < 0) return;
-  keeper_watch_ = std::make_unique<FdWatch>(executor(), keeping_->event_fd(), [this] {
-    keeper_watch_->arm();
-    attend_keeper();
-  });
-  keeper_watch_->arm();
-}
-
 void PortCore::attend_keeper() {
   const auto self = shared_from_this();
   while (keeping_ != nullptr && !closed_) {
@@ -125,7 +124,7 @@ void PortCore::attend_keeper() {
     if (std::holds_alternative<SessionKeeping::Acquired>(*event)) acquired();
     if (const auto* const yield = std::get_if<SessionKeeping::YieldAsked>(&*event)) yield_to(yield->pid);
     if (const auto* const settled = std::get_if<SessionKeeping::Settled>(&*event)) settled_by(settled->pid);
-    if (std::holds_alternative<SessionKeeping::Lost>(*event)) keeper_lost();
+    if (std::holds_alternative<SessionKeeping::Lost>(*event)) keeper_watch_.lost();
   }
 }
 
@@ -169,8 +168,7 @@ void PortCore::settled_by(std::uint32_t pid) {
   const auto now = std::exchange(yielded_, false) ? PortOwnership::handed_over : PortOwnership::standing_by;
   parts_.log.info("{} serves the port for good", describe_process(static_cast<int>(pid)));
   if (now == PortOwnership::handed_over) {
-    keeper_watch_.reset();
-    keeper_timer_.cancel();
+    keeper_watch_.end();
     state_.reset();
     keeping_.reset();
   }
@@ -178,30 +176,14 @@ void PortCore::settled_by(std::uint32_t pid) {
   deliver();
 }
 
-// Who waits for the port leaves it to its owner to find the next keeper first.
-void PortCore::keeper_lost() {
-  constexpr std::chrono::milliseconds first{500}, of_waiting{2'000};
-  constexpr std::chrono::minutes good_for{1};  // then it is not one that fails again and again
-  keeper_watch_.reset();
-  if (std::chrono::steady_clock::now() > keeper_found_at_ + good_for) keeper_pause_ = {};
-  keeper_pause_ = std::max(is_waiting_ ? of_waiting : first, keeper_pause_);
-  keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
-}
-
-void PortCore::look_for_keeper() {
-  constexpr std::chrono::milliseconds longest{30'000};
-  keeper_pause_ = std::min(2 * keeper_pause_, longest);
-  if (!keeping_->reconnect()) return keeper_timer_.start(keeper_pause_, [this] { look_for_keeper(); });
-  keeper_found_at_ = std::chrono::steady_clock::now();
-  watch_keeper();
-}
-
 void PortCore::ask_owner() noexcept {
   if (keeping_ != nullptr && !closed_) keeping_->ask_owner();
 }
 
 void PortCore::confirm_take_over() noexcept {
-  if (keeping_ != nullptr && !closed_) keeping_->settle();
+  if (keeping_ == nullptr || closed_ || !keeping_->owns()) return;
+  keeping_->settle();
+  loop_->confirm_take_over();
 }
 
 }  // namespace vhostx::backend

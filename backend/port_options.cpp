@@ -43,18 +43,20 @@ Result<void> check_access(const PortOptions& options) {
   return invalid_argument("socket_mode is {:#o}, expected 0 to {:#o}", *options.socket_mode, mode_max);
 }
 
-// A state that only one side can move is lost on the way back.
-Result<void> check_state_calls(const PortOptions& options) {
-  if (static_cast<bool>(options.save_state) == static_cast<bool>(options.load_state)) return {};
-  return invalid_argument("{} is set without {}: expected both, or none",
-                          options.save_state ? "save_state" : "load_state",
-                          options.save_state ? "load_state" : "save_state");
-}
-
 Result<void> time_in_range(const char* option, std::chrono::milliseconds value, std::chrono::milliseconds min) {
   constexpr std::chrono::milliseconds max = std::chrono::hours(24);
   if (value >= min && value <= max) return {};
   return invalid_argument("{} is {} ms, expected {} to {} ms", option, value.count(), min.count(), max.count());
+}
+
+// A state that only one side can move is lost on the way back.
+Result<void> check_state(bool saves, bool loads, std::uint32_t bytes_max, std::chrono::milliseconds interval) {
+  if (saves != loads)
+    return invalid_argument("{} is set without {}: expected both, or none", saves ? "save_state" : "load_state",
+                            saves ? "load_state" : "save_state");
+  if (auto good = in_range("state_bytes_max", bytes_max, 0, 16U << 20); !good) return good;
+  if (interval.count() == 0) return {};
+  return time_in_range("state_interval", interval, std::chrono::milliseconds(10));
 }
 
 }  // namespace
@@ -76,7 +78,6 @@ Result<void> check_options(const PortOptions& options) {
   using std::chrono::milliseconds;
   const auto loan_timeout = static_cast<std::uint64_t>(options.loan_timeout.count());
   const bool looks = options.numa_interval != milliseconds(0);
-  const bool keeps = options.state_interval != milliseconds(0);
   for (const Result<void>& good : {
            check_path(options.socket_path),
            check_extra_features(options),
@@ -90,13 +91,26 @@ Result<void> check_options(const PortOptions& options) {
            in_range("copy_below", options.copy_below, 0, 65536),
            in_range("loans_max", options.loans_max, 0, 32768),
            in_range("loan_timeout in ms", loan_timeout, 0, 60'000),
-           in_range("state_bytes_max", options.state_bytes_max, 0, 16U << 20),
-           check_state_calls(options),
-           keeps ? time_in_range("state_interval", options.state_interval, milliseconds(10)) : Result<void>(),
+           check_state(static_cast<bool>(options.save_state), static_cast<bool>(options.load_state),
+                       options.state_bytes_max, options.state_interval),
            looks ? time_in_range("numa_interval", options.numa_interval, milliseconds(10)) : Result<void>(),
        })
     if (!good) return good;
   return {};
+}
+
+Result<void> check_options(const KeptState& state) {
+  constexpr std::size_t name_max = 100;
+  const bool saves = static_cast<bool>(state.save);
+  if (auto good = check_state(saves, static_cast<bool>(state.load), state.bytes_max, state.interval); !good)
+    return good;
+  if (state.name.size() > name_max || state.name.find('\0') != std::string::npos)
+    return invalid_argument("the state's name has {} bytes, expected at most {} without a zero byte", state.name.size(),
+                            name_max);
+  if (saves != state.name.empty()) return {};
+  return invalid_argument("{}: expected all three, or none",
+                          saves ? "save_state and load_state are set, and the state has no name"
+                                : "the state's name is '" + state.name + "', without save_state and load_state");
 }
 
 // A page of 8 bytes an entry for 512 pages of the guest: a port whose guest touches all that it has costs at most 0.4 %

@@ -13,6 +13,7 @@
 #include "c/handles.hpp"
 #include "c/report.hpp"
 #include "c/sized.hpp"
+#include "c/state.hpp"
 
 namespace vhostx::c {
 namespace {
@@ -31,6 +32,13 @@ constexpr vhostx_backend_options backend_defaults{
     .keeper_grace_ms = 30'000,
     .keeper_claim = VHOSTX_KEEPER_CLAIM_IF_FREE,
     .reserved_2 = 0,
+    .state_name = nullptr,
+    .save_state = nullptr,
+    .load_state = nullptr,
+    .on_state_ownership = nullptr,
+    .state_user = nullptr,
+    .state_bytes_max = 1 << 20,
+    .state_interval_ms = 1000,
 };
 
 static_assert(static_cast<int>(LogLevel::error) == VHOSTX_LOG_ERROR);
@@ -43,6 +51,22 @@ LogSink sink_of(vhostx_log_sink log, void* user) {
   return [log, user](LogLevel level, std::string_view line) {
     log(static_cast<int>(level), std::string(line).c_str(), user);
   };
+}
+
+KeptState state_of(const vhostx_backend_options& from) {
+  KeptState to;
+  // All members by name: one that is added to C++ has to be added here.
+  auto& [name, save, load, bytes_max, interval, on_ownership] = to;
+  if (from.state_name != nullptr) name = from.state_name;
+  if (from.save_state != nullptr) save = SaveInC{from.save_state, from.state_user, from.state_bytes_max};
+  if (from.load_state != nullptr) load = LoadInC{from.load_state, from.state_user};
+  bytes_max = from.state_bytes_max;
+  interval = std::chrono::milliseconds(from.state_interval_ms);
+  if (from.on_state_ownership != nullptr)
+    on_ownership = [call = from.on_state_ownership, user = from.state_user](const OwnershipChanged& changed) {
+      call(user, static_cast<int>(changed.ownership), changed.other_pid);
+    };
+  return to;
 }
 
 Result<BackendOptions> convert(const vhostx_backend_options& given) {
@@ -67,6 +91,7 @@ Result<BackendOptions> convert(const vhostx_backend_options& given) {
     return make_error(ErrorCode::invalid_argument, "keeper_grace_ms is {}, expected 0 to {}", given.keeper_grace_ms,
                       grace_max_ms);
   options.keeper_grace = std::chrono::milliseconds(given.keeper_grace_ms);
+  options.state = state_of(given);
   return options;
 }
 

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <span>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "base/error.hpp"
 #include "c/enumeration.hpp"
 #include "c/sized.hpp"
+#include "c/state.hpp"
 
 namespace vhostx::c {
 namespace {
@@ -22,30 +21,6 @@ using std::chrono::milliseconds;
 static_assert(static_cast<int>(Role::client) == VHOSTX_ROLE_CLIENT);
 static_assert(static_cast<int>(NumaPolicy::report) == VHOSTX_NUMA_REPORT);
 static_assert(static_cast<int>(NumaPolicy::off) == VHOSTX_NUMA_OFF);
-
-struct SaveInC {
-  vhostx_save_state call;
-  void* user;
-  std::uint32_t bytes_max;
-
-  std::vector<std::byte> operator()() const {
-    std::vector<std::byte> state(bytes_max);
-    const std::size_t count = call(user, state.data(), state.size());
-    if (count > state.size()) throw std::runtime_error("it returned " + std::to_string(count));
-    state.resize(count);
-    return state;
-  }
-};
-
-struct LoadInC {
-  vhostx_load_state call;
-  void* user;
-
-  Result<void> operator()(std::span<const std::byte> state) const {
-    if (call(user, state.data(), state.size())) return {};
-    return make_error(ErrorCode::invalid_argument, "load_state returned false");
-  }
-};
 
 std::uint32_t in_ms(milliseconds time) noexcept { return static_cast<std::uint32_t>(time.count()); }
 

@@ -11,7 +11,7 @@
 
 namespace vhostx::continuity {
 
-/// Makes a port's PortKeeper. Backends of one process may share it: any control thread.
+/// Makes a port's PortKeeper, or one of a back-end's state. Backends of one process may share it: any control thread.
 class KeeperService {
  public:
   virtual ~KeeperService() = default;
@@ -19,7 +19,7 @@ class KeeperService {
   KeeperService(const KeeperService&) = delete;
   KeeperService& operator=(const KeeperService&) = delete;
 
-  /// `bundle`: the port's socket path.
+  /// `bundle`: the port's socket path, or '@' and the name of a back-end's state (KeptState).
   virtual Result<std::unique_ptr<PortKeeper>> open(const std::string& bundle) = 0;
 };
 

@@ -58,7 +58,8 @@ Result<std::string> name_of_index(std::string_view bundle) {
   std::string name = std::string(index_prefix) + encode(bundle);
   if (name.size() > name_max)
     return invalid_argument(
-        "a socket path whose name in systemd's store has {} characters ({}), expected at most {}: characters other "
+        "a socket path, or a state, whose name in systemd's store has {} characters ({}), expected at most {}: "
+        "characters other "
         "than letters, digits and /._- count three times",
         name.size(), name, name_max);
   return name;

@@ -24,25 +24,25 @@ Result<T> guarded(const char* name, Call call) {
 
 }  // namespace
 
-Result<Bytes> save_application(const PortOptions& options) {
-  auto saved = guarded<Bytes>("save_state", [&]() -> Result<Bytes> { return options.save_state(); });
-  if (saved && saved->size() > options.state_bytes_max)
+Result<Bytes> save_application(const SaveState& save, std::uint32_t bytes_max) {
+  auto saved = guarded<Bytes>("save_state", [&]() -> Result<Bytes> { return save(); });
+  if (saved && saved->size() > bytes_max)
     return make_error(ErrorCode::limit, "save_state returned {} bytes, expected at most {} (state_bytes_max)",
-                      saved->size(), options.state_bytes_max);
+                      saved->size(), bytes_max);
   return saved;
 }
 
-Result<void> load_application(const PortOptions& options, const StateRecord& record) {
+Result<void> load_application(const LoadState& load, std::uint32_t bytes_max, const StateRecord& record) {
   if (!record.application) return {};
   const Bytes& state = *record.application;
-  if (!options.load_state)
+  if (!load)
     return make_error(ErrorCode::unsupported,
                       "the record has {} bytes of an application's state, but this port has no load_state",
                       state.size());
-  if (state.size() > options.state_bytes_max)
+  if (state.size() > bytes_max)
     return make_error(ErrorCode::limit, "the application's state has {} bytes, expected at most {} (state_bytes_max)",
-                      state.size(), options.state_bytes_max);
-  auto loaded = guarded<void>("load_state", [&] { return options.load_state(state); });
+                      state.size(), bytes_max);
+  auto loaded = guarded<void>("load_state", [&] { return load(state); });
   if (loaded) return {};
   return make_error(loaded.error().code, "the application refused its state: {}", loaded.error().message);
 }

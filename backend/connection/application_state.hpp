@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The application's own state of a guest, by the calls that it has given for that (PortOptions::save_state,
-// load_state).
+// The application's own bytes, by the calls that it has given for them (PortOptions::save_state, load_state;
+// BackendOptions::state).
 #pragma once
 
-#include <vhostx/port.hpp>
+#include <cstdint>
+#include <functional>
+#include <span>
+
 #include <vhostx/result.hpp>
 
 #include "backend/connection/state_record.hpp"
 
 namespace vhostx::backend {
 
-/// What save_state() returns; it is set. Errors: limit (more than state_bytes_max); invalid_argument: what it threw.
-/// Control thread.
-Result<StateRecord::Bytes> save_application(const PortOptions& options);
+using SaveState = std::function<StateRecord::Bytes()>;
+using LoadState = std::function<Result<void>(std::span<const std::byte>)>;
 
-/// Passes the record's bytes to load_state(); nothing if it has none. Errors: unsupported (there is no load_state),
-/// limit, and what load_state() returned or threw. Control thread.
-Result<void> load_application(const PortOptions& options, const StateRecord& record);
+/// What `save` returns; it is set. Errors: limit (more than bytes_max); invalid_argument: what it threw. Control
+/// thread.
+Result<StateRecord::Bytes> save_application(const SaveState& save, std::uint32_t bytes_max);
+
+/// Passes the record's bytes to `load`; nothing if it has none. Errors: unsupported (`load` is not set), limit, and
+/// what it returned or threw. Control thread.
+Result<void> load_application(const LoadState& load, std::uint32_t bytes_max, const StateRecord& record);
 
 }  // namespace vhostx::backend

@@ -71,7 +71,7 @@ Result<StateRecord> DeviceState::record() const {
     for (const auto& vring : parts_.vrings) record.statistics->push_back(vring->stats());
   }
   if (parts_.options.save_state) {
-    auto saved = save_application(parts_.options);
+    auto saved = save_application(parts_.options.save_state, parts_.options.state_bytes_max);
     if (!saved) return std::move(saved).error();
     record.application = std::move(saved).value();
   }
@@ -117,7 +117,8 @@ Result<void> DeviceState::load(const StateRecord& record) const {
   if (has_statistics && record.statistics->size() > vrings.size())
     return protocol_violation("the record has statistics of {} vrings, expected at most {}", record.statistics->size(),
                               vrings.size());
-  if (auto loaded = load_application(parts_.options, record); !loaded) return loaded;
+  const PortOptions& options = parts_.options;
+  if (auto loaded = load_application(options.load_state, options.state_bytes_max, record); !loaded) return loaded;
   if (has_statistics)
     for (std::size_t i = 0; i < record.statistics->size(); ++i) vrings[i]->restore_stats((*record.statistics)[i]);
   return {};

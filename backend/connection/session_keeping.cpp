@@ -28,11 +28,9 @@ constexpr Slot counters_slot = 5;
 constexpr Slot first_slot = 16;
 
 bool is_of_connection(Slot slot) noexcept {
-  return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot == SessionKeeping::state_slot ||
+  return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot == KeeperLink::state_slot ||
          slot >= first_slot;
 }
-
-UniqueFd duplicate(int fd, Releases& releases) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0), releases.ticket()); }
 
 UniqueFd take(PortKeeper::Files& files, Slot slot) {
   const auto found = files.find(slot);
@@ -44,16 +42,25 @@ UniqueFd take(PortKeeper::Files& files, Slot slot) {
 
 }  // namespace
 
+SessionKeeping::SessionKeeping(Parts parts)
+    : KeeperLink(std::move(parts.link)), limits_(parts.limits), keeps_state_(parts.keeps_state) {
+  state_.rings.resize(limits_.rings);
+}
+
+Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(Parts parts, KeeperClaim how) {
+  std::unique_ptr<SessionKeeping> keeping(new SessionKeeping(std::move(parts)));
+  if (auto claimed = keeping->claim(how); !claimed) return std::move(claimed).error();
+  return keeping;
+}
+
 // What was left is this process's now.
-Result<void> SessionKeeping::acquire(PortKeeper::Files files) {
-  clear();
-  for (auto& [slot, fd] : files) held_[slot] = UniqueFd(fd.release(), parts_.releases->ticket());
+Result<void> SessionKeeping::acquire() {
   UniqueFd file = take(held_, record_slot);
-  auto left = file ? SessionRecord::adopt(std::move(file), parts_.limits) : Result<SessionRecord>(Error{});
+  auto left = file ? SessionRecord::adopt(std::move(file), limits_) : Result<SessionRecord>(Error{});
   const bool fits = static_cast<bool>(left);
   if (!fits && !left.error().message.empty())
-    parts_.log.warning("the connection that another process left is closed: {}", left.error().message);
-  auto record = fits ? std::move(left) : SessionRecord::create(parts_.limits);
+    link_.log.warning("the connection that another process left is closed: {}", left.error().message);
+  auto record = fits ? std::move(left) : SessionRecord::create(limits_);
   if (!record) return record.error();
   record_.emplace(std::move(record).value());
   counters_ = take(held_, counters_slot);
@@ -70,11 +77,11 @@ void SessionKeeping::find() {
   if (socket == held_.end()) return end();
   auto state = record_->read();
   if (!state) {
-    parts_.log.warning("the connection that another process left is closed: {}", state.error().message);
+    link_.log.warning("the connection that another process left is closed: {}", state.error().message);
     return close_left();
   }
   next_slot_ = std::max(first_slot, held_.rbegin()->first + 1);
-  found_.emplace(Found{duplicate(socket->second.get(), *parts_.releases), std::move(state).value()});
+  found_.emplace(Found{duplicate(socket->second.get()), std::move(state).value()});
 }
 
 // Others may hold the socket, too.
@@ -83,24 +90,7 @@ void SessionKeeping::close_left() {
   end();
 }
 
-void SessionKeeping::hold_counters(int fd) noexcept {
-  ask([&](PortKeeper&) {
-    keep(counters_slot, fd);
-    return Result<void>{};
-  });
-}
-
-int SessionKeeping::state_file() const noexcept {
-  const auto found = held_.find(state_slot);
-  return found == held_.end() ? -1 : found->second.get();
-}
-
-void SessionKeeping::hold_state(int fd) noexcept {
-  ask([&](PortKeeper&) {
-    keep(state_slot, fd);
-    return Result<void>{};
-  });
-}
+void SessionKeeping::hold_counters(int fd) noexcept { hold_file(counters_slot, fd); }
 
 void SessionKeeping::listens(int socket, int file) {
   keep(listener_slot, socket);
@@ -114,7 +104,7 @@ void SessionKeeping::begin(int socket) {
 
 void SessionKeeping::go_on(const SessionState& state) {
   state_ = state;
-  state_.rings.resize(parts_.limits.rings);
+  state_.rings.resize(limits_.rings);
   drop_unused();
 }
 
@@ -142,7 +132,7 @@ void SessionKeeping::end() noexcept {
 
 void SessionKeeping::set_busy(bool busy) noexcept {
   busy_ = busy;
-  if (keeper_ == nullptr || !owns()) return;
+  if (!has_keeper() || !owns()) return;
   busy ? record_->begin_message() : record_->end_message();
 }
 
@@ -168,14 +158,6 @@ void SessionKeeping::requests_ended() noexcept {
     drop_unused();
     return Result<void>{};
   });
-}
-
-// A copy of ours stays here, for a keeper that takes the place of this one.
-void SessionKeeping::keep(Slot slot, int fd) {
-  UniqueFd ours = duplicate(fd, *parts_.releases);
-  if (!ours) return fail(make_system_error(errno, "duplicating the descriptor {}", fd).message);
-  const int number = (held_[slot] = std::move(ours)).get();
-  ask([&](PortKeeper& keeper) { return keeper.hold(slot, number); });
 }
 
 std::vector<Slot> SessionKeeping::hold(const protocol::Message& message) {
@@ -212,7 +194,7 @@ void SessionKeeping::refused(std::span<const Slot> slots) {
 void SessionKeeping::drop_unused() {
   std::vector<Slot> used = state_.slots();
   used.push_back(socket_slot);
-  if (parts_.keeps_state) used.push_back(state_slot);
+  if (keeps_state_) used.push_back(state_slot);
   std::sort(used.begin(), used.end());
   std::erase_if(held_, [&](const auto& held) {
     if (!is_of_connection(held.first) || std::binary_search(used.begin(), used.end(), held.first)) return false;
@@ -221,15 +203,35 @@ void SessionKeeping::drop_unused() {
   });
 }
 
-void SessionKeeping::clear() noexcept {
-  held_.clear();
+// The record is another process's from now on.
+void SessionKeeping::disown() noexcept {
+  record_.reset();
   found_.reset();
   found_listener_.reset();
   next_slot_ = first_slot;
-  busy_ = answer_busy_ = asks_ = false;
+  busy_ = answer_busy_ = false;
   counters_.reset();
-  settles_ = false;
   forget_state();
+}
+
+// Whoever claims the bundle must not go on with the connection: the record says for good that a message is in work.
+void SessionKeeping::mistrust() noexcept {
+  if (owns()) record_->begin_message();
+}
+
+// The record comes last: without it nobody goes on with the rest. A new one, as the one before says for good that a
+// message is in work.
+Result<void> SessionKeeping::refill(PortKeeper& keeper) {
+  auto record = SessionRecord::create(limits_);
+  if (!record) return record.error();
+  if (auto written = record->write(state_); !written) return written;
+  if (busy_) record->begin_message();
+  if (answer_busy_) record->begin_answer();
+  record->set_answers_due(answers_due());
+  if (auto filled = fill(keeper); !filled) return filled;
+  if (auto held = keeper.hold(record_slot, record->fd()); !held) return held;
+  record_.emplace(std::move(record).value());
+  return {};
 }
 
 }  // namespace vhostx::backend

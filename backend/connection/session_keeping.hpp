@@ -2,22 +2,16 @@
 // SessionKeeping: has a keeper hold what a port's connection is made of, so that another process can go on with it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
-#include <variant>
 #include <vector>
 
 #include <vhostx/backend.hpp>
 #include <vhostx/result.hpp>
 
-#include "base/logger.hpp"
-#include "base/releases.hpp"
+#include "backend/connection/keeper_link.hpp"
 #include "base/unique_fd.hpp"
 #include "continuity/port_keeper.hpp"
 #include "continuity/session_record.hpp"
@@ -26,13 +20,10 @@
 
 namespace vhostx::backend {
 
-/// Control thread. Where the keeper fails the port goes on without it, which the log says once, until reconnect() has
-/// found a keeper and filled it.
-class SessionKeeping {
+/// What is at the keeper makes it possible to go on with the connection, or is closed. Control thread.
+class SessionKeeping final : public KeeperLink {
  public:
-  using Slot = continuity::Slot;
   static constexpr Slot own_inflight_slot = 4;
-  static constexpr Slot state_slot = 6;
   /// A connection that another process served.
   struct Found {
     UniqueFd socket;
@@ -44,44 +35,20 @@ class SessionKeeping {
     UniqueFd file;
   };
   struct Parts {
-    std::function<Result<std::unique_ptr<continuity::PortKeeper>>()> connect;  ///< To the keeper of the moment.
+    Link link;
     continuity::RecordLimits limits;
-    bool keeps_state = false;            ///< The application's state of a connection is kept: hold_state().
-    std::function<void()> on_events;     ///< There may be events, though event_fd() says nothing.
-    std::shared_ptr<Releases> releases;  ///< Closes what a front-end has sent.
-    Logger log;
+    bool keeps_state = false;  ///< The application's state of a connection is kept, in state_slot.
   };
-
-  // ---- what the keeper says by itself
-  struct Acquired {};  ///< The port is this process's: take_found(), take_listener().
-  struct YieldAsked {
-    std::uint32_t pid;
-  };
-  struct Settled {
-    std::uint32_t pid;
-  };
-  struct Lost {};  ///< The keeper has failed: reconnect().
-  using Event = std::variant<Acquired, YieldAsked, Settled, Lost>;
 
   /// Claims the port's bundle. Where another process serves the port, `claim` says whether to wait for it. Errors: as
   /// PortKeeper::claim(), and of the record.
   static Result<std::unique_ptr<SessionKeeping>> open(Parts parts, KeeperClaim claim);
 
-  /// Whether the port is this process's. Otherwise it waits: nothing but the following three are called.
-  bool owns() const noexcept { return record_.has_value(); }
-  /// The next event, if one is there. noexcept: where memory is out, the keeper is lost.
-  std::optional<Event> next_event() noexcept;
-  /// To be watched: readable when there may be events; negative: no keeper, or one that says nothing by itself.
-  int event_fd() const noexcept { return keeper_ == nullptr ? -1 : keeper_->event_fd(); }
-  /// After Lost: tries a keeper once. What this process owns is held there again. False: none is there, or another
-  /// process owns the port by its word. Nobody watches event_fd() meanwhile.
-  bool reconnect() noexcept;
+  bool owns() const noexcept override { return record_.has_value(); }
 
   /// What the process before had; each once. A connection is closed where what was left does not fit: never a guess.
   std::optional<Found> take_found() noexcept { return std::exchange(found_, std::nullopt); }
   std::optional<FoundListener> take_listener() noexcept { return std::exchange(found_listener_, std::nullopt); }
-  /// What is at the keeper, by slot.
-  const continuity::PortKeeper::Files& files() const noexcept { return held_; }
   /// The port listens on `socket`, whose file is `file`.
   void listens(int socket, int file);
 
@@ -89,27 +56,12 @@ class SessionKeeping {
   UniqueFd take_counters() noexcept { return std::move(counters_); }
   void hold_counters(int fd) noexcept;
 
-  /// The application's state of this connection is in this file; negative: there is none.
-  int state_file() const noexcept;
-  void hold_state(int fd) noexcept;
-
   /// A front-end has connected.
   void begin(int socket);
   /// The connection of take_found() goes on with all that it had.
   void go_on(const continuity::SessionState& state);
   /// The connection is over.
   void end() noexcept;
-  /// The process or the port ends, and the connection shall not: it is there for `grace`. With 0 all of it ends.
-  void park(std::chrono::milliseconds grace) noexcept;
-  /// Another process may serve the port now, and this one waits until that ends.
-  void yield(std::chrono::milliseconds grace) noexcept;
-  /// This process waits for the port: the one that serves it is asked to yield.
-  void ask_owner() noexcept;
-  /// This process serves the port for good.
-  void settle() noexcept;
-  /// The port cannot be served here. What it had is there for another process for `grace`; later this one may wait
-  /// again: as if the keeper had failed.
-  void let_go(std::chrono::milliseconds grace) noexcept;
 
   /// A message may be in work from now on, or none is: its answer is sent.
   void set_busy(bool busy) noexcept;
@@ -144,35 +96,23 @@ class SessionKeeping {
  private:
   static constexpr Slot record_slot = 1;
 
-  explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
-  Result<void> claim(KeeperClaim how);
-  Result<void> acquire(continuity::PortKeeper::Files files);
-  Result<void> try_acquire(continuity::PortKeeper::Files files) noexcept;
+  explicit SessionKeeping(Parts parts);
+  Result<void> acquire() override;
+  void disown() noexcept override;
+  void mistrust() noexcept override;
+  Result<void> refill(continuity::PortKeeper& keeper) override;
   void find();
   void close_left();
-  Result<void> refill(continuity::PortKeeper& keeper);
-  std::optional<Event> event_of(continuity::PortKeeper::Event event);
-  void clear() noexcept;
   void forget_state() noexcept;
-  void keep(Slot slot, int fd);
   void drop_unused();
   Result<void> make_own_inflight(continuity::SessionState& state);
   Slot free_slot() noexcept;
-  template <typename Action>
-  void ask(Action action) noexcept;
-  void fail(const std::string& why) noexcept;
 
-  const Parts parts_;
-  std::unique_ptr<continuity::PortKeeper> keeper_;  // null: it failed
-  std::unique_ptr<continuity::PortKeeper> lost_;    // which may be watched still
-  bool told_lost_ = true;
+  const continuity::RecordLimits limits_;
+  const bool keeps_state_;
   std::optional<continuity::SessionRecord> record_;  // none: another process serves the port
   continuity::SessionState state_;
-  continuity::PortKeeper::Files
-      held_;            // all that the keeper holds but for the record: another keeper is filled with it
   Slot next_slot_ = 0;  // to be tried
-  bool settles_ = false;
-  bool asks_ = false;  // the port's owner to yield; once: who has had the port only waits
   bool busy_ = false;
   bool answer_busy_ = false;
   std::optional<Found> found_;
@@ -180,17 +120,5 @@ class SessionKeeping {
   UniqueFd counters_;
   virtqueue::InflightStore::Shared own_inflight_;
 };
-
-// The action may ask, too, and the keeper fail then.
-template <typename Action>
-void SessionKeeping::ask(Action action) noexcept {
-  if (keeper_ == nullptr) return;
-  try {
-    if (auto done = action(*keeper_); !done) return fail(done.error().message);
-    if (keeper_ != nullptr && keeper_->has_events()) parts_.on_events();
-  } catch (const std::exception& error) {
-    fail(error.what());
-  }
-}
 
 }  // namespace vhostx::backend

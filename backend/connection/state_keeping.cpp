@@ -12,10 +12,6 @@ namespace {
 
 using continuity::StateFile;
 
-std::size_t record_bytes_max(const PortOptions& options) noexcept {
-  return StateRecord::overhead_max + options.state_bytes_max;
-}
-
 template <typename Action>
 Result<void> without_exceptions(Action action) noexcept {
   try {
@@ -27,13 +23,13 @@ Result<void> without_exceptions(Action action) noexcept {
 
 }  // namespace
 
-StateKeeping::StateKeeping(asio::any_io_executor executor, const PortParts& parts, SessionKeeping& keeping)
-    : parts_(parts), keeping_(keeping), timer_(std::move(executor)) {}
+StateKeeping::StateKeeping(asio::any_io_executor executor, Parts parts, KeeperLink& link)
+    : parts_(std::move(parts)), link_(link), timer_(std::move(executor)) {}
 
 void StateKeeping::begin() noexcept {
-  auto made = StateFile::create(record_bytes_max(parts_.options));
+  auto made = StateFile::create(record_bytes_max());
   if (made) {
-    keeping_.hold_state(made->fd());
+    link_.hold_file(KeeperLink::state_slot, made->fd());
     file_.emplace(std::move(made).value());
   }
   start_timer();  // where there is no file, it is tried again then
@@ -41,25 +37,26 @@ void StateKeeping::begin() noexcept {
 
 void StateKeeping::load() noexcept {
   if (auto loaded = without_exceptions([this] { return try_load(); }); !loaded)
-    parts_.log.warning("the connection goes on without the application's state that was kept: {}",
+    parts_.log.warning("{} goes on without the application's state that was kept: {}", parts_.who,
                        loaded.error().message);
 }
 
 Result<void> StateKeeping::try_load() {
-  if (keeping_.state_file() < 0) return {};
-  const auto bytes = StateFile::read(keeping_.state_file(), record_bytes_max(parts_.options));
+  const int file = link_.file(KeeperLink::state_slot);
+  if (file < 0) return {};
+  const auto bytes = StateFile::read(file, record_bytes_max());
   if (!bytes) return bytes.error();
   if (bytes->empty()) return {};
   const auto record = StateRecord::parse(*bytes);
   if (!record) return record.error();
-  return load_application(parts_.options, *record);
+  return load_application(parts_.state.load, parts_.state.bytes_max, *record);
 }
 
 void StateKeeping::start_timer() noexcept {
   is_served_ = true;
-  if (parts_.options.state_interval.count() == 0) return;
+  if (parts_.state.interval.count() == 0) return;
   const auto started = without_exceptions([this]() -> Result<void> {
-    timer_.start(parts_.options.state_interval, [this] {
+    timer_.start(parts_.state.interval, [this] {
       save();
       start_timer();
     });
@@ -89,17 +86,17 @@ void StateKeeping::save() noexcept {
 
 // What was kept before stays if anything fails. A new file goes to the keeper when the bytes are in it.
 Result<void> StateKeeping::try_save() {
-  auto saved = save_application(parts_.options);
+  auto saved = save_application(parts_.state.save, parts_.state.bytes_max);
   if (!saved) return saved.error();
   if (kept_ && *saved == *kept_) return {};
   StateRecord record;
   record.application = *saved;
   const Bytes bytes = record.serialize();
   if (!file_) {
-    auto made = StateFile::create(record_bytes_max(parts_.options));
+    auto made = StateFile::create(record_bytes_max());
     if (!made) return made.error();
     if (auto written = made->write(bytes); !written) return written;
-    keeping_.hold_state(made->fd());
+    link_.hold_file(KeeperLink::state_slot, made->fd());
     file_.emplace(std::move(made).value());
   } else if (auto written = file_->write(bytes); !written) {
     return written;

@@ -125,6 +125,8 @@ void ControlLoop::close_ports() {
   const auto ports = std::exchange(ports_, {});
   for (const auto& [address, port] : ports)
     if (const auto alive = port.lock()) alive->loop_ends();
+  if (state_ != nullptr) state_->loop_ends();
+  state_.reset();
 }
 
 bool ControlLoop::runs_here() const noexcept {
@@ -182,6 +184,7 @@ void ControlLoop::add(const std::shared_ptr<LoopPort>& port) {
 }
 
 void ControlLoop::take_over() noexcept {
+  if (state_ != nullptr) state_->ask_owner();
   for (const auto& [number, port] : ports_)
     if (const auto lives = port.lock()) lives->ask_owner();
 }

@@ -46,6 +46,18 @@ class LoopPort {
   ~LoopPort() = default;
 };
 
+/// What belongs to no port and ends after all of them, as its loop sees it. Control thread.
+class LoopState {
+ public:
+  virtual ~LoopState() = default;
+  /// All ports are closed.
+  virtual void loop_ends() noexcept = 0;
+  /// See Backend::take_over().
+  virtual void ask_owner() noexcept = 0;
+  /// This process serves what it has taken over for good.
+  virtual void confirm_take_over() noexcept = 0;
+};
+
 class ControlLoop {
  public:
   /// Errors: system (no thread), invalid_argument (BackendOptions::control_cpus).
@@ -91,6 +103,12 @@ class ControlLoop {
   /// thread.
   void keep(std::shared_ptr<LoopPort> port) noexcept;
 
+  /// At most one, before the first port. Control thread.
+  void set_state(std::unique_ptr<LoopState> state) noexcept { state_ = std::move(state); }
+  void confirm_take_over() noexcept {
+    if (state_ != nullptr) state_->confirm_take_over();
+  }
+
   /// While an event is delivered no other one is.
   void set_delivering(bool delivering) noexcept { delivering_ = delivering; }
   bool delivering() const noexcept { return delivering_; }
@@ -117,6 +135,7 @@ class ControlLoop {
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
   std::unordered_map<const LoopPort*, std::weak_ptr<LoopPort>> ports_;
+  std::unique_ptr<LoopState> state_;
   std::shared_ptr<LoopPort> kept_;  // the first; each points to the next
   bool delivering_ = false;
 

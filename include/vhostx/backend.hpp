@@ -5,7 +5,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +53,37 @@ enum class KeeperClaim {
   take_over,  ///< The same, and that process is asked to hand the port over now. See Port::confirm_take_over().
 };
 
+/// Bytes of the application that belong to no port, which a keeper holds for the next process: a configuration, a
+/// table. The functions are called on the control thread (within Backend::create() and ~Backend(), too), and all ports
+/// of the Backend wait meanwhile. They must not destroy the Backend. What they throw is logged.
+struct KeptState {
+  /// Under which name the keeper holds them, 1 to 100 bytes without a zero byte: the same in each process that is to
+  /// have them, another one for each Backend at that keeper. It is no socket path, and may be that of a port: in lists
+  /// of the keeper an '@' is before it, with which no port's path begins. Empty: none; the other members must not be
+  /// set.
+  std::string name{};
+  /// Returns the bytes, at most bytes_max. Called each `interval` while this process owns them, right before it yields
+  /// them to another one, and when the Backend is destroyed, after its ports are closed. Where it fails, what was kept
+  /// before stays.
+  std::function<std::vector<std::byte>()> save{};
+  /// What the process before has kept, once for each time that this process comes to own it: within Backend::create(),
+  /// or with KeeperClaim::stand_by and take_over as soon as the other process has ended or yielded it. Not called if
+  /// nothing was kept, or where it is damaged or larger than bytes_max: the log says so. The bytes are whole and
+  /// unchanged, but their writer may be another version, and whoever may use the keeper can forge them. An error is
+  /// logged: then nothing may have been loaded.
+  std::function<Result<void>(std::span<const std::byte>)> load{};
+  std::uint32_t bytes_max = std::uint32_t{1} << 20;  ///< Most bytes, 0 to 16 MiB.
+  std::chrono::milliseconds interval{1000};  ///< Interval at which save() is called and the bytes kept if they have
+                                             ///< changed, 10 ms to 24 h. A process that is killed leaves what it kept
+                                             ///< last. 0: they are kept only when they are left in order.
+  /// Optional: who owns the bytes, as OwnershipChanged tells it of a port. `standing_by`: another process does.
+  /// `serving`: this one does now, and load() was called if there was something to load. `yielding`: another one takes
+  /// them over, and save() is called next for the last time: what the application learns from now on goes to nobody,
+  /// unless the other process ends first. `handed_over`: that process has them for good, by its
+  /// Port::confirm_take_over(). Not called where create() finds them free.
+  std::function<void(const OwnershipChanged&)> on_ownership{};
+};
+
 /// Options for a backend.
 struct BackendOptions {
   ControlThread control_thread = ControlThread::own;  ///< Which thread runs the control side.
@@ -74,6 +108,10 @@ struct BackendOptions {
   KeeperClaim keeper_claim = KeeperClaim::if_free;
   /// A keeper of another kind, in place of `keeper`: SystemdStore::keeper() of <vhostx/systemd.hpp> is one. Null: none.
   std::shared_ptr<continuity::KeeperService> keeper_service{};
+  /// The application's bytes that belong to no port. Without a keeper nothing is kept. With a keeper it is one more
+  /// client, as a port is. They are yielded as soon as another process asks for them: with KeeperClaim::take_over in
+  /// its create(), and so before it can ask for ports. They are left for keeper_grace; with 0 not at all.
+  KeptState state{};
 };
 
 /// The control thread and the ports that it serves. A process may have any number of Backends. They share only the
@@ -81,8 +119,9 @@ struct BackendOptions {
 class VHOSTX_EXPORT Backend {
  public:
   /// Creates a Backend. EAL must be initialised. Errors: invalid_argument (EAL is not initialised, an option), system
-  /// (no thread, no descriptors, no SIGBUS handler), out_of_memory. If the process
-  /// cannot have asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
+  /// (no thread, no descriptors, no SIGBUS handler), out_of_memory; with BackendOptions::state also busy (a process
+  /// that lives owns it, by the keeper's word), and those of the keeper, as for open_port(). If the process cannot have
+  /// asynchronous I/O, a warning in the log says what a front-end can do then: see SECURITY.md. Any thread.
   static Result<std::unique_ptr<Backend>> create(BackendOptions options = {}) noexcept;
 
   /// Internal. create() creates a Backend.
@@ -107,10 +146,10 @@ class VHOSTX_EXPORT Backend {
   /// Threads: any, but with ControlThread::application only the thread that runs the control side.
   Result<std::unique_ptr<Port>> open_port(PortOptions options, EventHandler on_event = {}) noexcept;
 
-  /// Asks for all ports that stand by (KeeperClaim::stand_by), at once: the processes that serve them hand them over as
-  /// with KeeperClaim::take_over. What is opened first and asked for then leaves guests without service for the
-  /// hand-over alone, and not while further ports are opened. OwnershipChanged tells how it goes. Without a port that
-  /// stands by it does nothing. Threads: as open_port(), and not in an event handler.
+  /// Asks for BackendOptions::state and all ports that stand by (KeeperClaim::stand_by), at once: the processes that
+  /// serve them hand them over as with KeeperClaim::take_over. What is opened first and asked for then leaves guests
+  /// without service for the hand-over alone, and not while further ports are opened. OwnershipChanged tells how it
+  /// goes. Without a port that stands by it does nothing. Threads: as open_port(), and not in an event handler.
   void take_over() noexcept;
 
   /// Sets the level below which lines are not produced, instead of BackendOptions::log_level. Any thread.

@@ -215,7 +215,8 @@ class VHOSTX_EXPORT Port {
   bool disconnect() noexcept;
 
   /// After KeeperClaim::take_over, once the port is served: the process that handed it over may end. Until then that
-  /// process goes on with the port if this one dies. Does nothing for a port that is not served by this process.
+  /// process goes on with the port if this one dies. Does nothing for a port that is not served by this process. What
+  /// is confirmed for any port of a Backend is for its BackendOptions::state, too.
   /// Threads: as for Backend::open_port().
   void confirm_take_over() noexcept;
 

@@ -34,6 +34,7 @@
 #include <vhostx/c/placement.h>
 #include <vhostx/c/port.h>
 #include <vhostx/c/queue_pairs.h>
+#include <vhostx/c/state.h>
 #include <vhostx/c/transfer.h>
 #include <vhostx/c/version.h>
 #include <vhostx/c/vring.h>

@@ -61,6 +61,9 @@ void defaults_are_those_of_cpp(void) {
   CHECK(backend.control_cpus == NULL && backend.control_cpu_count == 0);
   CHECK(backend.keeper == NULL && backend.keeper_grace_ms == 30000);
   CHECK(backend.keeper_claim == VHOSTX_KEEPER_CLAIM_IF_FREE);
+  CHECK(backend.state_name == NULL && backend.save_state == NULL && backend.load_state == NULL);
+  CHECK(backend.on_state_ownership == NULL && backend.state_user == NULL);
+  CHECK(backend.state_bytes_max == 1048576 && backend.state_interval_ms == 1000);
   vhostx_mempools_options pools;
   vhostx_mempools_options_init(&pools, sizeof pools);
   CHECK_TEXT(pools.name, "vhostx");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An application's own state moves with its guest.
+// An application's own state moves with its guest, or is kept for the next process.
 #include <string.h>
 
 #include <vhostx/vhostx.h>
@@ -14,6 +14,8 @@ struct application {
   size_t save_result;  // what save_state returns instead of the length, 0: the length
   bool refuses;
   int loads;
+  int changes;  // of the state's ownership
+  int ownership;
 };
 
 static size_t save_state(void* user, void* buffer, size_t size) {
@@ -79,4 +81,64 @@ void a_state_moves_from_port_to_port(void) {
   vhostx_port_destroy(to);
   vhostx_port_destroy(from);
   vhostx_backend_destroy(backend);
+}
+
+static void on_ownership(void* user, int ownership, int other_pid) {
+  struct application* const application = user;
+  (void)other_pid;
+  ++application->changes;
+  application->ownership = ownership;
+}
+
+static vhostx_backend_options kept_options(const char* keeper, struct application* application) {
+  vhostx_backend_options options;
+  vhostx_backend_options_init(&options, sizeof options);
+  options.control_thread = VHOSTX_CONTROL_THREAD_APPLICATION;
+  options.keeper = keeper;
+  options.state_name = "firewall";
+  options.save_state = save_state;
+  options.load_state = load_state;
+  options.on_state_ownership = on_ownership;
+  options.state_user = application;
+  options.state_bytes_max = 64;
+  return options;
+}
+
+void a_backends_state_is_kept(const char* keeper) {
+  struct application first = {.state = "rules"};
+  struct application second = {.state = ""};
+  struct application third = {.state = ""};
+  fake_pool();  // EAL
+  vhostx_backend_options options = kept_options(keeper, &first);
+  vhostx_backend_destroy(vhostx_backend_create(&options, NULL));
+  CHECK(first.loads == 0);
+
+  options = kept_options(keeper, &second);
+  vhostx_backend* const old = vhostx_backend_create(&options, NULL);
+  CHECK(second.loads == 1 && second.changes == 0);
+  CHECK_TEXT(second.state, "rules");
+  vhostx_error error = {0};
+  CHECK(vhostx_backend_create(&options, &error) == NULL && error.code == VHOSTX_BUSY);
+
+  strcpy(second.state, "newer rules");
+  options = kept_options(keeper, &third);
+  options.keeper_claim = VHOSTX_KEEPER_CLAIM_TAKE_OVER;
+  vhostx_backend* const fresh = vhostx_backend_create(&options, NULL);
+  CHECK(third.changes == 1 && third.ownership == VHOSTX_OWNERSHIP_STANDING_BY);
+  while (third.changes == 1) {
+    vhostx_backend_run_control(old, 1);
+    vhostx_backend_run_control(fresh, 1);
+  }
+  CHECK(third.loads == 1 && third.ownership == VHOSTX_OWNERSHIP_SERVING);
+  CHECK_TEXT(third.state, "newer rules");
+  CHECK(second.changes == 2 && second.ownership == VHOSTX_OWNERSHIP_STANDING_BY);
+  vhostx_backend_destroy(fresh);
+  vhostx_backend_destroy(old);
+
+  options.state_name = NULL;
+  CHECK(vhostx_backend_create(&options, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  options = kept_options(keeper, &first);
+  options.load_state = NULL;
+  CHECK(vhostx_backend_create(&options, &error) == NULL && error.code == VHOSTX_INVALID_ARGUMENT);
+  CHECK_TEXT(error.message, "save_state is set without load_state: expected both, or none");
 }

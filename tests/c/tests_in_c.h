@@ -26,6 +26,8 @@ void a_client_finds_its_front_end(void);
 void sigbus_of_others_is_not_ours(void);
 
 void a_state_moves_from_port_to_port(void);
+/// keeper: the path of its socket.
+void a_backends_state_is_kept(const char* keeper);
 
 void packets_go_both_ways(void);
 void a_kick_ends_a_wait(void);

@@ -45,6 +45,7 @@ struct RunningDevice {
     application.until("new_device 0");
     // Told of once more when they have started.
     while (!started(0) || !started(1)) std::this_thread::yield();
+    machine->sync();  // it was told
   }
   static bool started(std::uint16_t queue) {
     VringFacts vring{};

@@ -9,6 +9,7 @@
 
 #include <vhostx/c/error.h>
 #include <vhostx/c/log.h>
+#include <vhostx/c/state.h>
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
@@ -69,6 +70,34 @@ typedef struct vhostx_backend_options {
   uint64_t keeper_grace_ms;
   int keeper_claim;  ///< One of vhostx_keeper_claim. VHOSTX_KEEPER_CLAIM_IF_FREE.
   int reserved_2;    ///< 0.
+  /// The application's bytes that belong to no port, which the keeper holds for the next process: under which name, 1
+  /// to 100 bytes, the same in each process that is to have them. It is no socket path, and may be that of a port: in
+  /// lists of the keeper an '@' is before it, with which no port's path begins. Without a keeper nothing is kept. They
+  /// are yielded as soon as another process asks for them (VHOSTX_KEEPER_CLAIM_TAKE_OVER), in its
+  /// vhostx_backend_create(), and left for keeper_grace_ms. The functions are called on the control thread, within
+  /// vhostx_backend_create() and vhostx_backend_destroy(), too. They must not destroy the backend.
+  ///   * save_state() is called each state_interval_ms while this process owns the bytes, right before it yields them
+  ///   to
+  ///     another one, and when the backend is destroyed, after its ports are closed.
+  ///   * load_state() gets what the process before has kept, once for each time that this process comes to own it:
+  ///   within
+  ///     vhostx_backend_create(), or later where another process had to end or to yield it. Not called if nothing was
+  ///     kept, or where it is damaged or larger than state_bytes_max: the log says so.
+  ///
+  /// Null: none; neither must be set. Null.
+  const char* state_name;
+  vhostx_save_state save_state;  ///< Null.
+  vhostx_load_state load_state;  ///< Null.
+  /// Optional: who owns the bytes. VHOSTX_OWNERSHIP_STANDING_BY: another process does. _SERVING: this one does now, and
+  /// load_state() was called if there was something to load. _YIELDING: another one takes them over, and save_state()
+  /// is called next for the last time. _HANDED_OVER: that process has them for good, by its
+  /// vhostx_port_confirm_take_over(). Not called where vhostx_backend_create() finds them free. Null.
+  vhostx_state_ownership_handler on_state_ownership;
+  void* state_user;            ///< `user` of the three. Null.
+  uint32_t state_bytes_max;    ///< Most bytes, 0 to 16 MiB. 1048576.
+  uint32_t state_interval_ms;  ///< Interval at which save_state() is called and the bytes kept if they have changed,
+                               ///< 10 ms to 24 h. A process that is killed leaves what it kept last. 0: they are kept
+                               ///< only when they are left in order. 1000.
 } vhostx_backend_options;
 
 /// Sets all defaults. `size`: sizeof *options. Options that the library does not know become 0. Any thread.
@@ -76,7 +105,8 @@ void vhostx_backend_options_init(vhostx_backend_options* options, size_t size);
 
 /// Creates a backend. EAL must be initialised. `options`: null for the defaults; not used after the call. Returns null
 /// on errors: VHOSTX_INVALID_ARGUMENT (EAL is not initialised, an option), VHOSTX_UNSUPPORTED (an option that only a
-/// newer library knows), VHOSTX_SYSTEM (no thread, no descriptors, no SIGBUS handler), VHOSTX_OUT_OF_MEMORY. If the
+/// newer library knows), VHOSTX_SYSTEM (no thread, no descriptors, no SIGBUS handler), VHOSTX_OUT_OF_MEMORY; with a
+/// state_name also VHOSTX_BUSY (a process that lives owns it, by the keeper's word), and those of the keeper. If the
 /// process cannot have asynchronous I/O, a warning in the log says what a front-end can do then. Any thread.
 vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vhostx_error* error);
 
@@ -85,10 +115,11 @@ vhostx_backend* vhostx_backend_create(const vhostx_backend_options* options, vho
 /// VHOSTX_CONTROL_THREAD_APPLICATION only the thread that runs the control side.
 void vhostx_backend_destroy(vhostx_backend* backend);
 
-/// Asks for all ports that stand by (VHOSTX_KEEPER_CLAIM_STAND_BY), at once: the processes that serve them hand them
-/// over as with VHOSTX_KEEPER_CLAIM_TAKE_OVER. What is opened first and asked for then leaves guests without service
-/// for the hand-over alone, and not while further ports are opened. VHOSTX_EVENT_OWNERSHIP_CHANGED tells how it goes.
-/// Without a port that stands by it does nothing. Threads: as vhostx_port_open(), and not in an event handler.
+/// Asks for the state and all ports that stand by (VHOSTX_KEEPER_CLAIM_STAND_BY), at once: the processes that serve
+/// them hand them over as with VHOSTX_KEEPER_CLAIM_TAKE_OVER. What is opened first and asked for then leaves guests
+/// without service for the hand-over alone, and not while further ports are opened. VHOSTX_EVENT_OWNERSHIP_CHANGED
+/// tells how it goes. Without a port that stands by it does nothing. Threads: as vhostx_port_open(), and not in an
+/// event handler.
 void vhostx_backend_take_over(vhostx_backend* backend);
 
 /// Sets the level (enum vhostx_log_level) below which lines are not produced, instead of

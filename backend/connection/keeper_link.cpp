@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backend/connection/keeper_link.hpp"
+
+#include <cerrno>
+#include <exception>
+#include <fcntl.h>
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace vhostx::backend {
+
+using continuity::PortKeeper;
+
+Result<void> KeeperLink::claim(KeeperClaim how) {
+  auto keeper = link_.connect();
+  if (!keeper) return std::move(keeper).error();
+  keeper_ = std::move(keeper).value();
+  auto files = keeper_->claim();
+  if (files) return adopt(std::move(files).value());
+  if (files.error().code != ErrorCode::busy || how == KeeperClaim::if_free) return files.error();
+  link_.log.info("waits for another process: {}", files.error().message);
+  asks_ = how == KeeperClaim::take_over;
+  auto waits = keeper_->wait(asks_);
+  if (waits && keeper_->has_events()) link_.on_events();
+  return waits;
+}
+
+std::optional<KeeperLink::Event> KeeperLink::next_event() noexcept {
+  try {
+    while (keeper_ != nullptr) {
+      auto event = keeper_->next_event();
+      if (!event) break;
+      if (auto ours = event_of(std::move(*event))) return ours;
+    }
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+  if (std::exchange(told_lost_, true)) return {};
+  return Event(Lost{});
+}
+
+std::optional<KeeperLink::Event> KeeperLink::event_of(PortKeeper::Event event) {
+  if (auto* const granted = std::get_if<PortKeeper::Granted>(&event)) {
+    if (owns()) return {};
+    auto adopted = try_adopt(std::move(granted->files));
+    if (adopted) return Event(Acquired{});
+    fail(adopted.error().message);
+  } else if (const auto* const yield = std::get_if<PortKeeper::YieldAsked>(&event)) {
+    if (owns()) return Event(YieldAsked{yield->asker_pid});
+  } else if (const auto* const settled = std::get_if<PortKeeper::Settled>(&event)) {
+    if (!owns()) return Event(Settled{settled->owner_pid});
+  } else {
+    fail(std::get<PortKeeper::Gone>(event).error.message);
+  }
+  return {};
+}
+
+Result<void> KeeperLink::adopt(Files files) {
+  give_up();
+  for (auto& [slot, fd] : files) held_[slot] = own(fd.release());
+  return acquire();
+}
+
+// Without memory the bundle is not this process's, and it waits on.
+Result<void> KeeperLink::try_adopt(Files files) noexcept {
+  try {
+    return adopt(std::move(files));
+  } catch (const std::exception& error) {
+    give_up();
+    return make_error(ErrorCode::out_of_memory, "{}", error.what());
+  }
+}
+
+bool KeeperLink::reconnect() noexcept {
+  lost_.reset();
+  if (keeper_ != nullptr) return true;
+  try {
+    auto keeper = link_.connect();
+    if (!keeper) return false;
+    auto done = owns() ? refill(**keeper) : (*keeper)->wait(asks_);
+    if (done && settles_) done = (*keeper)->settle();
+    if (!done) return false;
+    keeper_ = std::move(keeper).value();
+    if (owns())
+      link_.log.info("{} is held by a keeper again", link_.held);
+    else
+      link_.log.info("waits for {} at a keeper again", link_.what);
+    link_.on_events();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+Result<void> KeeperLink::fill(PortKeeper& keeper) {
+  auto left = keeper.claim();
+  if (!left) return left.error();
+  for (auto& [slot, fd] : *left) fd = own(fd.release());  // this may be the last of what a front-end has sent
+  for (const auto& [slot, fd] : *left)
+    if (!held_.contains(slot))
+      if (auto dropped = keeper.drop(slot); !dropped) return dropped;
+  for (const auto& [slot, fd] : held_)
+    if (auto held = keeper.hold(slot, fd.get()); !held) return held;
+  return {};
+}
+
+void KeeperLink::give_up() noexcept {
+  settles_ = asks_ = false;
+  held_.clear();
+  disown();
+}
+
+// What is held is another process's from then on: where the keeper fails, nothing is written to it.
+void KeeperLink::park(std::chrono::milliseconds grace) noexcept {
+  give_up();
+  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
+  keeper_ = nullptr;
+}
+
+void KeeperLink::yield(std::chrono::milliseconds grace) noexcept {
+  give_up();
+  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
+  ask([](PortKeeper& keeper) { return keeper.wait(false); });
+}
+
+// Also at a keeper that comes later.
+void KeeperLink::ask_owner() noexcept {
+  if (owns()) return;
+  asks_ = true;
+  ask([](PortKeeper& keeper) { return keeper.ask_owner(); });
+}
+
+// A keeper that comes later is told, too.
+void KeeperLink::settle() noexcept {
+  settles_ = owns();
+  if (owns()) ask([](PortKeeper& keeper) { return keeper.settle(); });
+}
+
+// At once: the process that has the bundle may be looking for this keeper.
+void KeeperLink::let_go(std::chrono::milliseconds grace) noexcept {
+  give_up();
+  ask([&](PortKeeper& keeper) { return keeper.park(grace); });
+  fail(link_.what + " is served by somebody else");
+}
+
+// To the keeper we may be gone now, while we go on.
+void KeeperLink::fail(const std::string& why) noexcept {
+  mistrust();
+  if (keeper_ == nullptr) return;
+  lost_ = std::move(keeper_);
+  told_lost_ = false;
+  try {
+    link_.log.warning("the keeper failed, and {} goes on without it: {}", link_.what, why);
+    link_.on_events();
+  } catch (const std::exception&) {  // only the line is lost
+  }
+}
+
+UniqueFd KeeperLink::own(int fd) const {
+  return link_.releases == nullptr ? UniqueFd(fd) : UniqueFd(fd, link_.releases->ticket());
+}
+
+UniqueFd KeeperLink::duplicate(int fd) const { return own(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+// A copy of ours stays here, for a keeper that takes the place of this one.
+void KeeperLink::keep(Slot slot, int fd) {
+  UniqueFd ours = duplicate(fd);
+  if (!ours) return fail(make_system_error(errno, "duplicating the descriptor {}", fd).message);
+  const int number = (held_[slot] = std::move(ours)).get();
+  ask([&](PortKeeper& keeper) { return keeper.hold(slot, number); });
+}
+
+int KeeperLink::file(Slot slot) const noexcept {
+  const auto found = held_.find(slot);
+  return found == held_.end() ? -1 : found->second.get();
+}
+
+void KeeperLink::hold_file(Slot slot, int fd) noexcept {
+  ask([&](PortKeeper&) {
+    keep(slot, fd);
+    return Result<void>{};
+  });
+}
+
+}  // namespace vhostx::backend
