@@ -31,7 +31,7 @@ namespace vhostx::backend {
 class SessionKeeping {
  public:
   using Slot = continuity::Slot;
-  static constexpr Slot own_inflight_slot = 4;
+  static constexpr Slot own_inflight_slot = continuity::own_inflight_slot;
   static constexpr Slot state_slot = 6;
   /// A connection that another process served.
   struct Found {
@@ -142,7 +142,7 @@ class SessionKeeping {
   const virtqueue::InflightStore::Shared& own_inflight() const noexcept { return own_inflight_; }
 
  private:
-  static constexpr Slot record_slot = 1;
+  static constexpr Slot record_slot = continuity::record_slot;
 
   explicit SessionKeeping(Parts parts) : parts_(std::move(parts)) { state_.rings.resize(parts_.limits.rings); }
   Result<void> claim(KeeperClaim how);
