@@ -222,7 +222,7 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Look& look, Un
     return fail(ErrorCode::invalid_argument,
                 fmt::format("slot {} has no memory file that is sealed against shrinking", look.slot));
   Shown shown{std::vector<std::byte>(shown_bytes_max)};
-  constexpr std::uint64_t offset_max = std::numeric_limits<off_t>::max();
+  constexpr std::uint64_t offset_max = std::numeric_limits<off_t>::max() - shown_bytes_max;
   const ssize_t got =
       ::pread(fd, shown.bytes.data(), shown.bytes.size(), static_cast<off_t>(std::min(look.offset, offset_max)));
   if (got < 0) return fail(ErrorCode::system, "reading its file: " + std::generic_category().message(errno));
