@@ -22,6 +22,7 @@
 namespace vhostx::test {
 
 inline constexpr std::uint32_t record_slot = 1;
+inline constexpr std::uint32_t counters_slot = 5;
 inline constexpr std::uint32_t first_slot = 16;  ///< Of what front-ends send.
 
 inline std::vector<FakeGuest::Region> small_memory() { return {{0x4000'0000, std::size_t{64} << 10}}; }
