@@ -3,12 +3,18 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
+#include <fcntl.h>
+#include <limits>
+#include <system_error>
 #include <type_traits>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/peer_process.hpp"
+#include "continuity/session_state.hpp"
 
 namespace vhostx::continuity {
 namespace {
@@ -16,6 +22,12 @@ namespace {
 std::uint64_t ms_between(Bundles::Time from, Bundles::Time to) noexcept {
   const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
   return passed > 0 ? static_cast<std::uint64_t>(passed) : 0;
+}
+
+// Only a memory file that was made to be sealed can be: reading it waits for nobody, whoever made it.
+bool is_sealed_memory(int fd) noexcept {
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
 }
 
 }  // namespace
@@ -193,6 +205,29 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Settle& settle
   at->second.settled = true;
   for (const Waiter& waiter : at->second.waiters)
     host_.send(waiter.client.id, {0, Settled{settle.name, client.pid}}, {});
+}
+
+void Bundles::take(const Client& client, std::uint32_t tag, const Look& look, UniqueFd, Time) {
+  const auto fail = [&](ErrorCode code, std::string text) {
+    refuse(client, tag, Look::type, look.name, code, std::move(text));
+  };
+  const auto at = bundles_.find(look.name);
+  if (at == bundles_.end()) return fail(ErrorCode::invalid_argument, "there is no such bundle");
+  if (look.slot != record_slot && look.slot != own_inflight_slot)
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("slot {} is not shown, expected {} or {}", look.slot, record_slot, own_inflight_slot));
+  const auto held = at->second.slots.find(look.slot);
+  const int fd = held == at->second.slots.end() ? -1 : held->second.fd->get();
+  if (!is_sealed_memory(fd))
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("slot {} has no memory file that is sealed against shrinking", look.slot));
+  Shown shown{std::vector<std::byte>(shown_bytes_max)};
+  constexpr std::uint64_t offset_max = std::numeric_limits<off_t>::max() - shown_bytes_max;
+  const ssize_t got =
+      ::pread(fd, shown.bytes.data(), shown.bytes.size(), static_cast<off_t>(std::min(look.offset, offset_max)));
+  if (got < 0) return fail(ErrorCode::system, "reading its file: " + std::generic_category().message(errno));
+  shown.bytes.resize(static_cast<std::size_t>(got));
+  host_.send(client.id, {tag, std::move(shown)}, {});
 }
 
 template <typename Body>

@@ -133,6 +133,7 @@ class Bundles {
   void take(const Client& client, std::uint32_t tag, const Park& park, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Ask& ask, UniqueFd fd, Time now);
+  void take(const Client& client, std::uint32_t tag, const Look& look, UniqueFd fd, Time now);
 
   Map::iterator make_bundle(const Client& client, std::uint32_t tag, const Claim& claim);
   void wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, const Claim& claim);

@@ -247,6 +247,35 @@ Result<std::vector<BundleFacts>> KeeperClient::list() {
   }
 }
 
+Result<std::vector<std::byte>> KeeperClient::look(std::string_view name, std::uint32_t slot, std::uint64_t offset,
+                                                  std::size_t most) {
+  std::vector<std::byte> bytes;
+  for (const auto deadline = Clock::now() + timeout_; bytes.size() < most;) {
+    const auto tag = send(Look{{}, slot, offset + bytes.size()}, name);
+    if (!tag) return tag.error();
+    const auto part = answer_to_look(*tag, deadline);
+    if (!part) return part.error();
+    if (part->empty()) break;
+    const std::size_t count = std::min(part->size(), most - bytes.size());
+    bytes.insert(bytes.end(), part->begin(), part->begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  return bytes;
+}
+
+Result<std::vector<std::byte>> KeeperClient::answer_to_look(std::uint32_t tag, Clock::time_point deadline) {
+  for (;;) {
+    auto answer = next_answer(deadline);
+    if (!answer) return lost(std::move(answer).error());
+    auto& body = answer->reply.body;
+    if (answer->reply.tag == tag) {
+      if (auto* const shown = std::get_if<Shown>(&body)) return std::move(shown->bytes);
+      if (auto* const failed = std::get_if<Failed>(&body)) return Error{failed->code, std::move(failed->text), 0};
+      return lost(unexpected(body));
+    }
+    if (auto taken = take_event(*std::move(answer)); !taken) return std::move(taken).error();
+  }
+}
+
 Result<std::optional<KeeperEventOfClient>> KeeperClient::next_event() {
   if (!lost_ || !ahead_.empty()) static_cast<void>(read_events());  // what it was is in lost_
   if (!events_.empty()) {

@@ -111,12 +111,19 @@ class KeeperClient {
   /// Ends a stand_by(). True: it has ended. False: there was none, or it was granted before; then its event follows.
   Result<bool> cancel(std::string_view name);
 
-  /// The next event; nothing: none has come yet. Never waits. claim(), cancel() and list() may have received events
-  /// meanwhile: after them, call this until it returns nothing, without waiting for fd() first.
+  /// The next event; nothing: none has come yet. Never waits. claim(), cancel(), list() and look() may have received
+  /// events meanwhile: after them, call this until it returns nothing, without waiting for fd() first.
   Result<std::optional<KeeperEventOfClient>> next_event();
 
   /// All bundles, in the order of their names. Errors: as hold().
   Result<std::vector<BundleFacts>> list();
+
+  /// A copy of at most `most` bytes from `offset` on of a memory file in a bundle, whoever owns it; fewer where the
+  /// file ends. `slot` is record_slot or own_inflight_slot. Its owner may change the bytes meanwhile, and they may be
+  /// anything. Errors: invalid_argument (no such bundle, or no sealed memory file in the slot), closed (also if the
+  /// keeper is an older one, which knows no LOOK), and those of hold().
+  Result<std::vector<std::byte>> look(std::string_view name, std::uint32_t slot, std::uint64_t offset,
+                                      std::size_t most);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -141,6 +148,7 @@ class KeeperClient {
   Result<Slots> answer_to_claim(std::uint32_t tag, Clock::time_point deadline);
   Result<bool> outcome_of_claim(Answer& answer);
   Result<Slots> give_claim_up(std::uint32_t tag, std::string_view name, std::chrono::milliseconds patience);
+  Result<std::vector<std::byte>> answer_to_look(std::uint32_t tag, Clock::time_point deadline);
   Result<bool> collect(Answer& answer);
   Result<void> take_event(Answer answer);
   Result<void> read_events();

@@ -40,6 +40,12 @@ class Writer {
     number(static_cast<std::uint32_t>(slots.size()));
     for (const auto slot : slots) number(slot);
   }
+  void bytes(const std::vector<std::byte>& bytes, std::size_t max) {
+    assert(bytes.size() <= max);
+    static_cast<void>(max);
+    number(static_cast<std::uint32_t>(bytes.size()));
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
   std::vector<std::byte> take() && { return std::move(bytes_); }
 
  private:
@@ -92,6 +98,13 @@ class Reader {
       slots.push_back(slot);
     }
   }
+  void bytes(std::vector<std::byte>& bytes, std::size_t max) {
+    std::uint32_t count = 0;
+    number(count);
+    if (count > max) return fail("a row of bytes is too long");
+    const auto taken = take(count);
+    bytes.assign(taken.begin(), taken.end());
+  }
 
  private:
   void fail(const char* fault) noexcept {
@@ -125,6 +138,8 @@ void visit_fields(Coder& coder, Self& self) {
   if constexpr (requires { self.version; }) coder.number(self.version);
   if constexpr (requires { self.how; }) coder.choice(self.how, static_cast<std::uint32_t>(ClaimHow::hand_over));
   if constexpr (requires { self.slot; }) coder.number(self.slot);
+  if constexpr (std::is_same_v<T, Look>) coder.number(self.offset);
+  if constexpr (std::is_same_v<T, Shown>) coder.bytes(self.bytes, shown_bytes_max);
   if constexpr (std::is_same_v<T, Park>) coder.number(self.grace_ms);
   if constexpr (std::is_same_v<T, Granted>) {
     coder.number(self.total);
@@ -146,7 +161,7 @@ void visit_fields(Coder& coder, Self& self) {
     coder.number(bundle.grace_ms);
   }
   if constexpr (std::is_same_v<T, Failed>) {
-    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::ask));
+    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::look));
     coder.choice(self.code, static_cast<std::uint32_t>(ErrorCode::timed_out));
     coder.text(self.name, 0, name_bytes_max);
     coder.text(self.text, 0, text_bytes_max);
@@ -215,9 +230,9 @@ const char* fault_of(const Granted& grant) noexcept {
 
 const char* to_string(PacketType type) noexcept {
   constexpr const char* requests[] = {"HELLO",   "CLAIM", "CANCEL", "HOLD",   "DROP", "FORGET",
-                                      "RELEASE", "PARK",  "LIST",   "SETTLE", "ASK"};
-  constexpr const char* replies[] = {"WELCOME", "GRANTED",  "REFUSED", "YIELD",  "CANCELLED",
-                                     "LISTED",  "LIST_END", "FAILED",  "SETTLED"};
+                                      "RELEASE", "PARK",  "LIST",   "SETTLE", "ASK",  "LOOK"};
+  constexpr const char* replies[] = {"WELCOME", "GRANTED",  "REFUSED", "YIELD",   "CANCELLED",
+                                     "LISTED",  "LIST_END", "FAILED",  "SETTLED", "SHOWN"};
   const auto number = static_cast<std::uint16_t>(type);
   if (number >= 1 && number <= std::size(requests)) return requests[number - 1];
   if (number >= 101 && number < 101 + std::size(replies)) return replies[number - 101];

@@ -4,7 +4,7 @@
 // A keeper holds *bundles*: descriptors by slot, under a name. A client claims a bundle and then owns it until it
 // releases or parks it, or its connection ends. What a bundle holds stays while nobody owns it, for a grace time.
 // Slot 0 is for the connected socket of a front-end: when its other end is closed, a bundle that nobody owns is
-// dropped.
+// dropped. Who does not own a bundle can look at copies of a port's own records in it, and gets no descriptor.
 //
 // Both ends treat the other as hostile: numbers are checked, and a packet must end where its last field does. Numbers
 // are in the machine's own byte order, as both ends are on one machine.
@@ -34,6 +34,8 @@ inline constexpr std::uint32_t front_end_slot = 0;
 inline constexpr std::size_t granted_fds_max = 16;
 /// Bytes of the text of FAILED.
 inline constexpr std::size_t text_bytes_max = 512;
+/// Bytes of a file that one SHOWN brings.
+inline constexpr std::size_t shown_bytes_max = 8192;
 /// Bytes of a packet: the largest is LISTED with slots_max slots.
 inline constexpr std::size_t packet_bytes_max = 4 * slots_max + 512;
 
@@ -56,6 +58,7 @@ enum class PacketType : std::uint16_t {
   list = 9,
   settle = 10,
   ask = 11,
+  look = 12,
   welcome = 101,
   granted = 102,
   refused = 103,
@@ -65,6 +68,7 @@ enum class PacketType : std::uint16_t {
   list_end = 107,
   failed = 108,
   settled = 109,
+  shown = 110,
 };
 
 /// Name of a type in messages, e.g. "HOLD"; "UNKNOWN" for other values.
@@ -134,6 +138,16 @@ struct Ask {
 struct List {
   static constexpr PacketType type = PacketType::list;
 };
+/// Asks for bytes of a memory file from `offset` on, whoever owns the bundle. Answered by SHOWN. FAILED: no such
+/// bundle; another slot than record_slot and own_inflight_slot; or what the slot holds is no memory file that is sealed
+/// against shrinking. The bytes are a copy, as a descriptor of a memory file that was opened
+/// for reading can be opened again for writing (/proc/self/fd).
+struct Look {
+  static constexpr PacketType type = PacketType::look;
+  std::string name;
+  std::uint32_t slot = 0;
+  std::uint64_t offset = 0;
+};
 
 // What the keeper sends.
 
@@ -199,9 +213,15 @@ struct Settled {
   std::string name;
   std::uint32_t owner_pid = 0;  ///< 0: not known here.
 };
+/// At most shown_bytes_max bytes, as they were at one moment or while their owner changed them. None: the file ends
+/// there.
+struct Shown {
+  static constexpr PacketType type = PacketType::shown;
+  std::vector<std::byte> bytes;
+};
 
-using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle, Ask>;
-using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled>;
+using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle, Ask, Look>;
+using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled, Shown>;
 
 /// A message with the number that a client gives its request. Answers have the number of their request; YIELD and
 /// SETTLED have 0.

@@ -118,6 +118,11 @@ SessionState state_of(const HalfHeader& header) noexcept {
   return state;
 }
 
+Error wrong_size(std::size_t found, std::size_t expected, const RecordLimits& limits) {
+  return protocol_violation("a session's record has {} bytes, expected {} for {} rings and {} regions", found, expected,
+                            limits.rings, limits.regions);
+}
+
 /// A word of the file's header.
 std::atomic_ref<std::uint32_t> word_at(std::byte* view, std::size_t offset) noexcept {
   return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(view + offset));
@@ -157,9 +162,8 @@ Result<SessionRecord> SessionRecord::adopt(UniqueFd file, const RecordLimits& li
   if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
     return protocol_violation("a session's record is not sealed against shrinking");
   const SessionRecord sizes({}, nullptr, limits);
-  if (static_cast<std::uint64_t>(facts.st_size) != sizes.file_bytes())
-    return protocol_violation("a session's record has {} bytes, expected {} for {} rings and {} regions", facts.st_size,
-                              sizes.file_bytes(), limits.rings, limits.regions);
+  if (const auto bytes = static_cast<std::size_t>(facts.st_size); bytes != sizes.file_bytes())
+    return wrong_size(bytes, sizes.file_bytes(), limits);
   return map(std::move(file), limits);
 }
 
@@ -224,20 +228,37 @@ Result<void> SessionRecord::write(const SessionState& state) {
 
 Result<SessionState> SessionRecord::read() const {
   const std::vector<std::byte> copy(view_, view_ + file_bytes());
+  auto seen = read_copy(copy);
+  if (!seen) return std::move(seen).error();
+  if (seen->limits != limits_)
+    return protocol_violation("a session's record for {} rings and {} regions: expected {} and {}", seen->limits.rings,
+                              seen->limits.regions, limits_.rings, limits_.regions);
+  if (seen->has_message) return protocol_violation("the process before ended in the midst of a message");
+  return std::move(seen->state);
+}
+
+std::size_t SessionRecord::bytes_most() noexcept {
+  return SessionRecord({}, nullptr, {rings_most, regions_most}).file_bytes();
+}
+
+Result<SessionRecord::Seen> SessionRecord::read_copy(std::span<const std::byte> copy) {
   FileHeader file;
+  if (copy.size() < sizeof file) return protocol_violation("{} bytes are no session's record", copy.size());
   std::memcpy(&file, copy.data(), sizeof file);
   if (file.magic != magic)
     return protocol_violation("a session's record of another version: {:#x}, expected {:#x}", file.magic, magic);
-  if (file.rings_max != limits_.rings || file.regions_max != limits_.regions || file.half > 1)
-    return protocol_violation("a session's record for {} rings and {} regions, half {}: expected {}, {}, 0 or 1",
-                              file.rings_max, file.regions_max, file.half, limits_.rings, limits_.regions);
-  if (file.in_work != 0) return protocol_violation("the process before ended in the midst of a message");
-  const std::byte* const half = copy.data() + sizeof file + file.half * half_bytes();
+  const RecordLimits limits{file.rings_max, file.regions_max};
+  if (limits.rings > rings_most || limits.regions > regions_most || file.half > 1)
+    return protocol_violation("a session's record for {} rings and {} regions, half {}: expected at most {}, {} and 1",
+                              limits.rings, limits.regions, file.half, rings_most, regions_most);
+  const SessionRecord sizes({}, nullptr, limits);
+  if (copy.size() != sizes.file_bytes()) return wrong_size(copy.size(), sizes.file_bytes(), limits);
+  const std::byte* const half = copy.data() + sizeof file + file.half * sizes.half_bytes();
   HalfHeader header;
   std::memcpy(&header, half, sizeof header);
-  if (header.ring_count > limits_.rings || header.region_count > limits_.regions)
+  if (header.ring_count > limits.rings || header.region_count > limits.regions)
     return protocol_violation("a session's record of {} rings and {} regions: expected at most {} and {}",
-                              header.ring_count, header.region_count, limits_.rings, limits_.regions);
+                              header.ring_count, header.region_count, limits.rings, limits.regions);
   const std::byte* const rest = half + sizeof header;
   const std::size_t region_bytes = header.region_count * sizeof(RegionState);
   const std::size_t ring_bytes = header.ring_count * sizeof(RingState);
@@ -253,7 +274,7 @@ Result<SessionState> SessionRecord::read() const {
     if (region.additions == 0 || region.additions > additions_most)
       return protocol_violation("a session's record of a region that was added {} times: expected 1 to {}",
                                 region.additions, additions_most);
-  return state;
+  return Seen{limits, std::move(state), file.in_work != 0};
 }
 
 }  // namespace vhostx::continuity

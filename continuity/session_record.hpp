@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <vhostx/result.hpp>
 
@@ -16,6 +17,8 @@ namespace vhostx::continuity {
 struct RecordLimits {
   std::uint32_t rings = 2;    ///< 1 to 256.
   std::uint32_t regions = 8;  ///< 1 to 4096.
+
+  friend bool operator==(const RecordLimits&, const RecordLimits&) noexcept = default;
 };
 
 /// The state lies in the file twice. The next one is written to the half that is not in use, with a sum over it, and
@@ -51,6 +54,18 @@ class SessionRecord {
   /// in work. The bytes are copied before they are looked at. What they mean is not checked: the steps' handlers do
   /// that.
   Result<SessionState> read() const;
+
+  /// What a copy of a record's file shows, whoever writes it.
+  struct Seen {
+    RecordLimits limits;
+    SessionState state;        ///< As it was before the message in work.
+    bool has_message = false;  ///< A message is in work, or was when the process ended.
+  };
+  /// The bytes of a whole file, copied meanwhile or long after: they may be anything. Errors: as read(), but for a
+  /// message in work.
+  static Result<Seen> read_copy(std::span<const std::byte> copy);
+  /// Of the largest record's file.
+  static std::size_t bytes_most() noexcept;
 
  private:
   SessionRecord(UniqueFd file, std::byte* view, const RecordLimits& limits) noexcept

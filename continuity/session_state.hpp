@@ -14,6 +14,11 @@ namespace vhostx::continuity {
 
 /// Names a descriptor that a keeper holds, within one port's bundle. 0: none.
 using Slot = std::uint32_t;
+/// Where a port's own files are in its bundle.
+inline constexpr Slot record_slot = 1;        ///< Its SessionRecord.
+inline constexpr Slot own_inflight_slot = 4;  ///< What is in flight on its rings (virtqueue/inflight_store.hpp).
+/// From here on: what messages have brought. Below are files and sockets of the port, and the front-end's socket.
+inline constexpr Slot first_message_slot = 16;
 
 /// How a ring is kicked (SET_VRING_KICK, VRING_KICK).
 enum class KickKind : std::uint32_t { unarmed, descriptor, polled, in_band };

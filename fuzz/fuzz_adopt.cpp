@@ -36,7 +36,6 @@ using namespace vhostx;
 using namespace vhostx::continuity;
 
 constexpr RecordLimits limits{.rings = 4, .regions = 8};
-constexpr Slot own_inflight_slot = 4;
 constexpr Slot counters_slot = 5;
 constexpr Slot first_slot = 16;
 constexpr std::uint16_t posted = 8;

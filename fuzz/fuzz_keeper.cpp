@@ -9,11 +9,13 @@
 #include <string>
 #include <unistd.h>
 
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "continuity/bundles.hpp"
 #include "continuity/keeper_client.hpp"
 #include "continuity/packet_socket.hpp"
+#include "continuity/session_record.hpp"
 #include "fuzz/choices.hpp"
 
 using namespace vhostx;
@@ -30,6 +32,18 @@ void require(bool holds) {
 UniqueFd some_fd() {
   static const UniqueFd one(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   return UniqueFd(::fcntl(one.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+// What may be shown. Its bytes claim to be a record.
+UniqueFd sealed_file(fuzz::Choices& choices) {
+  constexpr RecordLimits limits{.rings = 2, .regions = 2};
+  auto record = SessionRecord::create(limits);
+  require(record.ok());
+  for (std::uint32_t i = choices.below(4); i != 0; --i) {
+    const std::uint8_t byte = choices.byte();
+    require(::pwrite(record->fd(), &byte, 1, choices.byte()) == 1);
+  }
+  return UniqueFd(::fcntl(record->fd(), F_DUPFD_CLOEXEC, 0));
 }
 
 // The lowest number that is free.
@@ -78,6 +92,10 @@ class Clients : private Bundles::Host {
       require(owner->second == to);
       require(std::ranges::all_of(fds, [](const SharedFd& fd) { return ::fcntl(fd->get(), F_GETFD) >= 0; }));
     }
+    if (const auto* const shown = std::get_if<Shown>(&reply.body)) {
+      const auto seen = SessionRecord::read_copy(shown->bytes);
+      require(seen.ok() ? seen->state.rings.size() <= 2 : !seen.error().message.empty());
+    }
     if (const auto* const yield = std::get_if<YieldAsked>(&reply.body)) require(owners_.at(yield->name) == to);
     if (const auto* const settled = std::get_if<Settled>(&reply.body)) require(owners_.at(settled->name) != to);
   }
@@ -96,7 +114,9 @@ class Clients : private Bundles::Host {
   }
 
   Request request() {
-    switch (choices_.below(10)) {
+    switch (choices_.below(11)) {
+      case 10:
+        return Look{name(choices_), choices_.below(24), choices_.one_in(4) ? choices_.number() : 0};
       case 0:
         return Cancel{name(choices_)};
       case 1:
@@ -129,7 +149,8 @@ class Clients : private Bundles::Host {
         return bundles_.expire(now_);
       default: {
         const Tagged<Request> asked{choices_.byte(), request()};
-        UniqueFd fd = fds_of(asked.body) == 1 ? some_fd() : UniqueFd();
+        UniqueFd fd;
+        if (fds_of(asked.body) == 1) fd = choices_.one_in(2) ? sealed_file(choices_) : some_fd();
         bundles_.handle({client, static_cast<std::uint32_t>(client)}, asked, std::move(fd), now_);
       }
     }
@@ -164,7 +185,9 @@ class Clients : private Bundles::Host {
 
 /// What a keeper says, before the client asks.
 Reply reply(fuzz::Choices& choices) {
-  switch (choices.below(9)) {
+  switch (choices.below(10)) {
+    case 9:
+      return Shown{std::vector<std::byte>(choices.byte(), std::byte{1})};
     case 0:
       return YieldAsked{name(choices), choices.byte()};
     case 1:
@@ -176,7 +199,7 @@ Reply reply(fuzz::Choices& choices) {
     case 4:
       return ListEnd{choices.byte()};
     case 5:
-      return Failed{static_cast<PacketType>(choices.below(11)), ErrorCode::busy, name(choices), "why"};
+      return Failed{static_cast<PacketType>(choices.below(13)), ErrorCode::busy, name(choices), "why"};
     case 6:
       return Settled{name(choices), choices.byte()};
     default: {
@@ -201,7 +224,12 @@ void say(int socket, fuzz::Choices& choices) {
 }
 
 void ask(KeeperClient& client, fuzz::Choices& choices) {
-  switch (choices.below(6)) {
+  switch (choices.below(7)) {
+    case 6: {
+      const auto seen = client.look(name(choices), choices.below(24), choices.byte(), 300);
+      require(!seen.ok() || seen->size() <= 300);
+      return;
+    }
     case 0:
       static_cast<void>(client.claim(name(choices), static_cast<ClaimHow>(choices.below(3)), 0ms));
       return;

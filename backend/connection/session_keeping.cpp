@@ -25,7 +25,7 @@ constexpr Slot listener_slot = 2;
 constexpr Slot listener_file_slot = 3;
 constexpr Slot counters_slot = 5;
 // What messages bring.
-constexpr Slot first_slot = 16;
+constexpr Slot first_slot = continuity::first_message_slot;
 
 bool is_of_connection(Slot slot) noexcept {
   return slot == socket_slot || slot == SessionKeeping::own_inflight_slot || slot == KeeperLink::state_slot ||

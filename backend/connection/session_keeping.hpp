@@ -23,7 +23,7 @@ namespace vhostx::backend {
 /// What is at the keeper makes it possible to go on with the connection, or is closed. Control thread.
 class SessionKeeping final : public KeeperLink {
  public:
-  static constexpr Slot own_inflight_slot = 4;
+  static constexpr Slot own_inflight_slot = continuity::own_inflight_slot;
   /// A connection that another process served.
   struct Found {
     UniqueFd socket;
@@ -94,7 +94,7 @@ class SessionKeeping final : public KeeperLink {
   const virtqueue::InflightStore::Shared& own_inflight() const noexcept { return own_inflight_; }
 
  private:
-  static constexpr Slot record_slot = 1;
+  static constexpr Slot record_slot = continuity::record_slot;
 
   explicit SessionKeeping(Parts parts);
   Result<void> acquire() override;

@@ -120,6 +120,23 @@ TEST_F(FalseKeeperTest, AGrantComesWholeAndInOrder) {
             "the keeper sent another packet before the end of GRANTED");
 }
 
+TEST_F(FalseKeeperTest, NoMoreIsShownThanWasAskedFor) {
+  auto client = welcomed();
+  for (const std::uint32_t tag : {2U, 3U}) keeper_.say(tag, Shown{std::vector<std::byte>(shown_bytes_max)});
+  EXPECT_EQ(client.look("port", 1, 0, shown_bytes_max + 5)->size(), shown_bytes_max + 5);
+  keeper_.say(4, Listed{{"port", {}, false, 0, 0, 0, 0, 0}});
+  EXPECT_EQ(client.look("port", 1, 0, 1).error().message, "the keeper sent LISTED, which nobody asked for");
+}
+
+/// As it answers what it does not know.
+TEST_F(FalseKeeperTest, AnOlderKeeperEndsTheConnectionOfALooker) {
+  auto client = welcomed();
+  keeper_.say(0, Failed{PacketType::hello, ErrorCode::protocol_violation, {}, "a packet has the unknown type 12"});
+  keeper_.connection.reset();
+  EXPECT_EQ(client.look("port", 1, 0, 1).error().code, ErrorCode::closed);
+  EXPECT_EQ(next<FailedEvent>(client).error.message, "a packet has the unknown type 12");
+}
+
 TEST_F(FalseKeeperTest, WhatIsNoReplyEndsTheConnection) {
   auto client = welcomed();
   const auto request = encode(Tagged<Request>{1, List{}});

@@ -28,7 +28,8 @@ std::vector<Request> all_requests() {
           Park{name, 5000},
           List{},
           Settle{name},
-          Ask{name}};
+          Ask{name},
+          Look{name, 1, std::uint64_t{1} << 40}};
 }
 
 std::vector<Reply> all_replies() {
@@ -42,7 +43,9 @@ std::vector<Reply> all_replies() {
           ListEnd{6},
           Failed{PacketType::hold, ErrorCode::busy, name, "why"},
           Failed{PacketType::hello, ErrorCode::timed_out, "", ""},
-          Settled{name, 19}};
+          Settled{name, 19},
+          Shown{},
+          Shown{std::vector<std::byte>(shown_bytes_max, std::byte{7})}};
 }
 
 TEST(KeeperProtocol, WhatIsEncodedDecodesToTheSame) {
@@ -86,6 +89,7 @@ TEST(KeeperProtocol, DescriptorsComeWithWhatNamesThem) {
   EXPECT_FALSE(decode_request(encode({1, Request{List{}}}), 1).ok());
   EXPECT_FALSE(decode_reply(encode({1, Reply{Granted{name, 3, 1, {4, 9}}}}), 1).ok());
   EXPECT_EQ(decode_reply(encode({1, Reply{Welcome{}}}), 1).error().message, "WELCOME: 1 descriptors came, expected 0");
+  EXPECT_FALSE(decode_reply(encode({1, Reply{Shown{}}}), 1).ok());
 }
 
 // The byte at `offset` of a good packet becomes `value`: the error's text.
@@ -103,6 +107,14 @@ TEST(KeeperProtocol, ValuesOutOfRangeAreRefused) {
   EXPECT_EQ(refusal(Forget{name}, 8, 108), "FORGET: a text is too short or too long");
   EXPECT_EQ(refusal(Forget{name}, 10, 0), "FORGET: a text has a zero byte");
   EXPECT_EQ(refusal(Claim{name}, 10 + name.size(), 3), "CLAIM: a choice is unknown");
+}
+
+TEST(KeeperProtocol, WhatIsShownHasABound) {
+  auto bytes = encode({1, Reply{Shown{std::vector<std::byte>(shown_bytes_max)}}});
+  ASSERT_EQ(bytes.at(9), std::byte{0x20});  // of the length, 0x2000
+  bytes[8] = std::byte{1};
+  bytes.push_back(std::byte{0});
+  EXPECT_EQ(decode_reply(bytes, 0).error().message, "SHOWN: a row of bytes is too long");
 }
 
 TEST(KeeperProtocol, AGrantAddsUp) {
@@ -129,7 +141,9 @@ TEST(KeeperProtocol, NamesHaveBounds) {
 TEST(KeeperProtocol, TypesHaveNames) {
   EXPECT_STREQ(to_string(PacketType::hello), "HELLO");
   EXPECT_STREQ(to_string(PacketType::list), "LIST");
+  EXPECT_STREQ(to_string(PacketType::look), "LOOK");
   EXPECT_STREQ(to_string(PacketType::failed), "FAILED");
+  EXPECT_STREQ(to_string(PacketType::shown), "SHOWN");
   EXPECT_STREQ(to_string(static_cast<PacketType>(50)), "UNKNOWN");
   EXPECT_STREQ(to_string(static_cast<PacketType>(0)), "UNKNOWN");
 }

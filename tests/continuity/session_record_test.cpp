@@ -56,6 +56,59 @@ TEST(SessionRecord, AMessageInWorkIsRefused) {
   EXPECT_TRUE(record->read());
 }
 
+std::vector<std::byte> copy_of(const SessionRecord& record) {
+  std::vector<std::byte> copy(SessionRecord::bytes_most());
+  const ssize_t got = ::pread(record.fd(), copy.data(), copy.size(), 0);
+  copy.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  return copy;
+}
+
+TEST(SessionRecord, ACopyIsReadWithoutKnowingItsLimits) {
+  auto record = SessionRecord::create(limits);
+  ASSERT_TRUE(record->write(some_state(2)));
+  const auto seen = SessionRecord::read_copy(copy_of(*record));
+  ASSERT_TRUE(seen) << seen.error().message;
+  EXPECT_EQ(seen->state, some_state(2));
+  EXPECT_EQ(seen->limits, limits);
+  EXPECT_FALSE(seen->has_message);
+}
+
+TEST(SessionRecord, ACopyShowsWhatWasBeforeTheMessageInWork) {
+  auto record = SessionRecord::create(limits);
+  ASSERT_TRUE(record->write(some_state(2)));
+  record->begin_answer();
+  const auto seen = SessionRecord::read_copy(copy_of(*record));
+  ASSERT_TRUE(seen) << seen.error().message;
+  EXPECT_TRUE(seen->has_message);
+  EXPECT_EQ(seen->state, some_state(2));
+}
+
+TEST(SessionRecord, TheLargestRecordIsCopiedWhole) {
+  const auto record = SessionRecord::create({.rings = 256, .regions = 4096});
+  EXPECT_EQ(copy_of(*record).size(), SessionRecord::bytes_most());
+  EXPECT_TRUE(SessionRecord::read_copy(copy_of(*record)));
+}
+
+TEST(SessionRecord, ACopyThatIsNotWholeOrDamagedIsRefused) {
+  auto record = SessionRecord::create(limits);
+  ASSERT_TRUE(record->write(some_state(3)));
+  const auto whole = copy_of(*record);
+  for (std::size_t length = 0; length < whole.size(); ++length)
+    EXPECT_FALSE(SessionRecord::read_copy(std::span(whole).first(length))) << length;
+  for (std::size_t at = 0; at < whole.size(); ++at)
+    for (const unsigned pattern : {0x01U, 0x80U, 0xffU}) {
+      auto damaged = whole;
+      damaged[at] ^= static_cast<std::byte>(pattern);
+      const auto seen = SessionRecord::read_copy(damaged);
+      if (!seen) continue;
+      EXPECT_TRUE(seen->state == some_state(3) || seen->state.features_set == 0) << "byte " << at << ": neither half";
+      EXPECT_EQ(seen->limits, limits) << at;
+    }
+  auto longer = whole;
+  longer.push_back(std::byte{0});
+  EXPECT_FALSE(SessionRecord::read_copy(longer));
+}
+
 TEST(SessionRecord, NothingIsRepeatedWithoutABound) {
   auto record = SessionRecord::create(limits);
   for (const std::uint32_t additions : {0U, 129U, UINT32_MAX}) {

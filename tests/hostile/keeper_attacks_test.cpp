@@ -57,7 +57,9 @@ TEST_F(KeeperAttacks, AClientThatFloodsHoldsUpNobody) {
                                      {});
     };
     ASSERT_EQ(say(continuity::Hello{}), 0);
-    while (say(continuity::List{}) == 0) {  // whose answers are not read
+    const continuity::Request asks = i % 2 == 0 ? continuity::Request{continuity::List{}}
+                                                : continuity::Request{continuity::Look{socket_, record_slot, 0}};
+    while (say(asks) == 0) {  // whose answers are not read
     }
   }
   for (int i = 0; i < 50; ++i) machine_->send_fds(0);
@@ -65,6 +67,53 @@ TEST_F(KeeperAttacks, AClientThatFloodsHoldsUpNobody) {
   expect_victim_unharmed();
   kill();
   expect_adopted(*take_over());
+}
+
+/// It has the port's own records as copies, and nothing that is the front-end's.
+TEST_F(KeeperAttacks, WhoLooksChangesNothingAndSeesNoGuest) {
+  serve();
+  auto looker = client();
+  for (std::uint32_t slot = 0; slot < 40; ++slot) {
+    const auto bytes = looker.look(socket_, slot, 0, 1 << 20);
+    EXPECT_EQ(bytes.ok(), slot == record_slot) << slot;
+  }
+  for (const std::uint64_t offset : {std::uint64_t{1}, std::uint64_t{1} << 40, UINT64_MAX})
+    EXPECT_TRUE(looker.look(socket_, record_slot, offset, 100).ok());
+  EXPECT_FALSE(looker.look(folder_.path("nobody"), record_slot, 0, 1).ok());
+  const auto seen = continuity::SessionRecord::read_copy(*looker.look(socket_, record_slot, 0, 1 << 20));
+  ASSERT_TRUE(seen.ok()) << seen.error().message;
+  EXPECT_EQ(seen->state.rings.size(), 2U);
+  kill();
+  expect_adopted(*take_over());
+}
+
+/// Each copy is a record that was written, or is refused.
+TEST_F(KeeperAttacks, ARecordThatChangesWhileItIsCopiedIsWholeOrRefused) {
+  auto owner = client();
+  constexpr std::uint32_t rings = 256;
+  auto record = must(continuity::SessionRecord::create({.rings = rings, .regions = 509}));
+  must(owner.claim("changing", ClaimHow::now));
+  must(owner.hold("changing", record_slot, record.fd()));
+  settle(owner);
+  std::atomic<bool> ends = false;
+  std::thread writer([&] {
+    for (std::uint32_t round = 0; !ends; ++round) {
+      continuity::SessionState state;
+      state.rings.resize(rings, {.size = round, .base = round});
+      static_cast<void>(record.write(state));
+    }
+  });
+  auto looker = client();
+  for (int round = 0; round < 500; ++round) {
+    const auto seen = continuity::SessionRecord::read_copy(*looker.look("changing", record_slot, 0, 1 << 20));
+    if (!seen) continue;
+    for (const auto& ring : seen->state.rings) {
+      EXPECT_EQ(ring.size, seen->state.rings[0].size);
+      EXPECT_EQ(ring.base, seen->state.rings[0].size);
+    }
+  }
+  ends = true;
+  writer.join();
 }
 
 /// Its socket fills, then it waits; afterwards all is answered, in order.

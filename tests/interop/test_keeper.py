@@ -7,6 +7,7 @@
 
 import argparse
 import array
+import fcntl
 import json
 import os
 import signal
@@ -18,8 +19,9 @@ import sys
 from processes import check, check_equal, open_fds, run_test, wait_until
 from probe import run_probe
 
-HELLO, CLAIM, HOLD, PARK = 1, 2, 4, 8
-WELCOME, GRANTED, REFUSED, FAILED = 101, 102, 103, 108
+HELLO, CLAIM, HOLD, PARK, LOOK = 1, 2, 4, 8, 12
+WELCOME, GRANTED, REFUSED, FAILED, SHOWN = 101, 102, 103, 108, 110
+F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
 NOW, STAND_BY = 0, 1
 TIMEOUT_S = 60
 
@@ -113,6 +115,33 @@ class Owner:
         self.process.wait_for("^owns$")
 
 
+def looks(bench, binary, _):
+    """Who does not own a bundle gets bytes of its records, and never a descriptor."""
+    keeper = KeeperProcess(bench, binary)
+    owner = Owner(bench, keeper, "/run/vm0.sock")
+    looker = greeted(keeper.path)
+
+    def look(name, slot, offset=0):
+        looker.send(LOOK, looker.name(name) + struct.pack("=IQ", slot, offset))
+        kind, body, fds = looker.receive()
+        check_equal(fds, [], "descriptors for a looker")
+        return kind, body
+
+    check_equal(look("/run/vm0.sock", 0)[0], FAILED, "a look at the front-end's socket")
+    check_equal(look("/run/vm0.sock", 16)[0], FAILED, "a look at what the front-end sent")
+    check_equal(look("/run/vm1.sock", 1)[0], FAILED, "a look at no bundle")
+    memory = os.memfd_create("sealed", os.MFD_ALLOW_SEALING)
+    os.write(memory, b"x" * 8000 + b"end" + b"x" * 8000)
+    fcntl.fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK)
+    looker.claim("port")
+    looker.expect(GRANTED)
+    looker.hold("port", 1, memory)
+    check_equal(look("port", 1, 8000), (SHOWN, struct.pack("=I", 8003) + b"end" + b"x" * 8000), "bytes")
+    check_equal(look("port", 1, 1 << 63), (SHOWN, struct.pack("=I", 0)), "bytes behind the end")
+    check(owner.process.alive(), "the owner has ended")
+    check_equal(keeper.process.end(), 0, "the exit status")
+
+
 def lives(bench, binary, probe):
     """The front-end's connection outlives its process, and the next one speaks to it."""
     keeper = KeeperProcess(bench, binary)
@@ -126,6 +155,7 @@ def lives(bench, binary, probe):
     check_equal(bundle["front_end"]["pid"], os.getpid(), "the front-end")
     text, _ = run_probe(probe, "keeper", keeper.path)
     check(f"pid {owner.process.pid})" in text and "/run/vm0.sock" in text, f"the text: {text}")
+    check("no record" in text and bundle["record"] is None, f"rings without a record: {text}")
 
     standby = greeted(keeper.path)
     standby.claim("/run/vm0.sock", STAND_BY)
@@ -240,7 +270,7 @@ def notifies(bench, binary, _):
     check("exists and is no socket" in refusal.stderr, refusal.stderr)
 
 
-PARTS = {part.__name__: part for part in (lives, grace, flat, killed, notifies)}
+PARTS = {part.__name__: part for part in (lives, looks, grace, flat, killed, notifies)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <cerrno>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -42,9 +44,11 @@ CLI::App* add_keeper_command(CLI::App& app, KeeperOptions& options) {
 int run_keeper(const KeeperOptions& options) {
   auto client = continuity::KeeperClient::connect(options.path, options.timeout);
   if (!client) return fail(options.path, why_not_reached(client.error()));
-  const auto bundles = client->list();
+  auto bundles = client->list();
   if (!bundles) return fail(options.path, bundles.error().message);
-  return print(options.json ? json_of(options.path, *bundles) : text_of(options.path, *bundles));
+  std::vector<KeptPort> ports;
+  for (auto& bundle : *bundles) ports.push_back(look_at(*client, std::move(bundle)));
+  return print(options.json ? json_of(options.path, ports) : text_of(options.path, ports));
 }
 
 }  // namespace vhostx::tools::probe

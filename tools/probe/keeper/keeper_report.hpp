@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "continuity/keeper_protocol.hpp"
+#include "tools/probe/keeper/kept_port.hpp"
 
 namespace vhostx::tools::probe {
 
-std::string text_of(const std::string& path, const std::vector<continuity::BundleFacts>& bundles);
-std::string json_of(const std::string& path, const std::vector<continuity::BundleFacts>& bundles);
+std::string text_of(const std::string& path, const std::vector<KeptPort>& ports);
+std::string json_of(const std::string& path, const std::vector<KeptPort>& ports);
 
 }  // namespace vhostx::tools::probe
