@@ -31,7 +31,7 @@ std::optional<KeeperLink::Event> KeeperLink::next_event() noexcept {
     while (keeper_ != nullptr) {
       auto event = keeper_->next_event();
       if (!event) break;
-      if (auto ours = event_of(std::move(*event))) return ours;
+      if (auto ours = event_of(*event)) return ours;
     }
   } catch (const std::exception& error) {
     fail(error.what());
@@ -40,7 +40,7 @@ std::optional<KeeperLink::Event> KeeperLink::next_event() noexcept {
   return Event(Lost{});
 }
 
-std::optional<KeeperLink::Event> KeeperLink::event_of(PortKeeper::Event event) {
+std::optional<KeeperLink::Event> KeeperLink::event_of(PortKeeper::Event& event) {
   if (auto* const granted = std::get_if<PortKeeper::Granted>(&event)) {
     if (owns()) return {};
     auto adopted = try_adopt(std::move(granted->files));

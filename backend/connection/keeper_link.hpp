@@ -109,7 +109,7 @@ class KeeperLink {
  private:
   Result<void> adopt(Files files);
   Result<void> try_adopt(Files files) noexcept;
-  std::optional<Event> event_of(continuity::PortKeeper::Event event);
+  std::optional<Event> event_of(continuity::PortKeeper::Event& event);
   void give_up() noexcept;
   void fail(const std::string& why) noexcept;
 
