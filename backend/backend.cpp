@@ -13,6 +13,7 @@
 #include "backend/loop/control_loop.hpp"
 #include "backend/port_core.hpp"
 #include "backend/port_options.hpp"
+#include "base/descriptor_table.hpp"
 #include "base/error.hpp"
 #include "base/peer_signals.hpp"
 #include "continuity/keeper_service.hpp"
@@ -55,6 +56,16 @@ Result<void> check_keeper(const BackendOptions& options) {
   return {};
 }
 
+void set_up_keeper(backend::ControlLoop& loop, BackendOptions& options) {
+  if (!options.keeper.empty()) {
+    options.keeper_service = std::make_shared<continuity::KeptBundles>(options.keeper);
+    loop.hold_memory();
+  }
+  if (options.keeper_service == nullptr) return;
+  make_room_for_descriptors();  // those of ports that are taken over
+  loop.set_keepers([keepers = options.keeper_service](const std::string& bundle) { return keepers->open(bundle); });
+}
+
 }  // namespace
 
 bool recover_from_bus_error(const siginfo_t& info) noexcept { return memory::recover_from_bus_error(info); }
@@ -68,13 +79,7 @@ Result<std::unique_ptr<Backend>> Backend::create(BackendOptions options) noexcep
     if (auto good = backend::check_options(options.state); !good) return std::move(good).error();
     auto loop = backend::ControlLoop::create(options);
     if (!loop) return std::move(loop).error();
-    if (!options.keeper.empty()) {
-      options.keeper_service = std::make_shared<continuity::KeptBundles>(options.keeper);
-      (*loop)->hold_memory();
-    }
-    if (options.keeper_service != nullptr)
-      (*loop)->set_keepers(
-          [keepers = options.keeper_service](const std::string& bundle) { return keepers->open(bundle); });
+    set_up_keeper(**loop, options);
     if (const auto good = prepare_peer_signals(); !good)
       (*loop)->log().warning("a front-end can delay the threads that signal its call eventfd: {}",
                              good.error().message);

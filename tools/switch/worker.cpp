@@ -224,7 +224,9 @@ std::uint32_t Worker::flush_backlogs() noexcept {
 /// One empty poll: goes on polling for a while, then sleeps.
 void Worker::rest() noexcept {
   rte_pause();
-  if (options_.busy_poll || ++idle_polls_ < idle_polls_min) return;
+  if (options_.busy_poll) return;
+  if (active_.empty() && owner_.backlogs() == 0) return sleep();
+  if (++idle_polls_ < idle_polls_min) return;
   const auto now = rte_get_tsc_cycles();
   if (idle_polls_ == idle_polls_min) idle_since_ = now;
   if (now - idle_since_ > rte_get_tsc_hz() / 1'000'000 * idle_us) sleep();
