@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <span>
@@ -19,6 +18,7 @@
 #include "backend/connection/state_record.hpp"
 #include "continuity/state_file.hpp"
 #include "tests/backend/adoption_fixture.hpp"
+#include "tests/backend/known_text.hpp"
 #include "tests/backend/traffic.hpp"
 
 namespace vhostx::test {
@@ -32,71 +32,19 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t file_bytes_max = 1 << 19;
 
-Bytes bytes_of(const std::string& text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
-}
-
-std::string text_of(std::span<const std::byte> bytes) {
-  std::string text;
-  for (const std::byte byte : bytes) text += static_cast<char>(byte);
-  return text;
-}
-
-/// What the back-ends' application knows of its guest. Any thread.
-class Application {
+/// What the back-ends' application knows of its guest.
+class Application : public KnownText {
  public:
   void set(PortOptions& options) {
-    options.save_state = [this] {
-      const std::lock_guard guard(lock_);
-      ++saves_;
-      if (at_save_) at_save_();
-      return bytes_of(state_);
-    };
-    options.load_state = [this](std::span<const std::byte> bytes) -> Result<void> {
-      const std::lock_guard guard(lock_);
-      seen_ += "load(" + text_of(bytes) + ") ";
-      return at_load_ ? at_load_() : Result<void>{};
-    };
+    options.save_state = [this] { return save(); };
+    options.load_state = [this](std::span<const std::byte> bytes) { return load(bytes); };
   }
-  void knows(std::string state) {
-    const std::lock_guard guard(lock_);
-    state_ = std::move(state);
-  }
-  void at_save(std::function<void()> call) {
-    const std::lock_guard guard(lock_);
-    at_save_ = std::move(call);
-  }
-  void at_load(std::function<Result<void>()> call) {
-    const std::lock_guard guard(lock_);
-    at_load_ = std::move(call);
-  }
-  void on_event(const PortEvent& event) {
-    const std::lock_guard guard(lock_);
-    seen_ += event_name(event);
-    seen_ += ' ';
-  }
+  void on_event(const PortEvent& event) { hear(event_name(event)); }
   /// Events and loads in their order, since the last call.
   std::string take_seen() {
     const std::lock_guard guard(lock_);
-    return std::exchange(seen_, {});
+    return std::exchange(heard_, {});
   }
-  void until_saved(unsigned more) {
-    for (const unsigned wanted = saves() + more; saves() < wanted;) std::this_thread::yield();
-  }
-
- private:
-  unsigned saves() {
-    const std::lock_guard guard(lock_);
-    return saves_;
-  }
-
-  std::mutex lock_;
-  std::string state_ = "nothing";
-  std::string seen_;
-  unsigned saves_ = 0;
-  std::function<void()> at_save_;
-  std::function<Result<void>()> at_load_;
 };
 
 struct KeptState : ::testing::Test {
@@ -164,18 +112,18 @@ TEST_F(KeptState, AfterAnEndInOrderItIsThereExactly) {
   c.options.state_interval = milliseconds(0);
   serve();
   EXPECT_EQ(kept(), "") << "before it is needed";
-  application.knows("all");
+  application.learn("all");
   ended_and_next();
   EXPECT_EQ(application.take_seen().find("connected load(all) features"), 0U);
 }
 
 TEST_F(KeptState, AfterAKillItIsThereAsItWasKept) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   killed_and_next();
   EXPECT_TRUE(has_loaded("some"));
-  application.knows("more");
+  application.learn("more");
   until_kept("more");
   killed_and_next();
   EXPECT_TRUE(has_loaded("more"));
@@ -183,7 +131,7 @@ TEST_F(KeptState, AfterAKillItIsThereAsItWasKept) {
 
 TEST_F(KeptState, ASecondKillBeforeAnythingWasKeptLosesNothing) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   c.options.state_interval = hours(1);
   killed_and_next();
@@ -194,14 +142,14 @@ TEST_F(KeptState, ASecondKillBeforeAnythingWasKeptLosesNothing) {
 TEST_F(KeptState, AnEmptyStateIsOneToo) {
   c.options.state_interval = milliseconds(0);
   serve();
-  application.knows("");
+  application.learn("");
   ended_and_next();
   EXPECT_TRUE(has_loaded(""));
 }
 
 TEST_F(KeptState, OfAConnectionThatHasEndedNothingIsLeft) {
   serve();
-  application.knows("the first guest");
+  application.learn("the first guest");
   until_kept("the first guest");
   c.options.state_interval = hours(1);
   Life& second = killed_and_next();
@@ -216,7 +164,7 @@ TEST_F(KeptState, OfAConnectionThatHasEndedNothingIsLeft) {
 
 TEST_F(KeptState, WhoDoesNotKeepItPassesNoOldOneOn) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   const auto options = std::exchange(c.options, PortOptions{});
   c.options.listen_fd = options.listen_fd;
@@ -230,7 +178,7 @@ TEST_F(KeptState, WhoDoesNotKeepItPassesNoOldOneOn) {
 
 TEST_F(KeptState, WhatCannotBeSavedLeavesTheOneBefore) {
   Life& first = serve();
-  application.knows("good");
+  application.learn("good");
   until_kept("good");
   application.at_save([] { throw std::bad_alloc(); });
   application.until_saved(3);
@@ -240,9 +188,9 @@ TEST_F(KeptState, WhatCannotBeSavedLeavesTheOneBefore) {
   ASSERT_NE(line, std::string::npos) << log;
   EXPECT_EQ(log.find("could not be kept", line + 50), std::string::npos) << "once";
   application.at_save({});
-  application.knows("good again");
+  application.learn("good again");
   until_kept("good again");
-  application.knows(std::string(1001, 'x'));
+  application.learn(std::string(1001, 'x'));
   first.until_logged("1001 bytes, expected at most 1000 (state_bytes_max)");
   killed_and_next();
   EXPECT_TRUE(has_loaded("good again"));
@@ -250,7 +198,7 @@ TEST_F(KeptState, WhatCannotBeSavedLeavesTheOneBefore) {
 
 TEST_F(KeptState, WhatTheApplicationRefusesDoesNotEndTheConnection) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   c.options.state_interval = hours(1);
   application.at_load([] { return Result<void>(Error{ErrorCode::invalid_argument, "I do not know it", 0}); });
@@ -285,7 +233,7 @@ TEST_F(KeptState, WhatIsNoStateDoesNotEndTheConnection) {
 /// Each byte that counts: refused, or it changes nothing.
 TEST_F(KeptState, ADamagedByteIsNeverLoaded) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   c.options.state_interval = hours(1);
   const UniqueFd file = c.vault.file(state_slot);
@@ -320,7 +268,7 @@ TEST_F(KeptState, ADamagedByteIsNeverLoaded) {
 /// The application hears of the front-end before its state comes, and may not want it.
 TEST_F(KeptState, AHandlerMayEndTheConnectionBeforeItsStateComes) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   c.lives.front()->die(c.vault);
   application.take_seen();
@@ -338,7 +286,7 @@ TEST_F(KeptState, AHandlerMayEndTheConnectionBeforeItsStateComes) {
 
 TEST_F(KeptState, AHandlerMayCloseThePortBeforeItsStateComes) {
   serve();
-  application.knows("some");
+  application.learn("some");
   until_kept("some");
   c.lives.front()->die(c.vault);
   c.also = [](Port& port, const PortEvent& event) {
@@ -346,7 +294,7 @@ TEST_F(KeptState, AHandlerMayCloseThePortBeforeItsStateComes) {
   };
   c.next();
   c.also = [this](Port&, const PortEvent& event) { application.on_event(event); };
-  application.knows("what the one that closed made up");
+  application.learn("what the one that closed made up");
   c.lives.front()->end();
   application.take_seen();
   go_on(c.next());

@@ -2,13 +2,11 @@
 // What an application knows of no port is kept for the next process (BackendOptions::state).
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <fcntl.h>
 #include <functional>
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <span>
 #include <string>
@@ -25,6 +23,7 @@
 #include "continuity/kept_bundle.hpp"
 #include "continuity/state_file.hpp"
 #include "tests/backend/backend_log.hpp"
+#include "tests/backend/known_text.hpp"
 #include "tests/backend/vault.hpp"
 #include "tests/continuity/keeper_fixture.hpp"
 
@@ -43,39 +42,16 @@ using std::chrono::milliseconds;
 constexpr continuity::Slot kept_slot = 6;
 constexpr std::size_t room = 1 << 19;  // of a state's file
 
-std::vector<std::byte> as_bytes(const std::string& text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
-}
-
-std::string as_text(std::span<const std::byte> bytes) {
-  std::string text;
-  for (const std::byte byte : bytes) text += static_cast<char>(byte);
-  return text;
-}
-
-/// What one process knows, and what it hears. Any thread.
-class Knowledge {
+/// What one process knows, and what it hears.
+class Knowledge : public KnownText {
  public:
   KeptState state(milliseconds interval) {
     return {.name = "table",
             .save = [this] { return save(); },
-            .load = [this](std::span<const std::byte> bytes) { return load(as_text(bytes)); },
+            .load = [this](std::span<const std::byte> bytes) { return load(bytes); },
             .bytes_max = 1000,
             .interval = interval,
             .on_ownership = [this](const OwnershipChanged& changed) { hear(to_string(changed.ownership)); }};
-  }
-  void set(std::string text) {
-    const std::lock_guard guard(lock_);
-    text_ = std::move(text);
-  }
-  void at_save(std::function<void()> call) {
-    const std::lock_guard guard(lock_);
-    at_save_ = std::move(call);
-  }
-  void at_load(std::function<Result<void>()> call) {
-    const std::lock_guard guard(lock_);
-    at_load_ = std::move(call);
   }
   /// Loads and changes of ownership in their order; those of `expected`, once as many have come.
   std::string heard() {
@@ -87,42 +63,6 @@ class Knowledge {
     came_.wait_for(guard, patience, [&] { return heard_.size() >= expected.size(); });
     EXPECT_EQ(heard_, expected);
   }
-  void until_saved(unsigned more) {
-    std::unique_lock guard(lock_);
-    const unsigned wanted = saves_ + more;
-    EXPECT_TRUE(came_.wait_for(guard, patience, [&] { return saves_ >= wanted; }));
-  }
-  unsigned saves() {
-    const std::lock_guard guard(lock_);
-    return saves_;
-  }
-
- private:
-  std::vector<std::byte> save() {
-    const std::lock_guard guard(lock_);
-    ++saves_;
-    came_.notify_all();
-    if (at_save_) at_save_();
-    return as_bytes(text_);
-  }
-  Result<void> load(const std::string& text) {
-    hear("load(" + text + ")");
-    const std::lock_guard guard(lock_);
-    return at_load_ ? at_load_() : Result<void>{};
-  }
-  void hear(const std::string& what) {
-    const std::lock_guard guard(lock_);
-    heard_ += what + ' ';
-    came_.notify_all();
-  }
-
-  std::mutex lock_;
-  std::condition_variable came_;
-  std::string text_ = "nothing";
-  std::string heard_;
-  unsigned saves_ = 0;
-  std::function<void()> at_save_;
-  std::function<Result<void>()> at_load_;
 };
 
 /// Keepers, made by a function.
@@ -201,14 +141,14 @@ struct BackendState : ::testing::Test {
   std::string kept() {
     if (!vault.has(kept_slot)) return {};
     const auto bytes = must(StateFile::read(vault.file(kept_slot).get(), room));
-    return bytes.empty() ? "" : as_text(*must(StateRecord::parse(bytes)).application);
+    return bytes.empty() ? "" : text_of(*must(StateRecord::parse(bytes)).application);
   }
   void until_kept(const std::string& text) {
     while (kept() != text) std::this_thread::yield();
   }
   /// A process that left `text`, and was killed.
   void leave(const std::string& text) {
-    next().known.set(text);
+    next().known.learn(text);
     until_kept(text);
   }
   /// The one that came while what was left is not good goes on, and says why.
@@ -230,7 +170,7 @@ TEST_F(BackendState, AfterAnEndInOrderItIsThereExactlyBeforeCreateReturns) {
   Process& first = next(milliseconds(0));
   EXPECT_EQ(bundle, "@table");
   EXPECT_EQ(kept(), "") << "before it is needed";
-  first.known.set("all");
+  first.known.learn("all");
   first.end();
   EXPECT_EQ(vault.grace(), options.keeper_grace);
   EXPECT_EQ(first.known.saves(), 1U);
@@ -240,7 +180,7 @@ TEST_F(BackendState, AfterAnEndInOrderItIsThereExactlyBeforeCreateReturns) {
 /// With a control thread of the library's own, too.
 TEST_F(BackendState, OfTheLibrarysThread) {
   Knowledge one, other;
-  one.set("all");
+  one.learn("all");
   options.state = one.state(milliseconds(0));
   must(Backend::create(options));
   options.state = other.state(milliseconds(0));
@@ -251,7 +191,7 @@ TEST_F(BackendState, OfTheLibrarysThread) {
 TEST_F(BackendState, AfterAKillItIsThereAsItWasKept) {
   leave("some");
   EXPECT_EQ(killed_and_next().known.heard(), "load(some) ");
-  processes.front()->known.set("more");
+  processes.front()->known.learn("more");
   until_kept("more");
   EXPECT_EQ(killed_and_next(hours(1)).known.heard(), "load(more) ");
   EXPECT_EQ(killed_and_next().known.heard(), "load(more) ") << "killed before it had kept anything";
@@ -259,7 +199,7 @@ TEST_F(BackendState, AfterAKillItIsThereAsItWasKept) {
 
 TEST_F(BackendState, AnEmptyOneIsOneToo) {
   Process& first = next(milliseconds(0));
-  first.known.set("");
+  first.known.learn("");
   first.end();
   EXPECT_EQ(next().known.heard(), "load() ");
 }
@@ -293,9 +233,9 @@ TEST_F(BackendState, WhatCannotBeSavedLeavesTheOneBefore) {
   EXPECT_EQ(kept(), "good");
   EXPECT_EQ(first.log.count("the application's state could not be kept: save_state threw"), 1U) << first.log.lines();
   first.known.at_save({});
-  first.known.set("good again");
+  first.known.learn("good again");
   until_kept("good again");
-  first.known.set(std::string(1001, 'x'));
+  first.known.learn(std::string(1001, 'x'));
   EXPECT_TRUE(first.log.wait_for("1001 bytes, expected at most 1000 (state_bytes_max)"));
   EXPECT_EQ(killed_and_next().known.heard(), "load(good again) ");
 }
@@ -314,7 +254,7 @@ TEST_F(BackendState, WhatTheApplicationRefusesEndsNothing) {
       const auto backend = must(Backend::create(refusing));
       EXPECT_EQ(known.heard(), "load(some) ");
       EXPECT_TRUE(log.has(line)) << log.lines();
-      known.set("some");
+      known.learn("some");
     }
   };
   expect_said(
@@ -333,16 +273,16 @@ TEST_F(BackendState, WhatIsNoStateIsNeverLoaded) {
   vault.forge(kept_slot, read.get());
   expect_refused("its file is not sealed against shrinking");
   auto file = must(StateFile::create(room));
-  must(file.write(as_bytes("a stranger's words")));
+  must(file.write(bytes_of("a stranger's words")));
   vault.forge(kept_slot, file.fd());
   expect_refused("it has 18 bytes, expected 20 or more");
-  auto record = StateRecord{.statistics = {}, .application = as_bytes("some")}.serialize();
+  auto record = StateRecord{.statistics = {}, .application = bytes_of("some")}.serialize();
   record[8] = std::byte{2};
   must(file.write(record));
   expect_refused("it is of version 2, expected 1");
-  must(file.write(StateRecord{.statistics = {}, .application = as_bytes(std::string(1001, 'x'))}.serialize()));
+  must(file.write(StateRecord{.statistics = {}, .application = bytes_of(std::string(1001, 'x'))}.serialize()));
   expect_refused("the application's state has 1001 bytes, expected at most 1000 (state_bytes_max)");
-  must(file.write(as_bytes(std::string(StateRecord::overhead_max + 1001, 'x'))));
+  must(file.write(bytes_of(std::string(StateRecord::overhead_max + 1001, 'x'))));
   expect_refused("it has 263145 bytes, expected at most 263144");
   vault.forge(kept_slot, -1);
   EXPECT_EQ(killed_and_next().known.heard(), "");
@@ -431,7 +371,7 @@ struct StateHandOver : ::testing::Test {
   }
   AtKeeper& start_with(const std::string& text) {
     AtKeeper& first = start(KeeperClaim::if_free);
-    first.process.known.set(text);
+    first.process.known.learn(text);
     return first;
   }
   void open_port(AtKeeper& at) {
@@ -463,7 +403,7 @@ TEST_F(StateHandOver, WhoTakesOverGetsTheLastBytesOnce) {
   EXPECT_EQ(old.process.known.saves(), 1U) << "right before it yielded";
   old.process.end();
   EXPECT_EQ(old.process.known.saves(), 1U) << "it is the other's";
-  fresh.process.known.set("newer");
+  fresh.process.known.learn("newer");
   fresh.process.end();
   EXPECT_EQ(start(KeeperClaim::take_over).process.known.heard(), "load(newer) ") << "nobody has to wait";
 }
@@ -486,7 +426,7 @@ TEST_F(StateHandOver, IfTheNewProcessDiesTheOldOneHasItAgain) {
   old.process.known.until_heard("yielding standing_by ");
   fresh.die();
   old.process.known.until_heard("yielding standing_by load(last) serving ");
-  old.process.known.set("once more");
+  old.process.known.learn("once more");
   AtKeeper& third = start(KeeperClaim::take_over);
   third.process.known.until_heard("standing_by load(once more) serving ");
 }
@@ -514,7 +454,7 @@ TEST_F(StateHandOver, WhoStandsByHasItAfterAKill) {
   second.process.known.until_heard("standing_by ");
   first.die();
   second.process.known.until_heard("standing_by serving ");
-  second.process.known.set("kept");
+  second.process.known.learn("kept");
   AtKeeper& third = start(KeeperClaim::stand_by);
   second.process.end();
   third.process.known.until_heard("standing_by load(kept) serving ");
@@ -576,7 +516,7 @@ TEST_F(StateHandOver, WhoWaitsFindsANewKeeperToo) {
 /// Its name may be that of a port.
 TEST_F(StateHandOver, ItIsNoPort) {
   Knowledge known;
-  known.set("all");
+  known.learn("all");
   BackendOptions options{.keeper = folder.path("keeper")};
   options.state = known.state(milliseconds(0));
   options.state.name = folder.path("port");
