@@ -27,6 +27,11 @@ Result<std::unique_ptr<StateLink>> StateLink::open(Link link, KeeperClaim how) {
 
 Result<void> StateLink::acquire() {
   owns_ = true;
+  std::erase_if(held_, [&](const auto& held) {  // what a stranger may have put there
+    if (held.first == state_slot) return false;
+    ask([&](continuity::PortKeeper& keeper) { return keeper.drop(held.first); });
+    return true;
+  });
   return {};
 }
 
@@ -50,7 +55,7 @@ BackendState::BackendState(ControlLoop& loop, KeptState options)
 Result<void> BackendState::claim() {
   KeeperLink::Link link{.connect = [this] { return loop_.keepers()(bundle_of(options_)); },
                         .on_events = [this] { soon_.start({}, [this] { attend(); }); },
-                        .releases = nullptr,
+                        .releases = std::make_shared<Releases>(loop_.release_pool()),
                         .log = log_,
                         .what = "the state",
                         .held = "the state"};
@@ -88,6 +93,7 @@ bool BackendState::acquired() {
   yielded_ = false;
   keeping_->load();
   link_->files().empty() ? keeping_->begin() : keeping_->go_on();
+  if (confirmed_) link_->settle();
   return true;
 }
 
@@ -102,6 +108,7 @@ void BackendState::yield_to(std::uint32_t pid) {
   keeping_->leave();
   link_->yield(yielded_grace);
   yielded_ = true;
+  confirmed_ = false;
   tell(PortOwnership::standing_by, pid);
 }
 
@@ -130,6 +137,7 @@ void BackendState::ask_owner() noexcept {
 }
 
 void BackendState::confirm_take_over() noexcept {
+  confirmed_ = true;
   if (link_ != nullptr) link_->settle();
 }
 

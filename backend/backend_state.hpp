@@ -61,6 +61,7 @@ class BackendState final : public LoopState {
   KeeperWatch watch_;
   OneShotTimer soon_;                                      // attend()
   std::chrono::steady_clock::time_point doubted_until_{};  // an empty bundle's owner may be looking for its keeper
+  bool confirmed_ = false;                                 // also before it is this process's
   bool yielded_ = false;  // to another process, and it has not said that it has it for good
 };
 

@@ -41,6 +41,7 @@ namespace vhostx {
 namespace {
 
 constexpr std::size_t holder_stack_bytes = 16'384;
+constexpr int ready_within_ms = 5'000;  // usually 0.1
 #if defined(__x86_64__)
 constexpr std::uint32_t audit_arch = AUDIT_ARCH_X86_64;
 #elif defined(__aarch64__)
@@ -82,7 +83,9 @@ VHOSTX_NOT_INSTRUMENTED bool prepare(Starter& starter) {
                     ::syscall(SYS_dup3, end_aside, 1, O_CLOEXEC) == 1 &&
                     ::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
                     ::syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &may_wait_only, 0, 0) == 0;
-  return starter.is_held && ::syscall(SYS_close_range, beyond, ~0U, 0) == 0;
+  if (!starter.is_held) return false;
+  if (::syscall(SYS_close_range, beyond, ~0U, 0) == 0) return true;
+  return starter.is_held = false;  // before Linux 5.9
 }
 
 /// The holder. It has the thread-local memory of the thread that has started it, too, so that it makes system calls
@@ -92,7 +95,7 @@ VHOSTX_NOT_INSTRUMENTED int hold(void* starter) {
   pollfd ends[]{{0, POLLIN, 0}, {1, POLLIN, 0}};
   while (::syscall(SYS_ppoll, ends, std::size(ends), nullptr, nullptr, 0) < 1) {
   }
-  return 0;
+  return static_cast<int>(::syscall(SYS_exit_group, 0));  // a return might look at the starter's thread-local memory
 }
 
 /// [0] is for reading.
@@ -102,6 +105,15 @@ Result<Pipe> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return make_system_error(errno, "pipe2");
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+/// Its other end is closed by the holder; a process that was forked meanwhile may have it, too.
+bool is_closed(const UniqueFd& pipe) {
+  pollfd end{pipe.get(), POLLIN, 0};
+  int got = 0;
+  do got = ::poll(&end, 1, ready_within_ms);
+  while (got < 0 && errno == EINTR);
+  return got == 1;
 }
 
 }  // namespace
@@ -127,8 +139,9 @@ Result<MemoryHolder> MemoryHolder::start() {
   holder.process_.reset(process);
   holder.program_ = std::move((*program)[1]);
   (*prepared)[1].reset();
-  std::byte none;
-  while (::read((*prepared)[0].get(), &none, sizeof none) < 0 && errno == EINTR) {  // until it has closed its end, too
+  if (!is_closed((*prepared)[0])) {
+    holder = {};  // `starter` must not end before it
+    return make_error(ErrorCode::unsupported, "it was not ready within {} ms", ready_within_ms);
   }
   if (!starter.is_held) return make_error(ErrorCode::unsupported, "pidfd_open or seccomp is refused to it");
   return holder;

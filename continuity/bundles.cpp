@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/peer_process.hpp"
+#include "base/sealed_file.hpp"
 #include "continuity/session_state.hpp"
 
 namespace vhostx::continuity {
@@ -22,12 +23,6 @@ namespace {
 std::uint64_t ms_between(Bundles::Time from, Bundles::Time to) noexcept {
   const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
   return passed > 0 ? static_cast<std::uint64_t>(passed) : 0;
-}
-
-// Only a memory file that was made to be sealed can be: reading it waits for nobody, whoever made it.
-bool is_sealed_memory(int fd) noexcept {
-  const int seals = ::fcntl(fd, F_GET_SEALS);
-  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
 }
 
 }  // namespace

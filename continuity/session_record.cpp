@@ -12,9 +12,9 @@
 #include <vector>
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/sealed_file.hpp"
 
 namespace vhostx::continuity {
 namespace {
@@ -156,14 +156,10 @@ Result<SessionRecord> SessionRecord::create(const RecordLimits& limits) {
 }
 
 Result<SessionRecord> SessionRecord::adopt(UniqueFd file, const RecordLimits& limits) {
-  struct stat facts {};
-  if (::fstat(file.get(), &facts) != 0) return make_system_error(errno, "a session's record");
-  const int sealed = ::fcntl(file.get(), F_GET_SEALS);
-  if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
-    return protocol_violation("a session's record is not sealed against shrinking");
+  const auto bytes = sealed_bytes(file.get(), "a session's record");
+  if (!bytes) return bytes.error();
   const SessionRecord sizes({}, nullptr, limits);
-  if (const auto bytes = static_cast<std::size_t>(facts.st_size); bytes != sizes.file_bytes())
-    return wrong_size(bytes, sizes.file_bytes(), limits);
+  if (*bytes != sizes.file_bytes()) return wrong_size(static_cast<std::size_t>(*bytes), sizes.file_bytes(), limits);
   return map(std::move(file), limits);
 }
 

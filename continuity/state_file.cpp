@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/sealed_file.hpp"
 
 namespace vhostx::continuity {
 namespace {
@@ -53,14 +53,10 @@ Result<void> read_all(int fd, void* bytes, std::size_t count, std::size_t at) {
 
 /// The file's size. It can be read without a wait, which a pipe, say, could not.
 Result<std::size_t> check_file(int fd) {
-  struct stat facts {};
-  if (::fstat(fd, &facts) != 0) return make_system_error(errno, "an application's state");
-  const int sealed = ::fcntl(fd, F_GET_SEALS);
-  if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
-    return protocol_violation("its file is not sealed against shrinking");
-  const auto size = static_cast<std::size_t>(facts.st_size);
-  if (size >= file_bytes(0) && size % page == 0 && (size / page) % 2 == 1) return size;
-  return protocol_violation("its file has {} bytes, expected an odd number of pages of {} bytes, 3 or more", size,
+  const auto size = sealed_bytes(fd, "its file");
+  if (!size) return size.error();
+  if (*size >= file_bytes(0) && *size % page == 0 && (*size / page) % 2 == 1) return static_cast<std::size_t>(*size);
+  return protocol_violation("its file has {} bytes, expected an odd number of pages of {} bytes, 3 or more", *size,
                             page);
 }
 

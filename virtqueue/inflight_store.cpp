@@ -8,9 +8,9 @@
 #include <utility>
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "base/error.hpp"
+#include "base/sealed_file.hpp"
 #include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::virtqueue {
@@ -33,13 +33,10 @@ Result<InflightStore::Shared> InflightStore::create(std::uint16_t rings) {
 }
 
 Result<InflightStore::Shared> InflightStore::adopt(UniqueFd file, std::uint16_t rings) {
-  struct stat facts {};
-  if (::fstat(file.get(), &facts) != 0) return make_system_error(errno, "a record of what is in flight");
-  const int sealed = ::fcntl(file.get(), F_GET_SEALS);
-  if (sealed < 0 || (sealed & F_SEAL_SHRINK) == 0)
-    return protocol_violation("a record of what is in flight is not sealed against shrinking");
-  if (static_cast<std::uint64_t>(facts.st_size) != bytes_for(rings))
-    return protocol_violation("a record of what is in flight has {} bytes, expected {} for {} rings", facts.st_size,
+  const auto bytes = sealed_bytes(file.get(), "a record of what is in flight");
+  if (!bytes) return bytes.error();
+  if (*bytes != bytes_for(rings))
+    return protocol_violation("a record of what is in flight has {} bytes, expected {} for {} rings", *bytes,
                               bytes_for(rings), rings);
   return Shared(new InflightStore(std::move(file), rings));
 }

@@ -106,7 +106,7 @@ Result<void> KeeperLink::fill(PortKeeper& keeper) {
 }
 
 void KeeperLink::give_up() noexcept {
-  settles_ = asks_ = false;
+  settles_ = false;
   held_.clear();
   disown();
 }
@@ -119,6 +119,7 @@ void KeeperLink::park(std::chrono::milliseconds grace) noexcept {
 }
 
 void KeeperLink::yield(std::chrono::milliseconds grace) noexcept {
+  asks_ = false;
   give_up();
   ask([&](PortKeeper& keeper) { return keeper.park(grace); });
   ask([](PortKeeper& keeper) { return keeper.wait(false); });
@@ -141,19 +142,27 @@ void KeeperLink::settle() noexcept {
 void KeeperLink::let_go(std::chrono::milliseconds grace) noexcept {
   give_up();
   ask([&](PortKeeper& keeper) { return keeper.park(grace); });
-  fail(link_.what + " is served by somebody else");
+  attempt([&] { link_.log.info("another process may serve {}, and this one waits for it", link_.what); });
+  lose();
 }
 
 // To the keeper we may be gone now, while we go on.
 void KeeperLink::fail(const std::string& why) noexcept {
   mistrust();
   if (keeper_ == nullptr) return;
+  try {
+    link_.log.warning("the keeper failed, and {} goes on without it: {}", link_.what, why);
+  } catch (const std::exception&) {  // only the line is lost
+  }
+  lose();
+}
+
+void KeeperLink::lose() noexcept {
   lost_ = std::move(keeper_);
   told_lost_ = false;
   try {
-    link_.log.warning("the keeper failed, and {} goes on without it: {}", link_.what, why);
     link_.on_events();
-  } catch (const std::exception&) {  // only the line is lost
+  } catch (const std::exception&) {  // the next event is looked for later
   }
 }
 
@@ -177,10 +186,7 @@ int KeeperLink::file(Slot slot) const noexcept {
 }
 
 void KeeperLink::hold_file(Slot slot, int fd) noexcept {
-  ask([&](PortKeeper&) {
-    keep(slot, fd);
-    return Result<void>{};
-  });
+  attempt([&] { keep(slot, fd); });
 }
 
 }  // namespace vhostx::backend

@@ -99,6 +99,8 @@ class KeeperLink {
   Result<void> fill(continuity::PortKeeper& keeper);  // with held_, and nothing else
   template <typename Action>
   void ask(Action action) noexcept;
+  template <typename Action>
+  void attempt(Action action) noexcept;  // also without a keeper; out of memory: as if it had failed
   void keep(Slot slot, int fd);
   UniqueFd own(int fd) const;        // closed where it holds up nobody
   UniqueFd duplicate(int fd) const;  // so, too
@@ -112,6 +114,7 @@ class KeeperLink {
   std::optional<Event> event_of(continuity::PortKeeper::Event& event);
   void give_up() noexcept;
   void fail(const std::string& why) noexcept;
+  void lose() noexcept;
 
   std::unique_ptr<continuity::PortKeeper> keeper_;  // null: it failed
   std::unique_ptr<continuity::PortKeeper> lost_;    // which may be watched still
@@ -127,6 +130,15 @@ void KeeperLink::ask(Action action) noexcept {
   try {
     if (auto done = action(*keeper_); !done) return fail(done.error().message);
     if (keeper_ != nullptr && keeper_->has_events()) link_.on_events();
+  } catch (const std::exception& error) {
+    fail(error.what());
+  }
+}
+
+template <typename Action>
+void KeeperLink::attempt(Action action) noexcept {
+  try {
+    action();
   } catch (const std::exception& error) {
     fail(error.what());
   }

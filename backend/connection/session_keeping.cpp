@@ -154,10 +154,7 @@ void SessionKeeping::requests_ended() noexcept {
   set_answer_busy(false);
   state_.back_end_socket = 0;
   ask([&](PortKeeper&) { return record_->write(state_); });
-  ask([&](PortKeeper&) {
-    drop_unused();
-    return Result<void>{};
-  });
+  attempt([&] { drop_unused(); });
 }
 
 std::vector<Slot> SessionKeeping::hold(const protocol::Message& message) {

@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/page_memory.hpp"
+#include "base/sealed_file.hpp"
 
 namespace vhostx::backend {
 namespace {
@@ -24,9 +25,7 @@ off_t bytes_for(std::uint16_t rings) noexcept { return static_cast<off_t>((rings
 /// A file as open() makes it, which no reader waits for.
 bool fits(const UniqueFd& file, std::uint16_t rings) noexcept {
   struct stat facts {};
-  const int sealed = file ? ::fcntl(file.get(), F_GET_SEALS) : -1;
-  return sealed >= 0 && (sealed & F_SEAL_SHRINK) != 0 && ::fstat(file.get(), &facts) == 0 &&
-         facts.st_size == bytes_for(rings);
+  return is_sealed_memory(file.get()) && ::fstat(file.get(), &facts) == 0 && facts.st_size == bytes_for(rings);
 }
 
 void copy(const UniqueFd& from, const UniqueFd& to, std::uint16_t rings) noexcept {

@@ -59,12 +59,12 @@ enum class KeeperClaim {
 struct KeptState {
   /// Under which name the keeper holds them, 1 to 100 bytes without a zero byte: the same in each process that is to
   /// have them, another one for each Backend at that keeper. It is no socket path, and may be that of a port: in lists
-  /// of the keeper an '@' is before it, with which no port's path begins. Empty: none; the other members must not be
-  /// set.
+  /// of the keeper an '@' is before it, with which no port's path begins. (In systemd's store, where characters other
+  /// than letters and digits take more room, it may have to be shorter.) Empty: none; save and load must not be set.
   std::string name{};
   /// Returns the bytes, at most bytes_max. Called each `interval` while this process owns them, right before it yields
-  /// them to another one, and when the Backend is destroyed, after its ports are closed. Where it fails, what was kept
-  /// before stays.
+  /// them to another one, and when the Backend is destroyed, after its ports are closed (not with a keeper_grace of 0).
+  /// Where it fails, what was kept before stays.
   std::function<std::vector<std::byte>()> save{};
   /// What the process before has kept, once for each time that this process comes to own it: within Backend::create(),
   /// or with KeeperClaim::stand_by and take_over as soon as the other process has ended or yielded it. Not called if

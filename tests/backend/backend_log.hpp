@@ -17,11 +17,13 @@ namespace vhostx::test {
 /// Any thread. Must outlive the Backend.
 class BackendLog {
  public:
+  /// Keeps lines of this level and those above.
+  explicit BackendLog(LogLevel least = LogLevel::warning) : least_(least) {}
   /// `options`, with this as the log.
   BackendOptions options(BackendOptions options = {}) {
     options.log = [this](LogLevel level, std::string_view line) {
       const std::lock_guard guard(lock_);
-      if (level >= LogLevel::warning) lines_ += std::string(line) + '\n';
+      if (level >= least_) lines_ += std::string(line) + '\n';
     };
     return options;
   }
@@ -50,6 +52,7 @@ class BackendLog {
   }
 
  private:
+  const LogLevel least_;
   mutable std::mutex lock_;
   std::string lines_;
 };

@@ -24,8 +24,9 @@ Error refused(ErrorCode code, std::string why) { return Error{code, std::move(wh
 Result<void> PortSet::add(const PortSpec& spec) {
   const std::lock_guard alone(changing_);
   if (auto may = may_add(spec); !may) return may;
+  const bool has_all = ownership().standing_by == 0;  // else it would ask for what it has just handed over, too
   auto added = add_socket(spec);
-  take_over();
+  if (has_all) take_over();
   return added;
 }
 

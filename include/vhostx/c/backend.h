@@ -76,15 +76,15 @@ typedef struct vhostx_backend_options {
   /// are yielded as soon as another process asks for them (VHOSTX_KEEPER_CLAIM_TAKE_OVER), in its
   /// vhostx_backend_create(), and left for keeper_grace_ms. The functions are called on the control thread, within
   /// vhostx_backend_create() and vhostx_backend_destroy(), too. They must not destroy the backend.
-  ///   * save_state() is called each state_interval_ms while this process owns the bytes, right before it yields them
-  ///   to
-  ///     another one, and when the backend is destroyed, after its ports are closed.
-  ///   * load_state() gets what the process before has kept, once for each time that this process comes to own it:
-  ///   within
-  ///     vhostx_backend_create(), or later where another process had to end or to yield it. Not called if nothing was
-  ///     kept, or where it is damaged or larger than state_bytes_max: the log says so.
   ///
-  /// Null: none; neither must be set. Null.
+  /// save_state() is called each state_interval_ms while this process owns the bytes, right before it yields them to
+  /// another one, and when the backend is destroyed, after its ports are closed (not with a keeper_grace_ms of 0).
+  /// load_state() gets what the process before has kept, once for each time that this process comes to own it: within
+  /// vhostx_backend_create(), or later where another process had to end or to yield it. It is not called if nothing was
+  /// kept, or where it is damaged or larger than state_bytes_max: the log says so. Whoever may use the keeper can forge
+  /// the bytes.
+  ///
+  /// Null: none, and save_state and load_state must be null, too. Null.
   const char* state_name;
   vhostx_save_state save_state;  ///< Null.
   vhostx_load_state load_state;  ///< Null.

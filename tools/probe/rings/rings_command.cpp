@@ -31,7 +31,7 @@ The first refresh comes after one interval. A ring counts as stuck after --stuck
 
 Examples:
   vhostx-probe rings /tmp/vm0.sock                      # a port of a running back-end on vhostx
-  vhostx-probe rings $(pidof vhostx-switch)             # all ports of it
+  vhostx-probe rings $(pgrep -x vhostx-switch)          # all ports of it
   vhostx-probe rings /tmp/trace.sock --json --count 10  # any back-end, through `vhostx-probe trace`
   vhostx-probe rings --qmp /run/vm0.qmp                 # a running QEMU, with nothing in between
   vhostx-probe rings --qmp /run/vm0.qmp --once --interval 3)";
