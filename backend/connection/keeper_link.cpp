@@ -158,6 +158,7 @@ void KeeperLink::fail(const std::string& why) noexcept {
 }
 
 void KeeperLink::lose() noexcept {
+  if (keeper_ == nullptr) return;  // a lost one may be watched still
   lost_ = std::move(keeper_);
   told_lost_ = false;
   try {
