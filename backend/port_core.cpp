@@ -110,6 +110,7 @@ Result<void> PortCore::serve() {
 }
 
 Result<void> PortCore::start_listening() {
+  if (go_on_listening()) return {};
   auto listener = make_listener();
   if (!listener) return std::move(listener).error();
   listener_ = std::move(listener).value();
@@ -121,20 +122,38 @@ Result<void> PortCore::start_listening() {
   return {};
 }
 
-Result<std::unique_ptr<Listener>> PortCore::make_listener() {
-  const PortOptions& options = parts_.options;
-  const SocketAccess access{options.socket_mode, options.socket_group};
-  const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
-  const Listener::Parts parts{executor(), parts_.log, parts_.releases, parts_.pending_max(), on_socket};
-  auto left = keeping_ == nullptr ? std::nullopt : keeping_->take_listener();
-  if (left && options.listen_fd < 0) {
-    auto goes_on = Listener::go_on(left->socket.get(), left->file.get(), options.socket_path, access, parts);
-    if (goes_on) return goes_on;
+// On the socket of the process before, which is at the keeper already.
+bool PortCore::go_on_listening() {
+  const auto left = keeping_ == nullptr ? std::nullopt : keeping_->take_listener();
+  if (!left) return false;
+  if (parts_.options.listen_fd < 0) {
+    auto goes_on =
+        Listener::go_on(left->socket, left->file, parts_.options.socket_path, socket_access(), listener_parts());
+    if (goes_on) {
+      listener_ = std::move(goes_on).value();
+      parts_.log.info("listening");
+      return true;
+    }
     parts_.log.info("listens anew: {}", goes_on.error().message);
   }
-  if (left) ::shutdown(left->socket.get(), SHUT_RDWR);  // the keeper may still have it
-  return options.listen_fd >= 0 ? Listener::adopt(options.listen_fd, options.socket_path, parts)
-                                : Listener::open(options.socket_path, access, parts);
+  ::shutdown(left->socket, SHUT_RDWR);  // others may have it, too
+  keeping_->listens_no_more();
+  return false;
+}
+
+Result<std::unique_ptr<Listener>> PortCore::make_listener() {
+  const PortOptions& options = parts_.options;
+  return options.listen_fd >= 0 ? Listener::adopt(options.listen_fd, options.socket_path, listener_parts())
+                                : Listener::open(options.socket_path, socket_access(), listener_parts());
+}
+
+SocketAccess PortCore::socket_access() const noexcept {
+  return {parts_.options.socket_mode, parts_.options.socket_group};
+}
+
+Listener::Parts PortCore::listener_parts() {
+  return {executor(), parts_.log, parts_.releases, parts_.pending_max(),
+          [this](UniqueFd socket) { take_socket(std::move(socket)); }};
 }
 
 // From an event handler the caller's frames below deliver what is emitted; but those of another port do not: its own

@@ -102,9 +102,13 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void make_state_keeping();
   Result<void> serve();
   Result<void> start_listening();
+  bool go_on_listening();
   Result<std::unique_ptr<Listener>> make_listener();
+  SocketAccess socket_access() const noexcept;
+  Listener::Parts listener_parts();
   void begin_keeping(int socket);
   void open_counters();
+  void prepare_counters();
   void count_connection() noexcept;
   bool start_session(UniqueFd socket) noexcept;
   void take_over(SessionKeeping::Found found) noexcept;

@@ -29,6 +29,7 @@ Result<void> PortCore::open_keeping() {
   keeping_ = std::move(keeping).value();
   if (options.save_state) make_state_keeping();
   is_waiting_ = !keeping_->owns();
+  if (is_waiting_) prepare_counters();
   keeper_watch_.begin(*keeping_);
   return {};
 }
@@ -45,12 +46,21 @@ void PortCore::make_state_keeping() {
 
 // Without them the counts begin at 0, and all else works.
 void PortCore::open_counters() {
-  auto counters = CounterPages::open(keeping_->take_counters(), vring_count());
+  const UniqueFd found = keeping_->take_counters();
+  prepare_counters();
+  if (!counters_) return;
+  counters_->copy(found);
+  keeping_->hold_counters(counters_->fd());
+  connections_ = counters_->connections();
+}
+
+// Also while this process waits: the guests wait for what is done later.
+void PortCore::prepare_counters() {
+  if (counters_) return;
+  auto counters = CounterPages::create(vring_count());
   Result<void> shown = counters ? Result<void>{} : counters.error();
   for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
   if (!shown) return parts_.log.warning("the next process will begin to count at 0: {}", shown.error().message);
-  keeping_->hold_counters(counters->fd());
-  connections_ = counters->connections();
   counters_.emplace(std::move(counters).value());
 }
 

@@ -118,6 +118,26 @@ SessionState state_of(const HalfHeader& header) noexcept {
   return state;
 }
 
+/// rest: what follows the header, as many regions and rings as it says.
+Result<SessionState> whole_state(const HalfHeader& header, std::span<const std::byte> rest) {
+  SessionState state = state_of(header);
+  state.regions.resize(header.region_count);
+  state.rings.resize(header.ring_count);
+  const auto take = [&rest](auto& list) {
+    const std::size_t bytes = list.size() * sizeof list[0];
+    if (bytes != 0) std::memcpy(list.data(), rest.data(), bytes);
+    rest = rest.subspan(bytes);
+  };
+  take(state.regions);
+  take(state.rings);
+  // Each becomes a message that is repeated.
+  for (const RegionState& region : state.regions)
+    if (region.additions == 0 || region.additions > additions_most)
+      return protocol_violation("a session's record of a region that was added {} times: expected 1 to {}",
+                                region.additions, additions_most);
+  return state;
+}
+
 Error wrong_size(std::size_t found, std::size_t expected, const RecordLimits& limits) {
   return protocol_violation("a session's record has {} bytes, expected {} for {} rings and {} regions", found, expected,
                             limits.rings, limits.regions);
@@ -222,9 +242,13 @@ Result<void> SessionRecord::write(const SessionState& state) {
   return {};
 }
 
+// Each byte once, as others may write meanwhile: behind the fence the compiler takes nothing from the file again.
 Result<SessionState> SessionRecord::read() const {
-  const std::vector<std::byte> copy(view_, view_ + file_bytes());
-  auto seen = read_copy(copy);
+  const std::span<const std::byte> file(view_, file_bytes());
+  auto seen = parse(file.size(), [file](std::size_t offset, void* to, std::size_t bytes) {
+    std::memcpy(to, file.subspan(offset, bytes).data(), bytes);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  });
   if (!seen) return std::move(seen).error();
   if (seen->limits != limits_)
     return protocol_violation("a session's record for {} rings and {} regions: expected {} and {}", seen->limits.rings,
@@ -238,9 +262,17 @@ std::size_t SessionRecord::bytes_most() noexcept {
 }
 
 Result<SessionRecord::Seen> SessionRecord::read_copy(std::span<const std::byte> copy) {
+  return parse(copy.size(), [copy](std::size_t offset, void* to, std::size_t bytes) {
+    std::memcpy(to, copy.subspan(offset, bytes).data(), bytes);
+  });
+}
+
+/// fetch(offset, to, bytes): called once for each part that is used.
+template <typename Fetch>
+Result<SessionRecord::Seen> SessionRecord::parse(std::size_t bytes, Fetch fetch) {
   FileHeader file;
-  if (copy.size() < sizeof file) return protocol_violation("{} bytes are no session's record", copy.size());
-  std::memcpy(&file, copy.data(), sizeof file);
+  if (bytes < sizeof file) return protocol_violation("{} bytes are no session's record", bytes);
+  fetch(0, &file, sizeof file);
   if (file.magic != magic)
     return protocol_violation("a session's record of another version: {:#x}, expected {:#x}", file.magic, magic);
   const RecordLimits limits{file.rings_max, file.regions_max};
@@ -248,29 +280,21 @@ Result<SessionRecord::Seen> SessionRecord::read_copy(std::span<const std::byte> 
     return protocol_violation("a session's record for {} rings and {} regions, half {}: expected at most {}, {} and 1",
                               limits.rings, limits.regions, file.half, rings_most, regions_most);
   const SessionRecord sizes({}, nullptr, limits);
-  if (copy.size() != sizes.file_bytes()) return wrong_size(copy.size(), sizes.file_bytes(), limits);
-  const std::byte* const half = copy.data() + sizeof file + file.half * sizes.half_bytes();
+  if (bytes != sizes.file_bytes()) return wrong_size(bytes, sizes.file_bytes(), limits);
+  const std::size_t half = sizeof file + file.half * sizes.half_bytes();
   HalfHeader header;
-  std::memcpy(&header, half, sizeof header);
+  fetch(half, &header, sizeof header);
   if (header.ring_count > limits.rings || header.region_count > limits.regions)
     return protocol_violation("a session's record of {} rings and {} regions: expected at most {} and {}",
                               header.ring_count, header.region_count, limits.rings, limits.regions);
-  const std::byte* const rest = half + sizeof header;
   const std::size_t region_bytes = header.region_count * sizeof(RegionState);
-  const std::size_t ring_bytes = header.ring_count * sizeof(RingState);
-  if (const std::uint64_t sum = sum_of(header, rest, region_bytes + ring_bytes); sum != header.sum)
+  std::vector<std::byte> rest(region_bytes + header.ring_count * sizeof(RingState));
+  if (!rest.empty()) fetch(half + sizeof header, rest.data(), rest.size());
+  if (const std::uint64_t sum = sum_of(header, rest.data(), rest.size()); sum != header.sum)
     return protocol_violation("a session's record with the sum {:#x}, expected {:#x}", header.sum, sum);
-  SessionState state = state_of(header);
-  state.regions.resize(header.region_count);
-  state.rings.resize(header.ring_count);
-  if (region_bytes != 0) std::memcpy(state.regions.data(), rest, region_bytes);
-  if (ring_bytes != 0) std::memcpy(state.rings.data(), rest + region_bytes, ring_bytes);
-  // Each becomes a message that is repeated.
-  for (const RegionState& region : state.regions)
-    if (region.additions == 0 || region.additions > additions_most)
-      return protocol_violation("a session's record of a region that was added {} times: expected 1 to {}",
-                                region.additions, additions_most);
-  return Seen{limits, std::move(state), file.in_work != 0};
+  auto state = whole_state(header, rest);
+  if (!state) return std::move(state).error();
+  return Seen{limits, std::move(state).value(), file.in_work != 0};
 }
 
 }  // namespace vhostx::continuity

@@ -73,6 +73,8 @@ class SessionRecord {
   std::size_t half_bytes() const noexcept;
   std::size_t file_bytes() const noexcept;
   static Result<SessionRecord> map(UniqueFd file, const RecordLimits& limits);
+  template <typename Fetch>
+  static Result<Seen> parse(std::size_t bytes, Fetch fetch);
 
   UniqueFd file_;
   std::byte* view_;

@@ -64,11 +64,14 @@ Result<void> SessionKeeping::acquire() {
   if (!record) return record.error();
   record_.emplace(std::move(record).value());
   counters_ = take(held_, counters_slot);
-  UniqueFd listener = take(held_, listener_slot);
-  UniqueFd listener_file = take(held_, listener_file_slot);
-  if (listener && listener_file) found_listener_.emplace(FoundListener{std::move(listener), std::move(listener_file)});
-  fits ? find() : close_left();
-  ask([&](PortKeeper& keeper) { return keeper.hold(record_slot, record_->fd()); });
+  if (held_.contains(listener_slot) && held_.contains(listener_file_slot))
+    found_listener_.emplace(FoundListener{KeeperLink::file(listener_slot), KeeperLink::file(listener_file_slot)});
+  if (!fits) {
+    close_left();
+    ask([&](PortKeeper& keeper) { return keeper.hold(record_slot, record_->fd()); });
+    return {};
+  }
+  find();
   return {};
 }
 
@@ -95,6 +98,11 @@ void SessionKeeping::hold_counters(int fd) noexcept { hold_file(counters_slot, f
 void SessionKeeping::listens(int socket, int file) {
   keep(listener_slot, socket);
   keep(listener_file_slot, file);
+}
+
+void SessionKeeping::listens_no_more() noexcept {
+  for (const Slot slot : {listener_slot, listener_file_slot})
+    if (held_.erase(slot) != 0) ask([slot](PortKeeper& keeper) { return keeper.drop(slot); });
 }
 
 void SessionKeeping::begin(int socket) {

@@ -29,10 +29,11 @@ class SessionKeeping final : public KeeperLink {
     UniqueFd socket;
     continuity::SessionState state;
   };
-  /// The socket on which another process listened for the port, and the file that it is bound to (O_PATH).
+  /// The socket on which another process listened for the port, and the file that it is bound to (O_PATH). Both stay at
+  /// the keeper, and are this object's.
   struct FoundListener {
-    UniqueFd socket;
-    UniqueFd file;
+    int socket;
+    int file;
   };
   struct Parts {
     Link link;
@@ -49,8 +50,10 @@ class SessionKeeping final : public KeeperLink {
   /// What the process before had; each once. A connection is closed where what was left does not fit: never a guess.
   std::optional<Found> take_found() noexcept { return std::exchange(found_, std::nullopt); }
   std::optional<FoundListener> take_listener() noexcept { return std::exchange(found_listener_, std::nullopt); }
-  /// The port listens on `socket`, whose file is `file`.
+  /// The port listens on `socket`, whose file is `file`, and not on that of take_listener().
   void listens(int socket, int file);
+  /// The port listens on none that a later process can go on with.
+  void listens_no_more() noexcept;
 
   /// The port's counters as another process has left them, if it has; once.
   UniqueFd take_counters() noexcept { return std::move(counters_); }

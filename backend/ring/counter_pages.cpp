@@ -22,30 +22,30 @@ constexpr int seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
 off_t bytes_for(std::uint16_t rings) noexcept { return static_cast<off_t>((rings + 1) * counter_page_bytes); }
 
-/// A file as open() makes it, which no reader waits for.
+/// A file as create() makes it, which no reader waits for.
 bool fits(const UniqueFd& file, std::uint16_t rings) noexcept {
   struct stat facts {};
   return is_sealed_memory(file.get()) && ::fstat(file.get(), &facts) == 0 && facts.st_size == bytes_for(rings);
 }
 
-void copy(const UniqueFd& from, const UniqueFd& to, std::uint16_t rings) noexcept {
-  std::array<std::byte, counter_page_bytes> page;
-  for (off_t at = 0; at < bytes_for(rings); at += counter_page_bytes) {
-    const ssize_t got = ::pread(from.get(), page.data(), page.size(), at);
-    if (got <= 0 || ::pwrite(to.get(), page.data(), static_cast<std::size_t>(got), at) != got) return;
-  }
-}
-
 }  // namespace
 
-Result<CounterPages> CounterPages::open(const UniqueFd& found, std::uint16_t rings) {
+Result<CounterPages> CounterPages::create(std::uint16_t rings) {
   if (page_bytes() != counter_page_bytes)
     return make_error(ErrorCode::unsupported, "pages of {} bytes, expected {}", page_bytes(), counter_page_bytes);
   UniqueFd file(::memfd_create("vhostx-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::ftruncate(file.get(), bytes_for(rings)) != 0 || ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
     return make_system_error(errno, "making a file of {} bytes for counters", bytes_for(rings));
-  if (fits(found, rings)) copy(found, file, rings);
-  return CounterPages(std::move(file));
+  return CounterPages(std::move(file), rings);
+}
+
+void CounterPages::copy(const UniqueFd& found) noexcept {
+  const bool has_counts = fits(found, rings_);
+  std::array<std::byte, counter_page_bytes> page{};
+  for (off_t at = 0; at < bytes_for(rings_); at += counter_page_bytes) {
+    if (has_counts && ::pread(found.get(), page.data(), page.size(), at) < 0) page.fill(std::byte{0});
+    [[maybe_unused]] const auto written = ::pwrite(file_.get(), page.data(), page.size(), at);
+  }
 }
 
 std::uint64_t CounterPages::connections() const noexcept {

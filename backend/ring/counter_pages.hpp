@@ -24,10 +24,11 @@ static_assert(sizeof(PagedCounters) == counter_page_bytes);
 /// a valid count. A process goes on with a copy, so that two never count in one file. Control thread.
 class CounterPages {
  public:
-  /// A new file with the counts of `found`, which another process has left; if that is empty or does not fit, the
-  /// counts begin at 0. `rings`: at least 1. Errors: system; unsupported (pages of this machine are larger than a
-  /// counter's).
-  static Result<CounterPages> open(const UniqueFd& found, std::uint16_t rings);
+  /// A new file; the counts are 0. `rings`: at least 1. Errors: system; unsupported (pages of this machine are larger
+  /// than a counter's).
+  static Result<CounterPages> create(std::uint16_t rings);
+  /// The counts are those of `found` now, which another process has left; if that is empty or does not fit, they are 0.
+  void copy(const UniqueFd& found) noexcept;
 
   int fd() const noexcept { return file_.get(); }
 
@@ -41,9 +42,10 @@ class CounterPages {
   static void release(PagedCounters& counters) noexcept;
 
  private:
-  explicit CounterPages(UniqueFd file) noexcept : file_(std::move(file)) {}
+  CounterPages(UniqueFd file, std::uint16_t rings) noexcept : file_(std::move(file)), rings_(rings) {}
 
   UniqueFd file_;
+  std::uint16_t rings_;
 };
 
 }  // namespace vhostx::backend

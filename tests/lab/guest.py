@@ -8,6 +8,7 @@ commands reach it (see guest-init), so that a test reads as a person's session w
 import os
 import re
 import socket
+import subprocess
 
 from initramfs import build_initramfs, newest_kernel
 from processes import Failure, wait_until
@@ -71,6 +72,10 @@ class Talker:
     def check_alive(self):
         """A failure once QEMU has ended."""
 
+    def how_it_ended(self):
+        """For the failure of who waited for its answer."""
+        return "went away"
+
     def connect(self, bench):
         def attempt():
             self.check_alive()
@@ -97,7 +102,7 @@ class Talker:
             except TimeoutError:
                 return None
             if not chunk:
-                raise Failure(f"{self.name} went away: {what}")
+                raise Failure(f"{self.name} {self.how_it_ended()}: {what}")
             self.received += chunk.decode(errors="replace")
             return None
 
@@ -172,6 +177,13 @@ class Machine(Talker):
     def check_alive(self):
         if not self.process.alive():
             raise Failure(f"QEMU of {self.name} ended with {self.process.popen.returncode}")
+
+    def how_it_ended(self):
+        # Its socket closes while it ends. Status 0: the guest powered off, or reset itself; negative: a signal.
+        try:
+            return f"went away, QEMU ended with {self.process.popen.wait(10)}"
+        except subprocess.TimeoutExpired:
+            return "went away, and its QEMU runs"
 
     def power_off(self):
         self.say_power_off()

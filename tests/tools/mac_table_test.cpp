@@ -2,7 +2,9 @@
 // The MAC table: learning, ageing, and what a flooding guest can not do.
 #include "tools/switch/mac_table.hpp"
 
+#include <algorithm>
 #include <random>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -55,6 +57,28 @@ TEST(MacTable, RestoresAStationWithItsAge) {
   EXPECT_EQ(table.lookup(station_a), MacTable::no_port);
   for (const unsigned too_old : {304u, 500u, 512u, 0xffffu})
     EXPECT_EQ(table.restore(station_a, 3, too_old), Learned::refused) << too_old;
+}
+
+TEST(MacTable, FindsAndForgetsAllOfAPortsStationsAndNobodyElses) {
+  constexpr std::uint64_t apart = 0x0123'4567'8902;  // even: no group address; spread over the whole table
+  MacTable table(4, secret);
+  std::vector<std::uint64_t> wanted;
+  for (std::uint64_t i = 1; i <= 200; ++i) {
+    const std::uint64_t mac = i * apart & 0xffff'ffff'fffe;
+    table.learn(mac, 0);
+    if (i % 2 == 0) table.learn(mac, 1);
+    if (i % 2 == 0) wanted.push_back(mac);
+  }
+  std::vector<std::uint64_t> found;
+  for (const auto& station : table.stations_of(1)) found.push_back(station.mac);
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(found, wanted);
+  EXPECT_EQ(table.stations_of(0).size(), 100u);
+  EXPECT_TRUE(table.stations_of(2).empty());
+  EXPECT_EQ(table.forget_port(1), 100u);
+  EXPECT_TRUE(table.stations_of(1).empty());
+  EXPECT_EQ(table.stations().size(), 100u);
 }
 
 TEST(MacTable, RestoresNothingThatIsNoStations) {

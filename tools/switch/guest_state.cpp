@@ -78,8 +78,7 @@ Result<std::vector<Station>> parse(std::span<const std::byte> bytes) {
 }  // namespace
 
 std::vector<std::byte> save_guest_state(const MacTable& macs, std::uint16_t port) {
-  auto stations = macs.stations();
-  std::erase_if(stations, [port](const auto& station) { return station.port != port; });
+  auto stations = macs.stations_of(port);
   std::sort(stations.begin(), stations.end(), [](const auto& a, const auto& b) { return a.age_s < b.age_s; });
   stations.resize(std::min(stations.size(), guest_state_stations_max));
   std::vector<std::byte> bytes;

@@ -43,7 +43,10 @@ MacTable::Learned MacTable::update(std::atomic<std::uint64_t>& entry, std::uint6
   if (seen == wanted) return Learned::known;
   const auto before = port_in(seen);
   const auto port = port_in(wanted);
-  if (before != port && entries_of(port) >= entries_per_port_max_) return Learned::refused;
+  if (before != port) {
+    if (entries_of(port) >= entries_per_port_max_) return Learned::refused;
+    mark_group(wanted >> mac_shift, port);
+  }
   // Somebody else may have changed it meanwhile: the next frame tries again.
   if (!entry.compare_exchange_strong(seen, wanted, std::memory_order_relaxed)) return Learned::known;
   if (before == port) return Learned::known;
@@ -72,6 +75,7 @@ MacTable::Learned MacTable::insert(Bucket& bucket, std::uint64_t wanted) noexcep
   }
   if (place == nullptr) return Learned::refused;
   const bool grows = seen == 0;
+  mark_group(wanted >> mac_shift, port);
   if (!place->compare_exchange_strong(seen, wanted, std::memory_order_relaxed)) return Learned::refused;
   if (grows) held_[port].fetch_add(1, std::memory_order_relaxed);
   return Learned::added;
@@ -92,14 +96,38 @@ void MacTable::tick() noexcept {
     }
 }
 
+/// Before the entry is there: whoever sees the entry finds it.
+void MacTable::mark_group(std::uint64_t mac, std::uint16_t port) noexcept {
+  const auto bit = std::uint64_t{1} << (bucket_of(mac) / group_buckets);
+  if ((groups_of_[port].load(std::memory_order_relaxed) & bit) == 0)
+    groups_of_[port].fetch_or(bit, std::memory_order_release);
+}
+
+/// visit(entry, word) for each of the port's.
+template <typename Visit>
+void MacTable::visit_port(std::uint16_t port, Visit visit) const {
+  for (auto left = groups_of_[port].load(std::memory_order_acquire); left != 0; left &= left - 1) {
+    const auto* const first = &buckets_[static_cast<std::size_t>(std::countr_zero(left)) * group_buckets];
+    for (const auto* bucket = first; bucket != first + group_buckets; ++bucket)
+      for (const auto& entry : bucket->entries) {
+        const auto word = entry.load(std::memory_order_relaxed);
+        if (word != 0 && port_in(word) == port) visit(entry, word);
+      }
+  }
+}
+
 std::uint32_t MacTable::forget_port(std::uint16_t port) noexcept {
   std::uint32_t forgotten = 0;
-  for (auto& bucket : buckets_)
-    for (auto& entry : bucket.entries) {
-      const auto word = entry.load(std::memory_order_relaxed);
-      if (word != 0 && port_in(word) == port && release(entry, word)) ++forgotten;
-    }
+  visit_port(port, [&](const auto& entry, std::uint64_t word) {
+    if (release(const_cast<std::atomic<std::uint64_t>&>(entry), word)) ++forgotten;
+  });
   return forgotten;
+}
+
+std::vector<MacTable::Station> MacTable::stations_of(std::uint16_t port) const {
+  std::vector<Station> found;
+  visit_port(port, [&](const auto&, std::uint64_t word) { found.push_back(station_in(word)); });
+  return found;
 }
 
 void MacTable::forget(std::uint64_t mac) noexcept {
@@ -114,8 +142,7 @@ std::vector<MacTable::Station> MacTable::stations() const {
   for (const auto& bucket : buckets_)
     for (const auto& entry : bucket.entries) {
       const auto word = entry.load(std::memory_order_relaxed);
-      if (word != 0)
-        found.push_back({word >> mac_shift, port_in(word), static_cast<unsigned>(age_of(word)) * tick_seconds});
+      if (word != 0) found.push_back(station_in(word));
     }
   return found;
 }

@@ -82,6 +82,8 @@ class MacTable {
   };
   /// All that is known now. Any thread.
   std::vector<Station> stations() const;
+  /// Those behind the port. Any thread.
+  std::vector<Station> stations_of(std::uint16_t port) const;
 
   /// There are so many ports from now on: what each may hold changes. A port that holds more keeps it until it ages.
   /// No other thread is in learn().
@@ -102,6 +104,9 @@ class MacTable {
   struct alignas(64) Bucket {
     std::array<std::atomic<std::uint64_t>, ways> entries{};
   };
+  // Whoever looks for a port's entries looks where it may have some: in a table of half a megabyte, most have few.
+  static constexpr std::size_t groups = 64;
+  static constexpr std::size_t group_buckets = (std::size_t{1} << bucket_bits) / groups;
 
   static std::uint32_t share_of(unsigned ports) noexcept;
   std::size_t bucket_of(std::uint64_t mac) const noexcept { return (mac * multiplier_) >> (64 - bucket_bits); }
@@ -116,8 +121,14 @@ class MacTable {
   std::uint64_t age_of(std::uint64_t word) const noexcept {
     return (epoch_.load(std::memory_order_relaxed) - word) & epoch_mask;
   }
+  Station station_in(std::uint64_t word) const noexcept {
+    return {word >> mac_shift, port_in(word), static_cast<unsigned>(age_of(word)) * tick_seconds};
+  }
   Learned update(std::atomic<std::uint64_t>& entry, std::uint64_t seen, std::uint64_t wanted) noexcept;
   Learned insert(Bucket& bucket, std::uint64_t wanted) noexcept;
+  void mark_group(std::uint64_t mac, std::uint16_t port) noexcept;
+  template <typename Visit>
+  void visit_port(std::uint16_t port, Visit visit) const;
   bool release(std::atomic<std::uint64_t>& entry, std::uint64_t seen) noexcept;
 
   std::uint64_t multiplier_;
@@ -125,6 +136,7 @@ class MacTable {
   std::atomic<std::uint64_t> epoch_{0};  // ticks, modulo 128
   std::vector<Bucket> buckets_;
   std::array<std::atomic<std::uint32_t>, ports_max> held_{};
+  std::array<std::atomic<std::uint64_t>, ports_max> groups_of_{};  // bits: in other groups the port has no entry
 };
 
 }  // namespace vhostx::tools

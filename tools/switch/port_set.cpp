@@ -123,6 +123,15 @@ void PortSet::on_event(std::uint16_t id, Port& port, const PortEvent& event) {
 
 /// Which rings run, for the workers. With mutex_ held.
 void PortSet::publish(std::uint16_t id) {
+  show_lanes(id);
+  parts_.fabric.lanes_changed();
+  for (const auto* lane : entries_[id].lanes)
+    parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->wake();
+  follow(id);
+}
+
+/// Workers look when they are told that lanes have changed.
+void PortSet::show_lanes(std::uint16_t id) {
   auto& entry = entries_[id];
   std::vector<std::uint8_t> ready;
   for (auto* lane : entry.lanes) {
@@ -135,9 +144,6 @@ void PortSet::publish(std::uint16_t id) {
     if (sends) ready.push_back(static_cast<std::uint8_t>(lane->pair));
   }
   parts_.fabric.ports[id]->ready.publish(ready);
-  parts_.fabric.lanes_changed();
-  for (const auto* lane : entry.lanes) parts_.fabric.workers[lane->worker.load(std::memory_order_relaxed)]->wake();
-  follow(id);
 }
 
 /// Frames for what was behind the TAP are dropped there and counted, until the stations' entries have aged.

@@ -138,6 +138,8 @@ class PortSet {
   void on_event(std::uint16_t id, Port& port, const PortEvent& event);
   void publish(std::uint16_t id);
   void publish_all();
+  void show_lanes(std::uint16_t id);
+  void set_paused(bool paused);
   void pause_for_others();
   void ownership_changed(std::uint16_t id, PortOwnership ownership);
   Ownership count_owned() const;

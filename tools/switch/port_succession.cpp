@@ -35,16 +35,21 @@ void PortSet::ownership_changed(std::uint16_t id, PortOwnership ownership) {
   ownership_[id] = ownership;
   const bool whole = count_owned().standing_by == 0;
   if (whole == !paused_since_) return;
-  paused_since_ = whole ? std::nullopt : std::optional(Clock::now());
-  publish_all();
+  set_paused(!whole);
   if (!whole) const Standstill every_worker_has_seen_it(parts_.fabric, {});
+}
+
+/// With mutex_ held.
+void PortSet::set_paused(bool paused) {
+  paused_since_ = paused ? std::optional(Clock::now()) : std::nullopt;
+  parts_.fabric.paused.store(paused, std::memory_order_relaxed);
+  publish_all();
 }
 
 void PortSet::pause_for_others() {
   const std::lock_guard guard(mutex_);
   if (count_owned().standing_by == 0) return;
-  paused_since_ = Clock::now();
-  publish_all();
+  set_paused(true);
 }
 
 void PortSet::end_pause() {
@@ -52,8 +57,7 @@ void PortSet::end_pause() {
   if (!paused_since_ || Clock::now() < *paused_since_ + pause_max) return;
   const auto all = count_owned();
   if (all.standing_by == all.sockets) return;
-  paused_since_.reset();
-  publish_all();
+  set_paused(false);
 }
 
 std::optional<Clock::time_point> PortSet::pause_ends() const {
@@ -62,9 +66,15 @@ std::optional<Clock::time_point> PortSet::pause_ends() const {
   return *paused_since_ + pause_max;
 }
 
+/// All at once: workers are woken once.
 void PortSet::publish_all() {
+  std::vector<std::uint16_t> ids;
   for (std::uint16_t id = 0; id < entries_.size(); ++id)
-    if (!entries_[id].lanes.empty()) publish(id);
+    if (!entries_[id].lanes.empty()) ids.push_back(id);
+  for (const auto id : ids) show_lanes(id);
+  parts_.fabric.lanes_changed();
+  for (auto* worker : parts_.fabric.workers) worker->wake();
+  for (const auto id : ids) follow(id);
 }
 
 void PortSet::take_over() {

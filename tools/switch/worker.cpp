@@ -65,7 +65,7 @@ Result<void> Worker::adopt(RxLane& lane) {
 
 void Worker::stop() noexcept {
   stopping_.store(true, std::memory_order_relaxed);
-  waiter_->wake();
+  wake();
 }
 
 bool Worker::wait_until_it_stands(std::uint32_t number) noexcept {
@@ -225,11 +225,21 @@ std::uint32_t Worker::flush_backlogs() noexcept {
 void Worker::rest() noexcept {
   rte_pause();
   if (options_.busy_poll) return;
-  if (active_.empty() && owner_.backlogs() == 0) return sleep();
+  if (active_.empty() && owner_.backlogs() == 0)
+    return fabric_.paused.load(std::memory_order_relaxed) ? sleep_until_woken() : sleep();
   if (++idle_polls_ < idle_polls_min) return;
   const auto now = rte_get_tsc_cycles();
   if (idle_polls_ == idle_polls_min) idle_since_ = now;
   if (now - idle_since_ > rte_get_tsc_hz() / 1'000'000 * idle_us) sleep();
+}
+
+/// In a pause rings start and stop, and guests kick: nothing of it is for this thread. What wakes it was asked for
+/// before it was woken.
+void Worker::sleep_until_woken() noexcept {
+  const auto seen = wakes_.load(std::memory_order_acquire);
+  if (stopping_.load(std::memory_order_relaxed)) return;
+  if (fabric_.lanes_version.load(std::memory_order_acquire) == lanes_version_)
+    wakes_.wait(seen, std::memory_order_acquire);
 }
 
 /// Asks for notifications first and looks once more then: a packet that came before the asking is seen by the asking

@@ -66,7 +66,11 @@ class Worker {
   /// Any thread: ends run(), soon, or the next one at once.
   void stop() noexcept;
   /// Any thread: lanes changed.
-  void wake() noexcept { waiter_->wake(); }
+  void wake() noexcept {
+    wakes_.fetch_add(1, std::memory_order_release);
+    wakes_.notify_all();
+    waiter_->wake();
+  }
   /// Any thread: run() has ended. The worker keeps its lanes, and nobody polls them.
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
@@ -96,6 +100,7 @@ class Worker {
   std::uint32_t flush_backlogs() noexcept;
   void rest() noexcept;
   void sleep() noexcept;
+  void sleep_until_woken() noexcept;
   bool arm_receivers(bool on) noexcept;
   bool arm_senders() noexcept;
   void disarm_senders() noexcept;
@@ -116,6 +121,7 @@ class Worker {
   static constexpr std::uint32_t runs_not = 0xffff'fffe;  // even: no standstill's number
   bool has_room_ = true;                                  // the last answer; published by stands_
   std::atomic<std::uint32_t> stands_{runs_not};           // the number of the standstill that this worker waits in
+  std::atomic<std::uint32_t> wakes_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ended_{false};
 };
