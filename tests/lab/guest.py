@@ -56,6 +56,12 @@ def kernel_command_line(address=""):
     return "console=ttyS0 loglevel=5 panic=-1 no_timer_check" + (f" lab.address={address}/24" if address else "")
 
 
+def one_cpu_first(cpus):
+    """Words for the kernel's command line. While it finds its PCI devices their addresses change, and an emulator has to tell all
+    CPUs that run: they start later, from guest-init."""
+    return " maxcpus=1" if cpus > 1 else ""
+
+
 class Talker:
     """A guest that takes commands, whoever has started its QEMU: `console` is the file of its first serial port, `agent_path`
     the socket of its second."""
@@ -164,7 +170,7 @@ class Machine(Talker):
                  qemu=None, programs=(), kernel_words=""):  # fmt: skip
         super().__init__(bench, name)
         kernel, initramfs = boot_files(bench, modules, programs)
-        words = kernel_command_line(address) + " " + kernel_words
+        words = kernel_command_line(address) + one_cpu_first(cpus) + " " + kernel_words
         qemu = qemu or qemu_program()
         argv = [*prefix, qemu, "-accel", accelerator(), "-cpu", "max"]
         argv += ["-smp", smp(cpus), "-m", memory_mib, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
