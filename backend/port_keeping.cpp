@@ -151,12 +151,6 @@ void PortCore::acquired() {
   deliver();
 }
 
-void PortCore::stop_listening() noexcept {
-  if (listener_ != nullptr) listener_->leave();
-  listener_.reset();
-  connector_.reset();
-}
-
 // What another process has asked for is there for it at once.
 void PortCore::yield_to(std::uint32_t pid) {
   const std::string who = describe_process(static_cast<int>(pid));

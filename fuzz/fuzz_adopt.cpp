@@ -2,8 +2,10 @@
 // Bytes that claim to be the record of a connection, at a keeper, with descriptors of all kinds beside it: a port that
 // adopts it goes on or closes the connection, and serves the next one.
 //
-// Input: one byte; if it is odd, the fields of a SessionState follow, which is written as its owner would write it, and
-// words for the port's own record of what is in flight, each with its place; otherwise bytes of the record's file.
+// Input: one byte. With its bit 1 the application's state comes first: which half of its file is in use, how many bytes
+// it has by its word, and those that there are. If the byte is odd, the fields of a SessionState follow, which is
+// written as its owner would write it, and words for the port's own record of what is in flight, each with its place;
+// otherwise bytes of the record's file.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -26,6 +28,7 @@
 #include "backend/loop/control_loop.hpp"
 #include "continuity/port_keeper.hpp"
 #include "continuity/session_record.hpp"
+#include "continuity/state_file.hpp"
 #include "tests/support/eal.hpp"
 #include "virtqueue/inflight_area.hpp"
 #include "virtqueue/inflight_store.hpp"
@@ -37,6 +40,8 @@ using namespace vhostx::continuity;
 
 constexpr RecordLimits limits{.rings = 4, .regions = 8};
 constexpr Slot counters_slot = 5;
+constexpr Slot state_slot = 6;
+constexpr std::uint32_t state_bytes_max = 64;
 constexpr Slot first_slot = 16;
 constexpr std::uint16_t posted = 8;
 
@@ -102,6 +107,11 @@ class Input {
     bytes_ = bytes_.subspan(count);
     return value;
   }
+  std::span<const std::uint8_t> take_bytes(std::size_t count) {
+    const auto taken = bytes_.first(std::min(count, bytes_.size()));
+    bytes_ = bytes_.subspan(taken.size());
+    return taken;
+  }
   std::span<const std::uint8_t> rest() const { return bytes_; }
 
  private:
@@ -145,8 +155,22 @@ void damage(const virtqueue::InflightStore& in_flight, Input& input) {
   }
 }
 
-void fill(SessionRecord& record, const virtqueue::InflightStore& in_flight, Input input) {
-  if ((input.take<std::uint8_t>() & 1) != 0) {
+/// A file of StateFile, with anything in it.
+UniqueFd state_file(Input& input) {
+  constexpr off_t first_half = 4096;
+  const std::uint32_t in_use = input.take<std::uint8_t>();
+  const std::uint64_t length = input.take<std::uint16_t>();
+  const auto bytes = input.take_bytes(input.take<std::uint16_t>() % first_half);
+  auto made = StateFile::create(2 * first_half);
+  require(made.ok());
+  require(::pwrite(made->fd(), &in_use, sizeof in_use, sizeof(std::uint64_t)) == sizeof in_use);
+  require(::pwrite(made->fd(), &length, sizeof length, first_half) == sizeof length);
+  require(::pwrite(made->fd(), bytes.data(), bytes.size(), first_half + sizeof length) >= 0);
+  return UniqueFd(::fcntl(made->fd(), F_DUPFD_CLOEXEC, 0));
+}
+
+void fill(SessionRecord& record, const virtqueue::InflightStore& in_flight, bool fields, Input input) {
+  if (fields) {
     require(record.write(state_in(input)).ok());
     return damage(in_flight, input);
   }
@@ -195,7 +219,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(record.ok());
   auto in_flight = virtqueue::InflightStore::create(limits.rings);
   require(in_flight.ok());
-  fill(*record, **in_flight, Input({data, size}));
+  Input input({data, size});
+  const auto mode = input.take<std::uint8_t>();
+  UniqueFd state = (mode & 2) != 0 ? state_file(input) : UniqueFd();
+  fill(*record, **in_flight, (mode & 1) != 0, input);
   std::array<int, 2> pair{};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
   const UniqueFd front_end(pair[0]);
@@ -203,8 +230,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   next_files[0] = UniqueFd(pair[1]);
   next_files[1] = UniqueFd(::fcntl(record->fd(), F_DUPFD_CLOEXEC, 0));
   next_files[own_inflight_slot] = UniqueFd(::fcntl((*in_flight)->fd(), F_DUPFD_CLOEXEC, 0));
+  if (state) next_files[state_slot] = std::move(state);
   PortOptions options;
   options.socket_path = "/nonexistent/port";
+  options.save_state = [] { return std::vector<std::byte>(1); };
+  options.load_state = [](std::span<const std::byte> bytes) -> Result<void> {
+    require(bytes.size() <= state_bytes_max);
+    return {};
+  };
+  options.state_bytes_max = state_bytes_max;
   options.role = Role::client;
   options.queue_pairs_max = limits.rings / 2;
   options.memory_slots_max = static_cast<std::uint16_t>(limits.regions);
