@@ -16,6 +16,7 @@ Result<void> PortCore::serve() {
   if (keeping_ != nullptr) open_counters();
   auto found = keeping_ == nullptr ? std::nullopt : keeping_->take_found();
   if (parts_.options.role == Role::client) {
+    drop_listener();
     const auto on_socket = [this](UniqueFd socket) { take_socket(std::move(socket)); };
     const auto on_failure = [this](Error error) { report_no_connection(std::move(error)); };
     connector_ = std::make_unique<Connector>(executor(), parts_.options, parts_.releases,
@@ -61,9 +62,13 @@ bool PortCore::go_on_listening() {
     }
     parts_.log.info("listens anew: {}", goes_on.error().message);
   }
-  ::shutdown(left->socket, SHUT_RDWR);  // others may have it, too
   keeping_->listens_no_more();
   return false;
+}
+
+// That of a process before, in which the port was a server.
+void PortCore::drop_listener() noexcept {
+  if (keeping_ != nullptr && keeping_->take_listener()) keeping_->listens_no_more();
 }
 
 Result<std::unique_ptr<Listener>> PortCore::make_listener() {

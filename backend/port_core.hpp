@@ -103,6 +103,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   Result<void> serve();
   Result<void> start_listening();
   bool go_on_listening();
+  void drop_listener() noexcept;
   Result<std::unique_ptr<Listener>> make_listener();
   SocketAccess socket_access() const noexcept;
   Listener::Parts listener_parts();
@@ -142,9 +143,10 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::unique_ptr<FdWatch> attention_watch_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Connector> connector_;
-  std::unique_ptr<SessionKeeping> keeping_;  // null: nobody keeps the connection
-  std::optional<CounterPages> counters_;     // with keeping_
-  std::unique_ptr<StateKeeping> state_;      // with keeping_ and save_state
+  std::unique_ptr<SessionKeeping> keeping_;    // null: nobody keeps the connection
+  std::optional<CounterPages> counters_;       // with keeping_
+  std::optional<CounterPages> next_counters_;  // while this process waits
+  std::unique_ptr<StateKeeping> state_;        // with keeping_ and save_state
   KeeperWatch keeper_watch_;
   bool is_waiting_ = false;  // for another process that serves the port
   bool yielded_ = false;     // to that process, and it has not said that it serves for good

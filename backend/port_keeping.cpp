@@ -47,21 +47,20 @@ void PortCore::make_state_keeping() {
 // Without them the counts begin at 0, and all else works.
 void PortCore::open_counters() {
   const UniqueFd found = keeping_->take_counters();
-  prepare_counters();
-  if (!counters_) return;
-  counters_->copy(found);
-  keeping_->hold_counters(counters_->fd());
-  connections_ = counters_->connections();
+  auto next = std::exchange(next_counters_, std::nullopt);
+  auto counters = next ? Result<CounterPages>(std::move(*next)) : CounterPages::create(vring_count());
+  Result<void> shown = counters ? Result<void>{} : counters.error();
+  if (shown) counters->copy(found);
+  for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
+  if (!shown) return parts_.log.warning("here and in the next process counts begin at 0: {}", shown.error().message);
+  keeping_->hold_counters(counters->fd());
+  connections_ = counters->connections();
+  counters_.emplace(std::move(counters).value());
 }
 
-// Also while this process waits: the guests wait for what is done later.
+// While this process waits for another one. Without it, it is made when it is needed, and guests wait for it.
 void PortCore::prepare_counters() {
-  if (counters_) return;
-  auto counters = CounterPages::create(vring_count());
-  Result<void> shown = counters ? Result<void>{} : counters.error();
-  for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
-  if (!shown) return parts_.log.warning("the next process will begin to count at 0: {}", shown.error().message);
-  counters_.emplace(std::move(counters).value());
+  if (auto made = CounterPages::create(vring_count())) next_counters_.emplace(std::move(made).value());
 }
 
 void PortCore::count_connection() noexcept {
@@ -163,6 +162,7 @@ void PortCore::yield_to(std::uint32_t pid) {
   stop_listening();
   keeping_->yield(given_up_grace);
   is_waiting_ = yielded_ = true;
+  prepare_counters();
   publish_info();
   emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});
   deliver();

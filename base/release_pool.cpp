@@ -101,7 +101,7 @@ void* ReleasePool::run_thread(void* pool) noexcept {
   const std::shared_ptr<ReleasePool> self = std::move(*given);
   delete given;
   ::pthread_setname_np(::pthread_self(), "vhostx-release");  // 15 characters at most: 14
-  // Nobody waits for it: where it shares a CPU, what wakes it goes on first.
+  // What it does is not urgent: where it shares a CPU, the thread that wakes it goes on first.
   const sched_param none{};
   if (::sched_getscheduler(0) == SCHED_OTHER) ::sched_setscheduler(0, SCHED_BATCH, &none);
   self->run();

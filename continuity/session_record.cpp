@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "continuity/session_record.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -19,7 +20,10 @@
 namespace vhostx::continuity {
 namespace {
 
-constexpr std::uint64_t magic = 0x32647263'78736876;  // "vhsxcrd2": the last character is the version
+constexpr std::uint64_t magic = 0x33647263'78736876;  // "vhsxcrd3": the last character is the version
+// By what names the file says which half is in use. The other half is whole, too, and must not be taken for it because
+// a byte was damaged.
+constexpr std::array<std::uint32_t, 2> half_names{0x7473'7266, 0x6e63'6573};
 constexpr std::uint32_t rings_most = 256;
 constexpr std::uint32_t regions_most = 4096;
 constexpr std::uint32_t additions_most = 128;  // as many as the library's MemoryTable takes
@@ -32,8 +36,8 @@ struct FileHeader {
   std::uint64_t magic = 0;
   std::uint32_t rings_max = 0;
   std::uint32_t regions_max = 0;
-  std::uint32_t half = 0;     ///< The one in use: 0 or 1.
-  std::uint32_t in_work = 0;  ///< message_in_work, answer_in_work
+  std::uint32_t half = half_names[0];  ///< The one in use.
+  std::uint32_t in_work = 0;           ///< message_in_work, answer_in_work
   std::uint32_t answers_due = 0;
   std::uint32_t padding = 0;
   std::array<std::uint64_t, 4> more_padding{};
@@ -224,7 +228,7 @@ Result<void> SessionRecord::write(const SessionState& state) {
     return make_error(ErrorCode::limit, "a session of {} rings and {} regions: its record has room for {} and {}",
                       state.rings.size(), state.regions.size(), limits_.rings, limits_.regions);
   const auto in_use = word_at(view_, offsetof(FileHeader, half));
-  const std::uint32_t next = 1 - (in_use.load(std::memory_order_relaxed) & 1);
+  const std::uint32_t next = in_use.load(std::memory_order_relaxed) == half_names[0] ? 1 : 0;
   std::byte* const half = view_ + sizeof(FileHeader) + next * half_bytes();
   std::byte* at = half + sizeof(HalfHeader);
   const auto put = [&at](const auto& list) {
@@ -238,7 +242,7 @@ Result<void> SessionRecord::write(const SessionState& state) {
   const std::byte* const rest = half + sizeof header;
   header.sum = sum_of(header, rest, static_cast<std::size_t>(at - rest));
   std::memcpy(half, &header, sizeof header);
-  in_use.store(next, std::memory_order_release);
+  in_use.store(half_names[next], std::memory_order_release);
   return {};
 }
 
@@ -276,12 +280,15 @@ Result<SessionRecord::Seen> SessionRecord::parse(std::size_t bytes, Fetch fetch)
   if (file.magic != magic)
     return protocol_violation("a session's record of another version: {:#x}, expected {:#x}", file.magic, magic);
   const RecordLimits limits{file.rings_max, file.regions_max};
-  if (limits.rings > rings_most || limits.regions > regions_most || file.half > 1)
-    return protocol_violation("a session's record for {} rings and {} regions, half {}: expected at most {}, {} and 1",
-                              limits.rings, limits.regions, file.half, rings_most, regions_most);
+  const auto in_use = std::find(half_names.begin(), half_names.end(), file.half);
+  if (limits.rings > rings_most || limits.regions > regions_most || in_use == half_names.end())
+    return protocol_violation(
+        "a session's record for {} rings and {} regions, half {:#x}: expected at most {}, {} and {:#x} or {:#x}",
+        limits.rings, limits.regions, file.half, rings_most, regions_most, half_names[0], half_names[1]);
   const SessionRecord sizes({}, nullptr, limits);
   if (bytes != sizes.file_bytes()) return wrong_size(bytes, sizes.file_bytes(), limits);
-  const std::size_t half = sizeof file + file.half * sizes.half_bytes();
+  const auto number = static_cast<std::size_t>(in_use - half_names.begin());
+  const std::size_t half = sizeof file + number * sizes.half_bytes();
   HalfHeader header;
   fetch(half, &header, sizeof header);
   if (header.ring_count > limits.rings || header.region_count > limits.regions)

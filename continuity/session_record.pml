@@ -21,22 +21,22 @@ typedef Half {
   byte second;
   byte sum
 };
-Half half[2]; /* the record, in its file */
+Half half[2];          /* the record, in its file */
 byte in_use;
 bool in_work;
 
 chan socket = [1] of { byte };
-byte read_count; /* messages that any process has read, of this connection */
-byte answers;    /* that were sent */
+byte read_count;       /* messages that any process has read, of this connection */
+byte answers;          /* that were sent */
 byte connection;
 
-byte owner; /* at the keeper; 0: nobody */
+byte owner;            /* at the keeper; 0: nobody */
 byte claims;
 bool killed[LIVES];
 bool serves[LIVES];
 bool over;
 
-inline write() { /* SessionRecord::write() */
+inline write() {       /* SessionRecord::write() */
   other = 1 - in_use;
 #ifdef WRITTEN_IN_PLACE
   other = in_use;
@@ -55,11 +55,13 @@ inline write() { /* SessionRecord::write() */
 /* SessionKeeping::find(): the record is read, and a message in work ends the connection. */
 inline adopt() {
   if
-    ::in_work->hang_up()::else->assert(half[in_use].first == half[in_use].sum &&
-                                       half[in_use].second == half[in_use].sum);
-  state = half[in_use].first;
-  assert(ending || (state == answers && read_count == answers));
-  assert(!serves[(me + LIVES - 1) % LIVES]) fi
+  :: in_work -> hang_up()
+  :: else ->
+     assert(half[in_use].first == half[in_use].sum && half[in_use].second == half[in_use].sum);
+     state = half[in_use].first;
+     assert(ending || (state == answers && read_count == answers));
+     assert(!serves[(me + LIVES - 1) % LIVES])
+  fi
 }
 
 /* The connection ends, and the front-end connects anew: SessionKeeping::end(). */
@@ -67,35 +69,26 @@ inline hang_up() {
   ending = true;
   state = 0;
   write();
-  atomic {
-    in_work = false;
-    answers = 0;
-    read_count = 0;
-    connection++;
-    ending = false
-  }
+  atomic { in_work = false; answers = 0; read_count = 0; connection++; ending = false }
 }
-bool ending; /* its peer sees that at once: whoever adopts it finds its end */
+bool ending;           /* its peer sees that at once: whoever adopts it finds its end */
 
 inline handle() {
 #ifndef IN_WORK_AFTER_READ
 #ifndef NOTHING_IN_WORK
-  in_work = true; /* before the first byte is read */
+  in_work = true;      /* before the first byte is read */
 #endif
 #endif
-  atomic {
-    socket ? message;
-    read_count++
-  };
+  atomic { socket ? message; read_count++ };
 #ifdef IN_WORK_AFTER_READ
   in_work = true;
 #endif
   state++;
-  write(); /* SessionKeeping::accepted() */
+  write();             /* SessionKeeping::accepted() */
 #ifdef DONE_BEFORE_ANSWER
   in_work = false;
 #endif
-  answers++; /* it is in the socket */
+  answers++;           /* it is in the socket */
 #ifndef DONE_BEFORE_ANSWER
 #ifndef NOTHING_IN_WORK
   in_work = false
@@ -103,45 +96,50 @@ inline handle() {
 #endif
 }
 
-active[LIVES] proctype back_end() {
+active [LIVES] proctype back_end() {
   byte me = _pid;
   byte state, other, message;
-  bool kept = true; /* its keeper has not failed */
-  atomic {
-    owner == 0 && claims == me->owner = me + 1;
-    claims++
-  };
+  bool kept = true;    /* its keeper has not failed */
+  atomic { owner == 0 && claims == me -> owner = me + 1; claims++ };
   {
     adopt();
     serves[me] = true;
     do
-      ::kept&& nempty(socket)->handle()::kept&& connection == 0 &&
-          !over->hang_up()::kept&& me < LIVES - 1->/* SessionKeeping::fail() */
+    :: kept && nempty(socket) -> handle()
+    :: kept && connection == 0 && !over -> hang_up()
+    :: kept && me < LIVES - 1 ->                  /* SessionKeeping::fail() */
 #ifdef BUNDLE_BEFORE_MARK
-                                                owner = 0;
-    in_work = true;
+       owner = 0;
+       in_work = true;
 #else
-                                                     in_work = true;
-    owner = 0;
+       in_work = true;
+       owner = 0;
 #endif
-    kept = false ::over && empty(socket)->break od
-  }
-  unless{killed[me]};
+       kept = false
+    :: over && empty(socket) -> break
+    od
+  } unless { killed[me] };
   serves[me] = false;
   if
-    ::owner == me + 1->owner = 0 ::else fi
+  :: owner == me + 1 -> owner = 0
+  :: else
+  fi
 }
 
 /* At any instant of all but the last one. */
 active proctype killer() {
   byte victim;
-  do ::victim<LIVES - 1 && claims> victim->killed[victim] = true;
-  victim++ ::victim == LIVES - 1->break od
+  do
+  :: victim < LIVES - 1 && claims > victim -> killed[victim] = true; victim++
+  :: victim == LIVES - 1 -> break
+  od
 }
 
 active proctype front_end() {
   byte sent;
-  do ::sent < MESSAGES->socket !1;
-  sent++ ::else->break od;
+  do
+  :: sent < MESSAGES -> socket ! 1; sent++
+  :: else -> break
+  od;
   over = true
 }

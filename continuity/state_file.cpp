@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "continuity/state_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <fcntl.h>
@@ -16,14 +17,14 @@
 namespace vhostx::continuity {
 namespace {
 
-constexpr std::uint64_t state_magic = 0x31747374'78736876;  // "vhsxtst1": the last character is the version
+constexpr std::uint64_t state_magic = 0x32747374'78736876;  // "vhsxtst2": the last character is the version
 constexpr std::size_t page = 4096;
 constexpr int state_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 /// The first page begins so.
 struct StateHeader {
   std::uint64_t magic = 0;
-  std::uint32_t in_use = 0;  ///< 0: nothing was written; 1 or 2: that half.
+  std::uint32_t in_use = 0;  ///< StateFile::in_use_names
   std::uint32_t padding = 0;
 };
 static_assert(sizeof(StateHeader) == 16 && std::has_unique_object_representations_v<StateHeader>);
@@ -81,7 +82,8 @@ Result<void> StateFile::write(std::span<const std::byte> bytes) {
   const HalfLength length = bytes.size();
   if (auto written = write_all(file_, &length, sizeof length, at); !written) return written;
   if (auto written = write_all(file_, bytes.data(), bytes.size(), at + sizeof length); !written) return written;
-  if (auto shown = write_all(file_, &next, sizeof next, offsetof(StateHeader, in_use)); !shown) return shown;
+  const std::uint32_t name = in_use_names[next];
+  if (auto shown = write_all(file_, &name, sizeof name, offsetof(StateHeader, in_use)); !shown) return shown;
   in_use_ = next;
   return {};
 }
@@ -91,12 +93,15 @@ Result<StateFile::Bytes> StateFile::read(int fd, std::size_t bytes_max) {
   if (!size) return size.error();
   StateHeader header;
   if (auto got = read_all(fd, &header, sizeof header, 0); !got) return got.error();
-  if (header.magic != state_magic || header.in_use > 2)
-    return protocol_violation("its file is of another version: {:#x}, half {}, expected {:#x}, half 0 to 2",
-                              header.magic, header.in_use, state_magic);
-  if (header.in_use == 0) return Bytes();
+  const auto in_use = std::find(in_use_names.begin(), in_use_names.end(), header.in_use);
+  if (header.magic != state_magic || in_use == in_use_names.end())
+    return protocol_violation(
+        "its file is of another version: {:#x}, half {:#x}, expected {:#x}, half 0, {:#x} or {:#x}", header.magic,
+        header.in_use, state_magic, in_use_names[1], in_use_names[2]);
+  const auto half = static_cast<std::uint32_t>(in_use - in_use_names.begin());
+  if (half == 0) return Bytes();
   const std::size_t each = (*size - page) / 2;
-  const std::size_t at = half_at(header.in_use, each);
+  const std::size_t at = half_at(half, each);
   HalfLength length = 0;
   if (auto got = read_all(fd, &length, sizeof length, at); !got) return got.error();
   if (length > each - sizeof length)

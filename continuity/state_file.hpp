@@ -2,6 +2,7 @@
 // StateFile: an application's bytes in a memory file that outlives the process which writes it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -20,6 +21,8 @@ namespace vhostx::continuity {
 class StateFile {
  public:
   using Bytes = std::vector<std::byte>;
+  /// By what word the file says that nothing was written, or which half is in use: a damaged byte makes no other one.
+  static constexpr std::array<std::uint32_t, 3> in_use_names{0, 0x7473'7266, 0x6e63'6573};
 
   /// A new file without bytes. Errors: system.
   static Result<StateFile> create(std::size_t bytes_max);

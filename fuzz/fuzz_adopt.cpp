@@ -158,7 +158,8 @@ void damage(const virtqueue::InflightStore& in_flight, Input& input) {
 /// A file of StateFile, with anything in it.
 UniqueFd state_file(Input& input) {
   constexpr off_t first_half = 4096;
-  const std::uint32_t in_use = input.take<std::uint8_t>();
+  const auto half = input.take<std::uint8_t>();
+  const std::uint32_t in_use = half < StateFile::in_use_names.size() ? StateFile::in_use_names[half] : half;
   const std::uint64_t length = input.take<std::uint16_t>();
   const auto bytes = input.take_bytes(input.take<std::uint16_t>() % first_half);
   auto made = StateFile::create(2 * first_half);

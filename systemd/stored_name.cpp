@@ -65,8 +65,11 @@ Result<std::string> name_of_index(std::string_view bundle) {
   return name;
 }
 
+// Not by its beginning alone: the socket of a unit vhostx-switch.socket has that name.
 bool is_name_of_ours(std::string_view name) noexcept {
-  return name.starts_with(file_prefix) || name.starts_with(index_prefix);
+  if (name.starts_with(index_prefix)) return true;
+  return name.starts_with(file_prefix) && name.size() > file_prefix.size() &&
+         name.find_first_not_of("0123456789abcdef", file_prefix.size()) == std::string_view::npos;
 }
 
 std::optional<std::uint32_t> file_of_name(std::string_view name) {

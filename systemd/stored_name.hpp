@@ -17,7 +17,7 @@ std::string name_of_file(std::uint32_t number);
 /// %XX, so that different bundles have different names. Errors: invalid_argument (longer than systemd takes).
 Result<std::string> name_of_index(std::string_view bundle);
 
-/// Begins as these do, perhaps by another version.
+/// Looks as these do, perhaps by another version: what else systemd passes has other names.
 bool is_name_of_ours(std::string_view name) noexcept;
 /// Only what name_of_file() gives.
 std::optional<std::uint32_t> file_of_name(std::string_view name);

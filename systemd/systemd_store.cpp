@@ -9,6 +9,7 @@
 #include "systemd/descriptor_store.hpp"
 #include "systemd/notify_socket.hpp"
 #include "systemd/stored_bundle.hpp"
+#include "systemd/stored_name.hpp"
 
 namespace vhostx {
 namespace {
@@ -44,6 +45,8 @@ SystemdStore::SystemdStore(std::shared_ptr<systemd::DescriptorStore> store,
 SystemdStore::~SystemdStore() = default;
 
 std::shared_ptr<continuity::KeeperService> SystemdStore::keeper() const noexcept { return keeper_; }
+
+bool SystemdStore::is_stored_name(std::string_view name) noexcept { return systemd::is_name_of_ours(name); }
 
 std::size_t SystemdStore::drop_unclaimed() noexcept {
   try {

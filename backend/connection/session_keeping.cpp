@@ -55,52 +55,50 @@ Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(Parts parts, Keeper
 
 // What was left is this process's now.
 Result<void> SessionKeeping::acquire() {
-  UniqueFd file = take(held_, record_slot);
-  auto left = file ? SessionRecord::adopt(std::move(file), limits_) : Result<SessionRecord>(Error{});
-  const bool fits = static_cast<bool>(left);
-  if (!fits && !left.error().message.empty())
-    link_.log.warning("the connection that another process left is closed: {}", left.error().message);
-  auto record = fits ? std::move(left) : SessionRecord::create(limits_);
-  if (!record) return record.error();
-  record_.emplace(std::move(record).value());
+  UniqueFd record = take(held_, record_slot);
   counters_ = take(held_, counters_slot);
   if (held_.contains(listener_slot) && held_.contains(listener_file_slot))
-    found_listener_.emplace(FoundListener{KeeperLink::file(listener_slot), KeeperLink::file(listener_file_slot)});
-  if (!fits) {
-    close_left();
-    ask([&](PortKeeper& keeper) { return keeper.hold(record_slot, record_->fd()); });
-    return {};
-  }
-  find();
+    found_listener_.emplace(FoundListener{file(listener_slot), file(listener_file_slot)});
+  if (!record || !held_.contains(socket_slot)) return begin_anew();
+  const auto goes_on = find(std::move(record));
+  if (goes_on) return {};
+  link_.log.warning("the connection that another process left is closed: {}", goes_on.error().message);
+  return begin_anew();
+}
+
+Result<void> SessionKeeping::find(UniqueFd left) {
+  auto record = SessionRecord::adopt(std::move(left), limits_);
+  if (!record) return record.error();
+  auto state = record->read();
+  if (!state) return state.error();
+  record_.emplace(std::move(record).value());
+  next_slot_ = std::max(first_slot, held_.rbegin()->first + 1);
+  found_.emplace(Found{duplicate(file(socket_slot)), std::move(state).value()});
   return {};
 }
 
-void SessionKeeping::find() {
-  const auto socket = held_.find(socket_slot);
-  if (socket == held_.end()) return end();
-  auto state = record_->read();
-  if (!state) {
-    link_.log.warning("the connection that another process left is closed: {}", state.error().message);
-    return close_left();
-  }
-  next_slot_ = std::max(first_slot, held_.rbegin()->first + 1);
-  found_.emplace(Found{duplicate(socket->second.get()), std::move(state).value()});
-}
-
-// Others may hold the socket, too.
-void SessionKeeping::close_left() {
-  if (const auto socket = held_.find(socket_slot); socket != held_.end()) ::shutdown(socket->second.get(), SHUT_RDWR);
+// A connection that was left is closed; others may hold its socket, too. With a new record, as a later process would
+// refuse the one that was left, too.
+Result<void> SessionKeeping::begin_anew() {
+  auto record = SessionRecord::create(limits_);
+  if (!record) return record.error();
+  record_.emplace(std::move(record).value());
+  if (const int socket = file(socket_slot); socket >= 0) ::shutdown(socket, SHUT_RDWR);
   end();
+  ask([&](PortKeeper& keeper) { return keeper.hold(record_slot, record_->fd()); });
+  return {};
 }
 
 void SessionKeeping::hold_counters(int fd) noexcept { hold_file(counters_slot, fd); }
 
 void SessionKeeping::listens(int socket, int file) {
+  keep(listener_file_slot, file);  // first: a process that finds the socket alone could neither serve nor replace it
   keep(listener_slot, socket);
-  keep(listener_file_slot, file);
 }
 
+// Others may have the socket, too.
 void SessionKeeping::listens_no_more() noexcept {
+  if (const int socket = file(listener_slot); socket >= 0) ::shutdown(socket, SHUT_RDWR);
   for (const Slot slot : {listener_slot, listener_file_slot})
     if (held_.erase(slot) != 0) ask([slot](PortKeeper& keeper) { return keeper.drop(slot); });
 }

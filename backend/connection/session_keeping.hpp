@@ -52,7 +52,7 @@ class SessionKeeping final : public KeeperLink {
   std::optional<FoundListener> take_listener() noexcept { return std::exchange(found_listener_, std::nullopt); }
   /// The port listens on `socket`, whose file is `file`, and not on that of take_listener().
   void listens(int socket, int file);
-  /// The port listens on none that a later process can go on with.
+  /// The port does not listen on that of take_listener(), and nobody does any more.
   void listens_no_more() noexcept;
 
   /// The port's counters as another process has left them, if it has; once.
@@ -104,8 +104,8 @@ class SessionKeeping final : public KeeperLink {
   void disown() noexcept override;
   void mistrust() noexcept override;
   Result<void> refill(continuity::PortKeeper& keeper) override;
-  void find();
-  void close_left();
+  Result<void> find(UniqueFd left);
+  Result<void> begin_anew();
   void forget_state() noexcept;
   void drop_unused();
   Result<void> make_own_inflight(continuity::SessionState& state);

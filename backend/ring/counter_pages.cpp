@@ -36,15 +36,16 @@ Result<CounterPages> CounterPages::create(std::uint16_t rings) {
   UniqueFd file(::memfd_create("vhostx-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file || ::ftruncate(file.get(), bytes_for(rings)) != 0 || ::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
     return make_system_error(errno, "making a file of {} bytes for counters", bytes_for(rings));
+  ::fallocate(file.get(), 0, 0, bytes_for(rings));  // where it fails, the pages come later
   return CounterPages(std::move(file), rings);
 }
 
 void CounterPages::copy(const UniqueFd& found) noexcept {
-  const bool has_counts = fits(found, rings_);
-  std::array<std::byte, counter_page_bytes> page{};
+  if (!fits(found, rings_)) return;
+  std::array<std::byte, counter_page_bytes> page;
   for (off_t at = 0; at < bytes_for(rings_); at += counter_page_bytes) {
-    if (has_counts && ::pread(found.get(), page.data(), page.size(), at) < 0) page.fill(std::byte{0});
-    [[maybe_unused]] const auto written = ::pwrite(file_.get(), page.data(), page.size(), at);
+    const ssize_t got = ::pread(found.get(), page.data(), page.size(), at);
+    if (got <= 0 || ::pwrite(file_.get(), page.data(), static_cast<std::size_t>(got), at) != got) return;
   }
 }
 

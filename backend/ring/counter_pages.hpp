@@ -27,7 +27,8 @@ class CounterPages {
   /// A new file; the counts are 0. `rings`: at least 1. Errors: system; unsupported (pages of this machine are larger
   /// than a counter's).
   static Result<CounterPages> create(std::uint16_t rings);
-  /// The counts are those of `found` now, which another process has left; if that is empty or does not fit, they are 0.
+  /// The counts are those of `found` now, which another process has left; if that is empty or does not fit, they stay
+  /// 0. Before show_in().
   void copy(const UniqueFd& found) noexcept;
 
   int fd() const noexcept { return file_.get(); }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include <vhostx/export.hpp>
 #include <vhostx/result.hpp>
@@ -62,6 +63,11 @@ class VHOSTX_EXPORT SystemdStore {
   /// of the connection. Returns how many ports' were dropped. Nobody else does this: connections of ports that are
   /// never opened again would stay in the store until the service is stopped.
   std::size_t drop_unclaimed() noexcept;
+
+  /// Whether a descriptor that systemd passes by this name (LISTEN_FDNAMES) comes from a store, as sockets do on which
+  /// ports listened: it is not one that systemd has bound for the service, for PortOptions::listen_fd. Such names are
+  /// "vhostx-" with a hexadecimal number, and what begins with "vhostx@": FileDescriptorName= is to be another one.
+  static bool is_stored_name(std::string_view name) noexcept;
 
  private:
   const std::shared_ptr<systemd::DescriptorStore> store_;

@@ -73,8 +73,12 @@ TEST_F(StateFileTest, ALaterVersionMayAllowLess) {
 TEST_F(StateFileTest, ADamagedHeaderIsRefused) {
   ASSERT_TRUE(file.write(some_bytes(5)));
   put(file.fd(), 8, std::uint32_t{3});
-  EXPECT_NE(refusal(file.fd()).find("half 3, expected"), std::string::npos) << refusal(file.fd());
-  put(file.fd(), 8, std::uint32_t{1});
+  EXPECT_NE(refusal(file.fd()).find("half 0x3, expected"), std::string::npos) << refusal(file.fd());
+  for (unsigned bit = 0; bit < 32; ++bit) {
+    put(file.fd(), 8, StateFile::in_use_names[1] ^ 1U << bit);
+    EXPECT_NE(refusal(file.fd()), "") << "bit " << bit;
+  }
+  put(file.fd(), 8, StateFile::in_use_names[1]);
   put(file.fd(), 4096, std::uint64_t{12'288 - 8 + 1});
   EXPECT_EQ(refusal(file.fd(), 1 << 20), "it has 12281 bytes, expected at most the 12280 of its file");
   put(file.fd(), 4096, ~std::uint64_t{0});

@@ -18,6 +18,7 @@ from fake_systemd import FakeSystemd
 from keeper import Keeper
 from processes import check, check_equal, run_test, wait_until
 from testpmd import Testpmd
+from vhost_user import NetGuest
 from vhostx_switch import VhostSwitch
 
 TIMES = 20  # and more, of all parts together
@@ -94,6 +95,13 @@ def finish_bench(guests):
     return size["counts"]
 
 
+def check_listening(switch, socket, since):
+    """The socket of the first life serves a front-end that connects to this one."""
+    guest = NetGuest(socket)
+    check(not switch.wait_event("connected", port=socket, since=since).get("adopted"), "a new front-end was adopted")
+    guest.close()
+
+
 def between_guests(bench, switch_binary, keeper, bench_binary, times, end, packets=(), port="", **switch):
     a, b = bench.path("a"), bench.path("b")
     lives = Lives(bench, switch_binary, keeper, [a + port, b + port], **switch)
@@ -112,7 +120,9 @@ def between_guests(bench, switch_binary, keeper, bench_binary, times, end, packe
         lives.wait_moving()
         held = held or keeper.open_fds()
         wait_until(lambda: keeper.open_fds() <= held, f"the keeper to hold no more than {held} descriptors")
+    since = lives.current.mark()
     counts = finish_bench(guests)
+    check_listening(lives.current, a, since)
     print(f"{lives.count} lives: {counts}", flush=True)
     faults = {name: counts[name] for name in ("lost", "damaged", "late") if counts[name] != 0}
     check_equal(faults, {}, "faults")

@@ -57,8 +57,8 @@ def kernel_command_line(address=""):
 
 
 def one_cpu_first(cpus):
-    """Words for the kernel's command line. While it finds its PCI devices their addresses change, and an emulator has to tell all
-    CPUs that run: they start later, from guest-init."""
+    """Words for the kernel's command line. While the kernel finds its PCI devices, their addresses change, and the emulator has to
+    interrupt every CPU that runs for each change. The other CPUs start later, from guest-init."""
     return " maxcpus=1" if cpus > 1 else ""
 
 

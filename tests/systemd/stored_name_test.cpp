@@ -53,9 +53,10 @@ TEST(StoredName, OnlyOneSpellingIsRead) {
 }
 
 TEST(StoredName, OthersAreLeftAlone) {
-  for (const char* const name : {"stored", "vhostx", "connection", "", "vhostx.socket"})
+  for (const char* const name :
+       {"stored", "vhostx", "connection", "", "vhostx.socket", "vhostx-", "vhostx-switch.socket"})
     EXPECT_FALSE(is_name_of_ours(name)) << name;
-  for (const char* const name : {"vhostx-1", "vhostx-of-another-version", "vhostx@"})
+  for (const char* const name : {"vhostx-1", "vhostx-0123456789abcdef", "vhostx@", "vhostx@of another version"})
     EXPECT_TRUE(is_name_of_ours(name)) << name;
 }
 

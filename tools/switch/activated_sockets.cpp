@@ -6,11 +6,14 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <unistd.h>
 #include <utility>
 
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <vhostx/systemd.hpp>
 
 namespace vhostx::tools {
 namespace {
@@ -46,6 +49,24 @@ std::string path_of(int fd) {
   return std::string(address.sun_path, ::strnlen(address.sun_path, bytes));
 }
 
+/// Those that LISTEN_FDNAMES gives, in the order of the descriptors.
+std::vector<std::string> names() {
+  const char* const text = std::getenv("LISTEN_FDNAMES");
+  std::vector<std::string> all;
+  std::istringstream words(text == nullptr ? "" : text);
+  for (std::string name; std::getline(words, name, ':');) all.push_back(name);
+  return all;
+}
+
+/// Its process before listened there, and the port goes on with it by way of the store.
+bool is_stored(const std::string& name) {
+#ifdef VHOSTX_SWITCH_SYSTEMD
+  return SystemdStore::is_stored_name(name);
+#else
+  return static_cast<void>(name), false;
+#endif
+}
+
 struct Socket {
   int fd;
   std::string path;
@@ -55,8 +76,12 @@ std::vector<Socket> activated() {
   std::vector<Socket> sockets;
   if (number_of("LISTEN_PID") != ::getpid()) return sockets;
   const int count = std::min(number_of("LISTEN_FDS"), count_max);
-  for (int fd = first_fd; fd < first_fd + count; ++fd)
+  auto all = names();
+  all.resize(static_cast<std::size_t>(std::max(count, 0)));
+  for (int fd = first_fd; fd < first_fd + count; ++fd) {
+    if (is_stored(all[static_cast<std::size_t>(fd - first_fd)])) continue;
     if (auto path = listens(fd) ? path_of(fd) : std::string(); !path.empty()) sockets.push_back({fd, std::move(path)});
+  }
   return sockets;
 }
 

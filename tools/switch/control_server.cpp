@@ -9,6 +9,7 @@
 #include <list>
 #include <mutex>
 #include <pthread.h>
+#include <sched.h>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -94,6 +95,9 @@ void ControlServer::State::note_change(ControlConnection& client, bool follows) 
 
 void ControlServer::State::run() noexcept {
   pthread_setname_np(pthread_self(), "vhostx-ctl");
+  // Workers may stand still for it: it gives way to nobody, as the thread that starts it may.
+  const sched_param none{};
+  if (sched_getscheduler(0) == SCHED_BATCH) sched_setscheduler(0, SCHED_OTHER, &none);
   while (!io.stopped()) {
     try {
       if (!accepts) accept_later();

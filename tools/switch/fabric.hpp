@@ -39,7 +39,7 @@ struct Fabric {
   std::atomic<std::uint32_t> lanes_version{0};
   std::atomic<std::uint32_t> standstill{0};  ///< Odd: workers stand still between two rounds.
   Room room;                                 ///< Standstill's, for the workers that it stops.
-  std::atomic<bool> paused{false};           ///< No lane runs, and none will before lanes change.
+  std::atomic<bool> paused{false};           ///< No lane receives, and none will before lanes change.
 
   /// After a lane's `receives`, `sends`, `wanted` or `worker` changed. Any thread. What follows sees each of those that
   /// was written before an earlier call; so whoever reads `worker` then, and wakes that one, has woken the right one: a

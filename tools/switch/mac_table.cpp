@@ -96,7 +96,8 @@ void MacTable::tick() noexcept {
     }
 }
 
-/// Before the entry is there: whoever sees the entry finds it.
+/// Before the entry is there. A port's entries are looked for when none of its frames are under way: whoever stopped
+/// its rings has seen what their worker wrote.
 void MacTable::mark_group(std::uint64_t mac, std::uint16_t port) noexcept {
   const auto bit = std::uint64_t{1} << (bucket_of(mac) / group_buckets);
   if ((groups_of_[port].load(std::memory_order_relaxed) & bit) == 0)

@@ -104,7 +104,7 @@ class MacTable {
   struct alignas(64) Bucket {
     std::array<std::atomic<std::uint64_t>, ways> entries{};
   };
-  // Whoever looks for a port's entries looks where it may have some: in a table of half a megabyte, most have few.
+  // Whoever looks for a port's entries looks where it has had some: in a table of half a megabyte, most have few.
   static constexpr std::size_t groups = 64;
   static constexpr std::size_t group_buckets = (std::size_t{1} << bucket_bits) / groups;
 

@@ -68,13 +68,11 @@ std::optional<Clock::time_point> PortSet::pause_ends() const {
 
 /// All at once: workers are woken once.
 void PortSet::publish_all() {
-  std::vector<std::uint16_t> ids;
   for (std::uint16_t id = 0; id < entries_.size(); ++id)
-    if (!entries_[id].lanes.empty()) ids.push_back(id);
-  for (const auto id : ids) show_lanes(id);
+    if (!entries_[id].lanes.empty()) show_lanes(id);
   parts_.fabric.lanes_changed();
   for (auto* worker : parts_.fabric.workers) worker->wake();
-  for (const auto id : ids) follow(id);
+  for (std::uint16_t id = 0; id < entries_.size(); ++id) follow(id);
 }
 
 void PortSet::take_over() {

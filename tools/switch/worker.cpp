@@ -157,7 +157,7 @@ bool Worker::stood_still(Forwarder& forwarder) noexcept {
   const auto number = fabric_.standstill.load(std::memory_order_acquire);
   if (number % 2 == 0) return false;
   has_room_ = make_room(forwarder);
-  stands_.store(number, std::memory_order_release);
+  stands_.exchange(number);  // a store could become visible after notify_all() has looked whether anybody waits
   stands_.notify_all();
   fabric_.standstill.wait(number, std::memory_order_acquire);
   return true;
@@ -233,13 +233,14 @@ void Worker::rest() noexcept {
   if (now - idle_since_ > rte_get_tsc_hz() / 1'000'000 * idle_us) sleep();
 }
 
-/// In a pause rings start and stop, and guests kick: nothing of it is for this thread. What wakes it was asked for
-/// before it was woken.
+/// In a pause rings start and stop, and guests kick: nothing of it is for this thread. Whoever calls wake() has stored
+/// before what is to be done.
 void Worker::sleep_until_woken() noexcept {
   const auto seen = wakes_.load(std::memory_order_acquire);
   if (stopping_.load(std::memory_order_relaxed)) return;
   if (fabric_.lanes_version.load(std::memory_order_acquire) == lanes_version_)
     wakes_.wait(seen, std::memory_order_acquire);
+  idle_polls_ = 0;
 }
 
 /// Asks for notifications first and looks once more then: a packet that came before the asking is seen by the asking

@@ -58,7 +58,7 @@ class Worker {
   /// Before run() is called on another thread: from now on a Standstill waits for it.
   void will_run() noexcept { stands_.store(0, std::memory_order_release); }
   /// run() is not called after all.
-  void will_not_run() noexcept { stands_.store(runs_not, std::memory_order_release); }
+  void will_not_run() noexcept { stands_.exchange(runs_not); }  // as in stood_still()
   /// For Standstill, whose number it is: returns when this worker waits for its end, or does not run. Whether there is
   /// room for what Fabric::room says.
   bool wait_until_it_stands(std::uint32_t number) noexcept;
