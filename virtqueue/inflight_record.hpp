@@ -111,9 +111,12 @@ class InflightRecord : public InOwnPages {
   void initialise() noexcept;
   void adopt(const Found& found) noexcept;
 
+  // Chains that are served again stay as an earlier back-end has marked them. With new counters, the next one would
+  // take them after those of their kind that nobody has taken yet.
   template <typename Stored>
   void record_taken(std::uint16_t avail_next, Stored stored) noexcept {
-    for (std::uint16_t at = shown_; at != avail_next; ++at) {
+    const auto taken = static_cast<std::uint16_t>(avail_next - shown_);
+    for (auto at = static_cast<std::uint16_t>(shown_ + std::min(again_left_, taken)); at != avail_next; ++at) {
       const std::uint16_t head = taken_[slot(at, 0)];
       if (head == none) continue;
       store(entry(head) + inflight::counter_at, ++counter_, stored);

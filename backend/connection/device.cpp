@@ -239,7 +239,8 @@ void Device::stop_rings() {
 void Device::call_again() {
   if (backend_channel_ != nullptr && keeping_ != nullptr) backend_channel_->expect_others(keeping_->answers_due());
   for (const auto& ring : rings_) {
-    if (!ring->started()) continue;
+    // Also one that has not started: after 65536 buffers its indices are 0 again, and it waits for a kick as a new one.
+    if (!ring->config().armed) continue;
     if (ring->config().call != nullptr)
       ring->config().call->signal();
     else if (notifies_in_band())

@@ -58,6 +58,25 @@ TEST(Adoption, WhatWasUsedBeforeAndNotSignalledIsSignalled) {
   EXPECT_TRUE(signalled(machine.ring(0).call));
 }
 
+// After 65536 buffers nothing in the ring tells that it was used, and it starts when the next one sees its kick.
+TEST(Adoption, WhatWasUsedIsSignalledWhereTheIndicesAreZeroAgain) {
+  Continuity c;
+  Life& first = c.next();
+  FakeMachine machine(c.path());
+  FakeDriver& driver = machine.ring(0).driver;
+  driver.start_at(0xffff);
+  machine.bring_up();
+  until_started(first);
+  first.port->vring(0).set_notifications(true);
+  driver.chain().writable(2000).publish();
+  EXPECT_EQ(deliver(*first.port), 1);
+  first.die(c.vault);
+  EXPECT_EQ(driver.used_index(), 0);
+  machine.ring(0).call.drain();  // the process has ended before it
+  until_started(c.next());
+  EXPECT_TRUE(signalled(machine.ring(0).call));
+}
+
 TEST(Adoption, AMessageThatCameWhileNobodyServedIsAnswered) {
   Served c;
   auto& [first, machine] = c.started;

@@ -15,17 +15,7 @@
 namespace vhostx::test {
 namespace {
 
-using F = protocol::VirtioFeature;
-constexpr protocol::FeatureSet without_mergeable{F::version_1, F::indirect_desc};
-constexpr protocol::FeatureSet with_event_idx{F::version_1, F::net_mrg_rxbuf, F::event_idx};
 constexpr std::uint16_t burst_most = 32;
-
-/// From `first` on, `count` of them.
-std::vector<int> numbers(int first, int count) {
-  std::vector<int> all(static_cast<std::size_t>(count));
-  std::iota(all.begin(), all.end(), first);
-  return all;
-}
 
 /// Takes one burst and frees it. The packets' numbers are appended to `taken`.
 std::uint16_t take(Port& port, std::size_t frame_bytes, std::vector<int>* taken = nullptr) {
@@ -70,9 +60,6 @@ std::uint16_t move(Transfer& transfer, Port& from, Port& to, std::uint16_t group
   return moved;
 }
 
-#define RECORD_OR_SKIP(instants, ...) \
-  if (!(instants).record(__VA_ARGS__)) GTEST_SKIP() << "no process may trace another one here"
-
 class BurstInstants : public ::testing::TestWithParam<GuestShape> {
  protected:
   BurstInstants() { test_pool(); }
@@ -88,7 +75,7 @@ class BurstInstants : public ::testing::TestWithParam<GuestShape> {
 TEST_P(BurstInstants, FromTheGuestAllThatWasNotGivenBackIsTakenAgain) {
   KeptGuest guest(shape());
   guest.transmit(0, packets());
-  guest.kill_first();
+  guest.kill();
   Instants instants({&guest});
   RECORD_OR_SKIP(instants, [&] { take(guest.dead_port(), shape().frame_bytes); });
   expect_many(instants);
@@ -110,7 +97,7 @@ TEST_P(BurstInstants, FromTheGuestAllThatWasNotGivenBackIsTakenAgain) {
 TEST_P(BurstInstants, ToTheGuestPacketsAreWholeOrNotThere) {
   KeptGuest guest(shape());
   guest.post_buffers();
-  guest.kill_first();
+  guest.kill();
   Instants instants({&guest});
   RECORD_OR_SKIP(instants, [&] { deliver(guest.dead_port(), 0, packets(), shape().frame_bytes); });
   expect_many(instants);
@@ -131,7 +118,7 @@ TEST_P(BurstInstants, OfADisabledRingEachBufferComesBackOnce) {
   KeptGuest guest(shape());
   guest.transmit(0, packets());
   guest.disable(1);
-  guest.kill_first();
+  guest.kill();
   Instants instants({&guest});
   RECORD_OR_SKIP(instants, [&] { take(guest.dead_port(), shape().frame_bytes); });
   instants.each([&] {
@@ -148,8 +135,8 @@ void move_at_every_instant(const GuestShape& shape, std::uint16_t groups) {
   KeptGuest receiver(shape);
   sender.transmit(0, shape.packets);
   receiver.post_buffers();
-  sender.kill_first();
-  receiver.kill_first();
+  sender.kill();
+  receiver.kill();
   const auto transfer = must(Transfer::create());
   Instants instants({&sender, &receiver});
   RECORD_OR_SKIP(instants, [&] { move(*transfer, sender.dead_port(), receiver.dead_port(), groups); });
@@ -176,6 +163,46 @@ void move_at_every_instant(const GuestShape& shape, std::uint16_t groups) {
 TEST_P(BurstInstants, BetweenGuestsNothingIsLost) { move_at_every_instant(shape(), 1); }
 TEST_P(BurstInstants, BetweenGuestsNothingIsLostInSeveralMoves) { move_at_every_instant(shape(), 2); }
 
+/// The lent ones come again with those that were not moved, before these.
+TEST(TransferInstants, WhileOthersAreLentNothingIsLost) {
+  test_pool();
+  const GuestShape shape{.frame_bytes = 150};
+  KeptGuest sender(shape, {.zero_copy = true, .copy_below = 100});
+  KeptGuest receiver(shape);
+  constexpr int lent = 2;
+  sender.transmit(0, lent + shape.packets);
+  receiver.post_buffers();
+  sender.kill();
+  receiver.kill();
+  const auto transfer = must(Transfer::create());
+  std::array<rte_mbuf*, lent> held;
+  const auto burst = [&] {
+    move(*transfer, sender.dead_port(), receiver.dead_port(), 2);
+    rte_pktmbuf_free_bulk(held.data(), lent);
+  };
+  Instants instants({&sender, &receiver});
+  RECORD_OR_SKIP(instants, burst,
+                 [&] { sender.dead_port().from_guest().dequeue_burst(test_pool(), held.data(), lent); });
+  std::size_t given_back = 0;
+  instants.each([&] {
+    given_back = sender.given_back();
+    EXPECT_EQ(sender.given_back_numbers(), numbers(lent, static_cast<int>(given_back)));
+    std::vector<int> expected = receiver.received();
+    EXPECT_LE(given_back, expected.size()) << "given back and not delivered";
+    Port& from = sender.adopt();
+    Port& to = receiver.adopt();
+    while (move(*transfer, from, to, 1) != 0) {
+    }
+    for (const int number : numbers(0, lent + shape.packets))
+      if (number < lent || number >= lent + static_cast<int>(given_back)) expected.push_back(number);
+    EXPECT_EQ(receiver.received(), expected);
+    EXPECT_EQ(sender.given_back(), static_cast<std::size_t>(lent + shape.packets));
+    sender.end_next();
+    receiver.end_next();
+  });
+  EXPECT_EQ(given_back, static_cast<std::size_t>(shape.packets)) << "the burst itself";
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Shapes, BurstInstants,
     ::testing::Values(GuestShape{.name = "single", .packets = 1}, GuestShape{.name = "batch", .packets = 5},
@@ -184,7 +211,7 @@ INSTANTIATE_TEST_SUITE_P(
                       GuestShape{.name = "header_apart", .packets = 3, .header_apart = true},
                       GuestShape{.name = "indirect", .packets = 3, .header_apart = true, .indirect = true},
                       GuestShape{.name = "event_idx", .features = with_event_idx, .kicks = true},
-                      GuestShape{.name = "kicks", .kicks = true}),
+                      GuestShape{.name = "kicks", .kicks = true}, GuestShape{.name = "recorded", .recorded = true}),
     [](const auto& shape) { return shape.param.name; });
 
 /// As many as a burst takes.

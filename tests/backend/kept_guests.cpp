@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/backend/kept_guests.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
 
+#include "continuity/session_state.hpp"
 #include "tests/support/single_step.hpp"
+#include "virtqueue/inflight_record.hpp"
+#include "virtqueue/inflight_store.hpp"
+#include "virtqueue/split_queue.hpp"
 
 namespace vhostx::test {
 namespace {
@@ -13,6 +19,7 @@ constexpr std::uint64_t memory_at = 0x4000'0000;
 constexpr std::size_t memory_bytes = std::size_t{64} << 10;
 constexpr std::uint32_t header_bytes = 12;
 constexpr std::array<std::uint16_t, 2> rings{0, 1};
+constexpr std::size_t record_region_bytes = virtqueue::InflightArea::region_bytes(32768);
 /// Both the index and the ring wrap within a burst.
 constexpr std::uint16_t ring_begin = 0xfffe;
 
@@ -32,28 +39,43 @@ Frame numbered_frame(int number, std::size_t bytes) {
   return frame;
 }
 
+std::vector<int> numbers(int first, int count) {
+  std::vector<int> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), first);
+  return all;
+}
+
 KeptGuest::KeptGuest(const GuestShape& shape, PortOptions port_options)
     : shape_(shape),
       listener_(must(tools::FrontEnd::listen(folder_.path("port")))),
       options_([&] {
         port_options.listen_fd = listener_.get();
+        port_options.zero_copy |= shape.recorded;
+        if (shape.recorded) port_options.copy_below = 65536;
         return port_options;
       }()),
-      first_(vault_, options_),
+      lends_(options_.zero_copy && !shape.recorded),
       machine_(folder_.path("port"), 2, {{memory_at, memory_bytes}}) {
+  lives_.push_front(std::make_unique<Life>(vault_, options_));
   for (const std::uint16_t ring : rings) driver(ring).start_at(ring_begin);
   machine_.negotiate(shape.features);
   machine_.send_memory();
   machine_.start_rings();
-  for (int i = 0; i < 2; ++i) first_.events.until<VringStarted>();
+  until_started(*lives_.front());
   for (const std::uint16_t ring : rings)
-    if (shape.kicks) first_.port->vring(ring).set_notifications(true);
+    if (shape.kicks) lives_.front()->port->vring(ring).set_notifications(true);
+}
+
+KeptGuest::~KeptGuest() {
+  while (!lives_.empty()) lives_.pop_front();
 }
 
 Port& KeptGuest::adopt() {
-  next_ = std::make_unique<Life>(vault_, options_);
-  for (int i = 0; i < 2; ++i) next_->events.until<VringStarted>();
-  return *next_->port;
+  for (const std::uint16_t ring : rings) machine_.ring(ring).call.drain();
+  lives_.push_front(std::make_unique<Life>(vault_, options_));
+  until_started(*lives_.front());
+  for (const std::uint16_t ring : rings) EXPECT_TRUE(signalled(machine_.ring(ring).call)) << "ring " << ring;
+  return *lives_.front()->port;
 }
 
 void KeptGuest::publish(FakeDriver::Chain chain, std::uint16_t ring) {
@@ -63,23 +85,29 @@ void KeptGuest::publish(FakeDriver::Chain chain, std::uint16_t ring) {
 
 void KeptGuest::transmit(int first, int count) {
   for (int number = first; number < first + count; ++number) {
-    Frame bytes = numbered_frame(number, shape_.frame_bytes);
+    Frame bytes = numbered_frame(number, shape_.bytes_of(number));
     const Frame header(header_bytes);
     auto chain = driver(1).chain();
     if (shape_.header_apart)
       chain.readable(header);
     else
       bytes.insert(bytes.begin(), header.begin(), header.end());
-    publish(chain.readable(bytes), 1);
+    const std::span<const std::uint8_t> all(bytes);
+    const std::size_t first_part = shape_.pieces ? all.size() / 2 : 0;
+    if (shape_.pieces) chain.readable(all.first(first_part));
+    publish(chain.readable(all.subspan(first_part)), 1);
   }
 }
 
-void KeptGuest::post_buffers() {
-  constexpr std::uint16_t longest_chain = 2;
-  while (driver(0).free_descriptors() >= longest_chain) {
+void KeptGuest::post_buffers(std::size_t count) {
+  constexpr std::uint16_t longest_chain = 3;
+  for (; count != 0 && driver(0).free_descriptors() >= longest_chain; --count) {
     auto chain = driver(0).chain();
     if (shape_.header_apart) chain.writable(header_bytes);
-    publish(chain.writable(shape_.buffer_bytes - (shape_.header_apart ? header_bytes : 0)), 0);
+    const std::uint32_t bytes = shape_.buffer_bytes - (shape_.header_apart ? header_bytes : 0);
+    const std::uint32_t first_part = shape_.pieces ? bytes / 2 : 0;
+    if (shape_.pieces) chain.writable(first_part);
+    publish(chain.writable(bytes - first_part), 0);
   }
 }
 
@@ -88,25 +116,66 @@ void KeptGuest::disable(std::uint16_t ring) {
   machine_.sync();
 }
 
-void KeptGuest::kill_first() {
-  first_.die(vault_);
+void KeptGuest::kill() {
+  lives_.front()->die(vault_);
   share_with_children(machine_.guest().file(0).get());
+  find_record();
 }
 
-// Chains are given back in the order in which they were posted.
+void KeptGuest::find_record() {
+  if (!vault_.has(continuity::own_inflight_slot)) return;
+  if (!record_)
+    record_ =
+        std::make_unique<InflightFile>(vault_.file(continuity::own_inflight_slot), rings.size() * record_region_bytes);
+  share_with_children(record_->fd());
+}
+
+std::vector<std::span<std::uint8_t>> KeptGuest::kept_memory() {
+  std::vector<std::span<std::uint8_t>> areas{{machine_.guest().at(memory_at), machine_.guest().allocated(0)}};
+  for (const std::uint16_t ring : rings)
+    if (record_)
+      areas.push_back(
+          record_->part(ring * record_region_bytes, virtqueue::InflightArea::region_bytes(driver(ring).size())));
+  return areas;
+}
+
+void KeptGuest::prepare_recovery(std::uint16_t ring) {
+  const auto store = must(virtqueue::InflightStore::adopt(tools::duplicate(record_->fd()), rings.size()));
+  area_ = must(store->area(ring, driver(ring).size()));
+  mapped_ = machine_.guest().map();
+  layout_ = must(driver(ring).lay_out(*mapped_));
+}
+
+void KeptGuest::recover() { must(virtqueue::InflightRecord::open(area_, 0, layout_, virtqueue::resume(layout_))); }
+
+// Where nothing is lent, chains are given back in the order in which they were posted.
 std::vector<UsedElement> KeptGuest::reap(std::uint16_t ring) {
   FakeDriver copy = driver(ring);
-  auto used = copy.reap();
-  EXPECT_LE(used.size(), posted_[ring].size());
-  for (std::size_t i = 0; i < used.size() && i < posted_[ring].size(); ++i)
-    EXPECT_EQ(used[i].head, posted_[ring][i]) << "chain " << i << " of ring " << ring;
+  const auto used = copy.reap();
+  auto left = posted_[ring];
+  EXPECT_LE(used.size(), left.size());
+  for (const UsedElement& one : used) {
+    const auto found = lends_ ? std::find(left.begin(), left.end(), one.head) : left.begin();
+    const bool is_posted = found != left.end() && *found == one.head;
+    EXPECT_TRUE(is_posted) << "head " << one.head << " of ring " << ring;
+    if (is_posted) left.erase(found);
+  }
   return used;
 }
 
-std::size_t KeptGuest::given_back() {
-  const auto used = reap(1);
-  for (const UsedElement& one : used) EXPECT_EQ(one.length, 0U) << "nothing was written to it";
-  return used.size();
+std::vector<int> KeptGuest::given_back_numbers() {
+  std::vector<int> numbers;
+  for (const UsedElement& one : reap(1)) {
+    EXPECT_EQ(one.length, 0U) << "nothing was written to it";
+    numbers.push_back(static_cast<int>(std::find(posted_[1].begin(), posted_[1].end(), one.head) - posted_[1].begin()));
+  }
+  return numbers;
+}
+
+std::size_t KeptGuest::empty_buffers() {
+  const auto used = reap(0);
+  return static_cast<std::size_t>(
+      std::count_if(used.begin(), used.end(), [](const UsedElement& one) { return one.length == 0; }));
 }
 
 std::vector<int> KeptGuest::received() {
@@ -114,31 +183,38 @@ std::vector<int> KeptGuest::received() {
   std::vector<int> numbers;
   for (std::size_t i = 0; i < used.size();) {
     Frame bytes = driver(0).bytes_of(used[i++]);
+    if (bytes.empty() && lends_) continue;  // one that was borrowed comes back
     EXPECT_EQ(bytes.size() > header_bytes, true) << "a used entry before it was written";
     if (bytes.size() <= header_bytes) return numbers;
-    for (int more = bytes[10] + 256 * bytes[11]; more > 1 && i < used.size(); --more, ++i) {
-      const Frame rest = driver(0).bytes_of(used[i]);
+    for (int more = bytes[10] + 256 * bytes[11]; more > 1; --more) {
+      const Frame rest = i < used.size() ? driver(0).bytes_of(used[i++]) : Frame();
+      EXPECT_FALSE(rest.empty()) << "a part of a packet";
       bytes.insert(bytes.end(), rest.begin(), rest.end());
     }
     const Frame frame(bytes.begin() + header_bytes, bytes.end());
     numbers.push_back(number_of(frame));
-    EXPECT_EQ(frame, numbered_frame(numbers.back(), shape_.frame_bytes)) << "damaged, or cut";
+    EXPECT_EQ(frame, numbered_frame(numbers.back(), shape_.bytes_of(numbers.back()))) << "damaged, or cut";
   }
   return numbers;
 }
 
-bool Instants::record(const std::function<void()>& burst) {
-  const auto count = single_step(burst, [this] {
+Instants::Instants(const std::vector<KeptGuest*>& guests) {
+  for (KeptGuest* guest : guests)
+    for (const auto& area : guest->kept_memory()) areas_.push_back(area);
+}
+
+bool Instants::record(const std::function<void()>& burst, const std::function<void()>& before) {
+  const auto look = [this] {
     if (images_.empty() || differs(images_.back())) images_.push_back(copy());
-  });
-  instructions_ = count.value_or(0);
-  return count.has_value();
+  };
+  instructions_ = single_step(burst, look, before).value_or(0);
+  return instructions_ != 0;
 }
 
 void Instants::each(const std::function<void()>& check) {
   std::size_t number = 0;
   for (const Image& image : images_) {
-    SCOPED_TRACE("state " + std::to_string(number++) + " of guests' memory");
+    SCOPED_TRACE("state " + std::to_string(number++) + " of what is kept");
     restore(image);
     check();
     if (::testing::Test::HasFailure()) return;
@@ -147,27 +223,24 @@ void Instants::each(const std::function<void()>& check) {
 
 bool Instants::differs(const Image& image) const {
   const std::uint8_t* at = image.data();
-  for (KeptGuest* guest : guests_) {
-    if (std::memcmp(at, guest->memory().at(memory_at), memory_bytes) != 0) return true;
-    at += memory_bytes;
+  for (const auto& area : areas_) {
+    if (std::memcmp(at, area.data(), area.size()) != 0) return true;
+    at += area.size();
   }
   return false;
 }
 
 Instants::Image Instants::copy() const {
   Image image;
-  for (KeptGuest* guest : guests_) {
-    const std::uint8_t* const from = guest->memory().at(memory_at);
-    image.insert(image.end(), from, from + memory_bytes);
-  }
+  for (const auto& area : areas_) image.insert(image.end(), area.begin(), area.end());
   return image;
 }
 
 void Instants::restore(const Image& image) const {
   const std::uint8_t* at = image.data();
-  for (KeptGuest* guest : guests_) {
-    std::memcpy(guest->memory().at(memory_at), at, memory_bytes);
-    at += memory_bytes;
+  for (const auto& area : areas_) {
+    std::memcpy(area.data(), at, area.size());
+    at += area.size();
   }
 }
 

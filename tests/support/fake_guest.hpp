@@ -37,6 +37,8 @@ class FakeGuest {
 
   /// Fresh zeroed memory from the first region with room, aligned to `alignment`. Aborts the test when there is none.
   std::uint64_t allocate(std::size_t size, std::size_t alignment = 1);
+  /// Bytes from the begin of the region that were allocated.
+  std::size_t allocated(std::size_t region) const { return parts_[region].used; }
   /// The driver's pointer to a guest address. Aborts the test when it is outside.
   std::uint8_t* at(std::uint64_t guest) const;
   /// What SET_VRING_ADDR holds for a guest address.

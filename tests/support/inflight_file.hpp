@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -43,6 +44,7 @@ class InflightFile {
 
   int fd() const { return file_.get(); }
   std::size_t bytes() const { return bytes_; }
+  std::span<std::uint8_t> part(std::size_t at, std::size_t bytes) { return {view_ + at, bytes}; }
   std::vector<std::uint8_t> copy() const { return {view_, view_ + bytes_}; }
   void restore(const std::vector<std::uint8_t>& copied) { std::memcpy(view_, copied.data(), bytes_); }
 

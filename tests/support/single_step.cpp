@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdint>
 #include <fstream>
+#include <sched.h>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -22,10 +23,8 @@ namespace {
 
 constexpr int cannot_be_traced = 77;
 
-[[noreturn]] void run_traced(const std::function<void()>& action) {
+[[noreturn]] void run(const std::function<void()>& action) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(cannot_be_traced);
-  ::raise(SIGSTOP);
   try {
     action();
   } catch (...) {
@@ -33,6 +32,30 @@ constexpr int cannot_be_traced = 77;
   }
   ::_exit(0);
 }
+
+void be_traced() {
+  if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(cannot_be_traced);
+  ::raise(SIGSTOP);
+}
+
+/// The calling thread and its children stay where they are. One of two that wait for each other follows the other at
+/// once then; on a processor of its own each would have to be waked first, twice for each instruction.
+class OneProcessor {
+ public:
+  OneProcessor() {
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(::sched_getcpu(), &here);
+    ::sched_getaffinity(0, sizeof before_, &before_);
+    ::sched_setaffinity(0, sizeof here, &here);
+  }
+  ~OneProcessor() { ::sched_setaffinity(0, sizeof before_, &before_); }
+  OneProcessor(const OneProcessor&) = delete;
+  OneProcessor& operator=(const OneProcessor&) = delete;
+
+ private:
+  cpu_set_t before_;
+};
 
 /// A child that is ended and waited for.
 class Child {
@@ -69,9 +92,16 @@ class Child {
 
 }  // namespace
 
-std::optional<std::size_t> single_step(const std::function<void()>& action, const std::function<void()>& look) {
+std::optional<std::size_t> single_step(const std::function<void()>& action, const std::function<void()>& look,
+                                       const std::function<void()>& before) {
+  const OneProcessor stay;
   const pid_t pid = ::fork();
-  if (pid == 0) run_traced(action);
+  if (pid == 0)
+    run([&] {
+      before();
+      be_traced();
+      action();
+    });
   Child child(pid);
   std::size_t steps = 0;
   while (child.wait()) {
@@ -82,6 +112,14 @@ std::optional<std::size_t> single_step(const std::function<void()>& action, cons
   if (child.exit_code() == cannot_be_traced) return {};
   if (child.exit_code() != 0) throw std::runtime_error("the process that was single-stepped has failed");
   return steps;
+}
+
+void run_in_child(const std::function<void()>& action) {
+  const pid_t pid = ::fork();
+  if (pid == 0) run(action);
+  Child child(pid);
+  child.wait();
+  if (child.exit_code() != 0) throw std::runtime_error("a child process has failed");
 }
 
 // A line of maps: begin-end permissions offset device inode path.
