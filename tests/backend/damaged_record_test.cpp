@@ -62,7 +62,7 @@ class DamagedRecord : public ::testing::Test {
   void end() { life_.reset(); }
   void connect() {
     machine_ = std::make_unique<FakeMachine>(folder_.path("port"), 2,
-                                             std::vector<FakeGuest::Region>{{0x4000'0000, std::size_t{64} << 10}});
+                                             std::vector<FakeGuest::Region>{{0x4000'0000, std::size_t{8} << 20}});
     machine_->bring_up();
     while (life_->events.until<FrontEndConnected>().adopted) {  // one that was refused later
     }
