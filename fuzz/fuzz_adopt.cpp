@@ -3,16 +3,21 @@
 // adopts it goes on or closes the connection, and serves the next one.
 //
 // Input: one byte. With its bit 1 the application's state comes first: which half of its file is in use, how many bytes
-// it has by its word, and those that there are. If the byte is odd, the fields of a SessionState follow, which is
+// it has by its word, and those that there are. With its bit 2 the port is a server, and two bytes choose what the
+// bundle has for the listening socket and its file. With its bit 3 there are counters of 16 bytes that follow. If the
+// byte is odd, the fields of a SessionState follow, which is
 // written as its owner would write it, and words for the port's own record of what is in flight, each with its place;
 // otherwise bytes of the record's file.
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -22,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <vhostx/backend.hpp>
 
@@ -39,6 +45,8 @@ using namespace vhostx;
 using namespace vhostx::continuity;
 
 constexpr RecordLimits limits{.rings = 4, .regions = 8};
+constexpr Slot listener_slot = 2;
+constexpr Slot listener_file_slot = 3;
 constexpr Slot counters_slot = 5;
 constexpr Slot state_slot = 6;
 constexpr std::uint32_t state_bytes_max = 64;
@@ -170,6 +178,51 @@ UniqueFd state_file(Input& input) {
   return UniqueFd(::fcntl(made->fd(), F_DUPFD_CLOEXEC, 0));
 }
 
+/// A socket that listens at `path`, and its file.
+std::pair<UniqueFd, UniqueFd> listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlink(path.c_str());
+  require(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  require(::listen(socket.get(), 1) == 0);
+  UniqueFd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  require(file.get() >= 0);
+  return {std::move(socket), std::move(file)};
+}
+
+/// Where the port listens, in a folder of this process.
+const std::string& socket_path() {
+  static const std::string path = [] {
+    std::string folder = "/tmp/fuzz_adopt-XXXXXX";
+    require(::mkdtemp(folder.data()) != nullptr);
+    static const std::string made = folder;
+    std::atexit([] { std::filesystem::remove_all(made); });
+    return folder + "/port";
+  }();
+  return path;
+}
+
+/// Something of the bundle for `slot`, or what belongs there.
+void choose(PortKeeper::Files& files, Slot slot, std::uint8_t choice, const UniqueFd& right) {
+  const auto found = files.find(first_slot + choice % 16);
+  const UniqueFd& chosen = found == files.end() ? right : found->second;
+  files[slot] = UniqueFd(::fcntl(chosen.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+/// A file of counters as a port makes it.
+UniqueFd counters_file(Input& input) {
+  UniqueFd file(::memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  require(::ftruncate(file.get(), (limits.rings + 1) * off_t{4096}) == 0);
+  for (const off_t at : {off_t{0}, off_t{4096}}) {
+    const auto word = input.take<std::uint64_t>();
+    require(::pwrite(file.get(), &word, sizeof word, at) == sizeof word);
+  }
+  require(::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0);
+  return file;
+}
+
 void fill(SessionRecord& record, const virtqueue::InflightStore& in_flight, bool fields, Input input) {
   if (fields) {
     require(record.write(state_in(input)).ok());
@@ -223,6 +276,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Input input({data, size});
   const auto mode = input.take<std::uint8_t>();
   UniqueFd state = (mode & 2) != 0 ? state_file(input) : UniqueFd();
+  const bool is_server = (mode & 4) != 0;
+  const auto socket_choice = is_server ? input.take<std::uint8_t>() : std::uint8_t{0};
+  const auto file_choice = is_server ? input.take<std::uint8_t>() : std::uint8_t{0};
+  UniqueFd counters = (mode & 8) != 0 ? counters_file(input) : UniqueFd();
   fill(*record, **in_flight, (mode & 1) != 0, input);
   std::array<int, 2> pair{};
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
@@ -232,15 +289,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   next_files[1] = UniqueFd(::fcntl(record->fd(), F_DUPFD_CLOEXEC, 0));
   next_files[own_inflight_slot] = UniqueFd(::fcntl((*in_flight)->fd(), F_DUPFD_CLOEXEC, 0));
   if (state) next_files[state_slot] = std::move(state);
+  if (counters) next_files[counters_slot] = std::move(counters);
   PortOptions options;
-  options.socket_path = "/nonexistent/port";
+  options.socket_path = is_server ? socket_path() : "/nonexistent/port";
+  options.role = is_server ? Role::server : Role::client;
+  if (is_server) {
+    const auto [socket, file] = listen_at(options.socket_path);
+    choose(next_files, listener_slot, socket_choice, socket);
+    choose(next_files, listener_file_slot, file_choice, file);
+  }
   options.save_state = [] { return std::vector<std::byte>(1); };
   options.load_state = [](std::span<const std::byte> bytes) -> Result<void> {
     require(bytes.size() <= state_bytes_max);
     return {};
   };
   options.state_bytes_max = state_bytes_max;
-  options.role = Role::client;
   options.queue_pairs_max = limits.rings / 2;
   options.memory_slots_max = static_cast<std::uint16_t>(limits.regions);
   auto opened = served.open_port(options);

@@ -85,6 +85,22 @@ def open_sockets(pid):
     return {socket for socket in sockets if socket.startswith("socket:")}
 
 
+def threads_of(pid):
+    """What each thread of the process does, by the kernel: its name, its state, and where it waits."""
+    lines = []
+    for task in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
+        words = []
+        for name in ("comm", "stat", "wchan", "syscall"):
+            try:
+                with open(f"/proc/{pid}/task/{task}/{name}", encoding="utf-8", errors="replace") as file:
+                    words.append(file.read().strip())
+            except OSError:  # ended meanwhile, or not to be seen
+                words.append("?")
+        state = words[1].rpartition(")")[2].split()
+        lines.append(f"{task} {words[0]}: {state[0] if state else '?'}, waits in {words[2] or '?'}, system call {words[3].split(' ')[0]}")
+    return "\n".join(lines)
+
+
 def go_first(pid):
     """Puts it before the other programs of the machine where the kernel groups them by session: what is measured is to wait
     for its CPU as little as can be."""
@@ -163,8 +179,9 @@ class Process:
         try:
             return self.popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            threads = threads_of(self.pid)
             self.kill()
-            raise Failure(f"{self.name} did not end within {timeout_s:.0f} s of signal {sign}") from None
+            raise Failure(f"{self.name} did not end within {timeout_s:.0f} s of signal {sign}; its threads:\n{threads}") from None
         finally:
             self._close()
 
