@@ -116,6 +116,20 @@ TEST_F(DamagedRecord, InEachByte) {
   EXPECT_GT(refused, std::size_t{64}) << "the header, and what is in use of a half";
 }
 
+TEST_F(DamagedRecord, IsReplacedSoThatTheNextConnectionGoesOn) {
+  for (const std::size_t at : {std::size_t{0}, std::size_t{8}}) {  // its version, and how many rings it is for
+    end();
+    View(vault_.file(record_slot))[at] ^= 1;
+    start();
+    EXPECT_FALSE(is_adopted()) << at;
+    connect();
+    end();
+    start();
+    EXPECT_TRUE(is_adopted()) << at;
+    expect_traffic();
+  }
+}
+
 /// Parts of a state, as bytes.
 std::vector<std::span<std::uint8_t>> parts_of(SessionState& state) {
   std::vector<std::span<std::uint8_t>> parts;
