@@ -114,7 +114,9 @@ def testpmd(bench, switch_binary, binary):
     switch = VhostSwitch(bench, switch_binary, [ours], mode="io", extra=LOOP)
     plot = bench.path("plot.svg")
     report = measure(binary, "compare", "compare", ours, socket, "--sizes", "64,1518", "--plot", plot)
-    check_equal([len(ratio["rounds"]) for ratio in report["ratios"]], [2, 2], "rounds of each ratio")
+    # On a busy machine a back-end may get no CPU for all of a round.
+    carried = [sum(rate > 0 for rate in size["packets_per_second"]["rounds"]) for size in report["back_ends"][1]["sizes"]]
+    check_equal([len(ratio["rounds"]) for ratio in report["ratios"]], carried, "rounds of each ratio")
     with open(plot) as file:
         check("<svg" in file.read(), "the plot is an SVG")
     switch.finish()
