@@ -175,6 +175,7 @@ void PortCore::settled_by(std::uint32_t pid) {
     keeper_watch_.end();
     state_.reset();
     keeping_.reset();
+    next_counters_.reset();
   }
   emit(OwnershipChanged{now, static_cast<int>(pid)}, {});
   deliver();
