@@ -12,6 +12,8 @@ namespace vhostx::backend {
 namespace {
 
 constexpr std::chrono::seconds given_up_grace{30};  // for one that is killed before it has what it was given
+// While this process waits: after the first of several changes, and between looks for those that no keeper tells of.
+constexpr std::chrono::milliseconds after_change{100}, ahead_pause{1'000};
 
 }  // namespace
 
@@ -29,8 +31,11 @@ Result<void> PortCore::open_keeping() {
   keeping_ = std::move(keeping).value();
   if (options.save_state) make_state_keeping();
   is_waiting_ = !keeping_->owns();
-  if (is_waiting_) prepare_counters();
   keeper_watch_.begin(*keeping_);
+  if (!is_waiting_) return {};
+  prepare();
+  look_ahead_in(ahead_pause);
+  if (loop_->keeper_claim() == KeeperClaim::take_over) keeping_->ask_owner();
   return {};
 }
 
@@ -47,20 +52,26 @@ void PortCore::make_state_keeping() {
 // Without them the counts begin at 0, and all else works.
 void PortCore::open_counters() {
   const UniqueFd found = keeping_->take_counters();
+  const bool are_shown = next_counters_ && !counters_;
   auto next = std::exchange(next_counters_, std::nullopt);
   auto counters = next ? Result<CounterPages>(std::move(*next)) : CounterPages::create(vring_count());
   Result<void> shown = counters ? Result<void>{} : counters.error();
   if (shown) counters->copy(found);
-  for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
+  for (std::uint16_t i = 0; i < vring_count() && shown && !are_shown; ++i) shown = vring(i).keep_counters(*counters);
   if (!shown) return parts_.log.warning("here and in the next process counts begin at 0: {}", shown.error().message);
   keeping_->hold_counters(counters->fd());
   connections_ = counters->connections();
   counters_.emplace(std::move(counters).value());
 }
 
-// While this process waits for another one. Without it, it is made when it is needed, and guests wait for it.
+// Without it, it is made when it is needed, and guests wait for it.
 void PortCore::prepare_counters() {
-  if (auto made = CounterPages::create(vring_count())) next_counters_.emplace(std::move(made).value());
+  if (next_counters_) return;
+  auto made = CounterPages::create(vring_count());
+  // Shown from now on, but where there are counts of this process.
+  for (std::uint16_t i = 0; i < vring_count() && made && !counters_; ++i)
+    if (!vring(i).keep_counters(*made)) return;
+  if (made) next_counters_.emplace(std::move(made).value());
 }
 
 void PortCore::count_connection() noexcept {
@@ -75,29 +86,97 @@ void PortCore::begin_keeping(int socket) {
   if (auto begun = keeping_->begin_own_inflight(); !begun) throw std::runtime_error(begun.error().message);
 }
 
+// While this process waits for another one, it sets up what it would go on with. If it is that in the end, a guest
+// waits for the rings to start and for nothing else.
+void PortCore::prepare() noexcept {
+  left_ = {};
+  prepared_.reset();
+  if (!is_waiting_ || closed_ || parts_.is_crowded()) return;
+  stale_ = keeping_->event_fd() < 0;
+  try {
+    prepare_counters();
+    prepared_ = try_to_prepare();
+  } catch (const std::exception& error) {  // then it takes longer
+    parts_.log.debug("not prepared to take the port over: {}", error.what());
+  }
+}
+
+std::optional<PortCore::Prepared> PortCore::try_to_prepare() {
+  auto ahead = keeping_->look_ahead();
+  if (!ahead) return {};
+  Prepared prepared{std::make_unique<Session>(*this, parts_, keeping_.get()), std::move(ahead->state), {}};
+  aside_ = &prepared.events;
+  const auto good = prepared.session->set_up(prepared.state, ahead->files);
+  aside_ = nullptr;
+  if (!good) {
+    parts_.log.debug("not prepared to take the port over: {}", good.error().message);
+    return {};
+  }
+  parts_.log.debug("prepared to take the port over");
+  return prepared;
+}
+
+void PortCore::look_ahead_in(std::chrono::milliseconds pause) noexcept {
+  ahead_timer_.start(pause, [this] { look_ahead(); });
+}
+
+void PortCore::look_ahead() noexcept {
+  get_ready();
+  look_ahead_in(ahead_pause);
+}
+
+void PortCore::get_ready() noexcept {
+  if (!is_waiting_ || keeping_ == nullptr || closed_) return;
+  if (stale_ || keeping_->is_past(prepared_ ? &prepared_->state : nullptr)) prepare();
+}
+
+void PortCore::ahead_has_changed() noexcept {
+  stale_ = true;
+  look_ahead_in(after_change);
+}
+
+// What the next process has is not known yet.
+void PortCore::wait() noexcept {
+  is_waiting_ = true;
+  ahead_has_changed();
+}
+
 void PortCore::take_over(SessionKeeping::Found found) noexcept {
   const auto self = shared_from_this();
   front_end_pid_ = peer_pid(found.socket.get());
+  auto prepared = std::exchange(prepared_, std::nullopt);
+  if (prepared && !(found.as_ahead && prepared->state == found.state)) prepared.reset();
+  const bool is_prepared = prepared.has_value();
   Result<void> adopted;
   try {
-    session_ = std::make_unique<Session>(*this, parts_, std::move(found.socket), keeping_.get());
+    session_ = is_prepared ? std::move(prepared->session) : std::make_unique<Session>(*this, parts_, keeping_.get());
+    session_->begin(std::move(found.socket));
     if (connections_ == 0) count_connection();  // else it was counted by the process that accepted it
     emit(FrontEndConnected{.adopted = true}, {});
     adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
     keeping_->go_on(found.state);
     if (adopted) load_kept_state();
     if (closed_ || session_ == nullptr || farewell_) return;
-    if (adopted) adopted = session_->adopt(found.state, keeping_->files());
+    if (adopted) adopted = wake_or_set_up(std::move(prepared), found.state);
   } catch (const std::exception& error) {
     adopted = make_error(ErrorCode::out_of_memory, "{}", error.what());
   }
   if (adopted) {
     if (state_ != nullptr) state_->go_on();
-    parts_.log.info("the connection of a process before goes on");
+    parts_.log.info("the connection of a process before goes on{}", is_prepared ? ", as prepared" : "");
     return turn_done();
   }
   end_session(
       make_error(adopted.error().code, "the connection of a process before cannot go on: {}", adopted.error().message));
+}
+
+Result<void> PortCore::wake_or_set_up(std::optional<Prepared> prepared, const continuity::SessionState& state) {
+  if (!prepared) {
+    if (auto good = session_->set_up(state, keeping_->files()); !good) return good;
+  } else {
+    for (auto& [event, keep] : prepared->events) emit(std::move(event), std::move(keep));
+  }
+  return session_->wake();
 }
 
 // As where a guest brings its state: the application has heard of the front-end, and of no ring yet. Its handler may
@@ -118,8 +197,7 @@ bool PortCore::leaves_session() const noexcept {
 void PortCore::leave_session(const std::string& why) {
   session_->leave();
   if (state_ != nullptr) state_->leave();
-  publish_memory({});
-  session_.reset();
+  left_ = {std::move(session_), swap_memory({})};
   placement_watch_.stop();
   look_after_loans();
   emit(FrontEndDisconnected{make_error(ErrorCode::closed, "{}", why)}, {});
@@ -133,36 +211,46 @@ void PortCore::attend_keeper() {
     if (std::holds_alternative<SessionKeeping::Acquired>(*event)) acquired();
     if (const auto* const yield = std::get_if<SessionKeeping::YieldAsked>(&*event)) yield_to(yield->pid);
     if (const auto* const settled = std::get_if<SessionKeeping::Settled>(&*event)) settled_by(settled->pid);
-    if (std::holds_alternative<SessionKeeping::Lost>(*event)) keeper_watch_.lost();
+    if (std::holds_alternative<SessionKeeping::Changed>(*event)) ahead_has_changed();
+    if (std::holds_alternative<SessionKeeping::Lost>(*event)) {
+      stale_ = true;
+      keeper_watch_.lost();
+    }
   }
+}
+
+void PortCore::cannot_serve(const Error& error) noexcept {
+  parts_.log.error("the port is this process's now, and cannot be served: {}", error.message);
+  keep_error(error.message);
+  if (session_ != nullptr) leave_session("the port cannot be served");
+  stop_listening();
+  keeping_->let_go(given_up_grace);
+  wait();
 }
 
 void PortCore::acquired() {
   yielded_ = false;
-  if (auto served = serve(); !served) {
-    parts_.log.error("the port is this process's now, and cannot be served: {}", served.error().message);
-    is_waiting_ = true;
-    keep_error(served.error().message);
-    stop_listening();
-    keeping_->let_go(given_up_grace);
-  }
+  ahead_timer_.cancel();
+  if (auto served = serve(); !served) cannot_serve(served.error());
+  prepared_.reset();
   publish_info();
   deliver();
 }
 
 // What another process has asked for is there for it at once.
 void PortCore::yield_to(std::uint32_t pid) {
-  const std::string who = describe_process(static_cast<int>(pid));
+  const std::string who = loop_->describe_peer(static_cast<int>(pid));
   parts_.log.info("{} takes the port over", who);
   emit(OwnershipChanged{PortOwnership::yielding, static_cast<int>(pid)}, {});
   deliver();
+  finish_taking_over();
   if (farewell_) finish_session();  // it waits for loans only; the handler may have ended the connection, too
-  if (closed_) return;
+  if (closed_ || !keeping_->owns()) return;
   if (session_ != nullptr) leave_session(who + " takes the port over");
   stop_listening();
   keeping_->yield(given_up_grace);
-  is_waiting_ = yielded_ = true;
-  prepare_counters();
+  yielded_ = true;
+  wait();
   publish_info();
   emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});
   deliver();
@@ -170,9 +258,12 @@ void PortCore::yield_to(std::uint32_t pid) {
 
 void PortCore::settled_by(std::uint32_t pid) {
   const auto now = std::exchange(yielded_, false) ? PortOwnership::handed_over : PortOwnership::standing_by;
-  parts_.log.info("{} serves the port for good", describe_process(static_cast<int>(pid)));
+  parts_.log.info("{} serves the port for good", loop_->describe_peer(static_cast<int>(pid)));
   if (now == PortOwnership::handed_over) {
     keeper_watch_.end();
+    ahead_timer_.cancel();
+    left_ = {};
+    prepared_.reset();
     state_.reset();
     keeping_.reset();
     next_counters_.reset();

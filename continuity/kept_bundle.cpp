@@ -43,6 +43,12 @@ Result<void> KeptBundle::wait(bool asks) {
   return after(client_.stand_by(name_, asks ? ClaimHow::hand_over : ClaimHow::stand_by));
 }
 
+Result<std::optional<PortKeeper::Files>> KeptBundle::prepare() {
+  auto slots = client_.prepare(name_);
+  if (auto seen = look(); !seen) return seen.error();
+  return slots;
+}
+
 Result<void> KeptBundle::ask_owner() { return after(client_.ask_owner(name_)); }
 
 Result<void> KeptBundle::settle() { return after(client_.settle(name_)); }
@@ -73,8 +79,10 @@ Result<void> KeptBundle::look() {
     if (!*event) return {};
     if (const auto* failed = std::get_if<FailedEvent>(&**event)) return failed->error;
     if (const auto* gone = std::get_if<KeeperGoneEvent>(&**event)) return gone->error;
-    if (auto* granted = std::get_if<GrantedEvent>(&**event)) events_.emplace_back(Granted{std::move(granted->slots)});
+    if (auto* granted = std::get_if<GrantedEvent>(&**event))
+      events_.emplace_back(Granted{std::move(granted->slots), granted->as_prepared});
     if (const auto* yield = std::get_if<YieldEvent>(&**event)) events_.emplace_back(YieldAsked{yield->asker_pid});
+    if (std::holds_alternative<ChangedEvent>(**event)) events_.emplace_back(Changed{});
     if (const auto* settled = std::get_if<SettledEvent>(&**event)) events_.emplace_back(Settled{settled->owner_pid});
   }
 }

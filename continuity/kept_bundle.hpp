@@ -29,6 +29,7 @@ class KeptBundle final : public PortKeeper {
   Result<void> drop(Slot slot) override;
   Result<void> park(std::chrono::milliseconds grace) override;
   Result<void> wait(bool asks) override;
+  Result<std::optional<Files>> prepare() override;
   Result<void> ask_owner() override;
   Result<void> settle() override;
   std::optional<Event> next_event() override;

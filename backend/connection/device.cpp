@@ -76,7 +76,7 @@ protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
   agreement.features_offered = features_offered_;
   agreement.protocol_features_offered = protocol_offered_;
   agreement.protocol_features = protocol_features_;
-  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr);
+  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr || backend_socket_);
   if (ring != nullptr) {
     agreement.facts.set(Fact::ring_configured, ring->config().configured());
     agreement.facts.set(Fact::ring_started, ring->started());
@@ -171,7 +171,7 @@ Result<void> Device::set_status(std::uint64_t status) {
   // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
   if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
   port_.emit(StatusSet{status_});
-  if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
+  if ((status_ & status_driver_ok) != 0 && !dormant_) expect_memory("the driver is ready (DRIVER_OK)");
   return {};
 }
 
@@ -184,10 +184,17 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
   if (leads_back_here(socket.get(), parts_.options.socket_path))
     return protocol_violation(
         "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
+  if (dormant_)
+    backend_socket_ = std::move(socket);
+  else
+    open_backend_channel(std::move(socket));
+  return {};
+}
+
+void Device::open_backend_channel(UniqueFd socket) {
   backend_channel_.reset();
   backend_channel_ = std::make_unique<BackendChannel>(port_.executor(), std::move(socket),
                                                       parts_.options.message_timeout, parts_.log, keeping_);
-  return {};
 }
 
 void Device::announce(std::uint64_t mac) {
@@ -234,6 +241,16 @@ void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (const auto& vring : parts_.vrings) vring->set_enabled(false);
   parts_.vrings[1]->forget_announcement();
+}
+
+Result<void> Device::wake() {
+  dormant_ = false;
+  if (auto lost = memory_lost()) return std::move(*lost);
+  if (backend_socket_) open_backend_channel(std::move(backend_socket_));
+  for (const auto& ring : rings_)
+    if (auto good = ring->wake(); !good) return good;
+  call_again();
+  return {};
 }
 
 void Device::call_again() {
@@ -312,7 +329,7 @@ bool Device::any_ring_started() const noexcept {
 }
 
 std::optional<RingEnvironment> Device::ring_environment() const {
-  if (!features_set_ || memory_.current() == nullptr || waits_for_log()) return std::nullopt;
+  if (dormant_ || !features_set_ || memory_.current() == nullptr || waits_for_log()) return std::nullopt;
   return RingEnvironment{.memory = memory_.current(),
                          .dma = dma_,
                          .log = features_.has(VirtioFeature::vhost_log_all) ? log_ : nullptr,

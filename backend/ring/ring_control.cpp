@@ -55,6 +55,12 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
   config_.kick = std::move(kick);
   config_.armed = true;
   config_.kicked = polled;
+  return host_.is_dormant() ? Result<void>() : wake();
+}
+
+Result<void> RingControl::wake() {
+  core_.set_enabled(config_.enabled);
+  if (!config_.armed || started()) return {};
   if (auto good = start_if_due(); !good) return good;
   if (!config_.kicked) watch_kick();
   return {};
@@ -181,7 +187,7 @@ void RingControl::set_err(std::shared_ptr<const EventFd> err) {
 void RingControl::enable(bool enabled) {
   const bool changes = config_.enabled != enabled;
   config_.enabled = enabled;
-  core_.set_enabled(enabled);
+  if (!host_.is_dormant()) core_.set_enabled(enabled);
   change_running([enabled](RunningVring& next) { next.enabled = enabled; });
   if (changes) port_.emit(VringEnabled{core_.index(), enabled});
 }

@@ -28,6 +28,8 @@ class RingHost {
   /// Nothing while something that a start needs is missing (SET_FEATURES, memory).
   virtual std::optional<RingEnvironment> ring_environment() const = 0;
   virtual bool notifies_in_band() const noexcept = 0;
+  /// The rings are another process's: none starts or looks at a kick before wake().
+  virtual bool is_dormant() const noexcept = 0;
   virtual void send_call(std::uint16_t index) = 0;
   virtual void send_error(std::uint16_t index) = 0;
   virtual void forget_requests(std::uint16_t index) = 0;
@@ -94,6 +96,9 @@ class RingControl {
   /// sends SET_STATUS 0 first and GET_VRING_BASE then. The call and err descriptors stay: it sends the one for masked
   /// interrupts once a connection, not once a start.
   void reset();
+
+  /// The rings are this process's from now on: it starts if it is due. Errors: as set_kick().
+  Result<void> wake();
 
   /// Memory, features or MTU changed: a running ring is built again, or stops; one that only waited for them starts.
   void environment_changed();

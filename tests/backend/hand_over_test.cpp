@@ -2,11 +2,13 @@
 // Two back-ends and one port, at a real keeper: the port is handed over, taken back, waited for; and the keeper may
 // end.
 #include <atomic>
+#include <fstream>
 #include <list>
 #include <memory>
 #include <poll.h>
 #include <span>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -33,7 +35,7 @@ struct BackEnd {
               if (connected) connection = (*connected)->event_fd();
               return connected;
             },
-            options, {.keeper_claim = claim}) {}
+            options, {.log_level = LogLevel::debug, .keeper_claim = claim}) {}
   /// As the kernel does after SIGKILL.
   void die() {
     life.stop();
@@ -45,6 +47,7 @@ struct BackEnd {
     life.port->confirm_take_over();
     life.go_on();
   }
+  bool goes_on_as_prepared() { return life.logged().find("goes on, as prepared") != std::string::npos; }
   OwnershipChanged ownership() { return life.events.until<OwnershipChanged>(); }
   PortOwnership becomes() { return ownership().ownership; }
 
@@ -164,6 +167,60 @@ TEST_F(HandOver, WhoStandsByGoesOnAfterAKill) {
   expect_traffic(first.life, *machine);
   first.die();
   expect_service(second);
+  EXPECT_TRUE(second.goes_on_as_prepared());
+}
+
+/// In this process, whose threads are all back-ends.
+std::size_t mappings_of_guests() {
+  std::ifstream maps("/proc/self/maps");
+  std::size_t count = 0;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:fake guest") != std::string::npos ? 1U : 0U;
+  return count;
+}
+
+TEST_F(HandOver, AConnectionThatComesWhileAnotherStandsByIsPreparedToo) {
+  BackEnd& first = open(KeeperClaim::if_free);
+  BackEnd& second = open(KeeperClaim::stand_by);
+  machine = std::make_unique<FakeMachine>(options.socket_path);
+  machine->bring_up();
+  until_started(first.life);
+  machine->sync();
+  second.life.until_logged(" prepared to take the port over");
+  // Each change takes a moment to be noticed there: the last of them, or the next look.
+  while (!second.life.logged().ends_with(" prepared to take the port over\n"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  expect_traffic(first.life, *machine);
+  first.die();
+  expect_service(second);
+}
+
+TEST_F(HandOver, WhatIsPreparedIsNotTakenWhereTheConnectionHasChanged) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  second.life.stop();  // it does not notice
+  machine->enable(0, false);
+  machine->sync();
+  first.die();
+  second.life.go_on();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  until_started(second.life);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_FALSE(second.goes_on_as_prepared());
+  EXPECT_FALSE(second.life.port->to_guest(0).state().enabled);
+  EXPECT_TRUE(second.life.port->from_guest(0).state().enabled);
+}
+
+/// Who stands by keeps nothing of a guest that is gone.
+TEST_F(HandOver, WhatIsPreparedEndsWithItsConnection) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  ASSERT_NE(mappings_of_guests(), 0U);
+  machine.reset();
+  first.life.events.until<FrontEndDisconnected>();
+  while (mappings_of_guests() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST_F(HandOver, WhoStandsByGoesOnAfterTheOtherHasClosedThePort) {

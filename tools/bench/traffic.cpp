@@ -90,8 +90,9 @@ Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
     notify();
     if (done) return {};
     if (now > end) break;
-    for (auto pause = now; pause < now + 20ms && pause < end; pause = Clock::now())
-      if (receive_all() != 0) break;
+    const auto again = std::min(now + 20ms, end);
+    while (receive_all() == 0 && Clock::now() < again)
+      if (options_.interrupt) sleep(again);
   }
   if (flows_.empty()) return nothing_came(timeout);
   for (const auto& flow : flows_) {
