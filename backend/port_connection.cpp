@@ -30,7 +30,7 @@ Result<void> PortCore::serve() {
                                              found ? Connector::Start::by_retry : Connector::Start::now);
   } else if (found && found->as_ahead) {
     listens_late_ = true;
-    ahead_timer_.start(after_hand_over, [this] { finish_taking_over(); });
+    late_timer_.start(after_hand_over, [this] { finish_taking_over(); });
   } else if (auto listening = start_listening(); !listening) {
     return listening;
   }
@@ -46,6 +46,7 @@ Result<void> PortCore::serve() {
 
 void PortCore::finish_taking_over() noexcept {
   if (!std::exchange(listens_late_, false)) return;
+  late_timer_.cancel();
   const auto self = shared_from_this();
   try {
     auto listening = start_listening();
@@ -135,8 +136,9 @@ bool PortCore::start_session(UniqueFd socket) noexcept {
   front_end_pid_ = peer_pid(socket.get());
   try {
     begin_keeping(socket.get());
-    session_ = std::make_unique<Session>(*this, parts_, keeping_.get());
-    session_->begin(std::move(socket));
+    auto session = std::make_unique<Session>(*this, parts_, keeping_.get());
+    session->begin(std::move(socket));
+    session_ = std::move(session);
   } catch (const std::exception& error) {
     parts_.log.error("connection dropped: {}", error.what());
     if (keeping_ != nullptr) keeping_->end();

@@ -37,6 +37,7 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options
       handler_(std::move(on_event)),
       keeper_watch_(loop_->executor(), [this] { attend_keeper(); }),
       ahead_timer_(loop_->executor()),
+      late_timer_(loop_->executor()),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -74,6 +75,8 @@ Result<void> PortCore::open() {
 void PortCore::close(Farewell farewell) {
   if (closed_) return;
   const auto self = shared_from_this();
+  if (farewell == Farewell::silent)
+    closed_ = true;  // nothing is delivered, not even by a delivery that is on the stack
   finish_taking_over();
   keeper_watch_.end();
   if (listener_ != nullptr && leaves_session()) listener_->leave();
@@ -84,11 +87,8 @@ void PortCore::close(Farewell farewell) {
   placement_watch_.stop();
   ahead_timer_.cancel();
   prepared_.reset();
-  if (farewell == Farewell::silent)
-    closed_ = true;  // nothing is delivered, not even by a delivery that is on the stack
   if (leaves_session()) {
     leave_session("the port was closed, and its keeper holds the connection");
-    left_ = {};
     keeping_->park(loop_->keeper_grace());
     publish_info();
     deliver();
@@ -104,6 +104,7 @@ void PortCore::close(Farewell farewell) {
   }
   closed_ = true;
   if (keeping_ != nullptr && keeping_->owns()) keeping_->park({});
+  left_ = {};
   keeping_.reset();  // who waits for the port waits no more, and is not given it
   notice_.reset();
   parts_.signals->close();

@@ -124,7 +124,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   Result<void> wake_or_set_up(std::optional<Prepared> prepared, const continuity::SessionState& state);
   void prepare() noexcept;
   std::optional<Prepared> try_to_prepare();
-  void look_ahead_in(std::chrono::milliseconds pause) noexcept;
+  void look_ahead_later() noexcept;
   void look_ahead() noexcept;
   void ahead_has_changed() noexcept;
   void wait() noexcept;
@@ -172,11 +172,15 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   struct {
     std::unique_ptr<Session> session;
     std::shared_ptr<const memory::GuestMemory> memory;
-  } left_;                                // to the process that has it now: let go of when guests do not wait for it
-  std::optional<Prepared> prepared_;      // while it waits; before keeping_ ends
-  bool stale_ = true;                     // it is not what this process would get
+  } left_;                            // to the process that has it now: let go of when guests do not wait for it
+  std::optional<Prepared> prepared_;  // while it waits; before keeping_ ends
+  std::optional<continuity::SessionState> seen_ahead_;  // of which that is, or could not be, prepared
+  bool stale_ = true;                                   // it is not what this process would get
+  std::chrono::steady_clock::time_point prepared_at_{};
+  std::chrono::milliseconds change_pause_{0};
   std::vector<Queued>* aside_ = nullptr;  // where events go while it is made
   OneShotTimer ahead_timer_;
+  OneShotTimer late_timer_;
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;

@@ -12,8 +12,6 @@ namespace vhostx::backend {
 namespace {
 
 constexpr std::chrono::seconds given_up_grace{30};  // for one that is killed before it has what it was given
-// While this process waits: after the first of several changes, and between looks for those that no keeper tells of.
-constexpr std::chrono::milliseconds after_change{100}, ahead_pause{1'000};
 
 }  // namespace
 
@@ -33,8 +31,8 @@ Result<void> PortCore::open_keeping() {
   is_waiting_ = !keeping_->owns();
   keeper_watch_.begin(*keeping_);
   if (!is_waiting_) return {};
-  prepare();
-  look_ahead_in(ahead_pause);
+  get_ready();
+  look_ahead_later();
   if (loop_->keeper_claim() == KeeperClaim::take_over) keeping_->ask_owner();
   return {};
 }
@@ -52,12 +50,11 @@ void PortCore::make_state_keeping() {
 // Without them the counts begin at 0, and all else works.
 void PortCore::open_counters() {
   const UniqueFd found = keeping_->take_counters();
-  const bool are_shown = next_counters_ && !counters_;
   auto next = std::exchange(next_counters_, std::nullopt);
   auto counters = next ? Result<CounterPages>(std::move(*next)) : CounterPages::create(vring_count());
   Result<void> shown = counters ? Result<void>{} : counters.error();
   if (shown) counters->copy(found);
-  for (std::uint16_t i = 0; i < vring_count() && shown && !are_shown; ++i) shown = vring(i).keep_counters(*counters);
+  for (std::uint16_t i = 0; i < vring_count() && shown; ++i) shown = vring(i).keep_counters(*counters);
   if (!shown) return parts_.log.warning("here and in the next process counts begin at 0: {}", shown.error().message);
   keeping_->hold_counters(counters->fd());
   connections_ = counters->connections();
@@ -67,11 +64,7 @@ void PortCore::open_counters() {
 // Without it, it is made when it is needed, and guests wait for it.
 void PortCore::prepare_counters() {
   if (next_counters_) return;
-  auto made = CounterPages::create(vring_count());
-  // Shown from now on, but where there are counts of this process.
-  for (std::uint16_t i = 0; i < vring_count() && made && !counters_; ++i)
-    if (!vring(i).keep_counters(*made)) return;
-  if (made) next_counters_.emplace(std::move(made).value());
+  if (auto made = CounterPages::create(vring_count())) next_counters_.emplace(std::move(made).value());
 }
 
 void PortCore::count_connection() noexcept {
@@ -86,61 +79,6 @@ void PortCore::begin_keeping(int socket) {
   if (auto begun = keeping_->begin_own_inflight(); !begun) throw std::runtime_error(begun.error().message);
 }
 
-// While this process waits for another one, it sets up what it would go on with. If it is that in the end, a guest
-// waits for the rings to start and for nothing else.
-void PortCore::prepare() noexcept {
-  left_ = {};
-  prepared_.reset();
-  if (!is_waiting_ || closed_ || parts_.is_crowded()) return;
-  stale_ = keeping_->event_fd() < 0;
-  try {
-    prepare_counters();
-    prepared_ = try_to_prepare();
-  } catch (const std::exception& error) {  // then it takes longer
-    parts_.log.debug("not prepared to take the port over: {}", error.what());
-  }
-}
-
-std::optional<PortCore::Prepared> PortCore::try_to_prepare() {
-  auto ahead = keeping_->look_ahead();
-  if (!ahead) return {};
-  Prepared prepared{std::make_unique<Session>(*this, parts_, keeping_.get()), std::move(ahead->state), {}};
-  aside_ = &prepared.events;
-  const auto good = prepared.session->set_up(prepared.state, ahead->files);
-  aside_ = nullptr;
-  if (!good) {
-    parts_.log.debug("not prepared to take the port over: {}", good.error().message);
-    return {};
-  }
-  parts_.log.debug("prepared to take the port over");
-  return prepared;
-}
-
-void PortCore::look_ahead_in(std::chrono::milliseconds pause) noexcept {
-  ahead_timer_.start(pause, [this] { look_ahead(); });
-}
-
-void PortCore::look_ahead() noexcept {
-  get_ready();
-  look_ahead_in(ahead_pause);
-}
-
-void PortCore::get_ready() noexcept {
-  if (!is_waiting_ || keeping_ == nullptr || closed_) return;
-  if (stale_ || keeping_->is_past(prepared_ ? &prepared_->state : nullptr)) prepare();
-}
-
-void PortCore::ahead_has_changed() noexcept {
-  stale_ = true;
-  look_ahead_in(after_change);
-}
-
-// What the next process has is not known yet.
-void PortCore::wait() noexcept {
-  is_waiting_ = true;
-  ahead_has_changed();
-}
-
 void PortCore::take_over(SessionKeeping::Found found) noexcept {
   const auto self = shared_from_this();
   front_end_pid_ = peer_pid(found.socket.get());
@@ -149,8 +87,10 @@ void PortCore::take_over(SessionKeeping::Found found) noexcept {
   const bool is_prepared = prepared.has_value();
   Result<void> adopted;
   try {
-    session_ = is_prepared ? std::move(prepared->session) : std::make_unique<Session>(*this, parts_, keeping_.get());
-    session_->begin(std::move(found.socket));
+    auto session =
+        is_prepared ? std::move(prepared->session) : std::make_unique<Session>(*this, parts_, keeping_.get());
+    session->begin(std::move(found.socket));
+    session_ = std::move(session);
     if (connections_ == 0) count_connection();  // else it was counted by the process that accepted it
     emit(FrontEndConnected{.adopted = true}, {});
     adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
@@ -222,9 +162,11 @@ void PortCore::attend_keeper() {
 void PortCore::cannot_serve(const Error& error) noexcept {
   parts_.log.error("the port is this process's now, and cannot be served: {}", error.message);
   keep_error(error.message);
+  if (farewell_) finish_session();  // it waits for loans only
   if (session_ != nullptr) leave_session("the port cannot be served");
   stop_listening();
   keeping_->let_go(given_up_grace);
+  if (!is_waiting_) emit(OwnershipChanged{PortOwnership::standing_by, 0}, {});  // it was told that it serves
   wait();
 }
 
@@ -233,23 +175,26 @@ void PortCore::acquired() {
   ahead_timer_.cancel();
   if (auto served = serve(); !served) cannot_serve(served.error());
   prepared_.reset();
+  left_ = {};
   publish_info();
   deliver();
 }
 
 // What another process has asked for is there for it at once.
 void PortCore::yield_to(std::uint32_t pid) {
+  finish_taking_over();
+  if (closed_) return;
+  yielded_ = true;
+  if (!keeping_->owns()) return;  // it has let go of the port just now
   const std::string who = loop_->describe_peer(static_cast<int>(pid));
   parts_.log.info("{} takes the port over", who);
   emit(OwnershipChanged{PortOwnership::yielding, static_cast<int>(pid)}, {});
   deliver();
-  finish_taking_over();
   if (farewell_) finish_session();  // it waits for loans only; the handler may have ended the connection, too
-  if (closed_ || !keeping_->owns()) return;
+  if (closed_) return;
   if (session_ != nullptr) leave_session(who + " takes the port over");
   stop_listening();
   keeping_->yield(given_up_grace);
-  yielded_ = true;
   wait();
   publish_info();
   emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});
@@ -277,6 +222,7 @@ void PortCore::ask_owner() noexcept {
 }
 
 void PortCore::confirm_take_over() noexcept {
+  finish_taking_over();  // which may fail
   if (keeping_ == nullptr || closed_ || !keeping_->owns()) return;
   keeping_->settle();
   loop_->confirm_take_over();

@@ -7,27 +7,31 @@
 
 namespace vhostx::continuity {
 
-Result<std::unique_ptr<PortKeeper>> KeptBundle::connect(const std::string& keeper, const std::string& bundle) {
+void KeeperRest::begin() {
+  const std::lock_guard guard(lock_);
+  until_ = Clock::now() + length;
+}
+
+bool KeeperRest::lasts() {
+  const std::lock_guard guard(lock_);
+  return Clock::now() < until_;
+}
+
+Result<std::unique_ptr<PortKeeper>> KeptBundle::connect(const std::string& keeper, const std::string& bundle,
+                                                        std::shared_ptr<KeeperRest> rest) {
   auto client = KeeperClient::connect(keeper);
   if (!client) return client.error();
-  return std::unique_ptr<PortKeeper>(std::make_unique<KeptBundle>(std::move(client).value(), bundle));
+  return std::unique_ptr<PortKeeper>(std::make_unique<KeptBundle>(std::move(client).value(), bundle, std::move(rest)));
 }
 
 Result<std::unique_ptr<PortKeeper>> KeptBundles::open(const std::string& bundle) {
-  constexpr std::chrono::seconds rest{10};
-  {
-    const std::lock_guard guard(lock_);
-    if (Clock::now() < asked_again_)
-      return make_error(ErrorCode::timed_out,
-                        "the keeper '{}' did not answer a moment ago; it is asked again after {} s", path_,
-                        rest.count());
-  }
-  auto connected = KeptBundle::connect(path_, bundle);
+  if (rest_->lasts())
+    return make_error(ErrorCode::timed_out, "the keeper '{}' did not answer a moment ago; it is asked again after {} s",
+                      path_, KeeperRest::length.count());
+  auto connected = KeptBundle::connect(path_, bundle, rest_);
   const bool waited = !connected && (connected.error().code == ErrorCode::timed_out ||  // it does not answer
                                      connected.error().code == ErrorCode::busy);        // or does not accept
-  if (!waited) return connected;
-  const std::lock_guard guard(lock_);
-  asked_again_ = Clock::now() + rest;
+  if (waited) rest_->begin();
   return connected;
 }
 
@@ -44,8 +48,11 @@ Result<void> KeptBundle::wait(bool asks) {
 }
 
 Result<std::optional<PortKeeper::Files>> KeptBundle::prepare() {
+  if (rest_ != nullptr && rest_->lasts()) return std::optional<Files>();
   auto slots = client_.prepare(name_);
-  if (auto seen = look(); !seen) return seen.error();
+  if (!slots && slots.error().code == ErrorCode::timed_out && rest_ != nullptr) rest_->begin();
+  // What came meanwhile is told by next_event(), also that the keeper has gone.
+  if (auto seen = look(); !seen && slots) events_.emplace_back(Gone{seen.error()});
   return slots;
 }
 

@@ -145,6 +145,7 @@ void Device::map_for_devices() {
   const auto before = std::exchange(dma_, nullptr);
   if (memory_.current() == nullptr) return;
   dma_ = port_.map_for_devices(memory_.current(), before.get());
+  if (dormant_) return;  // what it says is true only if the connection goes on
   if (dma_ == nullptr) return parts_.log.debug("zero copy: packets are copied while mbufs keep older memory");
   if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
   parts_.log.info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
@@ -246,6 +247,8 @@ void Device::stop_rings() {
 Result<void> Device::wake() {
   dormant_ = false;
   if (auto lost = memory_lost()) return std::move(*lost);
+  if (dma_ == nullptr) map_for_devices();  // mbufs may have kept too much older memory
+  if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
   if (backend_socket_) open_backend_channel(std::move(backend_socket_));
   for (const auto& ring : rings_)
     if (auto good = ring->wake(); !good) return good;

@@ -66,8 +66,8 @@ Result<void> KeeperLink::adopt(Files files, bool as_prepared) {
 
 // The keeper says that it is the same, so no descriptor has to come again.
 Result<void> KeeperLink::adopt_prepared() noexcept {
-  if (!prepared_) return protocol_violation("the keeper grants what was prepared, and nothing was");
-  return try_adopt(*std::exchange(prepared_, std::nullopt), true);
+  if (!files_ahead_) return protocol_violation("the keeper grants what was prepared, and nothing was");
+  return try_adopt(*std::exchange(files_ahead_, std::nullopt), true);
 }
 
 // Without memory the bundle is not this process's, and it waits on.
@@ -115,21 +115,22 @@ Result<void> KeeperLink::fill(PortKeeper& keeper) {
 
 const KeeperLink::Files* KeeperLink::prepare() noexcept {
   left_.clear();
-  prepared_.reset();
   if (owns()) return nullptr;
+  bool are_new = false;
   ask([&](PortKeeper& keeper) -> Result<void> {
     auto files = keeper.prepare();
     if (!files) return std::move(files).error();
-    if (!*files) return {};
-    prepared_ = owned(**std::move(files));
+    if (!*files) return {};  // they are granted already: as those before were, or whole
+    files_ahead_ = owned(**std::move(files));
+    are_new = true;
     return {};
   });
-  return prepared_ ? &*prepared_ : nullptr;
+  return are_new && files_ahead_ ? &*files_ahead_ : nullptr;
 }
 
 void KeeperLink::give_up() noexcept {
   settles_ = false;
-  prepared_.reset();
+  files_ahead_.reset();
   left_ = std::exchange(held_, {});
   disown();
 }
@@ -183,7 +184,7 @@ void KeeperLink::fail(const std::string& why) noexcept {
 void KeeperLink::lose() noexcept {
   if (keeper_ == nullptr) return;  // a lost one may be watched still
   lost_ = std::move(keeper_);
-  prepared_.reset();
+  files_ahead_.reset();
   told_lost_ = false;
   try {
     link_.on_events();

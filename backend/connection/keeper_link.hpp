@@ -110,9 +110,9 @@ class KeeperLink {
   UniqueFd duplicate(int fd) const;  // so, too
 
   const Link link_;
-  Files held_;                     // what fill() gives to another keeper
-  std::optional<Files> prepared_;  // while this process waits
-  Files left_;                     // to another process: closed when guests do not wait for that
+  Files held_;                        // what fill() gives to another keeper
+  std::optional<Files> files_ahead_;  // while this process waits
+  Files left_;                        // to another process: closed when guests do not wait for that
 
  private:
   Result<void> adopt(Files files, bool as_prepared);

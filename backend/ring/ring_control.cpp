@@ -55,12 +55,15 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
   config_.kick = std::move(kick);
   config_.armed = true;
   config_.kicked = polled;
-  return host_.is_dormant() ? Result<void>() : wake();
+  return host_.is_dormant() ? Result<void>() : start_or_watch();
 }
 
 Result<void> RingControl::wake() {
   core_.set_enabled(config_.enabled);
-  if (!config_.armed || started()) return {};
+  return !config_.armed || started() ? Result<void>() : start_or_watch();
+}
+
+Result<void> RingControl::start_or_watch() {
   if (auto good = start_if_due(); !good) return good;
   if (!config_.kicked) watch_kick();
   return {};

@@ -115,6 +115,7 @@ class RingControl {
   void watch_kick();
   void watch_idle_kicks();
   bool is_untouched() const noexcept;
+  Result<void> start_or_watch();
   Result<void> start_if_due();
   void set_ready(bool ready);
   Result<void> start(std::unique_ptr<RunningVring> running);

@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "continuity/kept_bundle.hpp"
 #include "tests/backend/vault.hpp"
@@ -210,6 +211,57 @@ TEST_F(HandOver, WhatIsPreparedIsNotTakenWhereTheConnectionHasChanged) {
   EXPECT_FALSE(second.goes_on_as_prepared());
   EXPECT_FALSE(second.life.port->to_guest(0).state().enabled);
   EXPECT_TRUE(second.life.port->from_guest(0).state().enabled);
+}
+
+/// The keeper has granted what was prepared before this process asks again, as the connection has changed.
+TEST_F(HandOver, WhatIsGrantedWhileItIsPreparedAgainIsTakenToo) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  second.life.stop();
+  machine->enable(0, false);
+  machine->enable(0, true);
+  machine->enable(1, false);
+  machine->sync();
+  first.die();
+  until_asked(second);
+  second.life.take_over();  // prepares first
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_EQ(second.life.logged().find("the keeper failed"), std::string::npos) << second.life.logged();
+  EXPECT_FALSE(second.life.port->from_guest(0).state().enabled);
+}
+
+/// What a process has left to another one that then dies is not kept beside what it gets back.
+TEST_F(HandOver, WhoGetsAPortBackAtOnceKeepsNothingTwice) {
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  expect_service(fresh);
+  fresh.die();
+  expect_service(old);
+  fresh.life.end();
+  machine.reset();
+  old.life.events.until<FrontEndDisconnected>();
+  while (mappings_of_guests() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// The socket's place is taken: that is noticed when the rings run already.
+TEST_F(HandOver, WhoCannotListenLetsGoOfThePort) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  ::unlink(options.socket_path.c_str());
+  ASSERT_EQ(::mkdir(options.socket_path.c_str(), 0700), 0);
+  first.die();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  second.life.events.until<FrontEndDisconnected>();
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  EXPECT_TRUE(second.life.port->info().standing_by);
+  ASSERT_EQ(::rmdir(options.socket_path.c_str()), 0);
+  while (second.becomes() != PortOwnership::serving) {  // it may have tried once more before
+  }
+  expect_traffic(second.life, *machine);
 }
 
 /// Who stands by keeps nothing of a guest that is gone.

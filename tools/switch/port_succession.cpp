@@ -30,8 +30,8 @@ PortSet::Ownership PortSet::ownership() const {
 }
 
 bool PortSet::change_hands() const {
-  const auto all = ownership();
-  return all.standing_by != 0 && all.standing_by != all.sockets;
+  const std::lock_guard guard(mutex_);
+  return paused_since_ && count_owned().standing_by != count_owned().sockets;
 }
 
 /// On the control thread, with mutex_ held. Before a port is yielded no worker takes packets any more: what is for that

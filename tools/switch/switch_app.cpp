@@ -253,7 +253,8 @@ void SwitchApp::stop_here() {
 /// While nobody reads, events stay where the last of each kind replaces those before it.
 void SwitchApp::report_events(EventQueue::Take which) {
   report_link();
-  if (which == EventQueue::Take::in_turn && !output_.has_room()) return events_.hush();
+  events_.hush();  // first: room that comes from here on wakes again
+  if (which == EventQueue::Take::in_turn && !output_.has_room()) return;
   const auto events = events_.take(which);  // before the changes: a port's removal follows its last event
   report_in_order(events, take_port_changes());
   const double now = events_.seconds();
