@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "continuity/kept_bundle.hpp"
+#include "tests/backend/loans_fixture.hpp"
 #include "tests/backend/vault.hpp"
 #include "tests/continuity/keeper_fixture.hpp"
 
@@ -262,6 +263,25 @@ TEST_F(HandOver, WhoCannotListenLetsGoOfThePort) {
   while (second.becomes() != PortOwnership::serving) {  // it may have tried once more before
   }
   expect_traffic(second.life, *machine);
+}
+
+/// With loans a port has a record of its own, which is taken over at the hand-over only.
+TEST_F(HandOver, WhatIsLentGoesOnAsPreparedToo) {
+  options.zero_copy = true;
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  transmit_large(*machine, 1);
+  const auto lent = take_lent(*first.life.port);
+  ASSERT_EQ(lent.size(), 1U);
+  first.die();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_TRUE(second.goes_on_as_prepared());
+  const auto again = take_lent(*second.life.port);
+  EXPECT_EQ(again.size(), 1U);
+  free_all(again);
+  free_all(lent);
 }
 
 /// Who stands by keeps nothing of a guest that is gone.
