@@ -86,7 +86,7 @@ class Peeker {
       if (budget_.is_spent()) return;
     }
     // A bad head is skipped only once all chains before it are returned.
-    if (good == 0) skip_bad_chain(batch_.id(0));
+    if (Queue::has_bad_chains && good == 0) skip_bad_chain(batch_.id(0));
   }
 
   [[gnu::noinline]] void skip_bad_chain(std::uint16_t id) noexcept {
