@@ -37,8 +37,8 @@ constexpr std::uint64_t otherwise = 1;
 struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
-  std::optional<net::RingContext> context;  // of `from`
-  std::uint64_t announcement = 0;           // not 0: the burst is this announcement, or `otherwise`
+  std::optional<net::SplitContext> context;  // of `from`
+  std::uint64_t announcement = 0;            // not 0: the burst is this announcement, or `otherwise`
   net::PeekedBurst burst;
   std::array<net::SizeClass, burst_max> classes;  // of `burst` as it was found, where they are counted
 

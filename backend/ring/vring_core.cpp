@@ -124,7 +124,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   if (!running->enqueues) [[unlikely]]
     return enqueue_otherwise(*running, packets, count);
   if (count == 0 || data_.broken()) return 0;
-  const net::RingContext context = context_of(*running, data_);
+  const net::SplitContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Returns buffers that were borrowed and came back untouched; the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]

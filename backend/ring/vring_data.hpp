@@ -20,7 +20,7 @@ struct VringDataState {
 };
 
 /// What a burst works on. The hint belongs to one memory table; with another table it is reset.
-inline net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
+inline net::SplitContext context_of(const RunningVring& running, VringDataState& data) noexcept {
   if (data.cursor.hint_serial != running.serial) {
     data.cursor.hint = {};
     data.cursor.hint_serial = running.serial;
@@ -31,9 +31,10 @@ inline net::RingContext context_of(const RunningVring& running, VringDataState& 
 /// Calls `use` with the context of a ring that may be logged or recorded.
 template <typename Use>
 auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
-  const net::RingContext context = context_of(running, data);
+  const net::SplitContext context = context_of(running, data);
   if (!running.marks) return use(context);
-  const auto result = use(net::LoggedContext{context, {running.log.get(), running.used_log, running.inflight.get()}});
+  const auto result =
+      use(net::Logged<net::SplitContext>{context, {running.log.get(), running.used_log, running.inflight.get()}});
   if (running.log_signal != nullptr) running.log_signal->signal();
   return result;
 }

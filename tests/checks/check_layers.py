@@ -74,6 +74,7 @@ NO_GUEST_ADDRESS = {
     "net/rarp.cpp",             # the data of our own mbuf
     "numa/look.cpp",            # pages of this process, for the kernel to look up; they are not touched
     "virtqueue/ring.hpp",       # words of a ring that was translated
+    "virtqueue/packed_ring.hpp",
 }
 
 # How guest memory, which is read through const pointers, becomes writable: a WritableSpan, a used ring, and for mbufs and
@@ -82,11 +83,12 @@ MADE_WRITABLE = re.compile(r"const_cast<std::uint8_t ?\*>")
 MAKE_WRITABLE = {"memory/writable_span.hpp", "memory/address.hpp", "virtqueue/ring.hpp", "virtqueue/packed_ring.hpp"}
 
 # What a ring consists of: descriptors, its three areas, positions in it.
-RING_INSIDE = re.compile(r"\b(Raw)?Descriptor\b|\bload_descriptor\b|\b(Avail|Used)Ring\b|\b(avail|used)_(next|signalled)\b"
+RING_INSIDE = re.compile(r"\b(Raw|Packed)?Descriptor\b|\bPacked(Table|Event)\b|\bload_descriptor\b|\b(Avail|Used)Ring\b|\b(avail|used)_(next|signalled)\b"
                          r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\bfirst\.(address|rest|unpack)\b")
 # The headers of virtqueue/ for the layers above: what a burst sees, and what starts and places a ring.
 RING_OUTSIDE = {"chain.hpp", "prefetch.hpp", "virtqueue.hpp", "vring_cursor.hpp", "walk_budget.hpp"}
-RING_CONTROL = RING_OUTSIDE | {"inflight_area.hpp", "inflight_record.hpp", "inflight_store.hpp", "posted_sample.hpp", "ring_layout.hpp", "split_queue.hpp"}
+RING_CONTROL = RING_OUTSIDE | {"any_layout.hpp", "inflight_area.hpp", "inflight_record.hpp", "inflight_store.hpp", "posted_sample.hpp", "ring_layout.hpp",
+                                "split_queue.hpp"}
 # Here the kind of a ring is chosen.
 KIND_CHOSEN = "net/ring_context.hpp"
 

@@ -57,6 +57,8 @@ FakeDriver::Chain& FakeDriver::Chain::indirect() {
   return *this;
 }
 
+FakeDriver::Chain& FakeDriver::Chain::in_one_entry() { return driver_.kind_ == RingKind::packed ? indirect() : *this; }
+
 std::uint16_t FakeDriver::Chain::write() {
   FakeDriver& driver = driver_;
   Buffers chain = buffers_;
@@ -72,17 +74,20 @@ std::uint64_t FakeDriver::write_table(const Buffers& buffers) {
   const std::uint64_t table = guest_.allocate(buffers.size() * sizeof(GuestDescriptor), 16);
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     GuestDescriptor entry = buffers[i];
-    if (kind_ == RingKind::packed) {  // no NEXT, and an id without a meaning
-      guest_.at_as<GuestPackedDescriptor>(table)[i] = {entry.address, entry.length, 0xdead, entry.flags};
-      continue;
-    }
-    if (i + 1 < buffers.size()) {
+    if (i + 1 < buffers.size() && kind_ == RingKind::split) {
       entry.flags |= Descriptor::next_flag;
       entry.next = static_cast<std::uint16_t>(i + 1);
     }
-    guest_.at_as<GuestDescriptor>(table)[i] = entry;
+    put_in_table(table + i * sizeof entry, entry);
   }
   return table;
+}
+
+void FakeDriver::put_in_table(std::uint64_t address, const GuestDescriptor& entry) {
+  if (kind_ == RingKind::split)
+    *guest_.at_as<GuestDescriptor>(address) = entry;
+  else  // an id without a meaning
+    *guest_.at_as<GuestPackedDescriptor>(address) = {entry.address, entry.length, 0xdead, entry.flags};
 }
 
 std::uint16_t FakeDriver::Chain::publish() {
@@ -228,11 +233,12 @@ void FakeDriver::want_calls(bool wanted) {
     avail_flags() = wanted ? std::uint16_t{0} : AvailRing::no_interrupt_flag;
 }
 
-void FakeDriver::want_call_after(std::uint16_t chains) {
-  if (kind_ == RingKind::packed)
-    driver_event() = reaped_.after(chains - 1U, size_).value | std::uint32_t{PackedEvent::at_place} << 16;
-  else
-    set_used_event(static_cast<std::uint16_t>(used_seen_ + chains - 1));
+void FakeDriver::want_call_at(int ahead, int descriptors) {
+  if (kind_ == RingKind::split) return set_used_event(static_cast<std::uint16_t>(used_seen_ + ahead));
+  const int entries = ahead * descriptors;
+  const PackedPosition place = entries < 0 ? reaped_.before(static_cast<std::uint32_t>(-entries), size_)
+                                           : reaped_.after(static_cast<std::uint32_t>(entries), size_);
+  driver_event() = place.value | std::uint32_t{PackedEvent::at_place} << 16;
 }
 
 bool FakeDriver::device_wants_kicks() const {

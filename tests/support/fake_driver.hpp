@@ -62,6 +62,8 @@ class FakeDriver {
     Chain& raw(std::uint64_t address, std::uint32_t length, std::uint16_t flags = 0);
     /// All buffers so far, and those to come, go into an indirect table.
     Chain& indirect();
+    /// The same in a packed ring alone, where only what takes one entry can be borrowed.
+    Chain& in_one_entry();
     /// Writes the descriptors and makes the chain available. Returns its head.
     std::uint16_t publish();
     /// Writes the descriptors, does not make the chain available.
@@ -92,11 +94,18 @@ class FakeDriver {
   // What both kinds have.
   /// Whether the driver wants calls at all.
   void want_calls(bool wanted);
-  /// With EVENT_IDX: a call when this many chains more were used, of one descriptor each; 1: with the next.
-  void want_call_after(std::uint16_t chains);
+  /// With EVENT_IDX: a call for the chain that is used after `ahead` more, of as many descriptors each; below 0: for
+  /// one that was used already.
+  void want_call_at(int ahead, int descriptors = 1);
   /// Whether the device wants kicks at all; and with EVENT_IDX, whether for the next chain.
   bool device_wants_kicks() const;
   bool device_wants_next_kick() const;
+  /// Where the first buffer of a chain is that is out.
+  std::uint64_t first_buffer(std::uint16_t head) const { return chains_.at(head).at(0).address; }
+  /// Where the driver makes available next, as a cursor has it.
+  std::uint16_t end() const { return kind_ == virtqueue::RingKind::packed ? next_.value : avail_index_; }
+  /// Writes an entry of an indirect table as it stands; in a packed ring `next` is no part of it.
+  void put_in_table(std::uint64_t address, const GuestDescriptor& entry);
   /// Driver and device begin here. In a packed ring a PackedPosition.
   void start_at(std::uint16_t index);
   /// What the device's cursor is then.

@@ -157,13 +157,13 @@ TYPED_TEST(Queue, CallsFollowThePlaceThatTheDriverNames) {
   for (const std::uint16_t size : std::array<std::uint16_t, 2>{8, 4}) {
     QueueRing<TypeParam> ring(size, {.event_idx = true});
     ring.start_at(TypeParam::late(size));
-    ring.driver.want_call_after(1);
+    ring.driver.want_call_at(0);
     ring.post();
     ring.turn();
     EXPECT_TRUE(ring.called);
     for (int round = 0; round < 10; ++round) {
       ring.driver.reap();
-      ring.driver.want_call_after(3);
+      ring.driver.want_call_at(2);
       for (const bool expected : {false, false, true, false}) {
         ring.driver.reap();
         ring.post();
@@ -172,7 +172,7 @@ TYPED_TEST(Queue, CallsFollowThePlaceThatTheDriverNames) {
       }
     }
     ring.driver.reap();
-    ring.driver.want_call_after(2);  // within a burst
+    ring.driver.want_call_at(1);  // within a burst
     for (int i = 0; i < 3; ++i) ring.post();
     ring.turn();
     EXPECT_TRUE(ring.called);
@@ -181,7 +181,7 @@ TYPED_TEST(Queue, CallsFollowThePlaceThatTheDriverNames) {
 
 TYPED_TEST(Queue, TheFirstDecisionAfterAStartIsToCall) {
   QueueRing<TypeParam> ring(8, {.event_idx = true});
-  ring.driver.want_call_after(5);
+  ring.driver.want_call_at(4);
   ring.post();
   ring.turn();
   EXPECT_TRUE(ring.called);
