@@ -39,8 +39,7 @@ Result<AnyLayout> lay_out_ring(RingKind kind, const memory::GuestMemory& memory,
 }
 
 std::uint32_t base_of(RingKind kind, const RingPosition& position) noexcept {
-  if (kind == RingKind::split) return position.base();
-  return position.base() | std::uint32_t{position.used_next} << 16;
+  return kind == RingKind::split ? position.base() : position.base() * 0x1'0001U;
 }
 
 Result<RingPosition> start_position(const AnyLayout& layout, std::uint32_t base) {
@@ -51,8 +50,7 @@ Result<RingPosition> start_position(const AnyLayout& layout, std::uint32_t base)
   if (avail.index() >= size || used.index() >= size)
     return protocol_violation("base {:#x}: outside a packed ring of {} entries", base, size);
   const PackedPosition place = used.value == 0 ? avail : used;
-  const bool fresh = place.value == 0 || place == PackedPosition{};
-  return fresh ? find_position(layout.packed, place) : at(place);
+  return begins_afresh(base) ? find_position(layout.packed, place) : at(place);
 }
 
 }  // namespace vhostx::virtqueue

@@ -52,8 +52,16 @@ inline Watch watch(const AnyLayout& layout, const VringCursor& cursor) noexcept 
 }
 
 /// What SET_VRING_BASE brings and GET_VRING_BASE answers: of a split ring the next avail entry; of a packed one its
-/// place (PackedPosition) in the low half, and the place of the next used descriptor in the upper one.
+/// place (PackedPosition) in the low half, and the place of the next used descriptor in the upper one. At the answer
+/// they are the same: a ring that stops has given back all that it took.
 std::uint32_t base_of(RingKind kind, const RingPosition& position) noexcept;
+
+/// Whether a packed ring's base is that of a fresh one.
+constexpr bool begins_afresh(std::uint32_t base) noexcept {
+  const PackedPosition used{static_cast<std::uint16_t>(base >> 16)};
+  const PackedPosition place = used.value == 0 ? PackedPosition{static_cast<std::uint16_t>(base)} : used;
+  return place.value == 0 || place == PackedPosition{};
+}
 
 /// Where a ring that starts goes on. A split ring tells (resume()), whatever the base is. A packed ring does not
 /// always: its base is taken, the place of the next used descriptor or, where the upper half is 0, of the next

@@ -45,8 +45,8 @@ auto ChainWalker<direction, Layout>::next(Span& span) noexcept -> Step {
 template <Direction direction, typename Layout>
 bool ChainWalker<direction, Layout>::open_descriptor() noexcept {
   meter_.count_descriptor();
-  if (++walked_ > layout_.size || links_.is_endless())
-    return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
+  if (links_.is_endless()) walked_ = layout_.size;
+  if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
   if (!in_table_) ++ring_entries_;
   if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
   const bool writable = (current_.flags & Descriptor::write_flag) != 0;

@@ -159,6 +159,7 @@ class PackedBatch {
         entries += end.entries;
         at = at.after(end.entries, layout.size);
         if (end.entries == 0) {  // longer than can be: whoever takes it finds the fault
+          ++entries;
           ++i;
           break;
         }

@@ -71,7 +71,7 @@ class PackedQueue {
     }
     const auto [id, entries] = layout_.find_end(index, first, room_);
     if (entries == 0) {
-      fail({VringFaultCause::chain_too_long, id, room_ + 1, layout_.size});
+      fail({VringFaultCause::chain_too_long, id, layout_.size + std::uint64_t{1}, layout_.size});
       return Take::invalid;
     }
     chain = {.id = id, .at = static_cast<std::uint16_t>(index), .entries = entries, .first = first};

@@ -74,7 +74,7 @@ class Device final : private RingHost {
   /// The back-end request channel goes on with another process.
   void leave_requests() noexcept;
   /// GET_VRING_BASE.
-  std::uint16_t stop(RingControl& ring);
+  std::uint32_t stop(RingControl& ring);
 
   /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
   void lend_again();
@@ -100,6 +100,7 @@ class Device final : private RingHost {
 
  private:
   std::optional<RingEnvironment> ring_environment() const override;
+  virtqueue::RingKind ring_kind() const noexcept override;
   bool notifies_in_band() const noexcept override;
   void send_call(std::uint16_t index) override;
   void send_error(std::uint16_t index) override;

@@ -31,9 +31,7 @@ FakeDriver::FakeDriver(FakeGuest& guest, std::uint16_t size, virtqueue::RingFeat
       avail_(guest.allocate(AvailRing::extent(size, true), 4)),
       used_(guest.allocate(UsedRing::extent(size, true), 4)),
       free_slots_(size) {
-  // Ids of a packed ring are no index; here they are all over the place.
-  const auto name = [kind](std::uint32_t i) { return kind == RingKind::split ? i : i * 7919 + 12345; };
-  for (std::uint32_t i = size; i-- > 0;) free_.push_back(static_cast<std::uint16_t>(name(i)));
+  reset_ids();
   if (kind == RingKind::packed) start_ = next_.value;
 }
 
@@ -169,7 +167,8 @@ void FakeDriver::start_at(std::uint16_t index) {
   start_ = index;
   if (kind_ == RingKind::packed) {
     next_ = reaped_ = {index};
-    for (std::uint32_t i = 0; i < size_; ++i)  // as if all before had been used
+    for (std::uint32_t i = 0; i < size_; ++i) packed(i).address = 1;  // as if all before had been used
+    for (std::uint32_t i = 0; i < size_; ++i)
       packed(i).flags =
           PackedPosition{static_cast<std::uint16_t>(i < next_.index() ? index : index ^ PackedPosition::wrap_bit)}
               .used();
@@ -197,33 +196,98 @@ std::vector<UsedElement> FakeDriver::reap() {
   return out;
 }
 
+// Ids of a packed ring are no index; here they are all over the place.
+void FakeDriver::reset_ids() {
+  free_.clear();
+  for (std::uint32_t i = size_; i-- > 0;)
+    free_.push_back(static_cast<std::uint16_t>(kind_ == RingKind::split ? i : i * 7919 + 12345));
+  free_slots_ = size_;
+}
+
 // With IN_ORDER a used descriptor may stand for all chains up to the one that it names (VIRTIO 1.2, 2.8.8).
+bool FakeDriver::see_used(PackedPosition& place, std::deque<std::uint16_t>& order,
+                          std::vector<UsedElement>& seen) const {
+  const auto& one = guest_.at_as<GuestPackedDescriptor>(descriptors_)[place.index()];
+  const std::uint16_t flags = __atomic_load_n(&one.flags, __ATOMIC_ACQUIRE);
+  constexpr std::uint16_t both = virtqueue::packed_avail_flag | virtqueue::packed_used_flag;
+  if ((flags & both) != place.used()) return false;
+  for (bool last = false; !last;) {
+    const auto found = features_.in_order ? order.begin() : std::find(order.begin(), order.end(), one.id);
+    if (found == order.end()) {
+      std::fputs("fake driver: an id was used that is not out\n", stderr);
+      std::abort();
+    }
+    const std::uint16_t id = *found;
+    order.erase(found);
+    last = id == one.id;
+    seen.push_back({id, one.length});
+    place = place.after(out_.at(id).entries, size_);
+  }
+  return true;
+}
+
 std::vector<UsedElement> FakeDriver::reap_packed() {
   std::vector<UsedElement> all;
-  for (;;) {
-    const std::uint16_t flags = __atomic_load_n(&packed(reaped_.index()).flags, __ATOMIC_ACQUIRE);
-    constexpr std::uint16_t both = virtqueue::packed_avail_flag | virtqueue::packed_used_flag;
-    if ((flags & both) != reaped_.used()) return all;
-    const UsedElement used{packed(reaped_.index()).id, packed(reaped_.index()).length};
-    for (bool last = false; !last;) {
-      const auto found = features_.in_order
-                             ? order_.begin()
-                             : std::find(order_.begin(), order_.end(), static_cast<std::uint16_t>(used.head));
-      if (found == order_.end()) {
-        std::fputs("fake driver: an id was used that is not out\n", stderr);
-        std::abort();
-      }
-      const std::uint16_t id = *found;
-      order_.erase(found);
-      last = id == used.head;
-      all.push_back({id, used.length});
-      const std::uint16_t entries = out_.at(id).entries;
-      out_.erase(id);
-      free_.push_back(id);
-      free_slots_ = static_cast<std::uint16_t>(free_slots_ + entries);
-      reaped_ = reaped_.after(entries, size_);
-    }
+  while (see_used(reaped_, order_, all)) {
   }
+  for (const UsedElement& used : all) {
+    const auto id = static_cast<std::uint16_t>(used.head);
+    free_slots_ = static_cast<std::uint16_t>(free_slots_ + out_.at(id).entries);
+    out_.erase(id);
+    free_.push_back(id);
+  }
+  reaped_count_ += all.size();
+  return all;
+}
+
+std::uint16_t FakeDriver::used_count() {
+  if (kind_ == RingKind::split) return static_cast<std::uint16_t>(used_index() - start_);
+  PackedPosition place = reaped_;
+  auto order = order_;
+  std::vector<UsedElement> seen;
+  while (see_used(place, order, seen)) {
+  }
+  return static_cast<std::uint16_t>(reaped_count_ + seen.size());
+}
+
+std::uint32_t FakeDriver::base_after(std::uint16_t chains) const {
+  if (kind_ == RingKind::split) return static_cast<std::uint16_t>(start_ + chains);
+  return PackedPosition{start_}.after(chains, size_).value * 0x1'0001U;
+}
+
+std::uint32_t FakeDriver::base() const { return end() * (kind_ == RingKind::split ? 1U : 0x1'0001U); }
+
+bool FakeDriver::has_back_up_to(std::uint32_t base) {
+  if (kind_ == RingKind::split) return used_index() == base;
+  PackedPosition place = reaped_;
+  auto order = order_;
+  std::vector<UsedElement> seen;
+  while (see_used(place, order, seen)) {
+  }
+  return (base == 0 ? PackedPosition{}.value * 0x1'0001U : base) == place.value * 0x1'0001U;  // 0: of a fresh ring
+}
+
+void FakeDriver::lie() {
+  if (kind_ == RingKind::split) return set_avail_index(static_cast<std::uint16_t>(avail_index_ + 1000));
+  for (std::uint32_t i = 0; i < size_; ++i) {  // a chain that never ends
+    const PackedPosition place = next_.after(i, size_);
+    packed(place.index()).flags = static_cast<std::uint16_t>(place.available() | Descriptor::next_flag);
+  }
+}
+
+VringFaultCause FakeDriver::lie_cause() const {
+  return kind_ == RingKind::split ? VringFaultCause::avail_index_jump : VringFaultCause::chain_too_long;
+}
+
+void FakeDriver::start_anew() {
+  if (kind_ == RingKind::split) return start_at(0);
+  for (std::uint32_t i = 0; i < size_; ++i) packed(i) = {};
+  next_ = reaped_ = {};
+  start_ = next_.value;
+  reaped_count_ = 0;
+  order_.clear();
+  out_.clear();
+  reset_ids();
 }
 
 void FakeDriver::want_calls(bool wanted) {

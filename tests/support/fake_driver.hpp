@@ -100,6 +100,19 @@ class FakeDriver {
   /// Whether the device wants kicks at all; and with EVENT_IDX, whether for the next chain.
   bool device_wants_kicks() const;
   bool device_wants_next_kick() const;
+  /// How many chains the device has used since the start, reaped or not.
+  std::uint16_t used_count();
+  /// What the device answers to GET_VRING_BASE when it has used `chains` of one descriptor since the start; and when it
+  /// has used all that were made available.
+  std::uint32_t base_after(std::uint16_t chains) const;
+  std::uint32_t base() const;
+  /// Whether the device has used all before that base.
+  bool has_back_up_to(std::uint32_t base);
+  /// Makes available what no ring can have; and the cause of the fault that the device then finds.
+  void lie();
+  VringFaultCause lie_cause() const;
+  /// As a driver that is loaded again.
+  void start_anew();
   /// Where the first buffer of a chain is that is out.
   std::uint64_t first_buffer(std::uint16_t head) const { return chains_.at(head).at(0).address; }
   /// Where the driver makes available next, as a cursor has it.
@@ -152,6 +165,11 @@ class FakeDriver {
   std::uint16_t free_id();
   void show_packed(std::uint16_t id);
   std::vector<UsedElement> reap_packed();
+  void reset_ids();
+  /// The used descriptor at `place`, if there is one; moves behind it. `order`: ids that are out, without this one
+  /// then.
+  bool see_used(virtqueue::PackedPosition& place, std::deque<std::uint16_t>& order,
+                std::vector<UsedElement>& out) const;
 
   FakeGuest& guest_;
   std::uint16_t size_;
@@ -161,6 +179,7 @@ class FakeDriver {
   std::uint64_t avail_;
   std::uint64_t used_;
   std::uint16_t start_ = 0;
+  std::size_t reaped_count_ = 0;
   std::uint16_t free_slots_;
   std::vector<std::uint16_t> free_;          // descriptors of a split ring; ids of a packed one
   std::map<std::uint16_t, Buffers> chains_;  // by head or id: for bytes_of
