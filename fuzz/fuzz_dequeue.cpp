@@ -33,14 +33,14 @@ Bytes take_bytes(rte_mbuf* packet) {
   return bytes;
 }
 
-void dequeue(const net::RingContext& context, std::uint16_t most, std::vector<Bytes>& packets) {
+void dequeue(const net::SplitContext& context, std::uint16_t most, std::vector<Bytes>& packets) {
   std::array<rte_mbuf*, 64> mbufs;
   const std::uint16_t taken = net::dequeue(context, pool(), mbufs.data(), most).packets;
   for (std::uint16_t i = 0; i < taken; ++i) packets.push_back(take_bytes(mbufs[i]));
 }
 
 /// Some of those that were looked at stay for the next time.
-void peek(const net::RingContext& context, std::uint16_t most, Choices& choices, std::vector<Bytes>& packets) {
+void peek(const net::SplitContext& context, std::uint16_t most, Choices& choices, std::vector<Bytes>& packets) {
   static const auto burst = std::make_unique<net::PeekedBurst>();
   const std::uint16_t found = net::peek(context, most, *burst).packets;
   if (found == 0) return;

@@ -182,7 +182,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Log& log = log_of(world);
     const memory::GuestAddress used{test::HostileRing::used};
     log.start(before);
-    done = enqueue_all(one, net::LoggedContext{one.context(), {&log.log(), used}}, mbufs, most);
+    done = enqueue_all(one, net::Logged<net::SplitContext>{one.context(), {&log.log(), used}}, mbufs, most);
     log.stop();
   }
   rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));

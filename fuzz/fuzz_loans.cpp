@@ -44,7 +44,7 @@ void read_all(const rte_mbuf* packet) {
       sum = static_cast<std::uint8_t>(sum + rte_pktmbuf_mtod(segment, const std::uint8_t*)[i]);
 }
 
-void lend(const net::RingContext& context, const zerocopy::Lending& lending, Holder& holder) {
+void lend(const net::SplitContext& context, const zerocopy::Lending& lending, Holder& holder) {
   std::array<rte_mbuf*, burst_max> packets;
   const auto result = zerocopy::dequeue(context, lending, pool(), packets.data(), burst_max);
   require(result.packets <= burst_max);
@@ -70,7 +70,7 @@ void fill(rte_mbuf* buffer, Holder& holder) {
   buffer->pkt_len = bytes;
 }
 
-void borrow(const net::RingContext& context, const zerocopy::Lending& lending, Holder& holder) {
+void borrow(const net::SplitContext& context, const zerocopy::Lending& lending, Holder& holder) {
   std::array<rte_mbuf*, 16> buffers;
   const auto result = zerocopy::borrow(context, lending, pool(), buffers.data(), buffers.size());
   std::vector<rte_mbuf*> packets;
@@ -109,7 +109,7 @@ void live(const Control& control, Holder& holder) {
                                            {.copy_below = std::uint32_t{control.packet_length} * 16});
   require(table.ok());
   const zerocopy::Lending lending{**table, (*table)->pin(dma)};
-  run_bursts(control, [&](const net::RingContext& context, bool last) {
+  run_bursts(control, [&](const net::SplitContext& context, bool last) {
     const bool to_guest = control.to_guest % 2 == 1;
     to_guest ? borrow(context, lending, holder) : lend(context, lending, holder);
     holder.free_some(last && holder.choose(2) == 0);

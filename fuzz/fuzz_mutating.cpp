@@ -76,7 +76,7 @@ struct Receiver {
         layout(std::move(driver.lay_out(*memory)).value()) {
     for (int i = 0; i < 32; ++i) driver.chain().writable(buffer_bytes).publish();
   }
-  net::RingContext context() { return {layout, *memory, cursor, counters, features, 9022}; }
+  net::SplitContext context() { return {layout, *memory, cursor, counters, features, 9022}; }
   std::vector<Bytes> receive() {
     std::vector<Bytes> all;
     for (const auto& used : driver.reap()) all.push_back(driver.bytes_of(used));
@@ -185,7 +185,7 @@ class Side {
   std::uint64_t stalls() const { return counters_.value(VringCounter::stall_no_mbuf); }
 
  private:
-  net::RingContext context() { return {layout_, memory_, cursor_, counters_, ring_.features, 9022}; }
+  net::SplitContext context() { return {layout_, memory_, cursor_, counters_, ring_.features, 9022}; }
 
   net::BurstResult run(Outcome& outcome) {
     switch (plan_.way) {

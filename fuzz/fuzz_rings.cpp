@@ -12,7 +12,7 @@ namespace {
 using namespace vhostx;
 using namespace vhostx::fuzz;
 
-void from_guest(const net::RingContext& context) {
+void from_guest(const net::SplitContext& context) {
   std::array<rte_mbuf*, burst_max> packets;
   const auto result = net::dequeue(context, pool(), packets.data(), burst_max);
   require(result.packets <= burst_max);
@@ -24,7 +24,7 @@ void from_guest(const net::RingContext& context) {
   }
 }
 
-void to_guest(const net::RingContext& context, std::uint32_t length) {
+void to_guest(const net::SplitContext& context, std::uint32_t length) {
   std::array<rte_mbuf*, 8> packets;
   for (std::size_t i = 0; i < packets.size(); ++i) {
     packets[i] = rte_pktmbuf_alloc(pool());
@@ -38,7 +38,7 @@ void to_guest(const net::RingContext& context, std::uint32_t length) {
 }
 
 // What the control thread reads of a ring, to know where its buffers are: only of guest memory.
-void look(const net::RingContext& context) {
+void look(const net::SplitContext& context) {
   std::array<const std::uint8_t*, 64> buffers;
   const std::size_t count = virtqueue::sample_posted(context.layout, context.memory, buffers);
   require(count <= buffers.size());
@@ -52,7 +52,7 @@ void look(const net::RingContext& context) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Control control;
   if (!read_input(data, size, control)) return 0;
-  run_bursts(control, [&control](const net::RingContext& context, bool) {
+  run_bursts(control, [&control](const net::SplitContext& context, bool) {
     if (control.to_guest % 2 == 1)
       to_guest(context, std::uint32_t{control.packet_length} * 16);
     else

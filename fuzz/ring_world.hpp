@@ -87,7 +87,7 @@ void run_bursts(const Control& control, Burst burst) {
   require(layout.ok());
   virtqueue::VringCursor cursor{.position = {.avail_next = control.start, .used_next = control.start}};
   net::RingCounters counters;
-  const net::RingContext context{*layout, *world().memory, cursor, counters, features_of(control.features), 9022};
+  const net::SplitContext context{*layout, *world().memory, cursor, counters, features_of(control.features), 9022};
   std::uint16_t available = control.available;
   const int bursts = control.bursts % 8;
   for (int i = 0; i <= bursts; ++i) {

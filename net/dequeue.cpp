@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "net/copier.hpp"
+#include "net/unit_context.hpp"
 
 namespace vhostx::net {
 namespace {
@@ -47,9 +48,9 @@ BurstResult drop_available(const C& context) noexcept {
   });
 }
 
-template BurstResult dequeue(const RingContext&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
-template BurstResult dequeue(const LoggedContext&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
-template BurstResult drop_available(const RingContext&) noexcept;
-template BurstResult drop_available(const LoggedContext&) noexcept;
+template BurstResult dequeue(const UnitContext&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
+template BurstResult dequeue(const Logged<UnitContext>&, rte_mempool*, rte_mbuf**, std::uint16_t) noexcept;
+template BurstResult drop_available(const UnitContext&) noexcept;
+template BurstResult drop_available(const Logged<UnitContext>&) noexcept;
 
 }  // namespace vhostx::net

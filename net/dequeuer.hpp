@@ -211,7 +211,7 @@ struct DequeueBurst {
       taken = taker.take_straight(*this, taken, good);
     }
     queue.take(batch.chains(), taken);
-    if (taken == good && good != chains) skip_bad_chain(batch.id(good));
+    if (Queue::has_bad_chains && taken == good && good != chains) skip_bad_chain(batch.id(good));
     if (done != end)
       rte_mempool_put_bulk(pool, reinterpret_cast<void**>(packets + done), static_cast<unsigned>(end - done));
   }

@@ -3,8 +3,10 @@
 
 #include "net/enqueuer.hpp"
 #include "net/mbuf_source.hpp"
+#include "net/unit_context.hpp"
 
 namespace vhostx::net {
+
 template <Context C>
 BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t count) noexcept {
   return enqueue_from<MbufSource>(context, packets, count);
@@ -20,9 +22,10 @@ BurstResult enqueue(const C& context, rte_mbuf* const* packets, std::uint16_t co
   });
 }
 
-template BurstResult enqueue(const RingContext&, rte_mbuf* const*, std::uint16_t) noexcept;
-template BurstResult enqueue(const LoggedContext&, rte_mbuf* const*, std::uint16_t) noexcept;
-template BurstResult enqueue(const RingContext&, rte_mbuf* const*, std::uint16_t, virtqueue::WalkBudget&) noexcept;
-template BurstResult enqueue(const LoggedContext&, rte_mbuf* const*, std::uint16_t, virtqueue::WalkBudget&) noexcept;
+template BurstResult enqueue(const UnitContext&, rte_mbuf* const*, std::uint16_t) noexcept;
+template BurstResult enqueue(const Logged<UnitContext>&, rte_mbuf* const*, std::uint16_t) noexcept;
+template BurstResult enqueue(const UnitContext&, rte_mbuf* const*, std::uint16_t, virtqueue::WalkBudget&) noexcept;
+template BurstResult enqueue(const Logged<UnitContext>&, rte_mbuf* const*, std::uint16_t,
+                             virtqueue::WalkBudget&) noexcept;
 
 }  // namespace vhostx::net

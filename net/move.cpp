@@ -8,6 +8,7 @@
 #include "net/copy.hpp"
 #include "net/enqueuer.hpp"
 #include "net/offload_to_guest.hpp"
+#include "net/unit_context.hpp"
 #include "virtqueue/prefetch.hpp"
 
 namespace vhostx::net {
@@ -88,7 +89,7 @@ BurstResult move(const C& to, PeekedBurst& burst, const std::uint8_t* which, std
   return enqueue_from<PeekedSource>(to, {&burst, which}, count);
 }
 
-template BurstResult move(const RingContext&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
-template BurstResult move(const LoggedContext&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
+template BurstResult move(const UnitContext&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
+template BurstResult move(const Logged<UnitContext>&, PeekedBurst&, const std::uint8_t*, std::uint16_t) noexcept;
 
 }  // namespace vhostx::net

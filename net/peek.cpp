@@ -14,6 +14,7 @@
 #include "net/offload_from_guest.hpp"
 #include "net/packet_headers.hpp"
 #include "net/piece_taker.hpp"
+#include "net/unit_context.hpp"
 #include "net/virtio_net_header.hpp"
 #include "virtqueue/prefetch.hpp"
 
@@ -86,7 +87,7 @@ class Peeker {
       if (budget_.is_spent()) return;
     }
     // A bad head is skipped only once all chains before it are returned.
-    if (good == 0) skip_bad_chain(batch_.id(0));
+    if (Queue::has_bad_chains && good == 0) skip_bad_chain(batch_.id(0));
   }
 
   [[gnu::noinline]] void skip_bad_chain(std::uint16_t id) noexcept {
@@ -231,16 +232,6 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
   return run<net_header_bytes>(context, queue, count, burst);
 }
 
-/// The first segment has its length set to 0 already.
-rte_mbuf* copy_chain(const PeekedBurst& burst, std::size_t i, rte_mempool* pool, rte_mbuf* first) noexcept {
-  MbufWriter writer(pool, first);
-  bool good = writer.append({burst.packets[i].head, burst.packets[i].head_length});
-  burst.for_each_rest(i, [&](const HostSpan& span) { good = good && writer.append(span); });
-  if (good) return first;
-  rte_pktmbuf_free(first);
-  return nullptr;
-}
-
 }  // namespace
 
 template <Context C>
@@ -278,6 +269,26 @@ BurstResult give_back(const C& context, const PeekedBurst& burst, std::uint16_t 
   });
 }
 
+template BurstResult peek(const UnitContext&, std::uint16_t, PeekedBurst&) noexcept;
+template BurstResult peek(const Logged<UnitContext>&, std::uint16_t, PeekedBurst&) noexcept;
+template BurstResult give_back(const UnitContext&, const PeekedBurst&, std::uint16_t) noexcept;
+template BurstResult give_back(const Logged<UnitContext>&, const PeekedBurst&, std::uint16_t) noexcept;
+
+#ifndef VHOSTX_PACKED_UNIT
+namespace {
+
+/// The first segment has its length set to 0 already.
+rte_mbuf* copy_chain(const PeekedBurst& burst, std::size_t i, rte_mempool* pool, rte_mbuf* first) noexcept {
+  MbufWriter writer(pool, first);
+  bool good = writer.append({burst.packets[i].head, burst.packets[i].head_length});
+  burst.for_each_rest(i, [&](const HostSpan& span) { good = good && writer.append(span); });
+  if (good) return first;
+  rte_pktmbuf_free(first);
+  return nullptr;
+}
+
+}  // namespace
+
 rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcept {
   rte_mbuf* const mbuf = rte_mbuf_raw_alloc(pool);
   if (mbuf == nullptr) return nullptr;
@@ -292,10 +303,6 @@ rte_mbuf* copy_out(PeekedBurst& burst, std::size_t i, rte_mempool* pool) noexcep
   if (detail.tso_segsz != 0) packet->tso_segsz = detail.tso_segsz;
   return packet;
 }
-
-template BurstResult peek(const RingContext&, std::uint16_t, PeekedBurst&) noexcept;
-template BurstResult peek(const LoggedContext&, std::uint16_t, PeekedBurst&) noexcept;
-template BurstResult give_back(const RingContext&, const PeekedBurst&, std::uint16_t) noexcept;
-template BurstResult give_back(const LoggedContext&, const PeekedBurst&, std::uint16_t) noexcept;
+#endif
 
 }  // namespace vhostx::net

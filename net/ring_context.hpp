@@ -9,13 +9,14 @@
 #include "memory/guest_memory.hpp"
 #include "net/ring_counters.hpp"
 #include "net/virtio_net_header.hpp"
+#include "virtqueue/packed_queue.hpp"
 #include "virtqueue/split_queue.hpp"
 #include "virtqueue/virtqueue.hpp"
 
 namespace vhostx::net {
 
+/// Of a ring of either kind: what all of a burst sees but its queue.
 struct RingContext {
-  const virtqueue::RingLayout& layout;
   const memory::GuestMemory& memory;
   virtqueue::VringCursor& cursor;
   RingCounters& counters;
@@ -23,14 +24,28 @@ struct RingContext {
   std::uint32_t frame_max;  ///< Largest frame to the guest without segmentation offload, bytes.
 };
 
+/// A ring of one kind.
+template <typename RingLayout>
+struct ContextOf : RingContext {
+  ContextOf(const RingLayout& ring, const memory::GuestMemory& mapped, virtqueue::VringCursor& state,
+            RingCounters& counted, std::uint64_t negotiated, std::uint32_t largest) noexcept
+      : RingContext{mapped, state, counted, negotiated, largest}, layout(ring) {}
+
+  const RingLayout& layout;
+};
+using SplitContext = ContextOf<virtqueue::RingLayout>;
+using PackedContext = ContextOf<virtqueue::PackedLayout>;
+
 /// The same for a guest whose writes are logged, or whose chains are recorded (InflightRecord).
-struct LoggedContext : RingContext {
+template <typename Base>
+struct Logged : Base {
   virtqueue::LogMarks marks;
 };
 
-/// A burst takes either, so that one that marks nothing has no instruction for it.
+/// A burst takes any of the four, so that one that marks nothing has no instruction for it, and one on a split ring
+/// none for packed rings.
 template <typename C>
-concept Context = std::derived_from<C, RingContext>;
+concept Context = std::derived_from<C, SplitContext> || std::derived_from<C, PackedContext>;
 
 struct BurstResult {
   std::uint16_t packets = 0;
@@ -52,13 +67,21 @@ template <std::uint16_t net_header_bytes>
 using ToGuest = virtqueue::Shape<virtqueue::Direction::writable, net_header_bytes, 1, packet_bytes_max>;
 
 inline virtqueue::NoMarks marks_of(const RingContext&) noexcept { return {}; }
-inline const virtqueue::LogMarks& marks_of(const LoggedContext& context) noexcept { return context.marks; }
+template <typename Base>
+const virtqueue::LogMarks& marks_of(const Logged<Base>& context) noexcept {
+  return context.marks;
+}
 
 /// Calls `use` with the ring's queue for one burst. Here the kind of ring is chosen.
 template <Context C, typename Use>
 [[gnu::always_inline]] inline BurstResult with_queue(const C& context, Use use) noexcept {
-  virtqueue::SplitQueue queue(context.layout, context.cursor, marks_of(context));
-  return use(queue);
+  if constexpr (std::derived_from<C, PackedContext>) {
+    virtqueue::PackedQueue queue(context.layout, context.cursor, marks_of(context));
+    return use(queue);
+  } else {
+    virtqueue::SplitQueue queue(context.layout, context.cursor, marks_of(context));
+    return use(queue);
+  }
 }
 
 /// Calls `use` with the length of the net header, as a constant.

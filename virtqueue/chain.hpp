@@ -20,6 +20,7 @@ using FirstDescriptor = RawDescriptor;
 /// look into it (walk()). What its members mean is the queue's business.
 struct Chain {
   std::uint16_t id = 0;       ///< The driver's name for it. It need not be an index into anything.
+  std::uint16_t at = 0;       ///< In a packed ring, where it begins.
   std::uint32_t entries = 0;  ///< Ring entries that it takes; in a split ring as many as were walked.
   FirstDescriptor first{};    ///< Its first descriptor, as it was copied.
 };
@@ -36,7 +37,8 @@ inline constexpr std::uint16_t batch_max = 32;
 /// What it takes to give back the chains of a batch, for its queue to fill and to read.
 struct ChainList {
   std::array<std::uint16_t, batch_max> ids;
-  std::array<std::uint16_t, batch_max> entries;  ///< Only of a ring in which chains are given back by their size.
+  std::array<std::uint16_t, batch_max> entries;  ///< Only of a ring in which chains are given back by their size,
+  bool all_single;                               ///< and unless all have one entry.
 
   ChainList() noexcept {}  // NOLINT: not cleared
 };

@@ -11,8 +11,8 @@ namespace vhostx::virtqueue {
 using memory::GuestAddress;
 using memory::HostSpan;
 
-template <Direction direction>
-auto ChainWalker<direction>::next(Span& span) noexcept -> Step {
+template <Direction direction, typename Layout>
+auto ChainWalker<direction, Layout>::next(Span& span) noexcept -> Step {
   for (;;) {
     if (!opened_) {
       if (!open_descriptor()) return Step::invalid;
@@ -42,9 +42,10 @@ auto ChainWalker<direction>::next(Span& span) noexcept -> Step {
 }
 
 // Checks current_; steps into an indirect table.
-template <Direction direction>
-bool ChainWalker<direction>::open_descriptor() noexcept {
+template <Direction direction, typename Layout>
+bool ChainWalker<direction, Layout>::open_descriptor() noexcept {
   meter_.count_descriptor();
+  if (links_.is_endless()) walked_ = layout_.size;
   if (++walked_ > layout_.size) return fail(VringFaultCause::chain_too_long, walked_, layout_.size);
   if (!in_table_) ++ring_entries_;
   if ((current_.flags & Descriptor::indirect_flag) != 0 && !open_indirect()) return false;
@@ -55,8 +56,8 @@ bool ChainWalker<direction>::open_descriptor() noexcept {
 }
 
 // VIRTIO 1.2, 2.7.5.3: no nesting, no NEXT beside INDIRECT (so a table is always last), a whole number of descriptors.
-template <Direction direction>
-bool ChainWalker<direction>::open_indirect() noexcept {
+template <Direction direction, typename Layout>
+bool ChainWalker<direction, Layout>::open_indirect() noexcept {
   if (!layout_.features.indirect) return fail(VringFaultCause::indirect_unsupported, current_.address, current_.length);
   const bool whole = current_.length != 0 && current_.length % sizeof(Descriptor) == 0;
   if (in_table_ || !whole || (current_.flags & Descriptor::next_flag) != 0)
@@ -70,24 +71,24 @@ bool ChainWalker<direction>::open_indirect() noexcept {
   return true;
 }
 
-template <Direction direction>
-bool ChainWalker<direction>::follow_next() noexcept {
+template <Direction direction, typename Layout>
+bool ChainWalker<direction, Layout>::follow_next() noexcept {
   const std::uint16_t next = current_.next;
   const std::uint32_t bound = in_table_ ? table_length_ : layout_.size;
   if (next >= bound) return fail(VringFaultCause::bad_next, next, bound);
   if (in_table_) return load_from_table(next);
-  current_ = layout_.descriptor(next).unpack();
+  current_ = links_.load(layout_, next);
   return true;
 }
 
 // A table may cross a border of regions, and so may one of its descriptors.
-template <Direction direction>
-bool ChainWalker<direction>::load_from_table(std::uint64_t entry) noexcept {
+template <Direction direction, typename Layout>
+bool ChainWalker<direction, Layout>::load_from_table(std::uint64_t entry) noexcept {
   const std::uint64_t address = table_ + entry * sizeof(Descriptor);
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
   if (span.size == sizeof(Descriptor)) [[likely]] {
     meter_.touch(span.data, table_hint_.page_shift);
-    current_ = load_descriptor(span.data).unpack();
+    current_ = links_.in_table({load_descriptor(span.data)}, entry, table_length_);
     return true;
   }
   std::array<std::uint8_t, sizeof(Descriptor)> gathered{};
@@ -97,12 +98,12 @@ bool ChainWalker<direction>::load_from_table(std::uint64_t entry) noexcept {
     std::memcpy(gathered.data() + have, span.data, span.size);
     memory::loaded(span.data, span.size);
   }
-  current_ = load_descriptor(gathered.data()).unpack();
+  current_ = links_.in_table({load_descriptor(gathered.data())}, entry, table_length_);
   return true;
 }
 
-template <Direction direction>
-bool ChainWalker<direction>::fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept {
+template <Direction direction, typename Layout>
+bool ChainWalker<direction, Layout>::fail(VringFaultCause cause, std::uint64_t a, std::uint64_t b) noexcept {
   fault_.cause = cause;
   fault_.a = a;
   fault_.b = b;
@@ -111,5 +112,7 @@ bool ChainWalker<direction>::fail(VringFaultCause cause, std::uint64_t a, std::u
 
 template class ChainWalker<Direction::readable>;
 template class ChainWalker<Direction::writable>;
+template class ChainWalker<Direction::readable, PackedLayout>;
+template class ChainWalker<Direction::writable, PackedLayout>;
 
 }  // namespace vhostx::virtqueue

@@ -68,4 +68,39 @@ std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& m
   return count;
 }
 
+namespace {
+
+/// The first buffer of what begins at an entry of a packed ring, or of its indirect table; null: none.
+const std::uint8_t* buffer_at(const PackedLayout& layout, const memory::GuestMemory& memory, std::uint32_t index) {
+  PackedDescriptor read = layout.table.load(index);
+  if (read.address == 0 && read.rest == 0) return nullptr;
+  memory::GuestMemory::Hint hint;
+  if ((read.flags() & Descriptor::indirect_flag) != 0) {
+    const memory::HostSpan table = memory.translate({read.address}, PackedTable::entry_bytes, hint);
+    if (!table) return nullptr;
+    read = {load_descriptor(table.data)};
+  }
+  return memory.translate_prefix({read.address}, 1, hint).data;
+}
+
+std::size_t sample_packed(const PackedLayout& layout, const memory::GuestMemory& memory,
+                          std::span<const std::uint8_t*> out) noexcept {
+  const auto looked_at = static_cast<std::uint32_t>(std::min<std::size_t>(layout.size, 4 * out.size()));
+  std::size_t count = 0;
+  for (std::uint32_t i = 0; i < looked_at && count < out.size(); ++i) {
+    const auto* const at =
+        buffer_at(layout, memory, static_cast<std::uint32_t>(std::uint64_t{i} * layout.size / looked_at));
+    if (at != nullptr) out[count++] = at;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::size_t sample_posted(const AnyLayout& layout, const memory::GuestMemory& memory,
+                          std::span<const std::uint8_t*> out) noexcept {
+  return layout.kind == RingKind::split ? sample_posted(layout.split, memory, out)
+                                        : sample_packed(layout.packed, memory, out);
+}
+
 }  // namespace vhostx::virtqueue

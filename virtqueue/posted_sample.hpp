@@ -7,7 +7,7 @@
 #include <span>
 
 #include "memory/guest_memory.hpp"
-#include "virtqueue/ring_layout.hpp"
+#include "virtqueue/any_layout.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -16,6 +16,11 @@ namespace vhostx::virtqueue {
 /// the ring. Skips chains that are invalid, for example because the driver changes them meanwhile. Looks at no more
 /// than 4 * out.size() chains. Returns how many it found, at most `out.size()`.
 std::size_t sample_posted(const RingLayout& layout, const memory::GuestMemory& memory,
+                          std::span<const std::uint8_t*> out) noexcept;
+
+/// The same of a ring of either kind. In a packed ring it is a sample of all its entries: used descriptors keep their
+/// addresses.
+std::size_t sample_posted(const AnyLayout& layout, const memory::GuestMemory& memory,
                           std::span<const std::uint8_t*> out) noexcept;
 
 }  // namespace vhostx::virtqueue

@@ -11,21 +11,9 @@
 #include "memory/guest_memory.hpp"
 #include "memory/window.hpp"
 #include "virtqueue/ring.hpp"
+#include "virtqueue/ring_areas.hpp"
 
 namespace vhostx::virtqueue {
-
-/// The addresses that SET_VRING_ADDR brings.
-struct RingAddresses {
-  memory::FrontEndAddress descriptors;
-  memory::FrontEndAddress avail;
-  memory::FrontEndAddress used;
-};
-
-/// Features that change how a ring is read.
-struct RingFeatures {
-  bool indirect = false;   ///< VIRTIO_F_INDIRECT_DESC
-  bool event_idx = false;  ///< VIRTIO_F_EVENT_IDX
-};
 
 struct RingLayout {
   const std::uint8_t* descriptors = nullptr;

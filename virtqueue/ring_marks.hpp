@@ -25,6 +25,8 @@ concept RingMarks = requires(const M& marks, memory::GuestAddress address, std::
   marks.mark(address, bytes);
   // Bytes of the part of the ring that the device writes, by their offset in it.
   marks.mark_ring(bytes, bytes);
+  // Descriptors of a packed ring that the device has written. Its event structure is the part above.
+  marks.mark_table(address, bytes);
   // Heads from an avail entry on that an earlier back-end has taken; how many.
   { marks.copy_again(position, heads, count) } -> std::same_as<std::uint16_t>;
   // Chains from an avail entry on, an entry without one, and those that the burst keeps.
@@ -44,6 +46,7 @@ struct NoMarks {
   static constexpr bool active = false;
   void mark(memory::GuestAddress, std::size_t) const noexcept {}
   void mark_ring(std::size_t, std::size_t) const noexcept {}
+  void mark_table(memory::GuestAddress, std::size_t) const noexcept {}
   std::uint16_t copy_again(std::uint16_t, std::uint16_t*, std::uint16_t) const noexcept { return 0; }
   void take(std::uint16_t, const std::uint16_t*, std::uint16_t) const noexcept {}
   void skip(std::uint16_t) const noexcept {}
@@ -66,6 +69,9 @@ struct LogMarks {
   }
   void mark_ring(std::size_t offset, std::size_t bytes) const noexcept {
     if (log != nullptr && ring) log->mark({ring->value + offset}, bytes);
+  }
+  void mark_table(memory::GuestAddress address, std::size_t bytes) const noexcept {
+    if (log != nullptr && ring) log->mark(address, bytes);
   }
 
   std::uint16_t copy_again(std::uint16_t position, std::uint16_t* heads, std::uint16_t count) const noexcept {

@@ -36,6 +36,7 @@ class SplitQueue {
   using Batch = SplitBatch<Shape, Marks::active>;
   template <typename Shape>
   using Single = SplitSingle<Shape, Marks::active>;
+  static constexpr bool has_bad_chains = true;  ///< A head out of range cannot be given back.
 
   SplitQueue(const RingLayout& layout, VringCursor& cursor, Marks marks = {}) noexcept
       : marks_(marks),
@@ -87,6 +88,8 @@ class SplitQueue {
                          memory::GuestMemory::Hint& hint) const noexcept {
     return {layout_, memory, hint, cursor_.meter, chain};
   }
+
+  static bool can_walk_later(const Chain&) noexcept { return true; }
 
   /// Writes into a chain's buffer: see memory::write().
   template <typename Store>
@@ -294,12 +297,7 @@ inline RingPosition resume(const RingLayout& layout) noexcept {
   return {.avail_next = index, .used_next = index};
 }
 
-/// A word of the ring that changes when the driver makes something available, and its value while nothing is. For
-/// waiting (monitor instructions).
-struct Watch {
-  const volatile std::uint16_t* word;
-  std::uint16_t idle;
-};
+/// See Watch.
 inline Watch watch(const RingLayout& layout, const VringCursor& cursor) noexcept {
   return {layout.avail.index_address(), cursor.position.avail_next};
 }

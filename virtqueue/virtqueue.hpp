@@ -81,9 +81,11 @@ concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
              std::uint16_t count, std::uint32_t bytes, std::uint32_t (*written)(std::size_t),
              const memory::WritableSpan& room, void (*store)(std::uint8_t*), const memory::GuestMemory& memory,
              memory::GuestMemory::Hint& hint, const VringFault& fault) {
+  // Whether there are chains that cannot be given back; then a Batch that finds fewer than there are has met one.
+  { Q::has_bad_chains } -> std::convertible_to<bool>;
   // Entries of the ring: no chain is longer.
   { looked_at.size() } -> std::same_as<std::uint32_t>;
-  // How many chains may be looked at; read from the ring once a burst.
+  // How many chains may be looked at, or more than that. 0: there are none.
   { queue.ready() } -> std::same_as<std::uint16_t>;
   // Whether the driver has made available all that the ring holds, and nothing was taken.
   { queue.is_full() } -> std::same_as<bool>;
@@ -100,6 +102,8 @@ concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
   { looked_at.chain(chains, count) } -> std::same_as<Chain>;
   { queue.template walk<Direction::readable>(chain, memory, hint) } -> Walker;
   { queue.template walk<Direction::writable>(chain, memory, hint) } -> Walker;
+  // Whether a chain that is kept may be walked again when others were given back.
+  { looked_at.can_walk_later(chain) } -> std::same_as<bool>;
   // Writes into a buffer, and marks what was written.
   queue.write(room, store);
   // Marks what the application wrote into the buffers of a kept chain.
@@ -107,14 +111,14 @@ concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
   // Skips a chain that can never be given back; how many there were in this burst.
   { queue.skip_bad_chain(count) } -> std::same_as<bool>;
   { looked_at.bad_chains() } -> std::same_as<std::uint16_t>;
-  // Gives a chain back, or a run of a batch, with the bytes that were written.
+  // Gives a chain back, or a run of a batch, with the bytes that were written: into all of a run, or into none.
   queue.give_back(chain, bytes);
   queue.give_back(chains, count, count, written);
   // Keeps chains, and gives one back in any later burst.
   queue.keep(count);
   queue.give_back_kept(chain, bytes);
-  // A position, and the way back to it: what was given back since was never seen.
-  { looked_at.mark() } -> std::same_as<typename Q::Mark>;
+  // A position, and the way back to it: what was given back since was never seen. One at a time.
+  { queue.mark() } -> std::same_as<typename Q::Mark>;
   queue.rewind(mark);
   // Shows the driver what was given back. True: needs_call() follows.
   { queue.publish() } -> std::same_as<bool>;

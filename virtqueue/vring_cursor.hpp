@@ -12,12 +12,19 @@
 
 namespace vhostx::virtqueue {
 
+/// A word of the ring that changes when the driver makes something available, and its value while nothing is. For
+/// waiting (monitor instructions).
+struct Watch {
+  const volatile std::uint16_t* word;
+  std::uint16_t idle;
+};
+
 /// Where the device is in a ring: with the loans of a ring that lends, all that somebody else would need to go on. A
 /// burst stores used entries, avail_next and used_next, and then used->idx, which is a release; used_signalled comes
 /// after it. Nothing orders what comes before the release among itself.
 struct RingPosition {
-  std::uint16_t avail_next = 0;      ///< Next avail entry to look at.
-  std::uint16_t used_next = 0;       ///< Next used entry to write.
+  std::uint16_t avail_next = 0;      ///< Next avail entry to look at; in a packed ring, a PackedPosition.
+  std::uint16_t used_next = 0;       ///< Next used entry to write; likewise.
   std::uint16_t used_signalled = 0;  ///< used_next at the last notification decision (EVENT_IDX).
   bool signalled_valid = false;      ///< False after a start: the first decision is to call.
   bool notifications = false;        ///< Whether the driver should kick.

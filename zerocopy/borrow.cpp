@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 
 #include "net/enqueue.hpp"
+#include "net/unit_context.hpp"
 #include "zerocopy/borrower.hpp"
 
 namespace vhostx::zerocopy {
@@ -75,10 +76,12 @@ net::BurstResult commit(const C& context, const Lending& lending, rte_mbuf** pac
   return result;
 }
 
+#ifndef VHOSTX_PACKED_UNIT
 std::uint32_t keep_returned(LoanTable& table) noexcept {
   if (!table.has_returns()) return 0;
   return table.collect([&table](const Chain& chain) { table.keep_spare(chain); });
 }
+#endif
 
 template <net::Context C>
 net::BurstResult keep_returned(const C& context, LoanTable& table) noexcept {
@@ -94,7 +97,8 @@ namespace {
 // Into buffers that come back empty the application may have written all the same: as much as borrow() lends of a
 // chain.
 void mark_all(const net::RingContext&, const auto&, const Chain&) noexcept {}
-void mark_all(const net::LoggedContext& context, const auto& queue, const Chain& chain) noexcept {
+template <typename Base>
+void mark_all(const net::Logged<Base>& context, const auto& queue, const Chain& chain) noexcept {
   auto walker = queue.template walk<virtqueue::Direction::writable>(chain, context.memory, context.cursor.hint);
   memory::WritableSpan piece;
   std::size_t left = net::packet_bytes_max + net::header_length(context.features);
@@ -121,15 +125,16 @@ net::BurstResult return_spares(const C& context, LoanTable& table) noexcept {
   });
 }
 
-template net::BurstResult borrow(const net::RingContext&, const Lending&, rte_mempool*, rte_mbuf**,
+template net::BurstResult borrow(const net::UnitContext&, const Lending&, rte_mempool*, rte_mbuf**,
                                  std::uint16_t) noexcept;
-template net::BurstResult borrow(const net::LoggedContext&, const Lending&, rte_mempool*, rte_mbuf**,
+template net::BurstResult borrow(const net::Logged<net::UnitContext>&, const Lending&, rte_mempool*, rte_mbuf**,
                                  std::uint16_t) noexcept;
-template net::BurstResult commit(const net::RingContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
-template net::BurstResult commit(const net::LoggedContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
-template net::BurstResult keep_returned(const net::RingContext&, LoanTable&) noexcept;
-template net::BurstResult keep_returned(const net::LoggedContext&, LoanTable&) noexcept;
-template net::BurstResult return_spares(const net::RingContext&, LoanTable&) noexcept;
-template net::BurstResult return_spares(const net::LoggedContext&, LoanTable&) noexcept;
+template net::BurstResult commit(const net::UnitContext&, const Lending&, rte_mbuf**, std::uint16_t) noexcept;
+template net::BurstResult commit(const net::Logged<net::UnitContext>&, const Lending&, rte_mbuf**,
+                                 std::uint16_t) noexcept;
+template net::BurstResult keep_returned(const net::UnitContext&, LoanTable&) noexcept;
+template net::BurstResult keep_returned(const net::Logged<net::UnitContext>&, LoanTable&) noexcept;
+template net::BurstResult return_spares(const net::UnitContext&, LoanTable&) noexcept;
+template net::BurstResult return_spares(const net::Logged<net::UnitContext>&, LoanTable&) noexcept;
 
 }  // namespace vhostx::zerocopy

@@ -69,7 +69,9 @@ class Borrower {
     Pieces pieces;
     WritableSpan header;
     Segments segments;
-    if (!find(walker, header, pieces) || !segments.add(*lending_.pin.memory(), pieces)) return false;
+    if (!find(walker, header, pieces) || !queue_.can_walk_later(walker.chain()) ||
+        !segments.add(*lending_.pin.memory(), pieces))
+      return false;
     // IOVAs must be contiguous over the net header: the first mbuf has room for all of it, and for data.
     if (header.data() == pieces.spans[0].data && segments.first_size() <= net_header_bytes_) return false;
     Loan* const loan = lending_.table.take(lending_.pin, walker.chain(), now_);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "net/unit_context.hpp"
 #include "zerocopy/lender.hpp"
 
 namespace vhostx::zerocopy {
@@ -66,13 +67,13 @@ net::BurstResult take_back(const C& context, LoanTable& table) noexcept {
   });
 }
 
-template net::BurstResult dequeue(const net::RingContext&, const Lending&, rte_mempool*, rte_mbuf**,
+template net::BurstResult dequeue(const net::UnitContext&, const Lending&, rte_mempool*, rte_mbuf**,
                                   std::uint16_t) noexcept;
-template net::BurstResult dequeue(const net::LoggedContext&, const Lending&, rte_mempool*, rte_mbuf**,
+template net::BurstResult dequeue(const net::Logged<net::UnitContext>&, const Lending&, rte_mempool*, rte_mbuf**,
                                   std::uint16_t) noexcept;
-template net::BurstResult return_transmitted(const net::RingContext&, LoanTable&) noexcept;
-template net::BurstResult return_transmitted(const net::LoggedContext&, LoanTable&) noexcept;
-template net::BurstResult take_back(const net::RingContext&, LoanTable&) noexcept;
-template net::BurstResult take_back(const net::LoggedContext&, LoanTable&) noexcept;
+template net::BurstResult return_transmitted(const net::UnitContext&, LoanTable&) noexcept;
+template net::BurstResult return_transmitted(const net::Logged<net::UnitContext>&, LoanTable&) noexcept;
+template net::BurstResult take_back(const net::UnitContext&, LoanTable&) noexcept;
+template net::BurstResult take_back(const net::Logged<net::UnitContext>&, LoanTable&) noexcept;
 
 }  // namespace vhostx::zerocopy

@@ -41,17 +41,20 @@ VringNotice notice_of(const RingControl& ring) noexcept {
     notice.log = log->value;
   }
   if (const RunningVring* const running = ring.running()) {
-    const virtqueue::RingLayout& layout = running->layout;
+    const virtqueue::AnyLayout& layout = running->layout;
     const auto [descriptors, avail, used] = layout.areas();
     notice.descriptors = number_of(descriptors.data);
     notice.avail = number_of(avail.data);
     notice.used = number_of(used.data);
-    notice.size = layout.size;
+    notice.size = layout.size();
   }
   if (const VringFault* const fault = ring.fault())
     std::string_view(to_string(fault->cause)).copy(notice.fault.data(), notice.fault.size() - 1);
   return notice;
 }
+
+// The record by which another process goes on knows only split rings.
+FeatureSet without_packed(FeatureSet offered) noexcept { return offered.without({VirtioFeature::ring_packed}); }
 
 }  // namespace
 
@@ -59,7 +62,8 @@ Device::Device(PortHost& port, const PortParts& parts, SessionKeeping* keeping)
     : port_(port),
       parts_(parts),
       keeping_(keeping),
-      features_offered_(offered_features(parts.options)),
+      features_offered_(keeping == nullptr ? offered_features(parts.options)
+                                           : without_packed(offered_features(parts.options))),
       protocol_offered_(offered_protocol_features(parts.options)),
       memory_timer_(port.executor()),
       memory_({.regions_max = parts.options.memory_slots_max, .bytes_max = parts.memory_bytes_max}, parts.attention,
@@ -216,8 +220,8 @@ Result<void> Device::check_no_ring_runs() const {
   return protocol_violation("rings run, expected GET_VRING_BASE first");
 }
 
-std::uint16_t Device::stop(RingControl& ring) {
-  const std::uint16_t base = ring.stop();
+std::uint32_t Device::stop(RingControl& ring) {
+  const std::uint32_t base = ring.stop();
   forget_log_of_stopped_rings();
   return base;
 }
@@ -309,6 +313,8 @@ std::optional<RingEnvironment> Device::ring_environment() const {
                          .mtu = mtu_,
                          .call_in_band = notifies_in_band()};
 }
+
+virtqueue::RingKind Device::ring_kind() const noexcept { return kind_of(features_); }
 
 bool Device::notifies_in_band() const noexcept { return protocol_features_.has(ProtocolFeature::inband_notifications); }
 

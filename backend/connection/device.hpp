@@ -78,7 +78,7 @@ class Device final : private RingHost {
   /// The back-end request channel goes on with another process.
   void leave_requests() noexcept;
   /// GET_VRING_BASE.
-  std::uint16_t stop(RingControl& ring);
+  std::uint32_t stop(RingControl& ring);
 
   /// Where nothing is lent because mbufs keep too much older memory: whether they still do.
   void lend_again();
@@ -104,6 +104,7 @@ class Device final : private RingHost {
 
  private:
   std::optional<RingEnvironment> ring_environment() const override;
+  virtqueue::RingKind ring_kind() const noexcept override;
   bool notifies_in_band() const noexcept override;
   bool is_dormant() const noexcept override { return dormant_; }
   void send_call(std::uint16_t index) override;

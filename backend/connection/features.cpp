@@ -2,6 +2,7 @@
 #include "backend/connection/features.hpp"
 
 #include <array>
+#include <atomic>
 
 #include <vhostx/features.hpp>
 
@@ -53,6 +54,8 @@ constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::inflight_shm
 // QEMU from 10.0 on moves the state of a network device wherever this was negotiated.
 constexpr ProtocolFeatureSet protocol_of_options{P::device_state};
 
+std::atomic<bool> unfinished_offered{false};
+
 // VIRTIO 1.2, 5.1.3.1: `feature` needs one of `either`.
 struct Dependency {
   V feature;
@@ -73,6 +76,7 @@ constexpr std::array dependencies{
     // Bits from 33 on are a modern driver's.
     Dependency{V::in_order, {V::version_1}},
     Dependency{V::ring_reset, {V::version_1}},
+    Dependency{V::ring_packed, {V::version_1}},
     Dependency{V::net_guest_uso4, {V::version_1}},
     Dependency{V::net_guest_uso6, {V::version_1}},
     Dependency{V::net_host_uso, {V::version_1}},
@@ -109,8 +113,12 @@ Result<void> check_extra_features(const PortOptions& options) {
   return {};
 }
 
+void offer_unfinished_features() noexcept { unfinished_offered.store(true, std::memory_order_relaxed); }
+
 FeatureSet offered_features(const PortOptions& options) noexcept {
-  const FeatureSet extra = on_request & FeatureSet(options.features_extra);
+  FeatureSet extra = on_request & FeatureSet(options.features_extra);
+  const bool recorded = ProtocolFeatureSet(options.protocol_features_extra).has(P::inflight_shmfd);
+  if (unfinished_offered.load(std::memory_order_relaxed) && !recorded) extra.set(V::ring_packed);
   FeatureSet offered = (by_default | extra).without(FeatureSet(options.features_masked));
   if (options.queue_pairs_max < 2) offered.clear(V::net_mq);
   if (options.zero_copy) offered.clear(V::in_order);  // loans come back in any order

@@ -11,14 +11,15 @@
 namespace vhostx::backend {
 
 Result<void> RingControl::set_size(std::uint32_t size) {
-  if (auto good = virtqueue::check_ring_size(size); !good) return good;
+  if (auto good = virtqueue::check_ring_size(host_.ring_kind(), size); !good) return good;
   config_.size = size;
   return {};
 }
 
 Result<void> RingControl::set_base(std::uint32_t base) {
-  if (base > 0xffff) return protocol_violation("base {:#x}: expected 0 to 0xffff on a split ring", base);
-  config_.base = static_cast<std::uint16_t>(base);
+  if (base > 0xffff && host_.ring_kind() == virtqueue::RingKind::split)
+    return protocol_violation("base {:#x}: expected 0 to 0xffff on a split ring", base);
+  config_.base = base;
   return {};
 }
 
@@ -65,7 +66,7 @@ Result<void> RingControl::wake() {
 
 Result<void> RingControl::start_or_watch() {
   if (auto good = start_if_due(); !good) return good;
-  if (!config_.kicked) watch_kick();
+  if (config_.armed && !config_.kicked) watch_kick();
   return {};
 }
 
@@ -92,7 +93,7 @@ void RingControl::watch_kick() {
       watch_.reset();
       config_.kicked = true;
       if (auto good = start_if_due(); !good) return fail(good.error());
-      if (!started()) host_.kicked_too_soon(core_.index());
+      if (config_.armed && !started()) host_.kicked_too_soon(core_.index());
     });
   });
   watch_->arm();
@@ -141,11 +142,17 @@ void RingControl::set_ready(bool ready) {
 }
 
 Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
-  const auto position = virtqueue::resume(running->layout);
+  const virtqueue::RingKind kind = running->layout.kind;
+  const auto found = virtqueue::start_position(running->layout, config_.base);
+  if (!found) {
+    fail(found.error());  // and is not armed any more
+    return {};
+  }
+  const virtqueue::RingPosition& position = *found;
   if (auto good = recover(*running, position); !good) return good;
-  if (position.base() != config_.base)
-    port_.log().debug("vring {}: base {} with used->idx {}: continues at the latter", core_.index(), config_.base,
-                      position.base());
+  if (const std::uint32_t base = virtqueue::base_of(kind, position); base != config_.base)
+    port_.log().debug("vring {}: base {:#x}, but the ring says {:#x}: continues at the latter", core_.index(),
+                      config_.base, base);
   core_.set_enabled(config_.enabled);
   broken_ = false;
   check(core_.start(std::move(running), position, config_.kick));
@@ -159,8 +166,8 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
 // What an earlier back-end has taken and not given back comes before what the driver has made available since.
 Result<void> RingControl::recover(RunningVring& running, const virtqueue::RingPosition& position) {
   const auto environment = host_.ring_environment();
-  if (!environment) return {};
-  auto opened = open_record(*environment, core_.index(), running.layout, position);
+  if (!environment || running.layout.kind != virtqueue::RingKind::split) return {};
+  auto opened = open_record(*environment, core_.index(), running.layout.split, position);
   if (!opened) return make_error(opened.error().code, "vring {}: {}", core_.index(), opened.error().message);
   own_record_ = std::move(opened->own);
   running.inflight = config_.inflight = std::move(opened->record);
@@ -211,7 +218,7 @@ bool RingControl::replace(std::unique_ptr<RunningVring> next, std::shared_ptr<co
   return false;
 }
 
-std::uint16_t RingControl::stop() {
+std::uint32_t RingControl::stop() {
   watch_.reset();
   idle_kicks_.reset();
   config_.armed = false;
@@ -278,7 +285,7 @@ void RingControl::environment_changed() {
 
 std::optional<Error> RingControl::memory_lost() const {
   if (!started()) return std::nullopt;
-  for (const auto& window : core_.running()->layout.windows) {
+  for (const auto& window : core_.running()->layout.windows()) {
     const memory::MappedRegion* const region = window == nullptr ? nullptr : window->lost();
     if (region != nullptr)
       return protocol_violation(

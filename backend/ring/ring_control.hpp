@@ -27,6 +27,8 @@ class RingHost {
  public:
   /// Nothing while something that a start needs is missing (SET_FEATURES, memory).
   virtual std::optional<RingEnvironment> ring_environment() const = 0;
+  /// As negotiated; split before.
+  virtual virtqueue::RingKind ring_kind() const noexcept = 0;
   virtual bool notifies_in_band() const noexcept = 0;
   /// The rings are another process's: none starts or looks at a kick before wake().
   virtual bool is_dormant() const noexcept = 0;
@@ -87,9 +89,9 @@ class RingControl {
   /// VRING_KICK.
   Result<void> kick_in_band();
 
-  /// GET_VRING_BASE, or the end of the connection. Answers the next avail index. Where loans are out the application is
+  /// GET_VRING_BASE, or the end of the connection. Answers the base. Where loans are out the application is
   /// asked for them, and VringStopped comes when settle_loans() returns true.
-  std::uint16_t stop();
+  std::uint32_t stop();
   /// True: the ring does not wait for loans, has them back, or gives them up.
   bool settle_loans(bool give_up);
   /// Back to what it was before the first message, but for two things. The base stays: when QEMU stops a machine it

@@ -27,7 +27,7 @@ using backend::VringGate;
 namespace {
 
 /// Transfer::State::announcement of a burst that is none, but whose packets are counted by size, or whose ring is
-/// logged. No announcement has this value: theirs have bit 63.
+/// packed or logged. No announcement has this value: theirs have bit 63.
 constexpr std::uint64_t otherwise = 1;
 
 }  // namespace
@@ -37,8 +37,8 @@ constexpr std::uint64_t otherwise = 1;
 struct Transfer::State : InOwnPages {
   std::optional<VringGate::Pass> pass;  // from begin() to end()
   VringCore* from = nullptr;
-  std::optional<net::RingContext> context;  // of `from`
-  std::uint64_t announcement = 0;           // not 0: the burst is this announcement, or `otherwise`
+  std::optional<net::SplitContext> context;  // of `from`
+  std::uint64_t announcement = 0;            // not 0: the burst is this announcement, or `otherwise`
   net::PeekedBurst burst;
   std::array<net::SizeClass, burst_max> classes;  // of `burst` as it was found, where they are counted
 
@@ -47,8 +47,10 @@ struct Transfer::State : InOwnPages {
   [[gnu::always_inline]] std::uint16_t peek(VringCore& core, std::uint16_t count) noexcept;
   [[gnu::always_inline]] void give_back(std::uint16_t taken) noexcept;
   [[gnu::always_inline]] std::uint16_t find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept;
+  /// Of a ring that lends, or is packed. Returns whether it is split.
+  [[gnu::noinline]] static bool give_back_returned(VringCore& core, const RunningVring& running) noexcept;
   [[gnu::noinline]] std::uint16_t announce() noexcept;
-  // Of rings that are disabled, count sizes or are logged, so that the others pay for none of it.
+  // Of rings that are packed, disabled, count sizes or are logged, so that the others pay for none of it.
   [[gnu::noinline]] std::uint16_t peek_otherwise(VringCore& core, const RunningVring& running,
                                                  std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t move_otherwise(VringCore& core, const RunningVring& running,
@@ -75,15 +77,20 @@ Result<std::unique_ptr<Transfer>> Transfer::create() noexcept {
 inline std::uint16_t Transfer::State::peek(VringCore& core, std::uint16_t count) noexcept {
   const RunningVring* running = pass->running;
   if (running == nullptr || !is_from_guest(core.index_) || core.data_.broken()) return 0;
-  if (running->loans != nullptr) core.give_back_returned(*running);
+  const bool split = running->is_plain || give_back_returned(core, *running);
   announcement = core.announcement_.load(std::memory_order_relaxed);
-  if (announcement == 0 && virtqueue::is_idle(running->layout, core.data_.cursor)) return 0;
+  if (announcement == 0 && split && virtqueue::is_idle(running->layout.split, core.data_.cursor)) return 0;
   from = &core;
   if (!running->dequeues) [[unlikely]]
     return peek_otherwise(core, *running, count);
   if (announcement != 0) [[unlikely]]
     return count == 0 ? std::uint16_t{0} : announce();
   return find(core, *running, count);
+}
+
+bool Transfer::State::give_back_returned(VringCore& core, const RunningVring& running) noexcept {
+  if (running.loans != nullptr) core.give_back_returned(running);
+  return running.layout.kind == virtqueue::RingKind::split;
 }
 
 inline std::uint16_t Transfer::State::find(VringCore& core, const RunningVring& running, std::uint16_t count) noexcept {

@@ -19,15 +19,17 @@ std::uint32_t frame_max(std::uint16_t mtu) noexcept {
 
 }  // namespace
 
-Result<virtqueue::RingLayout> lay_out(const VringConfig& config, const RingEnvironment& environment) {
+Result<virtqueue::AnyLayout> lay_out(const VringConfig& config, const RingEnvironment& environment) {
   if (!config.configured())
     return protocol_violation("the ring has no {}, expected SET_VRING_{} before",
                               config.size == 0 ? "size" : "addresses", config.size == 0 ? "NUM" : "ADDR");
   if (environment.memory == nullptr)
     return protocol_violation("no guest memory, expected SET_MEM_TABLE or ADD_MEM_REG before");
   const virtqueue::RingFeatures features{.indirect = environment.features.has(V::indirect_desc),
-                                         .event_idx = environment.features.has(V::event_idx)};
-  return virtqueue::lay_out_ring(*environment.memory, *config.addresses, config.size, features);
+                                         .event_idx = environment.features.has(V::event_idx),
+                                         .in_order = environment.features.has(V::in_order)};
+  return virtqueue::lay_out_ring(kind_of(environment.features), *environment.memory, *config.addresses, config.size,
+                                 features);
 }
 
 Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, const RingEnvironment& environment) {
@@ -50,8 +52,10 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
   return running;
 }
 
-bool starts_without_kick(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept {
-  return config.base != 0 || layout.was_used();
+bool starts_without_kick(const VringConfig& config, const virtqueue::AnyLayout& layout) noexcept {
+  const bool fresh =
+      config.base == 0 || (layout.kind == virtqueue::RingKind::packed && virtqueue::begins_afresh(config.base));
+  return !fresh || layout.was_used();
 }
 
 }  // namespace vhostx::backend

@@ -12,10 +12,10 @@
 #include "base/event_fd.hpp"
 #include "memory/guest_memory.hpp"
 #include "protocol/features.hpp"
+#include "virtqueue/any_layout.hpp"
 #include "virtqueue/inflight_area.hpp"
 #include "virtqueue/inflight_record.hpp"
 #include "virtqueue/inflight_store.hpp"
-#include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::backend {
 
@@ -24,7 +24,7 @@ struct VringConfig {
   std::uint32_t size = 0;                             ///< SET_VRING_NUM
   std::optional<virtqueue::RingAddresses> addresses;  ///< SET_VRING_ADDR
   std::optional<memory::GuestAddress> used_log;       ///< SET_VRING_ADDR with VHOST_VRING_F_LOG
-  std::uint16_t base = 0;                             ///< SET_VRING_BASE, or where GET_VRING_BASE stopped
+  std::uint32_t base = 0;                             ///< SET_VRING_BASE, or where GET_VRING_BASE stopped
   bool enabled = false;                               ///< SET_VRING_ENABLE
   bool armed = false;                                 ///< SET_VRING_KICK came: a kick may start it
   bool kicked = false;                                ///< the kick came
@@ -50,8 +50,13 @@ struct RingEnvironment {
   bool call_in_band = false;
 };
 
+/// The kind of rings that was negotiated.
+inline virtqueue::RingKind kind_of(protocol::FeatureSet features) noexcept {
+  return features.has(protocol::VirtioFeature::ring_packed) ? virtqueue::RingKind::packed : virtqueue::RingKind::split;
+}
+
 /// The ring's pointers in `environment.memory`. Error: protocol_violation, which says what is missing or out of place.
-Result<virtqueue::RingLayout> lay_out(const VringConfig& config, const RingEnvironment& environment);
+Result<virtqueue::AnyLayout> lay_out(const VringConfig& config, const RingEnvironment& environment);
 
 /// All that a data thread needs, checked. Errors as lay_out().
 Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, const RingEnvironment& environment);
@@ -62,6 +67,6 @@ Result<std::unique_ptr<RunningVring>> build_running(const VringConfig& config, c
 /// come, the ring does not wait for it: if buffers are available, as their kick may have gone to an earlier back-end;
 /// if the ring was in use before (after a reconnection, or resumed); or if an earlier back-end has switched kicks off
 /// in it. A fresh ring without buffers waits for its driver's kick.
-bool starts_without_kick(const VringConfig& config, const virtqueue::RingLayout& layout) noexcept;
+bool starts_without_kick(const VringConfig& config, const virtqueue::AnyLayout& layout) noexcept;
 
 }  // namespace vhostx::backend

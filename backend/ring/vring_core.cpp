@@ -74,7 +74,7 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   const RunningVring* running = pass.running;
   if (running == nullptr || data_.broken()) return 0;
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
-  if (!announcing && running->loans == nullptr && virtqueue::is_idle(running->layout, data_.cursor)) return 0;
+  if (!announcing && running->is_plain && virtqueue::is_idle(running->layout.split, data_.cursor)) return 0;
   if (announcing || !running->dequeues || pool != data_.pool) [[unlikely]]
     return dequeue_otherwise(*running, pool, packets, count);
   if (running->loans != nullptr) return dequeue_lending(*running, pool, packets, count);
@@ -91,8 +91,8 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, counts sizes, is
-// logged or recorded; and for a pool other than that of the last burst.
+// For a ring that is packed, is disabled, is to the guest, has an announcement to deliver, may not lend now, counts
+// sizes, is logged or recorded; and for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
   if (!is_from_guest(index_)) return 0;
@@ -124,7 +124,7 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   if (!running->enqueues) [[unlikely]]
     return enqueue_otherwise(*running, packets, count);
   if (count == 0 || data_.broken()) return 0;
-  const net::RingContext context = context_of(*running, data_);
+  const net::SplitContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
   // Returns buffers that were borrowed and came back untouched; the driver posts them again.
   if (running->loans != nullptr && result.packets < count) [[unlikely]]
@@ -149,7 +149,7 @@ std::uint16_t VringCore::borrow_burst(rte_mempool* pool, rte_mbuf** buffers, std
   const auto borrow = [&](const auto& context) {
     return zerocopy::borrow(context, {*running->loans, *running->pin}, pool, buffers, count);
   };
-  const auto result = running->marks ? with_context(*running, data_, borrow) : borrow(context_of(*running, data_));
+  const auto result = running->enqueues ? borrow(context_of(*running, data_)) : with_context(*running, data_, borrow);
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
 }
 
@@ -319,9 +319,9 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
                               std::shared_ptr<const EventFd> kick) {
   data_.cursor = {.position = position};  // no other thread uses it while the gate is shut
   data_.pool = &data_;                    // the application may have made another one in its place
-  set_direction(*running);
   running->serial = ++serial_;
   auto lends = loans_.begin(*running);
+  set_direction(*running);
   broken_.store(false, std::memory_order_relaxed);
   attention_bits_.store(0, std::memory_order_relaxed);
   show(std::move(running));
@@ -336,7 +336,9 @@ void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
   running.marks = running.log != nullptr || running.inflight != nullptr;
-  const bool straight = running.enabled && sizes_ == nullptr && !running.marks;
+  const bool split = running.layout.kind == virtqueue::RingKind::split;
+  const bool straight = split && running.enabled && sizes_ == nullptr && !running.marks;
+  running.is_plain = split && running.loans == nullptr;
   running.dequeues = straight && from_guest;
   running.enqueues = straight && !from_guest;
 }
@@ -358,20 +360,21 @@ void VringCore::show(std::unique_ptr<const RunningVring> running) noexcept {
 
 Result<void> VringCore::replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick) {
   if (gate_.is_stuck()) return {};
-  set_direction(*running);
   running->serial = ++serial_;
   loans_.follow(*running);
+  set_direction(*running);
   placer_.move_later_pages(snapshot_areas(*running));
   gate_.swap(std::move(running));
   return expose_kick(std::move(kick));
 }
 
-std::uint16_t VringCore::stop() {
+std::uint32_t VringCore::stop() {
+  const auto kind = gate_.current()->layout.kind;
   loans_.stop(gate_.swap(nullptr));
   started_.store(false, std::memory_order_relaxed);
   placer_.forget();
   static_cast<void>(expose_kick(nullptr));
-  return data_.cursor.position.base();
+  return virtqueue::base_of(kind, data_.cursor.position);
 }
 
 bool VringCore::look_at_placement(VringPlacer::Effort effort) {
@@ -394,6 +397,9 @@ std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) cons
   if (running.loans != nullptr) running.loans->add_areas(areas);
   if (running.sizes != nullptr) areas.push_back(area_of(*running.sizes));
   if (running.inflight != nullptr) areas.push_back(area_of(*running.inflight));
+  if (const auto& asides = running.layout.packed.asides; asides != nullptr)
+    areas.push_back({reinterpret_cast<std::uintptr_t>(asides->data()),
+                     whole_pages(asides->size() * sizeof(virtqueue::PackedAside))});
   return areas;
 }
 

@@ -108,9 +108,9 @@ class VringCore : public InOwnPages {
   /// Swaps the snapshot of a started vring; its position stays. Errors as start(). When the vring is stuck afterwards,
   /// the caller stops it.
   Result<void> replace(std::unique_ptr<RunningVring> running, std::shared_ptr<const EventFd> kick);
-  /// Stops a started vring when the burst in progress has ended. Returns the next avail index (GET_VRING_BASE). Call
+  /// Stops a started vring when the burst in progress has ended. Returns its base (GET_VRING_BASE). Call
   /// loans().settle() until it returns 0 or gives up.
-  std::uint16_t stop();
+  std::uint32_t stop();
   /// A burst has not ended for VringGate::patience_usual, because the application misuses the vring. What the burst may
   /// use is kept; the vring can be stopped, and is not started, until it has ended.
   bool is_stuck() noexcept { return gate_.is_stuck(); }
@@ -142,7 +142,8 @@ class VringCore : public InOwnPages {
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
-  // Of a ring that is disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing for it.
+  // Of a ring that is packed, disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing
+  // for it.
   [[gnu::noinline]] std::uint16_t enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                                     std::uint16_t count) noexcept;
   [[gnu::noinline]] std::uint16_t commit_otherwise(const RunningVring* running, rte_mbuf** packets,

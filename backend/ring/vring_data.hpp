@@ -5,7 +5,7 @@
 #include "backend/ring/counter_pages.hpp"
 #include "backend/ring/running_vring.hpp"
 #include "net/ring_context.hpp"
-#include "virtqueue/split_queue.hpp"
+#include "virtqueue/any_layout.hpp"
 
 namespace vhostx::backend {
 
@@ -19,23 +19,33 @@ struct VringDataState {
   bool broken() const noexcept { return cursor.broken(); }
 };
 
-/// What a burst works on. The hint belongs to one memory table; with another table it is reset.
-inline net::RingContext context_of(const RunningVring& running, VringDataState& data) noexcept {
-  if (data.cursor.hint_serial != running.serial) {
-    data.cursor.hint = {};
-    data.cursor.hint_serial = running.serial;
-  }
-  return {running.layout, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+/// The hint belongs to one memory table; with another table it is reset.
+inline void forget_old_hint(const RunningVring& running, VringDataState& data) noexcept {
+  if (data.cursor.hint_serial == running.serial) return;
+  data.cursor.hint = {};
+  data.cursor.hint_serial = running.serial;
 }
 
-/// Calls `use` with the context of a ring that may be logged or recorded.
+/// What a burst on a split ring works on.
+inline net::SplitContext context_of(const RunningVring& running, VringDataState& data) noexcept {
+  forget_old_hint(running, data);
+  return {running.layout.split, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+}
+
+/// Calls `use` with the context of a ring of either kind, which may be logged or recorded.
 template <typename Use>
 auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
-  const net::RingContext context = context_of(running, data);
-  if (!running.marks) return use(context);
-  const auto result = use(net::LoggedContext{context, {running.log.get(), running.used_log, running.inflight.get()}});
-  if (running.log_signal != nullptr) running.log_signal->signal();
-  return result;
+  const auto with_marks = [&]<typename Context>(const Context& context) {
+    if (!running.marks) return use(context);
+    const auto result =
+        use(net::Logged<Context>{context, {running.log.get(), running.used_log, running.inflight.get()}});
+    if (running.log_signal != nullptr) running.log_signal->signal();
+    return result;
+  };
+  if (running.layout.kind == virtqueue::RingKind::split) return with_marks(context_of(running, data));
+  forget_old_hint(running, data);
+  return with_marks(net::PackedContext{running.layout.packed, *running.memory, data.cursor, data.counters,
+                                       running.features, running.frame_max});
 }
 
 }  // namespace vhostx::backend

@@ -21,7 +21,7 @@ VringLoans::VringLoans(const PortOptions& options, std::uint16_t index, VringDat
 
 Result<void> VringLoans::begin(RunningVring& first) {
   if (!lends_) return {};
-  auto table = zerocopy::LoanTable::create(first.layout.size, limits_);
+  auto table = zerocopy::LoanTable::create(first.layout.size(), limits_);
   if (!table) return std::move(table).error();
   {
     const std::lock_guard guard(lock_);

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t buffers_looked_at = 64;
 constexpr std::size_t ring_pages_looked_at = 32;  // of each of the three areas
 
-numa::Look look_at_ring(const numa::Kernel& kernel, const virtqueue::RingLayout& layout) {
+numa::Look look_at_ring(const numa::Kernel& kernel, const virtqueue::AnyLayout& layout) {
   std::vector<const std::uint8_t*> pages;
   for (const memory::HostSpan& area : layout.areas())
     numa::spread_over(area.data, area.size, ring_pages_looked_at, pages);

@@ -141,7 +141,7 @@ TEST_F(BadPoolOfZeroCopy, LendsNothingAndCollectsWhatIsOut) {
   machine.ring(1).driver.chain().readable(std::vector<std::uint8_t>(1512)).publish();
   rte_pktmbuf_free(mbuf);
   EXPECT_EQ(fixture.port->from_guest().dequeue_burst(nullptr, &mbuf, 1), 0);
-  EXPECT_EQ(machine.ring(1).driver.used_index(), 1) << "the first packet's buffer is the driver's again";
+  EXPECT_EQ(machine.ring(1).driver.used_count(), 1) << "the first packet's buffer is the driver's again";
   EXPECT_EQ(fixture.port->from_guest().count(VringCounter::stall_bad_pool), 1U);
   EXPECT_TRUE(log.wait_for("vring 1: the mempool is null")) << log.lines();
 }

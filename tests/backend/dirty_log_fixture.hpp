@@ -49,6 +49,7 @@ struct Migration {
   }
   protocol::FeatureSet machine_features() const {
     auto all = features;
+    if (tested_kind() == virtqueue::RingKind::packed) all.set(protocol::VirtioFeature::ring_packed);
     all.set(protocol::VirtioFeature::vhost_user_protocol_features);
     return all;
   }

@@ -283,7 +283,7 @@ TEST_F(DirtyPagesOfLoans, CommittedThatWereOutBefore) {
 }
 
 TEST_F(DirtyPagesOfLoans, CommittedWhoseHeaderHasAPageOfItsOwn) {
-  post(2, {12, 2048});
+  post(2, {12, 2048}, 0, tested_kind() == virtqueue::RingKind::packed);  // where one entry alone can be borrowed
   const auto buffers = borrow(2);
   ASSERT_EQ(buffers.size(), 2U);
   begin();
@@ -309,6 +309,7 @@ TEST_F(DirtyPagesOfLoans, CommittedOfMemoryThatWasSharedAnew) {
 
 TEST_F(DirtyPagesOfLoans, ThatComeBackAndMayHaveBeenWritten) {
   for (const bool indirect : {false, true}) {
+    if (!indirect && tested_kind() == virtqueue::RingKind::packed) continue;  // one entry alone can be borrowed
     post(2, {12, 1000, 1000}, 0, indirect);
     const auto buffers = borrow(2);
     ASSERT_EQ(buffers.size(), 2U);

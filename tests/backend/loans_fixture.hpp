@@ -93,7 +93,7 @@ struct Loans : ::testing::Test {
       EXPECT_EQ(bytes_of(lent[i]), pattern(lent_bytes, static_cast<std::uint8_t>(i)));
   }
   Vring& ring() { return fixture.port->from_guest(); }
-  std::uint16_t used_index() { return machine->ring(1).driver.used_index(); }
+  std::uint16_t used_count() { return machine->ring(1).driver.used_count(); }
 
   std::size_t mappings_before;
   PortFixture fixture;

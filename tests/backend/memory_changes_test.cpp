@@ -199,6 +199,7 @@ TEST(MemoryChanges, ARingLiesOverTwoNeighbouringSlots) {
 }
 
 TEST(MemoryChanges, WhatARingOverTwoSlotsLosesIsTold) {
+  VHOSTX_SPLIT_RINGS_ONLY;
   if (!has_second_mappings()) GTEST_SKIP() << no_second_mapping;
   TwoSlots slots;
   VringAddress addresses = slots.machine.addresses(0);  // but for its descriptors all is in the first slot

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <unistd.h>
 
+#include "backend/connection/features.hpp"
 #include "base/error.hpp"
 #include "protocol/features.hpp"
 #include "tests/support/eal.hpp"
@@ -19,7 +20,10 @@ namespace {
 
 /// Before the first test: a Backend wants it.
 struct RunningEal : ::testing::Environment {
-  void SetUp() override { start_eal(); }
+  void SetUp() override {
+    if (tested_kind() == virtqueue::RingKind::packed) backend::offer_unfinished_features();
+    start_eal();
+  }
 };
 [[maybe_unused]] const auto* const running_eal = ::testing::AddGlobalTestEnvironment(new RunningEal);
 
@@ -93,6 +97,7 @@ void FakeMachine::make_rings(std::uint16_t count) {
 }
 
 void FakeMachine::negotiate(FeatureSet features, ProtocolFeatureSet protocol_features) {
+  if (tested_kind() == virtqueue::RingKind::packed) features.set(VirtioFeature::ring_packed);
   must(front_end_.negotiate(features, protocol_features));
 }
 
@@ -118,7 +123,7 @@ VringAddress FakeMachine::addresses(std::uint16_t index) const {
   return {.index = index, .descriptor = ring.descriptors.value, .used = ring.used.value, .available = ring.avail.value};
 }
 
-void FakeMachine::configure_ring(std::uint16_t index, std::uint16_t base) {
+void FakeMachine::configure_ring(std::uint16_t index, std::uint32_t base) {
   must(front_end_.set_vring(FrontEndRequest::set_vring_num, index, ring(index).driver.size()));
   must(front_end_.set_vring(FrontEndRequest::set_vring_base, index, base));
   must(front_end_.set_vring_address(addresses(index)));

@@ -119,11 +119,12 @@ class FakeMachine {
   Ring& ring(std::uint16_t index) { return *rings_[index]; }
   std::uint16_t ring_count() const { return static_cast<std::uint16_t>(rings_.size()); }
 
+  /// And RING_PACKED where packed rings are tested.
   void negotiate(protocol::FeatureSet features = usual_features,
                  protocol::ProtocolFeatureSet protocol_features = usual_protocol_features);
   void send_memory();
   /// SET_VRING_NUM, _BASE, _ADDR.
-  void configure_ring(std::uint16_t index, std::uint16_t base = 0);
+  void configure_ring(std::uint16_t index, std::uint32_t base = 0);
   /// SET_VRING_KICK, then _CALL and _ERR, as QEMU orders them.
   void send_fds(std::uint16_t index);
   void enable(std::uint16_t index, bool enabled = true);

@@ -65,7 +65,7 @@ TEST_F(RingStates, ARingWithUsedEntriesStartsWithoutAKickAndGoesOnFromThem) {
   machine.ring(0).driver.start_at(9);  // virtio-user says base 0 after each reconnection
   machine.send_fds(0);
   EXPECT_EQ(fixture.events.until<VringStarted>().index, 0);
-  EXPECT_EQ(must(machine.front_end().get_vring_base(0)), 9u);
+  EXPECT_EQ(must(machine.front_end().get_vring_base(0)), machine.ring(0).driver.base_after(0));
 }
 
 TEST_F(RingStates, ARingWhoseKicksAnotherBackEndSwitchedOffStartsWithoutAKick) {
@@ -109,7 +109,7 @@ TEST_F(RingStates, ARingWithoutKickDescriptorIsPolledAndStartsAtOnce) {
 TEST_F(RingStates, GetVringBaseStopsThatRingAlone) {
   start(0);
   start(1);
-  EXPECT_EQ(must(machine.front_end().get_vring_base(0)), 0u);
+  EXPECT_EQ(must(machine.front_end().get_vring_base(0)), machine.ring(0).driver.base_after(0));
   EXPECT_EQ(fixture.events.until<VringStopped>().index, 0);
   EXPECT_FALSE(state(0).started);
   EXPECT_TRUE(state(1).started);
@@ -146,6 +146,7 @@ TEST_F(RingStates, WhatTheDriverPostedCanBeCountedAndWatched) {
   machine.ring(0).driver.chain().writable(64).publish();
   EXPECT_EQ(ring.pending(), 1);
   EXPECT_NE(*watch.index, watch.seen);
+  if (machine.ring(0).driver.kind() != virtqueue::RingKind::split) return;
   machine.ring(0).driver.set_avail_index(1000);
   EXPECT_EQ(ring.pending(), 0) << "more than the ring has entries: a lie, which the next burst finds";
   EXPECT_EQ(ring.count(VringCounter::packets), 0u);
@@ -237,6 +238,7 @@ TEST_F(RingStates, AddressesOfARunningRingMayBeRepeatedAndNotChanged) {
 }
 
 TEST_F(RingStates, RingSizesAreCheckedAndTheOldOneStays) {
+  VHOSTX_SPLIT_RINGS_ONLY;
   for (const std::uint32_t size : {0u, 3u, 255u, 65536u, 0x8000'0000u, ~0u})
     EXPECT_NE(machine.status_of(Request::set_vring_num, protocol::VringState{0, size}), 0u) << size;
   start(0);

@@ -25,6 +25,7 @@ struct SessionTest : ::testing::Test {
 };
 
 TEST_F(SessionTest, AnswersWhatItOffers) {
+  VHOSTX_SPLIT_RINGS_ONLY;  // as it is offered by default
   const FeatureSet features(must(front_end().get_u64(Request::get_features)));
   EXPECT_TRUE(features.has_all({VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
                                 VirtioFeature::vhost_user_protocol_features, VirtioFeature::net_host_tso4,
@@ -107,6 +108,7 @@ TEST_F(SessionTest, EventsComeInOrder) {
 }
 
 TEST_F(SessionTest, FeaturesNeverOfferedAreRefused) {
+  VHOSTX_SPLIT_RINGS_ONLY;  // as it is offered by default
   machine.negotiate();
   const FeatureSet packed = front_end().features() | FeatureSet{VirtioFeature::ring_packed};
   EXPECT_NE(machine.status_of(Request::set_features, U64{packed.bits()}), 0u);
@@ -118,6 +120,7 @@ TEST_F(SessionTest, FeaturesNeverOfferedAreRefused) {
 }
 
 TEST_F(SessionTest, WithoutAcknowledgementARefusalEndsTheConnection) {
+  VHOSTX_SPLIT_RINGS_ONLY;  // as it is offered by default
   must(front_end().set_u64(Request::set_features, std::uint64_t{1} << 34));
   EXPECT_TRUE(front_end().closed_by_peer());
   const Error reason = disconnected();

@@ -99,13 +99,13 @@ TEST_P(Threads, EverythingChangesUnderABurst) {
     static_cast<void>(fixture.port->vring(1).placement());
     if (i % 10 != 9) continue;
     const auto base = must(machine.front_end().get_vring_base(1));
-    machine.configure_ring(1, static_cast<std::uint16_t>(base));
+    machine.configure_ring(1, base);
     machine.send_fds(1);
     machine.kick(1);
   }
   machine.enable(1);
   transmit(machine);
-  while (machine.ring(1).driver.used_index() != machine.ring(1).driver.avail_index()) std::this_thread::yield();
+  while (!machine.ring(1).driver.has_back_up_to(machine.ring(1).driver.base())) std::this_thread::yield();
   EXPECT_GT(data.stop(), 0u);
 }
 
@@ -128,7 +128,7 @@ TEST(ThreadsThatSleep, AWishIsKeptWhileTheRingStarts) {
     machine.kick(1);
     fixture.events.until<VringStarted>();
     data.join();
-    ASSERT_EQ((machine.ring(1).driver.used_flags() & 1) == 0, wish) << "restart " << i;
+    ASSERT_EQ(machine.ring(1).driver.device_wants_kicks(), wish) << "restart " << i;
     must(machine.front_end().get_vring_base(1));
   }
 }
@@ -225,7 +225,7 @@ TEST_P(Threads, FrontEndsComeAndGoUnderABurst) {
     FakeMachine machine(fixture.options.socket_path);
     machine.bring_up();
     transmit(machine, 8);
-    while (machine.ring(1).driver.used_index() != 8) std::this_thread::yield();
+    while (machine.ring(1).driver.used_count() != 8) std::this_thread::yield();
   }
   EXPECT_EQ(data.stop(), 30u * 8);
 }

@@ -32,7 +32,7 @@ struct Placer : testing::Test {
 
   void SetUp() override {
     running.memory = guest.map();
-    running.layout = *driver.lay_out(*running.memory);
+    running.layout = *driver.lay_out_any(*running.memory);
     make();
   }
   void make() { placer = std::make_unique<VringPlacer>(options, kernel); }

@@ -41,7 +41,7 @@ void tell_table(const memory::GuestMemory& memory) {
 void tell_vring(Vring& vring, const virtqueue::RingAddresses& addresses) {
   const backend::VringCore& core = backend::VringCore::of(vring);
   const backend::RunningVring& running = *core.running();
-  tell_ring(running.layout, addresses);
+  tell_ring(running.layout.split, addresses);
   // The cursor is the first of the state that the data thread writes.
   const auto* state = reinterpret_cast<const std::byte*>(&core.fault()) - offsetof(virtqueue::VringCursor, fault);
   tell("state_pages", state, sizeof(backend::VringDataState));

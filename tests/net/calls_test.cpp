@@ -72,9 +72,9 @@ INSTANTIATE_TEST_SUITE_P(Paths, Calls,
 TEST_P(Calls, UnlessTheDriverSaysNo) {
   ShortChainRing ring(mergeable, way());
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 33}) {
-    ring.driver.avail_flags() = 0;
+    ring.driver.want_calls(true);
     EXPECT_TRUE(burst(ring, count).needs_call) << count;
-    ring.driver.avail_flags() = 1;
+    ring.driver.want_calls(false);
     EXPECT_FALSE(burst(ring, count).needs_call) << count;
   }
 }
@@ -85,7 +85,7 @@ TEST_P(Calls, WhereTheEventIndexIsPassed) {
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1, 1, 33, 1}) {
     // The first burst after a start calls in any case, the others for entry `used_event`.
     for (const int ahead : {0, -1, int{count}, count - 1}) {
-      ring.driver.set_used_event(static_cast<std::uint16_t>(used + ahead));
+      ring.driver.want_call_at(ahead, static_cast<int>(kind()) + 1);
       const bool passed = ahead >= 0 && ahead < count;
       EXPECT_EQ(burst(ring, count).needs_call, passed || used == 0) << count << " " << ahead;
       used = static_cast<std::uint16_t>(used + count);
@@ -101,7 +101,7 @@ TEST_P(Calls, TheAvailEventMovesWithEachBurst) {
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{1, 1, 2, 1}) {
     burst(ring, count);
     taken = static_cast<std::uint16_t>(taken + count);
-    EXPECT_EQ(ring.driver.avail_event(), taken);
+    EXPECT_TRUE(ring.driver.device_wants_next_kick());
     EXPECT_EQ(ring.count(VringCounter::packets), taken);
   }
   EXPECT_EQ(ring.count(VringCounter::bursts), 4U);

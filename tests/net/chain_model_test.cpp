@@ -37,7 +37,7 @@ struct Comparison {
     world.memory->translate(memory::GuestAddress{address}, 1, cursor.hint);
   }
 
-  RingContext context() { return {layout, *world.memory, cursor, counters, ring.features, ~0U}; }
+  SplitContext context() { return {layout, *world.memory, cursor, counters, ring.features, ~0U}; }
   ModelRing model() const {
     return {world.guest,
             world.regions,

@@ -242,6 +242,7 @@ TEST_P(Enqueue, ARingFullOfUselessBuffersDropsWhatItCannotTake) {
 }
 
 TEST_P(Enqueue, BadHeadsArePassedOver) {
+  VHOSTX_SPLIT_RINGS_ONLY;
   RingFixture ring(features());
   ring.transferring = transferring();
   ring.driver.publish_head(64);

@@ -140,7 +140,7 @@ TEST_P(MbufFill, WhatWasNotNeededGoesBackAsItCame) {
         nullptr);
     ring.cursor.fault = {};
     ring.driver.reap();
-    ring.cursor.position.avail_next = ring.driver.avail_index();
+    ring.cursor.position.avail_next = ring.driver.end();
   }
 }
 

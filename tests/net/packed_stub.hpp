@@ -200,6 +200,9 @@ class PackedStub {
     memory::WritableSpan room(std::uint32_t) const { return {}; }
   };
 
+  static constexpr bool has_bad_chains = false;
+  static bool can_walk_later(const virtqueue::Chain&) { return true; }
+
   struct Mark {
     std::size_t next;
     std::size_t shown;

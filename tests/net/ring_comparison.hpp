@@ -52,7 +52,7 @@ struct ComparedRing {
       : written(what), memory(where), layout(std::move(what.lay_out(where)).value()) {
     cursor.position.avail_next = cursor.position.used_next = what.start;
   }
-  net::RingContext context() { return {layout, memory, cursor, counters, written.features, ~0U}; }
+  net::SplitContext context() { return {layout, memory, cursor, counters, written.features, ~0U}; }
   bool broken() const { return cursor.fault.cause != VringFaultCause::none; }
 
   /// Empty: fault, counters and used ring are the model's. Else what is not.

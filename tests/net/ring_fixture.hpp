@@ -14,6 +14,7 @@
 #include "net/dequeue.hpp"
 #include "net/enqueue.hpp"
 #include "net/virtio_net_header.hpp"
+#include "tests/net/any_context.hpp"
 #include "tests/net/sender.hpp"
 #include "tests/support/eal.hpp"
 #include "tests/support/fake_driver.hpp"
@@ -86,11 +87,12 @@ struct RingFixture {
         guest(regions),
         driver(guest, ring_size, ring_features),
         memory(guest.map()),
-        layout(*driver.lay_out(*memory)) {
+        layout(*driver.lay_out_any(*memory)) {
+    cursor.position = driver.start();
     start_eal();
   }
 
-  net::RingContext context() { return {layout, *memory, cursor, counters, features, frame_max}; }
+  AnyContext context() { return {layout, *memory, cursor, counters, features, frame_max}; }
 
   /// A burst of up to `count`; the packets' bytes. All mbufs are freed.
   std::vector<Bytes> dequeue(std::uint16_t count = 64, rte_mempool* pool = test_pool()) {
@@ -122,7 +124,7 @@ struct RingFixture {
   FakeGuest guest;
   FakeDriver driver;
   std::shared_ptr<const memory::GuestMemory> memory;
-  virtqueue::RingLayout layout;
+  virtqueue::AnyLayout layout;
   virtqueue::VringCursor cursor;
   net::RingCounters counters;
   bool transferring = false;  ///< The halves of a transfer do what dequeue and enqueue do.

@@ -13,6 +13,7 @@
 #include "net/move.hpp"
 #include "net/peek.hpp"
 #include "net/virtio_net_header.hpp"
+#include "tests/net/any_context.hpp"
 #include "tests/support/fake_driver.hpp"
 
 namespace vhostx::test {
@@ -28,9 +29,11 @@ class Sender {
         guest(regions),
         driver(guest, ring_size, {.indirect = true}),
         memory(guest.map()),
-        layout(*driver.lay_out(*memory)) {}
+        layout(*driver.lay_out_any(*memory)) {
+    cursor.position = driver.start();
+  }
 
-  net::RingContext context() { return {layout, *memory, cursor, counters, features, ~0U}; }
+  AnyContext context() { return {layout, *memory, cursor, counters, features, ~0U}; }
 
   /// A packet, cut into descriptors of these lengths, header included; the last takes what is left.
   void send(const Bytes& bytes, const net::VirtioNetHeader& header = {}, const std::vector<std::size_t>& cuts = {},
@@ -51,7 +54,7 @@ class Sender {
   std::uint16_t peek(std::uint16_t count = net::batch_max) { return net::peek(context(), count, *burst).packets; }
   net::BurstResult give_back(std::uint16_t done) { return net::give_back(context(), *burst, done); }
   /// All packets of the burst, in order, to that ring.
-  std::uint16_t move_to(const net::RingContext& to) {
+  std::uint16_t move_to(const auto& to) {
     std::vector<std::uint8_t> which(burst->count);
     std::iota(which.begin(), which.end(), std::uint8_t{0});
     return net::move(to, *burst, which.data(), burst->count).packets;
@@ -62,7 +65,7 @@ class Sender {
   FakeGuest guest;
   FakeDriver driver;
   std::shared_ptr<const memory::GuestMemory> memory;
-  virtqueue::RingLayout layout;
+  virtqueue::AnyLayout layout;
   virtqueue::VringCursor cursor;
   net::RingCounters counters;
   std::unique_ptr<net::PeekedBurst> burst = std::make_unique<net::PeekedBurst>();
@@ -70,7 +73,7 @@ class Sender {
 
 /// What dequeue() does with up to `count` packets, done by peek() and copy_out(): in small steps, each of which leaves
 /// packets behind that are found again. The mbufs are the caller's.
-inline std::uint16_t dequeue_by_peeking(const net::RingContext& context, rte_mempool* pool, rte_mbuf** packets,
+inline std::uint16_t dequeue_by_peeking(const auto& context, rte_mempool* pool, rte_mbuf** packets,
                                         std::uint16_t count) {
   static const auto burst = std::make_unique<net::PeekedBurst>();
   std::uint16_t all = 0;
@@ -93,8 +96,7 @@ inline std::uint16_t dequeue_by_peeking(const net::RingContext& context, rte_mem
 }
 
 /// What enqueue() does with packets that ask for nothing, done by move(), in one burst for each 32.
-inline std::uint16_t enqueue_by_moving(const net::RingContext& to,
-                                       const std::vector<std::vector<std::uint8_t>>& packets) {
+inline std::uint16_t enqueue_by_moving(const auto& to, const std::vector<std::vector<std::uint8_t>>& packets) {
   Sender sender;
   std::uint16_t done = 0;
   while (done < packets.size() && to.cursor.fault.cause == VringFaultCause::none) {

@@ -61,6 +61,11 @@ struct ShortChainRing : RingFixture {
 
   /// Both descriptors of a chain as they stand, linked however they say. Returns the head, which is made available.
   std::uint16_t publish_raw(const GuestDescriptor& first, const GuestDescriptor& second) {
+    if (driver.kind() == virtqueue::RingKind::packed)  // one after the other
+      return driver.chain()
+          .raw(first.address, first.length, first.flags)
+          .raw(second.address, second.length, second.flags)
+          .publish();
     const std::uint16_t head = driver.chain().raw(0, 0).raw(0, 0).write();
     const std::uint16_t next = driver.descriptor(head).next;
     driver.descriptor(head) = first;
@@ -72,7 +77,7 @@ struct ShortChainRing : RingFixture {
   /// A chain with an indirect table of those, as they stand, that says to have `length` bytes.
   std::uint16_t publish_table(const std::vector<GuestDescriptor>& entries, std::uint32_t length) {
     const std::uint64_t table = guest.allocate(std::max<std::size_t>(entries.size(), 1) * sizeof(GuestDescriptor), 16);
-    std::copy(entries.begin(), entries.end(), guest.at_as<GuestDescriptor>(table));
+    for (std::size_t i = 0; i < entries.size(); ++i) driver.put_in_table(table + i * sizeof entries[i], entries[i]);
     return driver.chain().raw(table, length, Descriptor::indirect_flag).publish();
   }
 

@@ -83,7 +83,7 @@ TEST_F(LendOffload, AChecksumThatNoFlagDescribesIsWrittenIntoACopyAndNeverIntoTh
   EXPECT_FALSE(std::equal(written.begin() + 50, written.begin() + 52, packet.begin() + 50));
   std::copy_n(packet.begin() + 50, 2, written.begin() + 50);
   EXPECT_EQ(written, packet);
-  const std::uint8_t* in_guest = ring.guest.at(ring.driver.descriptor(head).address + 12);
+  const std::uint8_t* in_guest = ring.guest.at(ring.driver.first_buffer(head) + 12);
   EXPECT_TRUE(std::equal(packet.begin(), packet.end(), in_guest));
   rte_pktmbuf_free(packets[0]);
 }

@@ -31,7 +31,7 @@ TEST(Lend, ALargePacketStaysWhereTheGuestWroteIt) {
   EXPECT_EQ(rte_pktmbuf_headroom(lent[0]), 0);
   EXPECT_EQ(rte_pktmbuf_tailroom(lent[0]), 0);
   // The very bytes: what the guest writes is seen.
-  const std::uint64_t where = ring.driver.descriptor(head).address + 12;
+  const std::uint64_t where = ring.driver.first_buffer(head) + 12;
   *ring.guest.at(where) = 0xee;
   EXPECT_EQ(*rte_pktmbuf_mtod(lent[0], std::uint8_t*), 0xee);
   EXPECT_EQ(rte_pktmbuf_iova(lent[0]), reinterpret_cast<std::uintptr_t>(rte_pktmbuf_mtod(lent[0], void*)));

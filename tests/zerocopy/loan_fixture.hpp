@@ -9,8 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/net/ring_fixture.hpp"
-#include "zerocopy/borrow.hpp"
-#include "zerocopy/dequeue.hpp"
+#include "tests/zerocopy/any_calls.hpp"
 #include "zerocopy/loan_table.hpp"
 
 namespace vhostx::test {

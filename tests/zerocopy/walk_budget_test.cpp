@@ -348,7 +348,7 @@ TEST(WalkBudget, TheSampleOfBuffersLooksAtAFew) {
   ring.fill(1, 100, 0);
   for (std::uint32_t i = 1; i < ring_size; ++i) ring.driver.descriptor(static_cast<std::uint16_t>(i)) = {0, 0, 0, 0};
   std::array<const std::uint8_t*, 4> out{};
-  EXPECT_EQ(virtqueue::sample_posted(ring.layout, *ring.memory, out), 0U) << "the only good one is the oldest";
+  EXPECT_EQ(virtqueue::sample_posted(ring.layout.split, *ring.memory, out), 0U) << "the only good one is the oldest";
 }
 
 }  // namespace

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "virtqueue/packed_layout.hpp"
+
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace vhostx::virtqueue {
+namespace {
+
+constexpr std::uint16_t both_flags = packed_avail_flag | packed_used_flag;
+
+// A device has used the descriptor in this lap or the one before, or nobody has written it.
+bool looks_used(std::uint16_t flags) noexcept {
+  return (flags & both_flags) == 0 || (flags & both_flags) == both_flags;
+}
+
+// Where the driver makes available next. It writes the avail flag of every descriptor of a chain, with the wrap counter
+// of that lap, and a used descriptor repeats it: so the flag is the same from entry 0 to the driver's place, and the
+// opposite from there on. None: the driver is just writing a chain, or does not keep to that.
+std::optional<PackedPosition> find_driver(const PackedLayout& ring) noexcept {
+  const auto lap = [&ring](std::uint32_t i) { return (ring.table.flags_acquire(i) & packed_avail_flag) != 0; };
+  const bool first = lap(0);
+  std::uint32_t end = 1;
+  while (end < ring.size && lap(end) == first) ++end;
+  for (std::uint32_t i = end; i < ring.size; ++i)
+    if (lap(i) == first) return std::nullopt;
+  const bool wraps = end == ring.size;  // the next lap begins
+  return PackedPosition{
+      static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
+}
+
+}  // namespace
+
+std::array<memory::HostSpan, 3> PackedLayout::areas() const noexcept {
+  return {{{table.begin(), size * PackedTable::entry_bytes},
+           {driver.begin(), PackedEvent::bytes},
+           {device.begin(), PackedEvent::bytes}}};
+}
+
+bool PackedLayout::was_used() const noexcept {
+  const auto wanted = device.load();
+  return !is_untouched() || wanted.flags != 0 || wanted.place.value != 0;
+}
+
+bool PackedLayout::is_untouched() const noexcept {
+  const PackedDescriptor first = table.load(0);
+  return first.address == 0 && first.rest == 0;
+}
+
+// From the driver's place (find_driver()) backwards, every descriptor that looks available belongs to a chain that was
+// not used, or is not the first of one that was: a device overwrites only the first. The next one further back looks
+// used, and is where the last used chain began. If it had one descriptor, the position is behind it. It had, if
+//
+//   * it was never written: no chain has begun there, the driver is in its first lap;
+//   * nothing is between it and the driver's place: then all chains were used;
+//   * the chain behind it ends with another id than the one that was used: the rest of that chain would end with its
+//     own, as devices of this library use chains in the order in which they were made available. With IN_ORDER one used
+//     descriptor may stand for several chains and has the id of the last: then none of the chains may have it.
+//
+// Else that chain is the first that was not used, or the rest of the last one that was: whichever the base says. If
+// none looks used, the ring is full, or the driver has written over the beginning of a used chain and not over its
+// rest: again the base has to say. A ring that lends uses chains in any order. It has used all when it stops, so that
+// only a crash leaves it in doubt.
+std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expected) const noexcept {
+  const auto end = find_driver(*this);
+  if (!end) return std::nullopt;
+  std::uint32_t open = 0;
+  PackedPosition place = *end;
+  for (; open < size; ++open) {
+    const PackedPosition earlier = place.before(1, size);
+    if (looks_used(table.flags_acquire(earlier.index()))) break;
+    place = earlier;
+  }
+  if (open == 0) return place;
+  const bool full = open == size;
+  const PackedDescriptor last = full ? PackedDescriptor{} : table.load(place.before(1, size).index());
+  if (!full && last.address == 0 && last.rest == 0) return place;
+  bool doubtful = full;
+  bool agrees = expected == place;
+  for (PackedPosition at = place; open != 0;) {
+    const auto [id, entries] = find_end(at.index(), table.load(at.index()), open);
+    doubtful |= entries == 0 || id == last.id();
+    at = at.after(entries, size);
+    agrees |= expected == at;
+    if (!features.in_order || entries == 0) break;
+    open -= entries;
+  }
+  if (!doubtful) return place;
+  return agrees ? std::optional(expected) : std::nullopt;
+}
+
+Result<void> check_packed_size(std::uint32_t size) {
+  if (size == 0 || size > ring_size_max)
+    return protocol_violation("ring size {}: expected 1 to {} on a packed ring", size, ring_size_max);
+  return {};
+}
+
+Result<PackedLayout> lay_out_packed(const memory::GuestMemory& memory, const RingAddresses& addresses,
+                                    std::uint32_t size, RingFeatures features) {
+  if (auto good = check_packed_size(size); !good) return good.error();
+  auto found = find_areas(memory, {{{"descriptor ring", addresses.descriptors, size * PackedTable::entry_bytes, 16},
+                                    {"driver event structure", addresses.avail, PackedEvent::bytes, 4},
+                                    {"device event structure", addresses.used, PackedEvent::bytes, 4}}});
+  if (!found) return std::move(found).error();
+  // The first byte is in one region, also of an area that is in two.
+  const auto first = memory.address_of(memory.translate(addresses.descriptors, 1).data);
+  return PackedLayout{.table = PackedTable(found->spans[0].data),
+                      .driver = PackedEvent(found->spans[1].data),
+                      .device = PackedEvent(found->spans[2].data),
+                      .size = size,
+                      .features = features,
+                      .address = first.value_or(memory::GuestAddress{}),
+                      .windows = std::move(found->windows),
+                      .asides = std::make_shared<PackedAsides>(size)};
+}
+
+}  // namespace vhostx::virtqueue

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PackedQueue: a packed virtqueue as the device uses it, for one burst. It models Virtqueue (virtqueue.hpp).
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <numeric>
+
+#include <vhostx/vring_fault.hpp>
+
+#include "memory/guest_memory.hpp"
+#include "virtqueue/chain.hpp"
+#include "virtqueue/chain_ledger.hpp"
+#include "virtqueue/chain_walker.hpp"
+#include "virtqueue/packed_batch.hpp"
+#include "virtqueue/packed_layout.hpp"
+#include "virtqueue/packed_single.hpp"
+#include "virtqueue/vring_cursor.hpp"
+
+namespace vhostx::virtqueue {
+
+/// Used as SplitQueue. What it gives back overwrites descriptors, of chains that were taken. The driver looks at none
+/// of it before the first: so that is written by publish(), and the others at once, unless they may be taken back
+/// (rewind()); those are kept aside.
+template <RingMarks Marks = NoMarks>
+class PackedQueue {
+ public:
+  template <Direction direction>
+  using Walker = ChainWalker<direction, PackedLayout>;
+  template <typename Shape>
+  using Batch = PackedBatch<Shape, Marks::active>;
+  template <typename Shape>
+  using Single = PackedSingle<Shape, Marks::active>;
+  static constexpr bool has_bad_chains = false;  ///< Any id can be given back.
+
+  PackedQueue(const PackedLayout& layout, VringCursor& cursor, Marks marks = {}) noexcept
+      : marks_(marks),
+        layout_(layout),
+        cursor_(cursor),
+        avail_next_{cursor.position.avail_next},
+        used_next_{cursor.position.used_next},
+        room_(layout.size - avail_next_.since(used_next_, layout.size)) {}
+
+  std::uint32_t size() const noexcept { return layout_.size; }
+
+  /// Entries that are available and not taken, at most batch_max: so many chains, or fewer.
+  std::uint16_t ready() noexcept {
+    if (ready_ == 0 && !ended_) {
+      const std::uint32_t most = std::min<std::uint32_t>(room_, batch_max);
+      ready_ = count_available(layout_, avail_next_, most);
+      ended_ = ready_ != most || most == 0;
+    }
+    return ready_;
+  }
+
+  bool is_full() noexcept {
+    if (room_ != layout_.size) return false;
+    for (std::uint32_t i = 0; i < layout_.size; ++i)
+      if (!layout_.is_available(avail_next_.after(i, layout_.size))) return false;
+    return true;
+  }
+
+  Take take(Chain& chain) noexcept {
+    if (ready() == 0 || broken()) return broken() ? Take::invalid : Take::empty;
+    const std::uint32_t index = avail_next_.index();
+    const PackedDescriptor first = layout_.table.load(index);
+    if (!avail_next_.is_available(first.flags())) {
+      found_end(0);
+      return Take::empty;
+    }
+    const auto [id, entries] = layout_.find_end(index, first, room_);
+    if (entries == 0) {
+      fail({VringFaultCause::chain_too_long, id, layout_.size + std::uint64_t{1}, layout_.size});
+      return Take::invalid;
+    }
+    chain = {.id = id, .at = static_cast<std::uint16_t>(index), .entries = entries, .first = first};
+    advance(entries);
+    ledger_.add(1);
+    return Take::chain;
+  }
+  std::uint16_t give_back_all() noexcept {
+    std::uint16_t count = 0;
+    for (Chain chain; take(chain) == Take::chain; ++count) give_back(chain, 0);
+    return count;
+  }
+  void take(const ChainList& chains, std::uint16_t count) noexcept {
+    advance(entries_of(chains, 0, count));
+    ledger_.add(count);
+  }
+  void take(const Chain& chain) noexcept {
+    advance(chain.entries);
+    ledger_.add(1);
+  }
+  void untake(const Chain& chain) noexcept {
+    avail_next_ = avail_next_.before(chain.entries, layout_.size);
+    room_ += chain.entries;
+    look_again();
+    ledger_.add(-1);
+  }
+
+  /// Chain `i` of a list that begins with the next chain.
+  Chain chain(const ChainList& chains, std::uint32_t i) const noexcept {
+    const std::uint32_t index = avail_next_.after(entries_of(chains, 0, i), layout_.size).index();
+    return {.id = chains.ids[i],
+            .at = static_cast<std::uint16_t>(index),
+            .entries = chains.all_single ? std::uint16_t{1} : chains.entries[i],
+            .first = layout_.table.load(index)};
+  }
+  template <Direction direction>
+  Walker<direction> walk(const Chain& chain, const memory::GuestMemory& memory,
+                         memory::GuestMemory::Hint& hint) const noexcept {
+    return {layout_, memory, hint, cursor_.meter, chain};
+  }
+  /// Of a chain of several entries only the first one's copy is left when others were given back.
+  static bool can_walk_later(const Chain& chain) noexcept { return chain.entries == 1; }
+
+  template <typename Store>
+  [[gnu::always_inline]] void write(const memory::WritableSpan& to, Store store) const noexcept {
+    memory::write(marks_, to, store);
+  }
+  void wrote(const memory::GuestMemory& memory, const memory::HostSpan& bytes) const noexcept {
+    if constexpr (Marks::active)
+      if (const auto address = memory.address_of(bytes.data)) marks_.mark(*address, bytes.size);
+  }
+
+  static bool skip_bad_chain(std::uint16_t) noexcept { return false; }
+  static std::uint16_t bad_chains() noexcept { return 0; }
+
+  void give_back(const Chain& chain, std::uint32_t written) noexcept {
+    ledger_.add(-1);
+    if (rewindable_) {
+      assert(aside_count_ < layout_.asides->size());
+      (*layout_.asides)[aside_count_++] = {chain.id, static_cast<std::uint16_t>(chain.entries), written};
+    } else {
+      put(used_next_, chain.id, written);
+    }
+    used_next_ = used_next_.after(chain.entries, layout_.size);
+  }
+  /// `written(i)` is 0 for all of them, or for none.
+  template <typename Written>
+  [[gnu::always_inline]] void give_back(const ChainList& chains, std::uint16_t begin, std::uint16_t count,
+                                        Written written) noexcept {
+    if (count == 0) return;
+    if (rewindable_) put_asides();
+    if (!chains.all_single || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
+      for (std::uint16_t i = 0; i < count; ++i)
+        give_back({.id = chains.ids[begin + i], .entries = entries_of(chains, begin + i, 1)}, written(i));
+      return;
+    }
+    ledger_.add(-count);
+    put_run(chains.ids.data() + begin, count, written);
+  }
+  void keep(std::uint16_t chains) noexcept { ledger_.add(-chains); }
+  void give_back_kept(const Chain& chain, std::uint32_t written) noexcept {
+    ledger_.add(1);
+    give_back(chain, written);
+  }
+
+  /// What was given back before it cannot be taken back any more.
+  struct Mark {
+    PackedPosition avail_next;
+    PackedPosition used_next;
+    std::uint32_t room;
+    ChainLedger ledger;
+  };
+  Mark mark() noexcept {
+    put_asides();
+    rewindable_ = true;
+    return {avail_next_, used_next_, room_, ledger_};
+  }
+  void rewind(const Mark& to) noexcept {
+    avail_next_ = to.avail_next;
+    used_next_ = to.used_next;
+    room_ = to.room;
+    ledger_ = to.ledger;
+    aside_count_ = 0;
+    look_again();
+  }
+
+  bool publish() noexcept {
+    ledger_.check();
+    put_asides();
+    RingPosition& position = cursor_.position;
+    position.avail_next = avail_next_.value;
+    if (!has_first_) return false;
+    PackedTable table = layout_.table;
+    const std::uint32_t first = PackedPosition{position.used_next}.index();
+    position.used_next = used_next_.value;
+    has_first_ = false;
+    table.set_used_release(first, first_);
+    mark_table(first, 1);
+    if (position.notifications && layout_.features.event_idx) want_kick();
+    return true;
+  }
+  void publish_position() noexcept {
+    if (!cursor_.position.notifications || !layout_.features.event_idx) return;
+    want_kick();
+    full_fence();
+  }
+
+  /// VIRTIO 1.2, 2.8.10.
+  bool needs_call() noexcept {
+    full_fence();
+    const auto [event, flags] = layout_.driver.load();
+    RingPosition& position = cursor_.position;
+    const PackedPosition before{position.used_signalled};
+    const bool first = !position.signalled_valid;
+    position.used_signalled = used_next_.value;
+    position.signalled_valid = true;
+    if (flags != PackedEvent::at_place || !layout_.features.event_idx) return flags != PackedEvent::disable;
+    // Whether the entry `event` was used since, in the lap that its wrap counter says.
+    if (first) return true;
+    return used_next_.since(event, layout_.size) - 1 < used_next_.since(before, layout_.size);
+  }
+
+  void fail(const VringFault& fault) noexcept {
+    if (!broken()) cursor_.fault = fault;
+  }
+  bool broken() const noexcept { return cursor_.broken(); }
+
+ private:
+  template <typename Shape, bool keeps_addresses>
+  friend class PackedBatch;
+  template <typename Shape, bool keeps_addresses>
+  friend class PackedSingle;
+
+  static std::uint32_t entries_of(const ChainList& chains, std::uint32_t begin, std::uint32_t count) noexcept {
+    if (chains.all_single) return count;
+    const auto* const from = chains.entries.data() + begin;
+    return std::accumulate(from, from + count, std::uint32_t{0});
+  }
+  /// Entries that may be taken: no driver makes more available than a ring has.
+  std::uint32_t room() const noexcept { return room_; }
+  /// Somebody has looked: so many entries are available, and no more.
+  void found_end(std::uint32_t entries) const noexcept {
+    ready_ = static_cast<std::uint16_t>(entries);
+    ended_ = true;
+  }
+  void look_again() noexcept {
+    ready_ = 0;
+    ended_ = false;
+  }
+  void advance(std::uint32_t entries) noexcept {
+    avail_next_ = avail_next_.after(entries, layout_.size);
+    room_ -= entries;
+    ready_ = static_cast<std::uint16_t>(ready_ - std::min<std::uint32_t>(ready_, entries));
+  }
+
+  /// Writes a used descriptor, but the first of the burst. With IN_ORDER one stands for all up to it, if nothing
+  /// was written into them (2.8.8): then it is the first that gets the id.
+  void put(PackedPosition where, std::uint16_t id, std::uint32_t written) noexcept {
+    if (has_first_ && !(merges_ && written == 0)) {
+      PackedTable table = layout_.table;
+      table.set_used(where.index(), PackedTable::used(where, id, written));
+      mark_table(where.index(), 1);
+      merges_ = false;
+      return;
+    }
+    if (!has_first_) {
+      has_first_ = true;
+      merges_ = layout_.features.in_order && written == 0;
+      first_at_ = where;
+    }
+    first_ = PackedTable::used(first_at_, id, written);
+  }
+  template <typename Written>
+  [[gnu::always_inline]] void put_run(const std::uint16_t* ids, std::uint32_t count, Written written) noexcept {
+    std::uint32_t i = 0;
+    if (!has_first_) {
+      put(used_next_, ids[0], written(0));
+      ++i;
+    }
+    merges_ = false;
+    PackedTable table = layout_.table;
+    const std::uint32_t index = used_next_.index();
+    PackedPosition where = used_next_;
+    used_next_ = used_next_.after(count, layout_.size);
+    for (std::uint32_t end = std::min(count, layout_.size - index), base = index;;) {
+      const std::uint64_t flags = PackedTable::used(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
+#pragma GCC unroll 4
+      for (; i < end; ++i) table.set_used(base + i, written(i) | std::uint64_t{ids[i]} << 32 | flags);
+      if (end == count) [[likely]]
+        break;
+      base = 0 - end;  // the rest begins at entry 0
+      end = count;
+      where = {static_cast<std::uint16_t>(where.value ^ PackedPosition::wrap_bit)};
+    }
+    if constexpr (Marks::active) {
+      const std::uint32_t straight = std::min(count, layout_.size - index);
+      mark_table(index, straight);
+      if (straight != count) mark_table(0, count - straight);
+    }
+  }
+  void put_asides() noexcept {
+    rewindable_ = false;
+    if (aside_count_ == 0) return;
+    const PackedAside* const asides = layout_.asides->data();
+    std::uint32_t entries = 0;
+    for (std::uint32_t i = 0; i < aside_count_; ++i) entries += asides[i].entries;
+    PackedPosition where = used_next_.before(entries, layout_.size);
+    for (std::uint32_t i = 0; i < aside_count_; ++i) {
+      put(where, asides[i].id, asides[i].written);
+      where = where.after(asides[i].entries, layout_.size);
+    }
+    aside_count_ = 0;
+  }
+
+  void mark_table(std::uint32_t index, std::uint32_t entries) const noexcept {
+    marks_.mark_table({layout_.address.value + index * PackedTable::entry_bytes}, entries * PackedTable::entry_bytes);
+  }
+  void want_kick() noexcept {
+    PackedEvent device = layout_.device;
+    device.store(marks_, {avail_next_, PackedEvent::at_place});
+  }
+
+  [[no_unique_address]] Marks marks_;
+  const PackedLayout& layout_;
+  VringCursor& cursor_;
+  PackedPosition avail_next_;
+  PackedPosition used_next_;
+  std::uint32_t room_;
+  mutable std::uint16_t ready_ = 0;  // whoever looks at chains finds out how many there are
+  mutable bool ended_ = false;       // no more than ready_
+  bool rewindable_ = false;
+  bool has_first_ = false;
+  bool merges_ = false;  // the first may stand for more
+  std::uint32_t aside_count_ = 0;
+  PackedPosition first_at_;
+  std::uint64_t first_ = 0;  // the first used descriptor of the burst
+  [[no_unique_address]] ChainLedger ledger_;
+};
+
+/// As the functions of these names for a split ring.
+inline bool is_idle(const PackedLayout& layout, const VringCursor& cursor) noexcept {
+  return !layout.is_available({cursor.position.avail_next});
+}
+
+/// Entries: at least as many as chains.
+inline std::uint16_t pending(const PackedLayout& layout, const VringCursor& cursor) noexcept {
+  const PackedPosition next{cursor.position.avail_next};
+  const std::uint32_t room = layout.size - next.since({cursor.position.used_next}, layout.size);
+  return count_available(layout, next, room);
+}
+
+inline Watch watch(const PackedLayout& layout, const VringCursor& cursor) noexcept {
+  const PackedPosition next{cursor.position.avail_next};
+  const volatile std::uint16_t* const word = layout.table.flags_address(next.index());
+  const std::uint16_t flags = layout.table.flags_acquire(next.index());
+  return {word, next.is_available(flags) ? static_cast<std::uint16_t>(~flags) : flags};  // that it never is
+}
+
+template <RingMarks Marks = NoMarks>
+bool set_notifications(const PackedLayout& layout, VringCursor& cursor, bool on, Marks marks = {}) noexcept {
+  PackedEvent device = layout.device;
+  const PackedPosition next{cursor.position.avail_next};
+  cursor.position.notifications = on;
+  const auto wanted = layout.features.event_idx ? PackedEvent::at_place : PackedEvent::enable;
+  device.store(marks, {next, on ? wanted : PackedEvent::disable});
+  if (!on) return false;
+  full_fence();
+  return layout.is_available(next);
+}
+
+}  // namespace vhostx::virtqueue

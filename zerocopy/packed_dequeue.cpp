@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The bursts of zerocopy/dequeue.cpp for packed rings: see net/unit_context.hpp.
+#define VHOSTX_PACKED_UNIT
+#include "zerocopy/dequeue.cpp"
