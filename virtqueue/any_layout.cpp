@@ -10,8 +10,11 @@ namespace {
 
 RingPosition at(PackedPosition place) noexcept { return {.avail_next = place.value, .used_next = place.value}; }
 
+// A driver that is in the midst of writing a chain has soon written it.
 Result<RingPosition> find_position(const PackedLayout& layout, PackedPosition expected) {
-  if (const auto found = layout.find_position(expected)) return at(*found);
+  constexpr int looks_most = 16;
+  for (int look = 0; look < looks_most; ++look)
+    if (const auto found = layout.find_position(expected)) return at(*found);
   return protocol_violation(
       "the base says that the packed ring is a fresh one, but it was in use, and does not show where the next chain "
       "begins: expected the base of GET_VRING_BASE, or a driver that starts anew");

@@ -30,6 +30,18 @@ std::optional<PackedPosition> find_driver(const PackedLayout& ring) noexcept {
       static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
 }
 
+// A driver in its first lap of which nothing was used: some entry was never written, and none has the used flag, which
+// a driver sets from its second lap on and a device in the first. It may be writing meanwhile.
+bool is_fresh(const PackedLayout& ring) noexcept {
+  bool has_room = false;
+  for (std::uint32_t i = 0; i < ring.size; ++i) {
+    const PackedDescriptor entry = ring.table.load(i);
+    if ((entry.flags() & packed_used_flag) != 0) return false;
+    has_room |= entry.address == 0 && entry.rest == 0;
+  }
+  return has_room;
+}
+
 }  // namespace
 
 std::array<memory::HostSpan, 3> PackedLayout::areas() const noexcept {
@@ -63,6 +75,7 @@ bool PackedLayout::is_untouched() const noexcept {
 // rest: again the base has to say. A ring that lends uses chains in any order. It has used all when it stops, so that
 // only a crash leaves it in doubt.
 std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expected) const noexcept {
+  if (is_fresh(*this)) return PackedPosition{};
   const auto end = find_driver(*this);
   if (!end) return std::nullopt;
   std::uint32_t open = 0;

@@ -79,6 +79,18 @@ TEST(PackedStart, AFreshRingBeginsAtItsBeginning) {
   }
 }
 
+/// A driver shows a chain by its first descriptor, which it writes last.
+TEST(PackedStart, AFreshRingIsFoundWhileItsDriverWrites) {
+  PackedRing ring(8);
+  ring.post();
+  ring.driver.chain().writable(1).writable(1).publish();
+  const auto head = ring.driver.packed(1);
+  ring.driver.packed(1) = {};
+  EXPECT_EQ(ring.layout.find_position(nowhere), PackedPosition{});
+  ring.driver.packed(1) = head;
+  EXPECT_EQ(ring.layout.find_position(nowhere), PackedPosition{});
+}
+
 // Against rings in every state that a driver and a device that uses chains in order can come to: what is found is
 // right, and something is found wherever ids tell chains apart.
 TEST(PackedStart, IsFoundOrNotButNeverWrong) {
