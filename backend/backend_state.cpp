@@ -25,7 +25,7 @@ Result<std::unique_ptr<StateLink>> StateLink::open(Link link, KeeperClaim how) {
   return opened;
 }
 
-Result<void> StateLink::acquire() {
+Result<void> StateLink::acquire(bool) {
   owns_ = true;
   std::erase_if(held_, [&](const auto& held) {  // what a stranger may have put there
     if (held.first == state_slot) return false;

@@ -27,7 +27,7 @@ class StateLink final : public KeeperLink {
 
  private:
   explicit StateLink(Link link) : KeeperLink(std::move(link)) {}
-  Result<void> acquire() override;
+  Result<void> acquire(bool as_prepared) override;
   void disown() noexcept override { owns_ = false; }
 
   bool owns_ = false;

@@ -10,6 +10,12 @@
 #include "base/peer_process.hpp"
 
 namespace vhostx::backend {
+namespace {
+
+// A front-end that connects meanwhile waits in the socket's queue; guests wait for the rings of other ports.
+constexpr std::chrono::milliseconds after_hand_over{10};
+
+}  // namespace
 
 // Also with what another process has left.
 Result<void> PortCore::serve() {
@@ -22,6 +28,9 @@ Result<void> PortCore::serve() {
     connector_ = std::make_unique<Connector>(executor(), parts_.options, parts_.releases,
                                              Connector::Handlers{on_socket, on_failure},
                                              found ? Connector::Start::by_retry : Connector::Start::now);
+  } else if (found && found->as_ahead) {
+    listens_late_ = true;
+    late_timer_.start(after_hand_over, [this] { finish_taking_over(); });
   } else if (auto listening = start_listening(); !listening) {
     return listening;
   }
@@ -33,6 +42,20 @@ Result<void> PortCore::serve() {
     deliver();
   }
   return {};
+}
+
+void PortCore::finish_taking_over() noexcept {
+  if (!std::exchange(listens_late_, false)) return;
+  late_timer_.cancel();
+  const auto self = shared_from_this();
+  try {
+    auto listening = start_listening();
+    if (!listening) cannot_serve(listening.error());
+  } catch (const std::exception& error) {
+    cannot_serve(make_error(ErrorCode::out_of_memory, "{}", error.what()));
+  }
+  publish_info();
+  deliver();
 }
 
 Result<void> PortCore::start_listening() {
@@ -113,7 +136,9 @@ bool PortCore::start_session(UniqueFd socket) noexcept {
   front_end_pid_ = peer_pid(socket.get());
   try {
     begin_keeping(socket.get());
-    session_ = std::make_unique<Session>(*this, parts_, std::move(socket), keeping_.get());
+    auto session = std::make_unique<Session>(*this, parts_, keeping_.get());
+    session->begin(std::move(socket));
+    session_ = std::move(session);
   } catch (const std::exception& error) {
     parts_.log.error("connection dropped: {}", error.what());
     if (keeping_ != nullptr) keeping_->end();
@@ -206,7 +231,7 @@ void PortCore::finish_session() noexcept {
 void PortCore::drop_session() noexcept {
   if (session_ == nullptr) return;
   session_->end_without_loans();
-  publish_memory({});
+  swap_memory({});
   session_.reset();
   if (state_ != nullptr) state_->end();
   if (keeping_ != nullptr) keeping_->end();

@@ -36,6 +36,8 @@ PortCore::PortCore(std::shared_ptr<ControlLoop> loop, const PortOptions& options
              .vrings = {}},
       handler_(std::move(on_event)),
       keeper_watch_(loop_->executor(), [this] { attend_keeper(); }),
+      ahead_timer_(loop_->executor()),
+      late_timer_(loop_->executor()),
       loan_timer_(loop_->executor()),
       placement_watch_(loop_->executor(), parts_.options, numa::kernel().has_several_nodes(),
                        [this] { look_at_placement(VringPlacer::Effort::usual); }) {}
@@ -73,6 +75,9 @@ Result<void> PortCore::open() {
 void PortCore::close(Farewell farewell) {
   if (closed_) return;
   const auto self = shared_from_this();
+  if (farewell == Farewell::silent)
+    closed_ = true;  // nothing is delivered, not even by a delivery that is on the stack
+  finish_taking_over();
   keeper_watch_.end();
   if (listener_ != nullptr && leaves_session()) listener_->leave();
   listener_.reset();
@@ -80,8 +85,8 @@ void PortCore::close(Farewell farewell) {
   attention_watch_.reset();
   loan_timer_.cancel();
   placement_watch_.stop();
-  if (farewell == Farewell::silent)
-    closed_ = true;  // nothing is delivered, not even by a delivery that is on the stack
+  ahead_timer_.cancel();
+  prepared_.reset();
   if (leaves_session()) {
     leave_session("the port was closed, and its keeper holds the connection");
     keeping_->park(loop_->keeper_grace());
@@ -99,6 +104,7 @@ void PortCore::close(Farewell farewell) {
   }
   closed_ = true;
   if (keeping_ != nullptr && keeping_->owns()) keeping_->park({});
+  left_ = {};
   keeping_.reset();  // who waits for the port waits no more, and is not given it
   notice_.reset();
   parts_.signals->close();
@@ -156,16 +162,18 @@ void PortCore::look_at_placement(VringPlacer::Effort effort) {
   deliver();
 }
 
-/// A table that nobody else holds is unmapped here, and not under the lock.
-void PortCore::publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept {
+/// A table that nobody else holds is unmapped by the caller, and not under the lock.
+std::shared_ptr<const memory::GuestMemory> PortCore::swap_memory(
+    std::shared_ptr<const memory::GuestMemory> memory) noexcept {
   const std::lock_guard guard(info_lock_);
   published_memory_.swap(memory);
+  return memory;
 }
 
 void PortCore::emit(PortEvent event, std::shared_ptr<const void> keep) noexcept {
   if (closed_ || !handler_) return;
   try {
-    events_.push_back({std::move(event), std::move(keep)});
+    (aside_ == nullptr ? events_ : *aside_).push_back({std::move(event), std::move(keep)});
   } catch (const std::bad_alloc&) {
     parts_.log.error("out of memory: an event is lost, {} wait", events_.size() - delivered_);
   }

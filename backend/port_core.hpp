@@ -74,6 +74,7 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void look_at_placement(VringPlacer::Effort effort);
 
  private:
+  void get_ready() noexcept override;
   void ask_owner() noexcept override;
   void loop_ends() override { close(Farewell::events); }
   bool is_in_use() noexcept override;
@@ -96,6 +97,13 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
     std::shared_ptr<const void> keep;
   };
 
+  /// What this process would go on with if it got the port now.
+  struct Prepared {
+    std::unique_ptr<Session> session;  // dormant
+    continuity::SessionState state;
+    std::vector<Queued> events;
+  };
+
   Result<void> make_vrings();
   void take_socket(UniqueFd socket) noexcept;
   Result<void> open_keeping();
@@ -113,6 +121,15 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void count_connection() noexcept;
   bool start_session(UniqueFd socket) noexcept;
   void take_over(SessionKeeping::Found found) noexcept;
+  Result<void> wake_or_set_up(std::optional<Prepared> prepared, const continuity::SessionState& state);
+  void prepare() noexcept;
+  std::optional<Prepared> try_to_prepare();
+  void look_ahead_later() noexcept;
+  void look_ahead() noexcept;
+  void ahead_has_changed() noexcept;
+  void wait() noexcept;
+  void finish_taking_over() noexcept;
+  void cannot_serve(const Error& error) noexcept;
   void load_kept_state();
   bool leaves_session() const noexcept;
   void leave_session(const std::string& why);
@@ -132,7 +149,8 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   void serve_signals();
   void drop_session() noexcept;
   void publish_notice() noexcept;
-  void publish_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
+  /// The one that was published before.
+  std::shared_ptr<const memory::GuestMemory> swap_memory(std::shared_ptr<const memory::GuestMemory> memory) noexcept;
   void deliver() noexcept;
   void call_handler(const PortEvent& event) noexcept;
 
@@ -148,8 +166,21 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
   std::optional<CounterPages> next_counters_;  // while this process waits
   std::unique_ptr<StateKeeping> state_;        // with keeping_ and save_state
   KeeperWatch keeper_watch_;
-  bool is_waiting_ = false;  // for another process that serves the port
-  bool yielded_ = false;     // to that process, and it has not said that it serves for good
+  bool is_waiting_ = false;    // for another process that serves the port
+  bool yielded_ = false;       // to that process, and it has not said that it serves for good
+  bool listens_late_ = false;  // a connection goes on; the listener comes when guests do not wait for it
+  struct {
+    std::unique_ptr<Session> session;
+    std::shared_ptr<const memory::GuestMemory> memory;
+  } left_;                            // to the process that has it now: let go of when guests do not wait for it
+  std::optional<Prepared> prepared_;  // while it waits; before keeping_ ends
+  std::optional<continuity::SessionState> seen_ahead_;  // of which that is, or could not be, prepared
+  bool stale_ = true;                                   // it is not what this process would get
+  std::chrono::steady_clock::time_point prepared_at_{};
+  std::chrono::milliseconds change_pause_{0};
+  std::vector<Queued>* aside_ = nullptr;  // where events go while it is made
+  OneShotTimer ahead_timer_;
+  OneShotTimer late_timer_;
   std::unique_ptr<Session> session_;
   std::optional<Error> farewell_;  // why the session ends that lingers
   OneShotTimer loan_timer_;

@@ -29,8 +29,11 @@ Result<void> PortCore::open_keeping() {
   keeping_ = std::move(keeping).value();
   if (options.save_state) make_state_keeping();
   is_waiting_ = !keeping_->owns();
-  if (is_waiting_) prepare_counters();
   keeper_watch_.begin(*keeping_);
+  if (!is_waiting_) return {};
+  get_ready();
+  look_ahead_later();
+  if (loop_->keeper_claim() == KeeperClaim::take_over) keeping_->ask_owner();
   return {};
 }
 
@@ -58,8 +61,9 @@ void PortCore::open_counters() {
   counters_.emplace(std::move(counters).value());
 }
 
-// While this process waits for another one. Without it, it is made when it is needed, and guests wait for it.
+// Without it, it is made when it is needed, and guests wait for it.
 void PortCore::prepare_counters() {
+  if (next_counters_) return;
   if (auto made = CounterPages::create(vring_count())) next_counters_.emplace(std::move(made).value());
 }
 
@@ -78,26 +82,41 @@ void PortCore::begin_keeping(int socket) {
 void PortCore::take_over(SessionKeeping::Found found) noexcept {
   const auto self = shared_from_this();
   front_end_pid_ = peer_pid(found.socket.get());
+  auto prepared = std::exchange(prepared_, std::nullopt);
+  if (prepared && !(found.as_ahead && prepared->state == found.state)) prepared.reset();
+  const bool is_prepared = prepared.has_value();
   Result<void> adopted;
   try {
-    session_ = std::make_unique<Session>(*this, parts_, std::move(found.socket), keeping_.get());
+    auto session =
+        is_prepared ? std::move(prepared->session) : std::make_unique<Session>(*this, parts_, keeping_.get());
+    session->begin(std::move(found.socket));
+    session_ = std::move(session);
     if (connections_ == 0) count_connection();  // else it was counted by the process that accepted it
     emit(FrontEndConnected{.adopted = true}, {});
     adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
     keeping_->go_on(found.state);
     if (adopted) load_kept_state();
     if (closed_ || session_ == nullptr || farewell_) return;
-    if (adopted) adopted = session_->adopt(found.state, keeping_->files());
+    if (adopted) adopted = wake_or_set_up(std::move(prepared), found.state);
   } catch (const std::exception& error) {
     adopted = make_error(ErrorCode::out_of_memory, "{}", error.what());
   }
   if (adopted) {
     if (state_ != nullptr) state_->go_on();
-    parts_.log.info("the connection of a process before goes on");
+    parts_.log.info("the connection of a process before goes on{}", is_prepared ? ", as prepared" : "");
     return turn_done();
   }
   end_session(
       make_error(adopted.error().code, "the connection of a process before cannot go on: {}", adopted.error().message));
+}
+
+Result<void> PortCore::wake_or_set_up(std::optional<Prepared> prepared, const continuity::SessionState& state) {
+  if (!prepared) {
+    if (auto good = session_->set_up(state, keeping_->files()); !good) return good;
+  } else {
+    for (auto& [event, keep] : prepared->events) emit(std::move(event), std::move(keep));
+  }
+  return session_->wake();
 }
 
 // As where a guest brings its state: the application has heard of the front-end, and of no ring yet. Its handler may
@@ -118,8 +137,7 @@ bool PortCore::leaves_session() const noexcept {
 void PortCore::leave_session(const std::string& why) {
   session_->leave();
   if (state_ != nullptr) state_->leave();
-  publish_memory({});
-  session_.reset();
+  left_ = {std::move(session_), swap_memory({})};
   placement_watch_.stop();
   look_after_loans();
   emit(FrontEndDisconnected{make_error(ErrorCode::closed, "{}", why)}, {});
@@ -133,26 +151,42 @@ void PortCore::attend_keeper() {
     if (std::holds_alternative<SessionKeeping::Acquired>(*event)) acquired();
     if (const auto* const yield = std::get_if<SessionKeeping::YieldAsked>(&*event)) yield_to(yield->pid);
     if (const auto* const settled = std::get_if<SessionKeeping::Settled>(&*event)) settled_by(settled->pid);
-    if (std::holds_alternative<SessionKeeping::Lost>(*event)) keeper_watch_.lost();
+    if (std::holds_alternative<SessionKeeping::Changed>(*event)) ahead_has_changed();
+    if (std::holds_alternative<SessionKeeping::Lost>(*event)) {
+      stale_ = true;
+      keeper_watch_.lost();
+    }
   }
+}
+
+void PortCore::cannot_serve(const Error& error) noexcept {
+  parts_.log.error("the port is this process's now, and cannot be served: {}", error.message);
+  keep_error(error.message);
+  if (farewell_) finish_session();  // it waits for loans only
+  if (session_ != nullptr) leave_session("the port cannot be served");
+  stop_listening();
+  keeping_->let_go(given_up_grace);
+  if (!is_waiting_) emit(OwnershipChanged{PortOwnership::standing_by, 0}, {});  // it was told that it serves
+  wait();
 }
 
 void PortCore::acquired() {
   yielded_ = false;
-  if (auto served = serve(); !served) {
-    parts_.log.error("the port is this process's now, and cannot be served: {}", served.error().message);
-    is_waiting_ = true;
-    keep_error(served.error().message);
-    stop_listening();
-    keeping_->let_go(given_up_grace);
-  }
+  ahead_timer_.cancel();
+  if (auto served = serve(); !served) cannot_serve(served.error());
+  prepared_.reset();
+  left_ = {};
   publish_info();
   deliver();
 }
 
 // What another process has asked for is there for it at once.
 void PortCore::yield_to(std::uint32_t pid) {
-  const std::string who = describe_process(static_cast<int>(pid));
+  finish_taking_over();
+  if (closed_) return;
+  yielded_ = true;
+  if (!keeping_->owns()) return;  // it has let go of the port just now
+  const std::string who = loop_->describe_peer(static_cast<int>(pid));
   parts_.log.info("{} takes the port over", who);
   emit(OwnershipChanged{PortOwnership::yielding, static_cast<int>(pid)}, {});
   deliver();
@@ -161,8 +195,7 @@ void PortCore::yield_to(std::uint32_t pid) {
   if (session_ != nullptr) leave_session(who + " takes the port over");
   stop_listening();
   keeping_->yield(given_up_grace);
-  is_waiting_ = yielded_ = true;
-  prepare_counters();
+  wait();
   publish_info();
   emit(OwnershipChanged{PortOwnership::standing_by, static_cast<int>(pid)}, {});
   deliver();
@@ -170,9 +203,12 @@ void PortCore::yield_to(std::uint32_t pid) {
 
 void PortCore::settled_by(std::uint32_t pid) {
   const auto now = std::exchange(yielded_, false) ? PortOwnership::handed_over : PortOwnership::standing_by;
-  parts_.log.info("{} serves the port for good", describe_process(static_cast<int>(pid)));
+  parts_.log.info("{} serves the port for good", loop_->describe_peer(static_cast<int>(pid)));
   if (now == PortOwnership::handed_over) {
     keeper_watch_.end();
+    ahead_timer_.cancel();
+    left_ = {};
+    prepared_.reset();
     state_.reset();
     keeping_.reset();
     next_counters_.reset();
@@ -186,6 +222,7 @@ void PortCore::ask_owner() noexcept {
 }
 
 void PortCore::confirm_take_over() noexcept {
+  finish_taking_over();  // which may fail
   if (keeping_ == nullptr || closed_ || !keeping_->owns()) return;
   keeping_->settle();
   loop_->confirm_take_over();

@@ -30,7 +30,7 @@ void PortCore::publish_info() noexcept {
   info.connections = connections_;
   if (session_ != nullptr) {
     session_->device().describe_to(info);
-    publish_memory(session_->device().memory());
+    swap_memory(session_->device().memory());
   }
   const std::lock_guard guard(info_lock_);
   info.last_error.swap(info_.last_error);

@@ -172,16 +172,21 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Hold& hold, Un
   const bool is_new = slot == slots.end();
   slots.insert_or_assign(hold.slot, Held{std::make_shared<const UniqueFd>(std::move(fd)), now});
   if (is_new) ++descriptors_;
+  changed(at->second);
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Drop& drop, UniqueFd, Time) {
   const auto at = owned_by(client, tag, drop);
-  if (at != bundles_.end()) descriptors_ -= static_cast<std::uint32_t>(at->second.slots.erase(drop.slot));
+  if (at == bundles_.end() || at->second.slots.erase(drop.slot) == 0) return;
+  --descriptors_;
+  changed(at->second);
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Forget& forget, UniqueFd, Time) {
   const auto at = owned_by(client, tag, forget);
-  if (at != bundles_.end()) empty(at->second);
+  if (at == bundles_.end()) return;
+  empty(at->second);
+  changed(at->second);
 }
 
 void Bundles::take(const Client& client, std::uint32_t tag, const Release& release, UniqueFd, Time now) {
@@ -225,6 +230,26 @@ void Bundles::take(const Client& client, std::uint32_t tag, const Look& look, Un
   host_.send(client.id, {tag, std::move(shown)}, {});
 }
 
+void Bundles::take(const Client& client, std::uint32_t tag, const Prepare& prepare, UniqueFd, Time) {
+  const auto at = bundles_.find(prepare.name);
+  const auto is_client = [&](const Waiter& waiter) { return waiter.client.id == client.id; };
+  if (at != bundles_.end()) {
+    auto& waiters = at->second.waiters;
+    const auto waiter = std::find_if(waiters.begin(), waiters.end(), is_client);
+    if (waiter != waiters.end()) {
+      waiter->prepared_for = at->second.serial;
+      return send_slots<Prepared>(at->second, client, tag);
+    }
+  }
+  refuse(client, tag, Prepare::type, prepare.name, ErrorCode::invalid_argument, "no claim of this client waits for it");
+}
+
+void Bundles::changed(Bundle& bundle) {
+  ++bundle.serial;
+  for (Waiter& waiter : bundle.waiters)
+    if (std::exchange(waiter.prepared_for, 0) != 0) host_.send(waiter.client.id, {0, Changed{bundle.name}}, {});
+}
+
 template <typename Body>
 Bundles::Map::iterator Bundles::owned_by(const Client& client, std::uint32_t tag, const Body& body) {
   const auto at = bundles_.find(body.name);
@@ -244,18 +269,27 @@ void Bundles::grant(Bundle& bundle, const Waiter& to, Time now) {
     bundle.settled = false;
     host_.report({KeeperEvent::Kind::claimed, bundle.name, to.client.pid, {}});
   }
+  if (to.prepared_for == bundle.serial) return host_.send(to.client.id, {to.tag, GrantedPrepared{bundle.name}}, {});
+  send_slots<Granted>(bundle, to.client, to.tag);
+}
+
+template <typename Grant>
+void Bundles::send_slots(const Bundle& bundle, const Client& to, std::uint32_t tag) {
   const auto total = static_cast<std::uint32_t>(bundle.slots.size());
   auto slot = bundle.slots.begin();
   std::uint32_t sent = 0;
   do {
-    Granted part{bundle.name, total, sent, {}};
+    Grant part;
+    part.name = bundle.name;
+    part.total = total;
+    part.first = sent;
     std::vector<SharedFd> fds;
     for (; slot != bundle.slots.end() && fds.size() < granted_fds_max; ++slot) {
       part.slots.push_back(slot->first);
       fds.push_back(slot->second.fd);
     }
     sent += static_cast<std::uint32_t>(fds.size());
-    host_.send(to.client.id, {to.tag, std::move(part)}, std::move(fds));
+    host_.send(to.id, {tag, std::move(part)}, std::move(fds));
   } while (sent < total);
 }
 

@@ -109,11 +109,13 @@ class Bundles {
   struct Waiter {
     Client client;
     std::uint32_t tag = 0;
-    bool asks = false;  // the owner was asked for it: comes before those that only stand by
+    bool asks = false;               // the owner was asked for it: comes before those that only stand by
+    std::uint64_t prepared_for = 0;  // Bundle::serial; 0: for nothing that has not changed since
   };
   struct Bundle {
     std::string name;
     std::map<std::uint32_t, Held> slots;
+    std::uint64_t serial = 1;    // of what is in them
     std::deque<Waiter> waiters;  // empty unless it is owned
     Client owner;                // id 0: nobody
     Time owner_since;
@@ -134,11 +136,15 @@ class Bundles {
   void take(const Client& client, std::uint32_t tag, const Settle& settle, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Ask& ask, UniqueFd fd, Time now);
   void take(const Client& client, std::uint32_t tag, const Look& look, UniqueFd fd, Time now);
+  void take(const Client& client, std::uint32_t tag, const Prepare& prepare, UniqueFd fd, Time now);
 
   Map::iterator make_bundle(const Client& client, std::uint32_t tag, const Claim& claim);
   void wait_for(Bundle& bundle, const Client& client, std::uint32_t tag, const Claim& claim);
   void add_waiter(Bundle& bundle, const Waiter& waiter);
   void grant(Bundle& bundle, const Waiter& to, Time now);
+  template <typename Grant>
+  void send_slots(const Bundle& bundle, const Client& to, std::uint32_t tag);
+  void changed(Bundle& bundle);
   void end_ownership(Map::iterator at, std::chrono::milliseconds grace, const char* reason, Time now);
   void watch_front_end(Bundle& bundle);
   void unwatch_front_end(Bundle& bundle);

@@ -28,8 +28,7 @@ Error too_late(std::chrono::milliseconds timeout) {
 }
 
 Error unexpected(const Reply& reply) {
-  const auto type = std::visit([](const auto& body) { return body.type; }, reply);
-  return protocol_violation("the keeper sent {}, which nobody asked for", to_string(type));
+  return protocol_violation("the keeper sent {}, which nobody asked for", to_string(type_of(reply)));
 }
 
 }  // namespace
@@ -197,6 +196,25 @@ Result<Slots> KeeperClient::answer_to_claim(std::uint32_t tag, Clock::time_point
   }
 }
 
+Result<std::optional<Slots>> KeeperClient::prepare(std::string_view name) {
+  if (!standing_by_.contains(name)) return std::optional<Slots>();
+  const auto tag = send(Prepare{}, name);
+  if (!tag) return tag.error();
+  for (const auto deadline = Clock::now() + timeout_;;) {
+    auto answer = next_answer(deadline);
+    if (!answer) return lost(std::move(answer).error());
+    if (answer->reply.tag != *tag) {
+      if (auto taken = take_event(*std::move(answer)); !taken) return std::move(taken).error();
+      continue;
+    }
+    if (std::holds_alternative<Failed>(answer->reply.body)) return std::optional<Slots>();
+    if (!std::holds_alternative<Prepared>(answer->reply.body)) return lost(unexpected(answer->reply.body));
+    const auto whole = collect(*answer);
+    if (!whole) return whole.error();
+    if (*whole) return std::optional(std::exchange(slots_, {}));
+  }
+}
+
 // True: all slots have come.
 Result<bool> KeeperClient::outcome_of_claim(Answer& answer) {
   if (std::holds_alternative<Granted>(answer.reply.body)) return collect(answer);
@@ -308,7 +326,7 @@ Result<std::optional<KeeperClient::Answer>> KeeperClient::receive() {
   }
   if (granting_ == 0 || !answer || !*answer) return answer;
   const auto& reply = (*answer)->reply;
-  if (reply.tag == granting_ && std::holds_alternative<Granted>(reply.body)) return answer;
+  if (reply.tag == granting_ && grant_of(reply.body) != nullptr) return answer;
   return lost(protocol_violation("the keeper sent another packet before the end of GRANTED"));
 }
 
@@ -348,13 +366,14 @@ Result<KeeperClient::Answer> KeeperClient::next_answer(Clock::time_point deadlin
   }
 }
 
-// A part of a grant. True: it was the last.
+// A part of GRANTED or PREPARED. True: it was the last.
 Result<bool> KeeperClient::collect(Answer& answer) {
-  const auto& part = std::get<Granted>(answer.reply.body);
-  if (part.first != granted_) return lost(protocol_violation("GRANTED: slots are missing"));
+  const Granted& part = *grant_of(answer.reply.body);
+  if (part.first != granted_)
+    return lost(protocol_violation("{}: slots are missing", to_string(type_of(answer.reply.body))));
   for (std::size_t i = 0; i < part.slots.size(); ++i)
     if (!slots_.emplace(part.slots[i], std::move(answer.fds[i])).second)
-      return lost(protocol_violation("GRANTED: slot {} comes twice", part.slots[i]));
+      return lost(protocol_violation("{}: slot {} comes twice", to_string(type_of(answer.reply.body)), part.slots[i]));
   granted_ += static_cast<std::uint32_t>(part.slots.size());
   const bool whole = granted_ >= part.total;
   granting_ = whole ? 0 : answer.reply.tag;
@@ -374,17 +393,26 @@ Result<void> KeeperClient::take_event(Answer answer) {
     if (at != standing_by_.end() && at->second == tag) standing_by_.erase(at);
     events_.push_back(
         FailedEvent{failed->request, std::move(failed->name), Error{failed->code, std::move(failed->text), 0}});
-  } else if (auto* const granted = std::get_if<Granted>(&answer.reply.body)) {
-    const auto at = standing_by_.find(granted->name);
-    if (at == standing_by_.end() || at->second != tag) return lost(unexpected(answer.reply.body));
-    const auto whole = collect(answer);
-    if (!whole) return whole.error();
-    if (!*whole) return {};
-    standing_by_.erase(at);
-    events_.push_back(GrantedEvent{std::move(granted->name), std::exchange(slots_, {})});
+  } else if (const auto* const granted = std::get_if<Granted>(&answer.reply.body)) {
+    return take_grant(answer, granted->name, false);
+  } else if (const auto* const prepared = std::get_if<GrantedPrepared>(&answer.reply.body)) {
+    return take_grant(answer, prepared->name, true);
+  } else if (auto* const changed = std::get_if<Changed>(&answer.reply.body)) {
+    events_.push_back(ChangedEvent{std::move(changed->name)});
   } else {
     return lost(unexpected(answer.reply.body));
   }
+  return {};
+}
+
+Result<void> KeeperClient::take_grant(Answer& answer, const std::string& name, bool as_prepared) {
+  const auto at = standing_by_.find(name);
+  if (at == standing_by_.end() || at->second != answer.reply.tag) return lost(unexpected(answer.reply.body));
+  const auto whole = as_prepared ? Result<bool>(true) : collect(answer);
+  if (!whole) return whole.error();
+  if (!*whole) return {};
+  standing_by_.erase(at);
+  events_.push_back(GrantedEvent{name, std::exchange(slots_, {}), as_prepared});
   return {};
 }
 

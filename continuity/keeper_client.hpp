@@ -35,6 +35,12 @@ struct YieldEvent {
 struct GrantedEvent {
   std::string name;
   Slots slots;
+  bool as_prepared = false;  ///< It holds what the last prepare() returned; `slots` is empty.
+};
+/// A bundle for which this client stands by does not hold any more what the last prepare() returned. Comes once for
+/// each of those.
+struct ChangedEvent {
+  std::string name;
 };
 /// The owner of a bundle for which this client stands by has said that it serves it for good (settle()).
 struct SettledEvent {
@@ -52,7 +58,8 @@ struct FailedEvent {
 struct KeeperGoneEvent {
   Error error;
 };
-using KeeperEventOfClient = std::variant<YieldEvent, GrantedEvent, SettledEvent, FailedEvent, KeeperGoneEvent>;
+using KeeperEventOfClient =
+    std::variant<YieldEvent, GrantedEvent, SettledEvent, ChangedEvent, FailedEvent, KeeperGoneEvent>;
 
 /// One connection. One thread at a time. No call waits longer than its time-out, whatever the keeper does. After the
 /// keeper has closed the connection, answered too late or not as the protocol says, each call returns that error at
@@ -108,6 +115,9 @@ class KeeperClient {
   /// A stand_by() asks the owner from now on, as with hand_over. If there is none (it may have been granted), nothing
   /// happens. Errors: as hold().
   Result<void> ask_owner(std::string_view name);
+  /// What a bundle holds for which this client stands by, to get ready with while another client owns it. Nothing: no
+  /// claim waits, as it was granted, and its event follows. Errors: as hold().
+  Result<std::optional<Slots>> prepare(std::string_view name);
   /// Ends a stand_by(). True: it has ended. False: there was none, or it was granted before; then its event follows.
   Result<bool> cancel(std::string_view name);
 
@@ -150,6 +160,7 @@ class KeeperClient {
   Result<Slots> give_claim_up(std::uint32_t tag, std::string_view name, std::chrono::milliseconds patience);
   Result<std::vector<std::byte>> answer_to_look(std::uint32_t tag, Clock::time_point deadline);
   Result<bool> collect(Answer& answer);
+  Result<void> take_grant(Answer& answer, const std::string& name, bool as_prepared);
   Result<void> take_event(Answer answer);
   Result<void> read_events();
   Error lost(Error error);

@@ -141,7 +141,7 @@ void visit_fields(Coder& coder, Self& self) {
   if constexpr (std::is_same_v<T, Look>) coder.number(self.offset);
   if constexpr (std::is_same_v<T, Shown>) coder.bytes(self.bytes, shown_bytes_max);
   if constexpr (std::is_same_v<T, Park>) coder.number(self.grace_ms);
-  if constexpr (std::is_same_v<T, Granted>) {
+  if constexpr (std::is_base_of_v<Granted, T>) {
     coder.number(self.total);
     coder.number(self.first);
     coder.slots(self.slots, granted_fds_max);
@@ -161,7 +161,7 @@ void visit_fields(Coder& coder, Self& self) {
     coder.number(bundle.grace_ms);
   }
   if constexpr (std::is_same_v<T, Failed>) {
-    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::look));
+    coder.choice(self.request, static_cast<std::uint32_t>(PacketType::prepare));
     coder.choice(self.code, static_cast<std::uint32_t>(ErrorCode::timed_out));
     coder.text(self.name, 0, name_bytes_max);
     coder.text(self.text, 0, text_bytes_max);
@@ -229,10 +229,11 @@ const char* fault_of(const Granted& grant) noexcept {
 }  // namespace
 
 const char* to_string(PacketType type) noexcept {
-  constexpr const char* requests[] = {"HELLO",   "CLAIM", "CANCEL", "HOLD",   "DROP", "FORGET",
-                                      "RELEASE", "PARK",  "LIST",   "SETTLE", "ASK",  "LOOK"};
-  constexpr const char* replies[] = {"WELCOME", "GRANTED",  "REFUSED", "YIELD",   "CANCELLED",
-                                     "LISTED",  "LIST_END", "FAILED",  "SETTLED", "SHOWN"};
+  constexpr const char* requests[] = {"HELLO", "CLAIM", "CANCEL", "HOLD", "DROP", "FORGET", "RELEASE",
+                                      "PARK",  "LIST",  "SETTLE", "ASK",  "LOOK", "PREPARE"};
+  constexpr const char* replies[] = {"WELCOME",  "GRANTED",          "REFUSED", "YIELD",   "CANCELLED",
+                                     "LISTED",   "LIST_END",         "FAILED",  "SETTLED", "SHOWN",
+                                     "PREPARED", "GRANTED_PREPARED", "CHANGED"};
   const auto number = static_cast<std::uint16_t>(type);
   if (number >= 1 && number <= std::size(requests)) return requests[number - 1];
   if (number >= 101 && number < 101 + std::size(replies)) return replies[number - 101];
@@ -249,20 +250,29 @@ Result<Tagged<Request>> decode_request(std::span<const std::byte> packet, std::s
 Result<Tagged<Reply>> decode_reply(std::span<const std::byte> packet, std::size_t fds) {
   auto reply = decode_any<Reply>(packet, fds);
   if (!reply) return reply;
-  if (const auto* const grant = std::get_if<Granted>(&reply->body))
-    if (const char* const fault = fault_of(*grant)) return protocol_violation("GRANTED: {}", fault);
+  const Granted* const grant = grant_of(reply->body);
+  const char* const fault = grant != nullptr ? fault_of(*grant) : nullptr;
+  if (fault != nullptr) return protocol_violation("{}: {}", to_string(type_of(reply->body)), fault);
   return reply;
 }
 
 std::size_t fds_of(const Request& request) noexcept { return std::holds_alternative<Hold>(request) ? 1 : 0; }
 
 std::size_t fds_of(const Reply& reply) noexcept {
-  const auto* const grant = std::get_if<Granted>(&reply);
+  const Granted* const grant = grant_of(reply);
   return grant != nullptr ? grant->slots.size() : 0;
+}
+
+const Granted* grant_of(const Reply& reply) noexcept {
+  if (const auto* const prepared = std::get_if<Prepared>(&reply)) return prepared;
+  return std::get_if<Granted>(&reply);
 }
 
 PacketType type_of(const Request& request) noexcept {
   return std::visit([](const auto& body) { return body.type; }, request);
+}
+PacketType type_of(const Reply& reply) noexcept {
+  return std::visit([](const auto& body) { return body.type; }, reply);
 }
 
 const std::string& name_of(const Request& request) noexcept {

@@ -4,7 +4,8 @@
 // A keeper holds *bundles*: descriptors by slot, under a name. A client claims a bundle and then owns it until it
 // releases or parks it, or its connection ends. What a bundle holds stays while nobody owns it, for a grace time.
 // Slot 0 is for the connected socket of a front-end: when its other end is closed, a bundle that nobody owns is
-// dropped. Who does not own a bundle can look at copies of a port's own records in it, and gets no descriptor.
+// dropped. Who does not own a bundle can look at copies of a port's own records in it, and gets no descriptor, unless
+// it waits for the bundle and prepares itself.
 //
 // Both ends treat the other as hostile: numbers are checked, and a packet must end where its last field does. Numbers
 // are in the machine's own byte order, as both ends are on one machine.
@@ -23,7 +24,7 @@
 namespace vhostx::continuity {
 
 /// What HELLO and WELCOME say. Another number: other messages; the keeper refuses the client.
-inline constexpr std::uint32_t keeper_version = 1;
+inline constexpr std::uint32_t keeper_version = 2;
 /// A socket's path fits: sun_path has 108 bytes, the last is 0.
 inline constexpr std::size_t name_bytes_max = 107;
 /// Slots of a bundle: the three eventfds of 256 vrings, 509 regions of memory, and room.
@@ -59,6 +60,7 @@ enum class PacketType : std::uint16_t {
   settle = 10,
   ask = 11,
   look = 12,
+  prepare = 13,
   welcome = 101,
   granted = 102,
   refused = 103,
@@ -69,6 +71,9 @@ enum class PacketType : std::uint16_t {
   failed = 108,
   settled = 109,
   shown = 110,
+  prepared = 111,
+  granted_prepared = 112,
+  changed = 113,
 };
 
 /// Name of a type in messages, e.g. "HOLD"; "UNKNOWN" for other values.
@@ -148,6 +153,12 @@ struct Look {
   std::uint32_t slot = 0;
   std::uint64_t offset = 0;
 };
+/// Asks for what a bundle holds that this client's claim waits for, to get ready with. Answered by PREPARED. FAILED if
+/// no claim of this client waits: it may have been granted just before.
+struct Prepare {
+  static constexpr PacketType type = PacketType::prepare;
+  std::string name;
+};
 
 // What the keeper sends.
 
@@ -163,6 +174,20 @@ struct Granted {
   std::uint32_t total = 0;
   std::uint32_t first = 0;
   std::vector<std::uint32_t> slots;
+};
+/// The same, while another client owns the bundle.
+struct Prepared : Granted {
+  static constexpr PacketType type = PacketType::prepared;
+};
+/// In place of GRANTED: the bundle holds what the last PREPARED has brought, and nothing else.
+struct GrantedPrepared {
+  static constexpr PacketType type = PacketType::granted_prepared;
+  std::string name;
+};
+/// It does not hold that any more. Comes once for each PREPARE.
+struct Changed {
+  static constexpr PacketType type = PacketType::changed;
+  std::string name;
 };
 struct Refused {
   static constexpr PacketType type = PacketType::refused;
@@ -220,11 +245,12 @@ struct Shown {
   std::vector<std::byte> bytes;
 };
 
-using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle, Ask, Look>;
-using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled, Shown>;
+using Request = std::variant<Hello, Claim, Cancel, Hold, Drop, Forget, Release, Park, List, Settle, Ask, Look, Prepare>;
+using Reply = std::variant<Welcome, Granted, Refused, YieldAsked, Cancelled, Listed, ListEnd, Failed, Settled, Shown,
+                           Prepared, GrantedPrepared, Changed>;
 
-/// A message with the number that a client gives its request. Answers have the number of their request; YIELD and
-/// SETTLED have 0.
+/// A message with the number that a client gives its request. Answers have the number of their request; YIELD, SETTLED
+/// and CHANGED have 0.
 template <typename Body>
 struct Tagged {
   std::uint32_t tag = 0;
@@ -243,8 +269,12 @@ Result<Tagged<Reply>> decode_reply(std::span<const std::byte> packet, std::size_
 std::size_t fds_of(const Request& request) noexcept;
 std::size_t fds_of(const Reply& reply) noexcept;
 
-/// The request's type, and the bundle's name; empty if it has none.
+/// What brings descriptors: GRANTED or PREPARED; null: neither.
+const Granted* grant_of(const Reply& reply) noexcept;
+
+/// The message's type, and the request's bundle; empty if it has none.
 PacketType type_of(const Request& request) noexcept;
+PacketType type_of(const Reply& reply) noexcept;
 const std::string& name_of(const Request& request) noexcept;
 
 /// Error: invalid_argument. A name has 1 to name_bytes_max bytes, none of them 0.

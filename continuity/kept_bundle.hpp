@@ -16,19 +16,36 @@
 
 namespace vhostx::continuity {
 
+/// For all bundles at one keeper: after it has not answered in time, nobody waits for it again for a while. Any thread.
+class KeeperRest {
+ public:
+  static constexpr std::chrono::seconds length{10};
+  void begin();
+  bool lasts();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::mutex lock_;
+  Clock::time_point until_{};
+};
+
 /// The connection is what ownership hangs on: the kernel closes it when the last thread of its process has ended, so
 /// that none of them serves a ring that another process has claimed.
 class KeptBundle final : public PortKeeper {
  public:
   /// Errors: as KeeperClient::connect().
-  static Result<std::unique_ptr<PortKeeper>> connect(const std::string& keeper, const std::string& bundle);
-  KeptBundle(KeeperClient client, std::string name) noexcept : client_(std::move(client)), name_(std::move(name)) {}
+  static Result<std::unique_ptr<PortKeeper>> connect(const std::string& keeper, const std::string& bundle,
+                                                     std::shared_ptr<KeeperRest> rest = {});
+  /// rest: null, or what the bundles at this keeper share.
+  KeptBundle(KeeperClient client, std::string name, std::shared_ptr<KeeperRest> rest) noexcept
+      : client_(std::move(client)), name_(std::move(name)), rest_(std::move(rest)) {}
 
   Result<Files> claim() override;
   Result<void> hold(Slot slot, int fd) override;
   Result<void> drop(Slot slot) override;
   Result<void> park(std::chrono::milliseconds grace) override;
   Result<void> wait(bool asks) override;
+  Result<std::optional<Files>> prepare() override;
   Result<void> ask_owner() override;
   Result<void> settle() override;
   std::optional<Event> next_event() override;
@@ -41,6 +58,7 @@ class KeptBundle final : public PortKeeper {
 
   KeeperClient client_;
   std::string name_;
+  std::shared_ptr<KeeperRest> rest_;
   std::deque<Event> events_;  // that nobody has asked for yet
 };
 
@@ -53,10 +71,8 @@ class KeptBundles final : public KeeperService {
   Result<std::unique_ptr<PortKeeper>> open(const std::string& bundle) override;
 
  private:
-  using Clock = std::chrono::steady_clock;
   const std::string path_;
-  std::mutex lock_;
-  Clock::time_point asked_again_{};
+  const std::shared_ptr<KeeperRest> rest_ = std::make_shared<KeeperRest>();
 };
 
 }  // namespace vhostx::continuity

@@ -40,7 +40,10 @@ class PortKeeper {
   /// What a keeper says by itself. Process ids are 0 where they are not known here.
   struct Granted {
     Files files;
+    bool as_prepared = false;  ///< It is what the last prepare() returned; `files` is empty.
   };
+  /// The bundle that this process waits for does not hold any more what prepare() returned.
+  struct Changed {};
   struct YieldAsked {
     std::uint32_t asker_pid = 0;
   };
@@ -50,7 +53,7 @@ class PortKeeper {
   struct Gone {
     Error error;
   };
-  using Event = std::variant<Granted, YieldAsked, Settled, Gone>;
+  using Event = std::variant<Granted, YieldAsked, Settled, Changed, Gone>;
 
   /// Claims the bundle as soon as its owner ends or parks it: Granted. With `asks` the owner is asked to (YieldAsked).
   /// Error: unsupported, closed, timed_out.
@@ -58,6 +61,9 @@ class PortKeeper {
     static_cast<void>(asks);
     return make_error(ErrorCode::unsupported, "this keeper serves one process at a time");
   }
+  /// What is in the bundle that this process waits for, to get ready with. Nothing: nothing waits, or there is no way
+  /// to know.
+  virtual Result<std::optional<Files>> prepare() { return std::optional<Files>(); }
   /// What waits without asking asks from now on. Nothing happens if nothing waits: it may have been granted.
   virtual Result<void> ask_owner() { return {}; }
   /// This process serves the port for good: whoever waits for the bundle is told (Settled).

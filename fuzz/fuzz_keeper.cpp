@@ -87,11 +87,18 @@ class Clients : private Bundles::Host {
   void send(ClientId to, Tagged<Reply> reply, std::vector<SharedFd> fds) override {
     require(fds.size() == fds_of(reply.body) && to >= 1 && to <= clients);
     require(decode_reply(encode(reply), fds.size()).ok());
-    if (const auto* const grant = std::get_if<Granted>(&reply.body)) {
-      const auto owner = owners_.emplace(grant->name, to).first;
-      require(owner->second == to);
-      require(std::ranges::all_of(fds, [](const SharedFd& fd) { return ::fcntl(fd->get(), F_GETFD) >= 0; }));
+    require(std::ranges::all_of(fds, [](const SharedFd& fd) { return ::fcntl(fd->get(), F_GETFD) >= 0; }));
+    if (const auto* const grant = std::get_if<Granted>(&reply.body)) granted(grant->name, to);
+    if (const auto* const grant = std::get_if<GrantedPrepared>(&reply.body)) {
+      granted(grant->name, to);
+      require(prepared_.erase({grant->name, to}) == 1);
     }
+    if (const auto* const prepared = std::get_if<Prepared>(&reply.body)) {
+      require(owners_.at(prepared->name) != to);
+      prepared_.emplace(prepared->name, to);
+    }
+    if (const auto* const changed = std::get_if<Changed>(&reply.body))
+      require(prepared_.erase({changed->name, to}) == 1);
     if (const auto* const shown = std::get_if<Shown>(&reply.body)) {
       const auto seen = SessionRecord::read_copy(shown->bytes);
       require(seen.ok() ? seen->state.rings.size() <= 2 : !seen.error().message.empty());
@@ -99,6 +106,7 @@ class Clients : private Bundles::Host {
     if (const auto* const yield = std::get_if<YieldAsked>(&reply.body)) require(owners_.at(yield->name) == to);
     if (const auto* const settled = std::get_if<Settled>(&reply.body)) require(owners_.at(settled->name) != to);
   }
+  void granted(const std::string& bundle, ClientId to) { require(owners_.emplace(bundle, to).first->second == to); }
   bool watch(WatchId watch, int socket) override {
     require(::fcntl(socket, F_GETFD) >= 0);
     return !choices_.one_in(4) && watches_.emplace(watch, socket).second;
@@ -114,7 +122,9 @@ class Clients : private Bundles::Host {
   }
 
   Request request() {
-    switch (choices_.below(11)) {
+    switch (choices_.below(12)) {
+      case 11:
+        return Prepare{name(choices_)};
       case 10:
         return Look{name(choices_), choices_.below(24), choices_.one_in(4) ? choices_.number() : 0};
       case 0:
@@ -179,6 +189,7 @@ class Clients : private Bundles::Host {
   fuzz::Choices choices_;
   Bundles::Time now_{};
   std::map<std::string, ClientId> owners_;
+  std::set<std::pair<std::string, ClientId>> prepared_;  // or were, and wait no more
   std::map<WatchId, int> watches_;
   Bundles bundles_{*this, {clients, 3, 3, 60}, 100ms};
 };

@@ -80,7 +80,7 @@ protocol::Agreement Device::agreement(const RingControl* ring) const noexcept {
   agreement.features_offered = features_offered_;
   agreement.protocol_features_offered = protocol_offered_;
   agreement.protocol_features = protocol_features_;
-  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr);
+  agreement.facts.set(Fact::backend_socket, backend_channel_ != nullptr || backend_socket_);
   if (ring != nullptr) {
     agreement.facts.set(Fact::ring_configured, ring->config().configured());
     agreement.facts.set(Fact::ring_started, ring->started());
@@ -149,6 +149,7 @@ void Device::map_for_devices() {
   const auto before = std::exchange(dma_, nullptr);
   if (memory_.current() == nullptr) return;
   dma_ = port_.map_for_devices(memory_.current(), before.get());
+  if (dormant_) return;  // what it says is true only if the connection goes on
   if (dma_ == nullptr) return parts_.log.debug("zero copy: packets are copied while mbufs keep older memory");
   if (dma_->reason().empty() || (before != nullptr && before->reason() == dma_->reason())) return;
   parts_.log.info("zero copy: devices reach {} of {} memory regions: {}", dma_->regions_mapped(), dma_->regions(),
@@ -175,7 +176,7 @@ Result<void> Device::set_status(std::uint64_t status) {
   // VIRTIO 1.2, 3.1.1: a device that has not accepted features does not show FEATURES_OK.
   if (!features_set_) status_ = static_cast<std::uint8_t>(status_ & ~status_features_ok);
   port_.emit(StatusSet{status_});
-  if ((status_ & status_driver_ok) != 0) expect_memory("the driver is ready (DRIVER_OK)");
+  if ((status_ & status_driver_ok) != 0 && !dormant_) expect_memory("the driver is ready (DRIVER_OK)");
   return {};
 }
 
@@ -188,9 +189,10 @@ Result<void> Device::set_backend_socket(UniqueFd socket) {
   if (leads_back_here(socket.get(), parts_.options.socket_path))
     return protocol_violation(
         "SET_BACKEND_REQ_FD: the socket is a connection to this process, expected one of its own");
-  backend_channel_.reset();
-  backend_channel_ = std::make_unique<BackendChannel>(port_.executor(), std::move(socket),
-                                                      parts_.options.message_timeout, parts_.log, keeping_);
+  if (dormant_)
+    backend_socket_ = std::move(socket);
+  else
+    open_backend_channel(std::move(socket));
   return {};
 }
 
@@ -238,22 +240,6 @@ void Device::stop_rings() {
   for (const auto& ring : rings_) ring->stop();
   for (const auto& vring : parts_.vrings) vring->set_enabled(false);
   parts_.vrings[1]->forget_announcement();
-}
-
-void Device::call_again() {
-  if (backend_channel_ != nullptr && keeping_ != nullptr) backend_channel_->expect_others(keeping_->answers_due());
-  for (const auto& ring : rings_) {
-    // Also one that has not started: after 65536 buffers its indices are 0 again, and it waits for a kick as a new one.
-    if (!ring->config().armed) continue;
-    if (ring->config().call != nullptr)
-      ring->config().call->signal();
-    else if (notifies_in_band())
-      send_call(ring->index());
-  }
-}
-
-void Device::leave_requests() noexcept {
-  if (backend_channel_ != nullptr) backend_channel_->leave();
 }
 
 void Device::lend_again() {
@@ -316,7 +302,7 @@ bool Device::any_ring_started() const noexcept {
 }
 
 std::optional<RingEnvironment> Device::ring_environment() const {
-  if (!features_set_ || memory_.current() == nullptr || waits_for_log()) return std::nullopt;
+  if (dormant_ || !features_set_ || memory_.current() == nullptr || waits_for_log()) return std::nullopt;
   return RingEnvironment{.memory = memory_.current(),
                          .dma = dma_,
                          .log = features_.has(VirtioFeature::vhost_log_all) ? log_ : nullptr,

@@ -69,8 +69,12 @@ class Device final : private RingHost {
   /// channel stay: QEMU sends them once a connection (of memory slots only what has changed).
   void reset();
   void stop_rings();
-  /// The rings are another process's, whose calls may be lost: calls all drivers. Answers to its requests may come.
-  void call_again();
+  /// From now on rings are set up and do not start, and the back-end request channel is not read: both are another
+  /// process's.
+  void sleep() noexcept { dormant_ = true; }
+  /// They are this process's now. The calls of the one before may be lost: calls all drivers. Answers to its requests
+  /// may come. Errors: as set_backend_socket() and RingControl::set_kick(), and memory_lost().
+  Result<void> wake();
   /// The back-end request channel goes on with another process.
   void leave_requests() noexcept;
   /// GET_VRING_BASE.
@@ -102,12 +106,15 @@ class Device final : private RingHost {
   std::optional<RingEnvironment> ring_environment() const override;
   virtqueue::RingKind ring_kind() const noexcept override;
   bool notifies_in_band() const noexcept override;
+  bool is_dormant() const noexcept override { return dormant_; }
   void send_call(std::uint16_t index) override;
   void send_error(std::uint16_t index) override;
   void forget_requests(std::uint16_t index) override;
   void kicked_empty(std::uint16_t index) override;
   void kicked_too_soon(std::uint16_t index) override;
 
+  void open_backend_channel(UniqueFd socket);
+  void call_again();
   bool any_ring_started() const noexcept;
   Result<void> check_no_ring_runs() const;
   Result<void> check_inflight(const protocol::Inflight& said) const;
@@ -126,6 +133,7 @@ class Device final : private RingHost {
   protocol::FeatureSet features_;
   protocol::ProtocolFeatureSet protocol_features_;
   bool features_set_ = false;
+  bool dormant_ = false;
   std::uint16_t mtu_ = 0;
   std::uint8_t status_ = 0;
   std::uint16_t rings_named_ = 0;
@@ -139,6 +147,7 @@ class Device final : private RingHost {
   std::shared_ptr<const EventFd> log_signal_;
   std::shared_ptr<const virtqueue::InflightArea> inflight_;  // as SET_INFLIGHT_FD brought it
   std::unique_ptr<BackendChannel> backend_channel_;
+  UniqueFd backend_socket_;  // while dormant: that of the channel to come
   std::vector<std::unique_ptr<RingControl>> rings_;
   TranslationPlacer translations_;
   DeviceState state_transfer_;

@@ -42,6 +42,7 @@ Result<void> Device::switch_log(FeatureSet features) {
         "SET_FEATURES {:#x} switches the dirty log on while rings run, expected SET_LOG_BASE before", features.bits());
   if (auto good = memory_.log_into(now ? log_ : nullptr); !good) return good;
   if (!now) log_ = nullptr;
+  if (dormant_) return {};
   parts_.log.info("writes to guest memory are {}", now ? "logged: the guest migrates" : "no longer logged");
   return {};
 }

@@ -17,7 +17,7 @@ Result<void> KeeperLink::claim(KeeperClaim how) {
   if (!keeper) return std::move(keeper).error();
   keeper_ = std::move(keeper).value();
   auto files = keeper_->claim();
-  if (files) return adopt(std::move(files).value());
+  if (files) return adopt(owned(std::move(files).value()), false);
   if (files.error().code != ErrorCode::busy || how == KeeperClaim::if_free) return files.error();
   link_.log.info("waits for another process: {}", files.error().message);
   asks_ = how == KeeperClaim::take_over;
@@ -43,29 +43,37 @@ std::optional<KeeperLink::Event> KeeperLink::next_event() noexcept {
 std::optional<KeeperLink::Event> KeeperLink::event_of(PortKeeper::Event& event) {
   if (auto* const granted = std::get_if<PortKeeper::Granted>(&event)) {
     if (owns()) return {};
-    auto adopted = try_adopt(std::move(granted->files));
+    auto adopted = granted->as_prepared ? adopt_prepared() : try_adopt(owned(std::move(granted->files)), false);
     if (adopted) return Event(Acquired{});
     fail(adopted.error().message);
   } else if (const auto* const yield = std::get_if<PortKeeper::YieldAsked>(&event)) {
     if (owns()) return Event(YieldAsked{yield->asker_pid});
   } else if (const auto* const settled = std::get_if<PortKeeper::Settled>(&event)) {
     if (!owns()) return Event(Settled{settled->owner_pid});
+  } else if (std::holds_alternative<PortKeeper::Changed>(event)) {
+    if (!owns()) return Event(Changed{});
   } else {
     fail(std::get<PortKeeper::Gone>(event).error.message);
   }
   return {};
 }
 
-Result<void> KeeperLink::adopt(Files files) {
+Result<void> KeeperLink::adopt(Files files, bool as_prepared) {
   give_up();
-  for (auto& [slot, fd] : files) held_[slot] = own(fd.release());
-  return acquire();
+  held_ = std::move(files);
+  return acquire(as_prepared);
+}
+
+// The keeper says that it is the same, so no descriptor has to come again.
+Result<void> KeeperLink::adopt_prepared() noexcept {
+  if (!files_ahead_) return protocol_violation("the keeper grants what was prepared, and nothing was");
+  return try_adopt(*std::exchange(files_ahead_, std::nullopt), true);
 }
 
 // Without memory the bundle is not this process's, and it waits on.
-Result<void> KeeperLink::try_adopt(Files files) noexcept {
+Result<void> KeeperLink::try_adopt(Files files, bool as_prepared) noexcept {
   try {
-    return adopt(std::move(files));
+    return adopt(std::move(files), as_prepared);
   } catch (const std::exception& error) {
     give_up();
     return make_error(ErrorCode::out_of_memory, "{}", error.what());
@@ -96,8 +104,8 @@ bool KeeperLink::reconnect() noexcept {
 Result<void> KeeperLink::fill(PortKeeper& keeper) {
   auto left = keeper.claim();
   if (!left) return left.error();
-  for (auto& [slot, fd] : *left) fd = own(fd.release());  // this may be the last of what a front-end has sent
-  for (const auto& [slot, fd] : *left)
+  const Files closed_elsewhere = owned(std::move(left).value());  // it may be the last of what a front-end has sent
+  for (const auto& [slot, fd] : closed_elsewhere)
     if (!held_.contains(slot))
       if (auto dropped = keeper.drop(slot); !dropped) return dropped;
   for (const auto& [slot, fd] : held_)
@@ -105,9 +113,25 @@ Result<void> KeeperLink::fill(PortKeeper& keeper) {
   return {};
 }
 
+const KeeperLink::Files* KeeperLink::prepare() noexcept {
+  left_.clear();
+  if (owns()) return nullptr;
+  bool are_new = false;
+  ask([&](PortKeeper& keeper) -> Result<void> {
+    auto files = keeper.prepare();
+    if (!files) return std::move(files).error();
+    if (!*files) return {};  // they are granted already: as those before were, or whole
+    files_ahead_ = owned(**std::move(files));
+    are_new = true;
+    return {};
+  });
+  return are_new && files_ahead_ ? &*files_ahead_ : nullptr;
+}
+
 void KeeperLink::give_up() noexcept {
   settles_ = false;
-  held_.clear();
+  files_ahead_.reset();
+  left_ = std::exchange(held_, {});
   disown();
 }
 
@@ -160,6 +184,7 @@ void KeeperLink::fail(const std::string& why) noexcept {
 void KeeperLink::lose() noexcept {
   if (keeper_ == nullptr) return;  // a lost one may be watched still
   lost_ = std::move(keeper_);
+  files_ahead_.reset();
   told_lost_ = false;
   try {
     link_.on_events();
@@ -169,6 +194,11 @@ void KeeperLink::lose() noexcept {
 
 UniqueFd KeeperLink::own(int fd) const {
   return link_.releases == nullptr ? UniqueFd(fd) : UniqueFd(fd, link_.releases->ticket());
+}
+
+KeeperLink::Files KeeperLink::owned(Files files) const {
+  for (auto& [slot, fd] : files) fd = own(fd.release());
+  return files;
 }
 
 UniqueFd KeeperLink::duplicate(int fd) const { return own(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }

@@ -45,8 +45,9 @@ class KeeperLink {
   struct Settled {
     std::uint32_t pid;
   };
-  struct Lost {};  ///< The keeper has failed: reconnect().
-  using Event = std::variant<Acquired, YieldAsked, Settled, Lost>;
+  struct Changed {};  ///< What prepare() has is not what the bundle holds any more.
+  struct Lost {};     ///< The keeper has failed: reconnect().
+  using Event = std::variant<Acquired, YieldAsked, Settled, Changed, Lost>;
 
   virtual ~KeeperLink() = default;
   KeeperLink(const KeeperLink&) = delete;
@@ -72,6 +73,8 @@ class KeeperLink {
   void park(std::chrono::milliseconds grace) noexcept;
   /// Another process may have the bundle now, and this one waits until that ends.
   void yield(std::chrono::milliseconds grace) noexcept;
+  /// This process waits for it: what it will get then if nothing changes, by slot. Null: that is not known.
+  const Files* prepare() noexcept;
   /// This process waits for it: the one that has it is asked to yield.
   void ask_owner() noexcept;
   /// This process has it for good.
@@ -86,8 +89,8 @@ class KeeperLink {
   /// Claims the bundle. Where another process has it, `how` says whether to wait for it. Errors: as
   /// PortKeeper::claim(), and of acquire().
   Result<void> claim(KeeperClaim how);
-  /// The bundle is this process's from now on, with what held_ has.
-  virtual Result<void> acquire() = 0;
+  /// The bundle is this process's from now on, with what held_ has. as_prepared: it is what prepare() has shown.
+  virtual Result<void> acquire(bool as_prepared) = 0;
   /// It is not any more. held_ is empty.
   virtual void disown() noexcept = 0;
   /// The keeper may have lost the bundle, and others may get what is in it.
@@ -103,14 +106,18 @@ class KeeperLink {
   void attempt(Action action) noexcept;  // also without a keeper; out of memory: as if it had failed
   void keep(Slot slot, int fd);
   UniqueFd own(int fd) const;        // closed where it holds up nobody
+  Files owned(Files files) const;    // so
   UniqueFd duplicate(int fd) const;  // so, too
 
   const Link link_;
-  Files held_;  // what fill() gives to another keeper
+  Files held_;                        // what fill() gives to another keeper
+  std::optional<Files> files_ahead_;  // while this process waits
+  Files left_;                        // to another process: closed when guests do not wait for that
 
  private:
-  Result<void> adopt(Files files);
-  Result<void> try_adopt(Files files) noexcept;
+  Result<void> adopt(Files files, bool as_prepared);
+  Result<void> try_adopt(Files files, bool as_prepared) noexcept;
+  Result<void> adopt_prepared() noexcept;
   std::optional<Event> event_of(continuity::PortKeeper::Event& event);
   void give_up() noexcept;
   void fail(const std::string& why) noexcept;

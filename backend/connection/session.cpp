@@ -21,15 +21,18 @@ constexpr unsigned refusals_logged_max = 32;
 constexpr std::chrono::seconds releases_patience{5};  // a release thread may have to wait for a processor
 }  // namespace
 
-Session::Session(PortHost& port, const PortParts& parts, UniqueFd socket, SessionKeeping* keeping)
+Session::Session(PortHost& port, const PortParts& parts, SessionKeeping* keeping)
     : port_(port),
       parts_(parts),
       keeping_(keeping),
       device_(port, parts, keeping),
       loan_timer_(port.executor()),
-      release_timer_(port.executor()),
-      channel_(port.executor(), std::move(socket), Incoming::front_end_requests, channel_handlers(),
-               {.message_timeout = parts.options.message_timeout}) {}
+      release_timer_(port.executor()) {}
+
+void Session::begin(UniqueFd socket) {
+  channel_.emplace(port_.executor(), std::move(socket), Incoming::front_end_requests, channel_handlers(),
+                   protocol::ChannelOptions{.message_timeout = parts_.options.message_timeout});
+}
 
 protocol::ChannelHandlers Session::channel_handlers() {
   protocol::ChannelHandlers handlers{.on_message = [this](Message&& message) { handle(std::move(message)); },
@@ -47,14 +50,14 @@ void Session::handle(Message&& message) {
   static_cast<void>(message.take_fds());  // descriptors that no handler took now count as waiting for release
   port_.look_after_loans();
   if (parts_.is_crowded()) {
-    channel_.pause();
+    channel_->pause();
     releases_before_ = std::numeric_limits<std::uint32_t>::max();
     look_at_releases_in(std::chrono::milliseconds(0));
   }
   if (settle_loans(false)) return finish(request, std::move(outcome));
   // A ring has stopped with loans out: the application is asked for them first, and other ports do not wait.
   waiting_.emplace(Waiting{request, std::move(outcome)});
-  channel_.pause();
+  channel_->pause();
   wait_for_loans();
   port_.publish_info();
   port_.turn_done();
@@ -77,7 +80,7 @@ void Session::look_at_releases_in(std::chrono::milliseconds pause) {
 
 void Session::look_at_releases() {
   constexpr std::chrono::milliseconds pause{5};
-  if (!parts_.is_crowded()) return waiting_ ? void() : channel_.resume();
+  if (!parts_.is_crowded()) return waiting_ ? void() : channel_->resume();
   const auto now = std::chrono::steady_clock::now();
   const std::uint32_t pending = parts_.releases->pending();
   if (pending < releases_before_) {  // none are added meanwhile, so this ends
@@ -95,7 +98,7 @@ void Session::look_at_releases() {
 bool Session::lingers() {
   device_.stop_rings();
   if (settle_loans(false)) return false;
-  channel_.close();
+  channel_->close();
   release_timer_.cancel();
   if (!std::exchange(waiting_, std::nullopt)) wait_for_loans();  // else it was waiting already
   return true;
@@ -134,7 +137,7 @@ void Session::look_at_loans() {
   if (!waiting_) return port_.finish_session();
   port_.look_after_loans();
   Waiting waiting = *std::exchange(waiting_, std::nullopt);
-  channel_.resume();
+  channel_->resume();
   finish(waiting.request, std::move(waiting.outcome));
 }
 
@@ -171,10 +174,10 @@ Result<void> Session::answer(const Request& request, Result<Reply> outcome) {
   if (!outcome) {
     if (!ack) return std::move(outcome).error();
     log_refusal(outcome.error());
-    return channel_.send(protocol::make_ack(request.header, 1));
+    return channel_->send(protocol::make_ack(request.header, 1));
   }
-  if (*outcome) return channel_.send(std::move(**outcome));
-  if (ack) return channel_.send(protocol::make_ack(request.header, 0));
+  if (*outcome) return channel_->send(std::move(**outcome));
+  if (ack) return channel_->send(protocol::make_ack(request.header, 0));
   return {};
 }
 

@@ -24,18 +24,24 @@ namespace vhostx::backend {
 class Session {
  public:
   /// keeping: null, or where the connection is kept; outlives this.
-  Session(PortHost& port, const PortParts& parts, UniqueFd socket, SessionKeeping* keeping);
+  Session(PortHost& port, const PortParts& parts, SessionKeeping* keeping);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   Device& device() noexcept { return device_; }
-  bool peer_is_gone() const noexcept { return channel_.peer_is_gone(); }
+  bool peer_is_gone() const noexcept { return channel_ && channel_->peer_is_gone(); }
+
+  /// The front-end's messages are read from now on. Once, before anything but set_up() and the destructor.
+  void begin(UniqueFd socket);
 
   /// Stops the rings and ends the connection. True: loans are out, and the session calls PortHost::finish_session()
   /// when it no longer waits for them.
   bool lingers();
-  /// Sets up again what a front-end had set up at another process. Error: something does not fit; end the session then.
-  Result<void> adopt(const continuity::SessionState& state, const continuity::PortKeeper::Files& files);
+  /// Sets up again what a front-end has set up at another process, as far as that one does not notice: nothing starts.
+  /// Error: something does not fit; this session is of no use then.
+  Result<void> set_up(const continuity::SessionState& state, const continuity::PortKeeper::Files& files);
+  /// The connection is this process's: what was set up starts. Error: as set_up(); end the session then.
+  Result<void> wake();
   /// The rings stop, loans are given up, and the connection stays open for another process.
   void leave();
   /// The same, but waits for nothing.
@@ -81,7 +87,7 @@ class Session {
   std::chrono::steady_clock::time_point releases_due_;
   std::uint32_t releases_before_ = 0;  // lowest number of pending releases so far
   OneShotTimer release_timer_;
-  protocol::Channel channel_;
+  std::optional<protocol::Channel> channel_;  // none before begin()
 };
 
 }  // namespace vhostx::backend

@@ -31,11 +31,16 @@ Result<Reply> Session::dispatch_and_keep(Message& message) {
 
 // Each step goes the way of a front-end's message, with all its checks: whoever can write the record may have forged
 // it.
-Result<void> Session::adopt(const continuity::SessionState& state, const continuity::PortKeeper::Files& files) {
+Result<void> Session::set_up(const continuity::SessionState& state, const continuity::PortKeeper::Files& files) {
+  device_.sleep();
   for (const auto& step : state.steps())
     for (std::uint32_t i = 0; i < step.times; ++i)
       if (auto repeated = repeat(step, files); !repeated) return repeated;
-  device_.call_again();
+  return {};
+}
+
+Result<void> Session::wake() {
+  if (auto awake = device_.wake(); !awake) return awake;
   port_.publish_info();
   return {};
 }
@@ -65,7 +70,9 @@ void Session::leave() {
   if (auto waiting = std::exchange(waiting_, std::nullopt))
     static_cast<void>(answer(waiting->request, std::move(waiting->outcome)));
   device_.leave_requests();
-  channel_.leave();
+  loan_timer_.cancel();
+  release_timer_.cancel();
+  channel_->leave();
 }
 
 }  // namespace vhostx::backend

@@ -49,31 +49,58 @@ SessionKeeping::SessionKeeping(Parts parts)
 
 Result<std::unique_ptr<SessionKeeping>> SessionKeeping::open(Parts parts, KeeperClaim how) {
   std::unique_ptr<SessionKeeping> keeping(new SessionKeeping(std::move(parts)));
-  if (auto claimed = keeping->claim(how); !claimed) return std::move(claimed).error();
+  // The owner is asked once this process is ready: KeeperLink::ask_owner().
+  if (auto claimed = keeping->claim(std::min(how, KeeperClaim::stand_by)); !claimed) return std::move(claimed).error();
   return keeping;
 }
 
+std::optional<SessionKeeping::Ahead> SessionKeeping::look_ahead() {
+  ahead_.reset();
+  const Files* const files = prepare();
+  const auto record = files == nullptr ? Files::const_iterator() : files->find(record_slot);
+  if (files == nullptr || record == files->end() || !files->contains(socket_slot)) return {};
+  auto seen = SessionRecord::adopt(duplicate(record->second.get()), limits_);
+  if (!seen) return {};  // what is wrong is told to who gets it
+  auto state = seen->read();
+  ahead_.emplace(std::move(seen).value());
+  if (!state) return {};  // a message may be in work
+  return Ahead{std::move(state).value(), *files};
+}
+
+bool SessionKeeping::is_past(const SessionState* state) const noexcept {
+  if (!ahead_) return false;
+  try {
+    const auto now = ahead_->read();
+    return now && !(state != nullptr && now.value() == *state);
+  } catch (const std::bad_alloc&) {  // looked at again
+    return false;
+  }
+}
+
 // What was left is this process's now.
-Result<void> SessionKeeping::acquire() {
+Result<void> SessionKeeping::acquire(bool as_prepared) {
+  auto ahead = std::exchange(ahead_, std::nullopt);
+  if (!as_prepared) ahead.reset();
   UniqueFd record = take(held_, record_slot);
   counters_ = take(held_, counters_slot);
   if (held_.contains(listener_slot) && held_.contains(listener_file_slot))
     found_listener_.emplace(FoundListener{file(listener_slot), file(listener_file_slot)});
   if (!record || !held_.contains(socket_slot)) return begin_anew();
-  const auto goes_on = find(std::move(record));
+  const auto goes_on = find(std::move(record), std::move(ahead));
   if (goes_on) return {};
   link_.log.warning("the connection that another process left is closed: {}", goes_on.error().message);
   return begin_anew();
 }
 
-Result<void> SessionKeeping::find(UniqueFd left) {
-  auto record = SessionRecord::adopt(std::move(left), limits_);
+Result<void> SessionKeeping::find(UniqueFd left, std::optional<SessionRecord> ahead) {
+  const bool as_ahead = ahead.has_value();
+  auto record = as_ahead ? Result<SessionRecord>(*std::move(ahead)) : SessionRecord::adopt(std::move(left), limits_);
   if (!record) return record.error();
   auto state = record->read();
   if (!state) return state.error();
   record_.emplace(std::move(record).value());
   next_slot_ = std::max(first_slot, held_.rbegin()->first + 1);
-  found_.emplace(Found{duplicate(file(socket_slot)), std::move(state).value()});
+  found_.emplace(Found{duplicate(file(socket_slot)), std::move(state).value(), as_ahead});
   return {};
 }
 

@@ -28,6 +28,7 @@ class SessionKeeping final : public KeeperLink {
   struct Found {
     UniqueFd socket;
     continuity::SessionState state;
+    bool as_ahead;  ///< With the descriptors that look_ahead() has shown.
   };
   /// The socket on which another process listened for the port, and the file that it is bound to (O_PATH). Both stay at
   /// the keeper, and are this object's.
@@ -46,6 +47,16 @@ class SessionKeeping final : public KeeperLink {
   static Result<std::unique_ptr<SessionKeeping>> open(Parts parts, KeeperClaim claim);
 
   bool owns() const noexcept override { return record_.has_value(); }
+
+  /// While this process waits: the connection that it would go on with now, and what its messages have brought. Nothing
+  /// where there is none, or nobody can know.
+  struct Ahead {
+    continuity::SessionState state;
+    const Files& files;  ///< Until the next look_ahead().
+  };
+  std::optional<Ahead> look_ahead();
+  /// Whether there is another state to go on with than this one (null: none), though the descriptors are the same.
+  bool is_past(const continuity::SessionState* state) const noexcept;
 
   /// What the process before had; each once. A connection is closed where what was left does not fit: never a guess.
   std::optional<Found> take_found() noexcept { return std::exchange(found_, std::nullopt); }
@@ -100,11 +111,11 @@ class SessionKeeping final : public KeeperLink {
   static constexpr Slot record_slot = continuity::record_slot;
 
   explicit SessionKeeping(Parts parts);
-  Result<void> acquire() override;
+  Result<void> acquire(bool as_prepared) override;
   void disown() noexcept override;
   void mistrust() noexcept override;
   Result<void> refill(continuity::PortKeeper& keeper) override;
-  Result<void> find(UniqueFd left);
+  Result<void> find(UniqueFd left, std::optional<continuity::SessionRecord> ahead);
   Result<void> begin_anew();
   void forget_state() noexcept;
   void drop_unused();
@@ -114,6 +125,7 @@ class SessionKeeping final : public KeeperLink {
   const continuity::RecordLimits limits_;
   const bool keeps_state_;
   std::optional<continuity::SessionRecord> record_;  // none: another process serves the port
+  std::optional<continuity::SessionRecord> ahead_;   // while this process waits: that of the owner
   continuity::SessionState state_;
   Slot next_slot_ = 0;  // to be tried
   bool busy_ = false;

@@ -13,6 +13,7 @@
 
 #include "backend/loop/control_cpus.hpp"
 #include "base/error.hpp"
+#include "base/peer_process.hpp"
 #include "base/signals_blocked.hpp"
 
 namespace vhostx::backend {
@@ -183,7 +184,18 @@ void ControlLoop::add(const std::shared_ptr<LoopPort>& port) {
   ports_.emplace(port.get(), port);
 }
 
+std::string ControlLoop::describe_peer(int pid) {
+  const auto now = std::chrono::steady_clock::now();
+  if (pid == described_pid_ && now < described_until_) return description_;
+  description_ = describe_process(pid);
+  described_pid_ = pid;
+  described_until_ = now + std::chrono::seconds(1);
+  return description_;
+}
+
 void ControlLoop::take_over() noexcept {
+  for (const auto& [number, port] : ports_)
+    if (const auto lives = port.lock()) lives->get_ready();
   if (state_ != nullptr) state_->ask_owner();
   for (const auto& [number, port] : ports_)
     if (const auto lives = port.lock()) lives->ask_owner();

@@ -35,6 +35,7 @@ class LoopPort {
   /// The loop ends: closes the port.
   virtual void loop_ends() = 0;
   /// See Backend::take_over().
+  virtual void get_ready() noexcept = 0;
   virtual void ask_owner() noexcept = 0;
   /// Whether a burst that nobody waits for any more (VringCore::is_stuck()) is inside one of the vrings. After it was
   /// closed the loop keeps the port for as long.
@@ -81,6 +82,8 @@ class ControlLoop {
   /// If this process is killed, another one that waits for its connections gets them at once. Before the first port.
   void hold_memory();
   std::chrono::milliseconds keeper_grace() const noexcept { return keeper_grace_; }
+  /// As describe_process(), which is asked once a second at most: one process takes over all ports.
+  std::string describe_peer(int pid);
   KeeperClaim keeper_claim() const noexcept { return keeper_claim_; }
 
   /// The threads that close descriptors and unmap memory of peers.
@@ -129,6 +132,9 @@ class ControlLoop {
   MemoryHolder memory_holder_;
   const std::chrono::milliseconds keeper_grace_;
   const KeeperClaim keeper_claim_;
+  int described_pid_ = 0;
+  std::chrono::steady_clock::time_point described_until_{};
+  std::string description_;
   const cpu_set_t cpus_;  // of all threads of the library's own
   const std::shared_ptr<ReleasePool> release_pool_ = std::make_shared<ReleasePool>(cpus_);
   protocol::HandlerMemory<1> last_work_;

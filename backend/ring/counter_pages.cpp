@@ -42,10 +42,11 @@ Result<CounterPages> CounterPages::create(std::uint16_t rings) {
 
 void CounterPages::copy(const UniqueFd& found) noexcept {
   if (!fits(found, rings_)) return;
-  std::array<std::byte, counter_page_bytes> page;
-  for (off_t at = 0; at < bytes_for(rings_); at += counter_page_bytes) {
-    const ssize_t got = ::pread(found.get(), page.data(), page.size(), at);
-    if (got <= 0 || ::pwrite(file_.get(), page.data(), static_cast<std::size_t>(got), at) != got) return;
+  std::array<std::byte, 4 * counter_page_bytes> pages;
+  for (off_t at = 0; at < bytes_for(rings_);) {
+    const ssize_t got = ::pread(found.get(), pages.data(), pages.size(), at);
+    if (got <= 0 || ::pwrite(file_.get(), pages.data(), static_cast<std::size_t>(got), at) != got) return;
+    at += got;
   }
 }
 

@@ -56,6 +56,15 @@ Result<void> RingControl::set_kick(std::shared_ptr<const EventFd> kick) {
   config_.kick = std::move(kick);
   config_.armed = true;
   config_.kicked = polled;
+  return host_.is_dormant() ? Result<void>() : start_or_watch();
+}
+
+Result<void> RingControl::wake() {
+  core_.set_enabled(config_.enabled);
+  return !config_.armed || started() ? Result<void>() : start_or_watch();
+}
+
+Result<void> RingControl::start_or_watch() {
   if (auto good = start_if_due(); !good) return good;
   if (config_.armed && !config_.kicked) watch_kick();
   return {};
@@ -188,7 +197,7 @@ void RingControl::set_err(std::shared_ptr<const EventFd> err) {
 void RingControl::enable(bool enabled) {
   const bool changes = config_.enabled != enabled;
   config_.enabled = enabled;
-  core_.set_enabled(enabled);
+  if (!host_.is_dormant()) core_.set_enabled(enabled);
   change_running([enabled](RunningVring& next) { next.enabled = enabled; });
   if (changes) port_.emit(VringEnabled{core_.index(), enabled});
 }

@@ -30,6 +30,8 @@ class RingHost {
   /// As negotiated; split before.
   virtual virtqueue::RingKind ring_kind() const noexcept = 0;
   virtual bool notifies_in_band() const noexcept = 0;
+  /// The rings are another process's: none starts or looks at a kick before wake().
+  virtual bool is_dormant() const noexcept = 0;
   virtual void send_call(std::uint16_t index) = 0;
   virtual void send_error(std::uint16_t index) = 0;
   virtual void forget_requests(std::uint16_t index) = 0;
@@ -97,6 +99,9 @@ class RingControl {
   /// interrupts once a connection, not once a start.
   void reset();
 
+  /// The rings are this process's from now on: it starts if it is due. Errors: as set_kick().
+  Result<void> wake();
+
   /// Memory, features or MTU changed: a running ring is built again, or stops; one that only waited for them starts.
   void environment_changed();
   /// Where the memory of a ring is that runs or is ready to; the state follows.
@@ -112,6 +117,7 @@ class RingControl {
   void watch_kick();
   void watch_idle_kicks();
   bool is_untouched() const noexcept;
+  Result<void> start_or_watch();
   Result<void> start_if_due();
   void set_ready(bool ready);
   Result<void> start(std::unique_ptr<RunningVring> running);

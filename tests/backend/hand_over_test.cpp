@@ -2,18 +2,22 @@
 // Two back-ends and one port, at a real keeper: the port is handed over, taken back, waited for; and the keeper may
 // end.
 #include <atomic>
+#include <fstream>
 #include <list>
 #include <memory>
 #include <poll.h>
 #include <span>
 #include <string>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "continuity/kept_bundle.hpp"
+#include "tests/backend/loans_fixture.hpp"
 #include "tests/backend/vault.hpp"
 #include "tests/continuity/keeper_fixture.hpp"
 
@@ -33,7 +37,7 @@ struct BackEnd {
               if (connected) connection = (*connected)->event_fd();
               return connected;
             },
-            options, {.keeper_claim = claim}) {}
+            options, {.log_level = LogLevel::debug, .keeper_claim = claim}) {}
   /// As the kernel does after SIGKILL.
   void die() {
     life.stop();
@@ -45,6 +49,7 @@ struct BackEnd {
     life.port->confirm_take_over();
     life.go_on();
   }
+  bool goes_on_as_prepared() { return life.logged().find("goes on, as prepared") != std::string::npos; }
   OwnershipChanged ownership() { return life.events.until<OwnershipChanged>(); }
   PortOwnership becomes() { return ownership().ownership; }
 
@@ -164,6 +169,130 @@ TEST_F(HandOver, WhoStandsByGoesOnAfterAKill) {
   expect_traffic(first.life, *machine);
   first.die();
   expect_service(second);
+  EXPECT_TRUE(second.goes_on_as_prepared());
+}
+
+/// In this process, whose threads are all back-ends.
+std::size_t mappings_of_guests() {
+  std::ifstream maps("/proc/self/maps");
+  std::size_t count = 0;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:fake guest") != std::string::npos ? 1U : 0U;
+  return count;
+}
+
+TEST_F(HandOver, AConnectionThatComesWhileAnotherStandsByIsPreparedToo) {
+  BackEnd& first = open(KeeperClaim::if_free);
+  BackEnd& second = open(KeeperClaim::stand_by);
+  machine = std::make_unique<FakeMachine>(options.socket_path);
+  machine->bring_up();
+  until_started(first.life);
+  machine->sync();
+  second.life.until_logged(" prepared to take the port over");
+  // Each change takes a moment to be noticed there: the last of them, or the next look.
+  while (!second.life.logged().ends_with(" prepared to take the port over\n"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  expect_traffic(first.life, *machine);
+  first.die();
+  expect_service(second);
+}
+
+TEST_F(HandOver, WhatIsPreparedIsNotTakenWhereTheConnectionHasChanged) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  second.life.stop();  // it does not notice
+  machine->enable(0, false);
+  machine->sync();
+  first.die();
+  second.life.go_on();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  until_started(second.life);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_FALSE(second.goes_on_as_prepared());
+  EXPECT_FALSE(second.life.port->to_guest(0).state().enabled);
+  EXPECT_TRUE(second.life.port->from_guest(0).state().enabled);
+}
+
+/// The keeper has granted what was prepared before this process asks again, as the connection has changed.
+TEST_F(HandOver, WhatIsGrantedWhileItIsPreparedAgainIsTakenToo) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  second.life.stop();
+  machine->enable(0, false);
+  machine->enable(0, true);
+  machine->enable(1, false);
+  machine->sync();
+  first.die();
+  until_asked(second);
+  second.life.take_over();  // prepares first
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_EQ(second.life.logged().find("the keeper failed"), std::string::npos) << second.life.logged();
+  EXPECT_FALSE(second.life.port->from_guest(0).state().enabled);
+}
+
+/// What a process has left to another one that then dies is not kept beside what it gets back.
+TEST_F(HandOver, WhoGetsAPortBackAtOnceKeepsNothingTwice) {
+  BackEnd& old = serve();
+  BackEnd& fresh = open(KeeperClaim::take_over);
+  expect_service(fresh);
+  fresh.die();
+  expect_service(old);
+  fresh.life.end();
+  machine.reset();
+  old.life.events.until<FrontEndDisconnected>();
+  while (mappings_of_guests() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// The socket's place is taken: that is noticed when the rings run already.
+TEST_F(HandOver, WhoCannotListenLetsGoOfThePort) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  ::unlink(options.socket_path.c_str());
+  ASSERT_EQ(::mkdir(options.socket_path.c_str(), 0700), 0);
+  first.die();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  second.life.events.until<FrontEndDisconnected>();
+  EXPECT_EQ(second.becomes(), PortOwnership::standing_by);
+  EXPECT_TRUE(second.life.port->info().standing_by);
+  ASSERT_EQ(::rmdir(options.socket_path.c_str()), 0);
+  while (second.becomes() != PortOwnership::serving) {  // it may have tried once more before
+  }
+  expect_traffic(second.life, *machine);
+}
+
+/// With loans a port has a record of its own, which is taken over at the hand-over only.
+TEST_F(HandOver, WhatIsLentGoesOnAsPreparedToo) {
+  options.zero_copy = true;
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  transmit_large(*machine, 1);
+  const auto lent = take_lent(*first.life.port);
+  ASSERT_EQ(lent.size(), 1U);
+  first.die();
+  EXPECT_TRUE(second.life.events.until<FrontEndConnected>().adopted);
+  EXPECT_EQ(second.becomes(), PortOwnership::serving);
+  EXPECT_TRUE(second.goes_on_as_prepared());
+  const auto again = take_lent(*second.life.port);
+  EXPECT_EQ(again.size(), 1U);
+  free_all(again);
+  free_all(lent);
+}
+
+/// Who stands by keeps nothing of a guest that is gone.
+TEST_F(HandOver, WhatIsPreparedEndsWithItsConnection) {
+  BackEnd& first = serve();
+  BackEnd& second = open(KeeperClaim::stand_by);
+  second.life.until_logged(" prepared to take the port over");
+  ASSERT_NE(mappings_of_guests(), 0U);
+  machine.reset();
+  first.life.events.until<FrontEndDisconnected>();
+  while (mappings_of_guests() != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST_F(HandOver, WhoStandsByGoesOnAfterTheOtherHasClosedThePort) {

@@ -98,7 +98,7 @@ TEST_F(BrokenClients, AnotherVersion) {
   const auto reply = hear(socket);
   ASSERT_TRUE(std::holds_alternative<Failed>(reply));
   EXPECT_EQ(std::get<Failed>(reply).code, ErrorCode::unsupported);
-  expect_end(socket, "the client speaks version 7, the keeper version 1");
+  expect_end(socket, "the client speaks version 7, the keeper version 2");
 }
 
 TEST_F(BrokenClients, DescriptorsThatNobodyAskedFor) {

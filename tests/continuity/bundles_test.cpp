@@ -107,6 +107,49 @@ TEST_F(BundlesTest, ASlotThatIsHeldAgainIsReplaced) {
   EXPECT_EQ(bundles.descriptors(), 1u);
 }
 
+TEST_F(BundlesTest, WhoWaitsIsPreparedAndGetsNothingTwice) {
+  ask(first, Claim{"a"});
+  for (std::uint32_t slot = 0; slot < 20; ++slot) ask(first, Hold{"a", slot});
+  ask(second, Prepare{"a"});
+  EXPECT_EQ(refusal(second), "no claim of this client waits for it");
+  ask(first, Prepare{"a"});
+  EXPECT_EQ(refusal(first), "no claim of this client waits for it") << "it is the owner";
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  sent.clear();
+  ask(second, Prepare{"a"});
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].fds, 16u);
+  EXPECT_EQ(sent[1].fds, 4u);
+  ASSERT_NE(last<Prepared>(second), nullptr);
+  EXPECT_EQ(last<Prepared>(second)->total, 20u);
+  ask(second, Ask{"a"});
+  ask(first, Drop{"a", 77});  // nothing
+  sent.clear();
+  ask(first, Park{"a", 1000});
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_NE(last<GrantedPrepared>(second), nullptr);
+  EXPECT_EQ(sent[0].fds, 0u);
+}
+
+TEST_F(BundlesTest, WhatChangesBehindThePreparedIsToldOnceAndGrantedWhole) {
+  ask(first, Claim{"a"});
+  ask(first, Hold{"a", 1});
+  ask(second, Claim{"a", ClaimHow::stand_by});
+  for (const Request& change :
+       {Request{Hold{"a", 2}}, Request{Hold{"a", 2}}, Request{Drop{"a", 2}}, Request{Forget{"a"}}}) {
+    ask(second, Prepare{"a"});
+    sent.clear();
+    ask(first, change);
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_NE(last<Changed>(second), nullptr);
+    ask(first, Hold{"a", 1});
+    EXPECT_EQ(sent.size(), 1u);
+  }
+  bundles.client_gone(first.id, now);
+  ASSERT_NE(last<Granted>(second), nullptr);
+  EXPECT_EQ(last<Granted>(second)->slots, std::vector<std::uint32_t>{1});
+}
+
 TEST_F(BundlesTest, StandingByIsGrantedInTurn) {
   ask(first, Claim{"a"});
   ask(second, Claim{"a", ClaimHow::stand_by});

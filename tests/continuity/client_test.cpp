@@ -120,6 +120,32 @@ TEST_F(FalseKeeperTest, AGrantComesWholeAndInOrder) {
             "the keeper sent another packet before the end of GRANTED");
 }
 
+TEST_F(FalseKeeperTest, WhatIsPreparedComesWholeOrNotAtAll) {
+  const auto file = memory_file();
+  const std::vector<int> one(1, file.get());
+  {
+    auto client = welcomed();
+    ASSERT_TRUE(client.stand_by("port", ClaimHow::stand_by).ok());  // its tag is 2
+    keeper_.say(3, Prepared{{"port", 2, 0, {1}}}, one);
+    keeper_.say(2, GrantedPrepared{"port"});
+    EXPECT_EQ(client.prepare("port").error().message, "the keeper sent another packet before the end of GRANTED");
+  }
+  auto client = welcomed();
+  ASSERT_TRUE(client.stand_by("port", ClaimHow::stand_by).ok());
+  keeper_.say(3, Granted{"port", 1, 0, {1}}, one);
+  EXPECT_EQ(client.prepare("port").error().message, "the keeper sent GRANTED, which nobody asked for");
+}
+
+TEST_F(FalseKeeperTest, WhatIsGrantedMeanwhileIsNotPrepared) {
+  auto client = welcomed();
+  EXPECT_FALSE(client.prepare("port")->has_value()) << "nothing waits";
+  ASSERT_TRUE(client.stand_by("port", ClaimHow::stand_by).ok());
+  keeper_.say(2, GrantedPrepared{"port"});
+  keeper_.say(3, Failed{PacketType::prepare, ErrorCode::invalid_argument, "port", "none"});
+  EXPECT_FALSE(client.prepare("port")->has_value());
+  EXPECT_TRUE(next<GrantedEvent>(client).as_prepared);
+}
+
 TEST_F(FalseKeeperTest, NoMoreIsShownThanWasAskedFor) {
   auto client = welcomed();
   for (const std::uint32_t tag : {2U, 3U}) keeper_.say(tag, Shown{std::vector<std::byte>(shown_bytes_max)});

@@ -29,7 +29,8 @@ std::vector<Request> all_requests() {
           List{},
           Settle{name},
           Ask{name},
-          Look{name, 1, std::uint64_t{1} << 40}};
+          Look{name, 1, std::uint64_t{1} << 40},
+          Prepare{name}};
 }
 
 std::vector<Reply> all_replies() {
@@ -44,6 +45,9 @@ std::vector<Reply> all_replies() {
           Failed{PacketType::hold, ErrorCode::busy, name, "why"},
           Failed{PacketType::hello, ErrorCode::timed_out, "", ""},
           Settled{name, 19},
+          Prepared{{name, 3, 1, {4, 9}}},
+          GrantedPrepared{name},
+          Changed{name},
           Shown{},
           Shown{std::vector<std::byte>(shown_bytes_max, std::byte{7})}};
 }
@@ -88,6 +92,8 @@ TEST(KeeperProtocol, DescriptorsComeWithWhatNamesThem) {
   EXPECT_FALSE(decode_request(encode({1, Request{Hold{name, 1}}}), 2).ok());
   EXPECT_FALSE(decode_request(encode({1, Request{List{}}}), 1).ok());
   EXPECT_FALSE(decode_reply(encode({1, Reply{Granted{name, 3, 1, {4, 9}}}}), 1).ok());
+  EXPECT_FALSE(decode_reply(encode({1, Reply{Prepared{{name, 3, 1, {4, 9}}}}}), 1).ok());
+  EXPECT_FALSE(decode_reply(encode({1, Reply{GrantedPrepared{name}}}), 1).ok());
   EXPECT_EQ(decode_reply(encode({1, Reply{Welcome{}}}), 1).error().message, "WELCOME: 1 descriptors came, expected 0");
   EXPECT_FALSE(decode_reply(encode({1, Reply{Shown{}}}), 1).ok());
 }
@@ -128,6 +134,7 @@ TEST(KeeperProtocol, AGrantAddsUp) {
   EXPECT_EQ(refused({name, 2, 1, {}}), "GRANTED: no slots");
   EXPECT_EQ(refused({name, 4, 1, {2, 1}}), "GRANTED: slots are not in ascending order");
   EXPECT_EQ(refused({name, 4, 1, {2, 2}}), "GRANTED: slots are not in ascending order");
+  EXPECT_EQ(decode_reply(encode({1, Reply{Prepared{{name, 2, 1, {}}}}}), 0).error().message, "PREPARED: no slots");
 }
 
 TEST(KeeperProtocol, NamesHaveBounds) {
@@ -142,6 +149,8 @@ TEST(KeeperProtocol, TypesHaveNames) {
   EXPECT_STREQ(to_string(PacketType::hello), "HELLO");
   EXPECT_STREQ(to_string(PacketType::list), "LIST");
   EXPECT_STREQ(to_string(PacketType::look), "LOOK");
+  EXPECT_STREQ(to_string(PacketType::prepare), "PREPARE");
+  EXPECT_STREQ(to_string(PacketType::changed), "CHANGED");
   EXPECT_STREQ(to_string(PacketType::failed), "FAILED");
   EXPECT_STREQ(to_string(PacketType::shown), "SHOWN");
   EXPECT_STREQ(to_string(static_cast<PacketType>(50)), "UNKNOWN");

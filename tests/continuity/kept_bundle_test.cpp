@@ -98,6 +98,27 @@ TEST_F(Kept, EventsThatComeInOtherCallsAreKept) {
 }
 
 /// A keeper that accepts no more than its backlog, and says nothing.
+TEST_F(Kept, WhoWaitsPreparesWhatItWillGet) {
+  const UniqueFd file = memory_file();
+  auto first = connect();
+  ASSERT_TRUE(first->claim());
+  ASSERT_TRUE(first->hold(7, file.get()));
+  EXPECT_FALSE(first->prepare()->has_value()) << "it has it";
+  auto second = connect();
+  ASSERT_TRUE(second->wait(false));
+  const auto prepared = second->prepare();
+  ASSERT_TRUE(prepared && *prepared);
+  EXPECT_TRUE(same_file((*prepared)->at(7).get(), file.get()));
+  ASSERT_TRUE(first->hold(8, file.get()));
+  EXPECT_TRUE(std::holds_alternative<PortKeeper::Changed>(event_of(*second)));
+  EXPECT_EQ((*second->prepare())->size(), 2U);
+  ASSERT_TRUE(first->park(generous));
+  const auto granted = event_of(*second);
+  EXPECT_TRUE(std::get<PortKeeper::Granted>(granted).as_prepared);
+  EXPECT_TRUE(std::get<PortKeeper::Granted>(granted).files.empty());
+  ASSERT_TRUE(second->drop(8)) << "it owns it";
+}
+
 TEST_F(Kept, AKeeperThatDoesNotAnswerHoldsUpOnePort) {
   const std::string silent = folder.path("silent");
   const UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));

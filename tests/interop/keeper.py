@@ -5,9 +5,10 @@ from processes import open_fds, wait_until
 
 
 class Keeper:
-    def __init__(self, bench, binary):
+    def __init__(self, bench, binary, prefix=()):
+        """prefix: a program that execs it."""
         self.socket = bench.path("keeper")
-        self.process = bench.start("vhostx-keeper", [binary, self.socket])
+        self.process = bench.start("vhostx-keeper", [*prefix, binary, self.socket])
         wait_until(self._listens, "vhostx-keeper to listen")
 
     def _listens(self):

@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 class Client:
     """A second implementation of the client's side, as small as can be."""
 
-    def __init__(self, path, version=1):
+    def __init__(self, path, version=2):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(TIMEOUT_S)
         self.socket.connect(path)

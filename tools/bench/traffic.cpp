@@ -90,8 +90,9 @@ Result<void> Traffic::greet(std::chrono::milliseconds timeout) {
     notify();
     if (done) return {};
     if (now > end) break;
-    for (auto pause = now; pause < now + 20ms && pause < end; pause = Clock::now())
-      if (receive_all() != 0) break;
+    const auto again = std::min(now + 20ms, end);
+    while (receive_all() == 0 && Clock::now() < again)
+      if (options_.interrupt) sleep(again);
   }
   if (flows_.empty()) return nothing_came(timeout);
   for (const auto& flow : flows_) {
@@ -190,6 +191,14 @@ double Traffic::due(Clock::time_point now) noexcept {
     packets = backlog_max;
   }
   return packets;
+}
+
+/// When the pace allows the next packet. One that is due and was not sent waits for room, of which a call tells.
+Traffic::Clock::time_point Traffic::next_due(Clock::time_point now) noexcept {
+  constexpr auto look_again = 1ms;  // it may have become due just now
+  const double missing = 1 - due(now);
+  if (missing <= 0) return now + look_again;
+  return now + std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 * missing / options_.rate_pps));
 }
 
 unsigned Traffic::send_all(Clock::time_point now) noexcept {
@@ -292,9 +301,7 @@ void Traffic::sleep(Clock::time_point until) noexcept {
   const bool held_up = std::any_of(flows_.begin(), flows_.end(), [&](const auto& flow) {
     return flow->spec.to != nullptr && options_.in_flight != 0 && flow->under_way() >= options_.in_flight;
   });
-  if (options_.rate_pps > 0 && !flows_.empty() && !held_up)
-    limit = std::min(limit, Clock::now() + std::chrono::nanoseconds(static_cast<std::int64_t>(
-                                               std::max(1e9 * (1 - due(Clock::now())) / options_.rate_pps, 0.0))));
+  if (options_.rate_pps > 0 && !flows_.empty() && !held_up) limit = std::min(limit, next_due(Clock::now()));
   const auto left = std::chrono::nanoseconds(std::min<std::chrono::nanoseconds>(limit - Clock::now(), 100ms)).count();
   if (!waiting && left > 0) {
     const timespec time{0, left};

@@ -133,6 +133,7 @@ class Traffic {
   void note_arrival(Clock::time_point now) noexcept;
   void begin_pace(Clock::time_point now) noexcept;
   double due(Clock::time_point now) noexcept;
+  Clock::time_point next_due(Clock::time_point now) noexcept;
   void sleep(Clock::time_point until) noexcept;
   Moved moved() noexcept;
   std::uint64_t sent_in_all() const noexcept;

@@ -215,13 +215,15 @@ std::vector<int> VhostEndpoint::wait_fds() const {
   return fds;
 }
 
+// Buffers that were sent are taken back with the next ones: only where all are out is it waited for them.
 bool VhostEndpoint::arm(bool wanted) noexcept {
   bool waiting = false;
   for (const auto& queue : queues_) {
     queue->receive.drain_call();
     queue->transmit.drain_call();
     waiting |= queue->receive.want_calls(wanted);
-    waiting |= queue->transmit.want_calls(wanted);
+    const bool is_full = queue->transmit.outstanding() == queue->transmit.chain_count();
+    waiting |= queue->transmit.want_calls(wanted && is_full) && is_full;
   }
   return waiting;
 }

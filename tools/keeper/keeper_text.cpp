@@ -23,14 +23,14 @@ std::string printable(std::string text) {
 
 std::string words_of(const continuity::KeeperEvent& event) {
   const auto name = printable(event.name);
-  const auto process = describe_process(static_cast<int>(event.pid));
+  const auto process = [&event] { return describe_process(static_cast<int>(event.pid)); };
   switch (event.kind) {
     case Kind::connected:
-      return fmt::format("client connected: {}", process);
+      return fmt::format("client connected: {}", process());
     case Kind::ended:
-      return fmt::format("client's connection ended: {}: {}", process, event.reason);
+      return fmt::format("client's connection ended: {}: {}", process(), event.reason);
     case Kind::claimed:
-      return fmt::format("{}: claimed by {}", name, process);
+      return fmt::format("{}: claimed by {}", name, process());
     case Kind::released:
       return fmt::format("{}: without an owner: {}", name, event.reason);
     case Kind::dropped:

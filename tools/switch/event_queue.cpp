@@ -56,7 +56,9 @@ void EventQueue::push(const std::string& port, const PortEvent& event) {
       hold(events, {now, port, event});
       if (!is_first) return;  // the main thread knows that something is kept back
     } else {
+      const bool is_first = waiting_.empty();
       waiting_.push_back({now, port, event});
+      if (!is_first) return;  // nor of this one: it takes all that waits
     }
   }
   wake();

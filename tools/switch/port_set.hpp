@@ -71,6 +71,8 @@ class PortSet {
     std::size_t handed_over = 0;  ///< The same, for good.
   };
   Ownership ownership() const;
+  /// They come or go one after the other, and guests wait for the last one; for pause_ends() at most.
+  bool change_hands() const;
   /// While another process serves some of the ports, no packets are taken from the others: they would be lost. Where
   /// that lasts, as somebody wants just these, the others go on: to be called now and then.
   void end_pause();

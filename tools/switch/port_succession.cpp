@@ -29,6 +29,11 @@ PortSet::Ownership PortSet::ownership() const {
   return count_owned();
 }
 
+bool PortSet::change_hands() const {
+  const std::lock_guard guard(mutex_);
+  return paused_since_ && count_owned().standing_by != count_owned().sockets;
+}
+
 /// On the control thread, with mutex_ held. Before a port is yielded no worker takes packets any more: what is for that
 /// port waits in the other guests' rings, for the process that serves both.
 void PortSet::ownership_changed(std::uint16_t id, PortOwnership ownership) {

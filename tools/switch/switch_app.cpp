@@ -28,7 +28,8 @@ namespace vhostx::tools {
 namespace {
 
 constexpr double held_back_s = 0.1;  // until what came too fast is looked at again
-constexpr double lanes_s = 1;        // between two reports of lanes that moved: guests can cause them
+constexpr double hand_over_s = 0.02;
+constexpr double lanes_s = 1;  // between two reports of lanes that moved: guests can cause them
 constexpr std::chrono::milliseconds last_words{1000};
 
 std::uint64_t secret() {
@@ -214,8 +215,11 @@ bool SwitchApp::wait() {
   if (events_.holds_back()) until = std::min(until, events_.seconds() + held_back_s);
   if (options_.duration_s) until = std::min(until, ready_at_ + *options_.duration_s);
   if (const auto due = next_succession()) until = std::min(until, *due);
+  // While ports change hands guests wait: what is told of it then comes a moment later, all at once.
+  const bool later = ports_->change_hands();
+  if (later) until = std::min(until, events_.seconds() + hand_over_s);
   const double wait_ms = std::clamp((until - events_.seconds()) * 1000, 0.0, 60'000.0);
-  pollfd fds[]{{signals_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
+  pollfd fds[]{{signals_.get(), POLLIN, 0}, {later ? -1 : events_.fd(), POLLIN, 0}};
   poll(fds, std::size(fds), static_cast<int>(std::ceil(wait_ms)));
   return fds[0].revents == 0 || !take_signals();
 }
@@ -249,7 +253,8 @@ void SwitchApp::stop_here() {
 /// While nobody reads, events stay where the last of each kind replaces those before it.
 void SwitchApp::report_events(EventQueue::Take which) {
   report_link();
-  if (which == EventQueue::Take::in_turn && !output_.has_room()) return events_.hush();
+  events_.hush();  // first: room that comes from here on wakes again
+  if (which == EventQueue::Take::in_turn && !output_.has_room()) return;
   const auto events = events_.take(which);  // before the changes: a port's removal follows its last event
   report_in_order(events, take_port_changes());
   const double now = events_.seconds();
