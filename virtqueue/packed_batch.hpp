@@ -111,13 +111,13 @@ class PackedBatch {
   /// at the first other chain, or where there is none, and returns its number.
   [[gnu::always_inline]] std::uint16_t load_near(const PackedLayout& layout, PackedPosition at, std::uint16_t count,
                                                  const Translator& translator) noexcept {
-    const PackedTable table = layout.table;
     const std::uint32_t lengths_allowed = lengths_allowed_;
-    std::uint32_t i = 0;
-    for (std::uint32_t index = at.index(), end = std::min<std::uint32_t>(count, layout.size - index);;) {
+    const std::uint8_t* entry = layout.table.entry(at.index());
+    std::size_t i = 0;
+    for (std::size_t end = std::min<std::size_t>(count, layout.size - at.index());;) {
       const std::uint64_t flags = whole_chain<direction>(at);
-      for (; i < end; ++i, ++index) {
-        const PackedDescriptor descriptor = table.load(index);
+      for (; i < end; ++i, entry += PackedTable::entry_bytes) {
+        const PackedDescriptor descriptor = PackedTable::load_entry(entry);
         const std::uint32_t length = descriptor.length() - header_bytes;
         // Both limits in one comparison: a length that is too short wraps to a huge number.
         if (!is_whole_chain(descriptor, flags) || length - body_min >= lengths_allowed ||
@@ -131,7 +131,7 @@ class PackedBatch {
       if (end == count) [[likely]]
         return count;
       end = count;
-      index = 0;
+      entry = layout.table.entry(0);
       at = {static_cast<std::uint16_t>(at.value ^ PackedPosition::wrap_bit)};
     }
   }

@@ -78,8 +78,10 @@ class PackedTable {
     return load_word<__ATOMIC_ACQUIRE>(reinterpret_cast<const std::uint16_t*>(at(index) + 14));
   }
   /// A descriptor, each byte read once. The word with the flags is first, and an acquire as above.
-  [[gnu::always_inline]] PackedDescriptor load(std::uint32_t index) const noexcept {
-    const std::uint8_t* const entry = at(index);
+  [[gnu::always_inline]] PackedDescriptor load(std::uint32_t index) const noexcept { return load_entry(at(index)); }
+  /// The same of an entry by its address, for loops over entries in a row.
+  const std::uint8_t* entry(std::uint32_t index) const noexcept { return at(index); }
+  [[gnu::always_inline]] static PackedDescriptor load_entry(const std::uint8_t* entry) noexcept {
     const std::uint64_t rest = __atomic_load_n(reinterpret_cast<const std::uint64_t*>(entry + 8), __ATOMIC_ACQUIRE);
     memory::loaded(entry + 8, sizeof rest);
     return {{memory::load_once<std::uint64_t>(entry), rest}};

@@ -25,16 +25,18 @@ struct RunningVring : InOwnPages {
   std::shared_ptr<const zerocopy::DmaMemory> dma;     ///< The same memory for devices; null: nothing is lent.
   std::shared_ptr<const EventFd> call;                ///< Null: the driver polls, or is called in-band.
   std::shared_ptr<const EventFd> err;                 ///< May be null.
-  bool call_in_band = false;    ///< INBAND_NOTIFICATIONS without a call fd: the control thread sends VRING_CALL.
-  bool enabled = false;         ///< SET_VRING_ENABLE.
-  bool is_plain = false;        ///< A split ring that lends nothing. These four: set by VringCore.
-  bool dequeues = false;        ///< A split ring, enabled, from the guest, without `sizes` and `marks`.
-  bool enqueues = false;        ///< A split ring, enabled, to the guest, without `sizes` and `marks`.
-  bool marks = false;           ///< There is a `log` or `inflight`.
-  std::uint64_t features = 0;   ///< Negotiated virtio features.
-  std::uint32_t frame_max = 0;  ///< Largest frame for the guest that is not segmentation offload, bytes.
-  zerocopy::LoanTable* loans = nullptr;          ///< Null: nothing is lent. These two are set by VringLoans.
-  zerocopy::MemoryPin* pin = nullptr;            ///< Of `dma`; null without.
+  bool call_in_band = false;     ///< INBAND_NOTIFICATIONS without a call fd: the control thread sends VRING_CALL.
+  bool enabled = false;          ///< SET_VRING_ENABLE.
+  bool is_plain = false;         ///< A split ring that lends nothing. These six: set by VringCore.
+  bool dequeues = false;         ///< A split ring, enabled, from the guest, without `sizes` and `marks`.
+  bool enqueues = false;         ///< A split ring, enabled, to the guest, without `sizes` and `marks`.
+  bool dequeues_packed = false;  ///< These two: the same for a packed ring that lends nothing.
+  bool enqueues_packed = false;
+  bool marks = false;                    ///< There is a `log` or `inflight`.
+  std::uint64_t features = 0;            ///< Negotiated virtio features.
+  std::uint32_t frame_max = 0;           ///< Largest frame for the guest that is not segmentation offload, bytes.
+  zerocopy::LoanTable* loans = nullptr;  ///< Null: nothing is lent. These two are set by VringLoans.
+  zerocopy::MemoryPin* pin = nullptr;    ///< Of `dma`; null without.
   std::shared_ptr<const memory::DirtyLog> log;   ///< Null: writes to guest memory are not logged.
   std::optional<memory::GuestAddress> used_log;  ///< Where writes to the used ring are.
   std::shared_ptr<const EventFd> log_signal;     ///< Signalled after a burst that may have marked pages; null: nobody.

@@ -95,6 +95,10 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
 // sizes, is logged or recorded; and for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
+  if (running.dequeues_packed && pool == data_.pool && announcement_.load(std::memory_order_relaxed) == 0) [[likely]] {
+    const auto result = net::dequeue(packed_context_of(running, data_), pool, packets, count);
+    return needs_finish(result) ? finish_burst(running, result) : result.packets;
+  }
   if (!is_from_guest(index_)) return 0;
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) return drop_available(running);
@@ -339,6 +343,9 @@ void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool split = running.layout.kind == virtqueue::RingKind::split;
   const bool straight = split && running.enabled && sizes_ == nullptr && !running.marks;
   running.is_plain = split && running.loans == nullptr;
+  const bool packed = !split && running.enabled && sizes_ == nullptr && !running.marks && running.loans == nullptr;
+  running.dequeues_packed = packed && from_guest;
+  running.enqueues_packed = packed && !from_guest;
   running.dequeues = straight && from_guest;
   running.enqueues = straight && !from_guest;
 }

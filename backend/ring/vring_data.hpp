@@ -32,6 +32,12 @@ inline net::SplitContext context_of(const RunningVring& running, VringDataState&
   return {running.layout.split, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
 }
 
+/// The same on a packed one.
+inline net::PackedContext packed_context_of(const RunningVring& running, VringDataState& data) noexcept {
+  forget_old_hint(running, data);
+  return {running.layout.packed, *running.memory, data.cursor, data.counters, running.features, running.frame_max};
+}
+
 /// Calls `use` with the context of a ring of either kind, which may be logged or recorded.
 template <typename Use>
 auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
@@ -43,9 +49,7 @@ auto with_context(const RunningVring& running, VringDataState& data, Use use) no
     return result;
   };
   if (running.layout.kind == virtqueue::RingKind::split) return with_marks(context_of(running, data));
-  forget_old_hint(running, data);
-  return with_marks(net::PackedContext{running.layout.packed, *running.memory, data.cursor, data.counters,
-                                       running.features, running.frame_max});
+  return with_marks(packed_context_of(running, data));
 }
 
 }  // namespace vhostx::backend
