@@ -53,7 +53,7 @@ std::optional<PortCore::Prepared> PortCore::try_to_prepare() {
   auto ahead = keeping_->look_ahead();
   seen_ahead_.reset();
   if (!ahead) return {};
-  seen_ahead_ = ahead->state;  // not to be tried again
+  seen_ahead_.emplace(ahead->state);  // not to be tried again
   if (messages_of(ahead->state) > messages_most) return {};
   Prepared prepared{std::make_unique<Session>(*this, parts_, keeping_.get()), std::move(ahead->state), {}};
   const Aside until_then{aside_ = &prepared.events};

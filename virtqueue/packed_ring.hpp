@@ -96,9 +96,10 @@ class PackedTable {
     const std::uint16_t flags = where.used() | (written != 0 ? Descriptor::write_flag : std::uint16_t{0});
     return written | std::uint64_t{id} << 32 | std::uint64_t{flags} << 48;
   }
-  /// Not the first of a burst: the driver does not look at it before it has seen that one.
+  /// Not the first of a burst: the driver does not look at it before it has seen that one. The control thread may, to
+  /// know where buffers are.
   void set_used(std::uint32_t index, std::uint64_t element) noexcept {
-    *reinterpret_cast<volatile std::uint64_t*>(at(index) + 8) = element;
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(index) + 8), element, __ATOMIC_RELAXED);
   }
   /// The first of a burst, which shows all of it. Pairs with the driver's read barrier between the flags and the rest
   /// (2.8.22). Our stores of the others, and our loads and stores of buffers, come before it.
