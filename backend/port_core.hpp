@@ -174,8 +174,8 @@ class PortCore final : public std::enable_shared_from_this<PortCore>, public Loo
     std::shared_ptr<const memory::GuestMemory> memory;
   } left_;                            // to the process that has it now: let go of when guests do not wait for it
   std::optional<Prepared> prepared_;  // while it waits; before keeping_ ends
-  std::optional<continuity::SessionState> seen_ahead_;  // of which that is, or could not be, prepared
-  bool stale_ = true;                                   // it is not what this process would get
+  std::unique_ptr<const continuity::SessionState> seen_ahead_;  // of which that is, or could not be, prepared
+  bool stale_ = true;                                           // it is not what this process would get
   std::chrono::steady_clock::time_point prepared_at_{};
   std::chrono::milliseconds change_pause_{0};
   std::vector<Queued>* aside_ = nullptr;  // where events go while it is made

@@ -53,7 +53,7 @@ std::optional<PortCore::Prepared> PortCore::try_to_prepare() {
   auto ahead = keeping_->look_ahead();
   seen_ahead_.reset();
   if (!ahead) return {};
-  seen_ahead_.emplace(ahead->state);  // not to be tried again
+  seen_ahead_ = std::make_unique<const continuity::SessionState>(ahead->state);  // not to be tried again
   if (messages_of(ahead->state) > messages_most) return {};
   Prepared prepared{std::make_unique<Session>(*this, parts_, keeping_.get()), std::move(ahead->state), {}};
   const Aside until_then{aside_ = &prepared.events};
@@ -74,7 +74,7 @@ void PortCore::look_ahead() noexcept {
 
 void PortCore::get_ready() noexcept {
   if (!is_waiting_ || keeping_ == nullptr || closed_) return;
-  if (stale_ || keeping_->is_past(seen_ahead_ ? &*seen_ahead_ : nullptr)) prepare();
+  if (stale_ || keeping_->is_past(seen_ahead_.get())) prepare();
 }
 
 // A front-end that makes changes without end costs a process that waits little.
