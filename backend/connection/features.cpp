@@ -2,7 +2,6 @@
 #include "backend/connection/features.hpp"
 
 #include <array>
-#include <atomic>
 
 #include <vhostx/features.hpp>
 
@@ -36,7 +35,8 @@ constexpr FeatureSet by_default{V::net_csum,
                                 V::event_idx,
                                 V::vhost_log_all,
                                 V::vhost_user_protocol_features,
-                                V::version_1};
+                                V::version_1,
+                                V::ring_packed};
 
 // RING_RESET: no QEMU up to 11.1 tells a vhost-user back-end that a queue was reset, so that the back-end goes on
 // writing into buffers that the guest has freed. Of the others no Linux guest on a QEMU of the tests makes use.
@@ -53,8 +53,6 @@ constexpr ProtocolFeatureSet protocol_on_request{P::backend_req, P::inflight_shm
 
 // QEMU from 10.0 on moves the state of a network device wherever this was negotiated.
 constexpr ProtocolFeatureSet protocol_of_options{P::device_state};
-
-std::atomic<bool> unfinished_offered{false};
 
 // VIRTIO 1.2, 5.1.3.1: `feature` needs one of `either`.
 struct Dependency {
@@ -113,13 +111,11 @@ Result<void> check_extra_features(const PortOptions& options) {
   return {};
 }
 
-void offer_unfinished_features() noexcept { unfinished_offered.store(true, std::memory_order_relaxed); }
-
 FeatureSet offered_features(const PortOptions& options) noexcept {
-  FeatureSet extra = on_request & FeatureSet(options.features_extra);
-  const bool recorded = ProtocolFeatureSet(options.protocol_features_extra).has(P::inflight_shmfd);
-  if (unfinished_offered.load(std::memory_order_relaxed) && !recorded) extra.set(V::ring_packed);
+  const FeatureSet extra = on_request & FeatureSet(options.features_extra);
   FeatureSet offered = (by_default | extra).without(FeatureSet(options.features_masked));
+  // The record is of split rings.
+  if (ProtocolFeatureSet(options.protocol_features_extra).has(P::inflight_shmfd)) offered.clear(V::ring_packed);
   if (options.queue_pairs_max < 2) offered.clear(V::net_mq);
   if (options.zero_copy) offered.clear(V::in_order);  // loans come back in any order
   for (const auto& [feature, either] : dependencies)

@@ -22,10 +22,6 @@ protocol::ProtocolFeatureSet protocol_features_of_options() noexcept;
 /// library cannot offer, or an option or bit that they contradict or need.
 Result<void> check_extra_features(const PortOptions& options);
 
-/// From now on ports offer what is not finished: packed rings, but where a connection is kept or the front-end may keep
-/// a record of what is in flight. For tests; no part of the library's interface.
-void offer_unfinished_features() noexcept;
-
 /// The answer to GET_FEATURES: the defaults and what the options add, without what they mask and what depends on that.
 protocol::FeatureSet offered_features(const PortOptions& options) noexcept;
 /// The answer to GET_PROTOCOL_FEATURES; empty if VHOST_USER_F_PROTOCOL_FEATURES itself is masked.

@@ -70,10 +70,10 @@ TEST(Features, WhatIsAskedForMustBePossible) {
   options.features_extra = (default_features() | features_on_request()).bits();
   options.protocol_features_extra = (default_protocol_features() | protocol_features_on_request()).bits();
   EXPECT_TRUE(check_extra_features(options));
-  options.features_extra |= FeatureSet{V::ring_packed}.bits();
+  options.features_extra |= FeatureSet{V::iommu_platform}.bits();
   const auto refused = check_extra_features(options);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("cannot offer VIRTIO_F_RING_PACKED, expected some of: VIRTIO_F_IN_ORDER"),
+  EXPECT_NE(refused.error().message.find("cannot offer VIRTIO_F_ACCESS_PLATFORM, expected some of: VIRTIO_F_IN_ORDER"),
             std::string::npos)
       << refused.error().message;
 }
@@ -110,9 +110,9 @@ TEST(Features, WishesAreChecked) {
   const FeatureSet offered = offered_without({});
   EXPECT_TRUE(check_features({}, offered));
   EXPECT_TRUE(check_features(offered, offered));
-  const auto refused = check_features({V::ring_packed, V::version_1}, offered);
+  const auto refused = check_features({V::iommu_platform, V::version_1}, offered);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().message.find("VIRTIO_F_RING_PACKED"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("VIRTIO_F_ACCESS_PLATFORM"), std::string::npos);
   EXPECT_EQ(refused.error().message.find("VERSION_1"), std::string::npos);
 }
 

@@ -81,7 +81,6 @@ struct PackedMachine {
 
 class Packed : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { backend::offer_unfinished_features(); }
   Vring& from_guest() { return fixture.port->from_guest(); }
   Vring& to_guest() { return fixture.port->to_guest(); }
 

@@ -20,12 +20,7 @@ namespace {
 
 /// Before the first test: a Backend wants it.
 struct RunningEal : ::testing::Environment {
-  void SetUp() override {
-#ifdef VHOSTX_HAS_UNFINISHED_FEATURES  // not with the shared library, which has no such symbol
-    if (tested_kind() == virtqueue::RingKind::packed) backend::offer_unfinished_features();
-#endif
-    start_eal();
-  }
+  void SetUp() override { start_eal(); }
 };
 [[maybe_unused]] const auto* const running_eal = ::testing::AddGlobalTestEnvironment(new RunningEal);
 
