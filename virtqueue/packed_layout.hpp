@@ -67,6 +67,10 @@ struct PackedLayout {
   /// Where a device that does not know this ring goes on: with the first chain that was not used. `expected`: where
   /// that may be. None: the ring does not show it. Read packed_layout.cpp for the rule and its proof.
   std::optional<PackedPosition> find_position(PackedPosition expected) const noexcept;
+  /// Where the driver makes available next. None: it is just writing a chain, or does not keep to the rules.
+  std::optional<PackedPosition> find_driver() const noexcept;
+  /// Its driver is in the first lap, and nothing was used.
+  bool is_fresh() const noexcept;
 };
 
 /// VIRTIO 1.2, 2.8: 1 to 32768, any number. Error: protocol_violation.
