@@ -155,7 +155,7 @@ Result<PackedInflightRecord::Found> PackedInflightRecord::read(const PackedLayou
 }
 
 // The version comes last: until then the next one makes a new record, too.
-void PackedInflightRecord::begin(PackedPosition position) noexcept {
+void PackedInflightRecord::begin(const RingPosition& position) noexcept {
   for (std::uint16_t i = 0; i < size_; ++i) {
     next_[i] = i + 1U < size_ ? static_cast<std::uint16_t>(i + 1) : list_end;
     store(entry(i) + packed_inflight::next_at, next_[i], nothing);
@@ -163,7 +163,8 @@ void PackedInflightRecord::begin(PackedPosition position) noexcept {
   }
   free_head_ = 0;
   free_ = size_;
-  position_ = shown_ = used_ = position;
+  position_ = position;
+  shown_ = used_ = {position.used_next};
   store(region_ + inflight::desc_num_at, size_, nothing);
   store_free(free_head_, nothing);
   store_used(used_, nothing);
@@ -173,7 +174,8 @@ void PackedInflightRecord::begin(PackedPosition position) noexcept {
 void PackedInflightRecord::end() noexcept { store(region_ + inflight::version_at, std::uint16_t{0}, nothing); }
 
 void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout, const memory::DirtyLog* log) noexcept {
-  position_ = shown_ = used_ = found.used;
+  shown_ = used_ = found.used;
+  position_ = {.avail_next = used_.value, .used_next = used_.value};
   const auto link = [this](const std::vector<std::uint16_t>& list, std::uint16_t end) {
     for (std::size_t i = 0; i < list.size(); ++i) next_[list[i]] = i + 1 < list.size() ? list[i + 1] : end;
   };

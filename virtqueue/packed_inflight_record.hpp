@@ -15,6 +15,7 @@
 #include "memory/dirty_log.hpp"
 #include "virtqueue/inflight_area.hpp"
 #include "virtqueue/packed_layout.hpp"
+#include "virtqueue/vring_cursor.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -50,8 +51,8 @@ class PackedInflightRecord : public InOwnPages {
                                                             const memory::DirtyLog* log);
 
   /// Where the ring goes on. None: this is a new record, which begin() has to be called for.
-  std::optional<PackedPosition> position() const noexcept { return position_; }
-  void begin(PackedPosition position) noexcept;
+  std::optional<RingPosition> position() const noexcept { return position_; }
+  void begin(const RingPosition& position) noexcept;
 
   /// Chains of an earlier back-end that are served again.
   std::uint16_t left() const noexcept { return left_; }
@@ -183,7 +184,7 @@ class PackedInflightRecord : public InOwnPages {
   const std::shared_ptr<const InflightArea> area_;
   std::uint8_t* const region_;
   const std::uint16_t size_;
-  std::optional<PackedPosition> position_;
+  std::optional<RingPosition> position_;
   std::uint16_t left_ = 0;
   std::uint64_t counter_ = 0;  // of the chain that was taken last
   PackedPosition shown_;       // the next chain when the last burst ended

@@ -152,7 +152,7 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
     return {};
   }
   const virtqueue::RingPosition& position = *found;
-  if (opened->record.packed != nullptr && !opened->position) opened->record.packed->begin({position.used_next});
+  if (opened->record.packed != nullptr && !opened->position) opened->record.packed->begin(position);
   record_end_ = {opened->record, opened->is_own};
   running->inflight = config_.inflight = std::move(opened->record);
   if (const std::uint32_t base = virtqueue::base_of(kind, position); base != config_.base)

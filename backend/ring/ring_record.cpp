@@ -49,8 +49,7 @@ Result<RingRecord> open_record(const RingEnvironment& environment, std::uint16_t
   auto record = virtqueue::PackedInflightRecord::open(std::move(place->area), place->queue, layout.packed, log);
   if (!record) return std::move(record).error();
   opened.record.packed = std::move(record).value();
-  if (const auto at = opened.record.packed->position())
-    opened.position = virtqueue::RingPosition{.avail_next = at->value, .used_next = at->value};
+  opened.position = opened.record.packed->position();
   return opened;
 }
 

@@ -59,9 +59,8 @@ struct RecordedPackedRing {
     auto opened = PackedInflightRecord::open(area, 0, layout, nullptr);
     if (!opened) return opened.error();
     record = *opened;
-    if (!record->position()) record->begin(begin);
-    const std::uint16_t place = record->position()->value;
-    cursor = {.position = {.avail_next = place, .used_next = place}};
+    if (!record->position()) record->begin({.avail_next = begin.value, .used_next = begin.value});
+    cursor = {.position = *record->position()};
     return {};
   }
   void open() {
@@ -207,7 +206,7 @@ TEST(PackedRecord, OfAnotherRingIsLeftAlone) {
   ring.driver.chain().readable(test::bytes("x")).publish();
   ring.begin = {wrap};
   ring.open();
-  EXPECT_EQ(ring.record->position(), PackedPosition{}) << "as begin() said";
+  EXPECT_EQ(ring.record->position()->used_next, PackedPosition{}.value) << "as begin() said";
   EXPECT_EQ(ring.take_ids().size(), 1U);
 }
 
