@@ -73,11 +73,12 @@ constexpr bool begins_afresh(std::uint32_t base) noexcept {
   return place.value == 0 || place == PackedPosition{};
 }
 
-/// Where a ring that starts goes on. A split ring tells (resume()), whatever the base is. A packed ring does not
-/// always: its base is taken, the place of the next used descriptor or, where the upper half is 0, of the next
-/// available one (DPDK leaves it 0). A base that says "at the beginning" may be that of a front-end that does not know
-/// better, as QEMU after the death of a back-end; then the ring is looked at (PackedLayout::find_position()). Errors:
-/// protocol_violation (a base outside the ring; a place that the ring does not show).
+/// Where a ring that starts goes on. A split ring tells (resume()), whatever the base is. So does a packed ring as a
+/// rule (PackedLayout::find_position()): after the death of a back-end QEMU sends the base of an earlier start, or of a
+/// fresh ring. Where it does not tell, its base is taken, the place of the next used descriptor or, where the upper
+/// half is 0, of the next available one (DPDK leaves it 0), unless that says "at the beginning". What a device that
+/// died has not finished is finished (finish_burst()). Errors: protocol_violation (a base outside the ring; a place
+/// that neither shows).
 Result<RingPosition> start_position(const AnyLayout& layout, std::uint32_t base);
 
 }  // namespace vhostx::virtqueue

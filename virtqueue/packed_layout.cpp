@@ -15,6 +15,17 @@ bool looks_used(std::uint16_t flags) noexcept {
   return (flags & both_flags) == 0 || (flags & both_flags) == both_flags;
 }
 
+bool was_marked(std::uint16_t flags) noexcept { return looks_used(flags) && PackedTable::is_whole(flags); }
+
+// Of chains that look available.
+bool has_long_chain(const PackedLayout& ring) noexcept {
+  for (std::uint32_t i = 0; i < ring.size; ++i) {
+    const std::uint16_t flags = ring.table.flags_acquire(i);
+    if (!looks_used(flags) && (flags & Descriptor::next_flag) != 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::array<memory::HostSpan, 3> PackedLayout::areas() const noexcept {
@@ -61,18 +72,20 @@ bool PackedLayout::is_fresh() const noexcept {
 }
 
 // From the driver's place (find_driver()) backwards, every descriptor that looks available belongs to a chain that was
-// not used, or is not the first of one that was: a device overwrites only the first. The next one further back looks
-// used, and is where the last used chain began. If it had one descriptor, the position is behind it. It had, if
+// not used, or is not the first of one that was. The next one further back looks used. The position is behind it, if
 //
+//   * it is marked (PackedTable::used_whole()): then a device of this library has used it, and no entry of a used chain
+//     looks available;
 //   * it was never written: no chain has begun there, the driver is in its first lap;
 //   * nothing is between it and the driver's place: then all chains were used;
 //   * the chain behind it ends with another id than the one that was used: the rest of that chain would end with its
-//     own, as devices of this library use chains in the order in which they were made available. With IN_ORDER one used
-//     descriptor may stand for several chains and has the id of the last: then none of the chains may have it.
+//     own, as devices use chains in the order in which they were made available. With IN_ORDER one used descriptor may
+//     stand for several chains and has the id of the last: then none of the chains may have it.
 //
 // Else that chain is the first that was not used, or the rest of the last one that was: whichever the base says. If
-// none looks used, the ring is full, or the driver has written over the beginning of a used chain and not over its
-// rest: again the base has to say. A ring that lends uses chains in any order. It has used all when it stops, so that
+// none looks used, the ring is full. With IN_ORDER, or where chains have several entries, the driver may also have
+// written over the beginning of a used chain and not over its rest, if that was not marked: then, too, the base says
+// whether the first chain was used. A ring that lends uses chains in any order. It has used all when it stops, so that
 // only a crash leaves it in doubt.
 std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expected) const noexcept {
   if (is_fresh()) return PackedPosition{};
@@ -86,14 +99,22 @@ std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expecte
     place = earlier;
   }
   if (open == 0) return place;
-  const bool full = open == size;
-  const PackedDescriptor last = full ? PackedDescriptor{} : table.load(place.before(1, size).index());
-  if (!full && last.address == 0 && last.rest == 0) return place;
-  bool doubtful = full;
+  if (open == size)
+    return features.in_order || has_long_chain(*this) ? find_in_doubt(place, expected, open, nullptr) : place;
+  const PackedDescriptor last = table.load(place.before(1, size).index());
+  if (was_marked(last.flags()) || (last.address == 0 && last.rest == 0)) return place;
+  return find_in_doubt(place, expected, open, &last);
+}
+
+// last: the used descriptor before `place`; null: none looks used.
+std::optional<PackedPosition> PackedLayout::find_in_doubt(PackedPosition place, PackedPosition expected,
+                                                          std::uint32_t open,
+                                                          const PackedDescriptor* last) const noexcept {
+  bool doubtful = last == nullptr;
   bool agrees = expected == place;
   for (PackedPosition at = place; open != 0;) {
     const auto [id, entries] = find_end(at.index(), table.load(at.index()), open);
-    doubtful |= entries == 0 || id == last.id();
+    doubtful |= entries == 0 || last == nullptr || id == last->id();
     at = at.after(entries, size);
     agrees |= expected == at;
     if (!features.in_order || entries == 0) break;
@@ -101,6 +122,25 @@ std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expecte
   }
   if (!doubtful) return place;
   return agrees ? std::optional(expected) : std::nullopt;
+}
+
+// A device of this library shows a burst of used descriptors by the first one. If it died before that, the others look
+// used and are marked, and the driver waits for the first. What the burst was about is lost: its buffers come back
+// empty, and drivers drop those.
+void PackedLayout::finish_burst(PackedPosition place) const noexcept {
+  PackedTable ring = table;
+  std::uint32_t behind = 0;  // entries of the burst that look used
+  while (behind < size && was_marked(ring.flags_acquire(place.before(behind + 1, size).index()))) ++behind;
+  if (behind == 0 || behind == size) return;
+  const PackedPosition cut = place.before(behind + 1, size);
+  const PackedPosition second = cut.after(1, size);
+  const PackedDescriptor first = table.load(cut.index());
+  if (!cut.is_available(first.flags())) return;
+  const bool has_next = (first.flags() & Descriptor::next_flag) != 0;
+  const std::uint16_t id = has_next ? table.load(second.index()).id() : first.id();
+  for (PackedPosition at = second; at != place; at = at.after(1, size))
+    ring.set_used(at.index(), PackedTable::used_whole(at, table.load(at.index()).id(), 0));
+  ring.set_used_release(cut.index(), PackedTable::used_whole(cut, id, 0));
 }
 
 Result<void> check_packed_size(std::uint32_t size) {

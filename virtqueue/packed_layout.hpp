@@ -71,6 +71,13 @@ struct PackedLayout {
   std::optional<PackedPosition> find_driver() const noexcept;
   /// Its driver is in the first lap, and nothing was used.
   bool is_fresh() const noexcept;
+  /// Shows the driver the burst that the device before has used and not shown, if it died in the midst of one.
+  /// `place`: what find_position() has found.
+  void finish_burst(PackedPosition place) const noexcept;
+
+ private:
+  std::optional<PackedPosition> find_in_doubt(PackedPosition place, PackedPosition expected, std::uint32_t open,
+                                              const PackedDescriptor* last) const noexcept;
 };
 
 /// VIRTIO 1.2, 2.8: 1 to 32768, any number. Error: protocol_violation.

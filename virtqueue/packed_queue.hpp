@@ -141,7 +141,7 @@ class PackedQueue {
       assert(aside_count_ < layout_.asides->size());
       (*layout_.asides)[aside_count_++] = {chain.id, static_cast<std::uint16_t>(chain.entries), written};
     } else {
-      put(used_next_, chain.id, written);
+      put(used_next_, chain.id, written, chain.entries);
     }
     used_next_ = used_next_.after(chain.entries, layout_.size);
   }
@@ -261,11 +261,9 @@ class PackedQueue {
 
   /// Writes a used descriptor, but the first of the burst. With IN_ORDER one stands for all up to it, if nothing
   /// was written into them (2.8.8): then it is the first that gets the id.
-  void put(PackedPosition where, std::uint16_t id, std::uint32_t written) noexcept {
+  void put(PackedPosition where, std::uint16_t id, std::uint32_t written, std::uint32_t entries) noexcept {
     if (has_first_ && !(merges_ && written == 0)) {
-      PackedTable table = layout_.table;
-      table.set_used(where.index(), PackedTable::used(where, id, written));
-      mark_table(where.index(), 1);
+      set_used(where, whole(where, id, written, entries));
       merges_ = false;
       return;
     }
@@ -274,13 +272,27 @@ class PackedQueue {
       merges_ = layout_.features.in_order && written == 0;
       first_at_ = where;
     }
-    first_ = PackedTable::used(first_at_, id, written);
+    first_ = merges_ ? PackedTable::used(first_at_, id, written) : whole(where, id, written, entries);
+  }
+  /// What a used descriptor says. The chain's other entries are made to look used, which no driver looks at, the last
+  /// one first.
+  std::uint64_t whole(PackedPosition where, std::uint16_t id, std::uint32_t written, std::uint32_t entries) noexcept {
+    while (--entries != 0) {
+      const PackedPosition at = where.after(entries, layout_.size);
+      set_used(at, PackedTable::used_whole(at, id, 0));
+    }
+    return PackedTable::used_whole(where, id, written);
+  }
+  void set_used(PackedPosition where, std::uint64_t element) noexcept {
+    PackedTable table = layout_.table;
+    table.set_used(where.index(), element);
+    mark_table(where.index(), 1);
   }
   template <typename Written>
   [[gnu::always_inline]] void put_run(const std::uint16_t* ids, std::uint32_t count, Written written) noexcept {
     std::uint32_t i = 0;
     if (!has_first_) {
-      put(used_next_, ids[0], written(0));
+      put(used_next_, ids[0], written(0), 1);
       ++i;
     }
     merges_ = false;
@@ -289,7 +301,7 @@ class PackedQueue {
     PackedPosition where = used_next_;
     used_next_ = used_next_.after(count, layout_.size);
     for (std::uint32_t end = std::min(count, layout_.size - index), base = index;;) {
-      const std::uint64_t flags = PackedTable::used(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
+      const std::uint64_t flags = PackedTable::used_whole(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
 #pragma GCC unroll 4
       for (; i < end; ++i) table.set_used(base + i, written(i) | std::uint64_t{ids[i]} << 32 | flags);
       if (end == count) [[likely]]
@@ -312,7 +324,7 @@ class PackedQueue {
     for (std::uint32_t i = 0; i < aside_count_; ++i) entries += asides[i].entries;
     PackedPosition where = used_next_.before(entries, layout_.size);
     for (std::uint32_t i = 0; i < aside_count_; ++i) {
-      put(where, asides[i].id, asides[i].written);
+      put(where, asides[i].id, asides[i].written, asides[i].entries);
       where = where.after(asides[i].entries, layout_.size);
     }
     aside_count_ = 0;

@@ -102,6 +102,14 @@ class PackedTable {
     __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(where.index())), descriptor.address, __ATOMIC_RELAXED);
     set_used_release(where.index(), (descriptor.rest & ~(both << 48)) | std::uint64_t{where.available()} << 48);
   }
+  /// The same, with a mark: all entries that it stands for look used. NEXT is reserved in used descriptors, and drivers
+  /// ignore it (2.8.6). Whoever finds the ring later (PackedLayout::find_position()) knows what comes behind.
+  static constexpr std::uint64_t used_whole(PackedPosition where, std::uint16_t id, std::uint32_t written) noexcept {
+    return used(where, id, written) | std::uint64_t{Descriptor::next_flag} << 48;
+  }
+  static constexpr bool is_whole(std::uint16_t used_flags) noexcept {
+    return (used_flags & Descriptor::next_flag) != 0;
+  }
   /// Not the first of a burst: the driver does not look at it before it has seen that one. The control thread may, to
   /// know where buffers are.
   void set_used(std::uint32_t index, std::uint64_t element) noexcept {
