@@ -126,13 +126,13 @@ void try_packed(World& w, const std::shared_ptr<const InflightArea>& area, const
                 std::uint16_t place, std::uint16_t posted) {
   post_packed(w, place, posted);
   const auto before = file.copy();
-  const auto record = PackedInflightRecord::open(area, 0, w.layout.packed, nullptr);
+  const auto record = PackedInflightRecord::open(area, 0, w.layout.packed);
   if (!record) return require(!record.error().message.empty() && file.copy() == before);
   require((*record)->left() <= w.layout.size());
   if (!(*record)->position()) (*record)->begin(w.driver.start());
   const RingPosition position = *(*record)->position();
   serve<PackedQueue>(w.layout.packed, position, **record, area->shape().queue_size % 3);
-  const auto again = PackedInflightRecord::open(area, 0, w.layout.packed, nullptr);
+  const auto again = PackedInflightRecord::open(area, 0, w.layout.packed);
   require(again.ok() && (*again)->left() == 0);
 }
 

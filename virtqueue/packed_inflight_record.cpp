@@ -174,7 +174,7 @@ void PackedInflightRecord::begin(const RingPosition& position) noexcept {
 
 void PackedInflightRecord::end() noexcept { store(region_ + inflight::version_at, std::uint16_t{0}, unwatched); }
 
-void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout, const memory::DirtyLog* log) noexcept {
+void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout) noexcept {
   shown_ = used_ = found.used;
   position_ = {.avail_next = used_.value, .used_next = used_.value};
   const auto link = [this](const std::vector<std::uint16_t>& list, std::uint16_t end) {
@@ -191,8 +191,6 @@ void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout,
   for (PackedPosition at = used_; const auto& chain : found.again)
     for (const PackedDescriptor& descriptor : chain.descriptors) {
       table.set_available(at, descriptor);
-      if (log != nullptr)
-        log->mark({layout.address.value + at.index() * PackedTable::entry_bytes}, PackedTable::entry_bytes);
       at = at.after(1, layout.size);
     }
 
@@ -213,8 +211,7 @@ void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout,
 
 Result<std::shared_ptr<PackedInflightRecord>> PackedInflightRecord::open(std::shared_ptr<const InflightArea> area,
                                                                          std::uint16_t queue,
-                                                                         const PackedLayout& layout,
-                                                                         const memory::DirtyLog* log) {
+                                                                         const PackedLayout& layout) {
   if (area->shape().kind != RingKind::packed)
     return protocol_violation("the in-flight record is of split rings, expected one of packed rings");
   if (layout.size > area->shape().queue_size)
@@ -223,7 +220,7 @@ Result<std::shared_ptr<PackedInflightRecord>> PackedInflightRecord::open(std::sh
   std::shared_ptr<PackedInflightRecord> record(new PackedInflightRecord(std::move(area), queue));
   const auto found = record->read(layout);
   if (!found) return found.error();
-  if (!found->is_new) record->adopt(*found, layout, log);
+  if (!found->is_new) record->adopt(*found, layout);
   return record;
 }
 

@@ -142,7 +142,11 @@ class VringCore : public InOwnPages {
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
-  // Of a ring that is packed, disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing
+  [[gnu::noinline]] std::uint16_t dequeue_packed(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                                 std::uint16_t count) noexcept;
+  [[gnu::noinline]] std::uint16_t enqueue_packed(const RunningVring& running, rte_mbuf* const* packets,
+                                                 std::uint16_t count) noexcept;
+  // Of a ring that is disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing
   // for it.
   [[gnu::noinline]] std::uint16_t enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                                     std::uint16_t count) noexcept;
