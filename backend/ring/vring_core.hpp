@@ -79,6 +79,8 @@ class VringCore : public InOwnPages {
   std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   VringStats stats() const noexcept;
   std::uint64_t count(VringCounter id) const noexcept { return data_.counters.shown(id); }
+  /// Where the packets are counted that were moved since the process began.
+  const void* packets_at() const noexcept { return data_.counters.address(VringCounter::packets); }
   PacketSizes packet_sizes() const noexcept { return sizes_ == nullptr ? PacketSizes{} : sizes_->snapshot(); }
   void reset_stats() noexcept {
     data_.counters.reset();
