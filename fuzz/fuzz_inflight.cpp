@@ -90,14 +90,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::uint16_t i = 0; i < w.layout.size; ++i) w.driver.set_avail_entry(i, i);
   w.driver.set_avail_index(static_cast<std::uint16_t>(used + posted));
 
-  test::InflightFile file(InflightArea::bytes_for(1, area_size));
+  const InflightArea::Shape shape{.queue_size = area_size};
+  test::InflightFile file(shape.bytes());
   for (std::size_t i = 0; i < std::min(size - head, file.bytes()); ++i) file.set(i, data[head + i]);
   if ((data[0] & 1) != 0) {
     file.set(inflight::version_at, inflight::version);
     file.set(inflight::desc_num_at, area_size);
   }
   const auto before = file.copy();
-  const auto area = InflightArea::map(UniqueFd(::dup(file.fd())), 0, 1, area_size);
+  const auto area = InflightArea::map(UniqueFd(::dup(file.fd())), 0, shape);
   require(area.ok());
 
   const RingPosition position = resume(w.layout);

@@ -10,12 +10,12 @@
 
 #include "memory/guest_memory.hpp"
 #include "memory/window.hpp"
+#include "virtqueue/inflight_record.hpp"
+#include "virtqueue/packed_inflight_record.hpp"
 #include "virtqueue/packed_queue.hpp"
 #include "virtqueue/split_queue.hpp"
 
 namespace vhostx::virtqueue {
-
-enum class RingKind : std::uint8_t { split, packed };  ///< packed: VIRTIO_F_RING_PACKED was negotiated.
 
 /// One of the two is laid out.
 struct AnyLayout {
@@ -33,6 +33,16 @@ struct AnyLayout {
   }
   bool was_used() const noexcept { return kind == RingKind::split ? split.was_used() : packed.was_used(); }
   bool is_untouched() const noexcept { return kind == RingKind::split ? split.is_untouched() : packed.is_untouched(); }
+};
+
+/// The record of what is in flight on one, or neither: nobody keeps one.
+struct AnyRecord {
+  std::shared_ptr<InflightRecord> split;
+  std::shared_ptr<PackedInflightRecord> packed;
+
+  explicit operator bool() const noexcept { return split != nullptr || packed != nullptr; }
+  std::uint16_t left() const noexcept { return split != nullptr ? split->left() : packed->left(); }
+  void end() const noexcept { split != nullptr ? split->end() : packed->end(); }
 };
 
 /// As check_ring_size() and lay_out_ring(), or check_packed_size() and lay_out_packed().

@@ -17,33 +17,6 @@ bool looks_used(std::uint16_t flags) noexcept {
 
 bool was_marked(std::uint16_t flags) noexcept { return looks_used(flags) && PackedTable::is_whole(flags); }
 
-// Where the driver makes available next. It writes the avail flag of every descriptor of a chain, with the wrap counter
-// of that lap, and a used descriptor repeats it: so the flag is the same from entry 0 to the driver's place, and the
-// opposite from there on. None: the driver is just writing a chain, or does not keep to that.
-std::optional<PackedPosition> find_driver(const PackedLayout& ring) noexcept {
-  const auto lap = [&ring](std::uint32_t i) { return (ring.table.flags_acquire(i) & packed_avail_flag) != 0; };
-  const bool first = lap(0);
-  std::uint32_t end = 1;
-  while (end < ring.size && lap(end) == first) ++end;
-  for (std::uint32_t i = end; i < ring.size; ++i)
-    if (lap(i) == first) return std::nullopt;
-  const bool wraps = end == ring.size;  // the next lap begins
-  return PackedPosition{
-      static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
-}
-
-// A driver in its first lap of which nothing was used: some entry was never written, and none has the used flag, which
-// a driver sets from its second lap on and a device in the first. It may be writing meanwhile.
-bool is_fresh(const PackedLayout& ring) noexcept {
-  bool has_room = false;
-  for (std::uint32_t i = 0; i < ring.size; ++i) {
-    const PackedDescriptor entry = ring.table.load(i);
-    if ((entry.flags() & packed_used_flag) != 0) return false;
-    has_room |= entry.address == 0 && entry.rest == 0;
-  }
-  return has_room;
-}
-
 // Of chains that look available.
 bool has_long_chain(const PackedLayout& ring) noexcept {
   for (std::uint32_t i = 0; i < ring.size; ++i) {
@@ -71,6 +44,33 @@ bool PackedLayout::is_untouched() const noexcept {
   return first.address == 0 && first.rest == 0;
 }
 
+// Where the driver makes available next. It writes the avail flag of every descriptor of a chain, with the wrap counter
+// of that lap, and a used descriptor repeats it: so the flag is the same from entry 0 to the driver's place, and the
+// opposite from there on. None: the driver is just writing a chain, or does not keep to that.
+std::optional<PackedPosition> PackedLayout::find_driver() const noexcept {
+  const auto lap = [this](std::uint32_t i) { return (table.flags_acquire(i) & packed_avail_flag) != 0; };
+  const bool first = lap(0);
+  std::uint32_t end = 1;
+  while (end < size && lap(end) == first) ++end;
+  for (std::uint32_t i = end; i < size; ++i)
+    if (lap(i) == first) return std::nullopt;
+  const bool wraps = end == size;  // the next lap begins
+  return PackedPosition{
+      static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
+}
+
+// A driver in its first lap of which nothing was used: some entry was never written, and none has the used flag, which
+// a driver sets from its second lap on and a device in the first. It may be writing meanwhile.
+bool PackedLayout::is_fresh() const noexcept {
+  bool has_room = false;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    const PackedDescriptor entry = table.load(i);
+    if ((entry.flags() & packed_used_flag) != 0) return false;
+    has_room |= entry.address == 0 && entry.rest == 0;
+  }
+  return has_room;
+}
+
 // From the driver's place (find_driver()) backwards, every descriptor that looks available belongs to a chain that was
 // not used, or is not the first of one that was. The next one further back looks used. The position is behind it, if
 //
@@ -88,8 +88,8 @@ bool PackedLayout::is_untouched() const noexcept {
 // whether the first chain was used. A ring that lends uses chains in any order. It has used all when it stops, so that
 // only a crash leaves it in doubt.
 std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expected) const noexcept {
-  if (is_fresh(*this)) return PackedPosition{};
-  const auto end = find_driver(*this);
+  if (is_fresh()) return PackedPosition{};
+  const auto end = find_driver();
   if (!end) return std::nullopt;
   std::uint32_t open = 0;
   PackedPosition place = *end;

@@ -70,6 +70,10 @@ struct PackedLayout {
   /// Shows the driver the burst that the device before has used and not shown, if it died in the midst of one.
   /// `place`: what find_position() has found.
   void finish_burst(PackedPosition place) const noexcept;
+  /// Where the driver makes available next. None: it is just writing a chain, or does not keep to the rules.
+  std::optional<PackedPosition> find_driver() const noexcept;
+  /// Its driver is in the first lap, and nothing was used.
+  bool is_fresh() const noexcept;
 
  private:
   std::optional<PackedPosition> find_in_doubt(PackedPosition place, PackedPosition expected, std::uint32_t open,

@@ -14,6 +14,7 @@
 #include "virtqueue/chain_ledger.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/packed_batch.hpp"
+#include "virtqueue/packed_inflight_record.hpp"
 #include "virtqueue/packed_layout.hpp"
 #include "virtqueue/packed_single.hpp"
 #include "virtqueue/vring_cursor.hpp"
@@ -22,7 +23,7 @@ namespace vhostx::virtqueue {
 
 /// Used as SplitQueue. What it gives back overwrites descriptors, of chains that were taken. The driver looks at none
 /// of it before the first: so that is written by publish(), and the others at once, unless they may be taken back
-/// (rewind()); those are kept aside.
+/// (rewind()) or chains are recorded (PackedInflightRecord); those are kept aside.
 template <RingMarks Marks = NoMarks>
 class PackedQueue {
  public:
@@ -40,7 +41,8 @@ class PackedQueue {
         cursor_(cursor),
         avail_next_{cursor.position.avail_next},
         used_next_{cursor.position.used_next},
-        room_(layout.size - avail_next_.since(used_next_, layout.size)) {}
+        room_(layout.size - avail_next_.since(used_next_, layout.size)),
+        keeps_aside_(is_recorded()) {}
 
   std::uint32_t size() const noexcept { return layout_.size; }
 
@@ -75,6 +77,7 @@ class PackedQueue {
       return Take::invalid;
     }
     chain = {.id = id, .at = static_cast<std::uint16_t>(index), .entries = entries, .first = first};
+    record_take(id, entries);
     advance(entries);
     ledger_.add(1);
     return Take::chain;
@@ -85,10 +88,15 @@ class PackedQueue {
     return count;
   }
   void take(const ChainList& chains, std::uint16_t count) noexcept {
+    if (is_recorded()) [[unlikely]] {
+      for (std::uint16_t i = 0; i < count; ++i) take({.id = chains.ids[i], .entries = entries_of(chains, i, 1)});
+      return;
+    }
     advance(entries_of(chains, 0, count));
     ledger_.add(count);
   }
   void take(const Chain& chain) noexcept {
+    record_take(chain.id, chain.entries);
     advance(chain.entries);
     ledger_.add(1);
   }
@@ -129,7 +137,7 @@ class PackedQueue {
 
   void give_back(const Chain& chain, std::uint32_t written) noexcept {
     ledger_.add(-1);
-    if (rewindable_) {
+    if (keeps_aside_) {
       assert(aside_count_ < layout_.asides->size());
       (*layout_.asides)[aside_count_++] = {chain.id, static_cast<std::uint16_t>(chain.entries), written};
     } else {
@@ -142,8 +150,8 @@ class PackedQueue {
   [[gnu::always_inline]] void give_back(const ChainList& chains, std::uint16_t begin, std::uint16_t count,
                                         Written written) noexcept {
     if (count == 0) return;
-    if (rewindable_) put_asides();
-    if (!chains.all_single || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
+    if (!is_recorded()) put_asides();
+    if (!chains.all_single || keeps_aside_ || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
       for (std::uint16_t i = 0; i < count; ++i)
         give_back({.id = chains.ids[begin + i], .entries = entries_of(chains, begin + i, 1)}, written(i));
       return;
@@ -162,24 +170,26 @@ class PackedQueue {
     PackedPosition avail_next;
     PackedPosition used_next;
     std::uint32_t room;
+    std::uint32_t asides;
     ChainLedger ledger;
   };
   Mark mark() noexcept {
-    put_asides();
-    rewindable_ = true;
-    return {avail_next_, used_next_, room_, ledger_};
+    if (!is_recorded()) put_asides();
+    keeps_aside_ = true;
+    return {avail_next_, used_next_, room_, aside_count_, ledger_};
   }
   void rewind(const Mark& to) noexcept {
     avail_next_ = to.avail_next;
     used_next_ = to.used_next;
     room_ = to.room;
     ledger_ = to.ledger;
-    aside_count_ = 0;
+    aside_count_ = to.asides;
     look_again();
   }
 
   bool publish() noexcept {
     ledger_.check();
+    const std::uint32_t recorded = record_burst();
     put_asides();
     RingPosition& position = cursor_.position;
     position.avail_next = avail_next_.value;
@@ -190,6 +200,8 @@ class PackedQueue {
     has_first_ = false;
     table.set_used_release(first, first_);
     mark_table(first, 1);
+    if constexpr (Marks::active)
+      if (is_recorded()) marks_.packed_record->after_used(recorded, used_next_, marks_.stored());
     if (position.notifications && layout_.features.event_idx) want_kick();
     return true;
   }
@@ -305,7 +317,7 @@ class PackedQueue {
     }
   }
   void put_asides() noexcept {
-    rewindable_ = false;
+    keeps_aside_ = false;
     if (aside_count_ == 0) return;
     const PackedAside* const asides = layout_.asides->data();
     std::uint32_t entries = 0;
@@ -316,6 +328,23 @@ class PackedQueue {
       where = where.after(asides[i].entries, layout_.size);
     }
     aside_count_ = 0;
+  }
+
+  bool is_recorded() const noexcept {
+    if constexpr (Marks::active) return marks_.packed_record != nullptr;
+    return false;
+  }
+  void record_take(std::uint16_t id, std::uint32_t entries) noexcept {
+    if constexpr (Marks::active)
+      if (is_recorded()) marks_.packed_record->take(avail_next_.index(), id, entries);
+  }
+  /// Returns how many chains are given back.
+  std::uint32_t record_burst() noexcept {
+    if constexpr (Marks::active)
+      if (is_recorded())
+        marks_.packed_record->before_used(layout_, avail_next_, layout_.asides->data(), aside_count_, used_next_,
+                                          marks_.stored());
+    return aside_count_;
   }
 
   void mark_table(std::uint32_t index, std::uint32_t entries) const noexcept {
@@ -334,7 +363,7 @@ class PackedQueue {
   std::uint32_t room_;
   mutable std::uint16_t ready_ = 0;  // whoever looks at chains finds out how many there are
   mutable bool ended_ = false;       // no more than ready_
-  bool rewindable_ = false;
+  bool keeps_aside_;                 // what is given back may be taken back, or is recorded first
   bool has_first_ = false;
   bool merges_ = false;  // the first may stand for more
   std::uint32_t aside_count_ = 0;

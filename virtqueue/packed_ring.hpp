@@ -104,6 +104,12 @@ class PackedTable {
   static constexpr bool is_whole(std::uint16_t used_flags) noexcept {
     return (used_flags & Descriptor::next_flag) != 0;
   }
+  /// A descriptor that the driver has made available, which the device has, as the driver writes it.
+  void set_available(PackedPosition where, const PackedDescriptor& descriptor) noexcept {
+    constexpr std::uint64_t both = packed_avail_flag | packed_used_flag;
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(where.index())), descriptor.address, __ATOMIC_RELAXED);
+    set_used_release(where.index(), (descriptor.rest & ~(both << 48)) | std::uint64_t{where.available()} << 48);
+  }
   /// Not the first of a burst: the driver does not look at it before it has seen that one. The control thread may, to
   /// know where buffers are.
   void set_used(std::uint32_t index, std::uint64_t element) noexcept {

@@ -339,7 +339,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
 void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
-  running.marks = running.log != nullptr || running.inflight != nullptr;
+  running.marks = running.log != nullptr || running.inflight;
   const bool split = running.layout.kind == virtqueue::RingKind::split;
   const bool straight = split && running.enabled && sizes_ == nullptr && !running.marks;
   running.is_plain = split && running.loans == nullptr;
@@ -403,7 +403,8 @@ std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) cons
   std::vector<MemoryArea> areas{area_of(*this), area_of(running)};
   if (running.loans != nullptr) running.loans->add_areas(areas);
   if (running.sizes != nullptr) areas.push_back(area_of(*running.sizes));
-  if (running.inflight != nullptr) areas.push_back(area_of(*running.inflight));
+  if (running.inflight.split != nullptr) areas.push_back(area_of(*running.inflight.split));
+  if (running.inflight.packed != nullptr) areas.push_back(area_of(*running.inflight.packed));
   if (const auto& asides = running.layout.packed.asides; asides != nullptr)
     areas.push_back({reinterpret_cast<std::uintptr_t>(asides->data()),
                      whole_pages(asides->size() * sizeof(virtqueue::PackedAside))});

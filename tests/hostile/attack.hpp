@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/hostile/back_end.hpp"
+#include "virtqueue/any_layout.hpp"
 
 namespace vhostx::hostile {
 
@@ -42,6 +43,7 @@ struct Attack {
   Expected expected;
   std::function<void(Attacker&)> run;
   Socket port = Socket::attacked;
+  virtqueue::RingKind kind = virtqueue::RingKind::split;  ///< Of the attacker's rings.
 
   std::string group() const { return name.substr(0, name.find('.')); }
 };
@@ -58,6 +60,8 @@ void add_descriptor_attacks(Attacks& attacks);
 void add_memory_attacks(Attacks& attacks);
 void add_guest_address_attacks(Attacks& attacks);
 void add_ring_attacks(Attacks& attacks);
+void add_packed_ring_attacks(Attacks& attacks);
+void add_packed_base_attacks(Attacks& attacks);
 void add_indirect_attacks(Attacks& attacks);
 void add_packet_attacks(Attacks& attacks);
 void add_notification_attacks(Attacks& attacks);

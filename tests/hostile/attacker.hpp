@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "base/event_fd.hpp"
 #include "tests/hostile/attack.hpp"
+#include "tests/hostile/packed_driver.hpp"
 #include "tests/hostile/stage.hpp"
 #include "tools/probe/check/guest.hpp"
 #include "virtqueue/ring.hpp"
@@ -23,7 +25,7 @@ using tools::probe::Link;
 
 class Attacker {
  public:
-  Attacker(Stage& stage, Socket port);
+  Attacker(Stage& stage, const Attack& attack);
 
   const tools::probe::Subject& subject() const noexcept { return stage_.subject(port_); }
   BackEnd& back_end() noexcept { return stage_.back_end(); }
@@ -50,10 +52,29 @@ class Attacker {
   /// Everything sent so far has been read and answered.
   void sync() { link().sync("an attack"); }
 
-  // ---- the driver's memory
+  // ---- the driver, on rings of either kind
+  /// What show() makes available. In a packed ring it is copied into the ring then.
   virtqueue::Descriptor& descriptor(std::uint32_t vring, std::uint16_t index);
+  /// The ring's own descriptors; as many as it has entries.
+  virtqueue::Descriptor* table(std::uint32_t vring);
+  /// The same as the entry of an indirect table: in that of a packed ring, id and flags come last.
+  virtqueue::Descriptor in_table(const virtqueue::Descriptor& entry) const noexcept {
+    return packed_rings_ ? virtqueue::Descriptor{entry.address, entry.length, 0xdead, entry.flags} : entry;
+  }
+  /// Of a split ring; in a packed one, where the event structures are.
   std::uint16_t* avail(std::uint32_t vring);
   std::uint8_t* used(std::uint32_t vring);
+  bool is_packed() const noexcept { return packed_rings_; }
+  /// Of a packed ring.
+  PackedDriver& packed(std::uint32_t vring) { return packed_.at(vring); }
+  /// What no driver does: its ring breaks as Group::lied() says.
+  void lie(std::uint32_t vring);
+  /// Frames of 64 bytes, as Guest's functions of these names.
+  void send(unsigned count = 1, unsigned pair = 0);
+  void await_sent(const char* what, unsigned pair = 0);
+  /// The ring stops and starts anew: nothing is out. A packed ring at entry `index`, in its first lap.
+  void restart(std::uint32_t vring, std::uint16_t index);
+  void post_receive(unsigned pair = 0);
   /// The guest's address of something that lies in its memory.
   std::uint64_t guest_address(const void* at);
   /// Makes these heads available, whatever their descriptors say, and kicks.
@@ -63,8 +84,9 @@ class Attacker {
   void await_used(std::uint32_t vring, unsigned count);
   std::uint16_t used_index(std::uint32_t vring);
   /// All that was shown has been used.
-  bool caught_up(std::uint32_t vring) { return used_index(vring) == avail(vring)[1]; }
-  /// The honest guest sends frames, which have to go into the ring of vring 0.
+  bool caught_up(std::uint32_t vring);
+  /// The honest guest sends frames, which have to go into the ring of vring 0. In a packed ring, what was posted there
+  /// is written again before, as it is described now.
   void feed(unsigned frames, bool to_all = false);
 
   // ---- what is known of the outcome
@@ -74,9 +96,15 @@ class Attacker {
   bool has_error_fd() const noexcept { return static_cast<bool>(error_); }
 
  private:
+  void start_packed();
+  void show_packed(std::uint32_t vring, const std::vector<std::uint16_t>& heads);
+
   Stage& stage_;
   Socket port_;
+  bool packed_rings_;
   std::optional<Guest> guest_;
+  std::deque<PackedDriver> packed_;  // by vring
+  std::uint32_t next_number_ = 1;
   std::optional<Link> bare_;
   EventFd error_;
   std::optional<tools::probe::Fate> fate_;

@@ -12,6 +12,8 @@ const Attacks& all_attacks() {
     add_memory_attacks(all);
     add_guest_address_attacks(all);
     add_ring_attacks(all);
+    add_packed_ring_attacks(all);
+    add_packed_base_attacks(all);
     add_indirect_attacks(all);
     add_packet_attacks(all);
     add_notification_attacks(all);

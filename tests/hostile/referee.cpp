@@ -140,7 +140,7 @@ Marks marks_of(Stage& stage, const Attack& attack) {
 
 void attack_and_judge(Stage& stage, const Attack& attack, bool others_only, Finding& finding) try {
   Verdict verdict(stage, attack, marks_of(stage, attack), finding);
-  Attacker attacker(stage, attack.port);
+  Attacker attacker(stage, attack);
   attack.run(attacker);
   if (!others_only) verdict.judge(attacker);
 } catch (const tools::probe::Decided& decided) {

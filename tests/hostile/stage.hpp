@@ -27,7 +27,10 @@ class Stage {
   BackEnd& back_end() noexcept { return back_end_; }
   const tools::probe::Subject& subject(Socket socket) const { return subjects_[static_cast<std::size_t>(socket)]; }
   /// Who is at the other port of that pair.
-  HonestGuest& peer_of(Socket socket) { return socket == Socket::lending ? *lending_peer_ : *peer_; }
+  HonestGuest& peer_of(Socket socket) {
+    if (socket == Socket::recording) return *recording_peer_;
+    return socket == Socket::lending ? *lending_peer_ : *peer_;
+  }
   Victims& victims() noexcept { return *victims_; }
 
   /// What is not as it was, or does not work as it did, after an attack on this port has ended.
@@ -37,7 +40,8 @@ class Stage {
 
  private:
   std::unique_ptr<HonestGuest> connect(Socket socket, const tools::probe::GuestPlan& plan);
-  void take_snapshot();
+  /// When so many mappings of guest memory are left.
+  void take_snapshot(std::size_t guest_mappings);
   Complaints honest_front_end(Socket socket);
   Complaints exchange_frames(Socket socket, HonestGuest& guest);
   Complaints changes();
@@ -46,7 +50,7 @@ class Stage {
 
   BackEnd back_end_;
   std::array<tools::probe::Subject, socket_count> subjects_;
-  std::unique_ptr<HonestGuest> peer_, lending_peer_;
+  std::unique_ptr<HonestGuest> peer_, lending_peer_, recording_peer_;
   std::unique_ptr<Victims> victims_;
   ProcessFacts before_;
   std::uint64_t mbufs_before_ = 0;

@@ -120,6 +120,21 @@ void add_drivers(Group& group) {
   group.add("and-kicked-all-the-while", survived(), meanwhile([](Attacker& attacker, LongRing&) {
               for (int i = 0; i < 20'000; ++i) attacker.guest().transmit().kick();
             }));
+  group.add("and-the-table-is-rewritten", survived(), meanwhile([](Attacker&, LongRing& ring) {
+              const Rewriter rewriter(ring.table(), std::size_t{16} * long_ring_size);
+              let_it_work(200);
+            }));
+  group.add("and-frames-flow-on-the-other-pair", survived(),
+            meanwhile(
+                [](Attacker& attacker, LongRing&) {
+                  attacker.send(64, 1);
+                  attacker.await_sent("the other pair", 1);
+                },
+                2));
+  group.add("and-the-front-end-dies", survived(), meanwhile([](Attacker& attacker, LongRing&) { attacker.leave(); }));
+}
+
+void add_split_drivers(Group& group) {
   group.add("and-shown-again-as-it-is-used", survived(), meanwhile([](Attacker& attacker, LongRing&) {
               for (int i = 0; i < 300; ++i) {
                 const auto room = static_cast<std::uint16_t>(attacker.used_index(out_of) + long_ring_size -
@@ -128,18 +143,6 @@ void add_drivers(Group& group) {
                 let_it_work(1);
               }
             }));
-  group.add("and-the-table-is-rewritten", survived(), meanwhile([](Attacker&, LongRing& ring) {
-              const Rewriter rewriter(ring.table(), std::size_t{16} * long_ring_size);
-              let_it_work(200);
-            }));
-  group.add("and-frames-flow-on-the-other-pair", survived(),
-            meanwhile(
-                [](Attacker& attacker, LongRing&) {
-                  attacker.guest().send(64, 1);
-                  attacker.guest().await_sent("the other pair", 1);
-                },
-                2));
-  group.add("and-the-front-end-dies", survived(), meanwhile([](Attacker& attacker, LongRing&) { attacker.leave(); }));
   group.add("and-the-front-end-dies-five-times", survived(), [](Attacker& attacker) {
     for (int i = 0; i < 5; ++i) {
       Guest& guest = attacker.guest(LongRing::plan());
@@ -155,10 +158,13 @@ void add_drivers(Group& group) {
 }  // namespace
 
 void add_burst_meeting_attacks(Attacks& attacks) {
-  Group group(attacks, "bursts");
-  add_requests(group);
-  add_states(group);
-  add_drivers(group);
+  for (const RingKind kind : both_kinds) {
+    Group group(attacks, "bursts", kind);
+    add_requests(group);
+    add_states(group);
+    add_drivers(group);
+    if (!group.is_packed()) add_split_drivers(group);
+  }
 }
 
 }  // namespace vhostx::hostile

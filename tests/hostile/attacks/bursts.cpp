@@ -83,21 +83,69 @@ void add_sent_chains(Group& group) {
   group.add("one-chain-of-single-bytes-in-every-slot", survived(), chain(1, first));
   group.add("every-rest-of-a-chain-of-nothing", survived(), chain(0, {}));
   group.add("every-rest-of-a-chain-of-single-bytes", survived(), chain(1, {}));
+  group.add("32768-bad-heads", broken("bad_head"), with_ring([](Attacker&, LongRing& ring) {
+              ring.show(out_of, [](std::uint32_t) { return std::uint16_t{0xffff}; });
+            }));
+  group.add("bad-heads-among-good-ones", survived(), with_ring([](Attacker&, LongRing& ring) {
+              ring.show(out_of, [](std::uint32_t i) { return static_cast<std::uint16_t>(i % 8 == 0 ? i : 0x8000); });
+            }));
+}
+
+// In a packed ring no two chains share a descriptor: 32768 of them, and how they are cut.
+void add_sent_packed_chains(Group& group) {
+  const auto chains = [](std::uint32_t bytes, std::uint16_t entries) {
+    return with_ring([=](Attacker& attacker, LongRing& ring) {
+      ring.write_chain(out_of, [&](std::uint32_t) { return ring.bytes(bytes); });
+      std::vector<std::uint16_t> heads;
+      for (std::uint32_t i = 0; i < long_ring_size; i += entries) {
+        heads.push_back(static_cast<std::uint16_t>(i));
+        attacker.descriptor(out_of, static_cast<std::uint16_t>(i + entries - 1)).flags = 0;
+      }
+      for (int round = 0; round < 8; ++round) attacker.show(out_of, heads);
+    });
+  };
+  group.add("a-chain-of-the-whole-ring-of-nothing", survived(), chains(0, long_ring_size));
+  group.add("a-chain-of-the-whole-ring-of-single-bytes", survived(), chains(1, long_ring_size));
+  group.add("chains-of-1024-of-nothing", survived(), chains(0, 1024));
+  group.add("chains-of-1024-of-single-bytes", survived(), chains(1, 1024));
+  group.add("chains-of-two-of-nothing", survived(), chains(0, 2));
+  group.add("frames-into-the-beginnings-of-chains-of-1024", survived(),
+            with_ring([](Attacker& attacker, LongRing& ring) {
+              attacker.restart(into, 0);
+              ring.write_chain(
+                  into, [&](std::uint32_t i) { return ring.bytes(i % 1024 == 0 ? 2000 : 0); }, writable);
+              std::vector<std::uint16_t> heads;
+              for (std::uint32_t i = 0; i < long_ring_size; i += 1024) {
+                heads.push_back(static_cast<std::uint16_t>(i));
+                attacker.descriptor(into, static_cast<std::uint16_t>(i + 1023)).flags = writable;
+              }
+              attacker.show(into, heads);
+              attacker.feed(64);
+            }));
+}
+
+void add_sent_rows(Group& group) {
   group.add("a-loop-of-the-whole-ring", broken("chain_too_long"), with_ring([](Attacker& attacker, LongRing& ring) {
               ring.write_chain(out_of, [&](std::uint32_t) { return ring.nothing(); });
               attacker.descriptor(out_of, long_ring_size - 1).flags = next;
-              ring.show(out_of);
+              if (attacker.is_packed())
+                attacker.show(out_of, {0});
+              else
+                ring.show(out_of);
             }));
   group.add("single-descriptors-of-nothing", survived(), with_ring([](Attacker& attacker, LongRing& ring) {
               for (std::uint32_t i = 0; i < long_ring_size; ++i)
                 attacker.descriptor(out_of, static_cast<std::uint16_t>(i)) = ring.nothing();
               ring.show(out_of);
             }));
-  group.add("32768-bad-heads", broken("bad_head"), with_ring([](Attacker&, LongRing& ring) {
-              ring.show(out_of, [](std::uint32_t) { return std::uint16_t{0xffff}; });
-            }));
-  group.add("bad-heads-among-good-ones", survived(), with_ring([](Attacker&, LongRing& ring) {
-              ring.show(out_of, [](std::uint32_t i) { return static_cast<std::uint16_t>(i % 8 == 0 ? i : 0x8000); });
+}
+
+void add_received_chain(Group& group) {
+  group.add("one-receive-chain-of-nothing-in-every-slot", survived(), with_ring([](Attacker& attacker, LongRing& ring) {
+              ring.write_chain(
+                  into, [&](std::uint32_t) { return ring.nothing(); }, writable);
+              for (std::uint32_t i = 0; i < long_ring_size; ++i) attacker.avail(into)[2 + i] = 0;
+              attacker.feed(8);
             }));
 }
 
@@ -110,12 +158,6 @@ void add_received(Group& group) {
   group.add("receive-tables-of-single-bytes", survived(), received(one_byte, {}, 300));
   group.add("receive-tables-whose-end-is-wrong", survived(), received([](const LongRing& ring, std::uint32_t i) {
               return i + 1 == long_ring_size ? Descriptor{~std::uint64_t{0} - 10, 76, 0, 0} : ring.nothing();
-            }));
-  group.add("one-receive-chain-of-nothing-in-every-slot", survived(), with_ring([](Attacker& attacker, LongRing& ring) {
-              ring.write_chain(
-                  into, [&](std::uint32_t) { return ring.nothing(); }, writable);
-              for (std::uint32_t i = 0; i < long_ring_size; ++i) attacker.avail(into)[2 + i] = 0;
-              attacker.feed(8);
             }));
   group.add("receive-buffers-of-nothing", survived(), with_ring([](Attacker& attacker, LongRing&) {
               for (std::uint32_t i = 0; i < long_ring_size; ++i)
@@ -160,8 +202,9 @@ void untouched_receive(Attacker& attacker) {
   for (std::uint32_t i = 0; i < count; ++i) {
     auto* const table = tables.at<Descriptor>(i * pages * sizeof(Descriptor));
     for (std::uint32_t k = 0; k < pages; ++k)
-      table[k] = {memory.guest((i * pages + k) * page_bytes), 1,
-                  static_cast<std::uint16_t>(writable | (k + 1 < pages ? next : 0)), static_cast<std::uint16_t>(k + 1)};
+      table[k] = attacker.in_table({memory.guest((i * pages + k) * page_bytes), 1,
+                                    static_cast<std::uint16_t>(writable | (k + 1 < pages ? next : 0)),
+                                    static_cast<std::uint16_t>(k + 1)});
     attacker.descriptor(into, static_cast<std::uint16_t>(i)) = {tables.guest(i * pages * sizeof(Descriptor)),
                                                                 pages * sizeof(Descriptor), indirect, 0};
   }
@@ -191,13 +234,21 @@ void add_lent(Group& group) {
 }  // namespace
 
 void add_burst_attacks(Attacks& attacks) {
-  Group group(attacks, "bursts");
-  add_sent(group);
-  add_sent_chains(group);
-  add_received(group);
-  add_untouched(group, Socket::attacked, "");
-  add_untouched(group, Socket::lending, "-that-are-lent");
-  add_lent(group);
+  for (const RingKind kind : both_kinds) {
+    Group group(attacks, "bursts", kind);
+    add_sent(group);
+    if (group.is_packed()) {
+      add_sent_packed_chains(group);
+    } else {
+      add_sent_chains(group);
+      add_received_chain(group);
+    }
+    add_sent_rows(group);
+    add_received(group);
+    add_untouched(group, Socket::attacked, "");
+    add_untouched(group, Socket::lending, "-that-are-lent");
+    add_lent(group);
+  }
 }
 
 }  // namespace vhostx::hostile

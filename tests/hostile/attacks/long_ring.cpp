@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/hostile/attacks/long_ring.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace vhostx::hostile {
@@ -39,6 +40,8 @@ LongRing::LongRing(Attacker& attacker, FeatureSet features, unsigned pairs)
 
 void LongRing::write_table(const Piece& piece, std::uint16_t flags, std::uint32_t entries) {
   write_row(table(), piece, flags, entries);
+  std::transform(table(), table() + entries, table(),
+                 [this](const Descriptor& one) { return attacker_.in_table(one); });
 }
 
 void LongRing::point_to_table(std::uint32_t vring, std::uint32_t entries) {

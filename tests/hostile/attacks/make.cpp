@@ -40,6 +40,17 @@ Message with_fd(Message message, UniqueFd fd) {
   return message;
 }
 
+Group::Run laid_out(std::function<void(VringAddress&, const MemoryRegion&)> change) {
+  return [change = std::move(change)](Attacker& attacker) {
+    Guest& guest = attacker.guest();
+    guest.describe(0, 0);
+    VringAddress at = guest.ring(0).addresses(0);
+    change(at, guest.memory().description(0));
+    guest.link().change(make_request(Request::set_vring_addr, at));
+    attacker.wrong(with_fd(number(Request::set_vring_kick, 0), event_fd(1)));
+  };
+}
+
 UniqueFd event_fd(unsigned value, int flags) { return sure(::eventfd(value, EFD_CLOEXEC | flags), "eventfd"); }
 
 UniqueFd memory_file(std::size_t bytes, unsigned flags) {

@@ -151,18 +151,6 @@ void add_changes_under_rings(Group& group) {
   });
 }
 
-/// SET_VRING_KICK of ring 0, whose addresses were changed.
-Group::Run laid_out(std::function<void(VringAddress&, const MemoryRegion&)> change) {
-  return [change = std::move(change)](Attacker& attacker) {
-    Guest& guest = attacker.guest();
-    guest.describe(0, 0);
-    VringAddress at = guest.ring(0).addresses(0);
-    change(at, guest.memory().description(0));
-    guest.link().change(make_request(Request::set_vring_addr, at));
-    attacker.wrong(with_fd(number(Request::set_vring_kick, 0), event_fd(1)));
-  };
-}
-
 void add_ring_places(Group& group) {
   using At = VringAddress;
   using In = MemoryRegion;

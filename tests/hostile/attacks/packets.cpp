@@ -192,11 +192,13 @@ void add_segmentation(Group& group) {
 }  // namespace
 
 void add_packet_attacks(Attacks& attacks) {
-  Group group(attacks, "packets");
-  add_cuts_of_packets(group);
-  Group headers(attacks, "headers");
-  add_checksums(headers);
-  add_segmentation(headers);
+  for (const RingKind kind : both_kinds) {
+    Group group(attacks, "packets", kind);
+    add_cuts_of_packets(group);
+    Group headers(attacks, "headers", kind);
+    add_checksums(headers);
+    add_segmentation(headers);
+  }
 }
 
 }  // namespace vhostx::hostile

@@ -55,6 +55,7 @@ std::uint64_t end_of_memory(Attacker& attacker) {
   return region.guest_address + region.size;
 }
 
+// What a packed ring has instead is in packed_rings.cpp.
 void add_ring_indices(Group& group) {
   const GuestPlan of_one{.ring_size = 1}, of_two{.ring_size = 2}, of_four{.ring_size = 4};
   const GuestPlan largest{.ring_size = 32768, .receive_bytes = 128, .transmit_bytes = 128};
@@ -72,8 +73,8 @@ void add_ring_indices(Group& group) {
             lie(
                 [](Attacker& attacker) {
                   for (int i = 0; i < 20; ++i) {
-                    attacker.guest().send(1);
-                    attacker.guest().await_sent("around the end");
+                    attacker.send(1);
+                    attacker.await_sent("around the end");
                   }
                 },
                 {.first_index = 65530}));
@@ -89,13 +90,13 @@ void add_ring_indices(Group& group) {
               attacker.show(transmit, {64, 65, 99, 1000, 0x7fff, 0x8000, 0xffff, 0});
               attacker.await_used(transmit, 1);
             }));
+}
+
+void add_chains(Group& group) {
   group.add("all-heads-the-same", harmless(), lie([](Attacker& attacker) {
               attacker.show(transmit, std::vector<std::uint16_t>(64, 0));
               attacker.await_used(transmit, 64);
             }));
-}
-
-void add_chains(Group& group) {
   /// Descriptors 0, 1, ... as they are given, lengths of 16 where they have none.
   const auto chain = [](std::vector<std::uint16_t> flags, std::vector<std::uint16_t> nexts, std::uint32_t length = 16) {
     return lie([=](Attacker& attacker) {
@@ -105,8 +106,10 @@ void add_chains(Group& group) {
       attacker.show(transmit, {0});
     });
   };
-  group.add("next-outside", broken("bad_next"), chain({next}, {4711}));
-  group.add("next-one-past-the-last", broken("bad_next"), chain({next}, {64}));
+  if (!group.is_packed()) {  // in a packed ring nothing names the next descriptor
+    group.add("next-outside", broken("bad_next"), chain({next}, {4711}));
+    group.add("next-one-past-the-last", broken("bad_next"), chain({next}, {64}));
+  }
   group.add("chain-loops-to-itself", broken("chain_too_long"), chain({next}, {0}));
   group.add("chain-loops-with-no-bytes", broken("chain_too_long"), chain({next}, {0}, 0));
   group.add("chain-loops-over-two", broken("chain_too_long"), chain({next, next}, {1, 0}));
@@ -124,7 +127,8 @@ void add_chains(Group& group) {
               it.flags = 0;
               return it;
             }));
-  group.add("flags-of-every-bit", broken("indirect_unsupported"), chain({0xffff}, {0}, 76));
+  group.add("flags-of-every-bit", broken(group.is_packed() ? "chain_too_long" : "indirect_unsupported"),
+            chain({0xffff}, {0}, 76));
 }
 
 void add_buffers(Group& group) {
@@ -169,7 +173,7 @@ void add_buffers(Group& group) {
             }));
   group.add("receive-buffer-is-the-ring", survived(), lie([](Attacker& attacker) {
               for (std::uint16_t i = 0; i < 64; ++i)
-                attacker.descriptor(receive, i).address = attacker.guest_address(&attacker.descriptor(receive, 0));
+                attacker.descriptor(receive, i).address = attacker.guest_address(attacker.table(receive));
               attacker.feed(8);
             }));
   group.add("transmit-buffer-is-the-used-ring", survived(), lie([](Attacker& attacker) {
@@ -193,25 +197,26 @@ void add_buffers(Group& group) {
 void add_notes(Group& group) {
   group.add("used-ring-overwritten", survived(), lie([](Attacker& attacker) {
               for (int i = 0; i < 50; ++i) {
-                std::memset(attacker.used(transmit), 0xa5, 4 + 8 * 64);
+                std::memset(attacker.used(transmit), 0xa5, attacker.is_packed() ? 4 : 4 + 8 * 64);
                 attacker.show(transmit, {static_cast<std::uint16_t>(i)});
               }
             }));
+  if (group.is_packed()) return;  // packed_rings.cpp has its event structures
   group.add("event-indices-of-nonsense", harmless(),
             lie(
                 [](Attacker& attacker) {
                   for (std::uint16_t i = 0; i < 200; ++i) {
                     attacker.avail(transmit)[2 + 64] = static_cast<std::uint16_t>(i * 7919);
-                    attacker.guest().send(1);
-                    attacker.guest().await_sent("nonsense");
+                    attacker.send(1);
+                    attacker.await_sent("nonsense");
                   }
                 },
                 {.features = {V::event_idx}}));
   group.add("avail-flags-of-every-bit", harmless(), lie([](Attacker& attacker) {
               for (std::uint16_t i = 0; i < 200; ++i) {
                 attacker.avail(transmit)[0] = static_cast<std::uint16_t>(i * 7919);
-                attacker.guest().send(1);
-                attacker.guest().await_sent("flags");
+                attacker.send(1);
+                attacker.await_sent("flags");
               }
             }));
 }
@@ -219,11 +224,13 @@ void add_notes(Group& group) {
 }  // namespace
 
 void add_ring_attacks(Attacks& attacks) {
-  Group group(attacks, "rings");
-  add_ring_indices(group);
-  add_chains(group);
-  add_buffers(group);
-  add_notes(group);
+  for (const RingKind kind : both_kinds) {
+    Group group(attacks, "rings", kind);
+    if (!group.is_packed()) add_ring_indices(group);
+    add_chains(group);
+    add_buffers(group);
+    add_notes(group);
+  }
 }
 
 }  // namespace vhostx::hostile

@@ -118,7 +118,7 @@ void Guest::enable(std::uint32_t vring, bool on) {
 void Guest::start() {
   for (std::uint32_t vring = 0; vring < ring_count(); vring += 2) post_receive(vring / 2);
   for (std::uint32_t vring = 0; vring < ring_count(); ++vring) {
-    describe(vring, rings_[vring].options().first_index);
+    describe(vring, rings_[vring].base());
     arm(vring);
   }
   for (std::uint32_t vring = 0; vring < ring_count(); ++vring) enable(vring);

@@ -22,7 +22,7 @@ struct GuestPlan {
   protocol::ProtocolFeatureSet protocol;  ///< Beside REPLY_ACK and MQ, which are taken where they are offered.
   bool protocol_features = true;          ///< Acknowledges bit 30; else as a front-end that knows no bit 30.
   std::uint16_t ring_size = 64;
-  std::uint16_t first_index = 0;
+  std::optional<std::uint16_t> first_index = {};
   ChainLayout layout = ChainLayout::one;
   std::uint32_t receive_bytes = 2048;
   std::uint32_t transmit_bytes = 256;

@@ -16,7 +16,7 @@ constexpr std::uint32_t tx = 1;
 /// All rings described, armed and enabled as said; nobody has kicked.
 void prepare(Guest& guest, bool enabled) {
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.arm(vring);
     if (enabled) guest.enable(vring);
   }
@@ -76,7 +76,7 @@ Verdict kick_injected(const Subject& subject) {
   show(guest, 4);
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
     guest.enable(vring);
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.set_fd(Request::set_vring_kick, vring, guest.ring(vring).kick_fd());
     guest.ring(vring).kick();
     guest.set_fd(Request::set_vring_call, vring, guest.ring(vring).call_fd());
@@ -92,7 +92,7 @@ Verdict kick_injected_empty(const Subject& subject) {
   need_net(subject);
   Guest guest(subject, {});
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.arm(vring);
     guest.ring(vring).kick();
     guest.enable(vring);
