@@ -38,7 +38,7 @@ def guests_on(bench, ports, server, devices):
 def check_rings(ovs, packed):
     """Whether OVS sees that the rings of vhu0, vhu1 are packed."""
     for name, expected in zip(("vhu0", "vhu1"), packed):
-        features = int(ovs.status(name)["features"], 16)
+        features = int(wait_until(lambda: ovs.status(name).get("features"), f"{name}'s features in its status"), 16)
         check_equal(bool(features >> RING_PACKED & 1), expected, f"whether {name}'s {features:#x} has RING_PACKED")
 
 
