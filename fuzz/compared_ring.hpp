@@ -30,8 +30,14 @@ inline test::HostileWorld& pick_world(Choices& choices) {
   return choices.one_in(4) ? far : near;
 }
 
-inline test::HostileRing make_ring(test::HostileWorld& world, Choices& choices, bool to_guest) {
-  return {world, [&choices] { return std::uint64_t{choices.byte()}; }, to_guest};
+/// By the first bit of an input.
+inline virtqueue::RingKind kind_of(const std::uint8_t* data, std::size_t size) {
+  return size != 0 && data[0] >= 128 ? virtqueue::RingKind::packed : virtqueue::RingKind::split;
+}
+
+inline test::HostileRing make_ring(test::HostileWorld& world, Choices& choices, bool to_guest,
+                                   virtqueue::RingKind kind) {
+  return {world, [&choices] { return std::uint64_t{choices.byte()}; }, to_guest, kind};
 }
 
 inline test::WrittenRing written(const test::HostileWorld& world, const test::HostileRing& ring) {
@@ -43,7 +49,8 @@ inline test::WrittenRing written(const test::HostileWorld& world, const test::Ho
           ring.size,
           ring.start,
           ring.features,
-          ring.ring_features};
+          ring.ring_features,
+          ring.kind};
 }
 
 /// As a burst before may have left it: nothing, where some buffer lies, or elsewhere.

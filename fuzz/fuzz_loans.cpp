@@ -44,7 +44,7 @@ void read_all(const rte_mbuf* packet) {
       sum = static_cast<std::uint8_t>(sum + rte_pktmbuf_mtod(segment, const std::uint8_t*)[i]);
 }
 
-void lend(const net::SplitContext& context, const zerocopy::Lending& lending, Holder& holder) {
+void lend(const net::Context auto& context, const zerocopy::Lending& lending, Holder& holder) {
   std::array<rte_mbuf*, burst_max> packets;
   const auto result = zerocopy::dequeue(context, lending, pool(), packets.data(), burst_max);
   require(result.packets <= burst_max);
@@ -70,7 +70,7 @@ void fill(rte_mbuf* buffer, Holder& holder) {
   buffer->pkt_len = bytes;
 }
 
-void borrow(const net::SplitContext& context, const zerocopy::Lending& lending, Holder& holder) {
+void borrow(const net::Context auto& context, const zerocopy::Lending& lending, Holder& holder) {
   std::array<rte_mbuf*, 16> buffers;
   const auto result = zerocopy::borrow(context, lending, pool(), buffers.data(), buffers.size());
   std::vector<rte_mbuf*> packets;
@@ -105,12 +105,11 @@ void stop(zerocopy::LoanTable::Owned table, Holder& holder) {
 /// From one start of the ring to its stop.
 void live(const Control& control, Holder& holder) {
   static const auto dma = zerocopy::DmaMemory::create(world().memory, nullptr);
-  auto table = zerocopy::LoanTable::create(1U << (control.size_exponent % 8),
-                                           {.copy_below = std::uint32_t{control.packet_length} * 16});
+  auto table = zerocopy::LoanTable::create(control.size(), {.copy_below = std::uint32_t{control.packet_length} * 16});
   require(table.ok());
   const zerocopy::Lending lending{**table, (*table)->pin(dma)};
-  run_bursts(control, [&](const net::SplitContext& context, bool last) {
-    const bool to_guest = control.to_guest % 2 == 1;
+  run_bursts(control, [&](const net::Context auto& context, bool last) {
+    const bool to_guest = control.is_to_guest();
     to_guest ? borrow(context, lending, holder) : lend(context, lending, holder);
     holder.free_some(last && holder.choose(2) == 0);
     if (context.cursor.fault.cause != VringFaultCause::none) return;

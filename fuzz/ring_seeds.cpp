@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writes the seeds of fuzz_rings into the folder that is its argument: a ring of each kind of chain, legal and not.
+// Writes the seeds of fuzz_rings into the folder that is its argument: a ring of each kind of chain, legal and not, and
+// the same descriptors as a packed ring.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -33,19 +34,34 @@ void put(std::vector<std::uint8_t>& bytes, std::size_t at, const void* from, std
   std::memcpy(bytes.data() + at, from, size);
 }
 
-void write(const std::string& folder, const Seed& seed) {
-  const auto count = static_cast<std::uint16_t>(seed.heads.size());
-  std::vector<std::uint8_t> bytes{3, seed.to_guest, 0x03, 8, 0, 0};  // Control: a ring of 8, VERSION_1 and MRG_RXBUF
-  put(bytes, 6, &count, 2);
-  bytes.resize(10, 1);
+/// As a packed ring has it: id and flags in place of flags and next.
+Descriptor packed(const Descriptor& one) { return {one.address, one.length, one.next, one.flags}; }
+
+void write(const std::string& folder, const std::string& name, std::vector<std::uint8_t> bytes, const Seed& seed) {
   const std::size_t memory = bytes.size();
   put(bytes, memory, seed.descriptors.data(), seed.descriptors.size() * sizeof(Descriptor));
   put(bytes, memory + avail_at + 4, seed.heads.data(), seed.heads.size() * 2);
   const std::vector<std::uint8_t> buffer(256, 0);
   put(bytes, memory + buffers_at, buffer.data(), buffer.size());
   if (!seed.table.empty()) put(bytes, memory + buffers_at, seed.table.data(), seed.table.size() * sizeof(Descriptor));
-  std::ofstream(folder + "/" + seed.name, std::ios::binary)
+  std::ofstream(folder + "/" + name, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+/// Control: a ring of 8, VERSION_1 and MRG_RXBUF, `available` of it, one more before the second burst.
+std::vector<std::uint8_t> control(const Seed& seed, std::uint8_t size, std::uint16_t start, std::size_t available) {
+  std::vector<std::uint8_t> bytes{size, seed.to_guest, 0x03, 8};
+  for (const std::uint16_t word : {start, static_cast<std::uint16_t>(available)}) put(bytes, bytes.size(), &word, 2);
+  bytes.resize(10, 1);
+  return bytes;
+}
+
+void write_both(const std::string& folder, const Seed& seed) {
+  write(folder, seed.name, control(seed, 3, 0, seed.heads.size()), seed);
+  Seed other = seed;
+  for (auto* list : {&other.descriptors, &other.table})
+    for (Descriptor& one : *list) one = packed(one);
+  write(folder, "packed_" + seed.name, control(seed, 3 | 8, 0x8000, seed.descriptors.size()), other);
 }
 
 }  // namespace
@@ -76,6 +92,6 @@ int main(int argc, char** argv) {
       {"receive_indirect", {{buffer, 32, 4, 0}}, {0}, true, {{buffer + 64, 12, 3, 1}, {buffer + 76, 400, 2, 0}}},
       {"receive_tiny", {{buffer, 1, 2, 0}, {buffer, 400, 2, 0}}, {0, 1}, true},
   };
-  for (const Seed& seed : seeds) write(argv[1], seed);
+  for (const Seed& seed : seeds) write_both(argv[1], seed);
   return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What fuzzers of rings share: two regions of guest memory that hold anything, and a ring in the first.
+// What fuzzers of rings share: two regions of guest memory that hold anything, and a ring of either kind in the first.
 //
 // Input: the Control below, then what memory holds, from the descriptor table on.
 #pragma once
@@ -19,14 +19,24 @@
 namespace vhostx::fuzz {
 
 struct Control {
-  std::uint8_t size_exponent;   ///< Ring size 1 to 128.
-  std::uint8_t to_guest;        ///< Odd: a receiveq.
+  std::uint8_t size_exponent;   ///< Ring size 1 to 128. Bit 3: packed; the upper half is how many entries fewer it has.
+  std::uint8_t to_guest;        ///< Odd: a receiveq. The other bits are the fuzzer's.
   std::uint8_t features;        ///< One bit a feature, below.
   std::uint8_t packet_length;   ///< Of packets to the guest, in units of 16 bytes.
-  std::uint16_t start;          ///< Where both indices begin.
-  std::uint16_t available;      ///< avail->idx in the first burst,
+  std::uint16_t start;          ///< Where both indices begin; in a packed ring with the wrap counter.
+  std::uint16_t available;      ///< avail->idx in the first burst; in a packed ring so many entries turn available,
   std::uint8_t more_available;  ///< and how much it moves on before each of the next.
-  std::uint8_t bursts;
+  std::uint8_t bursts;          ///< Bit 3: IN_ORDER, bit 4: no indirect tables, bit 5: notifications are on.
+
+  bool is_to_guest() const noexcept { return to_guest % 2 == 1; }
+  bool is_packed() const noexcept { return (size_exponent & 8) != 0; }
+  std::uint32_t size() const noexcept {
+    const std::uint32_t most = 1U << (size_exponent % 8);
+    return is_packed() ? most - (size_exponent >> 4) % most : most;
+  }
+  virtqueue::RingFeatures ring_features() const noexcept {
+    return {.indirect = (bursts & 16) == 0, .event_idx = (features & 0x80) != 0, .in_order = (bursts & 8) != 0};
+  }
 };
 
 // Neighbours for the guest, two mappings for us: buffers and tables lie across the border.
@@ -75,17 +85,21 @@ inline std::uint64_t features_of(std::uint8_t bits) {
 
 inline rte_mempool* pool() { return test::test_pool(2048, 255); }
 
+/// Where a ring's three areas are.
+inline virtqueue::RingAddresses ring_at(std::uint64_t offset = 0) {
+  const auto& guest = world().guest;
+  return {guest.front_end(base + offset), guest.front_end(avail_at + offset), guest.front_end(used_at + offset)};
+}
+
 /// Bursts over the ring as VringCore makes them: none after a fault, and more available before each.
 template <typename Burst>
-void run_bursts(const Control& control, Burst burst) {
+void run_split_bursts(const Control& control, Burst burst) {
   auto& guest = world().guest;
-  const std::uint32_t size = 1U << (control.size_exponent % 8);
-  const virtqueue::RingFeatures ring_features{.indirect = true, .event_idx = (control.features & 0x80) != 0};
-  const auto layout = virtqueue::lay_out_ring(
-      *world().memory, {guest.front_end(base), guest.front_end(avail_at), guest.front_end(used_at)}, size,
-      ring_features);
+  const std::uint32_t size = control.size();
+  const auto layout = virtqueue::lay_out_ring(*world().memory, ring_at(), size, control.ring_features());
   require(layout.ok());
   virtqueue::VringCursor cursor{.position = {.avail_next = control.start, .used_next = control.start}};
+  cursor.position.notifications = (control.bursts & 32) != 0;
   net::RingCounters counters;
   const net::SplitContext context{*layout, *world().memory, cursor, counters, features_of(control.features), 9022};
   std::uint16_t available = control.available;
@@ -100,6 +114,47 @@ void run_bursts(const Control& control, Burst burst) {
   const auto taken = static_cast<std::uint16_t>(cursor.position.avail_next - control.start);
   const auto returned = static_cast<std::uint16_t>(cursor.position.used_next - control.start);
   require(returned <= taken || taken > 8 * size);
+}
+
+/// The driver makes the next entries available, whatever they hold.
+inline void turn_flags(const virtqueue::PackedLayout& layout, virtqueue::PackedPosition at, std::uint32_t entries) {
+  for (std::uint32_t i = 0; i < std::min(entries, layout.size); ++i, at = at.after(1, layout.size)) {
+    std::uint8_t* const flags = world().guest.at(base + at.index() * virtqueue::PackedTable::entry_bytes + 14);
+    std::uint16_t value = 0;
+    std::memcpy(&value, flags, sizeof value);
+    constexpr std::uint16_t both = virtqueue::packed_avail_flag | virtqueue::packed_used_flag;
+    value = static_cast<std::uint16_t>((value & ~both) | at.available());
+    std::memcpy(flags, &value, sizeof value);
+  }
+}
+
+/// The same over a packed ring. What is available is also what memory says.
+template <typename Burst>
+void run_packed_bursts(const Control& control, Burst burst) {
+  using virtqueue::PackedPosition;
+  const std::uint32_t size = control.size();
+  const auto layout = virtqueue::lay_out_packed(*world().memory, ring_at(), size, control.ring_features());
+  require(layout.ok());
+  const auto start = static_cast<std::uint16_t>((control.start & 0x8000) | (control.start & 0x7fff) % size);
+  virtqueue::VringCursor cursor{.position = {.avail_next = start, .used_next = start}};
+  cursor.position.notifications = (control.bursts & 32) != 0;
+  net::RingCounters counters;
+  const net::PackedContext context{*layout, *world().memory, cursor, counters, features_of(control.features), 9022};
+  std::uint32_t available = control.available;
+  const int bursts = control.bursts % 8;
+  for (int i = 0; i <= bursts && cursor.fault.cause == VringFaultCause::none; ++i) {
+    turn_flags(*layout, {cursor.position.avail_next}, available);
+    burst(context, i == bursts);
+    available = control.more_available;
+    // What is out is never more than the ring, and what is given back was taken.
+    const PackedPosition taken{cursor.position.avail_next}, used{cursor.position.used_next};
+    require(taken.index() < size && used.index() < size && taken.since(used, size) <= size);
+  }
+}
+
+template <typename Burst>
+void run_bursts(const Control& control, Burst burst) {
+  control.is_packed() ? run_packed_bursts(control, burst) : run_split_bursts(control, burst);
 }
 
 /// False: not an input.

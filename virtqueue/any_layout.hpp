@@ -8,6 +8,7 @@
 
 #include <vhostx/result.hpp>
 
+#include "memory/dirty_log.hpp"
 #include "memory/guest_memory.hpp"
 #include "memory/window.hpp"
 #include "virtqueue/inflight_record.hpp"
@@ -32,6 +33,10 @@ struct AnyLayout {
     return kind == RingKind::split ? split.areas() : packed.areas();
   }
   bool was_used() const noexcept { return kind == RingKind::split ? split.was_used() : packed.was_used(); }
+  /// Marks what a start may have written into the ring: recovery of what was in flight, or finish_burst().
+  void mark_start(const memory::DirtyLog& log) const noexcept {
+    if (kind == RingKind::packed) log.mark(packed.address, packed.size * PackedTable::entry_bytes);
+  }
   bool is_untouched() const noexcept { return kind == RingKind::split ? split.is_untouched() : packed.is_untouched(); }
 };
 

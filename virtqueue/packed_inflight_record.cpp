@@ -12,11 +12,11 @@ namespace {
 
 using memory::load_once;
 
-constexpr auto nothing = [] {};
+constexpr auto unwatched = [] {};
 constexpr std::uint16_t list_end = 0xffff;
 
 /// An entry as it was read.
-struct Entry {
+struct PackedEntry {
   std::uint64_t links;  // inflight in the lowest byte, then next, last and num, of 16 bits each
   std::uint64_t counter;
   std::uint64_t descriptor;
@@ -27,9 +27,9 @@ struct Entry {
   std::uint16_t num() const noexcept { return static_cast<std::uint16_t>(links >> 48); }
 };
 
-std::vector<Entry> copy_entries(const std::uint8_t* at, std::uint32_t count) {
-  std::vector<Entry> entries(count);
-  for (Entry& entry : entries) {
+std::vector<PackedEntry> copy_packed_entries(const std::uint8_t* at, std::uint32_t count) {
+  std::vector<PackedEntry> entries(count);
+  for (PackedEntry& entry : entries) {
     entry.links = load_once<std::uint64_t>(at);
     entry.counter = load_once<std::uint64_t>(at + packed_inflight::counter_at);
     entry.descriptor = load_once<std::uint64_t>(at + packed_inflight::descriptor_at);
@@ -40,9 +40,9 @@ std::vector<Entry> copy_entries(const std::uint8_t* at, std::uint32_t count) {
 }
 
 /// Walks lists of entries, each of which may be in one of them only.
-class Lists {
+class EntryLists {
  public:
-  explicit Lists(const std::vector<Entry>& entries) : entries_(entries), seen_(entries.size()) {}
+  explicit EntryLists(const std::vector<PackedEntry>& entries) : entries_(entries), seen_(entries.size()) {}
 
   bool has(std::size_t entry) const { return seen_[entry]; }
 
@@ -63,7 +63,7 @@ class Lists {
   }
 
  private:
-  const std::vector<Entry>& entries_;
+  const std::vector<PackedEntry>& entries_;
   std::vector<bool> seen_;
 };
 
@@ -128,8 +128,8 @@ Result<PackedInflightRecord::Found> PackedInflightRecord::read(const PackedLayou
   const bool published = *next != *old && !layout.is_available(*old);
   found.used = published ? *next : *old;
 
-  const std::vector<Entry> entries = copy_entries(entry(0), desc_num);
-  Lists seen(entries);
+  const std::vector<PackedEntry> entries = copy_packed_entries(entry(0), desc_num);
+  EntryLists seen(entries);
   auto free = seen.walk(static_cast<std::uint16_t>(published ? lists : lists >> 16), {}, "the list of free entries");
   if (!free) return std::move(free).error();
   found.free = std::move(free).value();
@@ -142,7 +142,8 @@ Result<PackedInflightRecord::Found> PackedInflightRecord::read(const PackedLayou
                                 entries[i].in_flight());
     auto chain = seen.walk(i, entries[i].num(), "a chain in flight");
     if (!chain) return std::move(chain).error();
-    Found::InFlight& again = found.again.emplace_back(entries[i].counter, std::move(chain).value());
+    found.again.push_back({entries[i].counter, std::move(chain).value(), {}});
+    Found::InFlight& again = found.again.back();
     for (const std::uint16_t entry : again.entries)
       again.descriptors.push_back({{entries[entry].address, std::rotl(entries[entry].descriptor, 32)}});
   }
@@ -158,22 +159,22 @@ Result<PackedInflightRecord::Found> PackedInflightRecord::read(const PackedLayou
 void PackedInflightRecord::begin(const RingPosition& position) noexcept {
   for (std::uint16_t i = 0; i < size_; ++i) {
     next_[i] = i + 1U < size_ ? static_cast<std::uint16_t>(i + 1) : list_end;
-    store(entry(i) + packed_inflight::next_at, next_[i], nothing);
-    store(entry(i) + packed_inflight::in_flight_at, std::uint8_t{0}, nothing);
+    store(entry(i) + packed_inflight::next_at, next_[i], unwatched);
+    store(entry(i) + packed_inflight::in_flight_at, std::uint8_t{0}, unwatched);
   }
   free_head_ = 0;
   free_ = size_;
   position_ = position;
   shown_ = used_ = {position.used_next};
-  store(region_ + inflight::desc_num_at, size_, nothing);
-  store_free(free_head_, nothing);
-  store_used(used_, nothing);
-  store(region_ + inflight::version_at, inflight::version, nothing);
+  store(region_ + inflight::desc_num_at, size_, unwatched);
+  store_free(free_head_, unwatched);
+  store_used(used_, unwatched);
+  store(region_ + inflight::version_at, inflight::version, unwatched);
 }
 
-void PackedInflightRecord::end() noexcept { store(region_ + inflight::version_at, std::uint16_t{0}, nothing); }
+void PackedInflightRecord::end() noexcept { store(region_ + inflight::version_at, std::uint16_t{0}, unwatched); }
 
-void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout, const memory::DirtyLog* log) noexcept {
+void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout) noexcept {
   shown_ = used_ = found.used;
   position_ = {.avail_next = used_.value, .used_next = used_.value};
   const auto link = [this](const std::vector<std::uint16_t>& list, std::uint16_t end) {
@@ -182,24 +183,22 @@ void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout,
   link(found.free, list_end);
   free_head_ = found.free.empty() ? list_end : found.free.front();
   free_ = static_cast<std::uint32_t>(found.free.size());
-  for (const std::uint16_t i : found.done) store(entry(i) + packed_inflight::in_flight_at, std::uint8_t{0}, nothing);
-  store_free(free_head_, nothing);
-  store_used(used_, nothing);
+  for (const std::uint16_t i : found.done) store(entry(i) + packed_inflight::in_flight_at, std::uint8_t{0}, unwatched);
+  store_free(free_head_, unwatched);
+  store_used(used_, unwatched);
 
   PackedTable table = layout.table;
   for (PackedPosition at = used_; const auto& chain : found.again)
     for (const PackedDescriptor& descriptor : chain.descriptors) {
       table.set_available(at, descriptor);
-      if (log != nullptr)
-        log->mark({layout.address.value + at.index() * PackedTable::entry_bytes}, PackedTable::entry_bytes);
       at = at.after(1, layout.size);
     }
 
   const auto take_off = [this](const std::vector<std::uint16_t>& entries) {
     chains_[entries.front()] = {entries.back(), static_cast<std::uint16_t>(entries.size()), 0};
-    free(entries.front(), nothing);
-    store_free(free_head_, nothing);
-    store(entry(entries.front()) + packed_inflight::in_flight_at, std::uint8_t{0}, nothing);
+    free(entries.front(), unwatched);
+    store_free(free_head_, unwatched);
+    store(entry(entries.front()) + packed_inflight::in_flight_at, std::uint8_t{0}, unwatched);
   };
   for (auto chain = found.again.rbegin(); chain != found.again.rend(); ++chain) {
     link(chain->entries, list_end);
@@ -212,8 +211,7 @@ void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout,
 
 Result<std::shared_ptr<PackedInflightRecord>> PackedInflightRecord::open(std::shared_ptr<const InflightArea> area,
                                                                          std::uint16_t queue,
-                                                                         const PackedLayout& layout,
-                                                                         const memory::DirtyLog* log) {
+                                                                         const PackedLayout& layout) {
   if (area->shape().kind != RingKind::packed)
     return protocol_violation("the in-flight record is of split rings, expected one of packed rings");
   if (layout.size > area->shape().queue_size)
@@ -222,7 +220,7 @@ Result<std::shared_ptr<PackedInflightRecord>> PackedInflightRecord::open(std::sh
   std::shared_ptr<PackedInflightRecord> record(new PackedInflightRecord(std::move(area), queue));
   const auto found = record->read(layout);
   if (!found) return found.error();
-  if (!found->is_new) record->adopt(*found, layout, log);
+  if (!found->is_new) record->adopt(*found, layout);
   return record;
 }
 

@@ -12,7 +12,6 @@
 #include <vhostx/result.hpp>
 
 #include "base/page_memory.hpp"
-#include "memory/dirty_log.hpp"
 #include "virtqueue/inflight_area.hpp"
 #include "virtqueue/packed_layout.hpp"
 #include "virtqueue/vring_cursor.hpp"
@@ -47,8 +46,7 @@ class PackedInflightRecord : public InOwnPages {
   /// nothing was ever used here. Errors: protocol_violation (a version, size, place, list or entry that does not fit
   /// the ring: nothing was changed).
   static Result<std::shared_ptr<PackedInflightRecord>> open(std::shared_ptr<const InflightArea> area,
-                                                            std::uint16_t queue, const PackedLayout& layout,
-                                                            const memory::DirtyLog* log);
+                                                            std::uint16_t queue, const PackedLayout& layout);
 
   /// Where the ring goes on. None: this is a new record, which begin() has to be called for.
   std::optional<RingPosition> position() const noexcept { return position_; }
@@ -109,7 +107,7 @@ class PackedInflightRecord : public InOwnPages {
       : area_(std::move(area)), region_(area_->region(queue)), size_(area_->shape().queue_size) {}
 
   Result<Found> read(const PackedLayout& layout) const;
-  void adopt(const Found& found, const PackedLayout& layout, const memory::DirtyLog* log) noexcept;
+  void adopt(const Found& found, const PackedLayout& layout) noexcept;
 
   /// The chain at shown_: its descriptors are as the driver wrote them. One for which no entry is free has an id that
   /// is in flight twice, which is the driver's doing.

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstdint>
 #include <numeric>
+#include <utility>
 
 #include <vhostx/vring_fault.hpp>
 
@@ -41,20 +42,24 @@ class PackedQueue {
         cursor_(cursor),
         avail_next_{cursor.position.avail_next},
         used_next_{cursor.position.used_next},
-        room_(layout.size - avail_next_.since(used_next_, layout.size)),
+        room_(avail_next_ == used_next_ ? layout.size : layout.size - avail_next_.since(used_next_, layout.size)),
         keeps_aside_(is_recorded()) {}
 
   std::uint32_t size() const noexcept { return layout_.size; }
 
-  /// Entries that are available and not taken, at most batch_max: so many chains, or fewer.
-  std::uint16_t ready() noexcept {
-    if (ready_ == 0 && !ended_) {
-      const std::uint32_t most = std::min<std::uint32_t>(room_, batch_max);
-      ready_ = count_available(layout_, avail_next_, most);
-      ended_ = ready_ != most || most == 0;
+  /// Entries that are available and not taken, as far as somebody has looked: so many chains, or fewer. Looks at the
+  /// next `count`, at most batch_max.
+  [[gnu::always_inline]] std::uint16_t ready(std::uint16_t count = batch_max) noexcept {
+    if (count > 1) count = std::min(count, batch_max);
+    if (ready_ < count && !ended_) {
+      const std::uint32_t most = std::min<std::uint32_t>(count, room_);
+      if (ready_ != 0 || (most != 0 && layout_.is_available(avail_next_)))
+        ready_ = count_available(layout_, avail_next_, most);
+      ended_ = ready_ != count;
     }
     return ready_;
   }
+  [[gnu::always_inline]] bool is_empty() noexcept { return ready(1) == 0; }
 
   bool is_full() noexcept {
     if (room_ != layout_.size) return false;
@@ -64,7 +69,7 @@ class PackedQueue {
   }
 
   Take take(Chain& chain) noexcept {
-    if (ready() == 0 || broken()) return broken() ? Take::invalid : Take::empty;
+    if (ready(1) == 0 || broken()) return broken() ? Take::invalid : Take::empty;
     const std::uint32_t index = avail_next_.index();
     const PackedDescriptor first = layout_.table.load(index);
     if (!avail_next_.is_available(first.flags())) {
@@ -99,6 +104,18 @@ class PackedQueue {
     record_take(chain.id, chain.entries);
     advance(chain.entries);
     ledger_.add(1);
+  }
+  [[gnu::always_inline]] void use(const Chain& chain, std::uint32_t written) noexcept {
+    if (has_first_ || chain.entries != 1 || is_recorded()) [[unlikely]] {
+      take(chain);
+      give_back(chain, written);
+      publish();
+      return;
+    }
+    first_ = PackedTable::used_whole(used_next_, chain.id, written);
+    used_next_ = used_next_.after(1, layout_.size);
+    avail_next_ = avail_next_.after(1, layout_.size);
+    show();
   }
   void untake(const Chain& chain) noexcept {
     avail_next_ = avail_next_.before(chain.entries, layout_.size);
@@ -191,19 +208,13 @@ class PackedQueue {
     ledger_.check();
     const std::uint32_t recorded = record_burst();
     put_asides();
-    RingPosition& position = cursor_.position;
-    position.avail_next = avail_next_.value;
-    if (!has_first_) return false;
-    PackedTable table = layout_.table;
-    const std::uint32_t first = PackedPosition{position.used_next}.index();
-    position.used_next = used_next_.value;
-    has_first_ = false;
-    table.set_used_release(first, first_);
-    mark_table(first, 1);
-    if constexpr (Marks::active)
-      if (is_recorded()) marks_.packed_record->after_used(recorded, used_next_, marks_.stored());
-    if (position.notifications && layout_.features.event_idx) want_kick();
-    return true;
+    cursor_.position.avail_next = avail_next_.value;
+    if (has_first_) {
+      show();
+      if constexpr (Marks::active)
+        if (is_recorded()) marks_.packed_record->after_used(recorded, used_next_, marks_.stored());
+    }
+    return std::exchange(has_first_, false);
   }
   void publish_position() noexcept {
     if (!cursor_.position.notifications || !layout_.features.event_idx) return;
@@ -212,7 +223,7 @@ class PackedQueue {
   }
 
   /// VIRTIO 1.2, 2.8.10.
-  bool needs_call() noexcept {
+  [[gnu::always_inline]] bool needs_call() noexcept {
     full_fence();
     const auto [event, flags] = layout_.driver.load();
     RingPosition& position = cursor_.position;
@@ -259,6 +270,17 @@ class PackedQueue {
     ready_ = static_cast<std::uint16_t>(ready_ - std::min<std::uint32_t>(ready_, entries));
   }
 
+  /// The first used descriptor of the burst shows all of it.
+  [[gnu::always_inline]] void show() noexcept {
+    RingPosition& position = cursor_.position;
+    PackedTable table = layout_.table;
+    const std::uint32_t first = PackedPosition{position.used_next}.index();
+    position.avail_next = avail_next_.value;
+    position.used_next = used_next_.value;
+    table.set_used_release(first, first_);
+    mark_table(first, 1);
+    if (position.notifications && layout_.features.event_idx) want_kick();
+  }
   /// Writes a used descriptor, but the first of the burst. With IN_ORDER one stands for all up to it, if nothing
   /// was written into them (2.8.8): then it is the first that gets the id.
   void put(PackedPosition where, std::uint16_t id, std::uint32_t written, std::uint32_t entries) noexcept {
@@ -296,17 +318,18 @@ class PackedQueue {
       ++i;
     }
     merges_ = false;
-    PackedTable table = layout_.table;
     const std::uint32_t index = used_next_.index();
     PackedPosition where = used_next_;
     used_next_ = used_next_.after(count, layout_.size);
-    for (std::uint32_t end = std::min(count, layout_.size - index), base = index;;) {
+    const std::uint8_t* entry = layout_.table.entry(index + i);
+    for (std::uint32_t end = std::min(count, layout_.size - index);;) {
       const std::uint64_t flags = PackedTable::used_whole(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
 #pragma GCC unroll 4
-      for (; i < end; ++i) table.set_used(base + i, written(i) | std::uint64_t{ids[i]} << 32 | flags);
+      for (; i < end; ++i, entry += PackedTable::entry_bytes)
+        PackedTable::set_used_entry(entry, written(i) | std::uint64_t{ids[i]} << 32 | flags);
       if (end == count) [[likely]]
         break;
-      base = 0 - end;  // the rest begins at entry 0
+      entry = layout_.table.begin();
       end = count;
       where = {static_cast<std::uint16_t>(where.value ^ PackedPosition::wrap_bit)};
     }
@@ -381,7 +404,7 @@ inline bool is_idle(const PackedLayout& layout, const VringCursor& cursor) noexc
 inline std::uint16_t pending(const PackedLayout& layout, const VringCursor& cursor) noexcept {
   const PackedPosition next{cursor.position.avail_next};
   const std::uint32_t room = layout.size - next.since({cursor.position.used_next}, layout.size);
-  return count_available(layout, next, room);
+  return room == 0 || !layout.is_available(next) ? std::uint16_t{0} : count_available(layout, next, room);
 }
 
 inline Watch watch(const PackedLayout& layout, const VringCursor& cursor) noexcept {

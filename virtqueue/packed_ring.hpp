@@ -55,6 +55,8 @@ struct PackedPosition {
 struct PackedDescriptor : RawDescriptor {
   constexpr std::uint16_t id() const noexcept { return static_cast<std::uint16_t>(rest >> 32); }
   constexpr std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(rest >> 48); }
+  /// Both, the flags in the upper half.
+  constexpr std::uint32_t tail() const noexcept { return static_cast<std::uint32_t>(rest >> 32); }
 };
 
 /// struct pvirtq_desc (2.8.13): {address u64, length u32, id u16, flags u16} for each entry. Written by both.
@@ -112,8 +114,9 @@ class PackedTable {
   }
   /// Not the first of a burst: the driver does not look at it before it has seen that one. The control thread may, to
   /// know where buffers are.
-  void set_used(std::uint32_t index, std::uint64_t element) noexcept {
-    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(index) + 8), element, __ATOMIC_RELAXED);
+  void set_used(std::uint32_t index, std::uint64_t element) noexcept { set_used_entry(at(index), element); }
+  static void set_used_entry(const std::uint8_t* entry, std::uint64_t element) noexcept {
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(const_cast<std::uint8_t*>(entry) + 8), element, __ATOMIC_RELAXED);
   }
   /// The first of a burst, which shows all of it. Pairs with the driver's read barrier between the flags and the rest
   /// (2.8.22). Our stores of the others, and our loads and stores of buffers, come before it.

@@ -36,6 +36,7 @@ VringNotice notice_of(const RingControl& ring) noexcept {
   notice.started = ring.started();
   notice.enabled = ring.config().enabled;
   notice.waits_for_kick = ring.waits_for_kick();
+  notice.packets = number_of(ring.packets_at());
   if (const auto& log = ring.config().used_log) {
     notice.logged = 1;
     notice.log = log->value;

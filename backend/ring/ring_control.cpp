@@ -154,6 +154,7 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
   const virtqueue::RingPosition& position = *found;
   if (opened->record.packed != nullptr && !opened->position) opened->record.packed->begin(position);
   record_end_ = {opened->record, opened->is_own};
+  if (running->log != nullptr && running->used_log) running->layout.mark_start(*running->log);
   running->inflight = config_.inflight = std::move(opened->record);
   if (const std::uint32_t base = virtqueue::base_of(kind, position); base != config_.base)
     port_.log().debug("vring {}: base {:#x}, but the ring says {:#x}: continues at the latter", core_.index(),
@@ -172,8 +173,7 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
 Result<RingRecord> RingControl::recover(const RunningVring& running) {
   const auto environment = host_.ring_environment();
   if (!environment) return RingRecord{};
-  auto opened =
-      open_record(*environment, core_.index(), running.layout, running.used_log ? running.log.get() : nullptr);
+  auto opened = open_record(*environment, core_.index(), running.layout);
   if (!opened) return make_error(opened.error().code, "vring {}: {}", core_.index(), opened.error().message);
   if (opened->record && opened->record.left() != 0)
     port_.log().info("vring {}: {} chains that an earlier back-end had in flight are served again", core_.index(),

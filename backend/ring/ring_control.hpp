@@ -77,6 +77,7 @@ class RingControl {
   const VringFault* fault() const noexcept { return broken_ && started() ? &core_.fault() : nullptr; }
   const RunningVring* running() const noexcept { return core_.running(); }
   int numa_node() const noexcept { return core_.numa_node(); }
+  const void* packets_at() const noexcept { return core_.packets_at(); }
 
   /// The request table refuses size and base while the ring runs. Errors: protocol_violation.
   Result<void> set_size(std::uint32_t size);

@@ -34,7 +34,7 @@ Result<Place> find_area(const RingEnvironment& environment, std::uint16_t ring, 
 }  // namespace
 
 Result<RingRecord> open_record(const RingEnvironment& environment, std::uint16_t ring,
-                               const virtqueue::AnyLayout& layout, const memory::DirtyLog* log) {
+                               const virtqueue::AnyLayout& layout) {
   auto place = find_area(environment, ring, layout);
   if (!place) return std::move(place).error();
   RingRecord opened{.is_own = place->is_own};
@@ -46,7 +46,7 @@ Result<RingRecord> open_record(const RingEnvironment& environment, std::uint16_t
     opened.record.split = std::move(record).value();
     return opened;
   }
-  auto record = virtqueue::PackedInflightRecord::open(std::move(place->area), place->queue, layout.packed, log);
+  auto record = virtqueue::PackedInflightRecord::open(std::move(place->area), place->queue, layout.packed);
   if (!record) return std::move(record).error();
   opened.record.packed = std::move(record).value();
   opened.position = opened.record.packed->position();

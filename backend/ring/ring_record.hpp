@@ -32,6 +32,6 @@ struct RingRecord {
 /// Opens it and recovers what an earlier back-end has left. The front-end's is used if it has brought one for this
 /// ring. Control thread. Errors: protocol_violation (the record does not fit the ring), system, out_of_memory.
 Result<RingRecord> open_record(const RingEnvironment& environment, std::uint16_t ring,
-                               const virtqueue::AnyLayout& layout, const memory::DirtyLog* log);
+                               const virtqueue::AnyLayout& layout);
 
 }  // namespace vhostx::backend

@@ -153,7 +153,7 @@ void KeptGuest::prepare_recovery(std::uint16_t ring) {
 
 void KeptGuest::recover() {
   if (layout_.kind == virtqueue::RingKind::packed)
-    must(virtqueue::PackedInflightRecord::open(area_, 0, layout_.packed, nullptr));
+    must(virtqueue::PackedInflightRecord::open(area_, 0, layout_.packed));
   else
     must(virtqueue::InflightRecord::open(area_, 0, layout_.split, virtqueue::resume(layout_.split)));
 }

@@ -167,8 +167,7 @@ void Attacker::show_packed(std::uint32_t vring, const std::vector<std::uint16_t>
 
 void Attacker::lie(std::uint32_t vring) {
   if (packed_rings_) {
-    PackedDriver& driver = packed(vring);
-    for (std::uint32_t i = 0; i < driver.size(); ++i) driver.show_entry({0, 0, 0, next});
+    packed(vring).show_endless();
   } else {
     std::uint16_t* const index = avail(vring) + 1;
     __atomic_store_n(index, static_cast<std::uint16_t>(*index + 1000), __ATOMIC_RELEASE);

@@ -68,6 +68,14 @@ void PackedDriver::show_entry(Entry entry) {
   next_ = next_.after(1, size());
 }
 
+void PackedDriver::show_endless() {
+  for (std::uint32_t i = size(); i-- > 0;) {
+    const Position at = next_.after(i, size());
+    __atomic_store_n(&ring_[at.index()].flags, static_cast<std::uint16_t>(at.available() | Descriptor::next_flag),
+                     __ATOMIC_RELEASE);
+  }
+}
+
 void PackedDriver::write_again() {
   for (const Out& chain : out_) write_chain(chain);
 }

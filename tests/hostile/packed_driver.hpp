@@ -51,6 +51,8 @@ class PackedDriver {
   void show(std::uint16_t head);
   /// Makes one entry available, whatever it says, at the next place; nothing is waited for.
   void show_entry(Entry entry);
+  /// Makes all entries from the next place on available at once, as a chain that never ends.
+  void show_endless();
   /// Writes the descriptors of all that is out again, as they are described now.
   void write_again();
 

@@ -13,6 +13,74 @@ constexpr std::uint16_t indirect_flag = 4;
 constexpr std::size_t bad_heads_max = 8;
 constexpr std::size_t packet_max = 65535 + 40 + 14 + 8;
 
+/// A descriptor with the flags that matter, and `next`: a packed ring's says where it goes on as a split one's does.
+GuestDescriptor unpack(const std::uint8_t* bytes, bool packed) {
+  GuestDescriptor one;
+  std::memcpy(&one, bytes, sizeof one);
+  if (packed) std::swap(one.flags, one.next);  // the id comes before the flags
+  return one;
+}
+
+/// A chain that is available.
+struct ModelHead {
+  std::uint16_t id = 0;
+  std::uint32_t at = 0;
+  std::uint32_t entries = 0;  ///< In a packed ring; 0: more than there can be.
+  bool has_gap = false;       ///< An entry behind the first is not available.
+};
+
+/// Of a packed ring, as it is now: one entry after the other, while they are available.
+std::vector<ModelHead> packed_heads(const ModelRing& ring) {
+  std::vector<ModelHead> heads;
+  std::uint32_t index = ring.start.index();
+  bool wrap = ring.start.wrap();
+  const auto entry = [&] { return unpack(ring.guest.at(ring.table + index * 16), true); };
+  for (std::uint32_t left = ring.size; left != 0;) {
+    const std::uint16_t flags = entry().flags;
+    if (((flags & 0x80) != 0) != wrap || ((flags & 0x8000) != 0) == wrap) break;
+    ModelHead head{.at = index};
+    for (bool more = true; more; --left) {
+      if (left == 0) {
+        head.entries = 0;
+        heads.push_back(head);
+        return heads;
+      }
+      ++head.entries;
+      head.has_gap |= !virtqueue::PackedPosition{static_cast<std::uint16_t>(index | (wrap ? 0x8000 : 0))}.is_available(
+          entry().flags);
+      head.id = entry().next;
+      more = (entry().flags & next_flag) != 0;
+      index = index + 1 == ring.size ? 0 : index + 1;
+      if (index == 0) wrap = !wrap;
+    }
+    heads.push_back(head);
+  }
+  return heads;
+}
+
+std::vector<ModelHead> heads_of(const ModelRing& ring) {
+  if (ring.is_packed()) return packed_heads(ring);
+  std::vector<ModelHead> heads;
+  for (const std::uint16_t head : ring.heads) heads.push_back({head, head, 1});
+  return heads;
+}
+
+bool depends_on_bursts(const std::vector<ModelHead>& heads, bool to_guest) {
+  const bool reaches_round = heads.size() > 1 && heads.back().entries == 0;
+  const auto has_gap = [](const ModelHead& head) { return head.has_gap; };
+  return reaches_round || (to_guest && std::any_of(heads.begin(), heads.end(), has_gap));
+}
+
+/// Every entry is available.
+bool is_full(const ModelRing& ring, const std::vector<ModelHead>& heads) {
+  if (!ring.is_packed()) return heads.size() == ring.size;
+  for (std::uint32_t i = 0; i < ring.size; ++i) {
+    const auto place = ring.start.after(i, ring.size);
+    if (!place.is_available(unpack(ring.guest.at(ring.table + place.index() * 16), true).flags)) return false;
+  }
+  return true;
+}
+
 struct Piece {
   std::uint64_t address;
   std::uint64_t length;
@@ -21,9 +89,17 @@ struct Piece {
 /// One chain, piece by piece; a piece lies in one region.
 class ModelChain {
  public:
-  ModelChain(const ModelRing& ring, std::uint16_t head, bool writable, ModelResult& result)
-      : ring_(ring), result_(result), writable_(writable), table_(ring.table), entries_(ring.size) {
-    open(head);
+  ModelChain(const ModelRing& ring, const ModelHead& head, bool writable, ModelResult& result)
+      : ring_(ring),
+        result_(result),
+        writable_(writable),
+        left_(head.entries),
+        table_(ring.table),
+        entries_(ring.size) {
+    if (left_ == 0)
+      fail(VringFaultCause::chain_too_long);
+    else
+      open(head.at);
   }
 
   /// Nothing at the end, and where the chain lies.
@@ -68,8 +144,16 @@ class ModelChain {
       bytes[i] = *ring_.guest.at(address);
       result_.table_written = result_.table_written || result_.memory.contains(address);
     }
-    std::memcpy(&now_, bytes, 16);
+    now_ = unpack(bytes, ring_.is_packed());
+    if (ring_.is_packed()) follow(entry);
     return true;
+  }
+
+  /// In a packed ring the chain's length was known before, and each descriptor is followed by its neighbour.
+  void follow(std::uint64_t entry) {
+    const bool more = nested_ ? entry + 1 < entries_ : --left_ != 0;
+    now_.flags = static_cast<std::uint16_t>((now_.flags & (write_flag | indirect_flag)) | (more ? next_flag : 0));
+    now_.next = static_cast<std::uint16_t>((entry + 1) % entries_);
   }
 
   std::optional<Piece> take_piece() {
@@ -97,6 +181,7 @@ class ModelChain {
   ModelResult& result_;
   bool writable_;
   bool nested_ = false;
+  std::uint32_t left_;  // of a packed ring's own entries
   std::uint64_t table_;
   std::uint64_t entries_;
   std::uint64_t walked_ = 0;
@@ -112,20 +197,23 @@ class ModelReceiver {
   explicit ModelReceiver(const ModelRing& ring) : ring_(ring) {}
 
   ModelResult run() {
-    for (const std::uint16_t head : ring_.heads) {
-      if (head >= ring_.size) {
+    const auto heads = heads_of(ring_);
+    result_.depends_on_bursts = depends_on_bursts(heads, false);
+    for (const ModelHead& head : heads) {
+      if (head.at >= ring_.size) {
         if (++result_.bad_heads < bad_heads_max) continue;
         result_.fault = VringFaultCause::bad_head;
         break;
       }
       if (!take(head)) break;
-      result_.used.push_back({head, 0});
+      result_.used.push_back({head.id, 0});
+      result_.used_entries.push_back(head.entries);
     }
     return result_;
   }
 
  private:
-  bool take(std::uint16_t head) {
+  bool take(const ModelHead& head) {
     ModelChain chain(ring_, head, false, result_);
     std::vector<std::uint8_t> bytes;
     while (const auto piece = chain.next()) {
@@ -165,11 +253,13 @@ class ModelReceiver {
 /// To the guest: chains are taken until the packet fits, all of them or none.
 class ModelSender {
  public:
-  explicit ModelSender(const ModelRing& ring) : ring_(ring) {}
+  explicit ModelSender(const ModelRing& ring) : ring_(ring), heads_(heads_of(ring)), full_(is_full(ring, heads_)) {
+    result_.depends_on_bursts = depends_on_bursts(heads_, true);
+  }
 
   ModelResult run(const std::vector<std::vector<std::uint8_t>>& packets) {
     for (const auto& packet : packets) {
-      if (next_ == ring_.heads.size()) break;
+      if (next_ == heads_.size()) break;
       if (!offer(packet)) break;
       ++result_.done;
     }
@@ -180,15 +270,17 @@ class ModelSender {
   bool offer(const std::vector<std::uint8_t>& packet) {
     const std::size_t mark = next_;
     const auto used = result_.used;
+    const auto used_entries = result_.used_entries;
     const auto short_buffers = result_.short_buffers;
     Outcome outcome = Outcome::no_header;
     while (outcome == Outcome::no_header) outcome = put(packet);
     if (outcome == Outcome::delivered) return true;
     next_ = mark;
     result_.used = used;
+    result_.used_entries = used_entries;
     result_.short_buffers = short_buffers;
     if (outcome == Outcome::broken) return false;
-    if (outcome != Outcome::too_large && ring_.heads.size() - mark != ring_.size) return false;
+    if (outcome != Outcome::too_large && (mark != 0 || !full_)) return false;
     ++result_.drop_large;
     return true;
   }
@@ -231,16 +323,17 @@ class ModelSender {
       return Outcome::broken;
     }
     const bool has_header = places.size() >= ring_.net_header_bytes;
-    result_.used.push_back({*head, has_header ? static_cast<std::uint32_t>(places.size() - before) : 0});
+    result_.used_entries.push_back(head->entries);
+    result_.used.push_back({head->id, has_header ? static_cast<std::uint32_t>(places.size() - before) : 0});
     if (has_header) return Outcome::delivered;
     ++result_.short_buffers;
     return Outcome::no_header;
   }
 
-  std::optional<std::uint16_t> pop() {
-    while (next_ < ring_.heads.size()) {
-      const std::uint16_t head = ring_.heads[next_++];
-      if (head < ring_.size) return head;
+  std::optional<ModelHead> pop() {
+    while (next_ < heads_.size()) {
+      const ModelHead& head = heads_[next_++];
+      if (head.at < ring_.size) return head;
       if (++result_.bad_heads < bad_heads_max) continue;
       result_.fault = VringFaultCause::bad_head;
       break;
@@ -249,6 +342,8 @@ class ModelSender {
   }
 
   const ModelRing& ring_;
+  const std::vector<ModelHead> heads_;
+  const bool full_;
   ModelResult result_;
   std::size_t next_ = 0;
 };

@@ -16,6 +16,7 @@
 #include "net/ring_context.hpp"
 #include "net/virtio_net_header.hpp"
 #include "tests/support/fake_driver.hpp"
+#include "virtqueue/any_layout.hpp"
 #include "virtqueue/ring.hpp"
 
 namespace vhostx::test {
@@ -66,14 +67,16 @@ class HostileRing {
 
  public:
   /// `random` makes all decisions, and never ends with zeros: a fuzzer's input, or a row of random numbers.
-  HostileRing(HostileWorld& world, std::function<std::uint64_t()> random, bool for_guest)
+  HostileRing(HostileWorld& world, std::function<std::uint64_t()> random, bool for_guest,
+              virtqueue::RingKind ring_kind = tested_kind())
       : world_(world),
         random_(std::move(random)),
         to_guest(for_guest),
+        kind(ring_kind),
         features(pick<std::uint64_t>({net::feature_version_1 | net::feature_mrg_rxbuf, net::feature_version_1, 0})),
         header(net::header_length(features)),
-        size(pick<std::uint32_t>({1, 2, 4, 8, 16, 16})),
-        start(pick<std::uint16_t>({0, 65535, 65530, 3, 1000})),
+        size(pick_size()),
+        start(pick_start()),
         ring_features{.indirect = !one_in(6)} {
     world_.refill();
     write_chains();
@@ -87,27 +90,34 @@ class HostileRing {
     return *(all.begin() + random_() % all.size());
   }
 
-  Result<virtqueue::RingLayout> lay_out() const {
-    const auto at = [this](std::uint64_t guest) { return world_.guest.front_end(guest); };
-    return virtqueue::lay_out_ring(*world_.memory, {at(table), at(avail), at(used)}, size, ring_features);
-  }
-
   static constexpr std::uint64_t table = HostileWorld::ring_at;
   static constexpr std::uint64_t avail = table + 0x400;
   static constexpr std::uint64_t used = table + 0x800;
   const bool to_guest;
+  const virtqueue::RingKind kind;
   const std::uint64_t features;
   const std::uint16_t header;
   const std::uint32_t size;
-  const std::uint16_t start;  ///< Where both indices begin.
+  const std::uint16_t start;  ///< Where both indices begin; in a packed ring a PackedPosition.
   const virtqueue::RingFeatures ring_features;
-  std::vector<std::uint16_t> heads;  ///< What is available.
+  std::vector<std::uint16_t> heads;  ///< What is available; in a packed ring, what it was made of.
 
  private:
   using Descriptor = virtqueue::Descriptor;
   using Descriptors = std::vector<GuestDescriptor>;
   static constexpr std::uint64_t half = HostileWorld::half;
   static std::uint64_t area(std::uint64_t index) { return HostileWorld::areas_at + index * 2 * half; }
+
+  bool is_packed() const { return kind == virtqueue::RingKind::packed; }
+  std::uint32_t pick_size() {
+    const auto most = pick<std::uint32_t>({1, 2, 4, 8, 16, 16});
+    return is_packed() && most > 1 && one_in(2) ? most - 1 : most;
+  }
+  std::uint16_t pick_start() {
+    const auto any = pick<std::uint16_t>({0, 65535, 65530, 3, 1000});
+    if (!is_packed()) return any;
+    return static_cast<std::uint16_t>((one_in(2) ? 0x8000 : 0) | any % size);
+  }
 
   void write_chains() {
     // Good descriptors behind the table too: whoever looks there finds something to take.
@@ -124,9 +134,35 @@ class HostileRing {
         next_free = write_chain(next_free, static_cast<std::uint16_t>(size - next_free));
       }
     }
+    if (is_packed()) return pack();
     auto* ring = world_.guest.at_as<std::uint16_t>(avail);
     for (std::size_t i = 0; i < heads.size(); ++i) ring[2 + (start + i) % size] = heads[i];
     ring[1] = static_cast<std::uint16_t>(start + heads.size());
+  }
+
+  /// The chains that begin at the heads, one after the other, as far as the ring reaches; a loop fills it. Seldom an
+  /// entry is available in another lap.
+  void pack() {
+    auto* const split = world_.guest.at_as<GuestDescriptor>(table);
+    const Descriptors from(split, split + size);
+    auto* const ring = world_.guest.at_as<GuestPackedDescriptor>(table);
+    virtqueue::PackedPosition place{start};
+    for (std::uint32_t i = 0; i < size; ++i, place = place.after(1, size))
+      ring[place.index()].flags =
+          virtqueue::PackedPosition{static_cast<std::uint16_t>(place.value ^ virtqueue::PackedPosition::wrap_bit)}
+              .used();
+    std::uint32_t left = size;
+    for (const std::uint16_t head : heads) {
+      std::uint32_t at = head % size;
+      for (bool more = left != 0; more && left != 0; --left, place = place.after(1, size)) {
+        const GuestDescriptor& one = from[at];
+        const auto turned = one_in(60) ? virtqueue::packed_avail_flag : std::uint16_t{0};
+        const auto flags = static_cast<std::uint16_t>((one.flags & 0x7f) | (place.available() ^ turned));
+        ring[place.index()] = {one.address, one.length, static_cast<std::uint16_t>(random_() * 257), flags};
+        more = (one.flags & virtqueue::Descriptor::next_flag) != 0;
+        at = one.next % size;
+      }
+    }
   }
 
   std::uint16_t write_chain(std::uint16_t first, std::uint16_t left) {
@@ -149,6 +185,8 @@ class HostileRing {
     Descriptors all = buffers(own + 1, pick<std::uint16_t>({1, 2, 2, 2, 3, 4}), 0);
     spoil(all, static_cast<std::uint32_t>(all.size()));
     const auto length = static_cast<std::uint32_t>(all.size() * sizeof all[0]);
+    if (is_packed())
+      for (auto& one : all) one = {one.address, one.length, 0xdead, one.flags};  // id and flags
     const std::uint64_t border = area(own) + half;
     const std::uint64_t place = pick<std::uint64_t>({area(own), border - length, border - 8, border - length + 16});
     const auto* raw = reinterpret_cast<const std::uint8_t*>(all.data());

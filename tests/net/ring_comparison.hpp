@@ -14,6 +14,7 @@
 
 #include "net/ring_context.hpp"
 #include "net/virtio_net_header.hpp"
+#include "tests/net/any_context.hpp"
 #include "tests/net/chain_model.hpp"
 
 namespace vhostx::test {
@@ -26,13 +27,15 @@ struct WrittenRing {
   std::uint64_t avail;
   std::uint64_t used;
   std::uint32_t size;
-  std::uint16_t start;  ///< Where both indices begin.
+  std::uint16_t start;  ///< Where both indices begin; in a packed ring a PackedPosition.
   std::uint64_t features;
   virtqueue::RingFeatures ring_features;
+  virtqueue::RingKind kind = virtqueue::RingKind::split;
 
-  Result<virtqueue::RingLayout> lay_out(const memory::GuestMemory& memory) const {
-    return virtqueue::lay_out_ring(memory, {guest.front_end(table), guest.front_end(avail), guest.front_end(used)},
-                                   size, ring_features);
+  bool is_packed() const { return kind == virtqueue::RingKind::packed; }
+  Result<virtqueue::AnyLayout> lay_out(const memory::GuestMemory& memory) const {
+    return virtqueue::lay_out_ring(
+        kind, memory, {guest.front_end(table), guest.front_end(avail), guest.front_end(used)}, size, ring_features);
   }
   ModelRing model(std::vector<std::uint16_t> heads) const {
     return {guest,
@@ -42,7 +45,9 @@ struct WrittenRing {
             ring_features.indirect,
             (features & net::feature_mrg_rxbuf) != 0,
             net::header_length(features),
-            std::move(heads)};
+            std::move(heads),
+            kind,
+            {start}};
   }
 };
 
@@ -52,7 +57,7 @@ struct ComparedRing {
       : written(what), memory(where), layout(std::move(what.lay_out(where)).value()) {
     cursor.position.avail_next = cursor.position.used_next = what.start;
   }
-  net::SplitContext context() { return {layout, memory, cursor, counters, written.features, ~0U}; }
+  AnyContext context() { return {layout, memory, cursor, counters, written.features, ~0U}; }
   bool broken() const { return cursor.fault.cause != VringFaultCause::none; }
 
   /// Empty: fault, counters and used ring are the model's. Else what is not.
@@ -68,7 +73,25 @@ struct ComparedRing {
       if (counters.value(counter) != value)
         return std::string(vring_counters[static_cast<std::size_t>(counter)].name) + " is " +
                std::to_string(counters.value(counter)) + ", expected " + std::to_string(value);
-    return used_difference(expected.used);
+    return written.is_packed() ? packed_difference(expected) : used_difference(expected.used);
+  }
+
+  /// Used descriptors lie one behind the other, each as far on as its chain was long.
+  std::string packed_difference(const ModelResult& expected) const {
+    virtqueue::PackedPosition place{written.start};
+    for (std::size_t i = 0; i < expected.used.size(); ++i) {
+      const auto& entry = written.guest.at_as<GuestPackedDescriptor>(written.table)[place.index()];
+      const auto& [head, length] = expected.used[i];
+      const std::uint16_t flags = place.used() | (length != 0 ? virtqueue::Descriptor::write_flag : std::uint16_t{0});
+      if (entry.id != head || entry.length != length || entry.flags != flags)
+        return "used descriptor " + std::to_string(i) + " is {" + std::to_string(entry.id) + ", " +
+               std::to_string(entry.length) + ", " + std::to_string(entry.flags) + "}, expected {" +
+               std::to_string(head) + ", " + std::to_string(length) + ", " + std::to_string(flags) + "}";
+      place = place.after(expected.used_entries[i], written.size);
+    }
+    if (cursor.position.used_next != place.value)
+      return "used up to " + std::to_string(cursor.position.used_next) + ", expected " + std::to_string(place.value);
+    return {};
   }
 
   std::string used_difference(const std::vector<UsedElement>& expected) const {
@@ -92,7 +115,7 @@ struct ComparedRing {
 
   const WrittenRing& written;
   const memory::GuestMemory& memory;
-  virtqueue::RingLayout layout;
+  virtqueue::AnyLayout layout;
   virtqueue::VringCursor cursor;
   net::RingCounters counters;
 };

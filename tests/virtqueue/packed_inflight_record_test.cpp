@@ -56,7 +56,7 @@ struct RecordedPackedRing {
   }
 
   Result<void> try_open() {
-    auto opened = PackedInflightRecord::open(area, 0, layout, nullptr);
+    auto opened = PackedInflightRecord::open(area, 0, layout);
     if (!opened) return opened.error();
     record = *opened;
     if (!record->position()) record->begin({.avail_next = begin.value, .used_next = begin.value});
