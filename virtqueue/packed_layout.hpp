@@ -56,7 +56,9 @@ struct PackedLayout {
     }
     return end;
   }
-  [[gnu::always_inline]] bool is_available(PackedPosition at) const noexcept { return at.is_available(table.flags_acquire(at.index())); }
+  [[gnu::always_inline]] bool is_available(PackedPosition at) const noexcept {
+    return at.is_available(table.flags_acquire(at.index()));
+  }
 
   /// The three areas: descriptor ring, the driver's and the device's event structures. For NUMA placement and reports.
   std::array<memory::HostSpan, 3> areas() const noexcept;
