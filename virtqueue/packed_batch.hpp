@@ -2,26 +2,19 @@
 // PackedBatch: finds the next few chains of a packed ring in guest memory together; see SplitBatch.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
-#include "memory/buffer_translator.hpp"
-#include "memory/writable_span.hpp"
+#include "virtqueue/chain_batch.hpp"
 #include "virtqueue/packed_scan.hpp"
-#include "virtqueue/prefetch.hpp"
 
 namespace vhostx::virtqueue {
 
-/// Descriptors are read once, checked and used. A chain that is not simple is left to a ChainWalker, which starts over:
-/// nothing that was read here is used then, but its id and length. `keeps_addresses`: where rooms are, in guest
-/// addresses.
 template <typename Shape, bool keeps_addresses>
-class PackedBatch {
- public:
-  using Hint = memory::GuestMemory::Hint;
+class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
+  using Base = ChainBatch<Shape, keeps_addresses>;
+  using Base::chains_, Base::headers_, Base::bodies_, Base::lengths_, Base::lengths_allowed_, Base::one_piece_;
+  using Base::direction, Base::header_bytes, Base::body_min, Base::allow, Base::keep_addresses;
+  using typename Base::Hint, typename Base::Translator;
 
+ public:
   /// Looks at the next `count` chains, at most batch_max and queue.ready(); takes none. A chain is simple up to
   /// `body_max` bytes. Returns how many there are: fewer where chains have several entries.
   template <typename Queue>
@@ -30,18 +23,17 @@ class PackedBatch {
     return load(queue, memory, count, body_max, body_max, hint);
   }
 
-  /// The same with a second limit: all_small() is true if all bodies have at most `small_max` bytes and are in the
-  /// region of the burst before.
+  /// The same with a second limit, as SplitBatch has it.
   template <typename Queue>
   [[gnu::always_inline]] std::uint16_t load(const Queue& queue, const memory::GuestMemory& memory, std::uint16_t count,
                                             std::uint32_t small_max, std::uint32_t body_max, Hint& hint) noexcept {
     const PackedLayout& layout = queue.layout_;
-    lengths_allowed_ = lengths_up_to(small_max);
+    allow(small_max);
     Translator translator(memory, hint);
     const std::uint16_t near = load_near(layout, queue.avail_next_, count, translator);
-    one_piece_ = all_small_ = chains_.all_single = near == count;
-    if (!all_small_) {
-      lengths_allowed_ = lengths_up_to(body_max);
+    one_piece_ = this->all_small_ = chains_.all_single = near == count;
+    if (!one_piece_) {
+      allow(body_max);
       const Found found = load_others(layout, queue.avail_next_, near, count, queue.room(), translator);
       if (found.chains != count) queue.found_end(found.entries);
       count = found.chains;
@@ -50,38 +42,7 @@ class PackedBatch {
     return count;
   }
 
-  bool one_piece() const noexcept { return one_piece_; }
-  bool all_small() const noexcept { return all_small_; }
-  /// A chain is simple if it is a header and a body, each in one piece. The next three are valid only then.
-  bool is_simple(std::uint32_t i) const noexcept { return lengths_[i] != 0; }
-  const std::uint8_t* header(std::uint32_t i) const noexcept { return headers_[i]; }
-  template <bool one_piece>
-  const std::uint8_t* body(std::uint32_t i) const noexcept {
-    return one_piece ? headers_[i] + Shape::header_bytes : bodies_[i];
-  }
-  const std::uint8_t* body(std::uint32_t i) const noexcept { return one_piece_ ? body<true>(i) : body<false>(i); }
-  std::uint32_t length(std::uint32_t i) const noexcept { return lengths_[i]; }
-
-  memory::WritableSpan room(std::uint32_t i, std::uint32_t bytes) const noexcept
-      requires(Shape::direction == Direction::writable) {
-    return {{headers_[i], header_bytes + std::size_t{bytes}}, address(header_addresses_[i])};
-  }
-  memory::WritableSpan header_room(std::uint32_t i) const noexcept requires(Shape::direction == Direction::writable) {
-    return {{headers_[i], header_bytes}, address(header_addresses_[i])};
-  }
-  memory::WritableSpan body_room(std::uint32_t i, std::uint32_t bytes) const noexcept
-      requires(Shape::direction == Direction::writable) {
-    return {{bodies_[i], bytes}, address(body_addresses_[i])};
-  }
-
-  template <bool one_piece>
-  void prefetch_body(std::uint32_t i, std::uint32_t bytes) const noexcept {
-    if (!one_piece && !is_simple(i)) return;
-    prefetch_rest<direction>(body<one_piece>(i), std::min({bytes, lengths_[i], prefetch_rest_max}));
-  }
-
-  std::uint16_t id(std::size_t i) const noexcept { return chains_.ids[i]; }
-  const ChainList& chains() const noexcept { return chains_; }
+  using Base::id, Base::is_simple;
   void copy_chains(std::uint16_t count, ChainList& to) const noexcept {
     std::copy_n(chains_.ids.begin(), count, to.ids.begin());
     to.all_single = chains_.all_single;
@@ -93,15 +54,6 @@ class PackedBatch {
   }
 
  private:
-  static constexpr Direction direction = Shape::direction;
-  static constexpr std::uint16_t header_bytes = Shape::header_bytes;
-  static constexpr std::uint32_t body_min = Shape::body_min;
-  static constexpr std::uint32_t lengths_up_to(std::uint32_t body_max) noexcept {
-    body_max = std::min(body_max, Shape::body_max);
-    return body_max < body_min ? 0 : body_max - body_min + 1;
-  }
-  using Translator = memory::BufferTranslator<header_bytes + Shape::body_max>;
-
   struct Found {
     std::uint16_t chains;
     std::uint32_t entries;
@@ -133,7 +85,7 @@ class PackedBatch {
       if (end == count) [[likely]]
         return count;
       end = count;
-      entry = layout.table.entry(0);
+      entry = layout.table.begin();
       at = {static_cast<std::uint16_t>(at.value ^ PackedPosition::wrap_bit)};
     }
   }
@@ -142,136 +94,94 @@ class PackedBatch {
   /// so that the loop above has the registers to itself.
   [[gnu::noinline]] Found load_others(const PackedLayout& layout, PackedPosition at, std::uint16_t near,
                                       std::uint16_t count, std::uint32_t room, Translator& translator) noexcept {
-    std::fill_n(chains_.entries.begin(), near, std::uint16_t{1});
     std::uint32_t entries = near;
     std::uint16_t i = near;
     at = at.after(near, layout.size);
     bool one_piece = true;
     bool all_single = true;
+    bool has_tables = false;
     {
       typename Translator::Far far(translator);
       for (; i < count && entries < room; ++i) {
         const PackedDescriptor first = layout.table.load(at.index());
         if (!at.is_available(first.flags())) break;
-        const auto end = layout.find_end(at.index(), first, room - entries);
-        chains_.ids[i] = end.id;
-        chains_.entries[i] = static_cast<std::uint16_t>(end.entries);
-        one_piece &= look(layout, at, i, first, end.entries, far);
-        all_single &= end.entries == 1;
-        entries += end.entries;
-        at = at.after(end.entries, layout.size);
-        if (end.entries == 0) {  // longer than can be: whoever takes it finds the fault
+        lengths_[i] = 0;
+        bodies_[i] = nullptr;
+        std::uint32_t taken = 1;
+        if ((first.flags() & Descriptor::next_flag) == 0) [[likely]] {
+          chains_.ids[i] = first.id();
+          if (is_buffer<direction>(first))
+            this->take_one(i, first, far);
+          else
+            has_tables |= look_at_table(layout, i, first, far);
+        } else {
+          taken = take_linked(layout, at, i, first, room - entries, far);
+          all_single = false;
+        }
+        one_piece &= taken == 1 && is_simple(i);
+        chains_.entries[i] = static_cast<std::uint16_t>(taken);
+        entries += taken;
+        if (taken == 0) {  // longer than can be: whoever takes it finds the fault
           ++entries;
           ++i;
           break;
         }
+        at = at.after(taken, layout.size);
       }
     }
     one_piece_ = one_piece;
     chains_.all_single = all_single;
-    if (!one_piece) load_short_chains(layout, i, translator);
+    if (!all_single) std::fill_n(chains_.entries.begin(), near, std::uint16_t{1});
+    if (!one_piece)
+      for (std::uint16_t known = 0; known < near; ++known) bodies_[known] = headers_[known] + header_bytes;
+    if (has_tables) load_tables(near, i, translator);
     return {i, entries};
   }
 
-  /// Finds a chain of one descriptor. For all others, keeps the first descriptor and where a short chain goes on: its
-  /// indirect table or its second descriptor; null where it is not short. Returns whether it was the former.
-  template <typename Far>
-  [[gnu::always_inline]] bool look(const PackedLayout& layout, PackedPosition at, std::uint32_t i,
-                                   const PackedDescriptor& first, std::uint32_t entries, Far& far) noexcept {
-    const std::uint32_t length = first.length() - header_bytes;
-    if (entries == 1 && is_buffer<direction>(first) && length - body_min < lengths_allowed_ &&
-        far.translate({first.address}, first.length(), headers_[i])) {
-      lengths_[i] = length;
-      bodies_[i] = headers_[i] + header_bytes;
-      keep_addresses(i, first.address, first.address + header_bytes);
-      prefetch_head<Shape>(headers_[i]);
-      return true;
+  /// A chain of several descriptors, which is simple if it has two. Returns how many; 0: more than `most`.
+  std::uint32_t take_linked(const PackedLayout& layout, PackedPosition at, std::uint32_t i,
+                            const PackedDescriptor& first, std::uint32_t most, auto& far) noexcept {
+    if (most > 1) {
+      const PackedDescriptor second = layout.table.load(at.after(1, layout.size).index());
+      chains_.ids[i] = second.id();
+      if ((second.flags() & Descriptor::next_flag) == 0) {
+        if (is_buffer<direction>(first) && is_buffer<direction>(second)) this->take_two(i, first, second, far);
+        return 2;
+      }
     }
-    header_addresses_[i] = first.address;
-    body_addresses_[i] = first.rest;
-    lengths_[i] = 0;
+    const auto end = layout.find_end(at.index(), first, most);
+    chains_.ids[i] = end.id;
+    return end.entries;
+  }
+
+  /// Finds and keeps the table of an indirect descriptor, if it is short; null for all others.
+  bool look_at_table(const PackedLayout& layout, std::uint32_t i, const PackedDescriptor& first, auto& far) noexcept {
     const std::uint8_t* found = nullptr;
-    if (const std::uint32_t table = entries == 1 ? short_table(layout, first) : 0; table != 0) {
-      if (!far.translate({first.address}, first.length(), found)) found = nullptr;
-    } else if (entries == 2 && is_buffer<direction>(first)) {
-      found = layout.table.begin() + at.after(1, layout.size).index() * PackedTable::entry_bytes;
-    }
+    if ((first.flags() & Descriptor::indirect_flag) != 0 && layout.features.indirect &&
+        (first.length() == PackedTable::entry_bytes ||
+         (first.length() == 2 * PackedTable::entry_bytes && layout.size > 1)) &&
+        !far.translate({first.address}, first.length(), found))
+      found = nullptr;
     bodies_[i] = found;
+    this->set_aside(i, first);
     prefetch_line<Direction::readable>(found);
-    return false;
+    return found != nullptr;
   }
 
-  /// How many descriptors an indirect table has, if it is short (one or two). Else 0.
-  static std::uint32_t short_table(const PackedLayout& layout, const PackedDescriptor& first) noexcept {
-    if ((first.flags() & Descriptor::indirect_flag) == 0 || !layout.features.indirect) return 0;
-    const std::uint32_t length = first.length();
-    if (length == PackedTable::entry_bytes) return 1;
-    return length == 2 * PackedTable::entry_bytes && layout.size > 1 ? 2 : 0;
-  }
-
-  /// Chains with header and body in two descriptors, or in an indirect table.
-  void load_short_chains(const PackedLayout& layout, std::uint32_t count, Translator& translator) noexcept {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      if (is_simple(i)) {
-        bodies_[i] = headers_[i] + header_bytes;
-      } else if (const std::uint8_t* const further = bodies_[i]; further != nullptr) {
-        const PackedDescriptor first{{header_addresses_[i], body_addresses_[i]}};
-        const std::uint32_t table = chains_.entries[i] == 1 ? short_table(layout, first) : 0;
-        const PackedDescriptor head = table == 0 ? first : PackedDescriptor{load_descriptor(further)};
-        if (table == 1)
-          take_one(i, head, translator);
-        else
-          take_two(i, head, {load_descriptor(further + (table == 0 ? 0 : PackedTable::entry_bytes))}, translator);
+  void load_tables(std::uint16_t begin, std::uint16_t end, Translator& translator) noexcept {
+    for (std::uint16_t i = begin; i < end; ++i) {
+      const std::uint8_t* const table = bodies_[i];
+      if (is_simple(i) || table == nullptr) continue;
+      const PackedDescriptor head{load_descriptor(table)};
+      if (!is_buffer<direction>(head)) continue;
+      if (this->first(i).length() == PackedTable::entry_bytes) {
+        this->take_one(i, head, translator);
+      } else if (const PackedDescriptor body{load_descriptor(table + PackedTable::entry_bytes)};
+                 is_buffer<direction>(body)) {
+        this->take_two(i, head, body, translator);
       }
     }
   }
-
-  void take_one(std::uint32_t i, const PackedDescriptor& whole, Translator& translator) noexcept {
-    const std::uint32_t length = whole.length() - header_bytes;
-    if (!is_buffer<direction>(whole) || length - body_min >= lengths_allowed_ ||
-        !translator.translate({whole.address}, whole.length(), headers_[i]))
-      return;
-    bodies_[i] = headers_[i] + header_bytes;
-    lengths_[i] = length;
-    keep_addresses(i, whole.address, whole.address + header_bytes);
-    prefetch_head<Shape>(headers_[i]);
-  }
-
-  void take_two(std::uint32_t i, const PackedDescriptor& header, const PackedDescriptor& body,
-                Translator& translator) noexcept {
-    if (!is_buffer<direction>(header) || header.length() != header_bytes || !is_buffer<direction>(body) ||
-        body.length() - body_min >= lengths_allowed_ ||
-        !translator.translate({header.address}, header_bytes, headers_[i]) ||
-        !translator.translate({body.address}, body.length(), bodies_[i]))
-      return;
-    lengths_[i] = body.length();
-    keep_addresses(i, header.address, body.address);
-    prefetch_line<direction>(headers_[i]);
-    prefetch_line<direction>(bodies_[i]);
-  }
-
-  void keep_addresses(std::size_t i, std::uint64_t header, std::uint64_t body) noexcept {
-    if constexpr (keeps_addresses && direction == Direction::writable) {
-      header_addresses_[i] = header;
-      body_addresses_[i] = body;
-    }
-  }
-  static memory::GuestAddress address(const std::uint64_t& kept) noexcept {
-    if constexpr (keeps_addresses) return {kept};
-    return {};
-  }
-
-  ChainList chains_;
-  // Of chains that are not one descriptor: the words of their first one, until load_short_chains() has looked at them.
-  // Of simple ones: the guest addresses of header and body.
-  std::array<std::uint64_t, batch_max> header_addresses_;
-  std::array<std::uint64_t, batch_max> body_addresses_;
-  std::array<const std::uint8_t*, batch_max> headers_;
-  std::array<const std::uint8_t*, batch_max> bodies_;  // unless one_piece_; before load_short_chains(): what it reads
-  std::array<std::uint32_t, batch_max> lengths_;
-  std::uint32_t lengths_allowed_ = 0;  // number of lengths, from body_min on, that are simple
-  bool one_piece_ = true;
-  bool all_small_ = true;
 };
 
 }  // namespace vhostx::virtqueue

@@ -17,7 +17,7 @@
 #include "virtqueue/packed_batch.hpp"
 #include "virtqueue/packed_inflight_record.hpp"
 #include "virtqueue/packed_layout.hpp"
-#include "virtqueue/packed_single.hpp"
+#include "virtqueue/single_chain.hpp"
 #include "virtqueue/vring_cursor.hpp"
 
 namespace vhostx::virtqueue {
@@ -33,7 +33,7 @@ class PackedQueue {
   template <typename Shape>
   using Batch = PackedBatch<Shape, Marks::active>;
   template <typename Shape>
-  using Single = PackedSingle<Shape, Marks::active>;
+  using Single = SingleChain<Shape, Marks::active, true>;
   static constexpr bool has_bad_chains = false;  ///< Any id can be given back.
 
   PackedQueue(const PackedLayout& layout, VringCursor& cursor, Marks marks = {}) noexcept
@@ -168,13 +168,23 @@ class PackedQueue {
                                         Written written) noexcept {
     if (count == 0) return;
     if (!is_recorded()) put_asides();
-    if (!chains.all_single || keeps_aside_ || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
-      for (std::uint16_t i = 0; i < count; ++i)
-        give_back({.id = chains.ids[begin + i], .entries = entries_of(chains, begin + i, 1)}, written(i));
+    if (keeps_aside_) [[unlikely]] {
+      for (std::uint32_t i = begin, end = i + count; i < end; ++i)
+        give_back({.id = chains.ids[i], .entries = entries_of(chains, i, 1)}, written(i - begin));
       return;
     }
     ledger_.add(-count);
-    put_run(chains.ids.data() + begin, count, written);
+    if (layout_.features.in_order && written(0) == 0 && (merges_ || !has_first_)) {
+      put(used_next_, chains.ids[begin + count - 1U], 0, 1);
+      used_next_ = used_next_.after(entries_of(chains, begin, count), layout_.size);
+    } else if (chains.all_single) [[likely]] {
+      put_run(chains.ids.data() + begin, count, written);
+    } else {
+      for (std::uint32_t i = begin, end = i + count; i < end; ++i) {
+        put(used_next_, chains.ids[i], written(i - begin), chains.entries[i]);
+        used_next_ = used_next_.after(chains.entries[i], layout_.size);
+      }
+    }
   }
   void keep(std::uint16_t chains) noexcept { ledger_.add(-chains); }
   void give_back_kept(const Chain& chain, std::uint32_t written) noexcept {
@@ -245,9 +255,16 @@ class PackedQueue {
  private:
   template <typename Shape, bool keeps_addresses>
   friend class PackedBatch;
-  template <typename Shape, bool keeps_addresses>
-  friend class PackedSingle;
+  template <typename Shape, bool keeps_addresses, bool lists_entries>
+  friend class SingleChain;
 
+  template <Direction direction>
+  [[gnu::always_inline]] bool load_single(std::uint16_t& id, RawDescriptor& read) const noexcept {
+    const PackedDescriptor loaded = layout_.table.load(avail_next_.index());
+    id = loaded.id();
+    read = loaded;
+    return is_whole_chain(loaded.tail(), whole_chain<direction>(avail_next_));
+  }
   static std::uint32_t entries_of(const ChainList& chains, std::uint32_t begin, std::uint32_t count) noexcept {
     if (chains.all_single) return count;
     const auto* const from = chains.entries.data() + begin;

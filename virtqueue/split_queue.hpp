@@ -12,8 +12,8 @@
 #include "virtqueue/chain_ledger.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/ring_layout.hpp"
+#include "virtqueue/single_chain.hpp"
 #include "virtqueue/split_batch.hpp"
-#include "virtqueue/split_single.hpp"
 #include "virtqueue/vring_cursor.hpp"
 
 namespace vhostx::virtqueue {
@@ -35,7 +35,7 @@ class SplitQueue {
   template <typename Shape>
   using Batch = SplitBatch<Shape, Marks::active>;
   template <typename Shape>
-  using Single = SplitSingle<Shape, Marks::active>;
+  using Single = SingleChain<Shape, Marks::active, false>;
   static constexpr bool has_bad_chains = true;  ///< A head out of range cannot be given back.
 
   SplitQueue(const RingLayout& layout, VringCursor& cursor, Marks marks = {}) noexcept
@@ -217,8 +217,8 @@ class SplitQueue {
  private:
   template <typename Shape, bool keeps_addresses>
   friend class SplitBatch;
-  template <typename Shape, bool keeps_addresses>
-  friend class SplitSingle;
+  template <typename Shape, bool keeps_addresses, bool lists_entries>
+  friend class SingleChain;
 
   /// The entry at `ahead` entries after the next one; `ahead` is below ready(). The driver's value: it may be out of
   /// range.
@@ -226,6 +226,15 @@ class SplitQueue {
     std::uint16_t again = 0;
     if (marks_.copy_again(static_cast<std::uint16_t>(avail_next_ + ahead), &again, 1) != 0) return again;
     return layout_.avail.entry(layout_.slot(static_cast<std::uint16_t>(avail_next_ + ahead)));
+  }
+  /// Loads the next chain's id and first descriptor. Whether it may be returned, and is the whole chain.
+  template <Direction direction>
+  [[gnu::always_inline]] bool load_single(std::uint16_t& id, RawDescriptor& read) const noexcept {
+    id = head(0);
+    if (id >= layout_.size) [[unlikely]]
+      return false;
+    read = layout_.descriptor(id);
+    return is_last<direction>(read);
   }
   /// Copies head(0) to head(count - 1). Returns how many of them are in range, before the first that is not.
   [[gnu::always_inline]] std::uint16_t copy_heads(std::uint16_t* heads, std::uint16_t count) const noexcept {
