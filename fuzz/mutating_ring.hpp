@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A ring of a MutatingGuest, written twice: as the data path finds it, and as the guest rewrites it.
+// A ring of a MutatingGuest, of either kind, written twice: as the data path finds it, and as the guest rewrites it.
 #pragma once
 
 #include <algorithm>
@@ -22,13 +22,18 @@ class MutatingRing {
   static constexpr std::uint32_t chain_entries = 4;  // of the ring's table, and of each chain's own
   static constexpr std::uint32_t chains_max = 8;
 
-  MutatingRing(MutatingGuest& guest, Choices& choices, bool for_guest)
+  MutatingRing(MutatingGuest& guest, Choices& choices, bool for_guest, virtqueue::RingKind ring_kind)
       : to_guest(for_guest),
+        kind(ring_kind),
         features(pick_features(choices)),
         net_header_bytes(net::header_length(features)),
-        size(chain_entries * choices.pick<std::uint32_t>({1, 2, 4, 8, 8, 8})),
-        start(choices.pick<std::uint16_t>({0, 0, 65533, 5})),
-        ring_features{.indirect = !choices.one_in(8), .event_idx = choices.one_in(3)},
+        chains_(choices.pick<std::uint32_t>({1, 2, 4, 8, 8, 8})),
+        packed_(is_packed() ? pick_packed(choices, chains_) : Packed()),
+        size(is_packed() ? packed_.size : chain_entries * chains_),
+        start(pick_start(choices)),
+        ring_features{.indirect = !choices.one_in(8),
+                      .event_idx = choices.one_in(3),
+                      .in_order = is_packed() && choices.one_in(4)},
         choices_(choices) {
     guest.clear();
     for (test::FakeGuest* version : {&guest.real, &guest.hostile}) write(*version);
@@ -41,10 +46,15 @@ class MutatingRing {
     return all;
   }
 
-  Result<virtqueue::RingLayout> lay_out(const test::FakeGuest& guest, const memory::GuestMemory& memory) const {
-    return virtqueue::lay_out_ring(memory, {guest.front_end(table), guest.front_end(avail), guest.front_end(used)},
-                                   size, ring_features);
+  Result<virtqueue::AnyLayout> lay_out(const test::FakeGuest& guest, const memory::GuestMemory& memory) const {
+    return virtqueue::lay_out_ring(
+        kind, memory, {guest.front_end(table), guest.front_end(avail), guest.front_end(used)}, size, ring_features);
   }
+  bool is_packed() const { return kind == virtqueue::RingKind::packed; }
+  /// Both versions have chains of the same lengths and ids, and make the same ones available: which ones there are is
+  /// looked at before what they consist of. Else a burst may see the chains of one version and the buffers of the
+  /// other.
+  bool is_comparable() const { return !packed_.wild; }
   /// All that is not of a ring: header and payload of packets.
   template <typename Use>
   static void for_each_buffer(Use use) {
@@ -61,11 +71,30 @@ class MutatingRing {
   static constexpr std::uint64_t used = table + 0x2000;
   /// A region as guests have them, so large that most addresses are found by one comparison.
   static constexpr std::uint64_t large_at = 0x8000000;
+
+ private:
+  /// Of a packed ring.
+  struct Packed {
+    bool wild = false;
+    std::uint32_t size = 0;
+    std::uint32_t available = 0;         // chains
+    std::vector<std::uint32_t> entries;  // by chain
+    std::vector<std::uint16_t> ids;      // likewise
+  };
+
+ public:
   const bool to_guest;
+  const virtqueue::RingKind kind;
   const std::uint64_t features;
   const std::uint16_t net_header_bytes;
+
+ private:
+  const std::uint32_t chains_;
+  const Packed packed_;
+
+ public:
   const std::uint32_t size;
-  const std::uint16_t start;  ///< Where both indices begin.
+  const std::uint16_t start;  ///< Where both indices begin; in a packed ring a PackedPosition.
   const virtqueue::RingFeatures ring_features;
 
  private:
@@ -87,7 +116,25 @@ class MutatingRing {
         {mergeable, net::feature_version_1, std::uint64_t{0}, mergeable | from, mergeable | from, from});
   }
 
+  static Packed pick_packed(Choices& choices, std::uint32_t chains) {
+    Packed all{.wild = choices.one_in(4)};
+    for (std::uint32_t i = 0; i < chains; ++i) {
+      all.entries.push_back(choices.pick<std::uint32_t>({1, 1, 2, 3, 4}));
+      all.ids.push_back(choices.one_in(4) ? choices.pick<std::uint16_t>({0, 0xffff})
+                                          : static_cast<std::uint16_t>(i * 7919));
+      all.size += all.entries.back();
+    }
+    all.size += choices.one_in(2) ? 0 : 1 + choices.below(3);
+    all.available = choices.one_in(8) ? choices.below(chains + 1) : chains;
+    return all;
+  }
+  std::uint16_t pick_start(Choices& choices) const {
+    const auto any = choices.pick<std::uint16_t>({0, 0, 65533, 5});
+    return is_packed() ? static_cast<std::uint16_t>((any & 1U) << 15 | any % size) : any;
+  }
+
   void write(test::FakeGuest& guest) {
+    if (is_packed()) return write_packed(guest);
     for (std::uint32_t chain = 0; chain < size / chain_entries; ++chain) write_chain(guest, chain);
     auto* const words = guest.at_as<std::uint16_t>(avail);
     words[0] = choices_.one_in(4) ? 1 : 0;
@@ -104,12 +151,44 @@ class MutatingRing {
     words[1] = static_cast<std::uint16_t>(start + available);
   }
 
+  // What is not available was used in the lap before.
+  void write_packed(test::FakeGuest& guest) {
+    auto* const event = guest.at_as<std::uint16_t>(avail);
+    event[0] = static_cast<std::uint16_t>(choices_.byte() | choices_.below(2) << 15);
+    event[1] = choices_.pick<std::uint16_t>({0, 1, 2, 3});
+    auto* const ring = guest.at_as<test::GuestPackedDescriptor>(table);
+    virtqueue::PackedPosition place{start};
+    for (std::uint32_t chain = 0; chain < chains_; ++chain)
+      for (std::uint32_t k = 0; k < packed_.entries[chain]; ++k, place = place.after(1, size)) {
+        const test::GuestDescriptor one = entry_of(guest, chain, k);
+        ring[place.index()] = {one.address, one.length, packed_.ids[chain], packed_flags(one.flags, place, chain, k)};
+        if (packed_.wild && choices_.one_in(2)) ring[place.index()].id = choices_.byte();
+      }
+    for (; place.index() != virtqueue::PackedPosition{start}.index(); place = place.after(1, size))
+      ring[place.index()].flags = used_before(place);
+  }
+  static std::uint16_t used_before(virtqueue::PackedPosition place) {
+    return virtqueue::PackedPosition{static_cast<std::uint16_t>(place.value ^ virtqueue::PackedPosition::wrap_bit)}
+        .used();
+  }
+  std::uint16_t packed_flags(std::uint16_t flags, virtqueue::PackedPosition place, std::uint32_t chain,
+                             std::uint32_t k) {
+    if (packed_.wild && choices_.one_in(4)) return static_cast<std::uint16_t>(choices_.byte() << 8 | choices_.byte());
+    const bool more = k + 1 < packed_.entries[chain];
+    const std::uint16_t turn = chain < packed_.available ? place.available() : used_before(place);
+    return static_cast<std::uint16_t>((flags & (Descriptor::write_flag | Descriptor::indirect_flag)) | turn |
+                                      (more ? Descriptor::next_flag : 0));
+  }
+
+  test::GuestDescriptor entry_of(test::FakeGuest& guest, std::uint32_t chain, std::uint32_t i) {
+    return choices_.one_in(4) ? write_table(guest, chain, slot_at(chain * slots + table_slot + i))
+                              : descriptor(guest, chain * slots + i, i, chain * chain_entries, size);
+  }
+
   void write_chain(test::FakeGuest& guest, std::uint32_t chain) {
     for (std::uint32_t i = 0; i < chain_entries; ++i) {
       const std::uint32_t entry = chain * chain_entries + i;
-      auto& one = guest.at_as<test::GuestDescriptor>(table)[entry];
-      one = choices_.one_in(4) ? write_table(guest, chain, slot_at(chain * slots + table_slot + i))
-                               : descriptor(guest, chain * slots + i, i, chain * chain_entries, size);
+      guest.at_as<test::GuestDescriptor>(table)[entry] = entry_of(guest, chain, i);
     }
   }
 
@@ -117,7 +196,8 @@ class MutatingRing {
   test::GuestDescriptor write_table(test::FakeGuest& guest, std::uint32_t chain, std::uint64_t at) {
     if (choices_.one_in(3)) at += half_bytes - 24;
     for (std::uint32_t i = 0; i < chain_entries; ++i) {
-      const auto one = descriptor(guest, chain * slots + chain_entries + i, i, 0, choices_.pick({2U, 2U, 4U, 1U}));
+      auto one = descriptor(guest, chain * slots + chain_entries + i, i, 0, choices_.pick({2U, 2U, 4U, 1U}));
+      if (is_packed()) one = {one.address, one.length, 0xdead, one.flags};  // id and flags
       put(guest, at + i * sizeof one, &one, sizeof one);
     }
     return indirect(at);

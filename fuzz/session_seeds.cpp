@@ -23,6 +23,11 @@ constexpr std::uint64_t front_end_base = 0x7f0000000000;
 
 class Life {
  public:
+  /// With packed rings: of the port that offers them.
+  explicit Life(bool packed = false) : packed_(packed) {
+    if (packed) act(record_packed);
+  }
+
   template <typename T>
   Life& send(Request request, const T& payload, std::uint8_t how_bits = how(false)) {
     add_record(input_, static_cast<std::uint8_t>(request), how_bits, std::as_bytes(std::span(&payload, 1)));
@@ -46,14 +51,20 @@ class Life {
     add_record(input_, record_memory, 0, bytes);
     return *this;
   }
-  /// One buffer for the ring whose areas begin at `offset`: of 2 KiB to be filled, or a packet of 64 bytes.
-  Life& buffer(std::uint16_t offset, std::uint16_t place, bool writable) {
+  /// One buffer for the ring whose areas begin at `offset`: of 2 KiB to be filled, or a packet of 64 bytes. In a packed
+  /// ring it is the `number`th.
+  Life& buffer(std::uint16_t offset, std::uint16_t place, bool writable, std::uint16_t number = 1) {
     struct {
       std::uint64_t address;
       std::uint32_t length;
-      std::uint16_t flags;
-      std::uint16_t next;
-    } const descriptor{guest_base + place, writable ? 2048U : 76U, static_cast<std::uint16_t>(writable ? 2 : 0), 0};
+      std::uint16_t flags;  // in a packed ring the id
+      std::uint16_t next;   // in a packed ring the flags
+    } descriptor{guest_base + place, writable ? 2048U : 76U, static_cast<std::uint16_t>(writable ? 2 : 0), 0};
+    if (packed_) {
+      descriptor.next = static_cast<std::uint16_t>(descriptor.flags | 0x80);
+      descriptor.flags = 0x1234;
+      return poke(static_cast<std::uint16_t>(offset + 16 * (number - 1)), descriptor);
+    }
     const std::array<std::uint16_t, 3> avail{0, 1, 0};  // flags, idx, the first head
     return poke(offset, descriptor).poke(static_cast<std::uint16_t>(offset + 1024), avail);
   }
@@ -63,10 +74,12 @@ class Life {
         .send(Request::get_protocol_features)
         .send(Request::set_protocol_features, U64{protocol.bits()})
         .send(Request::set_owner)
-        .send(Request::set_features, U64{features.bits()});
+        .send(Request::set_features, U64{features().bits()});
   }
   /// Packets each way again: the `number`th buffer of each ring of packet_each_way() is the one that it had before.
   Life& another_packet_each_way(std::uint16_t number) {
+    if (packed_)
+      return buffer(0, 0x8000, true, number).buffer(4096, 0x9000, false, number).act(record_kick).act(record_data);
     const std::array<std::uint16_t, 2> avail{0, number};
     return poke(1024, avail).poke(4096 + 1024, avail).act(record_kick).act(record_data);
   }
@@ -78,7 +91,7 @@ class Life {
     return send(Request::set_log_base, LogBase{size, offset}, how(true, file, 1));
   }
   Life& log_all(bool on = true) {
-    const FeatureSet all = on ? features | FeatureSet{VirtioFeature::vhost_log_all} : features;
+    const FeatureSet all = on ? features() | FeatureSet{VirtioFeature::vhost_log_all} : features();
     return send(Request::set_features, U64{all.bits()}, how(true));
   }
   Life& log_ring(std::uint32_t index, std::uint64_t offset, bool on = true) {
@@ -118,10 +131,11 @@ class Life {
                 SingleMemoryRegion{0, {guest_base + offset, size, user_base_ == 0 ? 0 : user_base_ + offset, offset}},
                 how(true, FdKind::memory, 1));
   }
-  Life& ring(std::uint32_t index, std::uint64_t offset) {
+  Life& ring(std::uint32_t index, std::uint64_t offset) { return ring(index, offset, 64, packed_ ? 0x8000'8000 : 0); }
+  Life& ring(std::uint32_t index, std::uint64_t offset, std::uint32_t size, std::uint32_t base) {
     const std::uint64_t at = (user_base_ == 0 ? guest_base : user_base_) + offset;
-    return send(Request::set_vring_num, VringState{index, 64})
-        .send(Request::set_vring_base, VringState{index, 0})
+    return send(Request::set_vring_num, VringState{index, size})
+        .send(Request::set_vring_base, VringState{index, base})
         .send(Request::set_vring_addr, VringAddress{index, 0, at, at + 2048, at + 1024, 0});
   }
   Life& fds(std::uint64_t index) {
@@ -148,9 +162,13 @@ class Life {
   }
 
  private:
-  static constexpr FeatureSet features{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
-                                       VirtioFeature::vhost_user_protocol_features};
+  FeatureSet features() const {
+    FeatureSet all{VirtioFeature::version_1, VirtioFeature::net_mrg_rxbuf, VirtioFeature::event_idx,
+                   VirtioFeature::vhost_user_protocol_features};
+    return all.set(VirtioFeature::ring_packed, packed_);
+  }
 
+  bool packed_;
   std::vector<std::byte> input_;
   std::uint64_t user_base_ = front_end_base;  // 0: with GPA_ADDRESSES
 };
@@ -166,12 +184,13 @@ constexpr ProtocolFeatureSet all{ProtocolFeature::mq,
 constexpr ProtocolFeatureSet migrates = all | ProtocolFeatureSet{ProtocolFeature::log_shmfd};
 
 /// A guest that migrates, before it does.
-Life guest_with_packets(ProtocolFeatureSet protocol = migrates) {
-  return Life().negotiate(protocol).memory_table().packet_each_way();
+Life guest_with_packets(bool packed, ProtocolFeatureSet protocol = migrates) {
+  return Life(packed).negotiate(protocol).memory_table().packet_each_way();
 }
 
-void write_migrations(const std::filesystem::path& folder) {
-  guest_with_packets()
+void write_migrations(const std::filesystem::path& folder, bool packed) {
+  const auto named = [packed](const char* name) { return (packed ? "packed_" : "") + std::string(name); };
+  guest_with_packets(packed)
       .begin_logging()
       .send(Request::set_log_fd, how(false, FdKind::event_fd, 1))
       .another_packet_each_way(2)
@@ -180,8 +199,8 @@ void write_migrations(const std::filesystem::path& folder) {
       .stop(0)
       .stop(1)
       .send(Request::set_status, U64{0}, how(true))
-      .write(folder, "log");
-  guest_with_packets()
+      .write(folder, named("log"));
+  guest_with_packets(packed)
       .begin_logging()
       .another_packet_each_way(2)
       .end_logging()
@@ -192,9 +211,9 @@ void write_migrations(const std::filesystem::path& folder) {
       .log_all(false)
       .log_all()
       .another_packet_each_way(5)
-      .write(folder, "log_toggles");
+      .write(folder, named("log_toggles"));
   // A device that starts while logging is on: the log comes after the kicks.
-  Life()
+  Life(packed)
       .negotiate(migrates)
       .log_all()
       .memory_table()
@@ -204,8 +223,8 @@ void write_migrations(const std::filesystem::path& folder) {
       .log_base()
       .act(record_data)
       .another_packet_each_way(2)
-      .write(folder, "log_comes_late");
-  guest_with_packets()
+      .write(folder, named("log_comes_late"));
+  guest_with_packets(packed)
       .log_base(FdKind::log, 0x8000)  // ends where memory begins
       .log_all()
       .another_packet_each_way(2)
@@ -216,22 +235,22 @@ void write_migrations(const std::filesystem::path& folder) {
       .begin_logging()
       .wrong_log_base(FdKind::log, 8)
       .another_packet_each_way(3)
-      .write(folder, "log_too_small");
-  guest_with_packets()
+      .write(folder, named("log_too_small"));
+  guest_with_packets(packed)
       .begin_logging()
       .another_packet_each_way(2)
       .log_size(4096)
       .another_packet_each_way(3)  // ends the connection
-      .write(folder, "log_shrinks");
-  guest_with_packets()
+      .write(folder, named("log_shrinks"));
+  guest_with_packets(packed)
       .log_base(FdKind::memory, memory_bytes)
       .log_all()
       .log_rings()
       .another_packet_each_way(2)
       .another_packet_each_way(3)
-      .write(folder, "log_in_guest_memory");
+      .write(folder, named("log_in_guest_memory"));
   const std::array<std::byte, 1> damage{std::byte{0xa5}};
-  guest_with_packets(migrates | ProtocolFeatureSet{ProtocolFeature::device_state})
+  guest_with_packets(packed, migrates | ProtocolFeatureSet{ProtocolFeature::device_state})
       .state(0)  // while rings run
       .stop(0)
       .stop(1)
@@ -246,7 +265,39 @@ void write_migrations(const std::filesystem::path& folder) {
       .fds(0)
       .fds(1)
       .another_packet_each_way(2)
-      .write(folder, "device_state_moves");
+      .write(folder, named("device_state_moves"));
+}
+
+// Where a packed ring goes on: as it was answered, in the form of older front-ends, anew, outside.
+void write_packed_rings(const std::filesystem::path& folder) {
+  Life(true)
+      .negotiate(all)
+      .memory_table()
+      .packet_each_way()
+      .act(record_data)
+      .stop(1)
+      .stop(0)
+      .write(folder, "packed_packets");
+  guest_with_packets(true)
+      .stop(0)
+      .stop(1)
+      .ring(0, 0, 64, 0x8001'8001)
+      .fds(0)
+      .ring(1, 4096, 64, 0x0000'8001)
+      .fds(1)
+      .another_packet_each_way(2)
+      .stop(0)
+      .stop(1)
+      .ring(0, 0, 64, 0)
+      .fds(0)
+      .ring(1, 4096, 64, 0x8000'8000)
+      .fds(1)
+      .another_packet_each_way(3)
+      .stop(1)
+      .ring(1, 4096, 3, 0x8040'8040)
+      .fds(1)
+      .act(record_data)
+      .write(folder, "packed_bases");
 }
 
 }  // namespace
@@ -325,6 +376,7 @@ int main(int argc, char** argv) {
       .send(Request::set_device_state_fd, DeviceState{1, 0}, how(false, FdKind::pipe, 1))
       .send(Request::check_device_state)
       .write(folder, "device_state");
-  write_migrations(folder);
+  for (const bool packed : {false, true}) write_migrations(folder, packed);
+  write_packed_rings(folder);
   return 0;
 }

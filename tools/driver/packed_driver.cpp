@@ -66,12 +66,20 @@ void PackedDriver::describe(DriverChains& chains, std::uint16_t chain, std::uint
 }
 
 void PackedDriver::look(std::uint16_t most) noexcept {
-  constexpr std::uint16_t both = virtqueue::packed_avail_flag | virtqueue::packed_used_flag;
-  PackedPosition at = used_seen_.after(std::uint32_t{known_} * entries_, size_);
-  for (; known_ < most; ++known_, at = at.after(entries_, size_)) {
-    const std::uint64_t rest = __atomic_load_n(&table_[at.index()].rest, __ATOMIC_ACQUIRE);
-    if ((static_cast<std::uint16_t>(rest >> 48) & both) != at.used()) return;
+  constexpr std::uint64_t both = std::uint64_t{virtqueue::packed_avail_flag | virtqueue::packed_used_flag} << 48;
+  const PackedPosition begin = used_seen_.after(std::uint32_t{known_} * entries_, size_);
+  std::uint32_t index = begin.index();
+  std::uint64_t used = std::uint64_t{begin.used()} << 48;
+  std::uint32_t known = known_;
+  for (; known < most; ++known) {
+    if ((__atomic_load_n(&table_[index].rest, __ATOMIC_ACQUIRE) & both) != used) break;
+    index += entries_;
+    if (index < size_) [[likely]]
+      continue;
+    index -= size_;
+    used ^= both;
   }
+  known_ = static_cast<std::uint16_t>(known);
 }
 
 bool PackedDriver::wants_kick() noexcept {
