@@ -75,8 +75,8 @@ def lives(bench, switch_binary, keeper_binary, kinds):
     payload = make_payload(bench)
     sockets = [bench.path("a"), bench.path("b")]
     switches = Switches(bench, switch_binary, keeper, [sockets[0], sockets[1] + ",role=client"])
-    a = WatchedGuest(bench, 1, sockets[0], drive=payload)
-    b = WatchedGuest(bench, 2, sockets[1], server=True)
+    a = WatchedGuest(bench, 1, sockets[0], drive=payload)  # with split rings, and the other one with packed rings
+    b = WatchedGuest(bench, 2, sockets[1], device="packed=on", server=True)
     for guest in (a, b):
         guest.booted()
     ping(b, a.address)

@@ -49,7 +49,7 @@ def meet_the_host(bench, binary):
     host = Host(bench, switch)
     host.set_up()
     payload = make_payload(bench, FILE_MIB)
-    guest = Guest(bench, 1, bench.path("guest"), drive=payload).booted()
+    guest = Guest(bench, 1, bench.path("guest"), "packed=on", drive=payload).booted()
 
     print(f"guest to host: {ping(guest, HOST_ADDRESS, PINGS)} ms")
     for _ in range(PINGS):
