@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "backend/connection/features.hpp"
 #include "backend/port_core.hpp"
 #include "base/error.hpp"
 #include "base/peer_process.hpp"
@@ -12,6 +13,11 @@ namespace vhostx::backend {
 namespace {
 
 constexpr std::chrono::seconds given_up_grace{30};  // for one that is killed before it has what it was given
+
+// Of what is in flight: split rings that lend keep one, and all packed rings.
+bool keeps_own_record(const PortOptions& options) noexcept {
+  return options.zero_copy || offered_features(options).has(protocol::VirtioFeature::ring_packed);
+}
 
 }  // namespace
 
@@ -75,7 +81,7 @@ void PortCore::count_connection() noexcept {
 void PortCore::begin_keeping(int socket) {
   if (keeping_ == nullptr) return;
   keeping_->begin(socket);
-  if (!parts_.options.zero_copy) return;
+  if (!keeps_own_record(parts_.options)) return;
   if (auto begun = keeping_->begin_own_inflight(); !begun) throw std::runtime_error(begun.error().message);
 }
 
@@ -93,7 +99,7 @@ void PortCore::take_over(SessionKeeping::Found found) noexcept {
     session_ = std::move(session);
     if (connections_ == 0) count_connection();  // else it was counted by the process that accepted it
     emit(FrontEndConnected{.adopted = true}, {});
-    adopted = keeping_->adopt_own_inflight(found, parts_.options.zero_copy);
+    adopted = keeping_->adopt_own_inflight(found, keeps_own_record(parts_.options));
     keeping_->go_on(found.state);
     if (adopted) load_kept_state();
     if (closed_ || session_ == nullptr || farewell_) return;

@@ -12,7 +12,7 @@ namespace vhostx {
 /// As memfd_create(2) is given it; /proc/PID/maps has "/memfd:vhostx-port (deleted)".
 inline constexpr const char* port_notice_name = "vhostx-port";
 inline constexpr std::uint64_t port_notice_magic = 0x54524f5058545348;  // "HSTXPORT"
-inline constexpr std::uint32_t port_notice_version = 2;                 ///< Another one: another layout.
+inline constexpr std::uint32_t port_notice_version = 3;                 ///< Another one: another layout.
 inline constexpr std::uint32_t port_notice_vrings_max = 256;
 
 /// One vring. Addresses are the process's own; 0 while the vring is stopped.
@@ -27,6 +27,7 @@ struct VringNotice {
   std::uint8_t logged = 0;          ///< VHOST_VRING_F_LOG: writes to the used ring are logged.
   std::uint64_t log = 0;            ///< Then: the guest address where; else 0.
   std::array<char, 32> fault{};     ///< The driver broke it, and how: "bad_next"; empty: it did not. Ends with a 0.
+  std::uint64_t packets = 0;        ///< Where the number of packets is that were moved since the process began (u64).
 };
 
 /// The begin of the mapping; `vrings` entries of VringNotice follow.
@@ -47,6 +48,6 @@ struct PortNotice {
   std::array<char, 112> socket_path{};  ///< PortOptions::socket_path. Ends with a 0.
 };
 
-static_assert(sizeof(VringNotice) == 72 && sizeof(PortNotice) == 176);
+static_assert(sizeof(VringNotice) == 80 && sizeof(PortNotice) == 176);
 
 }  // namespace vhostx

@@ -154,7 +154,7 @@ SessionState state_in(Input& input) {
 
 /// Words of the regions' headers and of their first entries.
 void damage(const virtqueue::InflightStore& in_flight, Input& input) {
-  constexpr std::uint64_t region = virtqueue::InflightArea::region_bytes(32768);
+  constexpr std::uint64_t region = virtqueue::InflightStore::bytes_of_a_ring;
   while (!input.rest().empty()) {
     const std::uint64_t ring = input.take<std::uint8_t>() % limits.rings;
     const std::uint64_t at = input.take<std::uint16_t>() % 4096;

@@ -21,6 +21,9 @@ class Counters {
   /// Since the beginning, whatever was reset.
   std::uint64_t value(std::size_t i) const noexcept { return values_[i].load(std::memory_order_relaxed); }
 
+  /// Where value(i) is, for other processes.
+  const void* address(std::size_t i) const noexcept { return &values_[i]; }
+
   /// Since the last reset. The base first: its acquire pairs with reset()'s release, so that a reader sees the count
   /// that the base was taken from, or a later one, and the difference is never negative.
   std::uint64_t shown(std::size_t i) const noexcept {

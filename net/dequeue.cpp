@@ -20,7 +20,7 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 [[gnu::always_inline]] inline BurstResult take(const RingContext& context, Queue& queue, rte_mempool* pool,
                                                rte_mbuf** packets, std::uint16_t count) noexcept {
-  if (std::min(count, queue.ready()) == 1) {
+  if (std::min(count, queue.ready(count)) == 1) {
     const BurstResult single = dequeue_single<net_header_bytes>(context, queue, pool, packets, packet_bytes_max);
     if (single.packets != 0) [[likely]]
       return single;
@@ -33,7 +33,7 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 template <Context C>
 BurstResult dequeue(const C& context, rte_mempool* pool, rte_mbuf** packets, std::uint16_t count) noexcept {
   return with_queue(context, [&](auto& queue) {
-    if (queue.ready() == 0) return BurstResult{};  // idle, the cheapest case
+    if (queue.is_empty()) return BurstResult{};  // idle, the cheapest case
     return with_header(
         context, [&](auto net_header_bytes) { return take<net_header_bytes>(context, queue, pool, packets, count); });
   });

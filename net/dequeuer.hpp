@@ -20,7 +20,7 @@
 namespace vhostx::net {
 
 /// The next packet, if it is a common one of at most `payload_max` bytes without offload requests; else 0 packets, and
-/// nothing was touched. queue.ready() must not be 0.
+/// nothing was touched. queue.ready(1) must not be 0.
 template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 [[gnu::always_inline]] inline BurstResult dequeue_single(const RingContext& context, Queue& queue, rte_mempool* pool,
                                                          rte_mbuf** packet, std::uint32_t payload_max) noexcept {
@@ -34,9 +34,7 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
   rte_mbuf* const mbuf = *packet;
   fresh.apply(mbuf, length);
   copy_packet(fresh.data(mbuf), found.body(), length);
-  queue.give_back(found.chain(), 0);
-  queue.take(found.chain());
-  queue.publish();
+  queue.use(found.chain(), 0);
   count_burst(context.counters, 1, length);
   return {.packets = 1, .needs_call = queue.needs_call()};
 }
@@ -76,7 +74,7 @@ struct DequeueBurst {
   BurstResult run(Taker& taker, std::uint16_t count) noexcept {
     while (done < count && !stalled && !queue.broken()) {
       const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
-      const std::uint16_t chains = std::min(wanted, queue.ready());
+      const std::uint16_t chains = std::min(wanted, queue.ready(wanted));
       if (chains == 0) break;
       run_batch(taker, chains);
     }

@@ -57,10 +57,10 @@ class Enqueuer {
     std::uint16_t done = 0;
     while (done < count && !queue_.broken()) {
       const auto wanted = std::min<std::uint16_t>(static_cast<std::uint16_t>(count - done), batch_max);
-      const std::uint16_t batch = std::min(wanted, queue_.ready());
+      const std::uint16_t batch = std::min(wanted, queue_.ready(wanted));
       done = static_cast<std::uint16_t>(done + put_simple(packets + done, batch));
       if (done == count) break;
-      if (queue_.ready() == 0) {
+      if (queue_.is_empty()) {
         stall(EnqueueEnd::no_buffers, VringCounter::stall_no_buffer);
         break;
       }
@@ -84,7 +84,7 @@ class Enqueuer {
   };
 
   /// The straight path: packets of one segment into simple chains. Stops at the first packet that is not plain, or
-  /// whose chain is not simple. `count` is at most batch_max and queue_.ready().
+  /// whose chain is not simple. `count` is at most batch_max and queue_.ready(count).
   [[gnu::always_inline]] std::uint16_t put_simple(Packets packets, std::uint16_t count) noexcept {
     const std::uint16_t good = batch_.load(queue_, context_.memory, count, packet_bytes_max, hint_);
     const std::uint16_t done =
@@ -324,9 +324,7 @@ template <std::uint16_t net_header_bytes, PacketSource Source, virtqueue::Virtqu
     write_plain_header<net_header_bytes>(to, Source::flags(packet), data_valid_mask(context.features));
     Source::copy(packet, to + net_header_bytes, length);
   });
-  queue.give_back(room.chain(), length + net_header_bytes);
-  queue.take(room.chain());
-  queue.publish();
+  queue.use(room.chain(), length + net_header_bytes);
   count_burst(context.counters, 1, length);
   Source::count(context.counters, 1);
   return {.packets = 1, .needs_call = queue.needs_call()};
@@ -345,7 +343,7 @@ template <PacketSource Source>
                                                        std::uint16_t count) noexcept {
   return with_queue(context, [&](auto& queue) {
     return with_header(context, [&](auto net_header_bytes) {
-      if (count == 1 && queue.ready() != 0) {
+      if (count == 1 && !queue.is_empty()) {
         const BurstResult single = put_single<net_header_bytes, Source>(context, queue, packets);
         if (single.packets != 0) [[likely]]
           return single;

@@ -57,7 +57,7 @@ class Peeker {
   [[gnu::noinline]] BurstResult run(std::uint16_t count) noexcept {
     BurstResult result;
     while (burst_.count == 0 && !queue_.broken()) {
-      const std::uint16_t batch = std::min(count, queue_.ready());
+      const std::uint16_t batch = std::min(count, queue_.ready(count));
       if (batch == 0) break;
       run_batch(batch);
       if (burst_.count == 0 && drop_all() == Budget::spent) break;
@@ -218,7 +218,7 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 [[gnu::always_inline]] inline BurstResult peek_any(const RingContext& context, Queue& queue, std::uint16_t count,
                                                    PeekedBurst& burst) noexcept {
-  if (std::min(count, queue.ready()) == 1) {
+  if (std::min(count, queue.ready(count)) == 1) {
     typename Queue::template Single<FromGuest<net_header_bytes>> found;
     if (found.find(queue, context.cursor.hint, packet_bytes_max) && load_once<std::uint16_t>(found.header()) == 0)
         [[likely]] {
@@ -238,7 +238,7 @@ template <Context C>
 BurstResult peek(const C& context, std::uint16_t count, PeekedBurst& burst) noexcept {
   burst.clear();
   return with_queue(context, [&](auto& queue) {
-    if (count == 0 || queue.ready() == 0) return BurstResult{};
+    if (count == 0 || queue.is_empty()) return BurstResult{};
     count = std::min(count, batch_max);
     return with_header(context,
                        [&](auto net_header_bytes) { return peek_any<net_header_bytes>(context, queue, count, burst); });

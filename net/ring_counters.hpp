@@ -17,6 +17,8 @@ class RingCounters {
   /// Since the beginning, whatever was reset.
   std::uint64_t value(VringCounter id) const noexcept { return counters_.value(static_cast<std::size_t>(id)); }
 
+  const void* address(VringCounter id) const noexcept { return counters_.address(static_cast<std::size_t>(id)); }
+
   /// Since the last reset.
   std::uint64_t shown(VringCounter id) const noexcept { return counters_.shown(static_cast<std::size_t>(id)); }
   VringStats snapshot() const noexcept { return {counters_.snapshot()}; }

@@ -11,13 +11,11 @@ namespace {
 RingPosition at(PackedPosition place) noexcept { return {.avail_next = place.value, .used_next = place.value}; }
 
 // A driver that is in the midst of writing a chain has soon written it.
-Result<RingPosition> find_position(const PackedLayout& layout, PackedPosition expected) {
+std::optional<PackedPosition> find_position(const PackedLayout& layout, PackedPosition expected) {
   constexpr int looks_most = 16;
-  for (int look = 0; look < looks_most; ++look)
-    if (const auto found = layout.find_position(expected)) return at(*found);
-  return protocol_violation(
-      "the base says that the packed ring is a fresh one, but it was in use, and does not show where the next chain "
-      "begins: expected the base of GET_VRING_BASE, or a driver that starts anew");
+  std::optional<PackedPosition> found;
+  for (int look = 0; look < looks_most && !found; ++look) found = layout.find_position(expected);
+  return found;
 }
 
 }  // namespace
@@ -53,7 +51,14 @@ Result<RingPosition> start_position(const AnyLayout& layout, std::uint32_t base)
   if (avail.index() >= size || used.index() >= size)
     return protocol_violation("base {:#x}: outside a packed ring of {} entries", base, size);
   const PackedPosition place = used.value == 0 ? avail : used;
-  return begins_afresh(base) ? find_position(layout.packed, place) : at(place);
+  if (const auto found = find_position(layout.packed, place)) {
+    layout.packed.finish_burst(*found);
+    return at(*found);
+  }
+  if (!begins_afresh(base)) return at(place);
+  return protocol_violation(
+      "the base says that the packed ring is a fresh one, but it was in use, and does not show where the next chain "
+      "begins: expected the base of GET_VRING_BASE, or a driver that starts anew");
 }
 
 }  // namespace vhostx::virtqueue

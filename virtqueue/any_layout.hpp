@@ -8,14 +8,15 @@
 
 #include <vhostx/result.hpp>
 
+#include "memory/dirty_log.hpp"
 #include "memory/guest_memory.hpp"
 #include "memory/window.hpp"
+#include "virtqueue/inflight_record.hpp"
+#include "virtqueue/packed_inflight_record.hpp"
 #include "virtqueue/packed_queue.hpp"
 #include "virtqueue/split_queue.hpp"
 
 namespace vhostx::virtqueue {
-
-enum class RingKind : std::uint8_t { split, packed };  ///< packed: VIRTIO_F_RING_PACKED was negotiated.
 
 /// One of the two is laid out.
 struct AnyLayout {
@@ -32,7 +33,21 @@ struct AnyLayout {
     return kind == RingKind::split ? split.areas() : packed.areas();
   }
   bool was_used() const noexcept { return kind == RingKind::split ? split.was_used() : packed.was_used(); }
+  /// Marks what a start may have written into the ring: recovery of what was in flight, or finish_burst().
+  void mark_start(const memory::DirtyLog& log) const noexcept {
+    if (kind == RingKind::packed) log.mark(packed.address, packed.size * PackedTable::entry_bytes);
+  }
   bool is_untouched() const noexcept { return kind == RingKind::split ? split.is_untouched() : packed.is_untouched(); }
+};
+
+/// The record of what is in flight on one, or neither: nobody keeps one.
+struct AnyRecord {
+  std::shared_ptr<InflightRecord> split;
+  std::shared_ptr<PackedInflightRecord> packed;
+
+  explicit operator bool() const noexcept { return split != nullptr || packed != nullptr; }
+  std::uint16_t left() const noexcept { return split != nullptr ? split->left() : packed->left(); }
+  void end() const noexcept { split != nullptr ? split->end() : packed->end(); }
 };
 
 /// As check_ring_size() and lay_out_ring(), or check_packed_size() and lay_out_packed().
@@ -63,11 +78,12 @@ constexpr bool begins_afresh(std::uint32_t base) noexcept {
   return place.value == 0 || place == PackedPosition{};
 }
 
-/// Where a ring that starts goes on. A split ring tells (resume()), whatever the base is. A packed ring does not
-/// always: its base is taken, the place of the next used descriptor or, where the upper half is 0, of the next
-/// available one (DPDK leaves it 0). A base that says "at the beginning" may be that of a front-end that does not know
-/// better, as QEMU after the death of a back-end; then the ring is looked at (PackedLayout::find_position()). Errors:
-/// protocol_violation (a base outside the ring; a place that the ring does not show).
+/// Where a ring that starts goes on. A split ring tells (resume()), whatever the base is. So does a packed ring as a
+/// rule (PackedLayout::find_position()): after the death of a back-end QEMU sends the base of an earlier start, or of a
+/// fresh ring. Where it does not tell, its base is taken, the place of the next used descriptor or, where the upper
+/// half is 0, of the next available one (DPDK leaves it 0), unless that says "at the beginning". What a device that
+/// died has not finished is finished (finish_burst()). Errors: protocol_violation (a base outside the ring; a place
+/// that neither shows).
 Result<RingPosition> start_position(const AnyLayout& layout, std::uint32_t base);
 
 }  // namespace vhostx::virtqueue

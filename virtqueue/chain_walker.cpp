@@ -88,7 +88,7 @@ bool ChainWalker<direction, Layout>::load_from_table(std::uint64_t entry) noexce
   HostSpan span = memory_.translate_prefix(GuestAddress{address}, sizeof(Descriptor), table_hint_);
   if (span.size == sizeof(Descriptor)) [[likely]] {
     meter_.touch(span.data, table_hint_.page_shift);
-    current_ = links_.in_table({load_descriptor(span.data)}, entry, table_length_);
+    current_ = links_.template in_table<direction>({load_descriptor(span.data)}, entry, table_length_);
     return true;
   }
   std::array<std::uint8_t, sizeof(Descriptor)> gathered{};
@@ -98,7 +98,7 @@ bool ChainWalker<direction, Layout>::load_from_table(std::uint64_t entry) noexce
     std::memcpy(gathered.data() + have, span.data, span.size);
     memory::loaded(span.data, span.size);
   }
-  current_ = links_.in_table({load_descriptor(gathered.data())}, entry, table_length_);
+  current_ = links_.template in_table<direction>({load_descriptor(gathered.data())}, entry, table_length_);
   return true;
 }
 

@@ -25,7 +25,10 @@ class SplitLinks {
   static Descriptor load(const RingLayout& layout, std::uint16_t next) noexcept {
     return layout.descriptor(next).unpack();
   }
-  static Descriptor in_table(const RawDescriptor& read, std::uint64_t, std::uint32_t) noexcept { return read.unpack(); }
+  template <Direction>
+  static Descriptor in_table(const RawDescriptor& read, std::uint64_t, std::uint32_t) noexcept {
+    return read.unpack();
+  }
   static bool is_endless() noexcept { return false; }
   static Chain chain(std::uint16_t id, std::uint32_t walked) noexcept { return {.id = id, .entries = walked}; }
 };
@@ -42,8 +45,14 @@ class PackedLinks {
   Descriptor load(const PackedLayout& layout, std::uint16_t next) noexcept {
     return link(layout.table.load(next), next, layout.size);
   }
+  /// The flags of what a driver sends by a table need not be true: DPDK's (virtio-user) marks the first entry as one to
+  /// write, and leaves entry N alone where the chain is in entry N of the ring. VIRTIO 1.2 says that a device should
+  /// not read a buffer that it may write, and does not forbid it.
+  template <Direction direction>
   static Descriptor in_table(const PackedDescriptor& read, std::uint64_t entry, std::uint32_t length) noexcept {
-    return unpack(read, entry + 1 < length, entry + 1);
+    Descriptor one = unpack(read, entry + 1 < length, entry + 1);
+    if constexpr (direction == Direction::readable) one.flags &= Descriptor::next_flag | Descriptor::indirect_flag;
+    return one;
   }
   bool is_endless() const noexcept { return entries_ == 0; }
   Chain chain(std::uint16_t id, std::uint32_t) const noexcept { return {.id = id, .at = at_, .entries = entries_}; }

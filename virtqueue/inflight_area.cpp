@@ -11,28 +11,26 @@
 
 namespace vhostx::virtqueue {
 
-Result<UniqueFd> InflightArea::create_file(std::uint16_t queues, std::uint16_t queue_size) {
+Result<UniqueFd> InflightArea::create_file(const Shape& shape) {
   UniqueFd file(::memfd_create("vhostx-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return make_system_error(errno, "memfd_create");
-  const std::uint64_t bytes = bytes_for(queues, queue_size);
-  if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
-    return make_system_error(errno, "ftruncate to {} bytes", bytes);
+  if (::ftruncate(file.get(), static_cast<off_t>(shape.bytes())) != 0)
+    return make_system_error(errno, "ftruncate to {} bytes", shape.bytes());
   if (::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
     return make_system_error(errno, "F_ADD_SEALS");
   return file;
 }
 
-Result<std::shared_ptr<const InflightArea>> InflightArea::map(UniqueFd file, std::uint64_t offset, std::uint16_t queues,
-                                                              std::uint16_t queue_size,
+Result<std::shared_ptr<const InflightArea>> InflightArea::map(UniqueFd file, std::uint64_t offset, const Shape& shape,
                                                               std::shared_ptr<const EventFd> alarm,
                                                               std::shared_ptr<memory::TouchBudget> budget) {
   // Each field must be where one store writes it.
   if (offset % sizeof(std::uint64_t) != 0)
     return protocol_violation("in-flight area: offset {:#x}, expected a multiple of {}", offset, sizeof(std::uint64_t));
-  auto region = memory::MappedRegion::map({.size = bytes_for(queues, queue_size), .mmap_offset = offset},
-                                          std::move(file), std::move(alarm), std::move(budget));
+  auto region = memory::MappedRegion::map({.size = shape.bytes(), .mmap_offset = offset}, std::move(file),
+                                          std::move(alarm), std::move(budget));
   if (!region) return make_error(region.error().code, "in-flight area: {}", region.error().message);
-  return std::shared_ptr<const InflightArea>(new InflightArea(std::move(region).value(), queues, queue_size));
+  return std::shared_ptr<const InflightArea>(new InflightArea(std::move(region).value(), shape));
 }
 
 }  // namespace vhostx::virtqueue

@@ -87,9 +87,9 @@ Result<InflightRecord::Found> InflightRecord::read(const RingLayout& layout) con
   if (found.is_new) return found;
   if (version != inflight::version)
     return protocol_violation("in-flight record: version {}, expected {}", version, inflight::version);
-  if (desc_num != area_->queue_size())
+  if (desc_num != area_->shape().queue_size)
     return protocol_violation("in-flight record: desc_num {}, expected {} as in SET_INFLIGHT_FD", desc_num,
-                              area_->queue_size());
+                              area_->shape().queue_size);
   if (found.last_batch_head >= desc_num)
     return protocol_violation("in-flight record: last_batch_head {}, expected 0 to {}", found.last_batch_head,
                               desc_num - 1);
@@ -126,10 +126,10 @@ Result<InflightRecord::Found> InflightRecord::read(const RingLayout& layout) con
 // The version comes last: until then the next one begins anew, too.
 void InflightRecord::initialise() noexcept {
   const auto nothing = [] {};
-  for (std::uint16_t i = 0; i < area_->queue_size(); ++i)
+  for (std::uint16_t i = 0; i < area_->shape().queue_size; ++i)
     if (load_once<std::uint8_t>(entry(i) + inflight::in_flight_at) != 0)
       store(entry(i) + inflight::in_flight_at, std::uint8_t{0}, nothing);
-  store(region_ + inflight::desc_num_at, area_->queue_size(), nothing);
+  store(region_ + inflight::desc_num_at, area_->shape().queue_size, nothing);
   store(region_ + inflight::last_batch_head_at, std::uint16_t{0}, nothing);
   store(region_ + inflight::used_idx_at, shown_, nothing);
   store(region_ + inflight::version_at, inflight::version, nothing);
@@ -153,9 +153,9 @@ void InflightRecord::adopt(const Found& found) noexcept {
 Result<std::shared_ptr<InflightRecord>> InflightRecord::open(std::shared_ptr<const InflightArea> area,
                                                              std::uint16_t queue, const RingLayout& layout,
                                                              const RingPosition& position) {
-  if (layout.size > area->queue_size())
+  if (layout.size > area->shape().queue_size)
     return protocol_violation("the ring has {} entries, its in-flight record {}: expected at most that many",
-                              layout.size, area->queue_size());
+                              layout.size, area->shape().queue_size);
   std::shared_ptr<InflightRecord> record(new InflightRecord(std::move(area), queue, layout.size, position.used_next));
   auto found = record->read(layout);
   if (!found) return std::move(found).error();

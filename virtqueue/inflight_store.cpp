@@ -11,16 +11,13 @@
 
 #include "base/error.hpp"
 #include "base/sealed_file.hpp"
-#include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::virtqueue {
 namespace {
 
 constexpr int seals = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
-constexpr std::uint64_t bytes_of_a_ring = InflightArea::region_bytes(ring_size_max);
-
-constexpr std::uint64_t bytes_for(std::uint16_t rings) noexcept { return rings * bytes_of_a_ring; }
+constexpr std::uint64_t bytes_for(std::uint16_t rings) noexcept { return rings * InflightStore::bytes_of_a_ring; }
 
 }  // namespace
 
@@ -41,11 +38,12 @@ Result<InflightStore::Shared> InflightStore::adopt(UniqueFd file, std::uint16_t 
   return Shared(new InflightStore(std::move(file), rings));
 }
 
-Result<std::shared_ptr<const InflightArea>> InflightStore::area(std::uint16_t ring, std::uint16_t ring_size) const {
+Result<std::shared_ptr<const InflightArea>> InflightStore::area(std::uint16_t ring, std::uint16_t ring_size,
+                                                                RingKind kind) const {
   assert(ring < rings_);
   UniqueFd file(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
   if (!file) return make_system_error(errno, "a record of what is in flight");
-  return InflightArea::map(std::move(file), ring * bytes_of_a_ring, 1, ring_size);
+  return InflightArea::map(std::move(file), ring * bytes_of_a_ring, {1, ring_size, kind});
 }
 
 }  // namespace vhostx::virtqueue

@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "virtqueue/inflight_area.hpp"
+#include "virtqueue/ring.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -17,6 +18,8 @@ namespace vhostx::virtqueue {
 class InflightStore {
  public:
   using Shared = std::shared_ptr<const InflightStore>;
+  static constexpr std::uint64_t bytes_of_a_ring =
+      InflightArea::Shape{.queue_size = ring_size_max, .kind = RingKind::packed}.region_bytes();
 
   /// For `rings`, at least 1: nothing is in flight. Errors: system, out_of_memory.
   static Result<Shared> create(std::uint16_t rings);
@@ -29,7 +32,8 @@ class InflightStore {
 
   /// The region of `ring`, which is below rings(), as the area of one queue of `ring_size` entries. Errors: as
   /// InflightArea::map().
-  Result<std::shared_ptr<const InflightArea>> area(std::uint16_t ring, std::uint16_t ring_size) const;
+  Result<std::shared_ptr<const InflightArea>> area(std::uint16_t ring, std::uint16_t ring_size,
+                                                   RingKind kind = RingKind::split) const;
 
  private:
   InflightStore(UniqueFd file, std::uint16_t rings) noexcept : file_(std::move(file)), rings_(rings) {}

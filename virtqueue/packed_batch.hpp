@@ -115,15 +115,17 @@ class PackedBatch {
     const std::uint8_t* entry = layout.table.entry(at.index());
     std::size_t i = 0;
     for (std::size_t end = std::min<std::size_t>(count, layout.size - at.index());;) {
-      const std::uint64_t flags = whole_chain<direction>(at);
+      const std::uint32_t flags = whole_chain<direction>(at);
+#pragma GCC unroll 2
       for (; i < end; ++i, entry += PackedTable::entry_bytes) {
         const PackedDescriptor descriptor = PackedTable::load_entry(entry);
         const std::uint32_t length = descriptor.length() - header_bytes;
+        const std::uint32_t tail = descriptor.tail();
+        chains_.ids[i] = static_cast<std::uint16_t>(tail);
         // Both limits in one comparison: a length that is too short wraps to a huge number.
-        if (!is_whole_chain(descriptor, flags) || length - body_min >= lengths_allowed ||
+        if (!is_whole_chain(tail, flags) || length - body_min >= lengths_allowed ||
             !translator.translate_near({descriptor.address}, headers_[i])) [[unlikely]]
           return static_cast<std::uint16_t>(i);
-        chains_.ids[i] = descriptor.id();
         lengths_[i] = length;
         keep_addresses(i, descriptor.address, descriptor.address + header_bytes);
         prefetch_head<Shape>(headers_[i]);

@@ -15,31 +15,15 @@ bool looks_used(std::uint16_t flags) noexcept {
   return (flags & both_flags) == 0 || (flags & both_flags) == both_flags;
 }
 
-// Where the driver makes available next. It writes the avail flag of every descriptor of a chain, with the wrap counter
-// of that lap, and a used descriptor repeats it: so the flag is the same from entry 0 to the driver's place, and the
-// opposite from there on. None: the driver is just writing a chain, or does not keep to that.
-std::optional<PackedPosition> find_driver(const PackedLayout& ring) noexcept {
-  const auto lap = [&ring](std::uint32_t i) { return (ring.table.flags_acquire(i) & packed_avail_flag) != 0; };
-  const bool first = lap(0);
-  std::uint32_t end = 1;
-  while (end < ring.size && lap(end) == first) ++end;
-  for (std::uint32_t i = end; i < ring.size; ++i)
-    if (lap(i) == first) return std::nullopt;
-  const bool wraps = end == ring.size;  // the next lap begins
-  return PackedPosition{
-      static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
-}
+bool was_marked(std::uint16_t flags) noexcept { return looks_used(flags) && PackedTable::is_whole(flags); }
 
-// A driver in its first lap of which nothing was used: some entry was never written, and none has the used flag, which
-// a driver sets from its second lap on and a device in the first. It may be writing meanwhile.
-bool is_fresh(const PackedLayout& ring) noexcept {
-  bool has_room = false;
+// Of chains that look available.
+bool has_long_chain(const PackedLayout& ring) noexcept {
   for (std::uint32_t i = 0; i < ring.size; ++i) {
-    const PackedDescriptor entry = ring.table.load(i);
-    if ((entry.flags() & packed_used_flag) != 0) return false;
-    has_room |= entry.address == 0 && entry.rest == 0;
+    const std::uint16_t flags = ring.table.flags_acquire(i);
+    if (!looks_used(flags) && (flags & Descriptor::next_flag) != 0) return true;
   }
-  return has_room;
+  return false;
 }
 
 }  // namespace
@@ -60,23 +44,52 @@ bool PackedLayout::is_untouched() const noexcept {
   return first.address == 0 && first.rest == 0;
 }
 
+// Where the driver makes available next. It writes the avail flag of every descriptor of a chain, with the wrap counter
+// of that lap, and a used descriptor repeats it: so the flag is the same from entry 0 to the driver's place, and the
+// opposite from there on. None: the driver is just writing a chain, or does not keep to that.
+std::optional<PackedPosition> PackedLayout::find_driver() const noexcept {
+  const auto lap = [this](std::uint32_t i) { return (table.flags_acquire(i) & packed_avail_flag) != 0; };
+  const bool first = lap(0);
+  std::uint32_t end = 1;
+  while (end < size && lap(end) == first) ++end;
+  for (std::uint32_t i = end; i < size; ++i)
+    if (lap(i) == first) return std::nullopt;
+  const bool wraps = end == size;  // the next lap begins
+  return PackedPosition{
+      static_cast<std::uint16_t>((wraps ? 0 : end) | (first != wraps ? PackedPosition::wrap_bit : 0))};
+}
+
+// A driver in its first lap of which nothing was used: some entry was never written, and none has the used flag, which
+// a driver sets from its second lap on and a device in the first. It may be writing meanwhile.
+bool PackedLayout::is_fresh() const noexcept {
+  bool has_room = false;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    const PackedDescriptor entry = table.load(i);
+    if ((entry.flags() & packed_used_flag) != 0) return false;
+    has_room |= entry.address == 0 && entry.rest == 0;
+  }
+  return has_room;
+}
+
 // From the driver's place (find_driver()) backwards, every descriptor that looks available belongs to a chain that was
-// not used, or is not the first of one that was: a device overwrites only the first. The next one further back looks
-// used, and is where the last used chain began. If it had one descriptor, the position is behind it. It had, if
+// not used, or is not the first of one that was. The next one further back looks used. The position is behind it, if
 //
+//   * it is marked (PackedTable::used_whole()): then a device of this library has used it, and no entry of a used chain
+//     looks available;
 //   * it was never written: no chain has begun there, the driver is in its first lap;
 //   * nothing is between it and the driver's place: then all chains were used;
 //   * the chain behind it ends with another id than the one that was used: the rest of that chain would end with its
-//     own, as devices of this library use chains in the order in which they were made available. With IN_ORDER one used
-//     descriptor may stand for several chains and has the id of the last: then none of the chains may have it.
+//     own, as devices use chains in the order in which they were made available. With IN_ORDER one used descriptor may
+//     stand for several chains and has the id of the last: then none of the chains may have it.
 //
 // Else that chain is the first that was not used, or the rest of the last one that was: whichever the base says. If
-// none looks used, the ring is full, or the driver has written over the beginning of a used chain and not over its
-// rest: again the base has to say. A ring that lends uses chains in any order. It has used all when it stops, so that
+// none looks used, the ring is full. With IN_ORDER, or where chains have several entries, the driver may also have
+// written over the beginning of a used chain and not over its rest, if that was not marked: then, too, the base says
+// whether the first chain was used. A ring that lends uses chains in any order. It has used all when it stops, so that
 // only a crash leaves it in doubt.
 std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expected) const noexcept {
-  if (is_fresh(*this)) return PackedPosition{};
-  const auto end = find_driver(*this);
+  if (is_fresh()) return PackedPosition{};
+  const auto end = find_driver();
   if (!end) return std::nullopt;
   std::uint32_t open = 0;
   PackedPosition place = *end;
@@ -86,14 +99,22 @@ std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expecte
     place = earlier;
   }
   if (open == 0) return place;
-  const bool full = open == size;
-  const PackedDescriptor last = full ? PackedDescriptor{} : table.load(place.before(1, size).index());
-  if (!full && last.address == 0 && last.rest == 0) return place;
-  bool doubtful = full;
+  if (open == size)
+    return features.in_order || has_long_chain(*this) ? find_in_doubt(place, expected, open, nullptr) : place;
+  const PackedDescriptor last = table.load(place.before(1, size).index());
+  if (was_marked(last.flags()) || (last.address == 0 && last.rest == 0)) return place;
+  return find_in_doubt(place, expected, open, &last);
+}
+
+// last: the used descriptor before `place`; null: none looks used.
+std::optional<PackedPosition> PackedLayout::find_in_doubt(PackedPosition place, PackedPosition expected,
+                                                          std::uint32_t open,
+                                                          const PackedDescriptor* last) const noexcept {
+  bool doubtful = last == nullptr;
   bool agrees = expected == place;
   for (PackedPosition at = place; open != 0;) {
     const auto [id, entries] = find_end(at.index(), table.load(at.index()), open);
-    doubtful |= entries == 0 || id == last.id();
+    doubtful |= entries == 0 || last == nullptr || id == last->id();
     at = at.after(entries, size);
     agrees |= expected == at;
     if (!features.in_order || entries == 0) break;
@@ -101,6 +122,25 @@ std::optional<PackedPosition> PackedLayout::find_position(PackedPosition expecte
   }
   if (!doubtful) return place;
   return agrees ? std::optional(expected) : std::nullopt;
+}
+
+// A device of this library shows a burst of used descriptors by the first one. If it died before that, the others look
+// used and are marked, and the driver waits for the first. What the burst was about is lost: its buffers come back
+// empty, and drivers drop those.
+void PackedLayout::finish_burst(PackedPosition place) const noexcept {
+  PackedTable ring = table;
+  std::uint32_t behind = 0;  // entries of the burst that look used
+  while (behind < size && was_marked(ring.flags_acquire(place.before(behind + 1, size).index()))) ++behind;
+  if (behind == 0 || behind == size) return;
+  const PackedPosition cut = place.before(behind + 1, size);
+  const PackedPosition second = cut.after(1, size);
+  const PackedDescriptor first = table.load(cut.index());
+  if (!cut.is_available(first.flags())) return;
+  const bool has_next = (first.flags() & Descriptor::next_flag) != 0;
+  const std::uint16_t id = has_next ? table.load(second.index()).id() : first.id();
+  for (PackedPosition at = second; at != place; at = at.after(1, size))
+    ring.set_used(at.index(), PackedTable::used_whole(at, table.load(at.index()).id(), 0));
+  ring.set_used_release(cut.index(), PackedTable::used_whole(cut, id, 0));
 }
 
 Result<void> check_packed_size(std::uint32_t size) {

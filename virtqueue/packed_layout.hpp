@@ -56,7 +56,9 @@ struct PackedLayout {
     }
     return end;
   }
-  bool is_available(PackedPosition at) const noexcept { return at.is_available(table.flags_acquire(at.index())); }
+  [[gnu::always_inline]] bool is_available(PackedPosition at) const noexcept {
+    return at.is_available(table.flags_acquire(at.index()));
+  }
 
   /// The three areas: descriptor ring, the driver's and the device's event structures. For NUMA placement and reports.
   std::array<memory::HostSpan, 3> areas() const noexcept;
@@ -67,6 +69,17 @@ struct PackedLayout {
   /// Where a device that does not know this ring goes on: with the first chain that was not used. `expected`: where
   /// that may be. None: the ring does not show it. Read packed_layout.cpp for the rule and its proof.
   std::optional<PackedPosition> find_position(PackedPosition expected) const noexcept;
+  /// Where the driver makes available next. None: it is just writing a chain, or does not keep to the rules.
+  std::optional<PackedPosition> find_driver() const noexcept;
+  /// Its driver is in the first lap, and nothing was used.
+  bool is_fresh() const noexcept;
+  /// Shows the driver the burst that the device before has used and not shown, if it died in the midst of one.
+  /// `place`: what find_position() has found.
+  void finish_burst(PackedPosition place) const noexcept;
+
+ private:
+  std::optional<PackedPosition> find_in_doubt(PackedPosition place, PackedPosition expected, std::uint32_t open,
+                                              const PackedDescriptor* last) const noexcept;
 };
 
 /// VIRTIO 1.2, 2.8: 1 to 32768, any number. Error: protocol_violation.

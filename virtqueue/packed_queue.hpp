@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstdint>
 #include <numeric>
+#include <utility>
 
 #include <vhostx/vring_fault.hpp>
 
@@ -14,6 +15,7 @@
 #include "virtqueue/chain_ledger.hpp"
 #include "virtqueue/chain_walker.hpp"
 #include "virtqueue/packed_batch.hpp"
+#include "virtqueue/packed_inflight_record.hpp"
 #include "virtqueue/packed_layout.hpp"
 #include "virtqueue/packed_single.hpp"
 #include "virtqueue/vring_cursor.hpp"
@@ -22,7 +24,7 @@ namespace vhostx::virtqueue {
 
 /// Used as SplitQueue. What it gives back overwrites descriptors, of chains that were taken. The driver looks at none
 /// of it before the first: so that is written by publish(), and the others at once, unless they may be taken back
-/// (rewind()); those are kept aside.
+/// (rewind()) or chains are recorded (PackedInflightRecord); those are kept aside.
 template <RingMarks Marks = NoMarks>
 class PackedQueue {
  public:
@@ -40,19 +42,24 @@ class PackedQueue {
         cursor_(cursor),
         avail_next_{cursor.position.avail_next},
         used_next_{cursor.position.used_next},
-        room_(layout.size - avail_next_.since(used_next_, layout.size)) {}
+        room_(avail_next_ == used_next_ ? layout.size : layout.size - avail_next_.since(used_next_, layout.size)),
+        keeps_aside_(is_recorded()) {}
 
   std::uint32_t size() const noexcept { return layout_.size; }
 
-  /// Entries that are available and not taken, at most batch_max: so many chains, or fewer.
-  std::uint16_t ready() noexcept {
-    if (ready_ == 0 && !ended_) {
-      const std::uint32_t most = std::min<std::uint32_t>(room_, batch_max);
-      ready_ = count_available(layout_, avail_next_, most);
-      ended_ = ready_ != most || most == 0;
+  /// Entries that are available and not taken, as far as somebody has looked: so many chains, or fewer. Looks at the
+  /// next `count`, at most batch_max.
+  [[gnu::always_inline]] std::uint16_t ready(std::uint16_t count = batch_max) noexcept {
+    if (count > 1) count = std::min(count, batch_max);
+    if (ready_ < count && !ended_) {
+      const std::uint32_t most = std::min<std::uint32_t>(count, room_);
+      if (ready_ != 0 || (most != 0 && layout_.is_available(avail_next_)))
+        ready_ = count_available(layout_, avail_next_, most);
+      ended_ = ready_ != count;
     }
     return ready_;
   }
+  [[gnu::always_inline]] bool is_empty() noexcept { return ready(1) == 0; }
 
   bool is_full() noexcept {
     if (room_ != layout_.size) return false;
@@ -62,7 +69,7 @@ class PackedQueue {
   }
 
   Take take(Chain& chain) noexcept {
-    if (ready() == 0 || broken()) return broken() ? Take::invalid : Take::empty;
+    if (ready(1) == 0 || broken()) return broken() ? Take::invalid : Take::empty;
     const std::uint32_t index = avail_next_.index();
     const PackedDescriptor first = layout_.table.load(index);
     if (!avail_next_.is_available(first.flags())) {
@@ -75,6 +82,7 @@ class PackedQueue {
       return Take::invalid;
     }
     chain = {.id = id, .at = static_cast<std::uint16_t>(index), .entries = entries, .first = first};
+    record_take(id, entries);
     advance(entries);
     ledger_.add(1);
     return Take::chain;
@@ -85,12 +93,29 @@ class PackedQueue {
     return count;
   }
   void take(const ChainList& chains, std::uint16_t count) noexcept {
+    if (is_recorded()) [[unlikely]] {
+      for (std::uint16_t i = 0; i < count; ++i) take({.id = chains.ids[i], .entries = entries_of(chains, i, 1)});
+      return;
+    }
     advance(entries_of(chains, 0, count));
     ledger_.add(count);
   }
   void take(const Chain& chain) noexcept {
+    record_take(chain.id, chain.entries);
     advance(chain.entries);
     ledger_.add(1);
+  }
+  [[gnu::always_inline]] void use(const Chain& chain, std::uint32_t written) noexcept {
+    if (has_first_ || chain.entries != 1 || is_recorded()) [[unlikely]] {
+      take(chain);
+      give_back(chain, written);
+      publish();
+      return;
+    }
+    first_ = PackedTable::used_whole(used_next_, chain.id, written);
+    used_next_ = used_next_.after(1, layout_.size);
+    avail_next_ = avail_next_.after(1, layout_.size);
+    show();
   }
   void untake(const Chain& chain) noexcept {
     avail_next_ = avail_next_.before(chain.entries, layout_.size);
@@ -129,11 +154,11 @@ class PackedQueue {
 
   void give_back(const Chain& chain, std::uint32_t written) noexcept {
     ledger_.add(-1);
-    if (rewindable_) {
+    if (keeps_aside_) {
       assert(aside_count_ < layout_.asides->size());
       (*layout_.asides)[aside_count_++] = {chain.id, static_cast<std::uint16_t>(chain.entries), written};
     } else {
-      put(used_next_, chain.id, written);
+      put(used_next_, chain.id, written, chain.entries);
     }
     used_next_ = used_next_.after(chain.entries, layout_.size);
   }
@@ -142,8 +167,8 @@ class PackedQueue {
   [[gnu::always_inline]] void give_back(const ChainList& chains, std::uint16_t begin, std::uint16_t count,
                                         Written written) noexcept {
     if (count == 0) return;
-    if (rewindable_) put_asides();
-    if (!chains.all_single || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
+    if (!is_recorded()) put_asides();
+    if (!chains.all_single || keeps_aside_ || (layout_.features.in_order && written(0) == 0)) [[unlikely]] {
       for (std::uint16_t i = 0; i < count; ++i)
         give_back({.id = chains.ids[begin + i], .entries = entries_of(chains, begin + i, 1)}, written(i));
       return;
@@ -162,36 +187,34 @@ class PackedQueue {
     PackedPosition avail_next;
     PackedPosition used_next;
     std::uint32_t room;
+    std::uint32_t asides;
     ChainLedger ledger;
   };
   Mark mark() noexcept {
-    put_asides();
-    rewindable_ = true;
-    return {avail_next_, used_next_, room_, ledger_};
+    if (!is_recorded()) put_asides();
+    keeps_aside_ = true;
+    return {avail_next_, used_next_, room_, aside_count_, ledger_};
   }
   void rewind(const Mark& to) noexcept {
     avail_next_ = to.avail_next;
     used_next_ = to.used_next;
     room_ = to.room;
     ledger_ = to.ledger;
-    aside_count_ = 0;
+    aside_count_ = to.asides;
     look_again();
   }
 
   bool publish() noexcept {
     ledger_.check();
+    const std::uint32_t recorded = record_burst();
     put_asides();
-    RingPosition& position = cursor_.position;
-    position.avail_next = avail_next_.value;
-    if (!has_first_) return false;
-    PackedTable table = layout_.table;
-    const std::uint32_t first = PackedPosition{position.used_next}.index();
-    position.used_next = used_next_.value;
-    has_first_ = false;
-    table.set_used_release(first, first_);
-    mark_table(first, 1);
-    if (position.notifications && layout_.features.event_idx) want_kick();
-    return true;
+    cursor_.position.avail_next = avail_next_.value;
+    if (has_first_) {
+      show();
+      if constexpr (Marks::active)
+        if (is_recorded()) marks_.packed_record->after_used(recorded, used_next_, marks_.stored());
+    }
+    return std::exchange(has_first_, false);
   }
   void publish_position() noexcept {
     if (!cursor_.position.notifications || !layout_.features.event_idx) return;
@@ -200,7 +223,7 @@ class PackedQueue {
   }
 
   /// VIRTIO 1.2, 2.8.10.
-  bool needs_call() noexcept {
+  [[gnu::always_inline]] bool needs_call() noexcept {
     full_fence();
     const auto [event, flags] = layout_.driver.load();
     RingPosition& position = cursor_.position;
@@ -247,13 +270,22 @@ class PackedQueue {
     ready_ = static_cast<std::uint16_t>(ready_ - std::min<std::uint32_t>(ready_, entries));
   }
 
+  /// The first used descriptor of the burst shows all of it.
+  [[gnu::always_inline]] void show() noexcept {
+    RingPosition& position = cursor_.position;
+    PackedTable table = layout_.table;
+    const std::uint32_t first = PackedPosition{position.used_next}.index();
+    position.avail_next = avail_next_.value;
+    position.used_next = used_next_.value;
+    table.set_used_release(first, first_);
+    mark_table(first, 1);
+    if (position.notifications && layout_.features.event_idx) want_kick();
+  }
   /// Writes a used descriptor, but the first of the burst. With IN_ORDER one stands for all up to it, if nothing
   /// was written into them (2.8.8): then it is the first that gets the id.
-  void put(PackedPosition where, std::uint16_t id, std::uint32_t written) noexcept {
+  void put(PackedPosition where, std::uint16_t id, std::uint32_t written, std::uint32_t entries) noexcept {
     if (has_first_ && !(merges_ && written == 0)) {
-      PackedTable table = layout_.table;
-      table.set_used(where.index(), PackedTable::used(where, id, written));
-      mark_table(where.index(), 1);
+      set_used(where, whole(where, id, written, entries));
       merges_ = false;
       return;
     }
@@ -262,27 +294,42 @@ class PackedQueue {
       merges_ = layout_.features.in_order && written == 0;
       first_at_ = where;
     }
-    first_ = PackedTable::used(first_at_, id, written);
+    first_ = merges_ ? PackedTable::used(first_at_, id, written) : whole(where, id, written, entries);
+  }
+  /// What a used descriptor says. The chain's other entries are made to look used, which no driver looks at, the last
+  /// one first.
+  std::uint64_t whole(PackedPosition where, std::uint16_t id, std::uint32_t written, std::uint32_t entries) noexcept {
+    while (--entries != 0) {
+      const PackedPosition at = where.after(entries, layout_.size);
+      set_used(at, PackedTable::used_whole(at, id, 0));
+    }
+    return PackedTable::used_whole(where, id, written);
+  }
+  void set_used(PackedPosition where, std::uint64_t element) noexcept {
+    PackedTable table = layout_.table;
+    table.set_used(where.index(), element);
+    mark_table(where.index(), 1);
   }
   template <typename Written>
   [[gnu::always_inline]] void put_run(const std::uint16_t* ids, std::uint32_t count, Written written) noexcept {
     std::uint32_t i = 0;
     if (!has_first_) {
-      put(used_next_, ids[0], written(0));
+      put(used_next_, ids[0], written(0), 1);
       ++i;
     }
     merges_ = false;
-    PackedTable table = layout_.table;
     const std::uint32_t index = used_next_.index();
     PackedPosition where = used_next_;
     used_next_ = used_next_.after(count, layout_.size);
-    for (std::uint32_t end = std::min(count, layout_.size - index), base = index;;) {
-      const std::uint64_t flags = PackedTable::used(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
+    const std::uint8_t* entry = layout_.table.entry(index + i);
+    for (std::uint32_t end = std::min(count, layout_.size - index);;) {
+      const std::uint64_t flags = PackedTable::used_whole(where, 0, written(0)) & ~std::uint64_t{0xffff'ffff};
 #pragma GCC unroll 4
-      for (; i < end; ++i) table.set_used(base + i, written(i) | std::uint64_t{ids[i]} << 32 | flags);
+      for (; i < end; ++i, entry += PackedTable::entry_bytes)
+        PackedTable::set_used_entry(entry, written(i) | std::uint64_t{ids[i]} << 32 | flags);
       if (end == count) [[likely]]
         break;
-      base = 0 - end;  // the rest begins at entry 0
+      entry = layout_.table.begin();
       end = count;
       where = {static_cast<std::uint16_t>(where.value ^ PackedPosition::wrap_bit)};
     }
@@ -293,17 +340,34 @@ class PackedQueue {
     }
   }
   void put_asides() noexcept {
-    rewindable_ = false;
+    keeps_aside_ = false;
     if (aside_count_ == 0) return;
     const PackedAside* const asides = layout_.asides->data();
     std::uint32_t entries = 0;
     for (std::uint32_t i = 0; i < aside_count_; ++i) entries += asides[i].entries;
     PackedPosition where = used_next_.before(entries, layout_.size);
     for (std::uint32_t i = 0; i < aside_count_; ++i) {
-      put(where, asides[i].id, asides[i].written);
+      put(where, asides[i].id, asides[i].written, asides[i].entries);
       where = where.after(asides[i].entries, layout_.size);
     }
     aside_count_ = 0;
+  }
+
+  bool is_recorded() const noexcept {
+    if constexpr (Marks::active) return marks_.packed_record != nullptr;
+    return false;
+  }
+  void record_take(std::uint16_t id, std::uint32_t entries) noexcept {
+    if constexpr (Marks::active)
+      if (is_recorded()) marks_.packed_record->take(avail_next_.index(), id, entries);
+  }
+  /// Returns how many chains are given back.
+  std::uint32_t record_burst() noexcept {
+    if constexpr (Marks::active)
+      if (is_recorded())
+        marks_.packed_record->before_used(layout_, avail_next_, layout_.asides->data(), aside_count_, used_next_,
+                                          marks_.stored());
+    return aside_count_;
   }
 
   void mark_table(std::uint32_t index, std::uint32_t entries) const noexcept {
@@ -322,7 +386,7 @@ class PackedQueue {
   std::uint32_t room_;
   mutable std::uint16_t ready_ = 0;  // whoever looks at chains finds out how many there are
   mutable bool ended_ = false;       // no more than ready_
-  bool rewindable_ = false;
+  bool keeps_aside_;                 // what is given back may be taken back, or is recorded first
   bool has_first_ = false;
   bool merges_ = false;  // the first may stand for more
   std::uint32_t aside_count_ = 0;
@@ -340,7 +404,7 @@ inline bool is_idle(const PackedLayout& layout, const VringCursor& cursor) noexc
 inline std::uint16_t pending(const PackedLayout& layout, const VringCursor& cursor) noexcept {
   const PackedPosition next{cursor.position.avail_next};
   const std::uint32_t room = layout.size - next.since({cursor.position.used_next}, layout.size);
-  return count_available(layout, next, room);
+  return room == 0 || !layout.is_available(next) ? std::uint16_t{0} : count_available(layout, next, room);
 }
 
 inline Watch watch(const PackedLayout& layout, const VringCursor& cursor) noexcept {

@@ -55,6 +55,8 @@ struct PackedPosition {
 struct PackedDescriptor : RawDescriptor {
   constexpr std::uint16_t id() const noexcept { return static_cast<std::uint16_t>(rest >> 32); }
   constexpr std::uint16_t flags() const noexcept { return static_cast<std::uint16_t>(rest >> 48); }
+  /// Both, the flags in the upper half.
+  constexpr std::uint32_t tail() const noexcept { return static_cast<std::uint32_t>(rest >> 32); }
 };
 
 /// struct pvirtq_desc (2.8.13): {address u64, length u32, id u16, flags u16} for each entry. Written by both.
@@ -96,10 +98,25 @@ class PackedTable {
     const std::uint16_t flags = where.used() | (written != 0 ? Descriptor::write_flag : std::uint16_t{0});
     return written | std::uint64_t{id} << 32 | std::uint64_t{flags} << 48;
   }
+  /// The same, with a mark: all entries that it stands for look used. NEXT is reserved in used descriptors, and drivers
+  /// ignore it (2.8.6). Whoever finds the ring later (PackedLayout::find_position()) knows what comes behind.
+  static constexpr std::uint64_t used_whole(PackedPosition where, std::uint16_t id, std::uint32_t written) noexcept {
+    return used(where, id, written) | std::uint64_t{Descriptor::next_flag} << 48;
+  }
+  static constexpr bool is_whole(std::uint16_t used_flags) noexcept {
+    return (used_flags & Descriptor::next_flag) != 0;
+  }
+  /// A descriptor that the driver has made available, which the device has, as the driver writes it.
+  void set_available(PackedPosition where, const PackedDescriptor& descriptor) noexcept {
+    constexpr std::uint64_t both = packed_avail_flag | packed_used_flag;
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(where.index())), descriptor.address, __ATOMIC_RELAXED);
+    set_used_release(where.index(), (descriptor.rest & ~(both << 48)) | std::uint64_t{where.available()} << 48);
+  }
   /// Not the first of a burst: the driver does not look at it before it has seen that one. The control thread may, to
   /// know where buffers are.
-  void set_used(std::uint32_t index, std::uint64_t element) noexcept {
-    __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(index) + 8), element, __ATOMIC_RELAXED);
+  void set_used(std::uint32_t index, std::uint64_t element) noexcept { set_used_entry(at(index), element); }
+  static void set_used_entry(const std::uint8_t* entry, std::uint64_t element) noexcept {
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(const_cast<std::uint8_t*>(entry) + 8), element, __ATOMIC_RELAXED);
   }
   /// The first of a burst, which shows all of it. Pairs with the driver's read barrier between the flags and the rest
   /// (2.8.22). Our stores of the others, and our loads and stores of buffers, come before it.

@@ -21,8 +21,9 @@ class PackedSingle {
     id_ = descriptor.id();
     if constexpr (keeps_addresses) address_ = descriptor.address;
     length_ = descriptor.length() - Shape::header_bytes;  // wraps to something huge when too short
-    return is_whole_chain(descriptor, whole_chain<Shape::direction>(queue.avail_next_)) && length_ >= Shape::body_min &&
-           length_ <= body_max && memory::translate_near(region, {descriptor.address}, descriptor.length(), header_);
+    return is_whole_chain(descriptor.tail(), whole_chain<Shape::direction>(queue.avail_next_)) &&
+           length_ >= Shape::body_min && length_ <= body_max &&
+           memory::translate_near(region, {descriptor.address}, descriptor.length(), header_);
   }
 
   Chain chain() const noexcept { return {.id = id_, .entries = 1}; }

@@ -14,6 +14,11 @@
 
 namespace vhostx::virtqueue {
 
+enum class RingKind : std::uint8_t { split, packed };  ///< packed: VIRTIO_F_RING_PACKED was negotiated.
+
+/// "split" or "packed".
+constexpr const char* name_of(RingKind kind) noexcept { return kind == RingKind::split ? "split" : "packed"; }
+
 /// The addresses that SET_VRING_ADDR brings. In a packed ring `avail` is the driver's event structure and `used` the
 /// device's.
 struct RingAddresses {

@@ -14,8 +14,10 @@
 
 namespace vhostx::virtqueue {
 
-/// Marks pages after they were written, and before the driver is shown what was written. Records chains: see
-/// InflightRecord, whose functions the last six are.
+class PackedInflightRecord;
+
+/// Marks pages after they were written, and before the driver is shown what was written. Records a split ring's chains:
+/// see InflightRecord, whose functions the last six are. PackedQueue asks for its record itself.
 template <typename M>
 concept RingMarks = requires(const M& marks, memory::GuestAddress address, std::size_t bytes, std::uint16_t position,
                              std::uint16_t* heads, const std::uint16_t* ids, std::uint16_t count) {
@@ -62,7 +64,13 @@ struct LogMarks {
 
   const memory::DirtyLog* log = nullptr;     ///< Null: nothing is logged.
   std::optional<memory::GuestAddress> ring;  ///< Where its used ring is logged; none: it is not (VHOST_VRING_F_LOG).
-  InflightRecord* record = nullptr;          ///< Null: nothing is recorded.
+  InflightRecord* record = nullptr;          ///< Null: nothing is recorded. Of a split ring.
+  PackedInflightRecord* packed_record = nullptr;
+
+  /// What PackedInflightRecord calls after each of its stores; a test does more.
+  static constexpr auto stored() noexcept {
+    return [] {};
+  }
 
   void mark(memory::GuestAddress address, std::size_t bytes) const noexcept {
     if (log != nullptr) log->mark(address, bytes);

@@ -49,10 +49,11 @@ class SplitQueue {
 
   /// Entries that the driver has made available and take() has not taken, at most the ring's size. Only the first call
   /// reads avail->idx. If that is out of range, this is 0 and cursor.fault is set.
-  std::uint16_t ready() noexcept {
+  std::uint16_t ready(std::uint16_t = 0) noexcept {
     if (!index_loaded_) load_index();
     return static_cast<std::uint16_t>(avail_index_ - avail_next_);
   }
+  bool is_empty() noexcept { return ready() == 0; }
 
   /// Whether the driver has made available all that the ring holds, and nothing was taken.
   bool is_full() noexcept { return ready() == layout_.size; }
@@ -75,6 +76,11 @@ class SplitQueue {
   /// Takes the first `count` chains that a batch has looked at, or the one of a Single.
   void take(const ChainList& chains, std::uint16_t count) noexcept { advance(chains.ids.data(), count); }
   void take(const Chain& chain) noexcept { advance(&chain.id, 1); }
+  [[gnu::always_inline]] void use(const Chain& chain, std::uint32_t written) noexcept {
+    give_back(chain, written);
+    take(chain);
+    publish();
+  }
   /// Puts back the chain that was taken last, but not the bad ones that were skipped on the way to it.
   void untake(const Chain&) noexcept {
     --avail_next_;

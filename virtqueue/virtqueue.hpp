@@ -85,8 +85,10 @@ concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
   { Q::has_bad_chains } -> std::convertible_to<bool>;
   // Entries of the ring: no chain is longer.
   { looked_at.size() } -> std::same_as<std::uint32_t>;
-  // How many chains may be looked at, or more than that. 0: there are none.
-  { queue.ready() } -> std::same_as<std::uint16_t>;
+  // Whether there is no chain that may be looked at; and how many there are, or more than that. Where there are more
+  // than `count`, it may say less, but not less than `count`.
+  { queue.is_empty() } -> std::same_as<bool>;
+  { queue.ready(count) } -> std::same_as<std::uint16_t>;
   // Whether the driver has made available all that the ring holds, and nothing was taken.
   { queue.is_full() } -> std::same_as<bool>;
   // Takes the next chain.
@@ -96,6 +98,8 @@ concept Virtqueue = Walker<typename Q::template Walker<Direction::readable>> &&
   queue.take(looked_at.chain(chains, count));
   // Takes all and gives them back as they are; how many.
   { queue.give_back_all() } -> std::same_as<std::uint16_t>;
+  // Takes the one of a Single, gives it back and publishes it: all of a burst. needs_call() follows.
+  queue.use(looked_at.chain(chains, count), bytes);
   // Puts back the chain that was taken last.
   queue.untake(chain);
   // Copies a chain that a batch has looked at, and walks one.

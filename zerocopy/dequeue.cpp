@@ -25,7 +25,7 @@ template <std::uint16_t net_header_bytes, virtqueue::Virtqueue Queue>
 [[gnu::always_inline]] inline net::BurstResult take(const net::RingContext& context, Queue& queue,
                                                     const Lending& lending, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept {
-  if (std::min(count, queue.ready()) == 1 && lending.table.copy_below() != 0) {
+  if (std::min(count, queue.ready(count)) == 1 && lending.table.copy_below() != 0) {
     const auto single =
         net::dequeue_single<net_header_bytes>(context, queue, pool, packets, lending.table.copy_below() - 1);
     if (single.packets != 0) {
@@ -44,7 +44,7 @@ net::BurstResult dequeue(const C& context, const Lending& lending, rte_mempool* 
   return net::with_queue(context, [&](auto& queue) {
     if (lending.table.has_returns()) [[unlikely]]
       return_chains(queue, lending.table);
-    else if (queue.ready() == 0)
+    else if (queue.is_empty())
       return net::BurstResult{};  // idle
     return net::with_header(context, [&](auto net_header_bytes) {
       return take<net_header_bytes>(context, queue, lending, pool, packets, count);

@@ -36,6 +36,7 @@ VringNotice notice_of(const RingControl& ring) noexcept {
   notice.started = ring.started();
   notice.enabled = ring.config().enabled;
   notice.waits_for_kick = ring.waits_for_kick();
+  notice.packets = number_of(ring.packets_at());
   if (const auto& log = ring.config().used_log) {
     notice.logged = 1;
     notice.log = log->value;
@@ -53,17 +54,13 @@ VringNotice notice_of(const RingControl& ring) noexcept {
   return notice;
 }
 
-// The record by which another process goes on knows only split rings.
-FeatureSet without_packed(FeatureSet offered) noexcept { return offered.without({VirtioFeature::ring_packed}); }
-
 }  // namespace
 
 Device::Device(PortHost& port, const PortParts& parts, SessionKeeping* keeping)
     : port_(port),
       parts_(parts),
       keeping_(keeping),
-      features_offered_(keeping == nullptr ? offered_features(parts.options)
-                                           : without_packed(offered_features(parts.options))),
+      features_offered_(offered_features(parts.options)),
       protocol_offered_(offered_protocol_features(parts.options)),
       memory_timer_(port.executor()),
       memory_({.regions_max = parts.options.memory_slots_max, .bytes_max = parts.memory_bytes_max}, parts.attention,
@@ -221,7 +218,7 @@ Result<void> Device::check_no_ring_runs() const {
 }
 
 std::uint32_t Device::stop(RingControl& ring) {
-  const std::uint32_t base = ring.stop();
+  const std::uint32_t base = ring.stop(RingControl::Stop::by_front_end);
   forget_log_of_stopped_rings();
   return base;
 }
@@ -237,7 +234,7 @@ void Device::reset() {
 }
 
 void Device::stop_rings() {
-  for (const auto& ring : rings_) ring->stop();
+  for (const auto& ring : rings_) ring->stop(RingControl::Stop::with_session);
   for (const auto& vring : parts_.vrings) vring->set_enabled(false);
   parts_.vrings[1]->forget_announcement();
 }

@@ -25,20 +25,20 @@ Result<void> Device::check_inflight(const protocol::Inflight& said) const {
 
 Result<UniqueFd> Device::create_inflight(protocol::Inflight& wanted) const {
   if (auto good = check_inflight(wanted); !good) return std::move(good).error();
-  wanted.mmap_size = InflightArea::bytes_for(wanted.queue_count, wanted.queue_size);
+  const InflightArea::Shape shape{wanted.queue_count, wanted.queue_size, ring_kind()};
+  wanted.mmap_size = shape.bytes();
   wanted.mmap_offset = 0;
-  return InflightArea::create_file(wanted.queue_count, wanted.queue_size);
+  return InflightArea::create_file(shape);
 }
 
 Result<void> Device::set_inflight(const protocol::Inflight& where, UniqueFd file) {
   if (auto good = check_inflight(where); !good) return good;
   if (auto good = check_no_ring_runs(); !good) return good;
-  const std::uint64_t needed = InflightArea::bytes_for(where.queue_count, where.queue_size);
-  if (where.mmap_size < needed)
-    return protocol_violation("in-flight area of {:#x} bytes, expected at least {:#x} for {} queues of {} entries",
-                              where.mmap_size, needed, where.queue_count, where.queue_size);
-  auto area = InflightArea::map(std::move(file), where.mmap_offset, where.queue_count, where.queue_size,
-                                parts_.attention, parts_.touch_budget);
+  const InflightArea::Shape shape{where.queue_count, where.queue_size, ring_kind()};
+  if (where.mmap_size < shape.bytes())
+    return protocol_violation("in-flight area of {:#x} bytes, expected at least {:#x} for {} {} queues of {} entries",
+                              where.mmap_size, shape.bytes(), where.queue_count, name_of(shape.kind), where.queue_size);
+  auto area = InflightArea::map(std::move(file), where.mmap_offset, shape, parts_.attention, parts_.touch_budget);
   if (!area) return std::move(area).error();
   inflight_ = std::move(area).value();
   return {};

@@ -114,8 +114,6 @@ Result<void> check_extra_features(const PortOptions& options) {
 FeatureSet offered_features(const PortOptions& options) noexcept {
   const FeatureSet extra = on_request & FeatureSet(options.features_extra);
   FeatureSet offered = (by_default | extra).without(FeatureSet(options.features_masked));
-  // The record is of split rings.
-  if (ProtocolFeatureSet(options.protocol_features_extra).has(P::inflight_shmfd)) offered.clear(V::ring_packed);
   if (options.queue_pairs_max < 2) offered.clear(V::net_mq);
   if (options.zero_copy) offered.clear(V::in_order);  // loans come back in any order
   for (const auto& [feature, either] : dependencies)

@@ -98,12 +98,12 @@ class SessionKeeping final : public KeeperLink {
   std::uint32_t answers_due() const noexcept { return record_->answers_due(); }
 
   // ---- what is in flight: session_keeping_inflight.cpp
-  /// The rings of a new connection may lend: the port keeps a record of its own. After begin(). Errors: system,
-  /// out_of_memory.
+  /// The rings of a new connection may lend, or be packed: the port keeps a record of its own. After begin(). Errors:
+  /// system, out_of_memory.
   Result<void> begin_own_inflight();
-  /// The connection goes on, with the record that it had, or with a new one if it had none and its rings may lend now.
-  /// Before its rings start. Errors: as above, and protocol_violation (no such record).
-  Result<void> adopt_own_inflight(Found& found, bool lends);
+  /// The connection goes on, with the record that it had, or with a new one if it had none and wants one now. Before
+  /// its rings start. Errors: as above, and protocol_violation (no such record).
+  Result<void> adopt_own_inflight(Found& found, bool wanted);
   /// Null: there is none.
   const virtqueue::InflightStore::Shared& own_inflight() const noexcept { return own_inflight_; }
 

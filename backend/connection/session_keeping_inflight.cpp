@@ -29,9 +29,9 @@ Result<void> SessionKeeping::make_own_inflight(continuity::SessionState& state) 
   return {};
 }
 
-Result<void> SessionKeeping::adopt_own_inflight(Found& found, bool lends) {
+Result<void> SessionKeeping::adopt_own_inflight(Found& found, bool wanted) {
   if (found.state.own_inflight == 0) {
-    if (!lends) return {};
+    if (!wanted) return {};
     if (auto made = make_own_inflight(found.state); !made) return made;
     return record_->write(found.state);
   }

@@ -143,13 +143,19 @@ void RingControl::set_ready(bool ready) {
 
 Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
   const virtqueue::RingKind kind = running->layout.kind;
-  const auto found = virtqueue::start_position(running->layout, config_.base);
+  auto opened = recover(*running);
+  if (!opened) return std::move(opened).error();
+  const auto found = opened->position ? Result<virtqueue::RingPosition>(*opened->position)
+                                      : virtqueue::start_position(running->layout, config_.base);
   if (!found) {
     fail(found.error());  // and is not armed any more
     return {};
   }
   const virtqueue::RingPosition& position = *found;
-  if (auto good = recover(*running, position); !good) return good;
+  if (opened->record.packed != nullptr && !opened->position) opened->record.packed->begin(position);
+  record_end_ = {opened->record, opened->is_own};
+  if (running->log != nullptr && running->used_log) running->layout.mark_start(*running->log);
+  running->inflight = config_.inflight = std::move(opened->record);
   if (const std::uint32_t base = virtqueue::base_of(kind, position); base != config_.base)
     port_.log().debug("vring {}: base {:#x}, but the ring says {:#x}: continues at the latter", core_.index(),
                       config_.base, base);
@@ -159,22 +165,20 @@ Result<void> RingControl::start(std::unique_ptr<RunningVring> running) {
   port_.emit(VringStarted{core_.index()});
   port_.placement_due();
   watch_idle_kicks();
-  if (core_.running() == nullptr) stop();  // VringCore::show() met a burst that does not end
+  if (core_.running() == nullptr) stop(Stop::with_session);  // VringCore::show() met a burst that does not end
   return {};
 }
 
 // What an earlier back-end has taken and not given back comes before what the driver has made available since.
-Result<void> RingControl::recover(RunningVring& running, const virtqueue::RingPosition& position) {
+Result<RingRecord> RingControl::recover(const RunningVring& running) {
   const auto environment = host_.ring_environment();
-  if (!environment || running.layout.kind != virtqueue::RingKind::split) return {};
-  auto opened = open_record(*environment, core_.index(), running.layout.split, position);
+  if (!environment) return RingRecord{};
+  auto opened = open_record(*environment, core_.index(), running.layout);
   if (!opened) return make_error(opened.error().code, "vring {}: {}", core_.index(), opened.error().message);
-  own_record_ = std::move(opened->own);
-  running.inflight = config_.inflight = std::move(opened->record);
-  if (running.inflight != nullptr && running.inflight->left() != 0)
+  if (opened->record && opened->record.left() != 0)
     port_.log().info("vring {}: {} chains that an earlier back-end had in flight are served again", core_.index(),
-                     running.inflight->left());
-  return {};
+                     opened->record.left());
+  return opened;
 }
 
 // QEMU sends the kick before the call, and swaps calls when interrupts are masked: what was used meanwhile was
@@ -214,11 +218,11 @@ void RingControl::change_running(Change change) {
 bool RingControl::replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick) {
   check(core_.replace(std::move(next), std::move(kick)));
   if (!core_.is_stuck()) return true;
-  stop();
+  stop(Stop::with_session);
   return false;
 }
 
-std::uint32_t RingControl::stop() {
+std::uint32_t RingControl::stop(Stop why) {
   watch_.reset();
   idle_kicks_.reset();
   config_.armed = false;
@@ -226,14 +230,15 @@ std::uint32_t RingControl::stop() {
   std::shared_ptr<const EventFd> kick = std::exchange(config_.kick, nullptr);
   if (started()) {
     config_.base = core_.stop();
-    config_.inflight = nullptr;
+    config_.inflight = {};
+    stopped_by_front_end_ = why == Stop::by_front_end;
     if (core_.is_stuck()) report_stuck("stopped");
     host_.forget_requests(core_.index());
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
     if (!settle_loans(false)) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
   } else if (!waits_for_loans_) {
-    end_own_record();  // of a start that failed
+    record_end_.stopped(true);  // of a start that failed
   }
   set_ready(false);
   return config_.base;
@@ -249,17 +254,13 @@ bool RingControl::settle_loans(bool give_up) {
     port_.emit(LoansOverdue{core_.index(), out});
   }
   waits_for_loans_ = false;
-  end_own_record();
+  record_end_.stopped(stopped_by_front_end_);
   port_.emit(VringStopped{core_.index()}, std::exchange(kick_shown_, nullptr));  // Vring::kick_fd() promises that
   return true;
 }
 
-void RingControl::end_own_record() noexcept {
-  if (own_record_ != nullptr) std::exchange(own_record_, nullptr)->end();
-}
-
 void RingControl::reset() {
-  stop();
+  stop(Stop::by_front_end);
   enable(false);
   config_ = VringConfig{.base = config_.base, .call = config_.call, .err = config_.err};
 }
@@ -303,7 +304,7 @@ void RingControl::fail(const Error& reason) {
                          .a = config_.addresses ? config_.addresses->descriptors.value : 0,
                          .b = virtqueue::descriptor_table_bytes(config_.size)};
   port_.emit(VringBroken{core_.index(), fault});
-  stop();
+  stop(Stop::with_session);
   if (config_.err != nullptr)
     config_.err->signal();
   else if (host_.notifies_in_band())

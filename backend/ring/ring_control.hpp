@@ -14,6 +14,7 @@
 
 #include "backend/loop/fd_watch.hpp"
 #include "backend/ring/idle_kicks.hpp"
+#include "backend/ring/ring_record.hpp"
 #include "backend/ring/vring_config.hpp"
 #include "backend/ring/vring_core.hpp"
 #include "base/event_fd.hpp"
@@ -76,6 +77,7 @@ class RingControl {
   const VringFault* fault() const noexcept { return broken_ && started() ? &core_.fault() : nullptr; }
   const RunningVring* running() const noexcept { return core_.running(); }
   int numa_node() const noexcept { return core_.numa_node(); }
+  const void* packets_at() const noexcept { return core_.packets_at(); }
 
   /// The request table refuses size and base while the ring runs. Errors: protocol_violation.
   Result<void> set_size(std::uint32_t size);
@@ -89,9 +91,11 @@ class RingControl {
   /// VRING_KICK.
   Result<void> kick_in_band();
 
-  /// GET_VRING_BASE, or the end of the connection. Answers the base. Where loans are out the application is
+  /// GET_VRING_BASE, or the end of the connection: what is in flight may be of interest to the next process only after
+  /// the latter. Answers the base. Where loans are out the application is
   /// asked for them, and VringStopped comes when settle_loans() returns true.
-  std::uint32_t stop();
+  enum class Stop { by_front_end, with_session };
+  std::uint32_t stop(Stop why);
   /// True: the ring does not wait for loans, has them back, or gives them up.
   bool settle_loans(bool give_up);
   /// Back to what it was before the first message, but for two things. The base stays: when QEMU stops a machine it
@@ -121,24 +125,24 @@ class RingControl {
   Result<void> start_if_due();
   void set_ready(bool ready);
   Result<void> start(std::unique_ptr<RunningVring> running);
-  Result<void> recover(RunningVring& running, const virtqueue::RingPosition& position);
+  Result<RingRecord> recover(const RunningVring& running);
   bool look_before_start(VringPlacer::Effort effort);
   void fail(const Error& reason);
   template <typename Change>
   void change_running(Change change);
   bool replace(std::unique_ptr<RunningVring> next, std::shared_ptr<const EventFd> kick);
   void report_stuck(const char* outcome);
-  void end_own_record() noexcept;
   void check(Result<void> watched);
 
   RingHost& host_;
   RingPort& port_;
   VringCore& core_;
   VringConfig config_;
-  bool ready_ = false;                                     // as last reported by VringReady
-  bool broken_ = false;                                    // since the last start
-  bool waits_for_loans_ = false;                           // the ring has stopped
-  std::shared_ptr<virtqueue::InflightRecord> own_record_;  // see RingRecord; until the ring has its loans back
+  bool ready_ = false;            // as last reported by VringReady
+  bool broken_ = false;           // since the last start
+  bool waits_for_loans_ = false;  // the ring has stopped
+  bool stopped_by_front_end_ = false;
+  RingRecord::End record_end_;                 // until the ring has its loans back
   std::shared_ptr<const EventFd> kick_shown_;  // of a ring that has stopped: open until VringStopped is delivered
   std::unique_ptr<IdleKicks> idle_kicks_;      // of a ring that has started and is empty
   std::unique_ptr<FdWatch> watch_;  // for the first kick; after config_, so that it goes before the kick is closed

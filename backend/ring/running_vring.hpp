@@ -13,7 +13,6 @@
 #include "memory/guest_memory.hpp"
 #include "net/size_counters.hpp"
 #include "virtqueue/any_layout.hpp"
-#include "virtqueue/inflight_record.hpp"
 #include "zerocopy/loan_table.hpp"
 
 namespace vhostx::backend {
@@ -40,9 +39,9 @@ struct RunningVring : InOwnPages {
   std::shared_ptr<const memory::DirtyLog> log;   ///< Null: writes to guest memory are not logged.
   std::optional<memory::GuestAddress> used_log;  ///< Where writes to the used ring are.
   std::shared_ptr<const EventFd> log_signal;     ///< Signalled after a burst that may have marked pages; null: nobody.
-  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< Null: nobody keeps a record of chains in flight.
-  net::SizeCounters* sizes = nullptr;                   ///< Null: packets are not counted by size. Set by VringCore.
-  std::uint64_t serial = 0;                             ///< Unique within its vring, never 0; set by VringCore::run().
+  virtqueue::AnyRecord inflight;                 ///< Of chains in flight.
+  net::SizeCounters* sizes = nullptr;            ///< Null: packets are not counted by size. Set by VringCore.
+  std::uint64_t serial = 0;                      ///< Unique within its vring, never 0; set by VringCore::run().
 
   /// Calls the driver. True: the control thread has to, in-band.
   bool calls_in_band() const noexcept {

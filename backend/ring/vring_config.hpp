@@ -14,7 +14,6 @@
 #include "protocol/features.hpp"
 #include "virtqueue/any_layout.hpp"
 #include "virtqueue/inflight_area.hpp"
-#include "virtqueue/inflight_record.hpp"
 #include "virtqueue/inflight_store.hpp"
 
 namespace vhostx::backend {
@@ -31,7 +30,7 @@ struct VringConfig {
   std::shared_ptr<const EventFd> kick;                ///< the driver's, or our own for in-band kicks
   std::shared_ptr<const EventFd> call;
   std::shared_ptr<const EventFd> err;
-  std::shared_ptr<virtqueue::InflightRecord> inflight;  ///< While it runs; null: nobody keeps one.
+  virtqueue::AnyRecord inflight;  ///< While it runs.
 
   bool configured() const noexcept { return size != 0 && addresses.has_value(); }
 };

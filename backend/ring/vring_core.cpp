@@ -76,7 +76,8 @@ std::uint16_t VringCore::dequeue_burst(rte_mempool* pool, rte_mbuf** packets, st
   const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
   if (!announcing && running->is_plain && virtqueue::is_idle(running->layout.split, data_.cursor)) return 0;
   if (announcing || !running->dequeues || pool != data_.pool) [[unlikely]]
-    return dequeue_otherwise(*running, pool, packets, count);
+    return running->dequeues_packed ? dequeue_packed(*running, pool, packets, count)
+                                    : dequeue_otherwise(*running, pool, packets, count);
   if (running->loans != nullptr) return dequeue_lending(*running, pool, packets, count);
   const auto result = net::dequeue(context_of(*running, data_), pool, packets, count);
   return needs_finish(result) ? finish_burst(*running, result) : result.packets;
@@ -91,14 +92,27 @@ std::uint16_t VringCore::dequeue_lending(const RunningVring& running, rte_mempoo
   return needs_finish(result) ? finish_burst(running, result) : result.packets;
 }
 
-// For a ring that is packed, is disabled, is to the guest, has an announcement to deliver, may not lend now, counts
+std::uint16_t VringCore::dequeue_packed(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                        std::uint16_t count) noexcept {
+  const bool announcing = announcement_.load(std::memory_order_relaxed) != 0;
+  if (!announcing && virtqueue::is_idle(running.layout.packed, data_.cursor)) return 0;
+  if (announcing || pool != data_.pool) [[unlikely]]
+    return dequeue_otherwise(running, pool, packets, count);
+  const auto result = net::dequeue(packed_context_of(running, data_), pool, packets, count);
+  return needs_finish(result) ? finish_burst(running, result) : result.packets;
+}
+
+std::uint16_t VringCore::enqueue_packed(const RunningVring& running, rte_mbuf* const* packets,
+                                        std::uint16_t count) noexcept {
+  if (count == 0 || data_.broken()) return 0;
+  const auto result = net::enqueue(packed_context_of(running, data_), packets, count);
+  return needs_finish(result) ? finish_burst(running, result) : result.packets;
+}
+
+// For a ring that is disabled, is to the guest, has an announcement to deliver, may not lend now, counts
 // sizes, is logged or recorded; and for a pool other than that of the last burst.
 std::uint16_t VringCore::dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                            std::uint16_t count) noexcept {
-  if (running.dequeues_packed && pool == data_.pool && announcement_.load(std::memory_order_relaxed) == 0) [[likely]] {
-    const auto result = net::dequeue(packed_context_of(running, data_), pool, packets, count);
-    return needs_finish(result) ? finish_burst(running, result) : result.packets;
-  }
   if (!is_from_guest(index_)) return 0;
   if (running.loans != nullptr) give_back_returned(running);
   if (!running.enabled) return drop_available(running);
@@ -126,7 +140,8 @@ std::uint16_t VringCore::enqueue_burst(rte_mbuf* const* packets, std::uint16_t c
   const RunningVring* running = pass.running;
   if (running == nullptr) return 0;
   if (!running->enqueues) [[unlikely]]
-    return enqueue_otherwise(*running, packets, count);
+    return running->enqueues_packed ? enqueue_packed(*running, packets, count)
+                                    : enqueue_otherwise(*running, packets, count);
   if (count == 0 || data_.broken()) return 0;
   const net::SplitContext context = context_of(*running, data_);
   auto result = net::enqueue(context, packets, count);
@@ -339,7 +354,7 @@ Result<void> VringCore::start(std::unique_ptr<RunningVring> running, const virtq
 void VringCore::set_direction(RunningVring& running) const noexcept {
   const bool from_guest = is_from_guest(index_);
   running.sizes = sizes_.get();
-  running.marks = running.log != nullptr || running.inflight != nullptr;
+  running.marks = running.log != nullptr || running.inflight;
   const bool split = running.layout.kind == virtqueue::RingKind::split;
   const bool straight = split && running.enabled && sizes_ == nullptr && !running.marks;
   running.is_plain = split && running.loans == nullptr;
@@ -403,7 +418,8 @@ std::vector<MemoryArea> VringCore::state_areas(const RunningVring& running) cons
   std::vector<MemoryArea> areas{area_of(*this), area_of(running)};
   if (running.loans != nullptr) running.loans->add_areas(areas);
   if (running.sizes != nullptr) areas.push_back(area_of(*running.sizes));
-  if (running.inflight != nullptr) areas.push_back(area_of(*running.inflight));
+  if (running.inflight.split != nullptr) areas.push_back(area_of(*running.inflight.split));
+  if (running.inflight.packed != nullptr) areas.push_back(area_of(*running.inflight.packed));
   if (const auto& asides = running.layout.packed.asides; asides != nullptr)
     areas.push_back({reinterpret_cast<std::uintptr_t>(asides->data()),
                      whole_pages(asides->size() * sizeof(virtqueue::PackedAside))});

@@ -79,6 +79,8 @@ class VringCore : public InOwnPages {
   std::uint16_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   VringStats stats() const noexcept;
   std::uint64_t count(VringCounter id) const noexcept { return data_.counters.shown(id); }
+  /// Where the packets are counted that were moved since the process began.
+  const void* packets_at() const noexcept { return data_.counters.address(VringCounter::packets); }
   PacketSizes packet_sizes() const noexcept { return sizes_ == nullptr ? PacketSizes{} : sizes_->snapshot(); }
   void reset_stats() noexcept {
     data_.counters.reset();
@@ -142,7 +144,11 @@ class VringCore : public InOwnPages {
 
   [[gnu::noinline]] std::uint16_t dequeue_otherwise(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
                                                     std::uint16_t count) noexcept;
-  // Of a ring that is packed, disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing
+  [[gnu::noinline]] std::uint16_t dequeue_packed(const RunningVring& running, rte_mempool* pool, rte_mbuf** packets,
+                                                 std::uint16_t count) noexcept;
+  [[gnu::noinline]] std::uint16_t enqueue_packed(const RunningVring& running, rte_mbuf* const* packets,
+                                                 std::uint16_t count) noexcept;
+  // Of a ring that is disabled, in the other direction, counts sizes, is logged or recorded: others pay nothing
   // for it.
   [[gnu::noinline]] std::uint16_t enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                                     std::uint16_t count) noexcept;

@@ -14,10 +14,6 @@ namespace vhostx::backend {
 std::uint16_t VringCore::enqueue_otherwise(const RunningVring& running, rte_mbuf* const* packets,
                                            std::uint16_t count) noexcept {
   if (!takes(running) || count == 0) return 0;
-  if (running.enqueues_packed) [[likely]] {
-    const auto result = net::enqueue(packed_context_of(running, data_), packets, count);
-    return needs_finish(result) ? finish_burst(running, result) : result.packets;
-  }
   auto result =
       with_context(running, data_, [&](const auto& context) { return net::enqueue(context, packets, count); });
   if (running.loans != nullptr && result.packets < count) result.needs_call |= return_spares(running);

@@ -43,8 +43,8 @@ template <typename Use>
 auto with_context(const RunningVring& running, VringDataState& data, Use use) noexcept {
   const auto with_marks = [&]<typename Context>(const Context& context) {
     if (!running.marks) return use(context);
-    const auto result =
-        use(net::Logged<Context>{context, {running.log.get(), running.used_log, running.inflight.get()}});
+    const auto result = use(net::Logged<Context>{
+        context, {running.log.get(), running.used_log, running.inflight.split.get(), running.inflight.packed.get()}});
     if (running.log_signal != nullptr) running.log_signal->signal();
     return result;
   };

@@ -38,14 +38,15 @@ struct LoanState {
   std::chrono::microseconds oldest_age{0};  ///< Age of the oldest of all these loans; 0: there are none.
 };
 
-/// Address of the driver's available index, and the value that bursts have reached: for a CPU that waits for a change
-/// of a memory line (rte_power_monitor()). There is work when `*index` differs from `seen`.
+/// Address of the driver's available index, or of the flags of a packed ring's next descriptor, and its value when
+/// there is no more to take: for a CPU that waits for a change of a memory line (rte_power_monitor()). There is work
+/// when `*index` differs from `seen`.
 struct AvailWatch {
   const volatile std::uint16_t* index = nullptr;  ///< In guest memory. Null: the ring is not running or is broken.
                                                   ///< Valid while the ring runs and the memory table does not change.
                                                   ///< The library may unmap the page before it delivers the
                                                   ///< VringStopped or MemoryChanged event.
-  std::uint16_t seen = 0;                         ///< Available index of the next chain to take.
+  std::uint16_t seen = 0;                         ///< What `*index` is as long as there is none.
 };
 
 /// Owned by its Port, at the same address for the Port's whole life.

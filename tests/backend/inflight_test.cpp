@@ -7,7 +7,7 @@
 #include <vhostx/transfer.hpp>
 
 #include "tests/backend/loans_fixture.hpp"
-#include "tests/support/inflight_file.hpp"
+#include "tests/support/packed_inflight_file.hpp"
 #include "tests/support/under_tsan.hpp"
 #include "virtqueue/inflight_area.hpp"
 
@@ -19,6 +19,7 @@ using Request = FrontEndRequest;
 using virtqueue::InflightArea;
 
 constexpr std::uint16_t queue_size = 64;
+const std::size_t region_bytes = InflightArea::Shape{.queue_size = queue_size, .kind = tested_kind()}.region_bytes();
 
 ProtocolFeatureSet with_inflight() {
   auto features = usual_protocol_features;
@@ -131,7 +132,7 @@ struct Recorded : ::testing::Test {
 };
 
 TEST_F(Recorded, AreaHasOneRegionAQueueAndAFileThatDoesNotShrink) {
-  EXPECT_EQ(area.mmap_size, 2 * InflightArea::region_bytes(queue_size));
+  EXPECT_EQ(area.mmap_size, 2 * region_bytes);
   EXPECT_EQ(area.mmap_offset, 0U);
   EXPECT_EQ(area.queue_count, 2);
   EXPECT_EQ(area.queue_size, queue_size);
@@ -144,13 +145,13 @@ TEST_F(Recorded, LoansOfABackEndThatEndedAreServedFirstAndGivenBackOnce) {
   begin();
   transmit_numbered(0, 6);
   lend_and_free_all_but({1, 4});
-  EXPECT_EQ(driver(1).used_index(), 4);
+  EXPECT_EQ(driver(1).used_count(), 4);
   end_here();
   next_back_end();
   transmit_numbered(6, 1);
   EXPECT_EQ(numbers(), (std::vector<int>{1, 4, 6}));
   from_guest().poll_completions();
-  EXPECT_EQ(driver(1).used_index(), 7);
+  EXPECT_EQ(driver(1).used_count(), 7);
   std::set<std::uint32_t> heads;
   for (const auto& used : driver(1).reap()) EXPECT_TRUE(heads.insert(used.head).second) << used.head;
   EXPECT_EQ(driver(1).free_descriptors(), 64);
@@ -190,12 +191,12 @@ TEST_F(Recorded, BorrowedBuffersAreBorrowedAgain) {
   for (int i = 0; i < 4; ++i) driver(0).chain().writable(2048).publish();
   std::array<rte_mbuf*, 4> buffers;
   ASSERT_EQ(to_guest().borrow_burst(test_pool(), buffers.data(), 3), 3);
-  EXPECT_EQ(file->recover(0).again.size(), 3U);
+  EXPECT_EQ(chains_in_flight(*file, driver(0)), 3U);
   rte_pktmbuf_append(buffers[1], 100);
   ASSERT_EQ(to_guest().commit_burst(buffers.data() + 1, 1), 1);
   rte_pktmbuf_free(buffers[0]);  // spare
-  EXPECT_EQ(driver(0).used_index(), 1);
-  EXPECT_EQ(file->recover(1).again.size(), 2U);
+  EXPECT_EQ(driver(0).used_count(), 1);
+  EXPECT_EQ(chains_in_flight(*file, driver(0)), 2U);
   lent = {buffers[2]};
   end_here();
   next_back_end();
@@ -205,7 +206,7 @@ TEST_F(Recorded, BorrowedBuffersAreBorrowedAgain) {
   rte_mbuf* packet = make_packet(test_pool(), pattern(64));
   EXPECT_EQ(to_guest().enqueue_burst(&packet, 1), 0) << "all are spare, and given back for it";
   rte_pktmbuf_free(packet);
-  EXPECT_EQ(driver(0).used_index(), 4);
+  EXPECT_EQ(driver(0).used_count(), 4);
   driver(0).reap();
   EXPECT_EQ(driver(0).free_descriptors(), 64);
 }
@@ -214,10 +215,10 @@ TEST_F(Recorded, RingsThatStopHaveNothingInFlight) {
   begin();
   transmit_numbered(0, 3);
   lend_and_free_all_but({0});
-  EXPECT_EQ(file->recover(driver(1).used_index(), InflightArea::region_bytes(queue_size)).again.size(), 1U);
+  EXPECT_EQ(chains_in_flight(*file, driver(1), region_bytes), 1U);
   must(machine->front_end().get_vring_base(1));  // the application is late
-  EXPECT_EQ(driver(1).used_index(), 3);
-  EXPECT_TRUE(file->recover(3, InflightArea::region_bytes(queue_size)).again.empty());
+  EXPECT_EQ(driver(1).used_count(), 3);
+  EXPECT_EQ(chains_in_flight(*file, driver(1), region_bytes), 0U);
 }
 
 TEST_F(Recorded, RingsThatRunDoNotChangeTheirRecord) {
@@ -243,7 +244,7 @@ TEST_F(RecordedCopies, ComeOnceOverTwoBackEnds) {
   EXPECT_TRUE(numbers().empty());
   EXPECT_EQ(to_guest().enqueue_burst(packets.data(), 3), 3);
   rte_pktmbuf_free_bulk(packets.data(), 3);
-  EXPECT_EQ(driver(0).used_index(), 7);
+  EXPECT_EQ(driver(0).used_count(), 7);
   EXPECT_EQ(driver(0).reap().size(), 7U);
   transmit_numbered(40, 1);
   EXPECT_EQ(numbers(), std::vector<int>{40});
@@ -256,11 +257,11 @@ TEST_F(RecordedCopies, OfATransferThatHasNotEndedComeAgain) {
   ASSERT_EQ(transfer->begin(from_guest(), 32), 3);
   end_here();
   transfer->end(2);
-  EXPECT_EQ(driver(1).used_index(), 2);
+  EXPECT_EQ(driver(1).used_count(), 2);
   next_back_end();
   ASSERT_EQ(transfer->begin(from_guest(), 32), 3);
   transfer->end(3);
-  EXPECT_EQ(driver(1).used_index(), 3);
+  EXPECT_EQ(driver(1).used_count(), 3);
 }
 
 TEST_F(RecordedCopies, OfADisabledRingAreDroppedOnce) {
@@ -269,11 +270,11 @@ TEST_F(RecordedCopies, OfADisabledRingAreDroppedOnce) {
   machine->sync();
   transmit_numbered(0, 5);
   EXPECT_TRUE(numbers().empty());
-  EXPECT_EQ(driver(1).used_index(), 5);
+  EXPECT_EQ(driver(1).used_count(), 5);
   end_here();
   next_back_end();
   EXPECT_TRUE(numbers().empty());
-  EXPECT_EQ(driver(1).used_index(), 5);
+  EXPECT_EQ(driver(1).used_count(), 5);
 }
 
 struct RefusedRecord : RecordedCopies {
@@ -305,7 +306,11 @@ TEST_F(RefusedRecord, ThatIsTooSmall) {
   auto small = area;
   small.mmap_size -= 1;
   send(Request::set_inflight_fd, small, file->fd());
-  expect_reason("SET_INFLIGHT_FD: in-flight area of 0x87f bytes, expected at least 0x880 for 2 queues of 64 entries");
+  expect_reason(
+      tested_kind() == virtqueue::RingKind::split
+          ? "SET_INFLIGHT_FD: in-flight area of 0x87f bytes, expected at least 0x880 for 2 split queues of 64 entries"
+          : "SET_INFLIGHT_FD: in-flight area of 0x107f bytes, expected at least 0x1080 for 2 packed queues of 64 "
+            "entries");
 }
 TEST_F(RefusedRecord, ThatIsLargerThanItsFile) {
   auto later = area;
@@ -331,7 +336,7 @@ TEST_F(RefusedRecord, ThatIsNoFile) {
   expect_reason("expected a file or memfd");
 }
 TEST_F(RefusedRecord, ThatIsDamagedRefusesItsRing) {
-  file->set_header(7, queue_size, 0, 0, InflightArea::region_bytes(queue_size));
+  file->set_header(7, queue_size, 0, 0, region_bytes);
   ASSERT_EQ(set_record(), 0U);
   machine->configure_ring(0);
   machine->send_fds(0);

@@ -19,9 +19,16 @@ constexpr std::uint64_t memory_at = 0x4000'0000;
 constexpr std::size_t memory_bytes = std::size_t{64} << 10;
 constexpr std::uint32_t header_bytes = 12;
 constexpr std::array<std::uint16_t, 2> rings{0, 1};
-constexpr std::size_t record_region_bytes = virtqueue::InflightArea::region_bytes(32768);
+constexpr std::size_t record_region_bytes = virtqueue::InflightStore::bytes_of_a_ring;
 /// Both the index and the ring wrap within a burst.
-constexpr std::uint16_t ring_begin = 0xfffe;
+std::uint16_t ring_begin(const FakeDriver& driver) {
+  if (driver.kind() == virtqueue::RingKind::split) return 0xfffe;
+  return static_cast<std::uint16_t>((driver.size() - 2) | virtqueue::PackedPosition::wrap_bit);
+}
+
+virtqueue::InflightArea::Shape record_shape(const FakeDriver& driver) {
+  return {.queue_size = driver.size(), .kind = driver.kind()};
+}
 
 int number_of(const Frame& frame) {
   int number = 0;
@@ -57,7 +64,7 @@ KeptGuest::KeptGuest(const GuestShape& shape, PortOptions port_options)
       lends_(options_.zero_copy && !shape.recorded),
       machine_(folder_.path("port"), 2, {{memory_at, memory_bytes}}) {
   lives_.push_front(std::make_unique<Life>(vault_, options_));
-  for (const std::uint16_t ring : rings) driver(ring).start_at(ring_begin);
+  for (const std::uint16_t ring : rings) driver(ring).start_at(ring_begin(driver(ring)));
   machine_.negotiate(shape.features);
   machine_.send_memory();
   machine_.start_rings();
@@ -133,20 +140,23 @@ void KeptGuest::find_record() {
 std::vector<std::span<std::uint8_t>> KeptGuest::kept_memory() {
   std::vector<std::span<std::uint8_t>> areas{{machine_.guest().at(memory_at), machine_.guest().allocated(0)}};
   for (const std::uint16_t ring : rings)
-    if (record_)
-      areas.push_back(
-          record_->part(ring * record_region_bytes, virtqueue::InflightArea::region_bytes(driver(ring).size())));
+    if (record_) areas.push_back(record_->part(ring * record_region_bytes, record_shape(driver(ring)).region_bytes()));
   return areas;
 }
 
 void KeptGuest::prepare_recovery(std::uint16_t ring) {
   const auto store = must(virtqueue::InflightStore::adopt(tools::duplicate(record_->fd()), rings.size()));
-  area_ = must(store->area(ring, driver(ring).size()));
+  area_ = must(store->area(ring, driver(ring).size(), driver(ring).kind()));
   mapped_ = machine_.guest().map();
-  layout_ = must(driver(ring).lay_out(*mapped_));
+  layout_ = must(driver(ring).lay_out_any(*mapped_));
 }
 
-void KeptGuest::recover() { must(virtqueue::InflightRecord::open(area_, 0, layout_, virtqueue::resume(layout_))); }
+void KeptGuest::recover() {
+  if (layout_.kind == virtqueue::RingKind::packed)
+    must(virtqueue::PackedInflightRecord::open(area_, 0, layout_.packed));
+  else
+    must(virtqueue::InflightRecord::open(area_, 0, layout_.split, virtqueue::resume(layout_.split)));
+}
 
 // Where nothing is lent, chains are given back in the order in which they were posted.
 std::vector<UsedElement> KeptGuest::reap(std::uint16_t ring) {

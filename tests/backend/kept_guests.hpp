@@ -13,8 +13,8 @@
 #include "tests/backend/traffic.hpp"
 #include "tests/backend/vault.hpp"
 #include "tests/support/inflight_file.hpp"
+#include "virtqueue/any_layout.hpp"
 #include "virtqueue/inflight_area.hpp"
-#include "virtqueue/ring_layout.hpp"
 
 namespace vhostx::test {
 
@@ -119,7 +119,7 @@ class KeptGuest {
   std::unique_ptr<InflightFile> record_;               // null: the port has none
   std::shared_ptr<const memory::GuestMemory> mapped_;  // as the next back-end maps it, with what follows
   std::shared_ptr<const virtqueue::InflightArea> area_;
-  virtqueue::RingLayout layout_{};
+  virtqueue::AnyLayout layout_{};
   std::vector<std::uint16_t> posted_[2];  // heads, by ring, in their order
 };
 

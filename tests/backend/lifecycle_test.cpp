@@ -41,7 +41,7 @@ TEST(OpenPort, OptionsOutOfRangeAreNamed) {
   };
   refused("socket_path", [](PortOptions& o) { o.socket_path = ""; });
   refused("socket_path", [](PortOptions& o) { o.socket_path = std::string(108, 'x'); });
-  refused("VIRTIO_F_RING_PACKED", [](PortOptions& o) { o.features_extra = std::uint64_t{1} << 34; });
+  refused("VIRTIO_F_ACCESS_PLATFORM", [](PortOptions& o) { o.features_extra = std::uint64_t{1} << 33; });
   refused("features_extra", [](PortOptions& o) { o.features_extra = ~std::uint64_t{0}; });
   refused("DEVICE_STATE", [](PortOptions& o) { o.protocol_features_extra = std::uint64_t{1} << 19; });
   refused("expected BACKEND_REQ", [](PortOptions& o) { o.protocol_features_extra = std::uint64_t{1} << 14; });

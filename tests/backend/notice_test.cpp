@@ -75,6 +75,8 @@ TEST_F(PortNotices, SayWhereRunningRingsAre) {
     EXPECT_EQ(load<std::uint16_t>(vring(1).avail + 2), 5u) << "the ring itself, at the port's address";
   }
   EXPECT_NE(vring(1).used, 0u);
+  EXPECT_EQ(load<std::uint64_t>(vring(1).packets), 0u);
+  EXPECT_NE(vring(1).packets, vring(3).packets);
   EXPECT_EQ(vring(0).size, 0u);
 }
 

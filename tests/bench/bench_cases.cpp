@@ -13,6 +13,22 @@ constexpr BenchOptions not_mergeable() {
   return options;
 }
 
+constexpr BenchOptions packed(BenchOptions options) {
+  options.packed = true;
+  return options;
+}
+
+void add_packed_cases(std::vector<BenchCase>& cases, Call call) {
+  cases.push_back({call, "packed", packed({.packet_bytes = 64}), 32, 0.5});
+  cases.push_back({call, "packed", packed({.packet_bytes = 256}), 32, 0.5});
+  cases.push_back({call, "packed", packed({.packet_bytes = 1518}), 32, 0.75});
+  cases.push_back({call, "packed_two_descriptors", packed({.shape = Shape::two_descriptors}), 32, 0.5});
+  cases.push_back({call, "packed_indirect", packed({.shape = Shape::indirect}), 32, 0.5});
+  cases.push_back({call, "packed_not_mergeable", packed(not_mergeable()), 32, 0.5});
+  cases.push_back({call, "packed_in_order", packed({.in_order = true}), 32, 0.5});
+  cases.push_back({call, "packed_burst_1", packed({}), 1, 0.6});
+}
+
 std::vector<BenchCase> make_cases() {
   std::vector<BenchCase> cases;
   for (const Call call : {Call::dequeue, Call::enqueue}) {
@@ -31,15 +47,18 @@ std::vector<BenchCase> make_cases() {
   cases.push_back({Call::dequeue, "recorded", {.recorded = true}, 32, 1});
   cases.push_back({Call::enqueue, "recorded", {.recorded = true}, 32, 1});
   cases.push_back({Call::idle, "", {}});
+  add_packed_cases(cases, Call::dequeue);
+  add_packed_cases(cases, Call::enqueue);
+  cases.push_back({Call::idle, "packed", packed({})});
   return cases;
 }
 
 }  // namespace
 
 std::string BenchCase::name() const {
-  if (call == Call::idle) return "idle";
-  std::string text = call == Call::dequeue ? "dequeue_" : "enqueue_";
-  text += std::to_string(options.packet_bytes);
+  std::string text = "idle";
+  if (call != Call::idle)
+    text = (call == Call::dequeue ? "dequeue_" : "enqueue_") + std::to_string(options.packet_bytes);
   if (*shape != '\0') text.append("_").append(shape);
   return text;
 }

@@ -24,6 +24,9 @@ using protocol::FrontEndRequest;
 constexpr std::uint64_t guest_base = 0x4000'0000;
 constexpr std::uint64_t protocol_features_bit = 1ULL << 30;
 constexpr std::uint64_t multiqueue_feature = 1ULL << 22;  // VIRTIO_NET_F_MQ
+constexpr std::uint64_t packed_feature = 1ULL << 34;      // VIRTIO_F_RING_PACKED
+constexpr std::uint64_t in_order_feature = 1ULL << 35;    // VIRTIO_F_IN_ORDER
+constexpr std::uint16_t lap_flags = virtqueue::packed_avail_flag | virtqueue::packed_used_flag;
 constexpr std::uint64_t page_bytes = 4096;
 
 std::uint64_t pages(std::uint64_t bytes) { return (bytes + page_bytes - 1) / page_bytes * page_bytes; }
@@ -78,8 +81,9 @@ void BenchGuest::lay_out(std::uint32_t index) {
   Ring& ring = rings_[index];
   const bool writable = index % 2 == 0;
   ring.driver =
-      std::make_unique<test::FakeDriver>(guest_, options_.ring_size, virtqueue::RingFeatures{.indirect = true});
-  if (!options_.interrupts) ring.driver->avail_flags() = virtqueue::AvailRing::no_interrupt_flag;
+      std::make_unique<test::FakeDriver>(guest_, options_.ring_size, virtqueue::RingFeatures{.indirect = true},
+                                         options_.packed ? virtqueue::RingKind::packed : virtqueue::RingKind::split);
+  if (!options_.interrupts) ring.driver->want_calls(false);
   const std::uint16_t flags = writable ? virtqueue::Descriptor::write_flag : 0;
   const int chains = options_.shape == Shape::two_descriptors ? options_.ring_size / 2 : options_.ring_size;
   const std::uint32_t room = room_of(options_, writable);
@@ -93,8 +97,11 @@ void BenchGuest::lay_out(std::uint32_t index) {
       chain.raw(header, net_header_bytes + room, flags);
     else
       chain.raw(header, net_header_bytes, flags).raw(header + net_header_bytes, room, flags);
-    ring.heads.push_back(chain.write());
+    ring.heads.push_back(options_.packed ? chain.publish() : chain.write());
   }
+  ring.chain_entries = options_.shape == Shape::two_descriptors ? 2 : 1;
+  ring.in_order = options_.in_order;
+  if (options_.packed) ring.keep_chains();
 }
 
 /// Net header, Ethernet, IPv4 and TCP, as a Linux guest fills them in; checksums are left to others.
@@ -224,7 +231,8 @@ void BenchGuest::begin_log(test::FakeFrontEnd& front_end) {
 
 void BenchGuest::negotiate(test::FakeFrontEnd& front_end) {
   using protocol::ProtocolFeature;
-  const std::uint64_t wanted = options_.features | (options_.queue_pairs > 1 ? multiqueue_feature : 0);
+  const std::uint64_t wanted = options_.features | (options_.queue_pairs > 1 ? multiqueue_feature : 0) |
+                               (options_.packed ? packed_feature : 0) | (options_.in_order ? in_order_feature : 0);
   protocol::ProtocolFeatureSet wanted_protocol{ProtocolFeature::mq, ProtocolFeature::log_shmfd,
                                                ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots};
   if (options_.recorded) wanted_protocol.set(ProtocolFeature::inflight_shmfd);
@@ -256,7 +264,8 @@ void BenchGuest::configure(Connection& connection, std::uint32_t index) {
   EventFd& call = connection.calls.emplace_back(must(EventFd::create(), "eventfd"));
   const auto addresses = rings_[index].driver->addresses();
   must(front_end.set_vring(FrontEndRequest::set_vring_num, index, options_.ring_size), "SET_VRING_NUM");
-  must(front_end.set_vring(FrontEndRequest::set_vring_base, index, 0), "SET_VRING_BASE");
+  must(front_end.set_vring(FrontEndRequest::set_vring_base, index, options_.packed ? 0x8000'8000 : 0),
+       "SET_VRING_BASE");
   must(front_end.set_vring_address(
            {index, 0, addresses.descriptors.value, addresses.used.value, addresses.avail.value, 0}),
        "SET_VRING_ADDR");
@@ -266,7 +275,43 @@ void BenchGuest::configure(Connection& connection, std::uint32_t index) {
   kick.signal();
 }
 
+void BenchGuest::Ring::keep_chains() {
+  for (std::uint32_t i = 0; i < driver->size(); ++i) {
+    test::GuestPackedDescriptor entry = std::exchange(driver->packed(i), {});  // the back-end finds a fresh ring
+    entry.flags &= static_cast<std::uint16_t>(~lap_flags);
+    entry.id = static_cast<std::uint16_t>(i / chain_entries);
+    entries.push_back(entry);
+  }
+}
+
+// With IN_ORDER one used descriptor may stand for all chains up to the one that it names.
+bool BenchGuest::Ring::is_used_up() const {
+  const auto chains = static_cast<std::uint32_t>(heads.size());
+  for (virtqueue::PackedPosition place = begin; place != end;) {
+    const test::GuestPackedDescriptor& entry = driver->packed(place.index());
+    if ((entry.flags & lap_flags) != place.used()) return false;
+    const std::uint32_t others = in_order ? (entry.id + chains - place.index() / chain_entries) % chains : 0;
+    place = place.after((1 + others) * chain_entries, driver->size());
+  }
+  return true;
+}
+
+void BenchGuest::Ring::post_packed(std::uint16_t count) {
+  if (!is_used_up()) {
+    std::fputs("bench: the back-end has not used all buffers\n", stderr);
+    std::exit(1);
+  }
+  begin = end;
+  for (std::uint32_t i = 0; i < count * chain_entries; ++i) {
+    test::GuestPackedDescriptor entry = entries[end.index()];
+    entry.flags |= end.available();
+    driver->packed(end.index()) = entry;
+    end = end.after(1, driver->size());
+  }
+}
+
 void BenchGuest::Ring::post(std::uint16_t count) {
+  if (driver->kind() == virtqueue::RingKind::packed) return post_packed(count);
   // The driver's half of the exchange: look at what came back, put heads into the ring, one store of the index.
   std::uint16_t index = driver->avail_index();
   if (driver->used_index() != index) {

@@ -33,6 +33,8 @@ struct BenchOptions {
   bool logged = false;              ///< The guest migrates: the back-end marks the pages that it writes.
   bool recorded = false;            ///< The front-end keeps a record of what is in flight.
   bool spread = false;              ///< Buffers as far apart, and in the same mixed order, as with many regions.
+  bool packed = false;              ///< The rings are packed.
+  bool in_order = false;            ///< Buffers are used in order, and the driver relies on it.
 };
 
 inline constexpr std::uint32_t net_header_bytes = 12;  ///< The net header of a modern driver.
@@ -45,6 +47,8 @@ class BenchGuest {
   explicit BenchGuest(const BenchOptions& options);
 
   std::uint16_t queue_pairs() const { return options_.queue_pairs; }
+  bool is_recorded() const { return options_.recorded; }
+  bool is_in_order() const { return options_.in_order; }
   /// Of vring `index`.
   virtqueue::RingAddresses ring_addresses(std::uint32_t index) const { return rings_[index].driver->addresses(); }
 
@@ -58,7 +62,7 @@ class BenchGuest {
   /// may go on where it stopped once `index_period` packets, or a multiple, have passed through the ring since.
   Connection connect(const std::string& socket_path);
 
-  /// A ring's 16-bit indices are where they were after so many packets.
+  /// A ring's 16-bit indices, or its place and wrap counter, are where they were after so many packets.
   static constexpr std::uint32_t index_period = 65536;
 
   /// The guest sends `count` packets, and takes back what was used before.
@@ -67,13 +71,23 @@ class BenchGuest {
   void post_receive(std::uint16_t count, std::uint16_t pair = 0) { rings_[2U * pair].post(count); }
 
  private:
-  /// A ring whose chains stand in its table from the start; posting is moving an index.
+  /// A ring whose chains stand in its table from the start; posting is moving an index. The chains of a packed ring
+  /// have its entries for their own, and are written there again and again.
   struct Ring {
     void post(std::uint16_t count);
+    void post_packed(std::uint16_t count);
+    void keep_chains();
+    bool is_used_up() const;
 
     std::unique_ptr<test::FakeDriver> driver;
     std::vector<std::uint16_t> heads;
     std::uint16_t next = 0;
+    // A packed ring.
+    std::vector<test::GuestPackedDescriptor> entries;  // without the flags of a lap
+    std::uint32_t chain_entries = 1;
+    bool in_order = false;
+    virtqueue::PackedPosition begin;  // of what was posted last
+    virtqueue::PackedPosition end;
   };
 
   void lay_out(std::uint32_t index);

@@ -23,7 +23,8 @@ VhostxBackEnd::VhostxBackEnd(BenchGuest& guest, PortOptions options, std::shared
     : backend_(std::move(backend)) {
   options.socket_path = fresh_socket_path();
   options.queue_pairs_max = guest.queue_pairs();
-  options.protocol_features_extra = feature_bits(ProtocolFeature::inflight_shmfd);  // for guests that ask for it
+  if (guest.is_in_order()) options.features_extra = feature_bits(VirtioFeature::in_order);
+  if (guest.is_recorded()) options.protocol_features_extra = feature_bits(ProtocolFeature::inflight_shmfd);
   port_ = must(backend_->open_port(options), "port");
   connection_ = guest.connect(options.socket_path);
   wait_until_started(*port_);

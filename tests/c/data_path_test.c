@@ -24,7 +24,7 @@ void packets_go_both_ways(void) {
   fake_guest_post(stage->guest, 2048);
   vhostx_avail_watch watch;
   vhostx_vring_get_avail_watch(stage->from, &watch, sizeof watch);
-  CHECK(watch.index != NULL && (uint16_t)(*watch.index - watch.seen) == 2);
+  CHECK(watch.index != NULL && *watch.index != watch.seen);
   CHECK(vhostx_vring_pending(stage->from) == 2 && vhostx_vring_pending(stage->to) == 2);
   struct rte_mbuf* packets[32];
   const uint16_t count = vhostx_vring_dequeue_burst(stage->from, fake_pool(), packets, 32);
@@ -88,11 +88,11 @@ void descriptors_and_calls_end_a_wait(void) {
 
 void a_lying_driver_breaks_its_vring(void) {
   struct stage* const stage = set_up("data", false);
-  fake_guest_lie(stage->guest);
+  const int cause = fake_guest_lie(stage->guest);
   struct rte_mbuf* packet;
   CHECK(vhostx_vring_dequeue_burst(stage->from, fake_pool(), &packet, 1) == 0);
   const struct logged_event* const event = event_log_until(&stage->log, VHOSTX_EVENT_VRING_BROKEN);
-  CHECK(event->index == 1 && event->number == VHOSTX_FAULT_AVAIL_INDEX_JUMP);
+  CHECK(event->index == 1 && event->number == (uint64_t)cause);
   CHECK((vhostx_vring_get_state(stage->from) & VHOSTX_VRING_BROKEN) != 0);
   CHECK(vhostx_vring_get_state(stage->to) == (VHOSTX_VRING_STARTED | VHOSTX_VRING_ENABLED));
   tear_down(stage);

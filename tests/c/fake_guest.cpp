@@ -62,7 +62,11 @@ size_t fake_guest_receive(fake_guest* guest, uint8_t* bytes, size_t size) {
 
 void fake_guest_kick(fake_guest* guest) { guest->machine.kick(1); }
 
-void fake_guest_lie(fake_guest* guest) { guest->machine.ring(1).driver.set_avail_index(1000); }
+int fake_guest_lie(fake_guest* guest) {
+  auto& driver = guest->machine.ring(1).driver;
+  driver.lie();
+  return static_cast<int>(driver.lie_cause());
+}
 
 void fake_guest_enable(fake_guest* guest, uint16_t ring, bool enabled) {
   guest->machine.enable(ring, enabled);

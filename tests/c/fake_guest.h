@@ -29,8 +29,8 @@ void fake_guest_post(struct fake_guest* guest, uint32_t length);
 size_t fake_guest_receive(struct fake_guest* guest, uint8_t* bytes, size_t size);
 /// Kicks for its transmitq.
 void fake_guest_kick(struct fake_guest* guest);
-/// Its transmitq claims more buffers than it has.
-void fake_guest_lie(struct fake_guest* guest);
+/// Its transmitq claims more buffers than it has. Returns the fault that its vring then has.
+int fake_guest_lie(struct fake_guest* guest);
 void fake_guest_enable(struct fake_guest* guest, uint16_t ring, bool enabled);
 void fake_guest_set_mtu(struct fake_guest* guest, uint16_t mtu);
 void fake_guest_send_memory(struct fake_guest* guest);

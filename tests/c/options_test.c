@@ -105,9 +105,9 @@ void options_out_of_range_are_refused(void) {
   options.queue_pairs_max = 129;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "queue_pairs_max is 129");
   options = good_options();
-  options.features_extra = (uint64_t)1 << 34;
+  options.features_extra = (uint64_t)1 << 33;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT,
-          "features_extra is 0x400000000: cannot offer VIRTIO_F_RING_PACKED");
+          "features_extra is 0x200000000: cannot offer VIRTIO_F_ACCESS_PLATFORM");
   options = good_options();
   options.protocol_features_extra = (uint64_t)1 << 14;
   refused(backend, &options, VHOSTX_INVALID_ARGUMENT, "expected BACKEND_REQ with it");

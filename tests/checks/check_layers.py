@@ -64,7 +64,7 @@ C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}
 # How virtqueue/ring.hpp, and nothing else, touches shared ring memory. (The record of what is in flight is a file of its
 # own, written by one file as well.)
 ATOMIC_ONLY = re.compile(r"__atomic_(load|store)_n")
-TOUCH_RING = {"virtqueue/ring.hpp", "virtqueue/packed_ring.hpp", "virtqueue/inflight_record.hpp"}
+TOUCH_RING = {"virtqueue/ring.hpp", "virtqueue/packed_ring.hpp", "virtqueue/inflight_record.hpp", "virtqueue/packed_inflight_record.hpp"}
 # How memory/, and nothing else, makes pointers from a guest's addresses: from a number, or from a region's base.
 POINTER_MADE = re.compile(r"reinterpret_cast<(const )?std::uint8_t ?\*>|\bunchecked_pointer\b"
                           r"|(\.|->)host(\(\))?\)?\s*\+|\+\s*\w+(\.|->)host\b")
@@ -87,7 +87,7 @@ RING_INSIDE = re.compile(r"\b(Raw|Packed)?Descriptor\b|\bPacked(Table|Event)\b|\
                          r"|\blayout\w*(\.|->)(descriptors?|avail|used|slot)\b|\bfirst\.(address|rest|unpack)\b")
 # The headers of virtqueue/ for the layers above: what a burst sees, and what starts and places a ring.
 RING_OUTSIDE = {"chain.hpp", "prefetch.hpp", "virtqueue.hpp", "vring_cursor.hpp", "walk_budget.hpp"}
-RING_CONTROL = RING_OUTSIDE | {"any_layout.hpp", "inflight_area.hpp", "inflight_record.hpp", "inflight_store.hpp", "posted_sample.hpp", "ring_layout.hpp",
+RING_CONTROL = RING_OUTSIDE | {"any_layout.hpp", "inflight_area.hpp", "inflight_record.hpp", "inflight_store.hpp", "packed_inflight_record.hpp", "posted_sample.hpp", "ring_layout.hpp",
                                 "split_queue.hpp"}
 # Here the kind of a ring is chosen.
 KIND_CHOSEN = "net/ring_context.hpp"

@@ -23,6 +23,7 @@ using namespace compat;
 using protocol::FrontEndRequest;
 
 constexpr std::uint64_t host_tso4 = std::uint64_t{1} << 11;
+constexpr std::uint64_t ring_packed = std::uint64_t{1} << 34;
 constexpr std::uint64_t host_uso = std::uint64_t{1} << 56;
 constexpr std::uint8_t driver_ok = 0x0f;
 
@@ -356,6 +357,25 @@ TEST(RteVhostSettings, FeaturesAreOfferedAsTheApplicationHasThem) {
   EXPECT_EQ(rte_vhost_driver_disable_features(path, host_uso), -1) << "it is open";
   FakeMachine machine(application.path());
   EXPECT_EQ(must(machine.front_end().get_u64(FrontEndRequest::get_features)), after);
+}
+
+// As DPDK's library offers them, too.
+TEST(RteVhostSettings, PackedRingsAreOfferedUnlessTheApplicationWantsNone) {
+  Application application;
+  const char* const path = application.path().c_str();
+  std::uint64_t features = 0;
+  ASSERT_EQ(rte_vhost_driver_get_features(path, &features), 0);
+  EXPECT_NE(features & ring_packed, 0u);
+  EXPECT_EQ(rte_vhost_driver_disable_features(path, ring_packed), 0);
+  ASSERT_EQ(rte_vhost_driver_get_features(path, &features), 0);
+  EXPECT_EQ(features & ring_packed, 0u);
+  EXPECT_EQ(rte_vhost_driver_set_features(path, features | ring_packed), 0);
+  ASSERT_EQ(rte_vhost_driver_get_features(path, &features), 0);
+  EXPECT_NE(features & ring_packed, 0u);
+  EXPECT_EQ(rte_vhost_driver_set_features(path, features & ~ring_packed), 0);
+  application.start();
+  FakeMachine machine(application.path());
+  EXPECT_EQ(must(machine.front_end().get_u64(FrontEndRequest::get_features)) & ring_packed, 0u);
 }
 
 TEST(RteVhostSettings, TheMtuIsToldOnceThereIsOne) {

@@ -139,6 +139,7 @@ def killed(bench, switch, keeper, bench_binary, times=TIMES // 2, **traffic):
 ASLEEP = ["--interrupt", "--rate", "2000"]
 # Room for two packets, each in three of the receiver's buffers: the sender's packets wait for them.
 FEW_BUFFERS = ["--ring-size", "8", "--sizes", "1518", "--receive-buffer", "600"]
+PACKED = ["--packed"]
 
 
 def both_killed(bench, switch_binary, keeper_binary, _bench_binary):
@@ -163,12 +164,12 @@ def both_killed(bench, switch_binary, keeper_binary, _bench_binary):
     lives.current.finish()
 
 
-def lent_killed(*arguments, times=TIMES // 4):
+def lent_killed(*arguments, times=TIMES // 4, rings=()):
     """Packets are lent to the switch, and are in its mbufs when it is killed.
 
     Those that come twice need receive buffers, too: without one, mode io drops a packet. So fewer are in flight than there are.
     """
-    lent = {"packets": ["--size", "1518", "--in-flight", "128"], "port": ",zerocopy=lend", "mode": "io"}
+    lent = {"packets": ["--size", "1518", "--in-flight", "128", *rings], "port": ",zerocopy=lend", "mode": "io"}
     killed(*arguments, times=times, **lent)
 
 
@@ -184,13 +185,13 @@ def systemd_ended(bench, switch, _keeper, *arguments):
     between_guests(bench, switch, FakeSystemd(bench), *arguments, TIMES // 7, lambda switch: switch.finish())
 
 
-def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed):
+def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed, rings=()):
     """Lives that overlap: `succeed(lives)` ends with the next one that serves. It returns from which of its events on."""
     keeper = Keeper(bench, keeper_binary)
     a, b = bench.path("a"), bench.path("b")
     lives = Lives(bench, switch_binary, keeper, [a, b])
     lives.begin()
-    guests = start_bench(bench_binary, ["--connect", a, "--connect", b, "--bidirectional"])
+    guests = start_bench(bench_binary, ["--connect", a, "--connect", b, "--bidirectional", *rings])
     check_equal(lives.connected(), [False, False], "adopted at first")
     for _ in range(times):
         lives.wait_moving()
@@ -205,7 +206,7 @@ def next_lives(bench, switch_binary, keeper_binary, bench_binary, times, succeed
     return lives.count, counts
 
 
-def upgraded(*arguments, times=TIMES // 4):
+def upgraded(*arguments, times=TIMES // 4, rings=()):
     """Each new switch asks the one before for its ports, which ends by itself once the new one has served for a while."""
 
     def take_over(lives):
@@ -216,7 +217,7 @@ def upgraded(*arguments, times=TIMES // 4):
         check_equal(before.process.popen.returncode, 0, "its exit status")
         return 0
 
-    _, counts = next_lives(*arguments, times, take_over)
+    _, counts = next_lives(*arguments, times, take_over, rings)
     faults = {name: count for name, count in counts.items() if name in FAULTS and count != 0}
     check_equal(faults, {}, "faults")
 
@@ -338,6 +339,10 @@ PARTS = {
     "asleep-event-idx-killed": partial(killed, times=TIMES // 7, packets=[*ASLEEP, "--event-idx"]),
     "few-buffers-killed": partial(killed, times=TIMES // 7, packets=FEW_BUFFERS),
     "both-killed": both_killed,
+    "packed-killed": partial(killed, times=TIMES // 4, packets=PACKED),
+    "packed-few-buffers-killed": partial(killed, times=TIMES // 7, packets=[*PACKED, *FEW_BUFFERS, *ASLEEP, "--event-idx"]),
+    "packed-lent-killed": partial(lent_killed, times=TIMES // 5, rings=PACKED),
+    "packed-upgraded": partial(upgraded, times=TIMES // 7, rings=PACKED),
     "lent-killed": lent_killed,
     "ended": ended,
     "virtio-user": virtio_user,

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""vhostx-probe rings watches a guest in Python on vhostx-switch: through `vhostx-probe trace`, and the switch itself.
+"""vhostx-probe rings watches a guest in Python on vhostx-switch: through `vhostx-probe trace`, and the switch itself; and
+the same for packed rings, with vhostx-bench as the guest.
 
 Each packet must be seen, a frozen back-end be called stuck, and of a process that shows no rings be said what to do.
 """
@@ -169,14 +170,59 @@ def watch_a_relay(bench, binary, probe_binary):
     switch.finish()
 
 
-def watch_both(bench, binary, probe_binary):
+def see_packed(probe, target, *rates_by):
+    """The rings of a guest that sends: none of its receive buffers is ever used."""
+    wait_until(lambda: (probe.rows(target, "--once")[TRANSMIT]["used_per_s"] or 0) > 0, "packets to be counted")
+    receive, transmit = probe.rows(target, "--once")
+    check_equal((transmit["layout"], transmit["size"]), ("packed", 100), str(transmit))
+    check(transmit["rates_by"] in rates_by, str(transmit))
+    check_equal((receive["in_flight"], receive["in_flight_exact"]), (100, True), str(receive))
+    check(transmit["in_flight"] <= 100, str(transmit))
+
+
+def see_packed_stuck(probe, switch, target):
+    freeze(switch.pid)
+    try:
+        wait_until(lambda: probe.rows(target, "--once")[TRANSMIT]["in_flight"] == 100, "the ring to be full")
+        rows = probe.rows(target, "--count", "4", "--stuck", "0.2")
+        check(rows[TRANSMIT]["stuck_s"] >= 0.2, str(rows[TRANSMIT]))
+        check_equal(rows[RECEIVE]["stuck_s"], None, "a receive ring")
+    finally:
+        os.kill(switch.pid, signal.SIGCONT)
+    wait_until(lambda: probe.rows(target, "--count", "2", "--stuck", "0.05")[TRANSMIT]["stuck_s"] is None, "the ring to go on")
+
+
+def watch_packed_rings(bench, binary, probe_binary, bench_binary):
+    """Packets are counted by the port itself, or by what the ring shows, where that goes round slowly enough."""
+    probe = Probe(probe_binary)
+    port, relay_path = bench.path("packed"), bench.path("packed-relay")
+    switch = VhostSwitch(bench, binary, [port], mode="rxonly", name="packed-switch")
+    sending = ["--packed", "--ring-size", "100", "--mode", "tx", "--rate", "5000", "--duration", "300", "--rounds", "1"]
+    guest = bench.start("packed-guest", [bench_binary, "--connect", port, *sending])
+    switch.wait_started([port])
+    see_packed(probe, port, "packets")
+    see_packed_stuck(probe, switch, port)
+    guest.kill()
+    relay = Observer(bench, probe_binary, "trace", relay_path, "--connect", port)
+    guest = bench.start("traced-guest", [bench_binary, "--connect", relay_path, *sending])
+    wait_until(lambda: len(probe.rows(relay_path, "--once")) == 2, "the rings of the guest")
+    see_packed(probe, relay_path, "positions", "moments")
+    see_packed_stuck(probe, switch, relay_path)
+    guest.kill()
+    relay.end()
+    switch.finish()
+
+
+def watch_all(bench, binary, probe_binary, bench_binary):
     watch_a_relay(bench, binary, probe_binary)
     watch_a_port(bench, binary, probe_binary)
+    watch_packed_rings(bench, binary, probe_binary, bench_binary)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vhostx_switch", help="the program under test's peer")
     parser.add_argument("vhostx_probe", help="the program under test")
+    parser.add_argument("vhostx_bench", help="a guest with packed rings")
     options = parser.parse_args()
-    run_test(watch_both, options.vhostx_switch, options.vhostx_probe)
+    run_test(watch_all, options.vhostx_switch, options.vhostx_probe, options.vhostx_bench)

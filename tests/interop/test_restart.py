@@ -7,6 +7,8 @@ SIGKILL, so that nobody says goodbye. testpmd's virtio-user is the front-end: as
 test_testpmd_modes.py); it has to be seen moving before each kill and again after each restart. Each time round the
 surviving vhostx-switch must come down to the descriptors that it had open the first time round.
 
+Front-ends come with split and packed rings in turn; back-ends are killed as often under a front-end of either kind.
+
 Server role with the back-end killed needs a front-end that reconnects as a client: tests/lab/test_guest_reconnects.py.
 """
 
@@ -29,10 +31,10 @@ def start_switch(bench, binary, role, wait_ready=True):
     return VhostSwitch(bench, binary, [port], mode="io", extra=["--topology", "loop"], wait_ready=wait_ready)
 
 
-def start_guest(bench, server):
+def start_guest(bench, server, packed=False):
     if server and os.path.exists(bench.path("vhost")):
         os.unlink(bench.path("vhost"))  # a killed testpmd leaves its socket file, and a new one does not replace it
-    return Testpmd(bench, bench.path("vhost"), server=int(server))
+    return Testpmd(bench, bench.path("vhost"), server=int(server), packed_vq=int(packed))
 
 
 def wait_traffic(switch):
@@ -57,8 +59,8 @@ def front_end_killed(bench, binary, switch_role, times):
     """The front-end dies and comes back; the back-end is one process throughout."""
     switch = start_switch(bench, binary, switch_role, wait_ready=switch_role == "server")
     busy, idle = SameFds(switch, "busy"), SameFds(switch, "idle")
-    for _ in range(times + 1):
-        guest = start_guest(bench, server=switch_role == "client").ready()
+    for turn in range(times + 1):
+        guest = start_guest(bench, switch_role == "client", packed=turn % 2 == 1).ready()
         guest.start("io", first_bursts=2)
         wait_traffic(switch)
         busy.reach_again()
@@ -95,7 +97,12 @@ class SameFds:
 
 def back_end_killed(bench, binary, times):
     """The back-end dies and comes back, in the client role; the front-end owns the socket and is one process."""
-    guest = start_guest(bench, server=True)
+    for packed in (False, True):
+        under_one_guest(bench, binary, times, packed)
+
+
+def under_one_guest(bench, binary, times, packed):
+    guest = start_guest(bench, server=True, packed=packed)
     switch = start_switch(bench, binary, "client", wait_ready=False)
     guest.ready()
     for _ in range(times):
@@ -109,7 +116,8 @@ def back_end_killed(bench, binary, times):
         switch.wait_started([bench.path("vhost")])
     guest.start("io", first_bursts=2)
     wait_traffic(switch)
-    print(f"role=client: {times} back-ends killed, the traffic went on {times} times")
+    kind = "packed" if packed else "split"
+    print(f"role=client, {kind} rings: {times} back-ends killed, the traffic went on {times} times", flush=True)
     guest.end()
     switch.finish()
 

@@ -11,7 +11,8 @@ import argparse
 import os
 
 from processes import check, check_equal, open_fds, run_test, wait_until
-from test_testpmd_modes import JUMBO_OPTIONS, MODES, PACKETS_MIN, SHAPES, SHAPES_OF_ALL
+from test_testpmd_modes import JUMBO_OPTIONS, MODES, PACKED, PACKED_VECTORISED, PACKETS_MIN, SHAPES, SPLIT
+from test_testpmd_modes import check_functions, first_bursts, shapes_of
 from testpmd import Testpmd, TestpmdVhost
 from vhost_user import NetGuest
 
@@ -59,19 +60,23 @@ def one_mode(bench, library, mode, shapes):
     back_end = TestpmdVhost(bench, socket, library, f"back-end{len(bench.processes)}", options=options, queues=queues).ready()
     jumbo = JUMBO_OPTIONS if "jumbo" in shapes else []
     guest = Testpmd(bench, socket, f"guest{len(bench.processes)}", options=options + jumbo, **MODES[mode]).ready()
+    check_functions(guest, mode)
     back_end.start("io")
     for shape in shapes:
         print(f"{mode}, {shape} ({', '.join(guest.datapath())}):", flush=True)
         guest.command(f"set txpkts {SHAPES[shape]}", r"testpmd> ")
-        circulate(back_end, guest, bursts=1 if "ring of 64" in mode else 2)
+        circulate(back_end, guest, first_bursts(mode))
     compare(back_end, guest)
     guest.end()
     back_end.end()
 
 
-def modes(bench, library):
-    for mode in MODES:
-        one_mode(bench, library, mode, SHAPES_OF_ALL + (["jumbo"] if MODES[mode].get("mrg_rxbuf") else []))
+def all_of(modes):
+    def run(bench, library):
+        for mode in modes:
+            one_mode(bench, library, mode, shapes_of(mode))
+
+    return run
 
 
 def wait_traffic(back_end):
@@ -89,8 +94,8 @@ def guest_killed(bench, library):
     back_end = TestpmdVhost(bench, bench.path("vhost"), library).ready()
     back_end.start("io")
     first = None
-    for _ in range(RESTARTS + 1):
-        guest = Testpmd(bench, bench.path("vhost")).ready()
+    for turn in range(RESTARTS + 1):
+        guest = Testpmd(bench, bench.path("vhost"), packed_vq=turn % 2).ready()
         guest.start("io", first_bursts=2)
         wait_traffic(back_end)
         first = first or open_fds(back_end.process.pid)
@@ -103,9 +108,14 @@ def guest_killed(bench, library):
 
 def back_end_killed(bench, library):
     """The back-end dies and comes back in the client role; the front-end is one process."""
-    guest = Testpmd(bench, bench.path("vhost"), server=1)
+    for packed in (0, 1):
+        under_one_guest(bench, library, packed, bench.path(f"vhost{packed}"))
+
+
+def under_one_guest(bench, library, packed, path):
+    guest = Testpmd(bench, path, f"guest{packed}", server=1, packed_vq=packed)
     for turn in range(RESTARTS):
-        back_end = TestpmdVhost(bench, bench.path("vhost"), library, client=1).ready()
+        back_end = TestpmdVhost(bench, path, library, client=1).ready()
         back_end.start("io")
         if turn == 0:
             guest.ready()  # its port is configured once there is a back-end
@@ -179,7 +189,7 @@ def interrupts(bench, library, program):
         check_equal(echo.process.end(), 0, "exit status")
 
 
-SCENARIOS = {"modes": modes, "guest-killed": guest_killed, "back-end-killed": back_end_killed, "names": names,
+SCENARIOS = {"modes": all_of(SPLIT), "packed": all_of(PACKED), "packed-vectorised": all_of(PACKED_VECTORISED), "guest-killed": guest_killed, "back-end-killed": back_end_killed, "names": names,
              "interrupts": interrupts}  # fmt: skip
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ back to it:
              VIRTIO_F_RING_RESET the command is refused; packets flow on, no ring breaks, the kernel reports nothing.
              Its port offers GPA_ADDRESSES too, which QEMU takes since 11.1: rings and memory are then named by guest
              addresses.
-  announced  QEMU gives it an MTU, and it announces itself when QEMU says so.
+  announced  QEMU gives it an MTU, and it announces itself when QEMU says so. Its rings are packed ones, as those of the third.
   silent     cannot announce itself: QEMU asks the back-end to do so (SEND_RARP).
 
 All three get more memory while they run.
@@ -38,6 +38,9 @@ STATION = "52:54:00:00:00:63"
 # What other tests use: it needs several queue pairs, a guest that migrates, or a legacy driver.
 MQ, LOG_ALL, ANY_LAYOUT, PROTOCOL_FEATURES = 22, 26, 27, 30
 
+# What not all three devices have.
+MTU_BIT, GUEST_ANNOUNCE, RING_PACKED = 3, 21, 34
+
 # A protocol feature bit, offered on request: QEMU takes it since 11.1.
 GPA_ADDRESSES = 21
 
@@ -49,8 +52,8 @@ DAMAGE = "Bad page|Bad pagetable|BUG|Oops|general protection|WARNING"
 Device = namedtuple("Device", "name number properties")
 DEVICES = [
     Device("resized", 1, f"rx_queue_size={RING_SIZE},tx_queue_size={RING_SIZE}"),
-    Device("announced", 2, f"host_mtu={MTU}"),
-    Device("silent", 3, "guest_announce=off"),
+    Device("announced", 2, f"host_mtu={MTU},packed=on"),
+    Device("silent", 3, "guest_announce=off,packed=on"),
 ]
 
 
@@ -198,8 +201,8 @@ def one_qemu(bench, binary, qemu, number, extra):
     taken_always = {DEVICE_STATE} if qemu_version(qemu) >= (8, 2) else set()
     for device in DEVICES[1 if extra else 0 :]:
         taken = {GPA_ADDRESSES} if device.name == "resized" and takes_guest_addresses else set()
-        check_negotiated(switch, guest, device, default - ({21} if device.name == "silent" else set())
-                         - (set() if device.name == "announced" else {3}), protocol | taken | taken_always)  # fmt: skip
+        missing = {"resized": {MTU_BIT, RING_PACKED}, "announced": set(), "silent": {MTU_BIT, GUEST_ANNOUNCE}}[device.name]
+        check_negotiated(switch, guest, device, default - missing, protocol | taken | taken_always)
     check_offloads(guest)
     check_mtu_and_status(switch, guest)
     announce(switch, guest)

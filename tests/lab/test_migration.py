@@ -37,6 +37,7 @@ VARIANTS = {
     "two-switches": Variant("source and destination are ports of two switches, which TAPs and a cable join", hosts=2),
 }  # fmt: skip
 
+RING_PACKED = 34
 INTERVAL_US = 2000  # between two datagrams, times the flows
 # A write of the guest's own moves the whole page, and would hide that the back-end's does not. Linux writes into the buffers of small
 # packets, and clears pages when it allocates them, unless told otherwise.
@@ -161,15 +162,16 @@ class Flow:
 
 
 class Lab:
-    def __init__(self, bench, binary, program, variant):
-        self.variant = variant
+    def __init__(self, bench, binary, program, variant, packed):
+        self.variant, self.packed = variant, packed
         self.interval_us = INTERVAL_US * variant.queues
         ports = [bench.path(name) for name in ("neighbour", "first", "second")]
         self.switches = Switches(bench, binary, ports, variant)
         payload = make_payload(bench, FILE_MIB)
-        self.neighbour = Guest(bench, 1, ports[0], variant.device, variant.queues, variant.queues, variant.server, payload,
+        device = ",".join(word for word in (variant.device, "packed=on" if packed else "") if word)
+        self.neighbour = Guest(bench, 1, ports[0], device, variant.queues, variant.queues, variant.server, payload,
                                [program])  # fmt: skip
-        self.guest = MovingGuest(bench, 2, ports[1], variant.device, variant.queues, variant.server,
+        self.guest = MovingGuest(bench, 2, ports[1], device, variant.queues, variant.server,
                                  cpus=variant.queues, programs=[program], kernel_words=KERNEL_WORDS)  # fmt: skip
         for guest in (self.neighbour, self.guest):
             guest.booted()
@@ -291,6 +293,8 @@ def check_end(lab):
     print(describe(stats))
     for port in stats["ports"]:
         check_equal(port["vrings_broken"], 0, f"broken rings of {port['name']}")
+    for port in (port for port in stats["ports"] if port["connected"]):
+        check_equal(bool(int(port["features"], 16) >> RING_PACKED & 1), lab.packed, f"whether rings of {port['name']} are packed")
 
 
 def tell_losses(lab):
@@ -302,8 +306,8 @@ def tell_losses(lab):
         print(f"{guest.name}:\n{guest.try_run(counters)[1]}", flush=True)
 
 
-def migrate(bench, binary, program, name, rounds):
-    lab = Lab(bench, binary, program, VARIANTS[name])
+def migrate(bench, binary, program, name, rounds, packed):
+    lab = Lab(bench, binary, program, VARIANTS[name], packed)
     for flow in lab.flows:
         flow.begin()
     for number in range(1, rounds + 1):
@@ -327,5 +331,7 @@ if __name__ == "__main__":
     parser.add_argument("numbered_flow", help="the program that runs in the guests")
     parser.add_argument("variant", choices=VARIANTS)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--packed", action="store_true", help="the guests have packed rings")
     arguments = parser.parse_args()
-    run_test(migrate, arguments.vhostx_switch, os.path.abspath(arguments.numbered_flow), arguments.variant, arguments.rounds)
+    run_test(migrate, arguments.vhostx_switch, os.path.abspath(arguments.numbered_flow), arguments.variant, arguments.rounds,
+             arguments.packed)  # fmt: skip

@@ -7,6 +7,8 @@ With a keeper (scenario `kept`), neither is noticed by the guests at all: a port
 As `dpdkvhostuserclient`, what OVS counts of each port (by way of the library's statistics of each queue; OVS 3.1 asks for
 them in this role alone) is compared with what the guests' drivers count; and vswitchd is ended and killed under the guests,
 and started again: they go on.
+
+Guests have split or packed rings: one of each as `server` and `kept`, both packed as `client`.
 """
 
 import argparse
@@ -20,14 +22,24 @@ from qemu import qemu_program, ring_size
 from traffic import MIB, PAYLOAD_MIB, FetchAgain, fetch, make_payload, ping, serve_drive, wait_ping
 
 RESTARTS = 3
+RING_PACKED = 34
+PACKED = "packed=on"
 # OVS's names of what the library calls size_64_packets and so on.
 SIZES = ["1_to_64", "65_to_127", "128_to_255", "256_to_511", "512_to_1023", "1024_to_1522", "1523_to_max"]
 
 
-def guests_on(bench, ports, server):
+def guests_on(bench, ports, server, devices):
     payload = make_payload(bench)
-    guests = [Guest(bench, number, port, server=server, drive=payload) for number, port in enumerate(ports, start=1)]
+    guests = [Guest(bench, number, port, device, server=server, drive=payload)
+              for number, (port, device) in enumerate(zip(ports, devices), start=1)]  # fmt: skip
     return [guest.booted() for guest in guests], payload
+
+
+def check_rings(ovs, packed):
+    """Whether OVS sees that the rings of vhu0, vhu1 are packed."""
+    for name, expected in zip(("vhu0", "vhu1"), packed):
+        features = int(wait_until(lambda: ovs.status(name).get("features"), f"{name}'s features in its status"), 16)
+        check_equal(bool(features >> RING_PACKED & 1), expected, f"whether {name}'s {features:#x} has RING_PACKED")
 
 
 def driver_counts(guest):
@@ -67,13 +79,14 @@ def server(bench, library):
     """dpdkvhostuser: OVS listens."""
     ovs = OpenVswitch(bench, library)
     ports = [ovs.add_port(name) for name in ("vhu0", "vhu1")]
-    guests, payload = guests_on(bench, ports, server=False)
+    guests, payload = guests_on(bench, ports, server=False, devices=["", PACKED])
     serve_drive(guests[0], PAYLOAD_MIB * MIB)
     exchange(guests, payload)
     for name in ("vhu0", "vhu1"):
         status = ovs.status(name)
         check_equal((status["mode"], status["status"], status["num_of_vrings"]), ("server", "connected", "2"), f"{name}'s status")
         check_equal(status["vring_0_size"], str(ring_size(qemu_program())), f"{name}'s ring")
+    check_rings(ovs, [False, True])
     for guest in guests:
         guest.power_off()
     wait_until(lambda: "disconnected" in ovs.status("vhu0").get("status", ""), "OVS to see that the guest is gone")
@@ -87,7 +100,7 @@ def client(bench, library):
     ovs = OpenVswitch(bench, library)
     for name, path in zip(("vhu0", "vhu1"), paths):
         ovs.add_port(name, client_path=path)
-    guests, payload = guests_on(bench, paths, server=True)
+    guests, payload = guests_on(bench, paths, server=True, devices=[PACKED, PACKED])
     serve_drive(guests[0], PAYLOAD_MIB * MIB)
     exchange(guests, payload)
     for name, guest in zip(("vhu0", "vhu1"), guests):
@@ -101,6 +114,7 @@ def client(bench, library):
         print(f"vswitchd {'killed' if turn % 2 else 'ended'} and started: the guests meet again", flush=True)
     exchange(guests, payload)
     check("connected" in ovs.status("vhu0")["status"], f"status {ovs.status('vhu0')}")
+    check_rings(ovs, [True, True])
     for guest in guests:
         guest.power_off()
     ovs.end()
@@ -112,7 +126,7 @@ def kept(bench, library, keeper_binary, times):
     ovs = OpenVswitch(bench, library, environment={"VHOSTX_KEEPER": keeper.socket})
     paths = [ovs.add_port("vhu0"), ovs.add_port("vhu1", client_path=bench.path("client1"))]
     payload = make_payload(bench)
-    guests = [Guest(bench, 1, paths[0], drive=payload), Guest(bench, 2, paths[1], server=True)]
+    guests = [Guest(bench, 1, paths[0], drive=payload), Guest(bench, 2, paths[1], PACKED, server=True)]
     for guest in guests:
         guest.booted()
     wait_ping(guests[1], guests[0].address)

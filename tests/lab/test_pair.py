@@ -8,6 +8,7 @@ is up at a time.
 """
 
 import argparse
+import time
 from collections import namedtuple
 
 from guest import Machine, device_arguments, drive_arguments, shared_memory_arguments
@@ -20,20 +21,19 @@ from vhostx_switch import VhostSwitch, describe
 # VIRTIO 1.2, 5.1.3 and 6
 CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MRG_RXBUF, MQ = 0, 1, 7, 11, 15, 22
 GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN = 8, 9, 12, 13
-ANY_LAYOUT, INDIRECT_DESC, EVENT_IDX, VERSION_1 = 27, 28, 29, 32
+ANY_LAYOUT, INDIRECT_DESC, EVENT_IDX, VERSION_1, RING_PACKED = 27, 28, 29, 32, 34
 OFFLOADS = {CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4}
+PACKED = OFFLOADS | {VERSION_1, RING_PACKED}
 
 LARGEST_PLAIN_FRAME = 1514
-BACK_MIB = 8
-MEMORY_MIB = 448  # a payload to offer, one received, and what each device's driver posts
+MEMORY_MIB = 512  # a payload to offer, one received, and what each device's driver posts
 
 # device: QEMU properties of both guests' devices, or of the receiver's alone.
 # has, lacks: feature bits that the driver of the receiver must have negotiated, or not.
 # port: what is added to the --port of both. queues: pairs of both. ipv6: large frames of IPv6, with congestion marks.
-# mib: how much the receiver fetches; an emulated guest takes its time for each, and for its checksum.
-Variant = namedtuple(
-    "Variant", "device receiver_device has lacks port queues ipv6 mib", defaults=("", "", set(), set(), "", 1, False, 16)
-)
+# mib, back_mib: how much the receiver fetches, and the sender; an emulated guest takes its time for each, and for its checksum.
+Variant = namedtuple("Variant", "device receiver_device has lacks port queues ipv6 mib back_mib",
+                     defaults=("", "", set(), set(), "", 1, False, 16, 8))  # fmt: skip
 
 NO_OFFLOADS = (
     "csum=off,guest_csum=off,guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,"
@@ -50,7 +50,14 @@ VARIANTS = {
     # The sender leaves segmentation and checksums to others, the receiver takes neither: the switch has to do them.
     "receiver-without-offloads": Variant("", NO_OFFLOADS, lacks=OFFLOADS),
     "ipv6-and-ecn": Variant(has={GUEST_TSO6, GUEST_ECN, HOST_TSO6, HOST_ECN}, ipv6=True),
-    "two-queue-pairs": Variant("mq=on", has=OFFLOADS | {MQ}, queues=2),
+    "packed": Variant("packed=on", has=PACKED | {MRG_RXBUF, INDIRECT_DESC, EVENT_IDX}, mib=64, back_mib=64),
+    "packed-two-copies": Variant("packed=on", has=PACKED | {MRG_RXBUF}, port=",zerocopy=off"),
+    "packed-plain-buffers": Variant("packed=on,mrg_rxbuf=off", has=PACKED, lacks={MRG_RXBUF}),
+    "packed-no-indirect-no-event-idx": Variant(
+        "packed=on,indirect_desc=off,event_idx=off", has=PACKED, lacks={INDIRECT_DESC, EVENT_IDX}
+    ),
+    # The sender's rings are split ones: packets move between rings of different kinds.
+    "two-queue-pairs": Variant("mq=on", "mq=on,packed=on", has=PACKED | {MQ}, queues=2),
 }
 
 
@@ -122,13 +129,13 @@ def check_both_pairs_used(switch, ports, guests):
             check(min(counts) > 50, f"{guest.name} used one {direction} queue only: {counts} packets")
 
 
-def one_pair(sender, receiver, payload, mib):
-    serve_drive(sender, mib * MIB)
-    there = fetch(receiver, sender.address, payload, mib)
-    print(f"{mib} MiB there: {there.mebibytes / there.seconds:.0f} MiB/s, sha256 {there.sha256}")
-    serve_drive(receiver, BACK_MIB * MIB)
-    back = fetch(sender, receiver.address, payload, BACK_MIB)
-    print(f"{BACK_MIB} MiB back: {back.mebibytes / back.seconds:.0f} MiB/s")
+def one_pair(sender, receiver, payload, variant):
+    serve_drive(sender, variant.mib * MIB)
+    there = fetch(receiver, sender.address, payload, variant.mib)
+    print(f"{variant.mib} MiB there: {there.mebibytes / there.seconds:.0f} MiB/s, sha256 {there.sha256}")
+    serve_drive(receiver, variant.back_mib * MIB)
+    back = fetch(sender, receiver.address, payload, variant.back_mib)
+    print(f"{variant.back_mib} MiB back: {back.mebibytes / back.seconds:.0f} MiB/s")
 
 
 def two_pairs(sender, receiver, payload, mib):
@@ -176,7 +183,7 @@ def exchange(switch, sender, receiver, payload, index, variant):
     elif variant.queues == 2:
         two_pairs(sender, receiver, payload, variant.mib)
     else:
-        one_pair(sender, receiver, payload, variant.mib)
+        one_pair(sender, receiver, payload, variant)
     stats = switch.stats()
     ports = stats["ports"][2 * index : 2 * index + 2]
     print(describe({"ports": ports}))
@@ -190,6 +197,7 @@ def exchange(switch, sender, receiver, payload, index, variant):
 
 
 def meet(bench, binary, names):
+    begun = time.monotonic()
     variants = [VARIANTS[name] for name in names]
     ports = [[bench.path(f"{name}-{end}") for name in names] for end in ("sender", "receiver")]
     arguments = [f"{port},queues={variant.queues}{variant.port}" for *pair, variant in zip(*ports, variants) for port in pair]
@@ -199,7 +207,7 @@ def meet(bench, binary, names):
     for guest in (sender, receiver):
         guest.booted()
     for index, name in enumerate(names):
-        print(f"* {name}", flush=True)
+        print(f"* {name}, {time.monotonic() - begun:.0f} s after the begin", flush=True)
         exchange(switch, sender, receiver, payload, index, variants[index])
     for guest in (sender, receiver):
         guest.power_off()

@@ -82,7 +82,8 @@ struct ComparedRing {
     for (std::size_t i = 0; i < expected.used.size(); ++i) {
       const auto& entry = written.guest.at_as<GuestPackedDescriptor>(written.table)[place.index()];
       const auto& [head, length] = expected.used[i];
-      const std::uint16_t flags = place.used() | (length != 0 ? virtqueue::Descriptor::write_flag : std::uint16_t{0});
+      const std::uint16_t flags = place.used() | (length != 0 ? virtqueue::Descriptor::write_flag : std::uint16_t{0}) |
+                                  virtqueue::Descriptor::next_flag;  // PackedTable::used_whole()
       if (entry.id != head || entry.length != length || entry.flags != flags)
         return "used descriptor " + std::to_string(i) + " is {" + std::to_string(entry.id) + ", " +
                std::to_string(entry.length) + ", " + std::to_string(entry.flags) + "}, expected {" +

@@ -31,6 +31,8 @@ class ShortChains : public ::testing::TestWithParam<std::tuple<std::uint64_t, Wa
  protected:
   std::uint64_t features() const { return std::get<0>(GetParam()); }
   Way way() const { return std::get<1>(GetParam()); }
+  /// Not those of a packed ring that are to be read: see ChainWalker.
+  bool tables_say_direction() const { return is_to_guest(way()) || test::tested_kind() == virtqueue::RingKind::split; }
 
   /// Good chains, the lie in their middle, for batches of several sizes and places in them.
   void expect_broken(VringFaultCause cause, const std::function<std::uint16_t(ShortChainRing&)>& lie,
@@ -188,12 +190,14 @@ TEST_P(ShortChains, TheWrongDirectionInEitherDescriptor) {
       const auto both = lie(ring);
       return ring.publish_raw(both[0], both[1]);
     });
+    if (!tables_say_direction()) continue;
     expect_broken(VringFaultCause::wrong_direction, [&lie](ShortChainRing& ring) {
       auto both = lie(ring);
       both[0].next = 1;
       return ring.publish_table(both, 32);
     });
   }
+  if (!tables_say_direction()) return;
   expect_broken(VringFaultCause::wrong_direction, [](ShortChainRing& ring) {  // a table of one
     GuestDescriptor whole = ring.buffer(join(header_bytes(ring.features), pattern(110)));
     whole.flags ^= write_flag;

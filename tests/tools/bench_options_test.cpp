@@ -71,6 +71,10 @@ TEST(BenchOptions, DescribeTheGuest) {
     expect_refused("--connect /a --ring-size " + std::string(size),
                    "--ring-size is '" + std::string(size) + "': expected a power of two from 8 to 32768");
   expect_refused("--connect /a --two-descriptors --indirect", "expected one of them");
+  EXPECT_FALSE(options.guest.packed);
+  EXPECT_TRUE(good("--connect /a --packed").guest.packed);
+  EXPECT_EQ(good("--connect /a --ring-size 100 --packed").guest.ring_size, 100);
+  expect_refused("compare /a /b --packed --legacy", "--packed and --legacy: expected one of them");
 }
 
 TEST(BenchOptions, LimitWhatIsUnderWayOnlyWhenTold) {

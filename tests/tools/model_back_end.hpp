@@ -44,6 +44,12 @@ enum class Fault {
   never_calls,
   always_calls,
   uses_twice,
+  // packed rings
+  takes_powers_of_two,       ///< As sizes of packed rings.
+  breaks_chains_at_the_end,  ///< Of a packed ring, where they would go on at its beginning.
+  returns_indices,           ///< In place of ids.
+  marks_all_as_written,      ///< VIRTQ_DESC_F_WRITE
+  needs_both_halves,         ///< Of a packed ring's base: begins afresh with one.
   long_used_length,
   // receiving
   fills_disabled_receive,

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "virtqueue/packed_ring.hpp"
 #include "virtqueue/ring.hpp"
 
 namespace vhostx::test {
@@ -16,6 +17,9 @@ namespace vhostx::test {
 using protocol::MemoryRegion;
 using virtqueue::AvailRing;
 using virtqueue::Descriptor;
+using virtqueue::PackedEvent;
+using virtqueue::PackedPosition;
+using virtqueue::PackedTable;
 using virtqueue::UsedRing;
 
 namespace {
@@ -82,6 +86,13 @@ std::uint8_t* ModelMemory::guest(std::uint64_t address, std::uint64_t bytes) con
   return nullptr;
 }
 
+std::uint64_t ModelMemory::guest_address(std::uint64_t front_end) const noexcept {
+  for (const Region& one : regions_)
+    if (within(one.is.front_end_address, one.is.size, front_end, 1))
+      return one.is.guest_address + (front_end - one.is.front_end_address);
+  return 0;
+}
+
 std::uint8_t* ModelMemory::front_end(std::uint64_t address, std::uint64_t bytes) const noexcept {
   for (const Region& one : regions_)
     if (within(one.is.front_end_address, one.is.size, address, bytes))
@@ -132,43 +143,66 @@ void ModelRings::start_if_due(ModelRing& ring) {
   if (polled && fault_ == Fault::needs_kick_descriptor) return;
   const bool kicked = !polled && fault_ != Fault::ignores_kicks && readable(ring.kick.get());
   if (polled || fault_ == Fault::starts_unkicked || kicked) ring.started = true;
-  if (ring.started && fault_ == Fault::restarts_at_0) ring.base = 0;
+  if (ring.started && fault_ == Fault::restarts_at_0) ring.base = packed ? PackedPosition{}.value : std::uint16_t{0};
 }
 
 std::optional<ModelRings::Pointers> ModelRings::pointers(const ModelRing& ring) const {
-  if (!ring.at || ring.at->descriptor % 16 != 0) return std::nullopt;
+  if (!ring.at || ring.at->descriptor % 16 != 0 || (packed && (ring.at->available | ring.at->used) % 4 != 0))
+    return std::nullopt;
+  const std::uint64_t avail_bytes = packed ? PackedEvent::bytes : AvailRing::extent(ring.size, false);
+  const std::uint64_t used_bytes = packed ? PackedEvent::bytes : UsedRing::extent(ring.size, false);
   const Pointers found{memory.front_end(ring.at->descriptor, ring.size * sizeof(Descriptor)),
-                       memory.front_end(ring.at->available, AvailRing::extent(ring.size, false)),
-                       memory.front_end(ring.at->used, UsedRing::extent(ring.size, false))};
+                       memory.front_end(ring.at->available, avail_bytes), memory.front_end(ring.at->used, used_bytes)};
   if (found.descriptors == nullptr || found.avail == nullptr || found.used == nullptr) return std::nullopt;
   return found;
 }
 
-std::optional<std::uint16_t> ModelRings::peek(ModelRing& ring) {
-  const auto at = pointers(ring);
-  if (!at || ring.broken) return std::nullopt;
-  const AvailRing avail(at->avail, ring.size);
-  const auto waiting = static_cast<std::uint16_t>(avail.index_acquire() - ring.base);
-  const std::uint16_t head = avail.entry(ring.base % ring.size);
-  ring.broken = waiting > ring.size || (waiting != 0 && head >= ring.size);
-  if (ring.broken || waiting == 0) return std::nullopt;
-  return head;
+std::optional<ModelRings::Chain> ModelRings::next(ModelRing& ring) {
+  if (!pointers(ring) || ring.broken) return std::nullopt;
+  auto chain = packed ? next_packed(ring) : next_split(ring);
+  if (ring.broken) return std::nullopt;
+  return chain;
 }
 
-std::vector<ModelRings::Piece> ModelRings::chain(ModelRing& ring, std::uint16_t head) {
+bool ModelRings::add_piece(Chain& chain, std::uint64_t address, std::uint32_t bytes, std::uint16_t flags) const {
+  std::uint8_t* const host = memory.guest(address, bytes);
+  if (host == nullptr || (flags & Descriptor::indirect_flag) != 0) return false;
+  chain.pieces.push_back({address, host, bytes});
+  return true;
+}
+
+std::optional<ModelRings::Chain> ModelRings::next_split(ModelRing& ring) {
   const auto at = pointers(ring);
-  std::vector<Piece> pieces;
-  std::uint16_t next = head;
-  for (std::uint32_t steps = 0; at && steps < ring.size && next < ring.size; ++steps) {
+  const AvailRing avail(at->avail, ring.size);
+  const auto waiting = static_cast<std::uint16_t>(avail.index_acquire() - ring.base);
+  if (waiting == 0) return std::nullopt;
+  Chain chain{.id = avail.entry(ring.base % ring.size)};
+  std::uint16_t next = chain.id;
+  for (std::uint32_t steps = 0; waiting <= ring.size && steps < ring.size && next < ring.size; ++steps) {
     const Descriptor one = virtqueue::load_descriptor(at->descriptors + next * sizeof(Descriptor)).unpack();
-    std::uint8_t* const host = memory.guest(one.address, one.length);
-    if (host == nullptr || (one.flags & Descriptor::indirect_flag) != 0) break;
-    pieces.push_back({one.address, host, one.length});
-    if ((one.flags & Descriptor::next_flag) == 0) return pieces;
+    if (!add_piece(chain, one.address, one.length, one.flags)) break;
+    if ((one.flags & Descriptor::next_flag) == 0) return chain;
     next = one.next;
   }
   ring.broken = true;
-  return {};
+  return chain;
+}
+
+std::optional<ModelRings::Chain> ModelRings::next_packed(ModelRing& ring) {
+  const PackedTable table(pointers(ring)->descriptors);
+  PackedPosition at{ring.base};
+  if (at.index() >= ring.size || !at.is_available(table.flags_acquire(at.index()))) return std::nullopt;
+  Chain chain;
+  for (std::uint32_t steps = 1; steps <= ring.size; ++steps, at = at.after(1, ring.size)) {
+    if (steps != 1 && at.index() == 0 && fault_ == Fault::breaks_chains_at_the_end) break;
+    const auto one = table.load(at.index());
+    if (!add_piece(chain, one.address, one.length(), one.flags())) break;
+    chain.id = fault_ == Fault::returns_indices ? static_cast<std::uint16_t>(at.index()) : one.id();
+    chain.entries = static_cast<std::uint16_t>(steps);
+    if ((one.flags() & Descriptor::next_flag) == 0) return chain;
+  }
+  ring.broken = true;
+  return chain;
 }
 
 bool ModelRings::logs_used_of(const ModelRing& ring) const noexcept {
@@ -176,19 +210,34 @@ bool ModelRings::logs_used_of(const ModelRing& ring) const noexcept {
   return (logs && asked) || fault_ == Fault::logs_unasked;
 }
 
-void ModelRings::give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written) {
+void ModelRings::give_back(ModelRing& ring, const Chain& chain, std::uint32_t written) {
+  packed ? give_back_packed(ring, chain, written) : give_back_split(ring, chain, written);
+  virtqueue::full_fence();
   const auto at = pointers(ring);
-  UsedRing used(at->used, ring.size);
-  used.set_entry(virtqueue::NoMarks(), ring.base % ring.size, head, written);
+  const bool wanted = packed ? PackedEvent(at->avail).load().flags != PackedEvent::disable
+                             : (AvailRing(at->avail, ring.size).flags() & AvailRing::no_interrupt_flag) == 0;
+  if (fault_ == Fault::always_calls || (wanted && fault_ != Fault::never_calls)) signal(ring);
+}
+
+void ModelRings::give_back_split(ModelRing& ring, const Chain& chain, std::uint32_t written) {
+  UsedRing used(pointers(ring)->used, ring.size);
+  used.set_entry(virtqueue::NoMarks(), ring.base % ring.size, chain.id, written);
   ++ring.base;
   if (fault_ == Fault::uses_twice && ring.base == 2)
-    used.set_entry(virtqueue::NoMarks(), ring.base++ % ring.size, head, written);
+    used.set_entry(virtqueue::NoMarks(), ring.base++ % ring.size, chain.id, written);
   if (fault_ == Fault::stops_at_wrap && ring.base == 0) ring.broken = true;
   if (logs_used_of(ring)) log.mark(ring.at->log, UsedRing::extent(ring.size, false));
   used.set_index_release(virtqueue::NoMarks(), ring.base);
-  virtqueue::full_fence();
-  const bool wanted = (AvailRing(at->avail, ring.size).flags() & AvailRing::no_interrupt_flag) == 0;
-  if (fault_ == Fault::always_calls || (wanted && fault_ != Fault::never_calls)) signal(ring);
+}
+
+void ModelRings::give_back_packed(ModelRing& ring, const Chain& chain, std::uint32_t written) {
+  PackedTable table(pointers(ring)->descriptors);
+  const PackedPosition at{ring.base};
+  ring.base = at.after(chain.entries, ring.size).value;
+  if (fault_ == Fault::stops_at_wrap && PackedPosition{ring.base}.wrap() != at.wrap()) ring.broken = true;
+  if (logs_used_of(ring)) log.mark(memory.guest_address(ring.at->descriptor), ring.size * PackedTable::entry_bytes);
+  const bool marked = fault_ == Fault::marks_all_as_written;
+  table.set_used_release(at.index(), PackedTable::used(at, chain.id, marked ? 1 : written));
 }
 
 void ModelRings::signal(ModelRing& ring) {
@@ -200,11 +249,10 @@ void ModelRings::take_from_guest() {
   ModelRing& ring = rings[1];
   if (!ring.started && fault_ != Fault::runs_when_stopped) return;
   if (!ring.enabled && fault_ == Fault::keeps_disabled) return;
-  while (const auto head = peek(ring)) {
+  while (const auto chain = next(ring)) {
     std::vector<std::uint8_t> packet;
-    for (const Piece& piece : chain(ring, *head)) packet.insert(packet.end(), piece.at, piece.at + piece.bytes);
-    if (ring.broken) return;
-    give_back(ring, *head, fault_ == Fault::long_used_length ? 100 : 0);
+    for (const Piece& piece : chain->pieces) packet.insert(packet.end(), piece.at, piece.at + piece.bytes);
+    give_back(ring, *chain, fault_ == Fault::long_used_length ? 100 : 0);
     if (ring.enabled && packet.size() > net_header_bytes) deliver({packet.begin() + net_header_bytes, packet.end()});
   }
 }
@@ -219,8 +267,8 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
   std::uint8_t* number_at = nullptr;
   std::uint16_t buffers = 0;
   for (std::size_t done = 0; done < packet.size();) {
-    const auto head = peek(ring);
-    const auto pieces = head ? chain(ring, *head) : std::vector<Piece>();
+    const auto chain = next(ring);
+    const auto pieces = chain ? chain->pieces : std::vector<Piece>();
     if (pieces.empty() || (!mergeable && pieces[0].bytes < packet.size())) return;
     const auto bytes = std::min<std::size_t>(pieces[0].bytes, packet.size() - done);
     std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(done), bytes, pieces[0].at);
@@ -231,7 +279,7 @@ void ModelRings::deliver(std::vector<std::uint8_t> frame) {
     if (fault_ == Fault::num_buffers_0) buffers = 0;
     std::memcpy(number_at, &buffers, sizeof buffers);
     done += bytes;
-    give_back(ring, *head, static_cast<std::uint32_t>(bytes));
+    give_back(ring, *chain, static_cast<std::uint32_t>(bytes));
   }
 }
 

@@ -33,6 +33,8 @@ class ModelMemory {
   bool remove(const protocol::MemoryRegion& region);
   void clear();
   std::size_t count() const noexcept { return regions_.size(); }
+  /// The guest address of a front-end address that is mapped.
+  std::uint64_t guest_address(std::uint64_t front_end) const noexcept;
   /// Null where `bytes` do not lie in one region.
   std::uint8_t* guest(std::uint64_t address, std::uint64_t bytes) const noexcept;
   std::uint8_t* front_end(std::uint64_t address, std::uint64_t bytes) const noexcept;
@@ -69,7 +71,7 @@ class ModelLog {
 
 struct ModelRing {
   std::uint32_t size = 0;
-  std::uint16_t base = 0;
+  std::uint16_t base = 0;  ///< Of a packed ring a PackedPosition: what is taken is used at once.
   std::optional<protocol::VringAddress> at;
   EventFd kick;
   EventFd call;
@@ -99,8 +101,9 @@ class ModelRings {
   ModelLog log;
   std::array<ModelRing, 2> rings;
   bool mergeable = false;
-  bool logs = false;  ///< VHOST_F_LOG_ALL
-  bool dead = false;  ///< Nothing moves any more.
+  bool logs = false;    ///< VHOST_F_LOG_ALL
+  bool packed = false;  ///< VIRTIO_F_RING_PACKED
+  bool dead = false;    ///< Nothing moves any more.
 
  private:
   struct Pointers {
@@ -114,13 +117,25 @@ class ModelRings {
     std::uint32_t bytes;
   };
 
+  /// A chain that the driver has shown.
+  struct Chain {
+    std::uint16_t id = 0;  ///< Of a split ring its head.
+    std::uint16_t entries = 1;
+    std::vector<Piece> pieces{};
+  };
+
   void start_if_due(ModelRing& ring);
   std::optional<Pointers> pointers(const ModelRing& ring) const;
-  /// The next head that the driver has shown, in ring.base's slot.
-  std::optional<std::uint16_t> peek(ModelRing& ring);
-  std::vector<Piece> chain(ModelRing& ring, std::uint16_t head);
+  /// The next one; without pieces, and the ring is broken, where the driver broke the rules.
+  std::optional<Chain> next(ModelRing& ring);
+  std::optional<Chain> next_split(ModelRing& ring);
+  std::optional<Chain> next_packed(ModelRing& ring);
+  /// False: it is no buffer.
+  bool add_piece(Chain& chain, std::uint64_t address, std::uint32_t bytes, std::uint16_t flags) const;
   bool logs_used_of(const ModelRing& ring) const noexcept;
-  void give_back(ModelRing& ring, std::uint16_t head, std::uint32_t written);
+  void give_back(ModelRing& ring, const Chain& chain, std::uint32_t written);
+  void give_back_split(ModelRing& ring, const Chain& chain, std::uint32_t written);
+  void give_back_packed(ModelRing& ring, const Chain& chain, std::uint32_t written);
   void signal(ModelRing& ring);
   void take_from_guest();
   void deliver(std::vector<std::uint8_t> frame);

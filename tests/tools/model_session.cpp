@@ -12,6 +12,7 @@
 #include "protocol/socket_io.hpp"
 #include "tools/front_end/config_messages.hpp"
 #include "tools/front_end/front_end.hpp"
+#include "virtqueue/packed_ring.hpp"
 
 namespace vhostx::test {
 
@@ -33,8 +34,9 @@ std::vector<std::byte> model_state() {
 }  // namespace
 
 FeatureSet ModelSession::features() const {
-  FeatureSet offered{V::version_1, V::vhost_user_protocol_features, V::net_mtu, V::net_mrg_rxbuf, V::vhost_log_all,
-                     V::in_order};
+  FeatureSet offered{
+      V::version_1,  V::vhost_user_protocol_features, V::net_mtu, V::net_mrg_rxbuf, V::vhost_log_all, V::in_order,
+      V::ring_packed};
   if (fault_ == Fault::tso_without_csum) offered.set(V::net_host_tso4);
   if (fault_ == Fault::changing_features && number_ > 0) offered.clear(V::in_order);
   return offered;
@@ -116,20 +118,25 @@ ModelSession::Outcome ModelSession::handle(Message& m) {
   return handle_device(m);
 }
 
+bool ModelSession::takes_size(std::uint32_t size) const noexcept {
+  if (fault_ == Fault::takes_any_size) return true;
+  const bool any = data_.packed && fault_ != Fault::takes_powers_of_two;
+  return size != 0 && size <= 32768 && (any || (size & (size - 1)) == 0);
+}
+
 ModelSession::Outcome ModelSession::handle_ring(Message& m) {
   const auto state = m.payload_padded_as<VringState>();
   if (state.index > 1) return {false};
   ModelRing& ring = data_.rings[state.index];
   switch (m.front_end_request()) {
     case R::set_vring_num:
-      if (fault_ != Fault::takes_any_size &&
-          (state.num == 0 || state.num > 32768 || (state.num & (state.num - 1)) != 0))
-        return {false};
+      if (!takes_size(state.num)) return {false};
       ring.size = state.num;
       return {};
     case R::set_vring_base:
       ring.base = static_cast<std::uint16_t>(state.num);
-      return {state.num <= 0xffff};
+      if (fault_ == Fault::needs_both_halves && state.num <= 0xffff) ring.base = virtqueue::PackedPosition{}.value;
+      return {state.num <= 0xffff || data_.packed};
     case R::set_vring_addr:
       ring.at = m.payload_padded_as<VringAddress>();
       return {};
@@ -140,7 +147,8 @@ ModelSession::Outcome ModelSession::handle_ring(Message& m) {
       ring.stop();
       if (fault_ == Fault::stop_stops_all)
         for (ModelRing& one : data_.rings) one.stop();
-      const std::uint32_t base = ring.base + (fault_ == Fault::base_one_off ? 1U : 0U);
+      const std::uint32_t place = ring.base + (fault_ == Fault::base_one_off ? 1U : 0U);
+      const std::uint32_t base = place | (data_.packed ? std::uint32_t{ring.base} << 16 : 0);
       return {true, make_reply(m.header(), VringState{state.index, base})};
     }
     default:
@@ -213,6 +221,7 @@ ModelSession::Outcome ModelSession::get_inflight(const Message& m) {
 void ModelSession::set_features(std::uint64_t bits) {
   agreed_ = FeatureSet(bits);
   data_.mergeable = agreed_.has(V::net_mrg_rxbuf);
+  data_.packed = agreed_.has(V::ring_packed);
   const bool late = fault_ == Fault::logs_from_the_begin && data_.any_started();
   if (!late) data_.logs = agreed_.has(V::vhost_log_all) || (data_.logs && fault_ == Fault::logs_on);
   // Ring states: without bit 30 rings start enabled.

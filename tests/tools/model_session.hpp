@@ -38,6 +38,7 @@ class ModelSession {
   void answer(const protocol::Message& request, Outcome outcome);
   void acknowledge(const protocol::Header& request, bool good);
   Outcome handle(protocol::Message& m);
+  bool takes_size(std::uint32_t size) const noexcept;
   Outcome handle_ring(protocol::Message& m);
   Outcome handle_fd(protocol::Message& m);
   Outcome handle_memory(protocol::Message& m);

@@ -35,7 +35,7 @@ TEST(SplitRing, HasEveryField) {
   EXPECT_EQ(split.used_event, 295);
   EXPECT_EQ(split.avail_event, 310);
   EXPECT_EQ(sample.in_flight, 10U);
-  EXPECT_TRUE(sample.exact);
+  EXPECT_TRUE(sample.exact());
   EXPECT_EQ(sample.available_position, 300U);
   EXPECT_EQ(sample.used_position, 290U);
   EXPECT_TRUE(sample.findings.empty());
@@ -112,7 +112,7 @@ TEST(PackedRing, HasDriverAndDeviceWhereTheBitsChange) {
   EXPECT_EQ(sample.available_position, 5U);
   EXPECT_EQ(sample.used_position, 2U);
   EXPECT_EQ(sample.in_flight, 3U);
-  EXPECT_FALSE(sample.exact);
+  EXPECT_TRUE(sample.exact());
   EXPECT_EQ(packed_of(sample).marked_available, 3U);
   // Second lap, wrap counter 0: the driver has written 0 again, the device is at 6 of the first lap.
   for (const std::uint32_t slot : {2U, 3U, 4U, 5U}) file.packed(slot, true, true);
@@ -124,6 +124,67 @@ TEST(PackedRing, HasDriverAndDeviceWhereTheBitsChange) {
   EXPECT_EQ(sample.available_position, 9U);
   EXPECT_EQ(sample.used_position, 6U);
   EXPECT_EQ(sample.in_flight, 3U);
+}
+
+/// {address, length, id, flags} of a slot.
+void put(RingFile& file, std::uint32_t slot, std::uint16_t id, bool used, bool next = false) {
+  file.packed(slot, true, used);
+  file.put(RingFile::descriptor_at + 16 * slot + 12, id);
+  if (next) file.put<std::uint16_t>(RingFile::descriptor_at + 16 * slot + 14, used ? 0x8081 : 0x81);
+}
+
+TEST(PackedRing, HasSoManyChainsAtMostWhereTheyAreLong) {
+  RingFile file(8);  // chains of two, of which the first was used
+  put(file, 0, 7, true);
+  put(file, 1, 7, false);
+  put(file, 2, 5, false, true);
+  put(file, 3, 5, false);
+  put(file, 4, 6, false, true);
+  put(file, 5, 6, false);
+  const auto sample = sample_ring(file.memory(), file.place(true));
+  EXPECT_EQ(sample.available_position, 6U);
+  EXPECT_EQ(sample.used_position, 1U) << "at least";
+  EXPECT_EQ(sample.in_flight, 3U);
+  EXPECT_EQ(sample.in_flight_min, 2U) << "one of them may be the rest of the chain that was used";
+  EXPECT_DOUBLE_EQ(sample.chains_per_step, 6.0 / 8) << "two descriptors were never written";
+}
+
+TEST(PackedRing, MayHaveTheRestOfOneThatWasUsed) {
+  RingFile file(8);
+  put(file, 0, 7, true);
+  put(file, 1, 7, false);
+  EXPECT_EQ(sample_ring(file.memory(), file.place(true)).in_flight_min, 0U) << "with the same id";
+  put(file, 1, 6, false);
+  EXPECT_TRUE(sample_ring(file.memory(), file.place(true)).exact()) << "with another one";
+  for (const std::uint32_t slot : {0U, 1U}) put(file, slot, 7, true);
+  put(file, 2, 7, false);
+  EXPECT_TRUE(sample_ring(file.memory(), file.place(true)).exact()) << "the driver has one buffer alone";
+}
+
+TEST(PackedRing, MayHaveFarFewerInFlightInOrder) {
+  RingFile file(8);
+  auto place = file.place(true);
+  place.in_order = true;
+  for (const std::uint32_t slot : {0U, 1U}) file.packed(slot, true, true);
+  for (const std::uint32_t slot : {2U, 3U, 4U}) file.packed(slot, true, false);
+  const auto sample = sample_ring(file.memory(), place);
+  EXPECT_EQ(sample.in_flight, 3U);
+  EXPECT_EQ(sample.in_flight_min, 0U) << "one used descriptor may stand for more";
+}
+
+TEST(PackedRing, WantsNoNotificationsThatLieBehind) {
+  RingFile file(8);
+  const auto calls_off = [&](std::uint32_t word) {
+    file.put(RingFile::available_at, word | 2U << 16);
+    return sample_ring(file.memory(), file.place(true, true)).calls_suppressed;
+  };
+  for (const std::uint32_t slot : {0U, 1U, 2U}) file.packed(slot, true, true);  // the device is at 3
+  EXPECT_FALSE(calls_off(0x8000 | 3));
+  EXPECT_FALSE(calls_off(0x8000 | 7));
+  EXPECT_FALSE(calls_off(2)) << "in the next lap";
+  EXPECT_TRUE(calls_off(0x8000 | 2)) << "passed";
+  EXPECT_TRUE(calls_off(3)) << "a lap away";
+  EXPECT_TRUE(calls_off(0x8000 | 9)) << "no place of this ring";
 }
 
 TEST(PackedRing, MayBeFull) {
@@ -168,7 +229,7 @@ TEST(HostileRing, IsReadForAsLongAsItHasMemory) {
       wrong = file.addresses();
       wrong.available = address;
       const auto sample = sample_ring(memory, {256, wrong, packed, true});
-      EXPECT_NE(sample.problem.find(packed ? "driver area" : "available ring"), std::string::npos) << sample.problem;
+      EXPECT_NE(sample.problem.find(packed ? "driver event" : "available ring"), std::string::npos) << sample.problem;
     }
   }
   // The largest ring fits, and its events lie where the file ends.
@@ -267,7 +328,7 @@ RingSample sample_at(std::uint32_t available, std::uint32_t used, bool exact = t
   sample.available_position = available;
   sample.used_position = used;
   sample.in_flight = available - used;
-  sample.exact = exact;
+  sample.in_flight_min = exact ? sample.in_flight : 0;
   return sample;
 }
 
@@ -292,12 +353,78 @@ TEST(RingHistory, HasRatesOnceItLookedTwice) {
   EXPECT_DOUBLE_EQ(later.calls.value(), 0.0);
 }
 
-TEST(RingHistory, HasNoRatesOfPackedRings) {
+RingSample packed_at(std::uint32_t available, std::uint32_t used) {
+  RingSample sample = sample_at(available, used);
+  sample.layout = PackedSample();
+  sample.modulus = 512;
+  return sample;
+}
+
+TEST(RingHistory, CountsSlowPackedRings) {
   RingHistory history;
-  history.look(1s, sample_at(10, 10, false));
-  history.look(2s, sample_at(20, 20, false));
+  for (std::uint32_t i = 0; i <= 100; ++i) {  // 7 in 2 ms
+    history.look(1s + i * 2ms, packed_at((i * 7 + 3) % 512, i * 7 % 512));
+    history.begin_close_look(1s + i * 2ms, packed_at(0, 0));
+    history.look_closely(1s + i * 2ms + 100us, packed_at(0, 0));
+  }
+  const auto rates = history.take_rates(1200ms);
+  EXPECT_EQ(rates.by, RatesBy::positions);
+  EXPECT_DOUBLE_EQ(rates.available.value(), 3500.0);
+  EXPECT_DOUBLE_EQ(rates.used.value(), 3500.0);
+  EXPECT_DOUBLE_EQ(rates.most.value(), 128'000.0);
+}
+
+/// What goes round between two looks has the rate of the moments in which it was looked at closely.
+TEST(RingHistory, SamplesPackedRingsThatGoRoundTooFast) {
+  RingHistory history;
+  const auto at = [](std::uint64_t us) { return packed_at((us * 2 + 3) % 512, us * 2 % 512); };  // 2 million a second
+  for (std::uint64_t us = 0; us <= 200'000; us += 2000) {
+    const auto now = 1s + std::chrono::microseconds(us);
+    history.look(now, at(us));
+    history.begin_close_look(now, at(us));
+    for (const unsigned step : {10U, 25U, 90U})
+      history.look_closely(now + std::chrono::microseconds(step), at(us + step));
+  }
+  const auto rates = history.take_rates(1200ms);
+  EXPECT_EQ(rates.by, RatesBy::moments);
+  EXPECT_DOUBLE_EQ(rates.available.value(), 2e6);
+  EXPECT_DOUBLE_EQ(rates.used.value(), 2e6);
+  EXPECT_DOUBLE_EQ(rates.most.value(), 256 / 15e-6) << "what took longer counts for nothing";
+  EXPECT_EQ(history.take_rates(1300ms).by, RatesBy::positions) << "nothing was seen since";
+}
+
+TEST(RingHistory, CountsThePacketsOfPackedRingsWhereTheirBackEndDoes) {
+  RingHistory history;
+  history.look(1s, packed_at(10, 5));
+  history.count_packets(1'000'000);
+  EXPECT_FALSE(history.take_rates(1s).used);
+  history.look(2s, packed_at(10, 10));
+  EXPECT_EQ(history.take_rates(2s).by, RatesBy::positions) << "it was not counted when the first look was taken";
+  history.count_packets(3'000'000);
+  history.look(4s, packed_at(18, 10));
+  auto rates = history.take_rates(4s);
+  EXPECT_EQ(rates.by, RatesBy::packets);
+  EXPECT_DOUBLE_EQ(rates.used.value(), 1e6);
+  EXPECT_DOUBLE_EQ(rates.available.value(), 1e6 + 4);
+  EXPECT_FALSE(rates.most);
+  history.count_packets(5);
+  EXPECT_EQ(history.take_rates(5s).by, RatesBy::positions) << "the back-end begins anew";
+}
+
+TEST(RingHistory, LeavesOutCloseLooksThatSeemToGoBack) {
+  RingHistory history;
+  history.look(1s, packed_at(0, 0));
+  history.begin_close_look(1s, packed_at(100, 90));
+  history.look_closely(1s + 10us, packed_at(99, 90));
+  RingSample gone;
+  gone.problem = "gone";
+  history.look_closely(1s + 20us, gone);
+  history.look_closely(1s + 30us, packed_at(200, 190));
+  history.look_closely(1s + 40us, packed_at(210, 200));
+  history.look(2s, packed_at(0, 0));
   const auto rates = history.take_rates(2s);
-  EXPECT_FALSE(rates.available || rates.used || rates.most);
+  EXPECT_EQ(rates.by, RatesBy::moments);
+  EXPECT_NEAR(rates.used.value(), 1e6, 1e-3);
 }
 
 TEST(RingHistory, WaitsFromTheFirstThatIsNotUsed) {

@@ -240,9 +240,9 @@ TEST(PortNotices, AreRead) {
   EXPECT_TRUE(noticed()[0].facts.rings.empty()) << "nobody has configured it";
   notice.port->connected = 1;
   notice.port->front_end_pid = 7;
-  *notice.vring = {1, 2, 3, 256, 1, 1, 0, 0, 0, {}};
+  *notice.vring = {1, 2, 3, 256, 1, 1, 0, 0, 0, {}, 0x77};
   EXPECT_EQ(noticed()[0].front_end_pid, 7);
-  const RingFacts expected{0, 256, RingAddresses{1, 2, 3}, true, true, {}, {}, {}};
+  const RingFacts expected{0, 256, RingAddresses{1, 2, 3}, true, true, {}, {}, {}, 0x77};
   EXPECT_EQ(noticed()[0].facts.rings.at(0), expected);
   EXPECT_FALSE(noticed()[0].facts.log);
   notice.vring->logged = 1;

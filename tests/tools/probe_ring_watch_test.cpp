@@ -349,16 +349,35 @@ TEST(RingTable, IsTextAndJson) {
   EXPECT_EQ(ring["direction"], "transmit");
 }
 
+/// A packed ring that goes round while nobody looks, and a driver and a device that move whenever the clock is read.
+TEST(RingWatch, LooksAtPackedRingsClosely) {
+  RingFile file(8);
+  Started relayed(file);
+  relayed.features(FeatureSet(modern).set(VirtioFeature::ring_packed));
+  std::uint32_t moves = 0;
+  const auto clock = [&] {  // a descriptor a microsecond
+    file.packed(moves % 8, moves / 8 % 2 == 0, moves / 8 % 2 == 0);
+    return 1s + std::chrono::microseconds(++moves);
+  };
+  relayed.watch.sample(1s);
+  relayed.watch.look_closely(clock);
+  const RingRow row = relayed.row(2s);
+  EXPECT_EQ(row.rates.by, RatesBy::moments);
+  EXPECT_NEAR(row.rates.used.value(), 1e6, 1e-3);
+  EXPECT_NE(text_of_rings({row}).find("~1000000"), std::string::npos);
+}
+
 TEST(RingTable, HasPackedRingsAndThoseThatCannotBeRead) {
   RingFile file(8);
   Started relayed(file);
   relayed.features(FeatureSet(modern).set(VirtioFeature::ring_packed));
-  file.packed(0, true, false);
+  file.packed(0, true, true).packed(1, true, false);  // perhaps of the chain that was used
   auto rows = relayed.watch.sample(1s);
   EXPECT_NE(text_of_rings(rows).find("<=1"), std::string::npos) << text_of_rings(rows);
   auto ring = nlohmann::json::parse(json_of_rings(rows, "", 1s))["rings"][0];
   EXPECT_EQ(ring["layout"], "packed");
-  EXPECT_EQ(ring["packed"]["next_available"], 1);
+  EXPECT_EQ(ring["packed"]["next_available"], 2);
+  EXPECT_EQ(ring["rates_by"], "positions");
   EXPECT_FALSE(ring["in_flight_exact"].get<bool>());
   ASSERT_EQ(::ftruncate(file.fd(), 0), 0);
   rows = relayed.watch.sample(2s);

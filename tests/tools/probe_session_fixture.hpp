@@ -44,8 +44,10 @@ class ProbeSession : public ::testing::Test {
     return session.take(message_event(Way::replies_to_front_end, static_cast<std::uint32_t>(id), bytes_of(payload),
                                       std::move(fds), Header::reply));
   }
-  void negotiate(ProtocolFeatureSet chosen = {ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots}) {
-    const FeatureSet features{VirtioFeature::version_1, VirtioFeature::vhost_user_protocol_features};
+  void negotiate(ProtocolFeatureSet chosen = {ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots},
+                 FeatureSet more = {}) {
+    const FeatureSet features =
+        more | FeatureSet{VirtioFeature::version_1, VirtioFeature::vhost_user_protocol_features};
     const ProtocolFeatureSet offered{ProtocolFeature::mq, ProtocolFeature::reply_ack,
                                      ProtocolFeature::configure_mem_slots, ProtocolFeature::pagefault};
     request(Request::get_features);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/tools/probe_session_fixture.hpp"
 #include "tools/probe/session/event_text.hpp"
@@ -132,6 +133,53 @@ TEST_F(ProbeSession, TakesRingsOverRegionsThatContinueEachOther) {
   add_region({0x11100, 0x100, 0x7001'0100, 0});
   EXPECT_QUIET(request(Request::set_vring_addr, used_at(0x7000'f900)));  // 262 bytes behind the first region
   EXPECT_SAYS(request(Request::set_vring_addr, used_at(0x7000'fa00)), "2054 bytes, lies in no region");
+}
+
+class PackedSession : public ProbeSession {
+ protected:
+  PackedSession() {
+    negotiate({ProtocolFeature::reply_ack, ProtocolFeature::configure_mem_slots}, {VirtioFeature::ring_packed});
+    add_region();
+    request(Request::set_vring_num, VringState{0, 100});
+  }
+};
+
+TEST_F(PackedSession, NamesAreasAndPlaces) {
+  const auto addresses = request(Request::set_vring_addr, VringAddress{0, 0, 0x7000'0000, 0x7000'2000, 0x7000'1000, 0});
+  EXPECT_QUIET(addresses);
+  EXPECT_NE(addresses.text.find("used is the device event, available the driver event"), std::string::npos);
+  const auto base = request(Request::set_vring_base, VringState{0, 0x8005'0007});
+  EXPECT_QUIET(base);
+  EXPECT_NE(base.text.find("base 2147811335 (available 7 wrap 0, used 5 wrap 1)"), std::string::npos) << base.text;
+  const std::string text = text_of(session.state(), {}, {});
+  EXPECT_NE(text.find("descriptor ring (region)"), std::string::npos) << text;
+  EXPECT_NE(text.find("driver event"), std::string::npos);
+  EXPECT_NE(text.find("100 "), std::string::npos);
+  EXPECT_NE(text.find("  available 7 wrap 0, used 5 wrap 1  0x70000000 (0)"), std::string::npos) << text;
+  request(Request::get_vring_base, VringState{0, 0});
+  const auto answer = reply(Request::get_vring_base, VringState{0, 0x8063});
+  EXPECT_QUIET(answer);
+  EXPECT_NE(answer.text.find("(available 99 wrap 1, used not given)"), std::string::npos) << answer.text;
+  const auto ring = nlohmann::json::parse(json_of(session.state(), {}))["vrings"][0]["packed_base"];
+  EXPECT_EQ(ring["available"], 99);
+  EXPECT_EQ(ring["available_wrap"], true);
+  EXPECT_TRUE(ring["used"].is_null());
+}
+
+TEST_F(PackedSession, FindsAreasAndPlacesThatCannotBe) {
+  const auto at = [](std::uint64_t used, std::uint64_t available) {
+    return VringAddress{0, 0, 0x7000'0000, used, available, 0};
+  };
+  EXPECT_SAYS(request(Request::set_vring_addr, at(0x7000'2002, 0x7000'1000)), "device event at 0x70002002, expected a");
+  EXPECT_SAYS(request(Request::set_vring_addr, at(0x7000'2000, 0x7001'0000)),
+              "driver event at 0x70010000, 4 bytes, lies");
+  EXPECT_QUIET(request(Request::set_vring_base, VringState{0, 0x8063}));
+  EXPECT_SAYS(request(Request::set_vring_base, VringState{0, 0x8064}),
+              "available 100 wrap 1, used not given, expected");
+  EXPECT_SAYS(request(Request::set_vring_base, VringState{0, 0x0064'8000}),
+              "used 100 wrap 0, expected places below its 100");
+  request(Request::get_vring_base, VringState{0, 0});
+  EXPECT_SAYS(reply(Request::get_vring_base, VringState{0, 0x7fff}), "the base of vring 0");
 }
 
 TEST_F(ProbeSession, FindsRingsThatAreChangedWhileTheyRun) {

@@ -2,7 +2,6 @@
 // A back-end ends after any of its stores, and another one goes on from the record: each chain is given back once. Then
 // records that no back-end has left.
 #include <functional>
-#include <random>
 #include <set>
 #include <string>
 
@@ -10,6 +9,7 @@
 
 #include "tests/support/fake_driver.hpp"
 #include "tests/support/inflight_file.hpp"
+#include "tests/virtqueue/recorded_life.hpp"
 #include "virtqueue/split_queue.hpp"
 
 namespace vhostx::virtqueue {
@@ -18,9 +18,11 @@ namespace {
 using test::FakeDriver;
 using test::FakeGuest;
 using test::InflightFile;
+using test::Life;
+using test::recorded_at;
+using test::recorded_bytes;
 
-constexpr std::uint64_t recorded_at = 0x10'0000;
-constexpr std::size_t recorded_bytes = 1 << 14;
+constexpr InflightArea::Shape shape_of(std::uint16_t ring_size) { return {.queue_size = ring_size}; }
 
 /// Calls `stored` after each store that another process could see.
 struct CutMarks : LogMarks {
@@ -36,14 +38,16 @@ struct CutMarks : LogMarks {
 };
 
 struct RecordedRing {
+  using Queue = SplitQueue<CutMarks>;
+
   explicit RecordedRing(std::uint16_t ring_size, std::uint16_t start = 0)
       : size(ring_size),
         guest({{recorded_at, recorded_bytes}}),
         driver(guest, size),
         memory(guest.map()),
         layout(*driver.lay_out(*memory)),
-        file(InflightArea::bytes_for(1, size)),
-        area(InflightArea::map(UniqueFd(::dup(file.fd())), 0, 1, size).value()) {
+        file(shape_of(size).bytes()),
+        area(InflightArea::map(UniqueFd(::dup(file.fd())), 0, shape_of(size)).value()) {
     driver.start_at(start);
     open();
   }
@@ -63,7 +67,7 @@ struct RecordedRing {
     const auto opened = try_open();
     return opened ? "accepted" : opened.error().message;
   }
-  SplitQueue<CutMarks> queue() {
+  Queue queue() {
     CutMarks marks;
     marks.record = record.get();
     marks.stored = &stored;
@@ -106,110 +110,6 @@ struct RecordedRing {
   std::set<std::uint16_t> posted;    // heads that the driver waits for
   std::vector<std::uint16_t> order;  // the same, as they were posted
   std::function<void()> stored = [] {};
-};
-
-/// A back-end that does anything its layers above may do, by chance, and may end after any store.
-class Life {
- public:
-  Life(RecordedRing& ring, std::uint32_t seed) : ring_(ring), random_(seed) { ring_.open(); }
-
-  /// Ends after `stores` of them. True: it did; then memory is as it left it. False: there were not that many.
-  bool run(int bursts, std::size_t stores) {
-    std::size_t left = stores;
-    bool ended = false;
-    std::vector<std::uint8_t> guest, record;
-    ring_.stored = [&] {
-      if (left == 0 || --left != 0) return;
-      guest.assign(ring_.guest.at(recorded_at), ring_.guest.at(recorded_at) + recorded_bytes);
-      record = ring_.file.copy();
-      ended = true;
-    };
-    for (int i = 0; i < bursts && !ended; ++i) {
-      drive();
-      burst();
-    }
-    ring_.stored = [] {};
-    if (!ended) return false;
-    std::copy(guest.begin(), guest.end(), ring_.guest.at(recorded_at));
-    ring_.file.restore(record);
-    return true;
-  }
-
-  /// Serves all there is and gives all back.
-  void finish() {
-    ring_.reap();
-    for (int i = 0; i < 4; ++i) {
-      auto queue = ring_.queue();
-      for (const Chain& chain : kept_) queue.give_back_kept(chain, 0);
-      kept_.clear();
-      queue.give_back_all();
-      queue.publish();
-      ring_.reap();
-    }
-  }
-
- private:
-  std::uint32_t below(std::uint32_t bound) {
-    return std::uniform_int_distribution<std::uint32_t>(0, bound - 1)(random_);
-  }
-
-  void drive() {
-    ring_.reap();
-    for (std::uint32_t i = below(4); i != 0 && ring_.driver.free_descriptors() != 0; --i) ring_.post();
-  }
-
-  void burst() {
-    auto queue = ring_.queue();
-    if (below(3) == 0) give_kept(queue);
-    for (std::uint32_t i = below(5); i != 0; --i) step(queue);
-    if (below(3) == 0) give_kept(queue);
-    if (queue.publish()) queue.needs_call();
-  }
-
-  void step(SplitQueue<CutMarks>& queue) {
-    const auto mark = queue.mark();
-    Chain chain;
-    if (below(4) == 0) return batch(queue);
-    if (queue.take(chain) != Take::chain) return;
-    switch (below(5)) {
-      case 0:  // a packet that did not fit
-        queue.give_back(chain, 0);
-        if (queue.take(chain) == Take::chain) queue.give_back(chain, 0);
-        return queue.rewind(mark);
-      case 1:
-        return queue.untake(chain);
-      case 2:
-      case 3:
-        kept_.push_back(chain);
-        return queue.keep(1);
-      default:
-        return queue.give_back(chain, 7);
-    }
-  }
-
-  void batch(SplitQueue<CutMarks>& queue) {
-    SplitQueue<CutMarks>::Batch<Shape<Direction::readable, 0, 1, 100>> batch;
-    const auto wanted = std::min<std::uint16_t>(batch_max, queue.ready());
-    const auto count = batch.load(queue, *ring_.memory, wanted, 100, hint_);
-    const auto given = static_cast<std::uint16_t>(below(count + 1U));
-    queue.give_back(batch.chains(), 0, given, [](std::size_t) { return 0U; });
-    queue.keep(static_cast<std::uint16_t>(count - given));
-    queue.take(batch.chains(), count);
-    for (std::uint16_t i = given; i < count; ++i) kept_.push_back({.id = batch.id(i), .entries = 1});
-  }
-
-  void give_kept(SplitQueue<CutMarks>& queue) {
-    for (std::uint32_t i = below(4); i != 0 && !kept_.empty(); --i) {
-      const auto which = kept_.begin() + static_cast<std::ptrdiff_t>(below(static_cast<std::uint32_t>(kept_.size())));
-      queue.give_back_kept(*which, 0);
-      kept_.erase(which);
-    }
-  }
-
-  RecordedRing& ring_;
-  std::minstd_rand random_;
-  std::vector<Chain> kept_;
-  memory::GuestMemory::Hint hint_;
 };
 
 /// What the record says, by the specification: in flight and not served together are what the driver waits for, in the
@@ -384,9 +284,9 @@ TEST_F(DamagedRecord, ChangesNothing) {
 
 TEST(InflightRecord, OfALargerAreaHasNoHeadBeyondItsRing) {
   RecordedRing ring(8);
-  InflightFile larger(InflightArea::bytes_for(1, 16));
+  InflightFile larger(shape_of(16).bytes());
   larger.set_header(1, 16, 0, 0);
-  ring.area = InflightArea::map(UniqueFd(::dup(larger.fd())), 0, 1, 16).value();
+  ring.area = InflightArea::map(UniqueFd(::dup(larger.fd())), 0, shape_of(16)).value();
   EXPECT_EQ(ring.refusal(), "accepted");
   larger.set_entry(9, 1, 0, 1);
   EXPECT_EQ(ring.refusal(), "in-flight record: entry 9 is in flight, the ring has 8 entries");
@@ -394,8 +294,8 @@ TEST(InflightRecord, OfALargerAreaHasNoHeadBeyondItsRing) {
 
 TEST(InflightRecord, NeedsRoomForEachEntry) {
   RecordedRing ring(8);
-  const InflightFile smaller(InflightArea::bytes_for(1, 4));
-  ring.area = InflightArea::map(UniqueFd(::dup(smaller.fd())), 0, 1, 4).value();
+  const InflightFile smaller(shape_of(4).bytes());
+  ring.area = InflightArea::map(UniqueFd(::dup(smaller.fd())), 0, shape_of(4)).value();
   EXPECT_EQ(ring.refusal(), "the ring has 8 entries, its in-flight record 4: expected at most that many");
 }
 
@@ -417,9 +317,10 @@ TEST(InflightRecord, OfAHeadThatIsAvailableTwiceStaysWithinBounds) {
 }
 
 TEST(InflightArea, HasTheSizesOfOthers) {
-  EXPECT_EQ(InflightArea::region_bytes(256), 16 + 16 * 256 + 48U);
-  EXPECT_EQ(InflightArea::region_bytes(1), 64U);
-  EXPECT_EQ(InflightArea::bytes_for(4, 3), 4 * 64U);
+  EXPECT_EQ(shape_of(256).region_bytes(), 16 + 16 * 256 + 48U);
+  EXPECT_EQ(shape_of(1).region_bytes(), 64U);
+  EXPECT_EQ((InflightArea::Shape{4, 3}.bytes()), 4 * 64U);
+  EXPECT_EQ((InflightArea::Shape{4, 3, RingKind::packed}.bytes()), 4 * 128U);
 }
 
 }  // namespace

@@ -78,14 +78,14 @@ TEST(InflightStore, HasRoomForTheLargestRing) {
   const auto store = InflightStore::create(2).value();
   const auto area = store->area(1, 32768);
   ASSERT_TRUE(area) << area.error().message;
-  EXPECT_EQ((*area)->queue_size(), 32768);
+  EXPECT_EQ((*area)->shape().queue_size, 32768);
 }
 
 TEST(InflightStore, AFileThatDoesNotFitIsRefused) {
   const auto store = InflightStore::create(2).value();
   EXPECT_NE(InflightStore::adopt(another(store->fd()), 4).error().message.find("for 4 rings"), std::string::npos);
   UniqueFd shrinks(::memfd_create("shrinks", MFD_CLOEXEC));
-  ASSERT_EQ(::ftruncate(shrinks.get(), static_cast<off_t>(2 * InflightArea::region_bytes(32768))), 0);
+  ASSERT_EQ(::ftruncate(shrinks.get(), static_cast<off_t>(2 * InflightStore::bytes_of_a_ring)), 0);
   EXPECT_NE(InflightStore::adopt(std::move(shrinks), 2).error().message.find("not sealed"), std::string::npos);
 }
 

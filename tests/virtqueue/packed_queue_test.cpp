@@ -95,6 +95,28 @@ TEST(PackedQueue, IndirectTablesHaveNoLinks) {
   }
 }
 
+// DPDK's driver leaves such marks in the table of a packet that it sends.
+TEST(PackedQueue, InATableToReadNoMarkSaysThatItIsToBeWritten) {
+  PackedRing ring(4, {.indirect = true});
+  const std::uint64_t table = ring.guest.allocate(64, 16);
+  for (std::uint32_t i = 0; i < 3; ++i)
+    ring.guest.at_as<test::GuestPackedDescriptor>(table)[i] = {table, 10 + i, 0, Descriptor::write_flag};
+  ring.driver.packed(0) = {table, 48, 3,
+                           static_cast<std::uint16_t>(Descriptor::indirect_flag | PackedPosition{}.available())};
+  auto queue = ring.queue();
+  Chain chain;
+  ASSERT_EQ(queue.take(chain), Take::chain);
+  memory::GuestMemory::Hint hint;
+  auto walker = queue.walk<Direction::readable>(chain, *ring.memory, hint);
+  memory::HostSpan piece;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(walker.next(piece), decltype(walker)::Step::buffer);
+    EXPECT_EQ(piece.size, 10 + i);
+  }
+  EXPECT_EQ(walker.next(piece), decltype(walker)::Step::end);
+  queue.untake(chain);
+}
+
 TEST(PackedQueue, ABurstIsShownByItsFirstDescriptor) {
   PackedRing ring(5);
   for (int round = 0; round < 20; ++round) {

@@ -232,7 +232,14 @@ class SmallPackedRings : public ::testing::Test {
 
   void expect_used(PackedPosition from, const Model& model) {
     std::vector<std::optional<std::size_t>> used(size_);
-    for (std::size_t i = 0; i < model.chains.size(); ++i) used[model.chains[i].at] = i;
+    std::vector<bool> rest(size_);
+    for (std::size_t i = 0; i < model.chains.size(); ++i) {
+      const ModelChain& chain = model.chains[i];
+      for (std::uint32_t entry = 0; entry < chain.entries; ++entry) {
+        used[(chain.at + entry) % size_] = i;
+        rest[(chain.at + entry) % size_] = entry != 0;
+      }
+    }
     for (std::uint32_t i = 0; i < size_; ++i) {
       const auto& found = guest_.at_as<GuestPackedDescriptor>(ring_)[i];
       if (!used[i]) {
@@ -242,9 +249,10 @@ class SmallPackedRings : public ::testing::Test {
       }
       const bool wrap = from.wrap() == (i >= from.index());
       ASSERT_EQ(found.id, model.chains[*used[i]].id);
-      ASSERT_EQ(found.length, written(*used[i]));
+      const std::uint32_t length = rest[i] ? 0 : written(*used[i]);
+      ASSERT_EQ(found.length, length);
       ASSERT_EQ(found.flags,
-                (wrap ? packed_avail_flag | packed_used_flag : 0) | (written(*used[i]) != 0 ? write_flag : 0));
+                (wrap ? packed_avail_flag | packed_used_flag : 0) | (length != 0 ? write_flag : 0) | next_flag);
     }
   }
 

@@ -77,20 +77,23 @@ void declare_traffic(CLI::App& app, Raw& raw, Options& options) {
                "Exit with 1 if packets are lost (damaged and duplicated packets always do that)");
 }
 
+constexpr std::string_view ring_sizes = "a power of two from 8 to 32768 (with --packed, any number from 8 to 32768)";
+
 std::string why_no_ring_size(const std::string& text) {
   std::uint16_t size = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), size);
-  if (error == std::errc{} && stop == text.data() + text.size() && size >= 8 && std::has_single_bit(size)) return {};
-  return "a power of two from 8 to 32768";
+  if (error == std::errc{} && stop == text.data() + text.size() && size >= 8 && size <= 32768) return {};
+  return std::string(ring_sizes);
 }
 
 void declare_guest(CLI::App& app, Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
   expect_whole(app.add_option("--queue-pairs", guest.queue_pairs, "Queue pairs, 1 to 128 (1)")->type_name("N"), 1, 128,
                "queue pairs");
-  expect(app.add_option("--ring-size", guest.ring_size, "Descriptors of a ring, a power of two from 8 to 32768 (256)")
+  expect(app.add_option("--ring-size", guest.ring_size, fmt::format("Descriptors of a ring, {} (256)", ring_sizes))
              ->type_name("N"),
          why_no_ring_size);
+  app.add_flag("--packed", guest.packed, "Use packed rings (VIRTIO_F_RING_PACKED), instead of split ones");
   app.add_flag("--mergeable,!--no-mergeable", guest.mergeable, "Large packets may use several receive buffers (yes)");
   app.add_flag("--two-descriptors", raw.two, "Put header and data in one descriptor each");
   app.add_flag("--indirect", raw.indirect, "Put header and data in an indirect table");
@@ -199,6 +202,10 @@ Result<void> take_log(const CLI::App& compare, const Raw& raw, Options& options)
 
 Result<void> take_guest(const Raw& raw, Options& options) {
   GuestOptions& guest = options.guest;
+  if (!guest.packed && !std::has_single_bit(guest.ring_size))
+    return invalid_argument("--ring-size is '{}': expected {}", guest.ring_size, ring_sizes);
+  if (guest.packed && guest.legacy)
+    return invalid_argument("--packed and --legacy: expected one of them, as packed rings need VIRTIO_F_VERSION_1");
   if (raw.two && raw.indirect) return invalid_argument("--two-descriptors and --indirect: expected one of them");
   guest.layout = raw.indirect ? ChainLayout::indirect : raw.two ? ChainLayout::two : ChainLayout::one;
   guest.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(raw.timeout_s * 1e3));

@@ -79,10 +79,15 @@ Json side_json(const SideResult& side) {
 std::string json_of(const Report& report, const Options& options) {
   Json sides = Json::array();
   for (const auto& side : report.sides) sides.push_back(side_json(side));
-  Json json{{"mode", to_string(options.mode)},      {"rounds", options.rounds},
-            {"duration_s", options.duration_s},     {"burst", options.burst},
-            {"ring_size", options.guest.ring_size}, {"queue_pairs", options.guest.queue_pairs},
-            {"interrupted", report.interrupted},    {"back_ends", sides}};
+  Json json{{"mode", to_string(options.mode)},
+            {"rounds", options.rounds},
+            {"duration_s", options.duration_s},
+            {"burst", options.burst},
+            {"ring_size", options.guest.ring_size},
+            {"packed", options.guest.packed},
+            {"queue_pairs", options.guest.queue_pairs},
+            {"interrupted", report.interrupted},
+            {"back_ends", sides}};
   if (options.rate_pps > 0) json["rate_asked"] = options.rate_pps;
   if (report.sides.size() == 2) {
     Json all = Json::array();

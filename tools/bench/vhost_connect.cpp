@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VhostEndpoint: from a socket to rings that run.
 #include <algorithm>
+#include <bit>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -24,6 +25,7 @@ constexpr std::uint32_t tso_frame_bytes = 65550;
 
 FeatureSet wanted_features(const GuestOptions& options) {
   FeatureSet wanted{options.legacy ? VirtioFeature::any_layout : VirtioFeature::version_1};
+  if (options.packed) wanted.set(VirtioFeature::ring_packed);
   if (options.mergeable) wanted.set(VirtioFeature::net_mrg_rxbuf);
   if (options.layout == ChainLayout::indirect) wanted.set(VirtioFeature::indirect_desc);
   if (options.event_idx) wanted.set(VirtioFeature::event_idx);
@@ -52,6 +54,7 @@ Error in_step(const GuestOptions& options, const char* step, const Result<T>& fa
 /// Error: the back-end does not offer what an option asks for. Defaults that it does not offer are not used.
 Result<void> check_requested(const GuestOptions& options, FrontEnd& front_end) {
   FeatureSet needed;
+  if (options.packed) needed.set(VirtioFeature::ring_packed);
   if (options.layout == ChainLayout::indirect) needed.set(VirtioFeature::indirect_desc);
   if (options.event_idx) needed.set(VirtioFeature::event_idx);
   if (options.queue_pairs > 1) needed.set(VirtioFeature::net_mq);
@@ -89,8 +92,7 @@ Result<std::unique_ptr<VhostEndpoint>> VhostEndpoint::open(const GuestOptions& o
   if (auto done = endpoint->build_queues(); !done) return in_step(options, "memory", done);
   if (auto done = endpoint->share_memory(); !done) return in_step(options, "memory", done);
   endpoint->fill_receive_rings();
-  const std::vector<std::uint32_t> bases(endpoint->ring_count(), 0);
-  if (auto done = endpoint->start_rings(bases); !done) return in_step(options, "rings", done);
+  if (auto done = endpoint->start_rings(endpoint->bases()); !done) return in_step(options, "rings", done);
   return endpoint;
 }
 
@@ -109,6 +111,7 @@ void VhostEndpoint::take_features() noexcept {
 
 DriverRingOptions VhostEndpoint::ring_options(bool device_writes) const noexcept {
   DriverRingOptions ring{.size = options_.ring_size, .layout = options_.layout, .device_writes = device_writes};
+  ring.packed = options_.packed;
   ring.rewrite = options_.rewrite;
   ring.event_idx = features().has(VirtioFeature::event_idx);
   ring.net_header_bytes = net_header_bytes_;
@@ -144,6 +147,7 @@ Result<void> VhostEndpoint::build_queues() {
       queue->free_chains.push_back(chain);
     }
     queue->free_tail = queue->free_chains.size();
+    queue->free_chains.resize(std::bit_ceil(queue->free_chains.size()));
     queue->holding.resize(queue->receive.chain_count());
     queue->scratch.resize(std::size_t{4} * tso_frame_bytes);
     queues_.push_back(std::move(queue));
@@ -172,6 +176,12 @@ Result<void> VhostEndpoint::share_memory() {
   for (std::size_t i = 0; i < regions.size(); ++i)
     if (auto added = front_end_.add_mem_reg(regions[i], fds[i]); !added) return added;
   return {};
+}
+
+std::vector<std::uint32_t> VhostEndpoint::bases() noexcept {
+  std::vector<std::uint32_t> bases;
+  for (std::uint32_t vring = 0; vring < ring_count(); ++vring) bases.push_back(ring_at(vring).base());
+  return bases;
 }
 
 void VhostEndpoint::fill_receive_rings() noexcept {

@@ -261,10 +261,11 @@ Result<void> VhostEndpoint::can_receive(std::uint32_t frame_bytes, bool tso) con
 std::string VhostEndpoint::describe() const {
   const DriverRing& receive = queues_.front()->receive;
   return fmt::format(
-      "{}: {} of guest memory in {} region{}, {}; {} queue pair{} of {}, receive buffers of {} bytes; {}", name(),
+      "{}: {} of guest memory in {} region{}, {}; {} queue pair{} of {}{}, receive buffers of {} bytes; {}", name(),
       fmt::format("{} MiB", memory_->bytes() >> 20), memory_->region_count(), memory_->region_count() == 1 ? "" : "s",
       memory_->huge_pages() ? "huge pages" : "ordinary pages (too few huge pages are free)", options_.queue_pairs,
-      options_.queue_pairs == 1 ? "" : "s", options_.ring_size, receive.options().buffer_bytes, to_string(features()));
+      options_.queue_pairs == 1 ? "" : "s", options_.ring_size, options_.packed ? " (packed rings)" : "",
+      receive.options().buffer_bytes, to_string(features()));
 }
 
 }  // namespace vhostx::tools::bench

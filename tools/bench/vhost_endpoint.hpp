@@ -21,6 +21,7 @@ struct GuestOptions {
   bool listen = false;  ///< The back-end connects to us.
   std::uint16_t queue_pairs = 1;
   std::uint16_t ring_size = 256;
+  bool packed = false;  ///< Rings; else split.
   ChainLayout layout = ChainLayout::one;
   bool mergeable = true;
   bool event_idx = false;
@@ -89,8 +90,9 @@ class VhostEndpoint final : public Endpoint {
 
     DriverRing receive;
     DriverRing transmit;
-    std::vector<SendSlot> slots;             ///< By chain.
-    std::vector<std::uint16_t> free_chains;  ///< A queue in a ring of its own, so that buffers are used in turn.
+    std::vector<SendSlot> slots;  ///< By chain.
+    std::vector<std::uint16_t>
+        free_chains;  ///< A queue in a ring of its own (a power of two), so that buffers are used in turn.
     std::uint64_t free_head = 0;
     std::uint64_t free_tail = 0;
     std::uint64_t taken = 0;
@@ -110,6 +112,8 @@ class VhostEndpoint final : public Endpoint {
   void take_features() noexcept;
   Result<void> build_queues();
   Result<void> share_memory();
+  /// Where rings begin that no device has seen.
+  std::vector<std::uint32_t> bases() noexcept;
   void fill_receive_rings() noexcept;
   Result<void> start_rings(const std::vector<std::uint32_t>& bases);
   Result<void> start_ring(std::uint32_t vring, std::uint32_t base);

@@ -68,13 +68,14 @@ typedef struct vhostx_loan_state {
   uint64_t oldest_age_us;  ///< Age of the oldest of all these loans, in microseconds; 0: there are none.
 } vhostx_loan_state;
 
-/// Address of the driver's available index, and the value that bursts have reached: for a CPU that waits for a change
-/// of a memory line (rte_power_monitor()). There is work when `*index` differs from `seen`.
+/// Address of the driver's available index, or of the flags of a packed ring's next descriptor, and its value when
+/// there is no more to take: for a CPU that waits for a change of a memory line (rte_power_monitor()). There is work
+/// when `*index` differs from `seen`.
 typedef struct vhostx_avail_watch {
   const volatile uint16_t* index;  ///< In guest memory. Null: the ring is not running or is broken. Valid while the
                                    ///< ring runs and the memory table does not change. The library may unmap the page
                                    ///< before it delivers VHOSTX_EVENT_VRING_STOPPED or VHOSTX_EVENT_MEMORY_CHANGED.
-  uint16_t seen;                   ///< Available index of the next chain to take.
+  uint16_t seen;                   ///< What `*index` is as long as there is none.
 } vhostx_avail_watch;
 
 /// Index within the device, 0 to 2 * queue pairs - 1. Even: to the guest (its receiveq, VIRTIO 1.2, 5.1.2). Odd: from

@@ -29,4 +29,10 @@ struct WrongMessage {
 };
 void add_wrong_message(Checks& checks, const WrongMessage& wrong);
 
+/// What a driver does that it may not, in its transmit ring.
+using Lie = void (*)(Guest& guest);
+/// Rings run; then the driver lies, and leaves. The next guest's rings must run.
+void add_lie(Checks& checks, const std::string& id, const char* section, const std::string& title,
+             const GuestPlan& plan, Lie tell);
+
 }  // namespace vhostx::tools::probe

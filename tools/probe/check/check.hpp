@@ -40,6 +40,8 @@ void add_memory_checks(Checks& checks);
 void add_device_checks(Checks& checks);
 void add_log_checks(Checks& checks);
 void add_state_checks(Checks& checks);
+/// Of the checks before, those of packed rings too.
+void add_packed_checks(Checks& checks);
 void add_connection_checks(Checks& checks);
 void add_bad_message_checks(Checks& checks);
 void add_bad_value_checks(Checks& checks);
@@ -47,5 +49,6 @@ void add_bad_memory_checks(Checks& checks);
 void add_bad_log_checks(Checks& checks);
 void add_bad_state_checks(Checks& checks);
 void add_bad_driver_checks(Checks& checks);
+void add_bad_packed_checks(Checks& checks);
 
 }  // namespace vhostx::tools::probe

@@ -16,6 +16,7 @@ const Checks& all_checks() {
     add_device_checks(all);
     add_log_checks(all);
     add_state_checks(all);
+    add_packed_checks(all);
     add_connection_checks(all);
     add_bad_message_checks(all);
     add_bad_value_checks(all);
@@ -23,6 +24,7 @@ const Checks& all_checks() {
     add_bad_log_checks(all);
     add_bad_state_checks(all);
     add_bad_driver_checks(all);
+    add_bad_packed_checks(all);
     return all;
   }();
   return checks;

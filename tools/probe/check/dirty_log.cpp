@@ -64,13 +64,18 @@ void set_logging(Guest& guest, bool on) {
 void set_ring_logging(Guest& guest, std::uint32_t vring, bool on) {
   VringAddress addresses = guest.addresses(vring);
   addresses.flags = on ? vring_log : 0;
-  addresses.log = used_ring_of(guest, vring);
+  addresses.log = logged_at(guest, vring);
   guest.link().change(make_request(Request::set_vring_addr, addresses));
   guest.link().sync("SET_VRING_ADDR on a running ring");
 }
 
-std::uint64_t used_ring_of(Guest& guest, std::uint32_t vring) {
+std::uint64_t logged_at(Guest& guest, std::uint32_t vring) {
   return guest_address_of(guest, reinterpret_cast<const void*>(guest.ring(vring).addresses(vring).used));
+}
+
+std::uint64_t used_ring_of(Guest& guest, std::uint32_t vring) {
+  const VringAddress at = guest.ring(vring).addresses(vring);
+  return guest_address_of(guest, reinterpret_cast<const void*>(guest.packed() ? at.descriptor : at.used));
 }
 
 std::uint64_t guest_address_of(Guest& guest, const void* at) {

@@ -40,7 +40,10 @@ class DirtyLog {
 void set_logging(Guest& guest, bool on);
 /// SET_VRING_ADDR: the same addresses again, with VHOST_VRING_F_LOG or without it.
 void set_ring_logging(Guest& guest, std::uint32_t vring, bool on);
-/// The guest address of the ring's used ring. A transmit ring's is on a page that nothing else of the device's is on.
+/// What SET_VRING_ADDR says where the ring is logged: the guest address of its used ring or device event.
+std::uint64_t logged_at(Guest& guest, std::uint32_t vring);
+/// The guest address of what the device writes for each chain: the ring's used ring, or its descriptor ring. A transmit
+/// ring's is on a page that nothing else of the device's is on.
 std::uint64_t used_ring_of(Guest& guest, std::uint32_t vring);
 std::uint64_t guest_address_of(Guest& guest, const void* at);
 

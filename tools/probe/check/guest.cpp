@@ -22,6 +22,7 @@ void Guest::negotiate(const GuestPlan& plan) {
   need_queue_pairs(subject_, plan.pairs);
   FeatureSet wanted = plan.features;
   wanted.set(VirtioFeature::version_1);
+  if (subject_.packed) wanted.set(VirtioFeature::ring_packed);
   if (!subject_.features.has_all(wanted))
     throw Decided{not_applicable("{}: not offered", to_string(wanted.without(subject_.features)))};
   const bool bit_30 = plan.protocol_features && subject_.features.has(VirtioFeature::vhost_user_protocol_features);
@@ -41,6 +42,7 @@ void Guest::negotiate(const GuestPlan& plan) {
 
 DriverRingOptions Guest::ring_options(const GuestPlan& plan, bool device_writes) const {
   DriverRingOptions options{.size = plan.ring_size, .layout = plan.layout, .device_writes = device_writes};
+  options.packed = packed();
   options.event_idx = features_.has(VirtioFeature::event_idx);
   options.net_header_bytes = net_header_bytes_;
   options.buffer_bytes = device_writes ? plan.receive_bytes : plan.transmit_bytes;
@@ -118,7 +120,7 @@ void Guest::enable(std::uint32_t vring, bool on) {
 void Guest::start() {
   for (std::uint32_t vring = 0; vring < ring_count(); vring += 2) post_receive(vring / 2);
   for (std::uint32_t vring = 0; vring < ring_count(); ++vring) {
-    describe(vring, rings_[vring].options().first_index);
+    describe(vring, rings_[vring].base());
     arm(vring);
   }
   for (std::uint32_t vring = 0; vring < ring_count(); ++vring) enable(vring);
@@ -127,6 +129,11 @@ void Guest::start() {
 
 std::uint32_t Guest::stop(std::uint32_t vring) {
   return need(link_.get_vring_base(vring), fmt::format("GET_VRING_BASE of ring {}", vring));
+}
+
+bool Guest::is_at(std::uint32_t vring, std::uint32_t base) const noexcept {
+  const std::uint32_t expected = rings_[vring].base();
+  return base == expected || (packed() && base == (expected & 0xffff));
 }
 
 void Guest::restart(std::uint32_t vring, std::uint32_t base) {

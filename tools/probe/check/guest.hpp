@@ -17,12 +17,12 @@
 namespace vhostx::tools::probe {
 
 struct GuestPlan {
-  /// Beside VERSION_1; each must be offered, else the check does not apply.
+  /// Beside VERSION_1, and RING_PACKED where the subject says so; each must be offered, else the check does not apply.
   protocol::FeatureSet features;
   protocol::ProtocolFeatureSet protocol;  ///< Beside REPLY_ACK and MQ, which are taken where they are offered.
   bool protocol_features = true;          ///< Acknowledges bit 30; else as a front-end that knows no bit 30.
   std::uint16_t ring_size = 64;
-  std::uint16_t first_index = 0;
+  std::optional<std::uint16_t> first_index = {};
   ChainLayout layout = ChainLayout::one;
   std::uint32_t receive_bytes = 2048;
   std::uint32_t transmit_bytes = 256;
@@ -39,6 +39,7 @@ class Guest {
   Link& link() noexcept { return link_; }
   SharedMemory& memory() noexcept { return *memory_; }
   const Subject& subject() const noexcept { return subject_; }
+  bool packed() const noexcept { return features_.has(protocol::VirtioFeature::ring_packed); }
   bool acknowledges() const noexcept { return acknowledges_; }
   protocol::FeatureSet features() const noexcept { return features_; }
   std::uint32_t ring_count() const noexcept { return static_cast<std::uint32_t>(rings_.size()); }
@@ -63,6 +64,9 @@ class Guest {
   void start();
   /// GET_VRING_BASE.
   std::uint32_t stop(std::uint32_t vring);
+  /// Whether this base is that of a ring whose oldest chain that was not taken back is the next one. Of a packed ring
+  /// the upper half may be 0.
+  bool is_at(std::uint32_t vring, std::uint32_t base) const noexcept;
   /// Described at `base`, armed and kicked again.
   void restart(std::uint32_t vring, std::uint32_t base);
 

@@ -3,6 +3,7 @@
 #include "base/event_fd.hpp"
 #include "tools/probe/check/check.hpp"
 #include "tools/probe/check/guest.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 
 namespace vhostx::tools::probe {
 
@@ -13,10 +14,15 @@ namespace {
 
 constexpr std::uint32_t tx = 1;
 
+/// An index of a ring, and of a packed one in its first lap.
+std::uint16_t place(const Subject& subject, std::uint16_t index) noexcept {
+  return static_cast<std::uint16_t>(index | (subject.packed ? 0x8000 : 0));
+}
+
 /// All rings described, armed and enabled as said; nobody has kicked.
 void prepare(Guest& guest, bool enabled) {
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.arm(vring);
     if (enabled) guest.enable(vring);
   }
@@ -76,7 +82,7 @@ Verdict kick_injected(const Subject& subject) {
   show(guest, 4);
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
     guest.enable(vring);
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.set_fd(Request::set_vring_kick, vring, guest.ring(vring).kick_fd());
     guest.ring(vring).kick();
     guest.set_fd(Request::set_vring_call, vring, guest.ring(vring).call_fd());
@@ -92,7 +98,7 @@ Verdict kick_injected_empty(const Subject& subject) {
   need_net(subject);
   Guest guest(subject, {});
   for (std::uint32_t vring = 0; vring < guest.ring_count(); ++vring) {
-    guest.describe(vring, guest.ring(vring).options().first_index);
+    guest.describe(vring, guest.ring(vring).base());
     guest.arm(vring);
     guest.ring(vring).kick();
     guest.enable(vring);
@@ -162,14 +168,17 @@ Verdict base_counts(const Subject& subject) {
   Guest guest(subject, {});
   start_and_send(guest, 7);
   const auto base = guest.stop(tx);
-  return base == 7 ? passed("7 frames used, base 7") : failed("7 frames used, base {}", base);
+  const auto text = text_of_base(guest.packed(), base);
+  return guest.is_at(tx, base) ? passed("7 frames used, base {}", text) : failed("7 frames used, base {}", text);
 }
 
 Verdict base_unstarted(const Subject& subject) {
-  Guest guest(subject, {.first_index = 7});
-  guest.describe(0, 7);
+  Guest guest(subject, {.first_index = place(subject, 7)});
+  guest.describe(0, guest.ring(0).base());
   const auto base = guest.stop(0);
-  return base == 7 ? passed("SET_VRING_BASE 7, GET_VRING_BASE 7") : failed("{} after SET_VRING_BASE 7", base);
+  const auto text = text_of_base(guest.packed(), base);
+  return guest.is_at(0, base) ? passed("SET_VRING_BASE and GET_VRING_BASE: {}", text)
+                              : failed("{} after SET_VRING_BASE {}", text, guest.ring(0).base());
 }
 
 Verdict stopped_is_untouched(const Subject& subject) {
@@ -184,10 +193,15 @@ Verdict stopped_is_untouched(const Subject& subject) {
   return passed("nothing used in {} ms after GET_VRING_BASE", quiet_time.count());
 }
 
-/// What the driver showed earlier is no longer a device's to read: it becomes something that cannot be a head.
-void spoil_consumed(Guest& guest, std::uint32_t base) {
-  auto* const avail = reinterpret_cast<std::uint16_t*>(guest.transmit().addresses(tx).available);
-  for (std::uint32_t i = 0; i < base; ++i) avail[2 + i] = 0xffff;
+/// What the driver showed earlier is no longer a device's to read: it becomes something that cannot be a head, or a
+/// buffer that is nowhere.
+void spoil_consumed(Guest& guest, unsigned count) {
+  const VringAddress at = guest.transmit().addresses(tx);
+  for (unsigned i = 0; i < count; ++i)
+    if (guest.packed())
+      reinterpret_cast<std::uint64_t*>(at.descriptor)[2 * i] = ~std::uint64_t{0};
+    else
+      reinterpret_cast<std::uint16_t*>(at.available)[2 + i] = 0xffff;
 }
 
 Verdict restarts(const Subject& subject) {
@@ -196,8 +210,8 @@ Verdict restarts(const Subject& subject) {
   start_and_send(guest, 7);
   for (unsigned turn = 1; turn <= 3; ++turn) {
     const auto base = guest.stop(tx);
-    if (base != 7 * turn) return failed("base {} after {} frames", base, 7 * turn);
-    spoil_consumed(guest, base);
+    if (!guest.is_at(tx, base)) return failed("base {} after {} frames", text_of_base(guest.packed(), base), 7 * turn);
+    spoil_consumed(guest, 7 * turn);
     guest.restart(tx, base);
     guest.send(7);
     if (guest.await_sent("a ring that was started again") != 7) return failed("more buffers used than sent");
@@ -207,10 +221,13 @@ Verdict restarts(const Subject& subject) {
 
 Verdict wraps(const Subject& subject) {
   need_net(subject);
-  Guest guest(subject, {.first_index = 65535});
+  Guest guest(subject, {.first_index = subject.packed ? place(subject, 63) : std::uint16_t{65535}});
+  const auto begin = text_of_base(subject.packed, guest.transmit().base());
   start_and_send(guest, 20);
   const auto base = guest.stop(tx);
-  return base == 19 ? passed("20 frames from 65535 on: base 19") : failed("20 frames from 65535 on: base {}", base);
+  const auto text = text_of_base(guest.packed(), base);
+  return guest.is_at(tx, base) ? passed("20 frames from {} on: base {}", begin, text)
+                               : failed("20 frames from {} on: base {}", begin, text);
 }
 
 Verdict kick_without_descriptor(const Subject& subject) {
@@ -240,7 +257,7 @@ Verdict kick_before_call(const Subject& subject) {
   Guest guest(subject, {});
   guest.post_receive();
   for (std::uint32_t vring = 0; vring <= tx; ++vring) {
-    guest.describe(vring, 0);
+    guest.describe(vring, guest.ring(vring).base());
     guest.set_fd(Request::set_vring_kick, vring, guest.ring(vring).kick_fd());
     guest.enable(vring);
     guest.ring(vring).kick();

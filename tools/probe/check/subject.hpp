@@ -19,6 +19,7 @@ struct Subject {
   std::string second;  ///< Another socket of it: what a guest sends there arrives at `path`. Empty: there is none.
   std::chrono::milliseconds timeout{5000};  ///< For each reply, and for each buffer to be used.
 
+  bool packed = false;                    ///< The check's guests have packed rings: see packed_checks.cpp.
   bool net = false;                       ///< A network device.
   bool loops = false;                     ///< It returns what a guest sends.
   int pid = 0;                            ///< Of the process that listens; 0: not known.

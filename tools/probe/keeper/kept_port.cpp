@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "protocol/features.hpp"
-#include "virtqueue/inflight_area.hpp"
-#include "virtqueue/ring_layout.hpp"
+#include "virtqueue/inflight_store.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -30,16 +29,23 @@ Result<SessionRecord::Seen> read_record(KeeperClient& keeper, const std::string&
   }
 }
 
-std::optional<std::uint16_t> used_index(KeeperClient& keeper, const std::string& bundle, std::size_t ring) {
+std::optional<std::uint16_t> used_index(KeeperClient& keeper, const std::string& bundle, std::size_t ring,
+                                        bool packed) {
   namespace at = virtqueue::inflight;
-  constexpr std::uint64_t each = virtqueue::InflightArea::region_bytes(virtqueue::ring_size_max);
-  const auto header = keeper.look(bundle, continuity::own_inflight_slot, ring * each, at::header_bytes);
-  if (!header || header->size() < at::header_bytes) return {};
+  constexpr std::uint64_t each = virtqueue::InflightStore::bytes_of_a_ring;
+  const std::size_t used_at = packed ? virtqueue::packed_inflight::used_at : at::used_idx_at;
+  const std::size_t bytes = packed ? virtqueue::packed_inflight::header_bytes : at::header_bytes;
+  const auto header = keeper.look(bundle, continuity::own_inflight_slot, ring * each, bytes);
+  if (!header || header->size() < bytes) return {};
   std::uint16_t version = 0;
   std::uint16_t used = 0;
   std::memcpy(&version, header->data() + at::version_at, sizeof version);
-  std::memcpy(&used, header->data() + at::used_idx_at, sizeof used);
+  std::memcpy(&used, header->data() + used_at, sizeof used);
   return version == at::version ? std::optional(used) : std::nullopt;
+}
+
+bool has_packed_rings(const SessionState& state) noexcept {
+  return protocol::FeatureSet(state.features).has(protocol::VirtioFeature::ring_packed);
 }
 
 bool has(const BundleFacts& bundle, std::uint32_t slot) {
@@ -60,7 +66,8 @@ KeptPort look_at(KeeperClient& keeper, BundleFacts bundle) {
   port.record = *std::move(seen);
   port.used.resize(port.record->state.rings.size());
   if (has(port.bundle, continuity::own_inflight_slot))
-    for (std::size_t i = 0; i < port.used.size(); ++i) port.used[i] = used_index(keeper, port.bundle.name, i);
+    for (std::size_t i = 0; i < port.used.size(); ++i)
+      port.used[i] = used_index(keeper, port.bundle.name, i, has_packed_rings(port.record->state));
   return port;
 }
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "tools/probe/session/ring_kind.hpp"
+
 namespace vhostx::tools::probe {
 namespace {
 
@@ -24,24 +26,14 @@ void find_guest_address(const SessionState& state, RingArea& area) {
 bool has_io_addresses(const SessionState& state) noexcept {
   return state.features && state.features->has(VirtioFeature::iommu_platform);
 }
-bool is_packed(const SessionState& state) noexcept {
-  return state.features && state.features->has(VirtioFeature::ring_packed);
-}
 
-// VIRTIO 1.2, 2.7 and 2.8: what the areas of split and of packed rings hold.
 std::optional<std::array<RingArea, 3>> areas_of(const SessionState& state, const RingView& ring) {
   if (!ring.addresses) return std::nullopt;
   const auto& at = *ring.addresses;
-  const std::uint64_t size = ring.size.value_or(0);
-  std::array<RingArea, 3> areas;
-  if (is_packed(state))
-    areas = {{{"descriptor ring", 'D', at.descriptor, 16 * size, {}, 0, 0},
-              {"driver area", 'A', at.available, 4, {}, 0, 0},
-              {"device area", 'U', at.used, 4, {}, 0, 0}}};
-  else
-    areas = {{{"descriptor table", 'D', at.descriptor, 16 * size, {}, 0, 0},
-              {"available ring", 'A', at.available, 6 + 2 * size, {}, 0, 0},
-              {"used ring", 'U', at.used, 6 + 8 * size, {}, 0, 0}}};
+  const auto kinds = area_kinds(is_packed(state), ring.size.value_or(0));
+  std::array<RingArea, 3> areas{{{kinds[0].name, 'D', at.descriptor, kinds[0].bytes, {}, 0, 0},
+                                 {kinds[1].name, 'A', at.available, kinds[1].bytes, {}, 0, 0},
+                                 {kinds[2].name, 'U', at.used, kinds[2].bytes, {}, 0, 0}}};
   for (RingArea& area : areas) find_guest_address(state, area);
   return areas;
 }

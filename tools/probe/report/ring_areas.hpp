@@ -26,7 +26,6 @@ std::optional<std::array<RingArea, 3>> areas_of(const SessionState& state, const
 
 /// With VIRTIO_F_IOMMU_PLATFORM rings have I/O addresses, which regions say nothing of.
 bool has_io_addresses(const SessionState& state) noexcept;
-bool is_packed(const SessionState& state) noexcept;
 
 /// "0–3, 7" for ascending numbers.
 std::string ranges_of(const std::vector<std::uint32_t>& numbers);

@@ -5,6 +5,7 @@
 
 #include "tools/probe/report/table.hpp"
 #include "tools/probe/session/fd_facts.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -26,12 +27,8 @@ std::string number_or_dash(const std::optional<T>& value) {
   return value ? fmt::format("{}", *value) : "–";
 }
 
-// VIRTIO 1.2, 2.8: of a packed ring the base holds both positions and their wrap counters.
 std::string base_of(const SessionState& state, const RingView& ring) {
-  if (!ring.base || !is_packed(state)) return number_or_dash(ring.base);
-  const std::uint32_t base = *ring.base;
-  return fmt::format("available {} wrap {}, used {} wrap {}", base & 0x7fff, base >> 15 & 1, base >> 16 & 0x7fff,
-                     base >> 31);
+  return ring.base ? text_of_base(is_packed(state), *ring.base) : "–";
 }
 
 std::string place_of(const SessionState& state, const RingArea& area) {
@@ -93,7 +90,8 @@ Html facts_of(const SessionState& state, const RingView& ring) {
   add_fact(out, "kick", kick_of(ring), ring.kick_given);
   add_fact(out, "call", ring.call ? "descriptor" : "none", ring.call);
   add_fact(out, "err", ring.err ? "descriptor" : "none", ring.err);
-  if (is_logging(state) || is_logged(ring)) add_fact(out, "log of used ring", log_of(ring), is_logged(ring));
+  if (is_logging(state) || is_logged(ring))
+    add_fact(out, is_packed(state) ? "log of device event" : "log of used ring", log_of(ring), is_logged(ring));
   out.text += "</dl>\n";
   return out;
 }
@@ -131,6 +129,7 @@ Html ring_cards(const SessionState& state, const std::string& id) {
 
 Html ring_table(const SessionState& state) {
   const bool packed = is_packed(state);
+  const auto kinds = area_kinds(packed, 0);
   Table table("Rings", {{"ring", ""},
                         {"size", "number"},
                         {"base", packed ? "" : "number"},
@@ -139,9 +138,9 @@ Html ring_table(const SessionState& state) {
                         {"kick", ""},
                         {"call", ""},
                         {"err", ""},
-                        {packed ? "descriptor ring" : "descriptor table", "number"},
-                        {packed ? "driver area" : "available ring", "number"},
-                        {packed ? "device area" : "used ring", "number"}});
+                        {kinds[0].name, "number"},
+                        {kinds[1].name, "number"},
+                        {kinds[2].name, "number"}});
   for (const auto& [index, ring] : state.rings) {
     const auto areas = areas_of(state, ring);
     table.row({html("{}", index), html("{}", number_or_dash(ring.size)), html("{}", base_of(state, ring)),

@@ -71,6 +71,7 @@ RingFacts facts_of(std::uint32_t index, const VringNotice& vring) {
   if (vring.size != 0) facts.size = vring.size;
   facts.enabled = vring.enabled != 0;
   facts.started = vring.started != 0;
+  facts.packets_at = vring.packets;
   if (vring.logged != 0) facts.logged_at = vring.log;
   if (facts.started) facts.addresses = RingAddresses{vring.descriptors, vring.avail, vring.used};
   const std::string fault = text_in(vring.fault);

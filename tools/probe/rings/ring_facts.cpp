@@ -7,7 +7,7 @@ std::optional<RingPlace> place_of(const ConnectionFacts& connection, const RingF
   if (!ring.size || !ring.addresses) return std::nullopt;
   using protocol::VirtioFeature;
   return RingPlace{*ring.size, *ring.addresses, connection.features.has(VirtioFeature::ring_packed),
-                   connection.features.has(VirtioFeature::event_idx)};
+                   connection.features.has(VirtioFeature::event_idx), connection.features.has(VirtioFeature::in_order)};
 }
 
 RegionMemory memory_of(const ConnectionFacts& connection) {

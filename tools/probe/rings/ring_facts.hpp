@@ -43,8 +43,10 @@ struct RingFacts {
   bool started = false;              ///< It has its kick descriptor, or polls, and GET_VRING_BASE has not come since.
   std::optional<RingCounts> counts;  ///< None: nobody counts.
   std::optional<std::uint64_t> logged_at{};  ///< VHOST_VRING_F_LOG: the guest address that SET_VRING_ADDR gave.
-  std::string problem;  ///< Why there are no addresses, or why the back-end has stopped serving it, where
-                        ///< that is known. Not published.
+  std::string problem;           ///< Why there are no addresses, or why the back-end has stopped serving it, where
+                                 ///< that is known. Not published.
+  std::uint64_t packets_at = 0;  ///< Where the back-end counts the ring's packets (u64), if that is known: else 0. Not
+                                 ///< published.
   friend bool operator==(const RingFacts&, const RingFacts&) = default;
 };
 

@@ -27,8 +27,12 @@ class Counter {
   std::uint64_t total_ = 0;
 };
 
-/// Per second; none: not known. `available` and `used` are never known of packed rings: what can be seen of them goes
-/// round after two laps, which take less time than there is between two looks.
+/// What rates were counted by. What can be seen of a packed ring goes round after two laps, which may take less time
+/// than there is between two looks: packets that its back-end counts are better, and if it shows none, the moments in
+/// which the ring was looked at closely are the best that there is.
+enum class RatesBy { positions, packets, moments };
+
+/// Chains per second; none: not known.
 struct RingRates {
   std::optional<double> available;
   std::optional<double> used;
@@ -36,12 +40,18 @@ struct RingRates {
   std::optional<double> calls;
   std::optional<double>
       most;  ///< Higher rates of `available` and `used` than this would have been taken for lower ones.
+  RatesBy by = RatesBy::positions;  ///< `available` and `used`.
 };
 
 class RingHistory {
  public:
   void look(ProbeTime now, const RingSample& sample) noexcept;
+  /// Looks in quick succession, at a packed ring: the first of them, and each further one.
+  void begin_close_look(ProbeTime now, const RingSample& sample) noexcept { close_last_ = Close::at(now, sample); }
+  void look_closely(ProbeTime now, const RingSample& sample) noexcept;
   void count(const RingCounts& counts) noexcept { counts_ = counts; }
+  /// The back-end's own count of packets.
+  void count_packets(std::uint64_t packets) noexcept { packets_ = packets; }
 
   /// The device need not have gone on until now.
   void excuse() noexcept { waiting_since_.reset(); }
@@ -57,12 +67,40 @@ class RingHistory {
     std::uint64_t available = 0;
     std::uint64_t used = 0;
     std::optional<RingCounts> counts;
+    std::optional<std::uint64_t> packets;
+    std::uint32_t in_flight = 0;
   };
+  Mark mark_at(ProbeTime now) const noexcept {
+    return {now, available_.total(), used_.total(), counts_, packets_, in_flight_};
+  }
+
+  /// Where a ring was in one of several close looks.
+  struct Close {
+    ProbeTime time{};
+    std::uint32_t available = 0;
+    std::uint32_t used = 0;
+    static std::optional<Close> at(ProbeTime now, const RingSample& sample) noexcept;
+  };
+  /// What moved in all close looks since the rates were taken, in how much time.
+  struct CloseSum {
+    std::uint64_t available = 0;
+    std::uint64_t used = 0;
+    ProbeTime time{};
+    ProbeTime longest_gap{};
+  };
+  bool count_was_too_slow() const noexcept;
+  void take_packed(const Mark& before, double seconds, RingRates& rates) const noexcept;
+  void take_positions(const Mark& before, double seconds, RingRates& rates) const noexcept;
 
   Counter available_;
   Counter used_;
   std::uint32_t modulus_ = 65536;
-  bool exact_ = true;
+  bool packed_ = false;
+  double chains_per_step_ = 1;
+  std::optional<Close> close_last_;
+  CloseSum close_;
+  std::optional<std::uint64_t> packets_;
+  std::uint32_t in_flight_ = 0;
   std::optional<RingCounts> counts_;
   std::optional<ProbeTime> last_look_;
   ProbeTime longest_gap_{};

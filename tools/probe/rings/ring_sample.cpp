@@ -51,11 +51,9 @@ std::optional<Heads> read_heads(const GuestMemory& memory, const RingPlace& plac
 
 void set_in_flight(RingSample& sample, const SplitSample& split, std::uint32_t size, bool exact) {
   sample.in_flight = distance(split.used_index, split.available_index);
+  if (!exact) sample.in_flight = std::min(sample.in_flight, size);
+  sample.in_flight_min = sample.in_flight;
   if (sample.in_flight <= size) return;
-  if (!exact) {
-    sample.in_flight = size;
-    return;
-  }
   sample.findings.push_back(
       fmt::format("{} in flight, more than the ring's {} (VIRTIO 1.2, 2.7)", sample.in_flight, size));
 }
@@ -102,6 +100,8 @@ struct PackedDescriptor {
   bool available() const noexcept { return (flags & 1U << 7) != 0; }
   bool used() const noexcept { return (flags & 1U << 15) != 0; }
   bool is_marked_available() const noexcept { return available() != used(); }
+  bool has_next() const noexcept { return (flags & 1U) != 0; }
+  bool was_written() const noexcept { return address != 0 || length != 0 || id != 0 || flags != 0; }
 };
 static_assert(sizeof(PackedDescriptor) == 16);
 
@@ -111,8 +111,11 @@ EventArea area_of(std::uint32_t word) noexcept {
   return {static_cast<std::uint16_t>(word & 0x7fff), (word & 0x8000) != 0, static_cast<std::uint16_t>(word >> 16 & 3)};
 }
 
-bool is_suppressed(const EventArea& area, std::uint32_t size) noexcept {
-  return area.flags == 1 || (area.flags == 2 && area.offset >= size);
+/// As of a split ring: whether the place, if it asks for one, is not among the next `size` from `position` on.
+bool is_suppressed(const EventArea& area, std::uint32_t position, std::uint32_t size) noexcept {
+  const std::uint32_t place = area.offset + (area.wrap ? 0 : size);
+  return area.flags == 1 ||
+         (area.flags == 2 && (area.offset >= size || (place + 2 * size - position) % (2 * size) >= size));
 }
 
 // The driver's place, which is where AVAIL changes. False: it changes more than once, which no honest ring does, and
@@ -129,24 +132,62 @@ bool find_driver(const Descriptors& ring, PackedSample& packed) {
   return changes <= 1;
 }
 
-void set_positions(const Descriptors& ring, const PackedSample& packed, RingSample& sample) {
+/// Descriptors from the last that the device wrote on, up to the driver's place: what is in flight, perhaps with the
+/// rest of the chain that the device used last.
+struct Run {
+  std::uint32_t begin = 0;
+  std::uint32_t length = 0;
+  std::uint32_t chains = 0;
+  std::uint16_t first_id = 0;  ///< Of its first chain.
+  bool several = false;        ///< It has chains of several descriptors.
+};
+
+Run find_run(const Descriptors& ring, const PackedSample& packed) {
   const auto size = static_cast<std::uint32_t>(ring.size());
-  sample.modulus = 2 * size;
-  sample.exact = false;
-  sample.available_position = packed.next_available + (packed.driver_wrap ? 0 : size);
-  // Backwards from the driver, up to what the device wrote last.
-  while (sample.in_flight < size &&
-         ring[(packed.next_available + size - 1 - sample.in_flight) % size].is_marked_available())
-    ++sample.in_flight;
-  sample.used_position = (sample.available_position + sample.modulus - sample.in_flight) % sample.modulus;
+  Run run;
+  while (run.length < size && ring[(packed.next_available + size - 1 - run.length) % size].is_marked_available())
+    ++run.length;
+  run.begin = (packed.next_available + size - run.length) % size;
+  for (std::uint32_t i = 0; i < run.length; ++i) {
+    const PackedDescriptor& one = ring[(run.begin + i) % size];
+    run.several |= one.has_next();
+    if (!one.has_next() && run.chains++ == 0) run.first_id = one.id;
+  }
+  return run;
+}
+
+/// In a ring in which nothing tells of chains of several descriptors: whether the run may begin with the rest of one.
+bool may_begin_with_rest(const Descriptors& ring, const Run& run) {
+  const std::size_t size = ring.size();
+  const PackedDescriptor& last_used = ring[(run.begin + size - 1) % size];
+  const PackedDescriptor& before = ring[(run.begin + size - 2 % size) % size];
+  const bool used_one_by_one = before.was_written() && !before.is_marked_available();
+  return run.chains != 0 && last_used.was_written() && last_used.id == run.first_id && !used_one_by_one;
+}
+
+void set_in_flight(const Descriptors& ring, const RingPlace& place, const PackedSample& packed, RingSample& sample) {
+  const Run run = find_run(ring, packed);
+  sample.modulus = 2 * place.size;
+  sample.available_position = packed.next_available + (packed.driver_wrap ? 0 : place.size);
+  sample.used_position = (sample.available_position + sample.modulus - run.length) % sample.modulus;
+  sample.in_flight = sample.in_flight_min = run.chains;
+  // Of a chain that was used only the first descriptor is marked as used.
+  const std::uint32_t begun = packed.marked_used + run.chains;
+  sample.chains_per_step = static_cast<double>(std::max(begun, 1U)) / place.size;
+  const bool several = run.several || packed.marked_available != run.length;
+  if (place.in_order && run.length != place.size) {
+    sample.in_flight_min = 0;  // one used descriptor may stand for all in the run
+  } else if (run.length != place.size && run.chains != 0 && (several || may_begin_with_rest(ring, run))) {
+    --sample.in_flight_min;
+  }
 }
 
 RingSample sample_packed(const GuestMemory& memory, const RingPlace& place) {
   const RingAddresses& at = place.addresses;
   const auto driver = memory.load<std::uint32_t>(at.available);
   const auto device = memory.load<std::uint32_t>(at.used);
-  if (!driver) return unreadable(not_there("driver area", at.available));
-  if (!device) return unreadable(not_there("device area", at.used));
+  if (!driver) return unreadable(not_there("driver event", at.available));
+  if (!device) return unreadable(not_there("device event", at.used));
   PackedSample packed;
   packed.driver = area_of(*driver);
   packed.device = area_of(*device);
@@ -162,9 +203,9 @@ RingSample sample_packed(const GuestMemory& memory, const RingPlace& place) {
   packed.marked_available = static_cast<std::uint32_t>(
       std::count_if(ring.begin(), ring.end(), [](const auto& each) { return each.is_marked_available(); }));
   packed.marked_used = place.size - packed.marked_available;
-  set_positions(ring, packed, sample);
-  sample.calls_suppressed = is_suppressed(packed.driver, place.size);
-  sample.kicks_suppressed = is_suppressed(packed.device, place.size);
+  set_in_flight(ring, place, packed, sample);
+  sample.calls_suppressed = is_suppressed(packed.driver, sample.used_position, place.size);
+  sample.kicks_suppressed = is_suppressed(packed.device, sample.available_position, place.size);
   sample.layout = packed;
   return sample;
 }

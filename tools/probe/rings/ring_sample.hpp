@@ -30,6 +30,7 @@ struct RingPlace {
   RingAddresses addresses;
   bool packed = false;       ///< VIRTIO_F_RING_PACKED
   bool event_index = false;  ///< VIRTIO_F_EVENT_IDX
+  bool in_order = false;     ///< VIRTIO_F_IN_ORDER
   friend bool operator==(const RingPlace&, const RingPlace&) = default;
 };
 
@@ -70,15 +71,18 @@ struct RingSample {
   std::uint32_t modulus = 65536;
   std::uint32_t available_position = 0;
   std::uint32_t used_position = 0;
-  /// Made available and not used yet: chains in a split ring; in a packed one descriptors, and at most so many, because
-  /// a chain that was used shows only its first.
+  /// Made available and not used yet: so many chains, or down to in_flight_min. Of a packed ring with chains of several
+  /// descriptors the number is not known exactly: a chain that was used shows only its first.
   std::uint32_t in_flight = 0;
-  bool exact = true;              ///< Not for packed rings: `in_flight` is all that it may be.
+  std::uint32_t in_flight_min = 0;
+  double chains_per_step = 1;     ///< What positions count, in chains: less than 1 of a packed ring with longer ones.
   bool calls_suppressed = false;  ///< The driver asks for no call within the next `size` chains.
   bool kicks_suppressed = false;  ///< The device asks for no kick within them.
   std::vector<std::string> findings;
 
   bool ok() const noexcept { return problem.empty(); }
+  bool exact() const noexcept { return in_flight == in_flight_min; }
+  bool packed() const noexcept { return std::holds_alternative<PackedSample>(layout); }
 };
 
 /// Reads a ring. Of a packed one all descriptors, at most ring_descriptors_max of 16 bytes.

@@ -18,7 +18,9 @@ constexpr const char* heading =
 
 // ---- text
 
-std::string rate_text(const std::optional<double>& rate) { return rate ? fmt::format("{:.0f}", *rate) : "-"; }
+std::string rate_text(const std::optional<double>& rate, RatesBy by = RatesBy::positions) {
+  return rate ? fmt::format("{}{:.0f}", by == RatesBy::moments ? "~" : "", *rate) : "-";
+}
 
 /// Where driver and device are, as the ring itself counts.
 struct Places {
@@ -48,9 +50,9 @@ std::string line_of(const RingRow& row) {
                        state_of(row));
   const Places places = places_of(row);
   return fmt::format("{:>7}  {:>5}  {:>5}  {:>5}  {:>9}  {:>10}  {:>10}  {:>10}  {:>10}  {:<5}  {:<5}  {}", name, size,
-                     places.available, places.used, fmt::format("{}{}", sample.exact ? "" : "<=", sample.in_flight),
-                     rate_text(row.rates.available), rate_text(row.rates.used), rate_text(row.rates.kicks),
-                     rate_text(row.rates.calls), sample.kicks_suppressed ? "off" : "on",
+                     places.available, places.used, fmt::format("{}{}", sample.exact() ? "" : "<=", sample.in_flight),
+                     rate_text(row.rates.available, row.rates.by), rate_text(row.rates.used, row.rates.by),
+                     rate_text(row.rates.kicks), rate_text(row.rates.calls), sample.kicks_suppressed ? "off" : "on",
                      sample.calls_suppressed ? "off" : "on", state_of(row));
 }
 
@@ -68,6 +70,10 @@ void add_row(std::string& text, const RingRow& row, const TextStyle& style) {
 template <typename T>
 Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
+}
+
+const char* name_of(RatesBy by) noexcept {
+  return by == RatesBy::packets ? "packets" : by == RatesBy::moments ? "moments" : "positions";
 }
 
 Json area_json(const EventArea& area) { return {{"flags", area.flags}, {"offset", area.offset}, {"wrap", area.wrap}}; }
@@ -91,7 +97,7 @@ Json packed_json(const PackedSample& packed, const RingSample& sample, std::uint
 void add_sample(Json& object, const RingRow& row) {
   const RingSample& sample = row.sample;
   object["in_flight"] = sample.ok() ? Json(sample.in_flight) : Json(nullptr);
-  object["in_flight_exact"] = sample.ok() && sample.exact;
+  object["in_flight_exact"] = sample.ok() && sample.exact();
   object["kicks_suppressed"] = sample.ok() ? Json(sample.kicks_suppressed) : Json(nullptr);
   object["calls_suppressed"] = sample.ok() ? Json(sample.calls_suppressed) : Json(nullptr);
   object["split"] = nullptr;
@@ -116,6 +122,7 @@ Json row_json(const RingRow& row) {
   add_sample(object, row);
   object["available_per_s"] = or_null(row.rates.available);
   object["used_per_s"] = or_null(row.rates.used);
+  object["rates_by"] = name_of(row.rates.by);
   object["kicks_per_s"] = or_null(row.rates.kicks);
   object["calls_per_s"] = or_null(row.rates.calls);
   object["rates_up_to"] = or_null(row.rates.most);

@@ -12,6 +12,7 @@ using protocol::ProtocolFeature;
 using protocol::VirtioFeature;
 
 constexpr std::uint32_t packed_looked_at_max = 1024;
+constexpr auto close_time = std::chrono::microseconds(100);
 
 std::string name_of_peer(const Peer& peer) {
   return peer.pid == 0 ? std::string() : fmt::format("{} ({})", peer.program, peer.pid);
@@ -114,7 +115,7 @@ void RingWatch::update(Connection& connection, ConnectionFacts facts, std::share
   connection.facts = std::move(facts);
 }
 
-RingSample RingWatch::look_at(const Connection& connection, Ring& ring, ProbeTime now) const {
+RingSample RingWatch::sample_of(const Connection& connection, const Ring& ring) {
   RingSample sample;
   if (!ring.place)
     sample.problem = ring.facts.problem.empty() ? "not set up" : ring.facts.problem;
@@ -123,7 +124,15 @@ RingSample RingWatch::look_at(const Connection& connection, Ring& ring, ProbeTim
   else if (connection.memory == nullptr)
     sample.problem = "its memory cannot be read";
   else
-    sample = sample_ring(*connection.memory, *ring.place);
+    return sample_ring(*connection.memory, *ring.place);
+  return sample;
+}
+
+RingSample RingWatch::look_at(const Connection& connection, Ring& ring, ProbeTime now) {
+  RingSample sample = sample_of(connection, ring);
+  if (ring.facts.packets_at != 0 && sample.ok() && sample.packed())
+    if (const auto packets = connection.memory->load<std::uint64_t>(ring.facts.packets_at))
+      ring.history.count_packets(*packets);
   ring.history.look(now, sample);
   return sample;
 }
@@ -133,6 +142,29 @@ void RingWatch::look(ProbeTime now) {
     for (auto& [index, ring] : connection.rings)
       if (ring.place && !(ring.place->packed && ring.place->size > packed_looked_at_max))
         look_at(connection, ring, now);
+}
+
+std::vector<std::pair<const RingWatch::Connection*, RingWatch::Ring*>> RingWatch::packed_rings() {
+  std::vector<std::pair<const Connection*, Ring*>> rings;
+  for (auto& [number, connection] : connections_)
+    for (auto& [index, ring] : connection.rings)
+      if (ring.place && ring.place->packed && ring.facts.started) rings.emplace_back(&connection, &ring);
+  return rings;
+}
+
+void RingWatch::look_closely(const std::function<ProbeTime()>& clock) {
+  const auto rings = packed_rings();
+  if (rings.empty()) return;
+  auto& [connection, ring] = rings[next_close_++ % rings.size()];
+  const RingSample first = sample_of(*connection, *ring);
+  const ProbeTime begin = clock();
+  ring->history.begin_close_look(begin, first);
+  for (ProbeTime now = begin; now - begin < close_time;) {
+    const RingSample sample = sample_of(*connection, *ring);
+    if (!sample.ok()) return;
+    now = clock();
+    ring->history.look_closely(now, sample);
+  }
 }
 
 std::vector<RingRow> RingWatch::sample(ProbeTime now) {
@@ -179,7 +211,7 @@ void RingWatch::add_notes(const Ring& ring, ProbeTime now, RingRow& row) const {
     row.notes.push_back(row.sample.problem);
     return;
   }
-  if (runs && row.receive && row.sample.exact && row.sample.in_flight == 0)
+  if (runs && row.receive && row.sample.exact() && row.sample.in_flight == 0)
     row.notes.emplace_back("the driver has given it no buffers");
   if (!ring.facts.problem.empty()) row.notes.push_back(ring.facts.problem);
   row.notes.insert(row.notes.end(), row.sample.findings.begin(), row.sample.findings.end());

@@ -12,9 +12,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -79,7 +81,9 @@ class RingWatch {
   /// half round. At 20 million packets a second that is after 1.6 ms. Packed rings of more than 1024 descriptors are
   /// left to sample(), because all of their descriptors have to be read.
   void look(ProbeTime now);
-  /// The same, and everything about each ring, by connection and number. Rates are those since the last call.
+  /// Looks at one packed ring, each time at the next one, again and again for 100 microseconds, at least twice.
+  void look_closely(const std::function<ProbeTime()>& clock);
+  /// As look(), and everything about each ring, by connection and number. Rates are those since the last call.
   std::vector<RingRow> sample(ProbeTime now);
   /// The dirty logs of connections whose guest migrates, by connection.
   std::vector<LogRow> logs() const;
@@ -105,12 +109,16 @@ class RingWatch {
   };
 
   void update(Connection& connection, ConnectionFacts facts, std::shared_ptr<const GuestMemory> memory);
-  RingSample look_at(const Connection& connection, Ring& ring, ProbeTime now) const;
+  static RingSample sample_of(const Connection& connection, const Ring& ring);
+  static RingSample look_at(const Connection& connection, Ring& ring, ProbeTime now);
+  /// Started packed rings, of all connections.
+  std::vector<std::pair<const Connection*, Ring*>> packed_rings();
   RingRow row_of(const Connection& connection, Ring& ring, ProbeTime now) const;
   void add_notes(const Ring& ring, ProbeTime now, RingRow& row) const;
 
   RingWatchOptions options_;
   std::map<std::uint32_t, Connection> connections_;
+  std::size_t next_close_ = 0;
 };
 
 }  // namespace vhostx::tools::probe

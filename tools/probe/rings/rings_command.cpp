@@ -68,16 +68,20 @@ class Watcher {
 
  private:
   Result<void> refresh() {
-    return source_.refresh(watch_, [this] { watch_.look(now()); });
+    return source_.refresh(watch_, [this] { look(); });
   }
   int failed(const Error& error) const {
     return fail(options_.qmp.empty() ? options_.process : options_.qmp, error.message);
   }
 
+  void look() {
+    watch_.look(now());
+    watch_.look_closely([this] { return now(); });
+  }
   /// False: the program is to end.
   bool watch_for_an_interval() {
     for (const auto end = Clock::now() + options_.interval; Clock::now() < end;) {
-      watch_.look(now());
+      look();
       pollfd waiting{signals_.get(), POLLIN, 0};
       if (::poll(&waiting, 1, look_interval_ms) > 0) return false;
     }

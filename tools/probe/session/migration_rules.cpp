@@ -7,6 +7,7 @@
 
 #include "protocol/describe.hpp"
 #include "tools/probe/session/fd_facts.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -122,8 +123,8 @@ void judge_ring_log(const SessionState& state, std::uint32_t index, const RingVi
   if (!is_logged(ring) || state.regions.empty()) return;
   if (!lies_in_guest_memory(state, ring.addresses->log))
     violation(findings,
-              fmt::format("the used ring of vring {} is logged at {:#x}, which is no guest address of a region", index,
-                          ring.addresses->log),
+              fmt::format("the {} of vring {} is logged at {:#x}, which is no guest address of a region",
+                          area_kinds(is_packed(state), 0)[2].name, index, ring.addresses->log),
               log_section);
 }
 

@@ -2,11 +2,13 @@
 #include "tools/probe/session/rings_rules.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
 #include "tools/probe/session/fd_facts.hpp"
 #include "tools/probe/session/migration_rules.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -103,7 +105,7 @@ RingView* ring_at(SessionState& state, std::uint32_t index) {
 }
 
 void judge_size(std::uint32_t index, std::uint32_t size, const SessionState& state, Findings& findings) {
-  const bool packed = state.features && state.features->has(VirtioFeature::ring_packed);
+  const bool packed = is_packed(state);
   if (size != 0 && size <= 32768 && (packed || (size & (size - 1)) == 0)) return;
   violation(findings,
             fmt::format("vring {} of {} descriptors, expected {} up to 32768", index, size,
@@ -115,24 +117,18 @@ void judge_area(const SessionState& state, const char* what, std::uint64_t addre
                 std::uint64_t alignment, Findings& findings) {
   if (address % alignment != 0)
     violation(findings, fmt::format("{} at {:#x}, expected a multiple of {}", what, address, alignment),
-              "VIRTIO 1.2, 2.7");
+              is_packed(state) ? "VIRTIO 1.2, 2.8.10" : "VIRTIO 1.2, 2.7");
   if (!state.regions.empty() && find_region(state, address, bytes) == nullptr)
     violation(findings, fmt::format("{} at {:#x}, {} bytes, lies in no region", what, address, bytes), ring_section);
 }
 
 void judge_addresses(const SessionState& state, const RingView& ring, Findings& findings) {
-  const VringAddress& addresses = *ring.addresses;
-  const std::uint64_t size = ring.size.value_or(1);
+  const VringAddress& at = *ring.addresses;
   if (state.features && state.features->has(VirtioFeature::iommu_platform)) return;  // I/O addresses: not in regions
-  if (state.features && state.features->has(VirtioFeature::ring_packed)) {
-    judge_area(state, "descriptor ring", addresses.descriptor, 16 * size, 16, findings);
-    judge_area(state, "driver area", addresses.available, 4, 4, findings);
-    judge_area(state, "device area", addresses.used, 4, 4, findings);
-    return;
-  }
-  judge_area(state, "descriptor table", addresses.descriptor, 16 * size, 16, findings);
-  judge_area(state, "available ring", addresses.available, 6 + 2 * size, 2, findings);
-  judge_area(state, "used ring", addresses.used, 6 + 8 * size, 4, findings);
+  const auto kinds = area_kinds(is_packed(state), ring.size.value_or(1));
+  const std::array<std::uint64_t, 3> addresses{at.descriptor, at.available, at.used};
+  for (std::size_t i = 0; i < kinds.size(); ++i)
+    judge_area(state, kinds[i].name, addresses[i], kinds[i].bytes, kinds[i].alignment, findings);
 }
 
 void judge_notifier(const Event& event, const Message& request, Findings& findings) {
@@ -234,7 +230,7 @@ void take_ring_request(SessionState& state, const Event& event, const Message& r
       return;
     case Request::set_vring_base:
       ring->base = number;
-      return;
+      return judge_base(state, *index, *ring, findings);
     case Request::set_vring_enable:
       ring->enabled = number != 0;
       return;
@@ -263,6 +259,7 @@ void take_base(SessionState& state, const Message& request, const Message& reply
   RingView* const ring = ring_at(state, asked.index);
   if (ring == nullptr) return;
   ring->base = answered.num;
+  judge_base(state, asked.index, *ring, findings);
   ring->stopped = true;
   ring->kick = ring->kick_given = ring->call = false;
 }

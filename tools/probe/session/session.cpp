@@ -8,6 +8,7 @@
 
 #include "protocol/describe.hpp"
 #include "tools/probe/session/fd_facts.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 #include "tools/probe/session/rules.hpp"
 
 namespace vhostx::tools::probe {
@@ -23,8 +24,9 @@ std::string text_of_peer(const char* role, const Peer& peer) {
   return peer.pid == 0 ? fmt::format("{} not known", role) : fmt::format("{} {} ({})", role, peer.program, peer.pid);
 }
 
-std::string text_of_message(const Event& event, const Message& message) {
+std::string text_of_message(const SessionState& state, const Event& event, const Message& message) {
   std::string text = describe(event.way, message);
+  if (is_packed(state)) text += meaning_with_packed_rings(event.way, message);
   for (std::size_t i = 0; i < event.fds.size(); ++i)
     text += fmt::format("{} {}", i == 0 ? ":" : ";", text_of(event.fds[i]));
   return text;
@@ -58,7 +60,7 @@ Decoded Session::take(const Event& event) {
 void Session::take_message(const Event& event, Decoded& decoded) {
   const Message message = message_of(event);
   decoded.name = request_name(event.way, message.request());
-  decoded.text = text_of_message(event, message);
+  decoded.text = text_of_message(state_, event, message);
   const bool sound = judge_form(event, message, decoded.findings);
   if (is_reply(event.way))
     pair_reply(event, message, sound, decoded);

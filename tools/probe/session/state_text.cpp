@@ -8,6 +8,7 @@
 
 #include "protocol/describe.hpp"
 #include "tools/probe/session/fd_facts.hpp"
+#include "tools/probe/session/ring_kind.hpp"
 
 namespace vhostx::tools::probe {
 namespace {
@@ -48,6 +49,10 @@ std::string place_of(const SessionState& state, std::uint64_t address) {
                      region == nullptr ? std::string("no region") : fmt::format("{}", region - state.regions.data()));
 }
 
+std::string base_of(const SessionState& state, const RingView& ring) {
+  return ring.base ? text_of_base(is_packed(state), *ring.base) : std::string("-");
+}
+
 std::string text_or_dash(const std::optional<std::uint32_t>& value) {
   return value ? fmt::format("{}", *value) : std::string("-");
 }
@@ -60,8 +65,9 @@ std::string descriptors_of(const RingView& ring) {
 }
 
 std::string log_of(const SessionState& state, const RingView& ring) {
-  if (!is_logged(ring)) return is_logging(state) ? ", used ring not logged" : "";
-  return fmt::format(", used ring logged at guest address {:#x}", ring.addresses->log);
+  const char* const what = area_kinds(is_packed(state), 0)[2].name;
+  if (!is_logged(ring)) return is_logging(state) ? fmt::format(", {} not logged", what) : std::string();
+  return fmt::format(", {} logged at guest address {:#x}", what, ring.addresses->log);
 }
 
 // SET_VRING_KICK starts a ring by the text of 2026, the first kick by the older one; nothing says which the back-end
@@ -74,12 +80,16 @@ const char* state_of(const RingView& ring) {
 void add_rings(std::string& text, const SessionState& state, const TextStyle& style) {
   auto out = std::back_inserter(text);
   if (state.rings.empty()) return;
-  fmt::format_to(out, "  {}{:>6} {:>6} {:>6}  {:<24} {:<24} {:<24} {:<16} {}{}\n", style.strong(), "vring", "size",
-                 "base", "descriptors (region)", "available", "used", "notified by", "state", style.plain());
+  const bool packed = is_packed(state);
+  const int base_width = packed ? 43 : 6;  // "available 32767 wrap 1, used 32767 wrap 1"
+  fmt::format_to(out, "  {}{:>6} {:>6} {:>{}}  {:<24} {:<24} {:<24} {:<16} {}{}\n", style.strong(), "vring", "size",
+                 "base", base_width, packed ? "descriptor ring (region)" : "descriptors (region)",
+                 packed ? "driver event" : "available", packed ? "device event" : "used", "notified by", "state",
+                 style.plain());
   for (const auto& [index, ring] : state.rings) {
     const bool placed = ring.addresses.has_value();
-    fmt::format_to(out, "  {:>6} {:>6} {:>6}  {:<24} {:<24} {:<24} {:<16} {}, {}{}\n", index, text_or_dash(ring.size),
-                   text_or_dash(ring.base), placed ? place_of(state, ring.addresses->descriptor) : "-",
+    fmt::format_to(out, "  {:>6} {:>6} {:>{}}  {:<24} {:<24} {:<24} {:<16} {}, {}{}\n", index, text_or_dash(ring.size),
+                   base_of(state, ring), base_width, placed ? place_of(state, ring.addresses->descriptor) : "-",
                    placed ? place_of(state, ring.addresses->available) : "-",
                    placed ? place_of(state, ring.addresses->used) : "-", descriptors_of(ring), state_of(ring),
                    ring.enabled ? "enabled" : "disabled", log_of(state, ring));
@@ -110,10 +120,20 @@ Json json_of(const RegionView& view, const NodesOf& nodes) {
   return object;
 }
 
-Json json_of(std::uint32_t index, const RingView& ring) {
+Json packed_base_of(const SessionState& state, const RingView& ring) {
+  if (!is_packed(state) || !ring.base) return nullptr;
+  const PackedBase base{*ring.base};
+  return {{"available", base.available()},
+          {"available_wrap", base.available_wrap()},
+          {"used", base.has_used() ? Json(base.used()) : Json(nullptr)},
+          {"used_wrap", base.has_used() ? Json(base.used_wrap()) : Json(nullptr)}};
+}
+
+Json json_of(const SessionState& state, std::uint32_t index, const RingView& ring) {
   Json object{{"vring", index},
               {"size", or_null(ring.size)},
               {"base", or_null(ring.base)},
+              {"packed_base", packed_base_of(state, ring)},
               {"addresses", nullptr},
               {"kick", ring.kick},
               {"polled", ring.kick_given && !ring.kick},
@@ -176,7 +196,7 @@ std::string json_of(const SessionState& state, const NodesOf& nodes) {
               {"regions", Json::array()},
               {"vrings", Json::array()}};
   for (const RegionView& view : state.regions) object["regions"].push_back(json_of(view, nodes));
-  for (const auto& [index, ring] : state.rings) object["vrings"].push_back(json_of(index, ring));
+  for (const auto& [index, ring] : state.rings) object["vrings"].push_back(json_of(state, index, ring));
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -50,7 +50,10 @@ class Observation {
   void tick(const std::list<Relay>& relays) {
     const auto now = Clock::now();
     output_.tick(now, [this](const RegionView& region) { return nodes_of(region); });
-    if (show_.rings) watch_.look(now - begun_);
+    if (show_.rings) {
+      watch_.look(now - begun_);
+      watch_.look_closely([this] { return Clock::now() - begun_; });
+    }
     if (now < next_rings_) return;
     next_rings_ = now + rings_interval;
     for (const Relay& relay : relays) count(relay);
