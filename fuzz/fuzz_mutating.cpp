@@ -37,6 +37,7 @@ rte_mempool* pool() { return test::test_pool(2048, 255); }
 
 enum class Way { dequeue, enqueue, copy_out, move, lend };
 constexpr std::uint8_t ways = 5;
+bool is_peeking(Way way) { return way == Way::copy_out || way == Way::move; }
 
 struct Plan {
   Way way;
@@ -53,7 +54,7 @@ Plan make_plan(Choices& choices) {
   plan.way = choices.pick({Way::dequeue, Way::enqueue, Way::copy_out, Way::move, Way::lend});
   plan.burst = choices.pick<std::uint16_t>({32, 1, 2, 3});
   // How far peek() looks depends on where it began anew.
-  if ((plan.way == Way::copy_out || plan.way == Way::move) && plan.burst != 1) plan.burst = 32;
+  if (is_peeking(plan.way) && plan.burst != 1) plan.burst = 32;
   plan.copy_below = choices.pick({1U, 0U, 64U, 200U});
   plan.receiver_features = choices.pick({net::feature_version_1 | net::feature_mrg_rxbuf, net::feature_version_1,
                                          net::feature_mrg_rxbuf | net::feature_guest_csum | net::feature_guest_tso4});
@@ -327,7 +328,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool packed = size != 0 && data[0] / ways % 2 == 1;
   const auto kind = packed ? virtqueue::RingKind::packed : virtqueue::RingKind::split;
   const std::uint64_t pattern = choices.one_in(2) ? ~std::uint64_t{0} : choices.number();
-  const MutatingRing ring(world, choices, plan.way == Way::enqueue, kind);
+  const MutatingRing ring(world, choices, plan.way == Way::enqueue, kind, !is_peeking(plan.way));
   {
     Side real(world, ring, plan, world.real, world.real_memory);
     Side seen(world, ring, plan, world.seen, world.seen_memory);

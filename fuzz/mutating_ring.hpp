@@ -22,7 +22,8 @@ class MutatingRing {
   static constexpr std::uint32_t chain_entries = 4;  // of the ring's table, and of each chain's own
   static constexpr std::uint32_t chains_max = 8;
 
-  MutatingRing(MutatingGuest& guest, Choices& choices, bool for_guest, virtqueue::RingKind ring_kind)
+  /// `in_order_too`: where all that a call uses is shown at once. Else one used descriptor may stand for more or fewer.
+  MutatingRing(MutatingGuest& guest, Choices& choices, bool for_guest, virtqueue::RingKind ring_kind, bool in_order_too)
       : to_guest(for_guest),
         kind(ring_kind),
         features(pick_features(choices)),
@@ -33,7 +34,7 @@ class MutatingRing {
         start(pick_start(choices)),
         ring_features{.indirect = !choices.one_in(8),
                       .event_idx = choices.one_in(3),
-                      .in_order = is_packed() && choices.one_in(4)},
+                      .in_order = is_packed() && choices.one_in(4) && in_order_too},
         choices_(choices) {
     guest.clear();
     for (test::FakeGuest* version : {&guest.real, &guest.hostile}) write(*version);

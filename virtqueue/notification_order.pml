@@ -6,27 +6,64 @@
  *   kick: the driver produces avail entries; we consume. The request is used->flags, or avail_event.
  *   call: we produce used entries (publish(), needs_call()); the driver consumes. It is avail->flags, or used_event.
  * With FLAGS the request is the flag, else an index. With STAYS_ON the consumer stores it once and then moves the index
- * with each burst that takes something, as we do while notifications are on.
+ * with each burst that takes something, as we do while notifications are on. With PACKED (packed_queue.hpp) there is no
+ * index: the flags of each descriptor show it, those of the first of a burst last, and the request is an event structure.
  *
  * Holds: all entries are consumed. A consumer that sleeps beside an entry, and is not signalled, is a deadlock to Spin.
- * holds: FLAGS STAYS_ON
+ * holds: FLAGS STAYS_ON PACKED PACKED+FLAGS PACKED+STAYS_ON
  * With one of these defined a fence or the second look is left out, and Spin must find a side that is not woken:
  * broken: PRODUCER_NO_FENCE CONSUMER_NO_FENCE NO_SECOND_LOOK FLAGS+PRODUCER_NO_FENCE FLAGS+CONSUMER_NO_FENCE
  * broken: FLAGS+NO_SECOND_LOOK STAYS_ON+PRODUCER_NO_FENCE STAYS_ON+MOVE_NO_FENCE
+ * broken: PACKED+PRODUCER_NO_FENCE PACKED+CONSUMER_NO_FENCE PACKED+NO_SECOND_LOOK
+ * broken: PACKED+FLAGS+PRODUCER_NO_FENCE PACKED+FLAGS+CONSUMER_NO_FENCE PACKED+STAYS_ON+MOVE_NO_FENCE
  */
+#ifdef PACKED
+#define LOCATIONS 5
+#else
 #define LOCATIONS 3
+#endif
 #define THREADS 2
 #define WRITES 14
 #include "../tests/models/weak_memory.pml"
 
-#define INDEX 0
-#define REQUEST 1
-#define EVENT_FD 2
+#define REQUEST 0
+#define EVENT_FD 1
+#define INDEX 2
+#define SHOWN(i) (2 + (i)) /* in a packed ring; INDEX is not used */
 #define ENTRIES 3
 #define WRAP 8 /* indices are bits of these: what event_passed() counts modulo 65536 */
 
 /* vring_need_event() */
 #define event_passed(event, now, before) ((now - event - 1 + 2 * WRAP) % WRAP < (now - before))
+
+/* Entries from `before` on and before `index` are shown. */
+inline make_seen(before, index) {
+#ifdef PACKED
+  if
+  :: index == before + 2 -> store(0, SHOWN(before + 1), relaxed, 1)
+  :: else
+  fi;
+  store(0, SHOWN(before), release, 1)
+#else
+  store(0, INDEX, release, index)
+#endif
+}
+
+/* What is shown; nothing before `next` is looked at again. */
+inline look(next, index) {
+#ifdef PACKED
+  index = next;
+  shown = 1;
+  do
+  :: index < ENTRIES && shown == 1 ->
+     load(1, SHOWN(index), acquire, shown);
+     index = index + shown
+  :: else -> break
+  od
+#else
+  load(1, INDEX, acquire, index)
+#endif
+}
 
 bool signalled; /* the eventfd's counter; reading and writing it takes the kernel's lock */
 
@@ -40,7 +77,7 @@ active proctype producer() {
      :: index++
      :: index + 2 <= ENTRIES -> index = index + 2
      fi;
-     store(0, INDEX, release, index);
+     make_seen(before, index);
 #ifndef PRODUCER_NO_FENCE
      full_fence(0);
 #endif
@@ -72,12 +109,15 @@ inline say_request() {
 
 active proctype consumer() {
   byte next, index, ignored;
+#ifdef PACKED
+  byte shown;
+#endif
 #ifdef STAYS_ON
   say_request();
 #endif
   do
   :: next < ENTRIES ->
-     load(1, INDEX, acquire, index);
+     look(next, index);
      if
      :: index != next ->
         next = index;
@@ -91,7 +131,7 @@ active proctype consumer() {
 #ifndef STAYS_ON
         say_request();
 #ifndef NO_SECOND_LOOK
-        load(1, INDEX, acquire, index);
+        look(next, index);
 #endif
 #endif
         if
