@@ -174,10 +174,10 @@ class Side {
   }
   bool broken() const { return cursor_.fault.cause != VringFaultCause::none; }
   /// Whether packets were tried that did not fit: the next one found the guest's memory changed, and its twin did not.
-  /// In a packed ring, whoever asks whether the ring is full looks at the flags of all descriptors once more.
+  /// Whoever asks then whether the ring is full reads the index, or the flags of all descriptors, once more.
   bool gave_up() const {
     return counters_.value(VringCounter::drop_too_large) != 0 || counters_.value(VringCounter::stall_no_buffer) != 0 ||
-           (ring_.is_packed() && counters_.value(VringCounter::stall_few_buffers) != 0);
+           counters_.value(VringCounter::stall_few_buffers) != 0;
   }
   /// Packets that were copied for what was seen of them first. The copying way begins anew, and copies what it finds:
   /// its twin, who finds that from the beginning, may lend it. Both are right.

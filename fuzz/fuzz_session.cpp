@@ -51,12 +51,16 @@ UniqueFd duplicate(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 // Made once: what a process has before and after every input.
 struct World {
   World() {
+    std::string folder = "/tmp/vhostx-fuzz-XXXXXX";
     require(::mkdtemp(folder.data()) != nullptr);
+    path = folder + "/port";
     test::start_eal();
     backend = std::move(Backend::create({.control_thread = ControlThread::application})).value();
     PortOptions options;
+    options.socket_path = path;
     options.queue_pairs_max = 2;
     options.features_extra = backend::features_on_request().bits();
+    options.protocol_features_extra = backend::protocol_features_on_request().bits();
     options.migrate_stats = true;
     options.state_bytes_max = 256;
     options.save_state = [] { return std::vector<std::byte>(200); };
@@ -64,16 +68,10 @@ struct World {
       require(state.size() <= 256);
       return {};
     };
-    for (const bool records : {true, false}) {
-      protocol::ProtocolFeatureSet protocol = backend::protocol_features_on_request();
-      if (!records) protocol.clear(protocol::ProtocolFeature::inflight_shmfd);
-      options.protocol_features_extra = protocol.bits();
-      options.socket_path = path(records);
-      ports[records ? 0 : 1] = std::move(backend->open_port(options, [this](Port&, const PortEvent& event) {
-                                 require(!describe(event).empty());
-                                 ++events;
-                               })).value();
-    }
+    port = std::move(backend->open_port(options, [this](Port&, const PortEvent& event) {
+             require(!describe(event).empty());
+             ++events;
+           })).value();
     memory = make_memory(memory_bytes, 0);
     sealed = make_memory(memory_bytes, F_SEAL_SHRINK | F_SEAL_GROW);
     small = make_memory(4096, 0);
@@ -85,11 +83,9 @@ struct World {
     pipe_out.reset(ends[1]);
   }
   ~World() {
-    for (auto& one : ports) one.reset();
-    ::rmdir(folder.c_str());
+    port.reset();
+    ::rmdir(path.substr(0, path.rfind('/')).c_str());
   }
-  /// Of the port that offers records of what is in flight, or of the one that offers packed rings.
-  std::string path(bool records) const { return folder + (records ? "/port" : "/packed"); }
 
   void turn() {
     while (backend->run_control(std::chrono::milliseconds(0)) != 0) {
@@ -133,10 +129,9 @@ struct World {
     return UniqueFd();
   }
 
-  std::string folder = "/tmp/vhostx-fuzz-XXXXXX";
+  std::string path;
   std::unique_ptr<Backend> backend;
-  std::array<std::unique_ptr<Port>, 2> ports;
-  Port* port = nullptr;  // the one that this input is for
+  std::unique_ptr<Port> port;
   UniqueFd memory;
   UniqueFd sealed;
   UniqueFd small;
@@ -269,8 +264,6 @@ void run(World& world, int socket, Input& input) {
       set_log_size(world, content);
     else if (what == record_state)
       answers.write_state(content);
-    else if (what == record_packed)
-      continue;
     else
       send_message(world, socket, what, how_bits, bytes);
     world.turn();
@@ -298,10 +291,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   reset_memory(world);
   const int before = open_fds();
   {
-    const bool records = size == 0 || data[0] != record_packed;
-    world.port = world.ports[records ? 0 : 1].get();
     const UniqueFd socket = std::move(backend::make_unix_socket()).value();
-    require(backend::connect_unix(socket.get(), world.path(records)) == 0);
+    require(backend::connect_unix(socket.get(), world.path) == 0);
     world.turn();
     require(world.port->info().connected);
     Input input(data, size);

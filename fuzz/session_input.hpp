@@ -18,9 +18,6 @@ inline constexpr std::uint8_t record_log_size = 0xfc;  ///< bytes: u16, the new 
 /// The state that was saved last goes where the next one is loaded from. bytes: offset u16, then what is written there.
 inline constexpr std::uint8_t record_state = 0xfb;
 
-/// As the first: the front-end connects to the port that offers packed rings, and no record of what is in flight.
-inline constexpr std::uint8_t record_packed = 0xfa;
-
 /// `how` of a message: NEED_REPLY, and the descriptors that come with it.
 inline constexpr std::uint8_t how_need_reply = 1;
 enum class FdKind : std::uint8_t {

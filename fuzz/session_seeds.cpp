@@ -23,10 +23,7 @@ constexpr std::uint64_t front_end_base = 0x7f0000000000;
 
 class Life {
  public:
-  /// With packed rings: of the port that offers them.
-  explicit Life(bool packed = false) : packed_(packed) {
-    if (packed) act(record_packed);
-  }
+  explicit Life(bool packed = false) : packed_(packed) {}
 
   template <typename T>
   Life& send(Request request, const T& payload, std::uint8_t how_bits = how(false)) {

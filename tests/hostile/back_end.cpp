@@ -21,17 +21,15 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<const char*, socket_count> names{"attacked",  "honest",           "lending", "lending-honest",
-                                                      "recording", "recording-honest", "victim",  "victim-peer"};
+constexpr std::array<const char*, socket_count> names{"attacked",       "honest", "lending",
+                                                      "lending-honest", "victim", "victim-peer"};
 // Two queue pairs, so that there is something beside the pair that is attacked. What is attacked offers all that it can
-// but RING_RESET, which an attack takes all the same. A port that offers INFLIGHT_SHMFD offers no packed rings.
+// but RING_RESET, which an attack takes all the same.
 constexpr std::array<const char*, socket_count> port_options{
-    ",queues=2,offer=in_order+uso+reset_device+inband_notifications+gpa_addresses",
+    ",queues=2,offer=in_order+uso+reset_device+inband_notifications+gpa_addresses+inflight_shmfd",
     ",queues=2",
-    ",zerocopy=lend,offer=uso+reset_device+inband_notifications+gpa_addresses",
+    ",zerocopy=lend,offer=uso+reset_device+inband_notifications+gpa_addresses+inflight_shmfd",
     "",
-    ",queues=2,offer=in_order+uso+reset_device+inflight_shmfd",
-    ",queues=2",
     ",zerocopy=off,offer=uso",
     ""};
 

@@ -25,17 +25,8 @@ namespace vhostx::hostile {
 inline constexpr std::chrono::seconds patience{20};
 
 /// The sockets of the back-end. What one port of a pair sends arrives at the other.
-enum class Socket : std::size_t {
-  attacked,
-  honest,
-  lending,
-  lending_honest,
-  recording,
-  recording_honest,
-  victim,
-  victim_peer
-};
-inline constexpr std::size_t socket_count = 8;
+enum class Socket : std::size_t { attacked, honest, lending, lending_honest, victim, victim_peer };
+inline constexpr std::size_t socket_count = 6;
 
 struct BackEndEvent {
   std::string name;    ///< "disconnected", "vring_broken", ...

@@ -25,7 +25,7 @@ constexpr std::uint64_t heap_growth_max_kib = (sanitized ? 128 : 24) * 1024;
 /// Mappings that the C library keeps of threads which have ended, for the next ones: two of a stack, two of a heap. An
 /// attack brings about at most so many threads at once: 2 that release, and for each port that is attacked 4 more whose
 /// releases are held up and 1 for slow signals.
-constexpr std::size_t attacked_ports = 3;
+constexpr std::size_t attacked_ports = 2;
 constexpr std::size_t own_mappings_growth_max = (2 + attacked_ports * (4 + 1)) * (2 + 2);
 
 void start_over(Complaints& to, const Complaints& from) { to.insert(to.end(), from.begin(), from.end()); }
@@ -68,11 +68,9 @@ Stage::Stage(const std::string& program) : back_end_(program) {
   }
   peer_ = connect(Socket::honest, plain_plan());
   lending_peer_ = connect(Socket::lending_honest, offload_plan());
-  recording_peer_ = connect(Socket::recording_honest, plain_plan());
   victims_ = std::make_unique<Victims>(subject(Socket::victim), subject(Socket::victim_peer), back_end_.pid());
   const std::size_t mappings = facts_of(back_end_.pid()).guest_mappings;
-  for (const Socket socket :
-       {Socket::attacked, Socket::lending, Socket::recording})  // what is made once is made before the snapshot
+  for (const Socket socket : {Socket::attacked, Socket::lending})  // what is made once is made before the snapshot
     if (auto wrong = honest_front_end(socket); !wrong.empty()) throw std::runtime_error(wrong.front());
   take_snapshot(mappings);
   victims_->resume();
@@ -187,7 +185,6 @@ Complaints Stage::end() {
   victims_.reset();
   peer_.reset();
   lending_peer_.reset();
-  recording_peer_.reset();
   Complaints complaints;
   if (const auto wrong = back_end_.end(); !wrong.empty()) complaints.push_back(wrong);
   start_over(complaints, sanitizer_reports());

@@ -27,10 +27,7 @@ class Stage {
   BackEnd& back_end() noexcept { return back_end_; }
   const tools::probe::Subject& subject(Socket socket) const { return subjects_[static_cast<std::size_t>(socket)]; }
   /// Who is at the other port of that pair.
-  HonestGuest& peer_of(Socket socket) {
-    if (socket == Socket::recording) return *recording_peer_;
-    return socket == Socket::lending ? *lending_peer_ : *peer_;
-  }
+  HonestGuest& peer_of(Socket socket) { return socket == Socket::lending ? *lending_peer_ : *peer_; }
   Victims& victims() noexcept { return *victims_; }
 
   /// What is not as it was, or does not work as it did, after an attack on this port has ended.
@@ -50,7 +47,7 @@ class Stage {
 
   BackEnd back_end_;
   std::array<tools::probe::Subject, socket_count> subjects_;
-  std::unique_ptr<HonestGuest> peer_, lending_peer_, recording_peer_;
+  std::unique_ptr<HonestGuest> peer_, lending_peer_;
   std::unique_ptr<Victims> victims_;
   ProcessFacts before_;
   std::uint64_t mbufs_before_ = 0;

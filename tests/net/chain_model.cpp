@@ -149,10 +149,11 @@ class ModelChain {
     return true;
   }
 
-  /// In a packed ring the chain's length was known before, and each descriptor is followed by its neighbour.
+  /// In a packed ring the chain's length was known before, and each descriptor is followed by its neighbour. In a table
+  /// that is read no flag says that it may not be.
   void follow(std::uint64_t entry) {
     const bool more = nested_ ? entry + 1 < entries_ : --left_ != 0;
-    const std::uint16_t kept = nested_ && !writable_ ? indirect_flag : write_flag | indirect_flag;
+    const int kept = nested_ && !writable_ ? indirect_flag : write_flag | indirect_flag;
     now_.flags = static_cast<std::uint16_t>((now_.flags & kept) | (more ? next_flag : 0));
     now_.next = static_cast<std::uint16_t>((entry + 1) % entries_);
   }

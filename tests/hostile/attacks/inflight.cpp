@@ -140,50 +140,48 @@ void bring_again_and_again(Attacker& attacker) {
 }  // namespace
 
 void add_inflight_attacks(Attacks& attacks) {
-  Group all(attacks, "inflight");
-  const auto add = [&](const char* name, Expected expected, Group::Run run, const char* cve = "") {
-    all.add(name, std::move(expected), std::move(run), cve, Socket::recording);
-  };
-  add("area-for-no-queue", closed("in-flight area for 0 queues, expected 1 to 4"), ask(0, queue_size));
-  add("area-for-65535-queues", closed("in-flight area for 65535 queues, expected 1 to 4"), ask(0xffff, 0xffff),
-      "2021-3839");
-  add("area-for-queues-of-no-entry", closed("queues of 0 entries, expected 1 to 32768"), ask(queues, 0));
-  add("areas-again-and-again", harmless(), ask_again_and_again);
-  add("smaller-than-its-queues", refused("in-flight area of 0x43f bytes, expected at least 0x880"),
-      bring({region_bytes - 1, 0, queues, queue_size, 0}), "2026-86565");
-  add("larger-than-its-file", refused("its file has 0x1000"), bring({area_bytes, 2048, queues, queue_size, 0}, 4096));
-  add("whose-offset-wraps", refused("SET_INFLIGHT_FD: in-flight area"),
-      bring({area_bytes, ~std::uint64_t{0} - 63, queues, queue_size, 0}));
-  add("brought-again-and-again", harmless(), bring_again_and_again, "2020-10726");
-  add("brought-while-rings-run", refused("rings run, expected GET_VRING_BASE first"), [](Attacker& attacker) {
+  Group group(attacks, "inflight");
+  group.add("area-for-no-queue", closed("in-flight area for 0 queues, expected 1 to 4"), ask(0, queue_size));
+  group.add("area-for-65535-queues", closed("in-flight area for 65535 queues, expected 1 to 4"), ask(0xffff, 0xffff),
+            "2021-3839");
+  group.add("area-for-queues-of-no-entry", closed("queues of 0 entries, expected 1 to 32768"), ask(queues, 0));
+  group.add("areas-again-and-again", harmless(), ask_again_and_again);
+  group.add("smaller-than-its-queues", refused("in-flight area of 0x43f bytes, expected at least 0x880"),
+            bring({region_bytes - 1, 0, queues, queue_size, 0}), "2026-86565");
+  group.add("larger-than-its-file", refused("its file has 0x1000"),
+            bring({area_bytes, 2048, queues, queue_size, 0}, 4096));
+  group.add("whose-offset-wraps", refused("SET_INFLIGHT_FD: in-flight area"),
+            bring({area_bytes, ~std::uint64_t{0} - 63, queues, queue_size, 0}));
+  group.add("brought-again-and-again", harmless(), bring_again_and_again, "2020-10726");
+  group.add("brought-while-rings-run", refused("rings run, expected GET_VRING_BASE first"), [](Attacker& attacker) {
     attacker.running(can_record);
     attacker.wrong(area_message(usual, memory_file(area_bytes)));
   });
-  add("of-version-7", refused("in-flight record: version 7"),
-      start_with([](Area& area) { area.header(7, queue_size, 0, 0); }));
-  add("of-another-size", refused("in-flight record: desc_num 32768"),
-      start_with([](Area& area) { area.header(1, 32768, 0, 0); }));
-  add("whose-list-has-a-cycle", refused("has entry 3 twice"), start_with([](Area& area) {
-        area.header(1, queue_size, 3, static_cast<std::uint16_t>(-queue_size));
-        area.entry(3, 1, 4);
-        area.entry(4, 1, 3);
-      }));
-  add("whose-list-leaves-it", refused("the last batch has entry 65535"), start_with([](Area& area) {
-        area.header(1, queue_size, 3, 0xfff0);
-        area.entry(3, 1, 0xffff);
-      }));
-  add("whose-used-index-is-far-off", refused("does not fit the ring's used->idx"), start_with([](Area& area) {
-        area.header(1, queue_size, 3, 1000);
-        area.entry(3, 1, 0);
-      }));
-  add("with-more-in-flight-than-available", refused("chains are in flight, the driver has made 0 available"),
-      start_with([](Area& area) {
-        area.header(1, queue_size, 0, 0);
-        for (std::size_t head = 0; head < queue_size; ++head) area.entry(head, 1, 0);
-      }));
-  add("rewritten-under-traffic", harmless(), rewrite_record_under_traffic);
-  add("shrunk-under-traffic", closed("the in-flight area is lost"), shrink_record_under_traffic);
-  add("in-the-guests-own-memory", survived(), record_in_the_rings);
+  group.add("of-version-7", refused("in-flight record: version 7"),
+            start_with([](Area& area) { area.header(7, queue_size, 0, 0); }));
+  group.add("of-another-size", refused("in-flight record: desc_num 32768"),
+            start_with([](Area& area) { area.header(1, 32768, 0, 0); }));
+  group.add("whose-list-has-a-cycle", refused("has entry 3 twice"), start_with([](Area& area) {
+              area.header(1, queue_size, 3, static_cast<std::uint16_t>(-queue_size));
+              area.entry(3, 1, 4);
+              area.entry(4, 1, 3);
+            }));
+  group.add("whose-list-leaves-it", refused("the last batch has entry 65535"), start_with([](Area& area) {
+              area.header(1, queue_size, 3, 0xfff0);
+              area.entry(3, 1, 0xffff);
+            }));
+  group.add("whose-used-index-is-far-off", refused("does not fit the ring's used->idx"), start_with([](Area& area) {
+              area.header(1, queue_size, 3, 1000);
+              area.entry(3, 1, 0);
+            }));
+  group.add("with-more-in-flight-than-available", refused("chains are in flight, the driver has made 0 available"),
+            start_with([](Area& area) {
+              area.header(1, queue_size, 0, 0);
+              for (std::size_t head = 0; head < queue_size; ++head) area.entry(head, 1, 0);
+            }));
+  group.add("rewritten-under-traffic", harmless(), rewrite_record_under_traffic);
+  group.add("shrunk-under-traffic", closed("the in-flight area is lost"), shrink_record_under_traffic);
+  group.add("in-the-guests-own-memory", survived(), record_in_the_rings);
 }
 
 }  // namespace vhostx::hostile

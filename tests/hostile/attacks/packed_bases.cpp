@@ -165,8 +165,8 @@ void add_places(Group& group) {
 }
 
 void add_negotiations(Group& group) {
-  group.add("packed-while-split-rings-run", refused("while rings run"), [](Attacker& attacker) {
-    attacker.running();  // and the other way round
+  group.add("split-while-packed-rings-run", refused("while rings run"), [](Attacker& attacker) {
+    attacker.running();
     FeatureSet features = attacker.guest().features();
     attacker.wrong(number(Request::set_features, features.clear(V::ring_packed).bits()));
   });

@@ -120,9 +120,13 @@ void add_numbers(Group& group) {
   group.add("ring-base-65536", refused("expected 0 to 0xffff"), send_state(Request::set_vring_base, 0, 65536));
   group.add("enable-2", refused("expected 0 or 1"), send_state(Request::set_vring_enable, 0, 2));
   group.add("features-never-offered", refused("never offered"), send_number(Request::set_features, ~std::uint64_t{0}));
-  group.add("packed-ring-beside-a-record", refused("never offered"),
-            send_number(Request::set_features, FeatureSet{V::version_1, V::ring_packed}.bits()), "2020-10725",
-            Socket::recording);
+  group.add(
+      "packed-ring-while-split-ones-run", refused("while rings run"),
+      [](Attacker& attacker) {
+        FeatureSet features = attacker.running().features();
+        attacker.wrong(number(Request::set_features, features.set(V::ring_packed).bits()));
+      },
+      "2020-10725");
   group.add("ring-reset-unasked", refused("never offered"),
             send_number(Request::set_features, FeatureSet{V::version_1, V::ring_reset}.bits()));
   group.add("protocol-features-never-offered", refused("never offered"),
