@@ -155,8 +155,9 @@ Result<PackedInflightRecord::Found> PackedInflightRecord::read(const PackedLayou
   return found;
 }
 
-// The version comes last: until then the next one makes a new record, too.
+// Without a version at first, which comes last: until then the next one makes a new record, too.
 void PackedInflightRecord::begin(const RingPosition& position) noexcept {
+  end();
   for (std::uint16_t i = 0; i < size_; ++i) {
     next_[i] = i + 1U < size_ ? static_cast<std::uint16_t>(i + 1) : list_end;
     store(entry(i) + packed_inflight::next_at, next_[i], unwatched);
@@ -194,17 +195,17 @@ void PackedInflightRecord::adopt(const Found& found, const PackedLayout& layout)
       at = at.after(1, layout.size);
     }
 
-  const auto take_off = [this](const std::vector<std::uint16_t>& entries) {
-    chains_[entries.front()] = {entries.back(), static_cast<std::uint16_t>(entries.size()), 0};
-    free(entries.front(), unwatched);
+  const auto take_off = [this](std::uint16_t first, std::uint16_t last, std::size_t count) {
+    chains_[first] = {last, static_cast<std::uint16_t>(count), 0};
+    free(first, unwatched);
     store_free(free_head_, unwatched);
-    store(entry(entries.front()) + packed_inflight::in_flight_at, std::uint8_t{0}, unwatched);
+    store(entry(first) + packed_inflight::in_flight_at, std::uint8_t{0}, unwatched);
   };
   for (auto chain = found.again.rbegin(); chain != found.again.rend(); ++chain) {
     link(chain->entries, list_end);
-    take_off(chain->entries);
+    take_off(chain->entries.front(), chain->entries.back(), chain->entries.size());
   }
-  for (const std::uint16_t i : found.lost) take_off({i});
+  for (const std::uint16_t i : found.lost) take_off(i, i, 1);
   left_ = static_cast<std::uint16_t>(found.again.size());
   if (left_ != 0) counter_ = found.again.back().counter;
 }

@@ -124,23 +124,47 @@ std::optional<PackedPosition> PackedLayout::find_in_doubt(PackedPosition place, 
   return agrees ? std::optional(expected) : std::nullopt;
 }
 
-// A device of this library shows a burst of used descriptors by the first one. If it died before that, the others look
-// used and are marked, and the driver waits for the first. What the burst was about is lost: its buffers come back
-// empty, and drivers drop those.
+// A device of this library shows a burst of used descriptors by the first one. If it died before that, the driver waits
+// for it. From `place` back everything is marked, or still looks available: of the burst's first chain, and of the one
+// that was just being written, from its last entry on. The farthest that looks available is the burst's first one. What
+// the burst was about is lost: its buffers come back empty, and drivers drop those. Whatever the driver writes
+// meanwhile stays: then it was no such burst. With IN_ORDER chains that were used look available.
 void PackedLayout::finish_burst(PackedPosition place) const noexcept {
+  if (features.in_order) return;
+  PackedPosition first = place;
+  std::uint32_t entries = 0;
+  for (std::uint32_t behind = 1; behind <= size; ++behind) {
+    const PackedPosition at = place.before(behind, size);
+    const std::uint16_t flags = table.flags_acquire(at.index());
+    const bool waits = at.is_available(flags);
+    if (!waits && !was_marked(flags)) break;
+    if (waits) first = at, entries = behind;
+  }
+  if (entries == 0 || entries == size) return;
+  const PackedDescriptor shown = table.load(first.index());
+  const std::uint16_t id = find_torn_id(first, entries);
+  for (std::uint32_t i = 1; i < entries; ++i) {
+    const PackedPosition at = first.after(i, size);
+    if (!finish_entry(at, table.load(at.index()), find_torn_id(at, entries - i))) return;
+  }
+  finish_entry(first, shown, id);
+}
+
+// The id of the chain at `at`, which may have been used in part: in its last entry, or in the first one that was used.
+std::uint16_t PackedLayout::find_torn_id(PackedPosition at, std::uint32_t entries) const noexcept {
+  PackedDescriptor entry = table.load(at.index());
+  for (std::uint32_t i = 1;
+       i < entries && at.is_available(entry.flags()) && (entry.flags() & Descriptor::next_flag) != 0; ++i) {
+    at = at.after(1, size);
+    entry = table.load(at.index());
+  }
+  return entry.id();
+}
+
+bool PackedLayout::finish_entry(PackedPosition at, const PackedDescriptor& was, std::uint16_t id) const noexcept {
   PackedTable ring = table;
-  std::uint32_t behind = 0;  // entries of the burst that look used
-  while (behind < size && was_marked(ring.flags_acquire(place.before(behind + 1, size).index()))) ++behind;
-  if (behind == 0 || behind == size) return;
-  const PackedPosition cut = place.before(behind + 1, size);
-  const PackedPosition second = cut.after(1, size);
-  const PackedDescriptor first = table.load(cut.index());
-  if (!cut.is_available(first.flags())) return;
-  const bool has_next = (first.flags() & Descriptor::next_flag) != 0;
-  const std::uint16_t id = has_next ? table.load(second.index()).id() : first.id();
-  for (PackedPosition at = second; at != place; at = at.after(1, size))
-    ring.set_used(at.index(), PackedTable::used_whole(at, table.load(at.index()).id(), 0));
-  ring.set_used_release(cut.index(), PackedTable::used_whole(cut, id, 0));
+  if (!at.is_available(was.flags()) && !was_marked(was.flags())) return false;
+  return ring.replace(at.index(), was.rest, PackedTable::used_whole(at, id, 0));
 }
 
 Result<void> check_packed_size(std::uint32_t size) {

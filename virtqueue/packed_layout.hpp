@@ -80,6 +80,8 @@ struct PackedLayout {
  private:
   std::optional<PackedPosition> find_in_doubt(PackedPosition place, PackedPosition expected, std::uint32_t open,
                                               const PackedDescriptor* last) const noexcept;
+  std::uint16_t find_torn_id(PackedPosition at, std::uint32_t entries) const noexcept;
+  bool finish_entry(PackedPosition at, const PackedDescriptor& was, std::uint16_t id) const noexcept;
 };
 
 /// VIRTIO 1.2, 2.8: 1 to 32768, any number. Error: protocol_violation.

@@ -123,6 +123,11 @@ class PackedTable {
   void set_used_release(std::uint32_t index, std::uint64_t element) noexcept {
     __atomic_store_n(reinterpret_cast<std::uint64_t*>(at(index) + 8), element, __ATOMIC_RELEASE);
   }
+  /// The same, unless the driver has written there since it was read. A release, as the one before.
+  bool replace(std::uint32_t index, std::uint64_t was, std::uint64_t element) noexcept {
+    return __atomic_compare_exchange_n(reinterpret_cast<std::uint64_t*>(at(index) + 8), &was, element, false,
+                                       __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+  }
 
  private:
   std::uint8_t* at(std::uint32_t index) const noexcept { return shared_ + index * entry_bytes; }

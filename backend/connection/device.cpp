@@ -306,6 +306,7 @@ std::optional<RingEnvironment> Device::ring_environment() const {
                          .log_signal = log_signal_,
                          .inflight = inflight_,
                          .own_inflight = keeping_ == nullptr ? nullptr : keeping_->own_inflight(),
+                         .lends = parts_.options.zero_copy,
                          .features = features_,
                          .mtu = mtu_,
                          .call_in_band = notifies_in_band()};

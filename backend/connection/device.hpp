@@ -105,6 +105,7 @@ class Device final : private RingHost {
  private:
   std::optional<RingEnvironment> ring_environment() const override;
   virtqueue::RingKind ring_kind() const noexcept override;
+  bool knows_ring_kind() const noexcept override { return features_set_; }
   bool notifies_in_band() const noexcept override;
   bool is_dormant() const noexcept override { return dormant_; }
   void send_call(std::uint16_t index) override;

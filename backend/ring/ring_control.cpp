@@ -17,7 +17,7 @@ Result<void> RingControl::set_size(std::uint32_t size) {
 }
 
 Result<void> RingControl::set_base(std::uint32_t base) {
-  if (base > 0xffff && host_.ring_kind() == virtqueue::RingKind::split)
+  if (base > 0xffff && host_.knows_ring_kind() && host_.ring_kind() == virtqueue::RingKind::split)
     return protocol_violation("base {:#x}: expected 0 to 0xffff on a split ring", base);
   config_.base = base;
   return {};
@@ -237,8 +237,10 @@ std::uint32_t RingControl::stop(Stop why) {
     kick_shown_ = std::move(kick);
     waits_for_loans_ = true;
     if (!settle_loans(false)) port_.emit(LoansRecalled{core_.index(), core_.loans().state().outstanding});
-  } else if (!waits_for_loans_) {
-    record_end_.stopped(true);  // of a start that failed
+  } else if (waits_for_loans_) {
+    stopped_by_front_end_ |= why == Stop::by_front_end;
+  } else {
+    record_end_.stopped(why == Stop::by_front_end);  // of a start that failed, or that ended otherwise before
   }
   set_ready(false);
   return config_.base;

@@ -28,8 +28,9 @@ class RingHost {
  public:
   /// Nothing while something that a start needs is missing (SET_FEATURES, memory).
   virtual std::optional<RingEnvironment> ring_environment() const = 0;
-  /// As negotiated; split before.
+  /// As negotiated; split before, when it is not known.
   virtual virtqueue::RingKind ring_kind() const noexcept = 0;
+  virtual bool knows_ring_kind() const noexcept = 0;
   virtual bool notifies_in_band() const noexcept = 0;
   /// The rings are another process's: none starts or looks at a kick before wake().
   virtual bool is_dormant() const noexcept = 0;

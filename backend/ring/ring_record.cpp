@@ -26,7 +26,7 @@ Result<Place> find_area(const RingEnvironment& environment, std::uint16_t ring, 
   auto area = own->area(ring, static_cast<std::uint16_t>(layout.size()), layout.kind);
   if (!area) return std::move(area).error();
   // A split ring that lends nothing needs none: used->idx alone says what was given back.
-  const bool lent = environment.dma != nullptr || !(*area)->is_new(0);
+  const bool lent = environment.lends || !(*area)->is_new(0);
   if (layout.kind == RingKind::split && !lent) return Place{};
   return Place{std::move(area).value(), 0, true};
 }
@@ -54,7 +54,8 @@ Result<RingRecord> open_record(const RingEnvironment& environment, std::uint16_t
 }
 
 void RingRecord::End::stopped(bool by_front_end) noexcept {
-  if (record && (record.packed != nullptr ? by_front_end : is_own)) record.end();
+  if (!record || (record.packed != nullptr && !by_front_end)) return;  // a front-end may stop the ring later
+  if (record.packed != nullptr || is_own) record.end();
   record = {};
 }
 

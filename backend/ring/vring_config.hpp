@@ -44,6 +44,7 @@ struct RingEnvironment {
   std::shared_ptr<const virtqueue::InflightArea> inflight;  ///< SET_INFLIGHT_FD; may be null.
   /// For rings without a record of the front-end's; null: they have none.
   std::shared_ptr<const virtqueue::InflightStore> own_inflight;
+  bool lends = false;  ///< The port has zero copy, if not `dma` at this moment.
   protocol::FeatureSet features;
   std::uint16_t mtu = 0;  ///< 0: not set.
   bool call_in_band = false;
