@@ -11,6 +11,7 @@
 #include "memory/writable_span.hpp"
 #include "virtqueue/packed_scan.hpp"
 #include "virtqueue/prefetch.hpp"
+#include "virtqueue/walk_budget.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -43,7 +44,7 @@ class PackedBatch {
     if (!all_small_) {
       lengths_allowed_ = lengths_up_to(body_max);
       const Found found = load_others(layout, queue.avail_next_, near, count, queue.room(), translator);
-      if (found.chains != count) queue.found_end(found.entries);
+      if (found.chains != count && !found.has_more) queue.found_end(found.entries);
       count = found.chains;
     }
     translator.keep_hint(hint);
@@ -105,7 +106,11 @@ class PackedBatch {
   struct Found {
     std::uint16_t chains;
     std::uint32_t entries;
+    bool has_more;  // it stopped before the last
   };
+  /// Entries after which it looks at no further chain: who takes one packet at a time comes back for each of a batch,
+  /// and all of them together are to look at no more than a call may.
+  static constexpr std::uint32_t entries_looked_at = walk_descriptors_max / batch_max;
 
   /// Finds chains of one descriptor in the region of the burst before, in a loop for each side of the ring's end. Stops
   /// at the first other chain, or where there is none, and returns its number.
@@ -148,11 +153,15 @@ class PackedBatch {
     at = at.after(near, layout.size);
     bool one_piece = true;
     bool all_single = true;
+    bool has_more = true;
     {
       typename Translator::Far far(translator);
-      for (; i < count && entries < room; ++i) {
+      for (; i < count && entries < room && (i == near || entries < entries_looked_at); ++i) {
         const PackedDescriptor first = layout.table.load(at.index());
-        if (!at.is_available(first.flags())) break;
+        if (!at.is_available(first.flags())) {
+          has_more = false;
+          break;
+        }
         const auto end = layout.find_end(at.index(), first, room - entries);
         chains_.ids[i] = end.id;
         chains_.entries[i] = static_cast<std::uint16_t>(end.entries);
@@ -163,14 +172,16 @@ class PackedBatch {
         if (end.entries == 0) {  // longer than can be: whoever takes it finds the fault
           ++entries;
           ++i;
+          has_more = false;
           break;
         }
       }
+      has_more &= entries < room;
     }
     one_piece_ = one_piece;
     chains_.all_single = all_single;
     if (!one_piece) load_short_chains(layout, i, translator);
-    return {i, entries};
+    return {i, entries, has_more};
   }
 
   /// Finds a chain of one descriptor. For all others, keeps the first descriptor and where a short chain goes on: its
