@@ -4,6 +4,7 @@
 
 #include "virtqueue/chain_batch.hpp"
 #include "virtqueue/packed_scan.hpp"
+#include "virtqueue/walk_budget.hpp"
 
 namespace vhostx::virtqueue {
 
@@ -35,7 +36,7 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
     if (!one_piece_) {
       allow(body_max);
       const Found found = load_others(layout, queue.avail_next_, near, count, queue.room(), translator);
-      if (found.chains != count) queue.found_end(found.entries);
+      if (found.chains != count && !found.has_more) queue.found_end(found.entries);
       count = found.chains;
     }
     translator.keep_hint(hint);
@@ -57,7 +58,11 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
   struct Found {
     std::uint16_t chains;
     std::uint32_t entries;
+    bool has_more;  // it stopped before the last
   };
+  /// Entries after which it looks at no further chain: who takes one packet at a time comes back for each of a batch,
+  /// and all of them together are to look at no more than a call may.
+  static constexpr std::uint32_t entries_looked_at = walk_descriptors_max / batch_max;
 
   /// Finds chains of one descriptor in the region of the burst before, in a loop for each side of the ring's end. Stops
   /// at the first other chain, or where there is none, and returns its number.
@@ -100,11 +105,15 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
     bool one_piece = true;
     bool all_single = true;
     bool has_tables = false;
+    bool has_more = true;
     {
       typename Translator::Far far(translator);
-      for (; i < count && entries < room; ++i) {
+      for (; i < count && entries < room && (i == near || entries < entries_looked_at); ++i) {
         const PackedDescriptor first = layout.table.load(at.index());
-        if (!at.is_available(first.flags())) break;
+        if (!at.is_available(first.flags())) {
+          has_more = false;
+          break;
+        }
         lengths_[i] = 0;
         bodies_[i] = nullptr;
         std::uint32_t taken = 1;
@@ -124,10 +133,12 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
         if (taken == 0) {  // longer than can be: whoever takes it finds the fault
           ++entries;
           ++i;
+          has_more = false;
           break;
         }
         at = at.after(taken, layout.size);
       }
+      has_more &= entries < room;
     }
     one_piece_ = one_piece;
     chains_.all_single = all_single;
@@ -135,7 +146,7 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
     if (!one_piece)
       for (std::uint16_t known = 0; known < near; ++known) bodies_[known] = headers_[known] + header_bytes;
     if (has_tables) load_tables(near, i, translator);
-    return {i, entries};
+    return {i, entries, has_more};
   }
 
   /// A chain of several descriptors, which is simple if it has two. Returns how many; 0: more than `most`.

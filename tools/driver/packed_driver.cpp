@@ -9,27 +9,27 @@ using virtqueue::PackedPosition;
 
 namespace {
 
-constexpr std::size_t page = 4096;
+constexpr std::size_t log_page = 4096;
 
 }  // namespace
 
 std::size_t PackedDriver::area_bytes(const DriverRingOptions& options) noexcept {
-  return 3 * page + options.size * sizeof(Entry) + 2 * PackedEvent::bytes;
+  return 3 * log_page + options.size * sizeof(Entry) + 2 * PackedEvent::bytes;
 }
 
 std::size_t PackedDriver::area_bytes_max(const DriverRingOptions& options) noexcept {
   return options.size * sizeof(Entry);
 }
 
-// Each on a page of its own, as a split ring's areas are: a dirty log tells them apart.
+// Each on a log_page of its own, as a split ring's areas are: a dirty log tells them apart.
 void PackedDriver::lay_out(SharedMemory& memory, const DriverRingOptions& options) {
   size_ = options.size;
   layout_ = options.layout;
   entries_ = DriverChains::entries(options.layout);
   event_idx_ = options.event_idx;
-  table_ = reinterpret_cast<Entry*>(memory.allocate(size_ * sizeof(Entry), page).at);
-  driver_ = PackedEvent(memory.allocate(PackedEvent::bytes, page).at);
-  device_ = PackedEvent(memory.allocate(PackedEvent::bytes, page).at);
+  table_ = reinterpret_cast<Entry*>(memory.allocate(size_ * sizeof(Entry), log_page).at);
+  driver_ = PackedEvent(memory.allocate(PackedEvent::bytes, log_page).at);
+  device_ = PackedEvent(memory.allocate(PackedEvent::bytes, log_page).at);
   restart_at(options.first_index.value_or(PackedPosition{}.value));
 }
 
