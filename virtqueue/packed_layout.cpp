@@ -140,7 +140,7 @@ void PackedLayout::finish_burst(PackedPosition place) const noexcept {
     if (!waits && !was_marked(flags)) break;
     if (waits) first = at, entries = behind;
   }
-  if (entries == 0 || entries == size) return;
+  if (entries == 0) return;
   const PackedDescriptor shown = table.load(first.index());
   const std::uint16_t id = find_torn_id(first, entries);
   for (std::uint32_t i = 1; i < entries; ++i) {

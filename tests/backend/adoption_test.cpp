@@ -78,6 +78,17 @@ TEST(Adoption, WhatWasUsedIsSignalledWhereTheIndicesAreZeroAgain) {
   EXPECT_TRUE(signalled(machine.ring(0).call));
 }
 
+// As QEMU does when its guest reboots: the base is of a packed ring, and no features tell.
+TEST(Adoption, OfADeviceThatWasResetHasItsBases) {
+  Served c;
+  auto& [first, machine] = c.started;
+  must(machine.front_end().set_u64(Request::set_status, 0));
+  for (std::uint16_t ring = 0; ring < 2; ++ring) must(machine.front_end().get_vring_base(ring));
+  first.die(c.vault);
+  EXPECT_TRUE(c.next().events.until<FrontEndConnected>().adopted);
+  machine.sync();
+}
+
 TEST(Adoption, AMessageThatCameWhileNobodyServedIsAnswered) {
   Served c;
   auto& [first, machine] = c.started;

@@ -227,6 +227,33 @@ TEST(PackedStart, ABurstThatWasCutIsFinished) {
       }
 }
 
+/// Of chains of three: the first one's other entries are made to look used before it, the last one first.
+TEST(PackedStart, ABurstThatWasCutInsideAChainIsFinished) {
+  for (std::uint16_t begin = 0; begin < 12; ++begin)
+    for (std::uint32_t whole = 0; whole < 3; ++whole)
+      for (std::uint32_t cut = 1; cut <= 2; ++cut) {
+        PackedRing ring(12);
+        ring.start_at(begin);
+        std::vector<std::uint16_t> ids;
+        for (int i = 0; i < 4; ++i) ids.push_back(ring.driver.chain().writable(1).writable(1).writable(1).publish());
+        const auto mark = [&](std::uint32_t entry, std::uint16_t id) {
+          const PackedPosition at = PackedPosition{begin}.after(entry, 12);
+          auto& descriptor = ring.driver.packed(at.index());
+          descriptor.id = id;
+          descriptor.flags = static_cast<std::uint16_t>(at.used() | Descriptor::next_flag);
+        };
+        for (std::uint32_t i = 0; i < whole; ++i)
+          for (std::uint32_t j = i == 0 ? 1 : 0; j < 3; ++j) mark(3 * i + j, ids[i]);
+        for (std::uint32_t j = cut; j < 3; ++j) mark(3 * whole + j, ids[whole]);
+        EXPECT_TRUE(ring.driver.reap().empty());
+        ring.cursor.position = *start_position(ring.any, 0);
+        EXPECT_EQ(ring.driver.reap().size(), whole + 1);
+        EXPECT_EQ(ring.turn().size(), 3 - whole);
+        EXPECT_EQ(ring.driver.reap().size(), 3 - whole);
+        EXPECT_EQ(ring.driver.free_descriptors(), 12);
+      }
+}
+
 TEST(PackedStart, TakesBothFormsOfABaseWhereTheRingDoesNotTell) {
   PackedRing ring(5);
   const auto place = [&ring](std::uint32_t number) { return start_position(ring.any, number)->avail_next; };

@@ -21,7 +21,7 @@ std::size_t PackedDriver::area_bytes_max(const DriverRingOptions& options) noexc
   return options.size * sizeof(Entry);
 }
 
-// Each on a log_page of its own, as a split ring's areas are: a dirty log tells them apart.
+// Each on a page of its own, as a split ring's areas are: a dirty log tells them apart.
 void PackedDriver::lay_out(SharedMemory& memory, const DriverRingOptions& options) {
   size_ = options.size;
   layout_ = options.layout;
