@@ -184,11 +184,11 @@ class PackedBatch : public ChainBatch<Shape, keeps_addresses> {
       const std::uint8_t* const table = bodies_[i];
       if (is_simple(i) || table == nullptr) continue;
       const PackedDescriptor head{load_descriptor(table)};
-      if (!is_buffer<direction>(head)) continue;
+      if (!is_table_buffer<direction>(head)) continue;
       if (this->first(i).length() == PackedTable::entry_bytes) {
         this->take_one(i, head, translator);
       } else if (const PackedDescriptor body{load_descriptor(table + PackedTable::entry_bytes)};
-                 is_buffer<direction>(body)) {
+                 is_table_buffer<direction>(body)) {
         this->take_two(i, head, body, translator);
       }
     }

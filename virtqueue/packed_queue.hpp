@@ -168,23 +168,10 @@ class PackedQueue {
                                         Written written) noexcept {
     if (count == 0) return;
     if (!is_recorded()) put_asides();
-    if (keeps_aside_) [[unlikely]] {
-      for (std::uint32_t i = begin, end = i + count; i < end; ++i)
-        give_back({.id = chains.ids[i], .entries = entries_of(chains, i, 1)}, written(i - begin));
-      return;
-    }
+    if (!chains.all_single || keeps_aside_ || (layout_.features.in_order && written(0) == 0)) [[unlikely]]
+      return put_others(chains, begin, count, written);
     ledger_.add(-count);
-    if (layout_.features.in_order && written(0) == 0 && (merges_ || !has_first_)) {
-      put(used_next_, chains.ids[begin + count - 1U], 0, 1);
-      used_next_ = used_next_.after(entries_of(chains, begin, count), layout_.size);
-    } else if (chains.all_single) [[likely]] {
-      put_run(chains.ids.data() + begin, count, written);
-    } else {
-      for (std::uint32_t i = begin, end = i + count; i < end; ++i) {
-        put(used_next_, chains.ids[i], written(i - begin), chains.entries[i]);
-        used_next_ = used_next_.after(chains.entries[i], layout_.size);
-      }
-    }
+    put_run(chains.ids.data() + begin, count, written);
   }
   void keep(std::uint16_t chains) noexcept { ledger_.add(-chains); }
   void give_back_kept(const Chain& chain, std::uint32_t written) noexcept {
@@ -309,9 +296,9 @@ class PackedQueue {
     if (!has_first_) {
       has_first_ = true;
       merges_ = layout_.features.in_order && written == 0;
-      first_at_ = where;
     }
-    first_ = merges_ ? PackedTable::used(first_at_, id, written) : whole(where, id, written, entries);
+    first_ =
+        merges_ ? PackedTable::used({cursor_.position.used_next}, id, written) : whole(where, id, written, entries);
   }
   /// What a used descriptor says. The chain's other entries are made to look used, which no driver looks at, the last
   /// one first.
@@ -330,10 +317,7 @@ class PackedQueue {
   template <typename Written>
   [[gnu::always_inline]] void put_run(const std::uint16_t* ids, std::uint32_t count, Written written) noexcept {
     std::uint32_t i = 0;
-    if (!has_first_) {
-      put(used_next_, ids[0], written(0), 1);
-      ++i;
-    }
+    if (!std::exchange(has_first_, true)) first_ = PackedTable::used_whole(used_next_, ids[i++], written(0));
     merges_ = false;
     const std::uint32_t index = used_next_.index();
     PackedPosition where = used_next_;
@@ -356,9 +340,38 @@ class PackedQueue {
       if (straight != count) mark_table(0, count - straight);
     }
   }
-  void put_asides() noexcept {
+  /// Chains of several entries, or that one used descriptor stands for, or that are recorded first.
+  template <typename Written>
+  [[gnu::noinline]] void put_others(const ChainList& chains, std::uint16_t begin, std::uint16_t count,
+                                    Written written) noexcept {
+    if (keeps_aside_) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        give_back({.id = chains.ids[begin + i], .entries = entries_of(chains, begin + i, 1)}, written(i));
+      return;
+    }
+    ledger_.add(-count);
+    if (layout_.features.in_order && written(0) == 0 && (merges_ || !has_first_)) {
+      put(used_next_, chains.ids[begin + count - 1U], 0, 1);
+      used_next_ = used_next_.after(entries_of(chains, begin, count), layout_.size);
+      return;
+    }
+    merges_ = false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t entries = entries_of(chains, begin + i, 1);
+      const std::uint64_t element = whole(used_next_, chains.ids[begin + i], written(i), entries);
+      if (std::exchange(has_first_, true)) [[likely]]
+        set_used(used_next_, element);
+      else
+        first_ = element;
+      used_next_ = used_next_.after(entries, layout_.size);
+    }
+  }
+  [[gnu::always_inline]] void put_asides() noexcept {
     keeps_aside_ = false;
-    if (aside_count_ == 0) return;
+    if (aside_count_ != 0) [[unlikely]]
+      put_all_asides();
+  }
+  [[gnu::noinline]] void put_all_asides() noexcept {
     const PackedAside* const asides = layout_.asides->data();
     std::uint32_t entries = 0;
     for (std::uint32_t i = 0; i < aside_count_; ++i) entries += asides[i].entries;
@@ -407,7 +420,6 @@ class PackedQueue {
   bool has_first_ = false;
   bool merges_ = false;  // the first may stand for more
   std::uint32_t aside_count_ = 0;
-  PackedPosition first_at_;
   std::uint64_t first_ = 0;  // the first used descriptor of the burst
   [[no_unique_address]] ChainLedger ledger_;
 };

@@ -33,6 +33,13 @@ constexpr bool is_buffer(const PackedDescriptor& read) noexcept {
   return (read.rest & looked_at << 48) == detail::wanted_flag<direction> << 48;
 }
 
+/// The same in an indirect table. What is to be read need not say so: see PackedLinks::in_table().
+template <Direction direction>
+constexpr bool is_table_buffer(const PackedDescriptor& read) noexcept {
+  if constexpr (direction == Direction::readable) return (read.flags() & Descriptor::indirect_flag) == 0;
+  return is_buffer<direction>(read);
+}
+
 /// The entry at `at` is available, and the one at `most` - 1 behind it is not: how many are, if the driver makes them
 /// available one after the other.
 [[gnu::noinline]] inline std::uint16_t count_some(const PackedLayout& layout, PackedPosition at,

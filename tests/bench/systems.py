@@ -81,6 +81,7 @@ def run_compare(program, options, arguments, prefix=()):
     back_end_cpu, cpu = cpus()
     argv = [*prefix, program, "compare", "--json", "--cpu", cpu, "--limit", "--limit-cpu", back_end_cpu]
     argv += ["--sizes", options.sizes, "--rounds", options.rounds, "--duration", options.seconds, *arguments]
+    argv += ["--packed"] if getattr(options, "packed", False) else []
     running = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                preexec_fn=die_with_parent, start_new_session=True)  # fmt: skip
     go_first(running.pid)
@@ -115,4 +116,5 @@ def parse_arguments(doc):
     parser.add_argument("--sizes", default="64,1518", help="bytes of a frame, with commas (64,1518)")
     parser.add_argument("--rounds", type=int, default=30, help="for each size and back-end (30)")
     parser.add_argument("--seconds", type=float, default=3, help="for each size and back-end (3)")
+    parser.add_argument("--packed", action="store_true", help="the guests have packed rings")
     return parser.parse_args()
