@@ -168,7 +168,8 @@ class VHOSTX_EXPORT Vring {
   bool call_guest() noexcept;
 
   /// Chains that the driver has posted and no burst has taken, 0 to size(): packets that wait in a from-guest ring,
-  /// free buffers in a to-guest ring. 0 on a vring that is not running or is broken.
+  /// free buffers in a to-guest ring. Of a packed ring the descriptors of these chains: at least as many. 0 on a vring
+  /// that is not running or is broken.
   std::uint16_t pending() noexcept;
   /// Why the last enqueue_burst, commit_burst or Transfer::move into this vring handled fewer packets than it was
   /// given. Valid right after such a call; the reason is that of the first packet left. Packets that this guest can

@@ -56,9 +56,9 @@ constexpr const char* to_string(VringFaultCause cause) noexcept {
 /// A fault, with the numbers as the driver wrote them. Their meaning is given at each cause.
 struct VringFault {
   VringFaultCause cause = VringFaultCause::none;  ///< What the driver did.
-  std::uint16_t head = 0;                         ///< Head index of the chain; 0 where there is none.
-  std::uint64_t a = 0;                            ///< First number of the cause.
-  std::uint64_t b = 0;                            ///< Second number of the cause.
+  std::uint16_t head = 0;  ///< Head index of the chain, its id in a packed ring; 0 where there is none.
+  std::uint64_t a = 0;     ///< First number of the cause.
+  std::uint64_t b = 0;     ///< Second number of the cause.
 };
 
 }  // namespace vhostx

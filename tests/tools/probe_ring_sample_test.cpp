@@ -149,6 +149,17 @@ TEST(PackedRing, HasSoManyChainsAtMostWhereTheyAreLong) {
   EXPECT_DOUBLE_EQ(sample.chains_per_step, 6.0 / 8) << "two descriptors were never written";
 }
 
+TEST(PackedRing, OfADeviceThatMarksAllOfAChainIsCountedByWhatIsInFlight) {
+  RingFile file(8);  // chains of two, of which the first was used
+  put(file, 0, 7, true, true);
+  put(file, 1, 7, true, true);
+  for (const std::uint32_t slot : {2U, 4U}) {
+    put(file, slot, 5, false, true);
+    put(file, slot + 1, 5, false);
+  }
+  EXPECT_DOUBLE_EQ(sample_ring(file.memory(), file.place(true)).chains_per_step, 0.5);
+}
+
 TEST(PackedRing, MayHaveTheRestOfOneThatWasUsed) {
   RingFile file(8);
   put(file, 0, 7, true);

@@ -190,8 +190,10 @@ std::optional<Guest::Arrival> Guest::take_arrival() {
   DriverRing& ring = receive();
   if (ring.used_waiting() == 0) return std::nullopt;
   Arrival arrival;
-  arrival.first_length = ring.peek(0).length;
-  std::memcpy(&arrival.buffers, ring.buffer(ring.peek(0).chain) + 10, sizeof arrival.buffers);
+  const auto first = ring.peek(0);
+  if (!ring.is_out(first.chain)) throw Decided{failed("a used buffer (id {}) that was not posted", first.chain)};
+  arrival.first_length = first.length;
+  std::memcpy(&arrival.buffers, ring.buffer(first.chain) + 10, sizeof arrival.buffers);
   const unsigned count = mergeable() ? std::max<unsigned>(arrival.buffers, 1) : 1;
   if (!wait([&] { return ring.used_waiting() >= count; }))
     throw Decided{failed("num_buffers is {}, and {} buffers came", arrival.buffers, ring.used_waiting())};

@@ -165,15 +165,23 @@ bool may_begin_with_rest(const Descriptors& ring, const Run& run) {
   return run.chains != 0 && last_used.was_written() && last_used.id == run.first_id && !used_one_by_one;
 }
 
+/// Of a chain that was used as a rule only the first descriptor looks used. Devices on vhostx mark used descriptors
+/// with NEXT, and make all of them look used: then what is in flight has to tell.
+double chains_per_step(const Descriptors& ring, const PackedSample& packed, const Run& run) {
+  const bool all_look_used = std::any_of(ring.begin(), ring.end(), [](const PackedDescriptor& one) {
+    return !one.is_marked_available() && one.has_next();
+  });
+  if (all_look_used && run.length != 0) return static_cast<double>(std::max(run.chains, 1U)) / run.length;
+  return static_cast<double>(std::max(packed.marked_used + run.chains, 1U)) / static_cast<double>(ring.size());
+}
+
 void set_in_flight(const Descriptors& ring, const RingPlace& place, const PackedSample& packed, RingSample& sample) {
   const Run run = find_run(ring, packed);
   sample.modulus = 2 * place.size;
   sample.available_position = packed.next_available + (packed.driver_wrap ? 0 : place.size);
   sample.used_position = (sample.available_position + sample.modulus - run.length) % sample.modulus;
   sample.in_flight = sample.in_flight_min = run.chains;
-  // Of a chain that was used only the first descriptor is marked as used.
-  const std::uint32_t begun = packed.marked_used + run.chains;
-  sample.chains_per_step = static_cast<double>(std::max(begun, 1U)) / place.size;
+  sample.chains_per_step = chains_per_step(ring, packed, run);
   const bool several = run.several || packed.marked_available != run.length;
   if (place.in_order && run.length != place.size) {
     sample.in_flight_min = 0;  // one used descriptor may stand for all in the run
