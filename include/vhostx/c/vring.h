@@ -166,8 +166,8 @@ void vhostx_vring_hold_calls(vhostx_vring* vring, bool hold);
 bool vhostx_vring_call_guest(vhostx_vring* vring);
 
 /// Chains that the driver has posted and no burst has taken, 0 to vhostx_vring_size(): packets that wait in a
-/// from-guest ring, free buffers in a to-guest ring. Of a packed ring the descriptors of these chains: at least as many.
-/// 0 on a vring that is not running or is broken.
+/// from-guest ring, free buffers in a to-guest ring. Of a packed ring the descriptors of these chains: at least as
+/// many. 0 on a vring that is not running or is broken.
 uint16_t vhostx_vring_pending(vhostx_vring* vring);
 /// Why the last burst or transfer into this vring handled fewer packets than it was given: one of vhostx_enqueue_end,
 /// which says what to do. Valid right after such a call; the reason is that of the first packet left. A program that
